@@ -1,4 +1,4 @@
-/* augment.c - the augmentations of augment.h. */
+/* augment.c - draws and applies the augmentations of augment.h. */
 #include "task/augment.h"
 
 #include <string.h>
@@ -7,7 +7,7 @@
 
 struct wl_augment {
   wl_draw loss_scale, gradient_noise;
-  int reparametrise; /* enumerator of wl_augment_keys.reparametrise */
+  int reparametrise; /* value of wl_augment_keys.reparametrise */
   double jitter;     /* probability */
   double reparametrise_range[2], jitter_range[2];
 };
@@ -26,7 +26,7 @@ static bool always(const wl_draw *draw, double value) {
   return draw->kind == WL_DRAW_FIXED && !(draw->low < value) && !(draw->low > value);
 }
 
-/* Copies [low, high]; the options table ensures that both are above 0. */
+/* Copies [low, high]. The options table ensures that both are above 0. */
 static wl_status copy_range(const wl_map *options, const char *key, wl_reals values,
                             double range[2]) {
   if (values.count != 2 || !(values.at[0] <= values.at[1]))
@@ -186,7 +186,7 @@ const wl_real *wl_augment_direction(wl_augment_ws *ws, const wl_real *v) {
   return ws->v;
 }
 
-/* Returns xi of the step; NULL if there is no noise. */
+/* Returns xi of the step, or NULL if there is no noise. */
 static const wl_real *noise_of(wl_augment_ws *ws, const wl_batch *batch) {
   if (batch->purpose != WL_FOR_INNER_BATCH || !(ws->noise_sd > 0.0)) return NULL;
   if (ws->step != batch->step)
@@ -202,7 +202,7 @@ static double product(int64_t n, const wl_real *x, const wl_real *y) {
   return sum;
 }
 
-/* x <- s c o x */
+/* Computes x <- s c o x. */
 static void multiply(const wl_augment_ws *ws, wl_real *x) {
   const wl_real s = (wl_real)ws->loss_scale;
   for (int64_t i = 0; i < ws->n; i++) x[i] *= ws->factor ? s * ws->factor[i] : s;

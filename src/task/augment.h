@@ -1,4 +1,4 @@
-/* augment.h - augmentations: random changes of a task's loss, parameters, initial values and gradients per episode.
+/* augment.h - augmentations: random changes of a task's loss, parameters, initial values and gradients in each episode.
  *
  *   L~(theta) = s (L(c o theta) + <xi_t, theta>)
  *   theta_0~  = j o theta_0 / c
@@ -11,15 +11,15 @@
  *   xi   gradient_noise: N(0, sd^2), drawn for each inner step. Only inner losses include it; it is a term of the loss,
  *        so a gradient remains the gradient of its loss
  *
- * All drawn values are functions of the episode. Gradients and Hessian-vector products are exactly those of L~. Private
- * to src/task. */
+ * o multiplies elements, and log-uniform means that the logarithm is uniform. All drawn values are functions of the
+ * episode. Gradients and Hessian-vector products are exact for L~. Private to src/task. */
 #ifndef WL_TASK_AUGMENT_H
 #define WL_TASK_AUGMENT_H
 
 #include "base/draw.h"
 #include "task/task.h"
 
-/* The `step` of a stream of WL_FOR_DRAW, which identifies the drawn quantity. */
+/* Values of a stream's member `step` for WL_FOR_DRAW. They identify the drawn quantity. */
 enum {
   WL_DRAW_OF_LOSS_SCALE,
   WL_DRAW_OF_GRADIENT_NOISE,
@@ -40,12 +40,13 @@ typedef struct wl_augment_keys {
   double scale_jitter;
 } wl_augment_keys;
 
-/* The rows of the augmentations for the options table of a family. The family reads its keys into the struct `type`,
- * whose member `member` is a wl_augment_keys. */
+/* The rows of the augmentations for the options table of a family. The family reads its keys into the struct `type`.
+ * This struct has a member `member` of type wl_augment_keys. */
 /* clang-format off */
 #define WL_AUGMENT_OPTIONS(type, member)                                                          \
   {"loss_scale", WL_OPT_REAL, "1.0", NULL, 1e-12, 1e12, "1",                                      \
-   "Factor of the loss, and so of every gradient.", WL_SLOT(type, member.loss_scale), WL_KEY_DRAW}, \
+   "Factor of the loss, and therefore of every gradient.",                                        \
+   WL_SLOT(type, member.loss_scale), WL_KEY_DRAW},                                                \
   {"gradient_noise", WL_OPT_REAL, "0", NULL, 0, 1e12, "1",                                        \
    "Standard deviation of the Gaussian noise added to each inner gradient, before `loss_scale`.", \
    WL_SLOT(type, member.gradient_noise), WL_KEY_DRAW},                                            \
@@ -64,16 +65,16 @@ typedef struct wl_augment_keys {
 /* clang-format on */
 
 typedef struct wl_augment wl_augment; /* the configured augmentations */
-/* the augmentations drawn for the bound episode, and buffers */
+/* the augmentations of the bound episode, and buffers */
 typedef struct wl_augment_ws wl_augment_ws;
 
-/* Creates the augmentations from `keys`, read from `options`. *out is NULL if the augmentations change nothing.
- * `options` serves error messages and is not kept. */
+/* Creates the augmentations from `keys`, which were read from `options`. *out is NULL if the augmentations change
+ * nothing. `options` is used only for error messages. */
 wl_status wl_augment_create(const wl_augment_keys *keys, const wl_map *options, wl_augment **out);
 void wl_augment_destroy(wl_augment **augment);
-/* Whether the augmentations change theta_0. */
+/* Returns true if the augmentations change theta_0. */
 bool wl_augment_moves_start(const wl_augment *augment);
-/* Returns the FLOP of the augmentation of one gradient of n parameters. */
+/* Returns the number of floating-point operations for the augmentation of one gradient of n parameters. */
 double wl_augment_cost(const wl_augment *augment, int64_t n);
 
 wl_status wl_augment_ws_create(const wl_augment *augment, int64_t n, wl_augment_ws **out);
@@ -84,19 +85,19 @@ double wl_augment_loss_scale(const wl_augment_ws *ws);
 
 /* Changes theta_0 of the network to theta_0~, in place. */
 void wl_augment_start(const wl_augment_ws *ws, const wl_layout *layout, wl_real *theta);
-/* Returns c o theta [n], which the workspace keeps until the next call; returns `theta` if there is no c. */
+/* Returns c o theta [n], which is valid until the next call. Returns `theta` if there is no c. */
 const wl_real *wl_augment_theta(wl_augment_ws *ws, const wl_real *theta);
-/* Returns c o theta of the last call; returns `theta` if there is no c. */
+/* Returns c o theta of the last call, or `theta` if there is no c. */
 const wl_real *wl_augment_last(const wl_augment_ws *ws, const wl_real *theta);
-/* Returns c o v [n] in a buffer of the workspace; returns `v` if there is no c. */
+/* Returns c o v [n] in a buffer of the workspace, or `v` if there is no c. */
 const wl_real *wl_augment_direction(wl_augment_ws *ws, const wl_real *v);
 /* Returns L~(theta), given `loss` = L(c o theta). */
 double wl_augment_loss(wl_augment_ws *ws, const wl_batch *batch, const wl_real *theta, double loss);
-/* Changes dL/d(c o theta) and dL/dphi [n_phi] to the gradients of L~, in place. NULL: not computed. */
+/* Replaces dL/d(c o theta) and dL/dphi [n_phi] by the gradients of L~. An argument that is NULL is not computed. */
 void wl_augment_gradient(wl_augment_ws *ws, const wl_batch *batch, wl_real *grad_theta,
                          wl_real *grad_phi, int64_t n_phi);
-/* Changes the products of the Hessian of L with c o v to the products of the Hessian of L~ with v, in place. NULL: not
- * computed. */
+/* Replaces the products of the Hessian of L with c o v by the products of the Hessian of L~ with v. An argument that is
+ * NULL is not computed. */
 void wl_augment_product(const wl_augment_ws *ws, wl_real *hv_theta, wl_real *hv_phi, int64_t n_phi);
 
 #endif

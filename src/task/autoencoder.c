@@ -1,4 +1,4 @@
-/* autoencoder.c - multi-layer perceptrons that reproduce images through a narrow layer.
+/* autoencoder.c - the task family autoencoder: multi-layer perceptrons that reproduce images through a narrow layer.
  *
  *   h_0 = x (B,pixels);  h_l = act(norm(h_{l-1} W_l + b_l));  z = h_last W + b (B,pixels)
  *   L = mean (x - sigmoid z)^2         over images and pixels
@@ -23,7 +23,7 @@ static wl_status build(wl_mlp *m, wl_task *task) {
   return wl_tape_finish(t, wl_op_mean(t, wl_op_square(t, error)), -1, -1);
 }
 
-/* The data do not depend on the seed; all draws depend on the episode. */
+/* The data do not depend on the seed. All draws depend on the episode. */
 static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
   (void)seed;
   return wl_mlp_create(map, options, build, task);

@@ -1,7 +1,8 @@
-/* byte_file.c - sequential reading of a data file, gzipped or plain.
+/* byte_file.c - reads a data file sequentially. The file may be gzipped.
  *
- * The code calls zlib's inflate directly. gzread treats the end of the file as the end of a gzip member. gzread would
- * therefore accept a member without a trailer as complete, although the checksum was never compared. */
+ * The code calls zlib's function inflate directly. The function gzread is not used, because it treats the end of the
+ * file as the end of a gzip member. It would accept a member without a trailer, although the checksum was not
+ * compared. */
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -9,7 +10,7 @@
 
 #include "task/dataset_impl.h"
 
-/* The largest compression factor of Deflate. This factor limits the sizes that a damaged header may state. */
+/* DEFLATE_LIMIT is the largest compression factor of Deflate. It limits the sizes in a damaged header. */
 enum { DEFLATE_LIMIT = 1032, BUFFER = 1 << 17, READ_MOST = 1 << 30, GZIP_WINDOW = 15 + 16 };
 
 typedef struct byte_source {
@@ -43,7 +44,7 @@ bool wl_byte_file_exists(const char *directory, const char *name) {
   return readable_path(directory, name, path, &info);
 }
 
-/* Whether the file starts as a gzip member does. */
+/* Returns true if the file starts with the header of a gzip member. */
 static bool starts_packed(FILE *file) {
   uint8_t magic[2] = {0};
   const bool packed = fread(magic, 1, 2, file) == 2 && magic[0] == 0x1f && magic[1] == 0x8b;
@@ -102,7 +103,7 @@ static wl_status damaged(const wl_byte_file *file, const char *what) {
                  file->path, (long long)file->offset, what ? what : "no further description");
 }
 
-/* Reads bytes of the file; *got is 0 at its end. */
+/* Reads bytes of the file. *got is 0 at the end of the file. */
 static wl_status read_plain(const wl_byte_file *file, uint8_t *to, size_t count, size_t *got) {
   byte_source *const source = file->handle;
   *got = fread(to, 1, count, source->file);
@@ -112,7 +113,7 @@ static wl_status read_plain(const wl_byte_file *file, uint8_t *to, size_t count,
   return WL_OK;
 }
 
-/* Decompresses the next bytes, across gzip members. *got < count only at the end of the file. */
+/* Decompresses the next bytes, also across several gzip members. *got < count only at the end of the file. */
 static wl_status read_packed(const wl_byte_file *file, uint8_t *to, size_t count, size_t *got) {
   byte_source *const source = file->handle;
   z_stream *const stream = &source->stream;

@@ -1,6 +1,6 @@
-/* cifar.c - CIFAR-10's binary format: records of one label byte and 3 x 32 x 32 pixels (channel,
- * row, column), in data_batch_1.bin .. data_batch_5.bin (training) and test_batch.bin, plain or
- * gzipped. Krizhevsky 2009; https://www.cs.toronto.edu/~kriz/cifar.html */
+/* cifar.c - reads the binary format of CIFAR-10. A record has one label byte and 3 x 32 x 32 pixels (channel, row,
+ * column). The files are data_batch_1.bin .. data_batch_5.bin (training) and test_batch.bin, plain or gzipped. Source:
+ * Krizhevsky 2009; https://www.cs.toronto.edu/~kriz/cifar.html */
 #include <string.h>
 
 #include "task/dataset_impl.h"

@@ -1,4 +1,4 @@
-/* conv.c - small convolutional networks (convnet.h) that classify images of a data set. */
+/* conv.c - the task family conv: small convolutional networks (convnet.h) that classify images of a data set. */
 #include "task/convnet.h"
 #include "task/image_source.h"
 

@@ -1,4 +1,4 @@
-/* convnet.c - building the convolutional classifier (formulas: convnet.h). */
+/* convnet.c - builds the convolutional classifier. Formulas: convnet.h. */
 #include "task/convnet.h"
 
 #include <stdio.h>
@@ -59,7 +59,7 @@ static feature apply_stages(const wl_convnet *net, wl_tape *t, feature f, int la
   return f;
 }
 
-/* Returns the side of the image after poolings and strides; 0 if nothing remains. */
+/* Returns the side of the image after poolings and strides, or 0 if no pixel remains. */
 static int64_t side_left(const wl_convnet *net, int64_t side) {
   const int window = net->pooling == WL_POOL_NONE ? 1 : POOL;
   for (int i = 0; i < net->filters.count && side > 0; i++)
@@ -67,8 +67,8 @@ static int64_t side_left(const wl_convnet *net, int64_t side) {
   return side;
 }
 
-/* Checks what the options table cannot express: the kernel is odd, each pooling has an input of at least 2x2, and
- * `features: mean` has square images. */
+/* Checks conditions that the options table cannot express. The kernel must be odd, the input of each pooling must have
+ * at least 2x2 pixels, and `features: mean` needs square images. */
 static wl_status check_options(const wl_map *map, const wl_convnet *net,
                                const wl_convnet_shape *shape) {
   if (net->kernel % 2 == 0)
@@ -83,8 +83,8 @@ static wl_status check_options(const wl_map *map, const wl_convnet *net,
   return WL_OK;
 }
 
-/* Adds convolution `layer` (from 1), its stages, and the warp, which the options place either directly after the
- * convolution or after all stages. */
+/* Adds convolution `layer` (counted from 1), its stages, and the warp layer. By the options, the warp layer is directly
+ * after the convolution or after all stages. */
 static feature convolutional_layer(const wl_convnet *net, wl_task *task, feature f, int layer) {
   const int64_t filters = net->filters.at[layer - 1];
   char name[WL_NAME_SIZE];
@@ -117,7 +117,7 @@ static wl_status build_tape(const wl_convnet_shape *s, wl_task *task, wl_convnet
   net->labels = wl_tape_labels(t, "labels", s->batch);
   int64_t width;
   const wl_node h = build_features(net, s, task, &width);
-  /* batch norm follows convolutions; in a network without convolutions, it follows dense layers */
+  /* batch norm comes after convolutions, or after dense layers if there are no convolutions */
   const bool without = net->filters.count > 0 && !net->layer_norm;
   net->dense.norm = without ? WL_NORM_NONE : norm_of(net);
   const wl_node logits = wl_net_perceptron(task, &net->dense, h, width, s->classes);

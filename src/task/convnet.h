@@ -1,12 +1,13 @@
-/* convnet.h - the convolutional classifier of the families that train on images.
+/* convnet.h - builds the convolutional classifier of the families that train on images.
  *
  *   h_l = stages(conv(h_{l-1}, W_l) + b_l),  stages: normalise, activate and pool in a chosen order
  *   logits = dense layers on the last h, flattened or averaged over the image;  L = cross-entropy(logits, label)
  *
- * h (B,C,H,W), W_l (out,in,k,k), padding of k / 2 on each side, pooling of 2x2 windows. Batch norm uses the statistics
- * of the batch; in evaluations it uses the statistics that `norm_statistics` selects. Layer norm uses the statistics of
- * each pixel's channels. Both norms have a scale, initially 1, and a shift, initially 0. Orders: Ioffe and Szegedy 2015
- * norm-act-pool, Warp-Grad pool-norm-act, Andrychowicz et al. 2016 act-pool-norm. Private to src/task. */
+ * Shapes: h (B,C,H,W), W_l (out,in,k,k). A convolution has padding of k / 2 on each side, and pooling uses 2x2 windows.
+ * Batch norm uses the statistics of the batch. In evaluations, it uses the statistics that `norm_statistics` selects.
+ * Layer norm uses the statistics of each pixel's channels. Both norms have a scale, initially 1, and a shift, initially
+ * 0. The order is norm-act-pool in Ioffe and Szegedy 2015, pool-norm-act in Warp-Grad, and act-pool-norm in
+ * Andrychowicz et al. 2016. Private to src/task. */
 #ifndef WL_TASK_CONVNET_H
 #define WL_TASK_CONVNET_H
 
@@ -19,7 +20,7 @@ typedef struct wl_convnet_shape {
 } wl_convnet_shape;
 
 typedef struct wl_convnet {
-  /* The options as configured; lists are borrowed while the task is created. */
+  /* The configured options. Lists are borrowed while the task is created. */
   wl_ints filters, strides;
   int64_t kernel;
   enum { WL_NORM_ACT_POOL, WL_POOL_NORM_ACT, WL_ACT_POOL_NORM } order;
@@ -28,12 +29,12 @@ typedef struct wl_convnet {
   bool batch_norm, layer_norm;
   wl_perceptron dense;
   wl_initialiser initialiser;
-  /* The nodes of the network as built. */
+  /* The nodes of the network. */
   wl_node x, labels; /* inputs: (B,channels,rows,columns), B labels */
 } wl_convnet;
 
 /* The rows of the network for the options table of a family. `filters_` and `order_` are default values. The family
- * reads its keys into the struct `type`, whose member `member` is a wl_convnet. */
+ * reads its keys into the struct `type`. This struct has a member `member` of type wl_convnet. */
 /* clang-format off */
 #define WL_CONVNET_OPTIONS(filters_, order_, type, member)                                        \
   {"filters", WL_OPT_INTS, filters_, NULL, 1, 4096, "1", "Channels of each convolution.",         \
@@ -46,7 +47,7 @@ typedef struct wl_convnet {
   {"pooling", WL_OPT_CHOICE, "max", "max|average|none", 0, 0, "1",                                \
    "Pooling over 2x2 windows.", WL_SLOT(type, member.pooling)},                                   \
   {"strides", WL_OPT_INTS, "[1]", NULL, 1, 16, "pixels",                                          \
-   "Stride of each convolution; the last number also holds for the convolutions that follow.",    \
+   "Stride of each convolution; the last number is also used for all later convolutions.",        \
    WL_SLOT(type, member.strides)},                                                                \
   {"features", WL_OPT_CHOICE, "all", "all|mean", 0, 0, "1",                                       \
    "Inputs of the dense layers: every pixel of the last convolution, or its mean over the image.", \
@@ -66,8 +67,8 @@ typedef struct wl_convnet {
   WL_INITIALISER_OPTIONS("he", type, member.initialiser)
 /* clang-format on */
 
-/* Builds and finishes task->tape from the keys that the caller has read, with the warps of the options; sets task->n.
- * WL_ERR_CONFIG: a kernel is even, or nothing of the image remains after poolings and strides. */
+/* Builds and finishes task->tape from the keys that the caller has read, with the warp layers of the options. Sets
+ * task->n. Returns WL_ERR_CONFIG if a kernel is even, or if no pixel remains after poolings and strides. */
 wl_status wl_convnet_build(const wl_map *map, const wl_convnet_shape *shape, wl_task *task,
                            wl_convnet *net);
 #endif

@@ -1,4 +1,4 @@
-/* dataset.c - finding and sharing images.
+/* dataset.c - finds and shares data sets of images.
  *
  * Named data is searched in $WARPLOOM_DATA/<name>, then in /usr/share/datasets/<name>. Data sets are
  * read-only, and all tasks of the process share them. */
@@ -80,7 +80,7 @@ static wl_status locate(const char *data, const named_data *named, char director
   return WL_FAIL(WL_ERR_NO_INPUT, "%s: the data '%s' were not found; %s", directory, data, named->hint);
 }
 
-/* Draws a fixed permutation of each split, so that evaluations use the same images in every run. */
+/* Draws a fixed permutation of each split. Evaluations therefore use the same images in every run. */
 static wl_status draw_samples(wl_dataset *dataset) {
   for (int s = 0; s < 2; s++) {
     wl_images *images = &dataset->split[s];
@@ -107,7 +107,7 @@ static wl_status make_dataset(const void *request, void **object) {
 
 static const wl_shared_kind datasets = {"dataset", make_dataset, free_dataset};
 
-/* Refuses a configured number of classes that differs from the number of classes in the data. */
+/* Refuses a configured number of classes that differs from the number in the data. */
 static wl_status check_classes(const char *data, int64_t asked, int64_t found) {
   if (asked == 0 || asked == found) return WL_OK;
   return WL_FAIL(

@@ -1,8 +1,8 @@
-/* dataset.h - labelled images, read or generated once and shared by all tasks of a process.
+/* dataset.h - labelled images. They are read or generated once and shared by all tasks of a process.
  *
- * Pixels are stored as the bytes 0..255 of the source, which need a quarter of the memory and bandwidth of
- * float32. image_source.h divides them by 255 when it fills a tape's input. Images that were resized or
- * converted to grey are stored as reals in [0,1]. */
+ * Pixels are stored as the bytes 0..255 of the source. Bytes need a quarter of the memory and bandwidth of float32. The
+ * code of image_source.h divides them by 255 when it writes a tape's input. Images that were resized or converted to
+ * grey are stored as reals in [0,1]. */
 #ifndef WL_TASK_DATASET_H
 #define WL_TASK_DATASET_H
 
@@ -14,7 +14,7 @@ typedef struct wl_images {
   /* [count][channels * rows * columns] in [0,1], for resized or grey images; NULL: `pixels` holds the images */
   wl_real *values;
   uint8_t *labels; /* [count], 0 .. classes - 1 */
-  int64_t *sample; /* [count], a fixed permutation: the order in which evaluations take images */
+  int64_t *sample; /* [count], a fixed permutation: the order of the images in evaluations */
 } wl_images;
 
 typedef struct wl_dataset {
@@ -24,16 +24,16 @@ typedef struct wl_dataset {
   wl_images split[2]; /* indexed by wl_split */
 } wl_dataset;
 
-/* The names that `data` may have. `data` may also be a directory. */
+/* The allowed names in the key `data`. `data` may also be a directory. */
 #define WL_DATASET_NAMES "synthetic|digits|fashion-mnist|mnist|cifar-10"
 /* A family's options for its images. */
 typedef struct wl_dataset_keys {
   const char *data;      /* borrowed while the task is created */
-  int64_t classes, side; /* number of classes, side in pixels; 0: as in the data */
+  int64_t classes, side; /* number of classes, side in pixels; 0: the value of the data */
   bool grey;
 } wl_dataset_keys;
-/* The rows of a data set for the options table of a family. The family reads its keys into the struct `type`, whose
- * member `member` is a wl_dataset_keys. */
+/* The rows of a data set for the options table of a family. The family reads its keys into the struct `type`. This
+ * struct has a member `member` of type wl_dataset_keys. */
 /* clang-format off */
 #define WL_DATASET_OPTIONS(type, member)                                                          \
   {"data", WL_OPT_STRING, "synthetic", NULL, 0, 0, "1",                                           \
@@ -49,9 +49,9 @@ typedef struct wl_dataset_keys {
    "Replace the colour channels by their mean.", WL_SLOT(type, member.grey)}
 /* clang-format on */
 
-/* Opens the data set `data`. Data that is already open is shared. Thread-safe. WL_ERR_NO_INPUT: missing; the message
- * says how to obtain it. WL_ERR_DATA: damaged; the message names file and byte. The caller releases *out with
- * wl_dataset_close. */
+/* Opens the data set `data`. Data that is already open is shared. Returns WL_ERR_NO_INPUT if the data is missing; the
+ * message says how to obtain the data. Returns WL_ERR_DATA if the data is damaged; the message names file and byte. The
+ * caller releases *out with wl_dataset_close. Thread-safe. */
 wl_status wl_dataset_open(const wl_dataset_keys *keys, const wl_dataset **out);
 void wl_dataset_close(const wl_dataset **dataset);
 

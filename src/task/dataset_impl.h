@@ -8,16 +8,16 @@
 
 enum { WL_DATA_PATH = 4096 };
 
-/* Each of these functions fills a zeroed data set. After a failure the caller frees the arrays that were allocated.
- * `classes` 0: determined from the data. */
+/* Each of these functions reads or generates the images of a zeroed data set. After a failure, the caller frees the
+ * allocated arrays. If `classes` is 0, the number of classes is determined from the data. */
 wl_status wl_dataset_read_idx(const char *directory, int64_t classes, wl_dataset *dataset);
 wl_status wl_dataset_read_cifar(const char *directory, wl_dataset *dataset);
 wl_status wl_dataset_make_synthetic(wl_dataset *dataset);
 wl_status wl_dataset_make_digits(wl_dataset *dataset);
-/* Whether the directory contains files in CIFAR-10's binary format. */
+/* Returns true if the directory contains files in CIFAR-10's binary format. */
 bool wl_dataset_is_cifar(const char *directory);
-/* Resizes images to side x side (0: keeps their size) and converts them to grey if `grey`. Replaces `pixels` by
- * `values` if that changes the images. */
+/* Resizes images to side x side pixels, unless `side` is 0. Converts images to grey if `grey` is true. If the images
+ * change, `values` replaces `pixels`. */
 wl_status wl_dataset_resize(wl_dataset *dataset, int64_t side, bool grey);
 /* Allocates pixels and labels of one split. The caller has set rows, columns and channels. */
 wl_status wl_images_alloc(wl_images *images, int64_t count, int64_t pixels);
@@ -33,9 +33,9 @@ typedef struct wl_byte_file {
 /* Opens directory/name, or directory/name.gz if the first does not exist. */
 wl_status wl_byte_file_open(const char *directory, const char *name, wl_byte_file *out);
 bool wl_byte_file_exists(const char *directory, const char *name);
-/* Reads exactly `count` bytes. WL_ERR_DATA: the file is shorter; the message names `what`. */
+/* Reads exactly `count` bytes. Returns WL_ERR_DATA if the file is shorter; the message names `what`. */
 wl_status wl_byte_file_read(wl_byte_file *file, uint8_t *to, int64_t count, const char *what);
-/* Checks that the file ends here and verifies gzip's checksum; otherwise WL_ERR_DATA. */
+/* Checks that the file ends here, and verifies the checksum of gzip. Returns WL_ERR_DATA if a check fails. */
 wl_status wl_byte_file_expect_end(wl_byte_file *file);
 void wl_byte_file_close(wl_byte_file *file);
 

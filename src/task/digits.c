@@ -1,6 +1,6 @@
-/* digits.c - the built-in handwritten digits (data/README.md), 8 x 8 pixels with values 0 to 16.
+/* digits.c - unpacks the built-in handwritten digits (data/README.md), 8 x 8 pixels with values 0 to 16.
  *
- * Every fifth image is held out. Pixels are scaled to bytes; 16 becomes 255. */
+ * Every fifth image is held out. Pixels are scaled to bytes: 16 becomes 255. */
 #include <string.h>
 #include <zlib.h>
 

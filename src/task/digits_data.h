@@ -1,4 +1,5 @@
-/* digits_data.h - data/digits.z, a zlib stream (its format: data/pack_digits.py). Private to src/task. */
+/* digits_data.h - the bytes of data/digits.z, a zlib stream. data/pack_digits.py describes the format. Private to
+ * src/task. */
 #ifndef WL_TASK_DIGITS_DATA_H
 #define WL_TASK_DIGITS_DATA_H
 

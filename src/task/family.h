@@ -1,12 +1,12 @@
-/* family.h - functions that the families share: random streams of an episode, dense layers, activations.
- * For the files of src/task and for plug-ins. */
+/* family.h - functions for task families: random streams of an episode, dense layers, activations. For the files of
+ * src/task and for plug-ins. */
 #ifndef WL_TASK_FAMILY_H
 #define WL_TASK_FAMILY_H
 
 #include "task/task.h"
 #include "task/warp.h"
 
-/* Returns the stream of an episode for one purpose; `step` distinguishes batches or drawn arrays. */
+/* Returns the stream of an episode for one purpose. `step` distinguishes batches or drawn arrays. */
 static inline wl_stream wl_episode_stream(const wl_episode *episode, wl_purpose purpose,
                                           uint64_t step) {
   return (wl_stream){.seed = episode->seed,
@@ -35,8 +35,8 @@ typedef struct wl_perceptron {
   wl_activation activation;
   wl_norm norm;
 } wl_perceptron;
-/* The rows of the hidden layers for the options table of a family. The family reads its keys into the struct `type`,
- * whose member `member` is a wl_perceptron. */
+/* The rows of the hidden layers for the options table of a family. The family reads its keys into the struct `type`.
+ * This struct has a member `member` of type wl_perceptron. */
 /* clang-format off */
 #define WL_PERCEPTRON_OPTIONS(fallback, choice, type, member)                                     \
   {"widths", WL_OPT_INTS, fallback, NULL, 1, 1e6, "1", "Units of each hidden layer; [] for none.", \
@@ -48,19 +48,18 @@ typedef struct wl_perceptron {
    "units.",                                                                                      \
    WL_SLOT(type, member.norm)}
 /* clang-format on */
-/* norm(x) s + b for x (B,n) or (B,C,H,W); `channels` is n or C. The parameters s and b are "<layer>.scale" and
- * "<layer>.shift", each [channels]. */
+/* Returns norm(x) s + b for x (B,n) or (B,C,H,W). `channels` is n or C. The parameters s and b have the names
+ * "<layer>.scale" and "<layer>.shift" and the shape [channels]. */
 wl_node wl_net_normalise(wl_tape *tape, wl_node x, const char *layer, int64_t channels,
                          wl_norm norm);
-/* Dense layer number `number`: x (B,in) -> x W + b (B,out), parameters "dense<number>.weight"
- * (in,out) and "dense<number>.bias" (out) in theta. */
+/* Adds dense layer number `number`: x (B,in) -> x W + b (B,out). The parameters in theta are "dense<number>.weight"
+ * (in,out) and "dense<number>.bias" (out). */
 wl_node wl_net_dense(wl_tape *tape, wl_node x, int number, int64_t in, int64_t out);
-/* Hidden layers activation(norm(x W + b)), with the warps of the task's options, then the output layer:
- * x (B,in) -> (B,out). */
+/* Adds hidden layers activation(norm(x W + b)) with the task's warp layers, and the output layer: x (B,in) ->
+ * (B,out). */
 wl_node wl_net_perceptron(wl_task *task, const wl_perceptron *hidden, wl_node x, int64_t in,
                           int64_t out);
-/* Returns the number of inputs of one output of a weight: in for a dense layer (in,out), in k k for a convolution
- * (out,in,k,k). */
+/* Returns the fan-in of a weight: `in` for a dense layer (in,out), in k k for a convolution (out,in,k,k). */
 int64_t wl_net_fan_in(const wl_tensor_entry *weight);
 
 #endif

@@ -1,19 +1,18 @@
-/* glyph_image.c - resampling of an image by an affine map (formula: glyph_image.h). */
+/* glyph_image.c - resamples an image by an affine map. Formula: glyph_image.h. */
 #include "task/glyph_image.h"
 
 #include <math.h>
 
-/* The inverse map: source coordinates of an output pixel, both relative to the image's centre. */
+/* The inverse map gives the source coordinates of an output pixel. Both are relative to the image's centre. */
 typedef struct inverse {
   double a[2][2];       /* A^-1, by row and column */
   double rows, columns; /* t, pixels */
-  double from_row,
-      from_column; /* source of the image's centre: the centre, or the ink's centre of mass */
+  double from_row, from_column; /* source of the image's centre: c' */
 } inverse;
 
 static double between(double bound, double u) { return bound * (2.0 * u - 1.0); }
 
-/* Adds quarter turns. They are exact, so a class made by turning loses no pixel. */
+/* Adds quarter turns. They are exact, and a turned character therefore loses no pixel. */
 static void add_turns(inverse *map, int64_t turn) {
   for (int64_t i = 0; i < turn; i++)
     for (int k = 0; k < 2; k++) {
@@ -23,7 +22,7 @@ static void add_turns(inverse *map, int64_t turn) {
     }
 }
 
-/* A^-1 <- S^-1 A^-1, with S^-1 = D(b) diag(1 / k, k) D(-b), D a rotation. */
+/* Computes A^-1 <- S^-1 A^-1, with S^-1 = D(b) diag(1 / k, k) D(-b). D is a rotation. */
 static void add_stretch(inverse *map, double b, double k) {
   const double mean = 0.5 * (1.0 / k + k), half = 0.5 * (1.0 / k - k);
   const double s[2][2] = {{mean + half * cos(2.0 * b), half * sin(2.0 * b)},
@@ -98,7 +97,7 @@ void wl_glyph_image(const wl_glyphs *g, const uint8_t *ink, int64_t turn, const 
 
 enum { BLOCK = 32 };
 
-/* x_i <- (x_{i-1} + 2 x_i + x_{i+1}) / 4 along n pixels of `lines` adjacent lines, at most BLOCK. */
+/* Computes x_i <- (x_{i-1} + 2 x_i + x_{i+1}) / 4 along n pixels of `lines` adjacent lines, at most BLOCK. */
 static void smooth_lines(wl_real *x, int64_t n, int64_t stride, int64_t lines) {
   wl_real before[BLOCK] = {0};
   for (int64_t i = 0; i < n; i++, x += stride)

@@ -1,4 +1,4 @@
-/* glyphs.c - finding, checking and sharing packed characters (layout: glyphs.h). */
+/* glyphs.c - finds, checks and shares packed characters. Layout: glyphs.h. */
 #include "task/glyphs.h"
 
 #include <stdio.h>
@@ -35,7 +35,7 @@ static void adopt(wl_glyphs *g, const wl_field fields[ARRAYS]) {
   g->background = fields[BACKGROUND].data;
 }
 
-/* Checks indices and pixels, which later code uses without a check. */
+/* Checks indices and pixels. Later code uses them without a check. */
 static wl_status check(const char *path, const wl_glyphs *g, int64_t listed) {
   if (listed != g->characters)
     return WL_FAIL(

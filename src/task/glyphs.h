@@ -1,8 +1,8 @@
-/* glyphs.h - handwritten characters of many alphabets (Omniglot), read once and shared by all tasks of
- * a process.
+/* glyphs.h - handwritten characters of many alphabets (Omniglot). They are read once and shared by all tasks of a
+ * process.
  *
- * The file is HDF5, made by tools/pack_omniglot.py. Only src/io may use HDF5. Code that links both folders must set
- * the reader with wl_glyphs_set_reader before it creates the first task.
+ * tools/pack_omniglot.py makes the file, in the format HDF5. Only src/io may use HDF5. Code that links both folders
+ * must therefore set the reader with wl_glyphs_set_reader before it creates the first task.
  *
  *   image                  (characters, drawers, rows, columns)   1: ink, 0: paper
  *   alphabet_of_character  (characters)                           index into `background`
@@ -23,13 +23,13 @@ typedef struct wl_glyphs {
   uint8_t *background; /* [alphabets] */
 } wl_glyphs;
 
-/* Reads named arrays of a file. The caller sets name, type and ndim of fields [count]; the reader sets shape and data.
- * The caller frees data with wl_free. */
+/* A function that reads named arrays of a file. The caller sets name, type and ndim of fields [count]. The reader sets
+ * shape and data. The caller frees data with wl_free. */
 typedef wl_status (*wl_glyphs_reader)(const char *path, wl_field *fields, int count);
 void wl_glyphs_set_reader(wl_glyphs_reader reader);
 
-/* Opens the packed file `path`, or the file of that name in $WARPLOOM_DATA if `path` does not exist. WL_ERR_NO_INPUT,
- * WL_ERR_DATA. The caller releases *out with the close function below. Thread-safe. */
+/* Opens the packed file `path`, or the file of that name in $WARPLOOM_DATA if `path` does not exist. Errors:
+ * WL_ERR_NO_INPUT, WL_ERR_DATA. The caller releases *out with wl_glyphs_close. Thread-safe. */
 wl_status wl_glyphs_open(const char *path, const wl_glyphs **out);
 void wl_glyphs_close(const wl_glyphs **glyphs);
 

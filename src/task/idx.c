@@ -1,4 +1,4 @@
-/* idx.c - images and labels in the IDX format of MNIST, plain or gzipped.
+/* idx.c - reads images and labels in the IDX format of MNIST, plain or gzipped.
  *
  *   byte 0   0 0 type dims      type 8: unsigned bytes; 3 dims for images, 1 for labels
  *   byte 4   dims sizes, 32-bit big-endian: count (, rows, columns)
@@ -18,7 +18,7 @@ static int64_t big_endian(const uint8_t b[4]) {
   return (int64_t)b[0] << 24 | (int64_t)b[1] << 16 | (int64_t)b[2] << 8 | (int64_t)b[3];
 }
 
-/* Reads and checks the header; sizes [ndim]. */
+/* Reads and checks the header. Writes sizes [ndim]. */
 static wl_status read_header(wl_byte_file *file, int ndim, int64_t *sizes) {
   uint8_t word[4];
   const int64_t expected = 0x0800 + ndim;
@@ -41,7 +41,7 @@ static wl_status read_header(wl_byte_file *file, int ndim, int64_t *sizes) {
   return WL_OK;
 }
 
-/* Refuses sizes larger than the file, before a damaged header causes a large allocation. */
+/* Refuses sizes larger than the file. Otherwise a damaged header could cause a large allocation. */
 static wl_status check_promise(const wl_byte_file *file, int64_t bytes) {
   if (file->offset + bytes > file->limit)
     return WL_FAIL(WL_ERR_DATA,
@@ -73,15 +73,15 @@ static wl_status read_image_file(wl_byte_file *file, wl_split split, wl_dataset 
   return wl_byte_file_expect_end(file);
 }
 
-/* Returns the index of the first label that is not below `bound`; -1 if there is none. */
+/* Returns the index of the first label that is not below `bound`, or -1 if there is no such label. */
 static int64_t find_label(const wl_images *images, int64_t bound) {
   for (int64_t i = 0; i < images->count; i++)
     if (images->labels[i] >= bound) return i;
   return -1;
 }
 
-/* Counts the classes of the training labels. Every label between the smallest and the largest must occur. A missing
- * label means damaged data, unless the user sets the number of classes. */
+/* Counts the classes of the training labels. Every label up to the largest must occur. A missing label means that the
+ * data is damaged, unless the user sets the number of classes. */
 static wl_status count_classes(const wl_byte_file *file, const wl_images *images,
                                int64_t *classes) {
   int64_t seen[256] = {0};

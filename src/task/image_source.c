@@ -6,8 +6,8 @@
 #include "task/augment.h"
 #include "task/family.h"
 
-/* Returns the number of images in a fraction of a split, which consists of the split's first images. The held-out split
- * is always used completely. */
+/* Returns the number of images of a split that are used. Of the training split, a fraction is used, which consists of
+ * the first images. All images of the held-out split are used. */
 static int64_t part_of(const wl_image_source *source, wl_split split, double fraction) {
   const int64_t count = source->data->split[split].count;
   if (split == WL_SPLIT_HELDOUT) return count;
@@ -32,13 +32,13 @@ void wl_image_source_close(wl_image_source *source) {
   wl_dataset_close(&source->data);
 }
 
-/* Converts pixels to reals in [0,1] by a division, as the data loaders of other frameworks do. */
+/* Converts pixels to reals in [0,1] by a division, as in the data loaders of other frameworks. */
 static void to_real(const uint8_t *restrict from, int64_t n, wl_real *restrict to) {
   for (int64_t i = 0; i < n; i++) to[i] = (wl_real)from[i] / (wl_real)255;
 }
 
-/* Prefetches an image. The images of a random batch are far apart in memory; waiting for them would take longer than
- * the conversion. About AHEAD bytes are requested in advance. */
+/* Prefetches an image. The images of a random batch are far apart in memory. Without prefetching, the wait for memory
+ * would take longer than the conversion. About AHEAD bytes are requested in advance. */
 enum { CACHE_LINE = 64, AHEAD = 2048 };
 static void prefetch(const void *from, int64_t bytes) {
   for (int64_t i = 0; i < bytes; i += CACHE_LINE) __builtin_prefetch((const char *)from + i);
@@ -61,8 +61,8 @@ static void copy_pixels(const wl_images *images, int64_t pixels, const int64_t *
   }
 }
 
-/* Chooses images of the fixed sample, from number `at` on. The sample consists of the image numbers below `bound`, in
- * the order of the split's permutation. */
+/* Chooses images of the fixed sample, beginning with number `at`. The sample consists of the image numbers below
+ * `bound`, in the order of the split's permutation. */
 static void choose_fixed(const wl_images *images, int64_t bound, int64_t at, int64_t count,
                          int64_t *chosen) {
   at %= bound;

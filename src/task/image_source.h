@@ -1,5 +1,4 @@
-/* image_source.h - minibatches of a data set's images, selected by a family's options.
- * Private to src/task. */
+/* image_source.h - makes minibatches of a data set's images by the options of a family. Private to src/task. */
 #ifndef WL_TASK_IMAGE_SOURCE_H
 #define WL_TASK_IMAGE_SOURCE_H
 
@@ -9,13 +8,14 @@
 typedef struct wl_image_source {
   wl_dataset_keys keys;
   int64_t batch;          /* B, images of a minibatch */
-  int64_t eval_samples;   /* images of the fixed sample, as configured */
-  wl_draw fraction;       /* share of the training split that an episode uses: its first images */
+  int64_t eval_samples;   /* configured number of images of the fixed sample */
+  wl_draw
+      fraction; /* fraction of the training split's images (the first ones) that an episode uses */
   const wl_dataset *data; /* shared */
 } wl_image_source;
 
-/* The rows of the images for the options table of a family. The family reads its keys into the struct `type`, whose
- * member `member` is a wl_image_source. */
+/* The rows of the images for the options table of a family. The family reads its keys into the struct `type`. This
+ * struct has a member `member` of type wl_image_source. */
 /* clang-format off */
 #define WL_IMAGE_SOURCE_OPTIONS(type, member)                                                     \
   WL_DATASET_OPTIONS(type, member.keys),                                                          \
@@ -29,14 +29,16 @@ typedef struct wl_image_source {
    "many as the data has.", WL_SLOT(type, member.eval_samples)}
 /* clang-format on */
 
-/* Opens the images of a source after its keys are read (errors: wl_dataset_open). Sets task->eval_batches to the number
- * of full batches in `eval_samples` images, or in the smaller split if that has fewer images; at least 1. */
+/* Opens the images of a source after its keys are read. The errors are the same as for wl_dataset_open. Sets
+ * task->eval_batches to the number of full batches in `eval_samples` images, but at least 1. If a split has fewer
+ * images, the number of full batches in the smaller split is used. */
 wl_status wl_image_source_open(wl_task *task, wl_image_source *source);
 void wl_image_source_close(wl_image_source *source);
 
-/* Fills x [batch][pixels] (values in [0,1]) and labels [batch] (NULL: not needed) with a batch. Images are drawn with
- * replacement by (seed, space, episode, unit, step). With the purpose WL_FOR_EVAL_BATCH the images are those of the
- * split's fixed sample from number batch * step on. The sample depends on the episode only if data_fraction is drawn.
+/* Writes a batch to x [batch][pixels] (values in [0,1]) and labels [batch] (NULL: not needed). Images are drawn with
+ * replacement by (seed, space, episode, unit, step). With the purpose WL_FOR_EVAL_BATCH, the images are not drawn. They
+ * are the images of the split's fixed sample that begin with number batch * step. The sample depends on the episode
+ * only if data_fraction is drawn.
  * */
 void wl_image_source_load(const wl_image_source *source, const wl_episode *episode,
                           const wl_batch *batch, wl_real *x, int32_t *labels);

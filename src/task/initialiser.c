@@ -1,7 +1,7 @@
-/* initialiser.c - draws theta_0 tensor by tensor (kinds: initialiser.h).
+/* initialiser.c - draws theta_0, one tensor after the other. initialiser.h lists the kinds.
  *
- * Element i of the flat vector uses element i of the episode's stream, so a tensor's values do not depend on the
- * kinds of other tensors. Orthogonal: Gram-Schmidt on Gaussian vectors, twice, in double. */
+ * Element i of the flat vector uses element i of the episode's stream. The values of a tensor therefore do not depend
+ * on the kinds of other tensors. The kind orthogonal applies Gram-Schmidt twice to Gaussian vectors, in double. */
 #include "task/initialiser.h"
 
 #include <math.h>
@@ -14,7 +14,7 @@ static bool ends_with(const char *name, const char *end) {
   return n >= m && strcmp(name + n - m, end) == 0;
 }
 
-/* Return the numbers of inputs and outputs of a weight (in,out) or (out,in,k,k). */
+/* These functions return the numbers of inputs and outputs of a weight (in,out) or (out,in,k,k). */
 static double fan_in(const wl_tensor_entry *w) {
   return strstr(w->name, "embedding") ? 1.0 : (double)wl_net_fan_in(w);
 }
@@ -30,7 +30,7 @@ static double dot(int64_t n, const double *a, const double *b) {
   return sum;
 }
 
-/* Makes vector k of `vectors` [k+1][n] orthogonal to the previous ones and normalises it to length 1. */
+/* Makes vector k of `vectors` [k+1][n] orthogonal to the previous vectors, and normalises vector k to length 1. */
 static void orthogonalise(double *vectors, int64_t k, int64_t n) {
   double *const v = vectors + k * n;
   for (int pass = 0; pass < 2; pass++)
@@ -81,7 +81,7 @@ static wl_status draw_weight(const wl_initialiser *how, wl_stream stream, const 
   return WL_OK;
 }
 
-/* Draws the initial values of one tensor; the caller has zeroed `out`. */
+/* Draws the initial values of one tensor. The caller has set `out` to zero. */
 static wl_status draw_block(const wl_initialiser *how, wl_stream stream, const wl_tensor_entry *block,
                             wl_real *out) {
   if (ends_with(block->name, ".shift")) return WL_OK;

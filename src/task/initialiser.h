@@ -1,4 +1,4 @@
-/* initialiser.h - initial values of a network's weights, by name.
+/* initialiser.h - draws the initial values of a network's weights. The kinds are:
  *
  *   normal      weights and biases N(0, initial_scale^2)                       (Andrychowicz et al. 2016)
  *   fan-in      truncated normal, sd 1 / sqrt(fan-in), cut at two sd           (google/learned_optimization)
@@ -6,9 +6,8 @@
  *   glorot      uniform within sqrt(6 / (fan-in + fan-out))                    (Glorot and Bengio 2010)
  *   orthogonal  orthonormal rows or columns, whichever are fewer               (Saxe et al. 2014)
  *
- * All kinds except normal set biases to 0. Scales of normalisations start at 1, their shifts at 0. Embedding
- * tables ("embedding") have fan-in 1, since a lookup sums over no inputs.
- * Private to src/task. */
+ * All kinds except normal set biases to 0. Scales of normalisations start at 1, and their shifts at 0. Embedding tables
+ * ("embedding") have fan-in 1, because a lookup does not sum over inputs. Private to src/task. */
 #ifndef WL_TASK_INITIALISER_H
 #define WL_TASK_INITIALISER_H
 
@@ -28,7 +27,7 @@ typedef struct wl_initialiser {
 } wl_initialiser;
 
 /* The rows of the initial values for the options table of a family. `fallback` is the default kind. The family reads
- * its keys into the struct `type`, whose member `member` is a wl_initialiser. */
+ * its keys into the struct `type`. This struct has a member `member` of type wl_initialiser. */
 /* clang-format off */
 #define WL_INITIALISER_OPTIONS(fallback, type, member)                                            \
   {"initialisation", WL_OPT_CHOICE, fallback, "normal|fan-in|he|glorot|orthogonal", 0, 0, "1",    \

@@ -1,4 +1,4 @@
-/* language_model.c - recurrent networks that predict the next character of a text.
+/* language_model.c - the task family language-model: recurrent networks that predict the next character of a text.
  *
  *   x_t = E_{token_t} (d);   h_t, c_t from the cell, h_0 and c_0 learned (zero at the start)
  *   L = mean over T and B of cross-entropy(h_t W + b, token_{t+1})
@@ -7,9 +7,9 @@
  *   gru      z, r = sigmoid(..);  a = tanh(x W_x + (r h) W_h + b);  h' = h + z (a - h)       (Cho et al. 2014)
  *   lstm     i, g, f, o from x W_x + h W_h + b;  c' = sigmoid(f + 1) c + sigmoid(i) tanh g;  h' = sigmoid(o) tanh c'
  *
- * One weight [W_x; W_h] (d + H, gates H) holds the gates in the order above; its fan-in is d + H. Sizes and initial
- * values are those of google/learned_optimization (tasks/fixed/rnn_lm.py). The rows of a step are contiguous: token t
- * of sequence b is row t B + b. */
+ * One weight [W_x; W_h] (d + H, gates H) has the gates in the order above. Its fan-in is d + H. Sizes and initial
+ * values are the same as in google/learned_optimization (tasks/fixed/rnn_lm.py). The rows of a step are contiguous:
+ * token t of sequence b is row t B + b. */
 #include "task/family.h"
 #include "task/initialiser.h"
 #include "task/text.h"
@@ -78,14 +78,14 @@ static const struct {
   void (*step)(cell *m, wl_node x);
 } cells[] = {[VANILLA] = {1, step_vanilla}, [GRU] = {3, step_gru}, [LSTM] = {4, step_lstm}};
 
-/* Concatenates nodes[0 .. count) along the rows, recursively by halves. */
+/* Concatenates nodes[0 .. count) along the rows. Each half is concatenated recursively. */
 static wl_node stack(wl_tape *t, const wl_node *nodes, int64_t count) {
   if (count == 1) return nodes[0];
   return wl_op_concat(t, stack(t, nodes, count / 2),
                       stack(t, nodes + count / 2, count - count / 2));
 }
 
-/* Adds a learned initial state (B,H) with the same row for every sequence: (B,1)(1,H). */
+/* Adds a learned initial state (B,H), the product (B,1)(1,H). All sequences have the same initial state. */
 static wl_node initial_state(const language_model *m, wl_tape *t, const char *name) {
   const wl_node row = wl_tape_theta(t, name, 1, &m->hidden);
   return wl_op_matmul(t, m->ones, wl_op_reshape(t, row, 2, (const int64_t[]){1, m->hidden}));

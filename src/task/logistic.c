@@ -1,12 +1,14 @@
-/* logistic.c - multinomial logistic regression on a Gaussian mixture drawn for each task.
+/* logistic.c - the task family logistic: multinomial logistic regression on a Gaussian mixture that is drawn for each
+ * task.
  *
  *   x | class c ~ N(mu_c, I_d),  mu_c ~ N(0, separation^2 / d I_d)
  *   logits = (x W + b) E,   E = [0 I] (C-1,C):  class 0 is the reference, its logit 0
  *   L = cross-entropy(logits, class) + l2 / 2 ||W||^2
  *
- * x (B,d), W (d,C-1), b (C-1). With C = 2 this is binary logistic regression: the softmax of (0, z) is the sigmoid of
- * z. Convex, strictly so with l2 > 0. Each task has `samples` training points and as many held-out points. Minibatches
- * are drawn from these points with replacement. With data_seed > 0 the means and points of all tasks are the same. */
+ * Shapes: x (B,d), W (d,C-1), b (C-1). With C = 2 this is binary logistic regression, because the softmax of (0, z) is
+ * the sigmoid of z. The loss is convex, and strictly convex with l2 > 0. Each task has `samples` training points and
+ * the same number of held-out points. Minibatches are drawn from these points with replacement. With data_seed > 0, the
+ * means and points of all tasks are the same. */
 #include <math.h>
 
 #include "task/family.h"
@@ -18,10 +20,11 @@ typedef struct logistic {
   wl_node x, labels, reference;
 } logistic;
 
-/* Drawn arrays, distinguished by the stream's step. The arrays of points and of labels contain both splits. */
+/* Drawn arrays. The member `step` of the stream distinguishes them. The arrays of points and of labels contain both
+ * splits. */
 enum { DRAW_MEANS, DRAW_POINTS, DRAW_LABELS };
 
-/* A drawn task: labels (2,N), points (2,N,d), means (C,d). Training points precede held-out points. */
+/* A drawn task: labels (2,N), points (2,N,d), means (C,d). Training points come before held-out points. */
 typedef struct mixture {
   int64_t *labels;
   wl_real *points, *means;
@@ -44,12 +47,13 @@ static const wl_option options[] = {
     {"classes", WL_OPT_INT, "2", NULL, 2, 1000, "1",
      "Number of classes, each one Gaussian; 2 is the binary case.", WL_SLOT(logistic, classes)},
     {"samples", WL_OPT_INT, "1024", NULL, 1, 1e6, "1",
-     "Number of training points of a task. The number of held-out points is the same.", WL_SLOT(logistic, samples)},
+     "Number of training points of a task. The number of held-out points is the same.",
+     WL_SLOT(logistic, samples)},
     {"batch", WL_OPT_INT, "64", NULL, 1, 1e6, "1", "Points in a minibatch, drawn with replacement.",
      WL_SLOT(logistic, batch)},
     {"data_seed", WL_OPT_INT, "0", NULL, 0, 9e18, "1",
-     "Seed of a mixture and points that all tasks share, so that tasks differ only in initial values and "
-     "minibatches. 0: each task draws a separate mixture and separate points.",
+     "Seed of a mixture and points that are the same in all tasks. Tasks then differ only in "
+     "initial values and minibatches. 0: each task draws a separate mixture and separate points.",
      WL_SLOT(logistic, data_seed)},
     {"separation", WL_OPT_REAL, "2.0", NULL, 0, 1e3, "1",
      "Typical distance of a class mean from the origin, in standard deviations of a class.",
@@ -92,7 +96,7 @@ static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
 
 static void destroy(wl_task *task) { wl_free(task->impl); }
 
-/* Draws the means, then the points around them. */
+/* Draws the means, and then the points around the means. */
 static wl_status sample(const wl_task *task, const wl_episode *own, void *draw) {
   const logistic *m = task->impl;
   const wl_episode shared = {.seed = (uint64_t)m->data_seed, .space = WL_SPACE_TRAIN};

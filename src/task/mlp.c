@@ -1,4 +1,4 @@
-/* mlp.c - multi-layer perceptrons that classify images.
+/* mlp.c - the task family mlp: multi-layer perceptrons that classify images.
  *
  *   h_0 = x (B,pixels);  h_l = act(norm(h_{l-1} W_l + b_l));  L = cross-entropy(h_last W + b, label)
  *
@@ -34,7 +34,7 @@ wl_status wl_mlp_create(const wl_map *map, const wl_option *keys,
   return WL_OK;
 }
 
-/* The data do not depend on the seed; all draws depend on the episode. */
+/* The data do not depend on the seed. All draws depend on the episode. */
 static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
   (void)seed;
   return wl_mlp_create(map, options, build, task);

@@ -1,4 +1,4 @@
-/* mlp.h - perceptrons on images: what the families mlp and autoencoder share. */
+/* mlp.h - common code of the families mlp and autoencoder, which train perceptrons on images. */
 #ifndef WL_TASK_MLP_H
 #define WL_TASK_MLP_H
 

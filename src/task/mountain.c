@@ -1,12 +1,13 @@
-/* mountain.c - random surfaces with peaks and valleys in the plane (Flennerhag et al. 2020, app. D).
+/* mountain.c - the task family mountain: random surfaces with peaks and valleys in the plane (Flennerhag et al. 2020,
+ * appendix D).
  *
  *   f = b1 (a1 - x1)^2 exp(-x1^2 - (x2 + a2)^2)
  *     - b2 (x1 / s - x1^3 - x2^5) exp(-x1^2 - x2^2)
  *     - b3 exp(-(x1 + a3)^2 - x2^2)
  *
- * s in {1 .. 10}, a_i in {-1, 0, 1}, b_i in {-5 .. 5}, all uniform; start uniform in [-3, 3]^2.
- * A warp layer after "x" is the paper's explicit warp, f(omega(x)): `warp: residual, warp_width: 30`.
- * On the tape every scalar is a tensor of shape (1). */
+ * The coefficients are uniform: s in {1 .. 10}, a_i in {-1, 0, 1}, b_i in {-5 .. 5}. The start is uniform in [-3, 3]^2.
+ * A warp layer after "x" is the paper's explicit warp, f(omega(x)): `warp: residual, warp_width: 30`. On the tape,
+ * every scalar is a tensor of shape (1). */
 #include "task/family.h"
 
 enum { A1, A2, A3, B1, B2, B3, INVERSE_S, COEFFICIENTS };
@@ -25,13 +26,13 @@ static const wl_option options[] = {
      WL_SLOT(mountain, surface)},
     {0}};
 
-/* exp(-u^2 - v^2) */
+/* Returns exp(-u^2 - v^2). */
 static wl_node bell(wl_tape *t, wl_node u, wl_node v) {
   const wl_node r2 = wl_op_add(t, wl_op_square(t, u), wl_op_square(t, v));
   return wl_op_exp(t, wl_op_scale(t, r2, -1.0));
 }
 
-/* x1 / s - x1^3 - x2^5 */
+/* Returns x1 / s - x1^3 - x2^5. */
 static wl_node ripple(wl_tape *t, wl_node x1, wl_node x2, wl_node inverse_s) {
   const wl_node cube = wl_op_mul(t, x1, wl_op_square(t, x1));
   const wl_node fifth = wl_op_mul(t, x2, wl_op_square(t, wl_op_square(t, x2)));
@@ -72,7 +73,7 @@ static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
 
 static void destroy(wl_task *task) { wl_free(task->impl); }
 
-/* Draws one integer from {low .. high}: element `which` of the task's stream. */
+/* Draws one integer from {low .. high}, which is element `which` of the task's stream. */
 static double integer(const wl_episode *episode, int which, int low, int high) {
   int64_t value;
   wl_rng_index(wl_episode_stream(episode, WL_FOR_TASK, 0), (uint64_t)which, 1,

@@ -1,4 +1,4 @@
-/* network.c - the layers that several families use.
+/* network.c - adds layers that several families use.
  *
  *   dense       y = x W + b      x (B,in), W (in,out), b (out), y (B,out)
  *   normalise   y = norm(x) s + b, over the batch or over a row

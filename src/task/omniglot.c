@@ -1,4 +1,5 @@
-/* omniglot.c - handwritten characters in two protocols, classified by a convolutional network (convnet.h).
+/* omniglot.c - the task family omniglot: a convolutional network (convnet.h) classifies handwritten characters. There
+ * are two protocols.
  *
  *   multi-shot   a task is one alphabet: `ways` of its characters, always the same and in the same order.
  *                `shots` drawers are for training and `query` are held out; minibatches are drawn with
@@ -9,9 +10,9 @@
  *                for training and tuning, those of images_evaluation for evaluation. Characters turned by
  *                multiples of 90 degrees may be additional classes (Vinyals et al. 2016)
  *
- * In few-shot tasks WL_FOR_INNER_BATCH is the support set and WL_FOR_OUTER_BATCH the query set. In evaluations
- * the training split is the support set and the held-out split the query set. The tape's batch is the larger of
- * the two sets. The smaller set is repeated to fill it, which does not change mean losses and batch statistics. */
+ * In few-shot tasks, WL_FOR_INNER_BATCH is the support set, and WL_FOR_OUTER_BATCH is the query set. In evaluations,
+ * the training split is the support set, and the held-out split is the query set. The tape's batch has the size of the
+ * larger set. The smaller set is repeated to fill the batch. This does not change mean losses and batch statistics. */
 #include <string.h>
 
 #include "task/convnet.h"
@@ -24,7 +25,7 @@ typedef struct pool {
 
 enum { FOR_TRAINING, FOR_TUNING, FOR_EVALUATION, POOLS };
 
-/* The family's keys; 0 selects the protocol's usual number. */
+/* The family's keys. 0 selects the usual number of the protocol. */
 typedef struct omniglot_keys {
   const char *file;
   enum { MULTI_SHOT, FEW_SHOT } protocol;
@@ -40,7 +41,7 @@ typedef struct omniglot {
   bool few_shot;
   int64_t ways, shots, query;
   int64_t batch;    /* rows of the tape */
-  int64_t quarters; /* number of classes of a character: 4 with quarter turns, else 1 */
+  int64_t quarters; /* classes of a character: 4 with quarter turns, else 1 */
   wl_distortion distortion;
   int64_t *member; /* [characters] sorted by alphabet, in a drawn order within each */
   int64_t *start;  /* [alphabets + 1] index in `member` of an alphabet's first character */
@@ -48,18 +49,19 @@ typedef struct omniglot {
   wl_convnet net;
 } omniglot;
 
-/* A drawn task; its arrays are contiguous in `draw`. */
+/* A drawn task. Its arrays are contiguous in `draw`. */
 typedef struct drawn {
   int64_t *character; /* [ways] */
   int64_t *turn;      /* [ways] quarters */
-  /* [ways][drawers] drawers of the support set or training split first, then of the query set or held-out split */
+  /* [ways][drawers]; first the drawers of the support set or training split, then those of the query set or held-out
+   * split */
   int64_t *drawer;
   int64_t *order[2]; /* multi-shot, by split: [ways * shots], [ways * query], for evaluations */
 } drawn;
 
-/* Numbers drawn for a task, distinguished by the stream's step. */
+/* Numbers drawn for a task. The member `step` of the stream distinguishes them. */
 enum { DRAW_POOL, DRAW_CHARACTERS, DRAW_TURNS, DRAW_ORDER, DRAW_DRAWERS };
-/* Numbers drawn for all tasks, distinguished by the stream's index. */
+/* Numbers drawn for all tasks. The member `index` of the stream distinguishes them. */
 enum { SPLIT_ALPHABETS, SPLIT_CHARACTERS };
 
 static const wl_option options[] = {
@@ -72,7 +74,8 @@ static const wl_option options[] = {
      "a few drawers.",
      WL_SLOT(omniglot, keys.protocol)},
     {"ways", WL_OPT_INT, "0", NULL, 0, 1000, "1",
-     "Number of classes of a task; 0: 20 for multi-shot, 5 for few-shot.", WL_SLOT(omniglot, keys.ways)},
+     "Number of classes of a task; 0: 20 for multi-shot, 5 for few-shot.",
+     WL_SLOT(omniglot, keys.ways)},
     {"shots", WL_OPT_INT, "0", NULL, 0, 1000, "1",
      "Number of drawers of each class whose images are used for adaptation; 0: 15 for multi-shot, 1 for few-shot.",
      WL_SLOT(omniglot, keys.shots)},
@@ -83,8 +86,8 @@ static const wl_option options[] = {
     {"batch", WL_OPT_INT, "20", NULL, 1, 1e6, "1",
      "Number of images in a minibatch, drawn with replacement (multi-shot; few-shot uses the whole support set).",
      WL_SLOT(omniglot, keys.batch)},
-    {"alphabets", WL_OPT_INT, "25", NULL, 1, 1e6, "1", "Multi-shot: number of alphabets for training.",
-     WL_SLOT(omniglot, keys.alphabets)},
+    {"alphabets", WL_OPT_INT, "25", NULL, 1, 1e6, "1",
+     "Multi-shot: number of alphabets for training.", WL_SLOT(omniglot, keys.alphabets)},
     {"test_alphabets", WL_OPT_INT, "10", NULL, 1, 1e6, "1",
      "Multi-shot: number of alphabets for evaluation; the remaining alphabets are for tuning.",
      WL_SLOT(omniglot, keys.test_alphabets)},
@@ -97,7 +100,7 @@ static const wl_option options[] = {
      WL_SLOT(omniglot, keys.quarter_turns)},
     {"smooth", WL_OPT_INT, "0", NULL, 0, 100, "1",
      "Number of times that each image is smoothed by the binomial filter (1 2 1) / 4 along rows and columns. "
-     "Smoothing replaces the shades of grey that a file of one-bit images lacks.",
+     "Smoothing gives images of one bit shades of grey.",
      WL_SLOT(omniglot, keys.smooth)},
     {"centre", WL_OPT_BOOL, "false", NULL, 0, 0, "1",
      "Each character's centre of mass is moved to the centre of its image, by whole pixels.",
@@ -249,8 +252,8 @@ static size_t draw_size(const omniglot *o) {
 }
 
 static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
-  /* Only alphabet_seed decides which split gets each alphabet and how the characters of an alphabet are ordered. All
-   * other draws depend on the episode. */
+  /* Only alphabet_seed determines the split of each alphabet and the order of the characters of an alphabet. All other
+   * draws depend on the episode. */
   (void)seed;
   omniglot *o = NULL;
   WL_TRY(WL_NEW(o, 1));
@@ -319,7 +322,7 @@ static wl_status draw_multi_shot(const omniglot *o, const wl_episode *episode, d
   return WL_OK;
 }
 
-/* Draws distinct classes of the pool. If a class was drawn before, another is drawn in its place. */
+/* Draws distinct classes of the pool. If a class was drawn before, another class is drawn instead. */
 static void draw_classes(const omniglot *o, const wl_episode *episode, drawn *d) {
   const pool *p = pool_of(o, episode->space);
   const wl_stream stream = wl_episode_stream(episode, WL_FOR_TASK, DRAW_CHARACTERS);
@@ -352,8 +355,8 @@ static wl_status sample(const wl_task *task, const wl_episode *episode, void *dr
 
 /* ---- Batches --------------------------------------------------------------------------------- */
 
-/* Returns the split of a batch. The training split has the drawers on which a task adapts, the held-out split has the
- * others. */
+/* Returns the split of a batch. A task adapts on the drawers of the training split. The held-out split has the other
+ * drawers. */
 static wl_split split_of(const omniglot *o, const wl_batch *batch) {
   if (!o->few_shot || batch->purpose == WL_FOR_EVAL_BATCH) return batch->split;
   return batch->purpose == WL_FOR_INNER_BATCH ? WL_SPLIT_TRAIN : WL_SPLIT_HELDOUT;
@@ -371,7 +374,7 @@ static int64_t choose(const omniglot *o, const wl_episode *episode, const drawn 
   return chosen;
 }
 
-/* Element of a batch's stream where the numbers for the stretch begin. */
+/* First element of a batch's stream for the numbers of the stretch. */
 #define FIRST_STRETCH ((uint64_t)1 << 40)
 
 /* Draws the random numbers for the distortion of row r of this batch. */

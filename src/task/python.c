@@ -1,12 +1,13 @@
-/* python.c - a task family whose loss and gradient come from a Python callable (NumPy or PyTorch); first order only.
+/* python.c - the task family python: a Python function (NumPy or PyTorch) computes loss and gradient. Only first order
+ * is supported.
  *
  *   task: {family: python, module: ./my_model.py, function: make_task, arguments: [width=32]}
  *
- * Interpreters run in separate processes (python_process.h); there are as many processes as threads with simultaneous
- * requests. Every process can answer every request, because a request names the episode and the batch, and all random
+ * Interpreters run in separate processes (python_process.h). There is one process for each thread with a simultaneous
+ * request. Every process can answer every request, because a request names the episode and the batch, and all random
  * numbers are functions of these two. The task's tape has the layout of theta, but not the loss. After a failure,
- * losses are NaN until the caller reads the failure by wl_task_status. docs/plugins.md documents what the callable
- * returns. */
+ * losses are NaN until the caller reads the failure with wl_task_status. docs/plugins.md describes what the Python
+ * function returns. */
 #include <math.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -19,10 +20,10 @@
 
 enum { PROCESSES = 256, TEXT = 65536, MESSAGE = 1024 };
 
-/* The operations, and the headers that both sides send first. python_bridge.py has the same definitions. */
+/* The operations, and the headers of requests and replies. python_bridge.py has the same definitions. */
 enum { DESCRIBE, START, LOSS, GRADIENT };
 typedef struct request {
-  int64_t operation, number; /* number: count of the reals that follow */
+  int64_t operation, number; /* number: how many reals follow */
   int64_t seed, space, index, unit;
   int64_t purpose; /* twice the purpose, plus 1 for the held-out split */
   int64_t step;
@@ -30,7 +31,7 @@ typedef struct request {
 typedef struct reply {
   int64_t failed;
   double loss;
-  int64_t bytes; /* number of bytes that follow: reals, or a text */
+  int64_t bytes; /* number of bytes of the reals or text after the header */
 } reply;
 
 typedef struct python {
@@ -54,7 +55,7 @@ static const wl_option options[] = {
      "Hash of the module's file, which Warploom writes. If a hash is given, no other file is accepted.",
      WL_SLOT(python, hash), .flags = WL_KEY_HASH | WL_KEY_FIXED},
     {"function", WL_OPT_STRING, "make_task", NULL, 0, 0, "1",
-     "Function of the file that returns the task; docs/plugins.md says what a task has.",
+     "Function of the file that returns the task; docs/plugins.md describes tasks.",
      WL_SLOT(python, function)},
     {"arguments", WL_OPT_STRINGS, "[]", NULL, 0, 0, "1",
      "Keyword arguments of the function, e.g. [width=32, activation=relu].",
@@ -63,9 +64,9 @@ static const wl_option options[] = {
      "Python interpreter: a file, or a name on PATH.", WL_SLOT(python, interpreter),
      WL_KEY_FREE | WL_KEY_PATH},
     {"timeout", WL_OPT_REAL, "600", NULL, 1e-3, 1e9, "seconds",
-     "Longest wait for one answer of Python.", WL_SLOT(python, timeout), WL_KEY_FREE},
+     "Longest time to wait for one answer of Python.", WL_SLOT(python, timeout), WL_KEY_FREE},
     {"evaluation_batches", WL_OPT_INT, "1", NULL, 1, 1e6, "1",
-     "Batches of the fixed sample of an evaluation.", WL_SLOT(python, batches)},
+     "Number of batches of the fixed sample of an evaluation.", WL_SLOT(python, batches)},
     {0}};
 
 /* ---- processes ---- */
@@ -97,7 +98,7 @@ static void give_back(python *p, wl_python_process *process) {
   wl_python_process_stop(&process);
 }
 
-/* Reads the text of an error in Python, `bytes` bytes. The process can still answer further requests. */
+/* Reads the text of an error in Python, which has `bytes` bytes. The process can still answer requests. */
 static wl_status read_failure(wl_python_process *process, int64_t bytes) {
   char text[MESSAGE] = "", rest[256];
   const size_t kept = bytes < MESSAGE ? (size_t)bytes : MESSAGE - 1;
@@ -108,7 +109,7 @@ static wl_status read_failure(wl_python_process *process, int64_t bytes) {
   return WL_FAIL(WL_ERR_DATA, "Python: %s", text);
 }
 
-/* The data of a request, and where its reply is stored. */
+/* The data of a request, and the memory for the reply. */
 typedef struct exchange {
   request request;
   const void *sent;
@@ -136,7 +137,7 @@ static wl_status converse(wl_python_process *process, exchange *e) {
   return wl_python_process_receive(process, e->received, e->got);
 }
 
-/* Sends a request and receives its reply. A process that failed in any way is not used again. */
+/* Sends a request and receives the reply. A process that failed is not used again. */
 static wl_status ask(python *p, exchange *e) {
   wl_python_process *process = NULL;
   WL_TRY(take_process(p, &process));
@@ -167,7 +168,7 @@ static wl_status write_settings(const wl_map *map, python *p) {
                : WL_OK;
 }
 
-/* Adds the parameter that a line of the description defines: a name, the number of sizes, and the sizes. */
+/* Adds the parameter of one line of the description. A line has a name, the number of sizes, and the sizes. */
 static void add_parameter(wl_tape *tape, char *line, wl_node *first) {
   char *rest = NULL;
   const char *const name = strtok_r(line, " ", &rest), *const dims = strtok_r(NULL, " ", &rest);
@@ -207,7 +208,8 @@ static wl_status describe(const wl_map *map, python *p, wl_task *task) {
 }
 
 static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
-  /* Estimates the FLOP of a Python call from its overhead and the number of parameters. The true cost is not known. */
+  /* Estimate of the floating-point operations of a Python call: CALL for the overhead, and EACH for each parameter. The
+   * true cost is not known. */
   static const double CALL = 1e6, EACH = 10.0;
   (void)seed;
   python *p = NULL;

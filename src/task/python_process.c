@@ -1,4 +1,4 @@
-/* python_process.c - starts the interpreter and moves bytes, with a time limit. */
+/* python_process.c - starts the interpreter, and sends and receives bytes with a time limit. */
 #define _GNU_SOURCE
 #include "task/python_process.h"
 
@@ -25,7 +25,7 @@ struct wl_python_process {
 
 extern char **environ;
 
-/* Receives the source over the socket, so that the command line stays short. */
+/* The interpreter receives the source over the socket, because the command line should be short. */
 static const char bootstrap[] =
     "import socket, struct\n"
     "connection = socket.socket(fileno=3)\n"
@@ -34,7 +34,7 @@ static const char bootstrap[] =
     "while len(source) < size: source += connection.recv(size - len(source))\n"
     "exec(compile(source, 'warploom-bridge', 'exec'))\n";
 
-/* ---- environment: one thread in numerical libraries, because their threads could change a bit ---- */
+/* ---- environment: one thread in numerical libraries, because more threads could change results --- */
 
 static const char *const fixed[] = {"OMP_NUM_THREADS=1", "OPENBLAS_NUM_THREADS=1",
                                     "MKL_NUM_THREADS=1", "PYTHONHASHSEED=0"};

@@ -1,7 +1,7 @@
-/* python_process.h - a Python interpreter in a separate process, which answers over a socket.
+/* python_process.h - runs a Python interpreter in a separate process, which answers over a socket.
  *
- * The interpreter's standard output goes to standard error. The interpreter ends when the socket closes, at the latest
- * soon after the end of this process. Only one thread at a time may use an interpreter. Private to src/task. */
+ * The interpreter's standard output is sent to standard error. The interpreter ends when the socket closes, which also
+ * happens when this process ends. Only one thread at a time may use an interpreter. Private to src/task. */
 #ifndef WL_TASK_PYTHON_PROCESS_H
 #define WL_TASK_PYTHON_PROCESS_H
 
@@ -15,12 +15,13 @@ extern const size_t wl_python_bridge_size;
 
 typedef struct wl_python_process wl_python_process;
 
-/* Starts the interpreter, a file or a name on PATH, and sends it the source. Later calls wait at most `timeout` seconds
- * for each transfer. */
+/* Starts the interpreter and sends the source to it. `interpreter` is a file or a name on PATH. Later calls wait at
+ * most `timeout` seconds for each transfer. */
 wl_status wl_python_process_start(const char *interpreter, double timeout, wl_python_process **out);
 /* Closes the socket, and kills the process if it does not end. */
 void wl_python_process_stop(wl_python_process **process);
-/* Send and receive. WL_ERR_OS if the process has ended or the time is over; the message says which. */
+/* These functions send and receive bytes. They return WL_ERR_OS if the process has ended or the time is over; the
+ * message gives the reason. */
 wl_status wl_python_process_send(wl_python_process *process, const void *data, size_t bytes);
 wl_status wl_python_process_receive(wl_python_process *process, void *data, size_t bytes);
 

@@ -1,9 +1,10 @@
-/* quadratic.c - a sum of random quadratic functions.
+/* quadratic.c - the task family quadratic: a sum of random quadratic functions.
  *
  *   L(theta) = 1/B sum_b ||W_b theta_b - y_b||^2      W (B,d,d), y (B,d), theta (B,d)
  *
- * Each of the B functions has a separate theta_b; L is separable. The paper (Andrychowicz et al. 2016, section 3.1)
- * draws W and y from N(0,1), the code published with it uniformly from [0,1). theta_0 ~ N(0, 0.01^2). */
+ * Each of the B functions has a separate theta_b, and L is separable. The paper (Andrychowicz et al. 2016, section 3.1)
+ * draws W and y from N(0,1). The code of the paper draws them uniformly from [0,1). theta_0 is drawn from N(0,
+ * 0.01^2). */
 #include "task/family.h"
 
 typedef struct quadratic {
@@ -12,14 +13,14 @@ typedef struct quadratic {
   wl_node w, y;
 } quadratic;
 
-/* Drawn arrays, distinguished by the stream's step. */
+/* Drawn arrays. The member `step` of the stream distinguishes them. */
 enum { DRAW_W, DRAW_Y };
 
 static const wl_option options[] = {
     {"dimension", WL_OPT_INT, "10", NULL, 1, 4096, "1", "Dimension d of each function.",
      WL_SLOT(quadratic, dimension)},
     {"batch", WL_OPT_INT, "128", NULL, 1, 1e6, "1",
-     "Number of functions that one task holds; the loss is their mean.", WL_SLOT(quadratic, batch)},
+     "Number of functions of one task; the loss is their mean.", WL_SLOT(quadratic, batch)},
     {"distribution", WL_OPT_CHOICE, "gaussian", "gaussian|uniform", 0, 0, "1",
      "Entries of W and y: N(0,1) as in the paper of 2016, or uniform in [0,1) as in its code.",
      WL_SLOT(quadratic, distribution)},

@@ -1,9 +1,9 @@
 /* resize.c - resizes images and converts them to grey.
  *
- * Resizing is bilinear, with pixel centres at half-integers and without antialiasing, like tf.image.resize. Output i
- * of n interpolates the N inputs at x = (i + 1/2) N / n - 1/2, between pixels floor x and floor x + 1, both clipped
- * to the image. From 28 to 8, an output uses four of the 12.25 pixels that it covers. Grey is the mean of the
- * channels. */
+ * Resizing is bilinear, with pixel centres at half-integers and without antialiasing, as in tf.image.resize. Output i
+ * of n interpolates the N inputs at x = (i + 1/2) N / n - 1/2. It uses the pixels floor x and floor x + 1, limited to
+ * the image. For example, from 28 to 8 pixels, an output covers 12.25 pixels and uses four of them. Grey is the mean of
+ * the channels. */
 #include <math.h>
 
 #include "task/dataset_impl.h"
@@ -42,7 +42,7 @@ static double sample(const uint8_t *image, const wl_dataset *d, int64_t channels
   return between(above, below, row.part) / 255.0;
 }
 
-/* Resizes one channel (or the mean of all) of one image to rows x columns. */
+/* Resizes one channel (or the mean of all channels) of one image to rows x columns. */
 static void resize_plane(const uint8_t *image, const wl_dataset *d, int64_t channels, int64_t rows,
                          int64_t columns, wl_real *out) {
   for (int64_t r = 0; r < rows; r++)

@@ -1,11 +1,11 @@
-/* rosenbrock.c - Rosenbrock's valley in n dimensions (Rosenbrock 1960).
+/* rosenbrock.c - the task family rosenbrock: Rosenbrock's valley in n dimensions (Rosenbrock 1960).
  *
  *   chained   f = sum_{i=1}^{n-1} c (x_{i+1} - x_i^2)^2 + (1 - x_i)^2
  *   pairs     f = sum_{i=1}^{n/2} c (x_{2i} - x_{2i-1}^2)^2 + (1 - x_{2i-1})^2
  *
- * The classical value is c = 100; the minimum is f = 0 at x = (1, .., 1). The head x_i and the tail
- * x_{i+1} of each term are convolutions of x (1,1,1,n) with the kernels (1,0) and (0,1). Stride 1
- * yields the chained form, stride 2 the pairs. */
+ * The classical value is c = 100. The minimum is f = 0 at x = (1, .., 1). The head x_i and the tail x_{i+1} of each
+ * term are convolutions of x (1,1,1,n) with the kernels (1,0) and (0,1). Stride 1 gives the chained form, and stride 2
+ * gives the pairs. */
 #include <string.h>
 
 #include "task/family.h"

@@ -1,4 +1,4 @@
-/* shared.c - one list of open data with reference counts, protected by one lock. */
+/* shared.c - keeps one list of open data with reference counts, protected by one lock. */
 #include "task/shared.h"
 
 #include <stdio.h>

@@ -1,20 +1,20 @@
-/* sinusoid.c - few-shot regression of a sine wave, in two protocols.
+/* sinusoid.c - the task family sinusoid: few-shot regression of a sine wave. There are two protocols.
  *
  *   fixed     y = A sin(x - p),      A in [0.1, 5], p in [0, pi], x in [-5, 5]   (Finn et al. 2017)
  *   varying   y = A sin(w x + p),    the same, w in [0.8, 1.2]                   (Li et al. 2017)
  *
- * Network 1-40-40-1, ReLU; weights truncated normal with sd 0.01, biases zero, as in the code of Finn et al. L = 1/K
- * sum (f(x) - y)^2. WL_FOR_INNER_BATCH is the support set (shots points), every other purpose the query set (query
- * points). Both are drawn once for a task, so all steps of its adaptation use the same support set. The tape's batch is
- * the larger of the two sets; the surplus rows of the smaller set have weight 0. With `warp_loss`, the loss of the
- * support set has a learned term (warp.h); the loss of the query set has none. */
+ * The default network is 1-40-40-1 with ReLU. As in the code of Finn et al., weights are truncated normal with standard
+ * deviation 0.01, and biases are zero. L = 1/K sum (f(x) - y)^2. WL_FOR_INNER_BATCH is the support set with `shots`
+ * points. Every other purpose is the query set with `query` points. Both sets are drawn once for a task. All steps of
+ * the adaptation therefore use the same support set. The tape's batch has the size of the larger set. The other rows of
+ * the smaller set have weight 0. With `warp_loss`, the loss of the support set has a learned term (warp.h). */
 #include <math.h>
 #include <string.h>
 
 #include "task/family.h"
 
 typedef struct sinusoid {
-  /* points of the support set, of the query set, and of the larger set */
+  /* numbers of points of the support set, of the query set, and of the larger set */
   int64_t shots, query, rows;
   enum { FIXED, VARYING } frequency;
   wl_perceptron hidden;
@@ -27,7 +27,7 @@ typedef struct wave {
   double amplitude, frequency, phase;
 } wave;
 
-/* Drawn arrays, distinguished by the stream's step. */
+/* Drawn arrays. The member `step` of the stream distinguishes them. */
 enum { DRAW_WAVE, DRAW_SUPPORT, DRAW_QUERY };
 
 static const wl_option options[] = {
@@ -35,9 +35,9 @@ static const wl_option options[] = {
      "Protocol: A sin(x - p), or A sin(w x + p) with w in [0.8, 1.2].",
      WL_SLOT(sinusoid, frequency)},
     {"shots", WL_OPT_INT, "5", NULL, 1, 1e5, "1",
-     "Points of the support set, which the inner loss uses.", WL_SLOT(sinusoid, shots)},
-    {"query", WL_OPT_INT, "0", NULL, 0, 1e5, "1", "Points of the query set; 0: as many as `shots`.",
-     WL_SLOT(sinusoid, query)},
+     "Number of points of the support set, which the inner loss uses.", WL_SLOT(sinusoid, shots)},
+    {"query", WL_OPT_INT, "0", NULL, 0, 1e5, "1",
+     "Number of points of the query set; 0: the same number as `shots`.", WL_SLOT(sinusoid, query)},
     {"widths", WL_OPT_INTS, "[40, 40]", NULL, 1, 1e5, "1", "Units of each hidden layer.",
      WL_SLOT(sinusoid, hidden.widths)},
     {"activation", WL_OPT_CHOICE, "relu", WL_ACTIVATIONS, 0, 0, "1",

@@ -1,6 +1,6 @@
-/* synthetic.c - the built-in classification data set, with the same bytes on every machine.
+/* synthetic.c - generates the built-in classification data set, which has the same bytes on every machine.
  *
- * 10 classes of 14 x 14 images, 4096 for training and 1024 held out. A class has two modes; a
+ * The data set has 10 classes of 14 x 14 images: 4096 images for training, and 1024 held out. A class has two modes. A
  * mode is a sum of bumps in the unit square,
  *
  *   f(p) = sum_j a_j / (1 + |p - c_j|^2 / r_j^2)^2          j = 1 .. 5
@@ -9,11 +9,11 @@
  *
  *   pixel(p) = clip(0.15 + contrast f(A p + b) + noise) in bytes
  *
- * The code uses only + - * / on doubles, so it does not depend on the mathematics library. */
+ * The code uses only + - * / on doubles. It therefore does not depend on the mathematics library. */
 #include "task/dataset_impl.h"
 
 enum { SIDE = 14, CLASSES = 10, MODES = 2, BUMPS = 5, TRAIN = 4096, HELDOUT = 1024 };
-/* Random numbers of an image: class, mode, contrast, affine map (6), noise (2 each pixel). */
+/* Random numbers of an image: class, mode, contrast, affine map (6), noise (2 for each pixel). */
 enum {
   AT_CLASS,
   AT_MODE,
@@ -22,7 +22,7 @@ enum {
   AT_NOISE = AT_MAP + 6,
   PER_IMAGE = AT_NOISE + 2 * SIDE * SIDE
 };
-/* Streams, by step. */
+/* Values of the member `step` of the streams. */
 enum { STEP_PROTOTYPES, STEP_TRAIN, STEP_HELDOUT };
 
 typedef struct bump {

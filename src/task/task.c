@@ -1,11 +1,11 @@
-/* task.c - the table of families and the functions that all families share: the drawn task of an
- * episode in a workspace, losses, gradients, Hessian-vector products and evaluation.
+/* task.c - the table of families, and the functions for all families: the drawn task of an episode in a workspace,
+ * losses, gradients, Hessian-vector products and evaluation.
  *
  *   loss       L(theta, phi; batch)                       forward (and reverse)
  *   hvp        d/de grad L(theta + e v, phi; batch)       forward, reverse, tangent along (v, 0)
  *   evaluate   mean of L over the fixed sample            one forward per batch
  *
- * A workspace records which episode it holds and which batch the tape's inputs hold. These three functions can be
+ * A workspace stores which episode it contains and which batch the tape's inputs contain. These three functions can be
  * called in any order, and nothing is drawn or loaded twice. */
 #include "task/task.h"
 
@@ -39,11 +39,11 @@ typedef struct task_keys {
 
 const wl_option wl_task_common_options[] = {
     {"proportion", WL_OPT_REAL, "1.0", NULL, 0.0, 1e9, "1",
-     "Share of this family in a mixture of tasks, relative to the others.",
+     "Proportion of this family in a mixture of tasks, relative to the other families.",
      WL_SLOT(task_keys, proportion), .flags = WL_KEY_FIXED},
     {"norm_statistics", WL_OPT_CHOICE, "batch", "batch|training", 0, 0, "1",
-     "Statistics of batch norm in evaluations: those of each batch, or those of the training split (few-shot: "
-     "the support set) at the adapted parameters.",
+     "Statistics of batch norm in evaluations: the statistics of each batch, or the statistics "
+     "of the training split (few-shot: of the support set) at the adapted parameters.",
      WL_SLOT(task_keys, norm_statistics)},
     WL_AUGMENT_OPTIONS(task_keys, augment),
     WL_WARP_OPTIONS(task_keys, warp),
@@ -55,9 +55,9 @@ struct wl_task_ws {
   void *draw;             /* [task->draw_bytes] */
   wl_augment_ws *augment; /* NULL: none */
   wl_episode episode;
-  bool bound; /* draw and tape hold `episode` */
+  bool bound; /* `draw` and the tape contain the task of `episode` */
   wl_batch batch;
-  bool loaded; /* the tape's inputs hold `batch` of the bound episode */
+  bool loaded; /* the tape's inputs contain `batch` of the bound episode */
 };
 
 /* The table of variants, made once from the families. */
@@ -103,7 +103,7 @@ bool wl_task_wants_warp(const wl_map *options) {
   return wl_warp_wanted(&keys.warp);
 }
 
-/* What `create` must have set. */
+/* Checks the members that `create` must set. */
 static wl_status check_created(const wl_task *task, const wl_map *options) {
   if (!task->tape) return wl_map_fail(options, "family", "create built no tape: task->tape is NULL");
   const int64_t parameters = wl_task_theta(task)->size;
@@ -120,7 +120,8 @@ static wl_status check_created(const wl_task *task, const wl_map *options) {
   return WL_OK;
 }
 
-/* Reads the warp, builds the family's network with it, and checks that all of its stages and layers were placed. */
+/* Reads the warp, builds the family's network with the warp, and checks that all stages and layers of the warp were
+ * used. */
 static wl_status build_task(const wl_map *options, uint64_t seed, bool warped, wl_task *task) {
   const task_keys keys = read_keys(options);
   task->proportion = keys.proportion / wl_map_combinations(options);

@@ -1,4 +1,5 @@
-/* test_function.c - common test functions of n variables for optimizers, z = x - o:
+/* test_function.c - the task family test-function: common test functions of n variables for optimizers. With z = x - o,
+ * they are
  *
  *   rastrigin        sum z_i^2 + 10 (1 - cos 2 pi z_i)                                    minimum at z = 0
  *   ackley           20 (1 - exp(-0.2 sqrt(mean z_i^2))) + e - exp(mean cos 2 pi z_i)     z = 0
@@ -7,8 +8,8 @@
  *   rosenbrock       sum 100 (z_{i+1} - z_i^2)^2 + (1 - z_i)^2                            (1, .., 1)
  *   styblinski-tang  sum (z_i^4 - 16 z_i^2 + 5 z_i) / 2 + 39.166..                        z_i = -2.9035
  *
- * All have minimum 0. The place o is drawn for each task, uniformly in [-shift, shift]^n; the initial x is uniform
- * in [-spread, spread]^n. Ackley's function has no gradient at z = 0. The family `rosenbrock` offers other
+ * All functions have the minimum 0. The offset o is drawn for each task, uniformly in [-shift, shift]^n. The initial x
+ * is uniform in [-spread, spread]^n. Ackley's function has no gradient at z = 0. The family `rosenbrock` has other
  * couplings and initial values of Rosenbrock's function. Formulas: Jamil and Yang 2013, A literature survey of
  * benchmark functions. */
 #include <math.h>
@@ -29,13 +30,13 @@ static const wl_option options[] = {
     {"dimension", WL_OPT_INT, "2", NULL, 1, 1e6, "1", "Number of variables; even for beale.",
      WL_SLOT(test_function, dimension)},
     {"shift", WL_OPT_REAL, "0.0", NULL, 0, 1e6, "1",
-     "The function is translated by a vector that is uniform in [-shift, shift] for each task.",
+     "For each task, the function is translated by a vector with elements that are uniform in [-shift, shift].",
      WL_SLOT(test_function, shift)},
     {"spread", WL_OPT_REAL, "4.0", NULL, 0, 1e6, "1",
      "Starting points are uniform in [-spread, spread].", WL_SLOT(test_function, spread)},
     {0}};
 
-/* cos 2 pi z */
+/* Returns cos 2 pi z. */
 static wl_node waves(wl_tape *t, wl_node z) { return wl_op_cos(t, wl_op_scale(t, z, 2 * M_PI)); }
 
 static wl_node rastrigin(wl_tape *t, wl_node z, int64_t n) {
@@ -52,7 +53,7 @@ static wl_node ackley(wl_tape *t, wl_node z, int64_t n) {
   return wl_op_shift(t, wl_op_sub(t, funnel, ripple), 20.0 + M_E);
 }
 
-/* sum (c - z + z p)^2 = sum (c + z (p - 1))^2 */
+/* Returns sum (c - z + z p)^2 = sum (c + z (p - 1))^2. */
 static wl_node beale_term(wl_tape *t, double c, wl_node z, wl_node p) {
   const wl_node product = wl_op_mul(t, z, wl_op_shift(t, p, -1.0));
   return wl_op_sum(t, wl_op_square(t, wl_op_shift(t, product, c)));

@@ -1,4 +1,4 @@
-/* text.c - reads a text file and takes sequences from it. */
+/* text.c - reads a text file and copies sequences from the text. */
 #include "task/text.h"
 
 #include <errno.h>
@@ -53,7 +53,7 @@ static wl_status make_text(const void *request, void **object) {
   *object = text;
   struct stat info;
   if (stat(path, &info) == 0 &&
-      !S_ISREG(info.st_mode)) /* tested before opening: opening a pipe waits for a writer */
+      !S_ISREG(info.st_mode)) /* tested before opening, because opening a pipe waits for a writer */
     return WL_FAIL(WL_ERR_NO_INPUT, "%s: not a regular file; name a text file", path);
   FILE *file = fopen(path, "rb");
   if (!file)

@@ -1,12 +1,13 @@
-/* transformer.c - a one-block transformer that predicts the next character of a text.
+/* transformer.c - the task family transformer: a one-block transformer that predicts the next character of a text.
  *
  *   x = E_{token} + P_t                                          (B,T,d)
  *   x <- x + attention(norm x) W_o + b_o;   x <- x + gelu(norm x W_1 + b_1) W_2 + b_2
  *   L = mean over B and T of cross-entropy(norm x W + b, next token)
  *
- * attention: for each of `heads` parts of q, k, v = x W_qkv + b, softmax(q k^T / sqrt(d / heads)) v over the token and
- * those before it (Vaswani et al. 2017). Each norm is a layer norm with scale and shift, and precedes attention, the
- * dense part and the output layer, as in GPT-2. Rows: token t of sequence b is row b T + t. */
+ * The attention (Vaswani et al. 2017) divides q, k, v = x W_qkv + b into `heads` parts. For each part it computes
+ * softmax(q k^T / sqrt(d / heads)) v over the token and the tokens before it. Each norm is a layer norm with scale and
+ * shift. As in GPT-2, there is a norm before the attention, the dense part and the output layer. Token t of sequence b
+ * is row b T + t. */
 #include <math.h>
 
 #include "task/family.h"
@@ -32,7 +33,7 @@ static const wl_option options[] = {
     WL_INITIALISER_OPTIONS("fan-in", transformer, initialiser),
     {0}};
 
-/* x W + b with parameters "<name>.weight", "<name>.bias". */
+/* Returns x W + b with parameters "<name>.weight" and "<name>.bias". */
 static wl_node affine(wl_tape *t, wl_node x, const char *weight, const char *bias, int64_t in,
                       int64_t out) {
   const wl_node w = wl_tape_theta(t, weight, 2, (const int64_t[]){in, out});

@@ -1,4 +1,4 @@
-/* warp.c - the stages of warp layers, their placement and their initial values (table: warp.h). */
+/* warp.c - adds the stages of warp layers to networks, and sets their initial values. warp.h lists the stages. */
 #include "task/warp.h"
 
 #include <math.h>
@@ -32,13 +32,14 @@ struct wl_warp {
   wl_node hidden;          /* last hidden layer built so far */
   int64_t hidden_channels; /* 0: none yet; -1: an image */
   bool loss_used;
-  char met[512];             /* names of the network's layers, for messages */
+  char met[512];             /* names of the network's layers, used in messages */
   char prefix[WL_NAME_SIZE]; /* "warp.dense1.linear", of the stage under construction */
   role roles[MAX_PARAMETERS];
   int n_parameters; /* length of `roles`, which has the order of the tape's phi layout */
 };
 
-/* Adds a parameter of the stage under construction. -1: too many parameters; the tape refuses this node. */
+/* Adds a parameter of the stage under construction. Returns -1 if there are too many parameters; the tape refuses this
+ * node. */
 static wl_node parameter(wl_warp *w, wl_tape *t, const char *part, role start, int ndim,
                          const int64_t *shape) {
   char name[2 * WL_NAME_SIZE];
@@ -73,7 +74,7 @@ static wl_node apply_conv1x1(wl_warp *w, wl_tape *t, wl_node h, const wl_warp_si
                       1, 0);
 }
 
-/* Adds affine map 1 or 2 of `residual`: x W + b, or x * K + b. The parameters of map 2 are initially 0. */
+/* Adds affine map 1 or 2 of the stage `residual`: x W + b, or x * K + b. The parameters of map 2 are initially 0. */
 static wl_node affine(wl_warp *w, wl_tape *t, wl_node x, const wl_warp_site *site, int number,
                       const int64_t size[2]) {
   const int64_t in = size[0], out = size[1];
@@ -191,7 +192,7 @@ static void note_layer(wl_warp *w, const wl_warp_site *site) {
   snprintf(w->met + used, sizeof w->met - used, "%s%s", used ? ", " : "", site->layer);
 }
 
-/* Whether the options place a warp here. */
+/* Returns true if the options select a warp layer here. */
 static bool selects(wl_warp *w, const wl_warp_site *site) {
   if (site->side != w->side && site->side != WL_WARP_ONLY) return false;
   for (int i = 0; i < w->n_layers; i++)
@@ -199,7 +200,7 @@ static bool selects(wl_warp *w, const wl_warp_site *site) {
   return w->all && !site->output;
 }
 
-/* Sets the prefix "warp.<layer>.<stage>"; the second and later stages of a kind have a number. */
+/* Sets the prefix "warp.<layer>.<stage>". The second and later stages of a kind get a number. */
 static void name_stage(wl_warp *w, int s, const char *layer) {
   int same = 1;
   for (int i = 0; i < s; i++) same += w->stages[i] == w->stages[s];
@@ -263,7 +264,8 @@ wl_status wl_warp_placed(const wl_warp *w, const wl_map *options) {
 
 /* ---- Initial values -------------------------------------------------------------------------- */
 
-/* Sets an identity, (n,n) or (C,C,k,k): 1 for equal input and output, at the kernel's centre; 0 elsewhere. */
+/* Sets an identity, (n,n) or (C,C,k,k). Elements are 1 for equal input and output, at the kernel's centre, and 0
+ * elsewhere. */
 static void set_identity(const wl_tensor_entry *b, wl_real *out) {
   const int64_t taps = b->ndim == 4 ? b->shape[2] * b->shape[3] : 1;
   for (int64_t c = 0; c < b->shape[0]; c++) out[(c * b->shape[1] + c) * taps + taps / 2] = 1;
