@@ -1,6 +1,6 @@
 /* schedule.h - schedules of a rate. A schedule is a factor that depends on the step t of a run of T steps.
  *
- * warm-up (t + 1) / W for t < W; for t >= W:
+ *   warm-up   (t + 1) / W for t < W; for t >= W one of
  *   constant  1
  *   linear    f + (1 - f) (1 - (t - W) / (T - W))
  *   cosine    f + (1 - f) (1 + cos(pi (t - W) / (T - W))) / 2

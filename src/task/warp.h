@@ -1,6 +1,6 @@
 /* warp.h - warp layers: meta-parameters between the layers of a task's network.
  *
- * h <- omega(h; phi) phi is learned over all tasks, and constant while a task adapts theta
+ *   h <- omega(h; phi)       phi is learned over all tasks and constant while a task adapts theta
  *
  * Warp layers change the task's loss surface and thereby precondition gradient descent (Flennerhag et al. 2020). Linear
  * warp layers before the activation are the T-Nets of Lee and Choi 2018. The option `warp` is a list of stages. The
