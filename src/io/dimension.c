@@ -41,11 +41,10 @@ static wl_status create_bare_scale(const char *path, hid_t file, const char *nam
 
 /* Returns true if the object is a one-dimensional dataset of this length. */
 static bool fits(hid_t object, hsize_t length) {
-  hsize_t size = 0;
   if (H5Iget_type(object) != H5I_DATASET) return false;
   const WL_H5_SCOPED space = H5Dget_space(object);
   return H5Sget_simple_extent_ndims(space) == 1 &&
-         H5Sget_simple_extent_dims(space, &size, NULL) == 1 && size == length;
+         H5Sget_simple_extent_npoints(space) == (hssize_t)length;
 }
 
 /* Attaches the scale of that name. Creates the scale if it does not exist. Sets *taken if another object has the

@@ -6,6 +6,46 @@
 #include "io/file_impl.h"
 #include "base/footer.h"
 
+/* ---- whole datasets ---- */
+
+static int compare_name(const void *name, const void *entry) {
+  return strcmp(name, *(char *const *)entry);
+}
+
+bool wl_file_has(const wl_file *file, const char *name) {
+  return file->datasets.count > 0 && bsearch(name, file->datasets.at, (size_t)file->datasets.count,
+                                             sizeof *file->datasets.at, compare_name);
+}
+
+static wl_status open_dataset(const wl_file *file, const char *name, wl_stored *stored) {
+  stored->id = H5I_INVALID_HID;
+  if (!wl_file_has(file, name))
+    return WL_FAIL(WL_ERR_DATA, "'%s' has no dataset '%s'", file->path, name);
+  return wl_gate_open_dataset(file->path, file->id, name, strcmp(file->kind, WL_KIND_PART) == 0,
+                              WL_OWN_TYPES, stored);
+}
+
+/* Reads the elements of a dataset that the dataspace `from` selects. `to` is the dataspace of the memory. */
+static wl_status read_selected(const wl_file *file, const wl_stored *stored, hid_t to, hid_t from,
+                               void *data) {
+  const WL_H5_SCOPED memory = wl_h5_type(stored->field.type, false);
+  WL_TRY_H5(H5Dread(stored->id, memory, to, from, H5P_DEFAULT, data), WL_ERR_DATA, file->path,
+            "read dataset '%s'", stored->field.name);
+  return WL_OK;
+}
+
+/* Reads a dataset into memory that the caller frees with wl_free(field->data). */
+static wl_status read_whole(const wl_file *file, const char *name, wl_field *field) {
+  wl_stored stored;
+  WL_TRY(open_dataset(file, name, &stored));
+  const WL_H5_SCOPED dataset = stored.id;
+  *field = stored.field;
+  WL_TRY(wl_alloc(&field->data, (size_t)wl_field_count(field) + 1, wl_type_size(field->type)));
+  const wl_status status = read_selected(file, &stored, H5S_ALL, H5S_ALL, field->data);
+  if (status != WL_OK) wl_free(field->data);
+  return status;
+}
+
 /* ---- the meta-parameters' digest ---- */
 
 bool wl_is_phi(const char *name) { return strncmp(name, "phi/", 4) == 0; }
@@ -47,15 +87,6 @@ static wl_status check_schema(const wl_file *file, int64_t *schema) {
         "h5py, or use Warploom of that version",
         file->path, file->kind, (long long)*schema);
   return WL_OK;
-}
-
-/* Reads a dataset into memory that the caller frees with wl_free(field->data). */
-static wl_status read_whole(const wl_file *file, const char *name, wl_field *field) {
-  WL_TRY(wl_file_query(file, name, field));
-  WL_TRY(wl_alloc(&field->data, (size_t)wl_field_count(field) + 1, wl_type_size(field->type)));
-  const wl_status status = wl_file_read(file, field);
-  if (status != WL_OK) wl_free(field->data);
-  return status;
 }
 
 /* Compares the digest of the meta-parameters with the stored digest. Old files have no digest and are not checked. */
@@ -137,23 +168,6 @@ wl_status wl_file_attribute(const wl_file *file, const char *name, char **value)
 
 /* ---- datasets ---- */
 
-static int compare_name(const void *name, const void *entry) {
-  return strcmp(name, *(char *const *)entry);
-}
-
-bool wl_file_has(const wl_file *file, const char *name) {
-  return file->datasets.count > 0 && bsearch(name, file->datasets.at, (size_t)file->datasets.count,
-                                             sizeof *file->datasets.at, compare_name);
-}
-
-static wl_status open_dataset(const wl_file *file, const char *name, wl_stored *stored) {
-  stored->id = H5I_INVALID_HID;
-  if (!wl_file_has(file, name))
-    return WL_FAIL(WL_ERR_DATA, "'%s' has no dataset '%s'", file->path, name);
-  return wl_gate_open_dataset(file->path, file->id, name, strcmp(file->kind, WL_KIND_PART) == 0,
-                              WL_OWN_TYPES, stored);
-}
-
 static void copy_text(const wl_file *file, hid_t dataset, const char *name, char *out,
                       size_t size) {
   char *text = NULL;
@@ -203,15 +217,6 @@ static wl_status match(const wl_file *file, const wl_field *wanted, const wl_fie
       "dataset '%s' of '%s' is %s, expected %s: the file belongs to another configuration or "
       "precision",
       wanted->name, file->path, have, want);
-}
-
-/* Reads the elements of a dataset that the dataspace `from` selects. `to` is the dataspace of the memory. */
-static wl_status read_selected(const wl_file *file, const wl_stored *stored, hid_t to, hid_t from,
-                               void *data) {
-  const WL_H5_SCOPED memory = wl_h5_type(stored->field.type, false);
-  WL_TRY_H5(H5Dread(stored->id, memory, to, from, H5P_DEFAULT, data), WL_ERR_DATA, file->path,
-            "read dataset '%s'", stored->field.name);
-  return WL_OK;
 }
 
 wl_status wl_file_read(const wl_file *file, wl_field *field) {

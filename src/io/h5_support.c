@@ -106,29 +106,26 @@ wl_status wl_h5_put_integer(const char *path, hid_t object, const char *name, wl
   return put_scalar(path, object, name, stored, value);
 }
 
-/* Opens an attribute with one element of the given type class. */
+/* Opens an attribute that is one element of a type class. The attribute's type gives the element's size. */
 static wl_status open_scalar(const char *path, hid_t object, const char *name, H5T_class_t class,
-                             hid_t *attribute, hid_t *type) {
-  *attribute = *type = H5I_INVALID_HID;
+                             hid_t *attribute) {
   if (H5Aexists(object, name) <= 0)
     return WL_FAIL(WL_ERR_DATA, "'%s' has no attribute '%s'", path, name);
   *attribute = H5Aopen(object, name, H5P_DEFAULT);
   WL_TRY_H5(*attribute, WL_ERR_DATA, path, "open attribute '%s'", name);
-  *type = H5Aget_type(*attribute);
+  const WL_H5_SCOPED type = H5Aget_type(*attribute);
   const WL_H5_SCOPED space = H5Aget_space(*attribute);
-  if (H5Tget_class(*type) != class || H5Sget_simple_extent_npoints(space) != 1)
+  if (H5Tget_class(type) != class || H5Sget_simple_extent_npoints(space) != 1)
     return WL_FAIL(WL_ERR_DATA, "attribute '%s' of '%s' is not one %s", name, path,
                    class == H5T_STRING ? "text" : "integer");
   return WL_OK;
 }
 
 wl_status wl_h5_get_text(const char *path, hid_t object, const char *name, char **value) {
-  hid_t opened, stored;
+  WL_H5_SCOPED attribute = H5I_INVALID_HID;
   *value = NULL;
-  const wl_status status = open_scalar(path, object, name, H5T_STRING, &opened, &stored);
-  const WL_H5_SCOPED attribute = opened;
-  const WL_H5_SCOPED type = stored;
-  WL_TRY(status);
+  WL_TRY(open_scalar(path, object, name, H5T_STRING, &attribute));
+  const WL_H5_SCOPED type = H5Aget_type(attribute);
   const size_t size = H5Tget_size(type);
   if (H5Tis_variable_str(type) != 0 || size > LONGEST_TEXT)
     return WL_FAIL(WL_ERR_DATA, "attribute '%s' of '%s' is not a text of fixed length", name, path);
@@ -143,14 +140,11 @@ wl_status wl_h5_get_text(const char *path, hid_t object, const char *name, char 
 }
 
 wl_status wl_h5_get_integer(const char *path, hid_t object, const char *name, int64_t *value) {
-  hid_t opened, stored;
-  const wl_status status = open_scalar(path, object, name, H5T_INTEGER, &opened, &stored);
-  const WL_H5_SCOPED attribute = opened;
-  const WL_H5_SCOPED type = stored;
-  WL_TRY(status);
-  const bool sign = H5Tget_sign(type) != H5T_SGN_NONE;
-  WL_TRY_H5(H5Aread(attribute, sign ? H5T_NATIVE_INT64 : H5T_NATIVE_UINT64, value), WL_ERR_DATA,
-            path, "read attribute '%s'", name);
+  WL_H5_SCOPED attribute = H5I_INVALID_HID;
+  WL_TRY(open_scalar(path, object, name, H5T_INTEGER, &attribute));
+  const WL_H5_SCOPED type = H5Aget_type(attribute);
+  const hid_t memory = H5Tget_sign(type) == H5T_SGN_NONE ? H5T_NATIVE_UINT64 : H5T_NATIVE_INT64;
+  WL_TRY_H5(H5Aread(attribute, memory, value), WL_ERR_DATA, path, "read attribute '%s'", name);
   return WL_OK;
 }
 
