@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { PATH_SIZE = 4352 };
+#include "base/atomic_file.h"
 
 bool wl_is_directory(const char *path) {
   struct stat info;
@@ -27,17 +27,11 @@ static const char *const run_parts[] = {"checkpoints",   "trajectory",   "trajec
                                         "optimizer.h5",  "evaluation.h5"};
 enum { RUN_PARTS = sizeof run_parts / sizeof *run_parts };
 
-/* Returns true if a name consists of the prefix, digits and ".h5". */
-static bool is_numbered(const char *name, const char *prefix) {
-  const size_t length = strlen(prefix);
-  return strncmp(name, prefix, length) == 0 &&
-         strcmp(name + length + strspn(name + length, "0123456789"), ".h5") == 0;
-}
-
 static bool is_part(const char *name) {
   for (int i = 0; i < RUN_PARTS; i++)
     if (strcmp(name, run_parts[i]) == 0) return true;
-  return strcmp(name, "latest") == 0 || is_numbered(name, "step-") || is_numbered(name, "part-");
+  return strcmp(name, "latest") == 0 || wl_numbered_name(name, "step-") >= 0 ||
+         wl_numbered_name(name, "part-") >= 0;
 }
 
 static const char *leaf_of(const char *path) {
@@ -45,48 +39,42 @@ static const char *leaf_of(const char *path) {
   return slash ? slash + 1 : path;
 }
 
-static bool is_there(const char *folder, const char *name) {
-  char path[PATH_SIZE];
+bool wl_is_there(const char *folder, const char *name) {
+  char path[WL_PATH_MAX];
   struct stat info;
-  const int length = snprintf(path, sizeof path, "%s/%s", folder, name);
-  return length < PATH_SIZE && lstat(path, &info) == 0;
+  return wl_path_join(path, folder, name) == WL_OK && lstat(path, &info) == 0;
 }
 
 static bool is_run(const char *folder) {
-  return is_there(folder, "lock") &&
-         (is_there(folder, "config.yaml") || is_there(folder, "checkpoints"));
+  return wl_is_there(folder, "lock") &&
+         (wl_is_there(folder, "config.yaml") || wl_is_there(folder, "checkpoints"));
 }
 
 /* Finds the folder that contains `path`. Returns false at the root and if the path has no folder. */
-static bool folder_of(const char *path, char folder[PATH_SIZE]) {
-  const char *const slash = strrchr(path, '/');
-  if (!slash) {
-    snprintf(folder, PATH_SIZE, ".");
-    return strcmp(path, ".") != 0;
-  }
-  snprintf(folder, PATH_SIZE, "%.*s", slash == path ? 1 : (int)(slash - path), path);
+static bool folder_of(const char *path, char folder[WL_PATH_MAX]) {
+  wl_path_folder(path, folder);
   return strcmp(folder, path) != 0;
 }
 
 /* Resolves symbolic links and the component "..". The last component of the path need not exist. */
-static void resolve(const char *path, char out[PATH_SIZE]) {
-  char folder[PATH_SIZE], real[PATH_MAX];
-  snprintf(out, PATH_SIZE, "%s", path);
-  if (realpath(path, real)) snprintf(out, PATH_SIZE, "%s", real);
+static void resolve(const char *path, char out[WL_PATH_MAX]) {
+  char folder[WL_PATH_MAX], real[PATH_MAX];
+  snprintf(out, WL_PATH_MAX, "%s", path);
+  if (realpath(path, real)) snprintf(out, WL_PATH_MAX, "%s", real);
   else if (folder_of(path, folder) && realpath(folder, real))
-    snprintf(out, PATH_SIZE, "%.*s/%s", PATH_SIZE - 300, real, leaf_of(path));
+    (void)wl_path_join(out, real, leaf_of(path));
 }
 
 bool wl_same_path(const char *a, const char *b) {
-  char full_a[PATH_SIZE], full_b[PATH_SIZE];
+  char full_a[WL_PATH_MAX], full_b[WL_PATH_MAX];
   resolve(a, full_a);
   resolve(b, full_b);
   return strcmp(full_a, full_b) == 0 || wl_same_file(a, b);
 }
 
 /* Finds the run directory that `path` is or is inside of. */
-static bool find_run(const char *path, char run[PATH_SIZE]) {
-  char parent[PATH_SIZE];
+static bool find_run(const char *path, char run[WL_PATH_MAX]) {
+  char parent[WL_PATH_MAX];
   resolve(path, run);
   while (!is_run(run)) {
     if (!folder_of(run, parent)) return false;
@@ -96,8 +84,8 @@ static bool find_run(const char *path, char run[PATH_SIZE]) {
 }
 
 wl_status wl_check_output(const char *output, const char *input, const char *own) {
-  char run[PATH_SIZE], input_run[PATH_SIZE];
-  char full[PATH_SIZE];
+  char run[WL_PATH_MAX], input_run[WL_PATH_MAX];
+  char full[WL_PATH_MAX];
   resolve(output, full);
   const char *const name = leaf_of(full);
   if (input && wl_same_file(output, input))
@@ -117,9 +105,27 @@ wl_status wl_check_output(const char *output, const char *input, const char *own
 }
 
 wl_status wl_check_run_folder(const char *output) {
-  char full[PATH_SIZE], run[PATH_SIZE];
+  char full[WL_PATH_MAX], run[WL_PATH_MAX];
   resolve(output, full);
   if (!is_part(leaf_of(full)) || !folder_of(full, run) || !is_run(run)) return WL_OK;
   return WL_FAIL(WL_ERR_CANNOT_CREATE,
                  "output: '%s' is a part of the run '%s': choose another folder", output, run);
+}
+
+wl_status wl_check_replaceable(const char *path) {
+  static const unsigned char signature[8] = "\x89HDF\r\n\x1a\n";
+  unsigned char first[sizeof signature];
+  struct stat there;
+  if (stat(path, &there) != 0 || !S_ISREG(there.st_mode))
+    return WL_OK; /* creating the file will give a clearer error */
+  FILE *const in = fopen(path, "rb");
+  if (!in) return WL_OK;
+  const size_t count = fread(first, 1, sizeof first, in);
+  fclose(in);
+  if (count == 0 || (count == sizeof first && memcmp(first, signature, sizeof first) == 0))
+    return WL_OK;
+  return WL_FAIL(
+      WL_ERR_CANNOT_CREATE,
+      "the output '%s' exists and is not an HDF5 file: choose another name, or remove it first",
+      path);
 }

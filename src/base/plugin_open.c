@@ -2,16 +2,13 @@
 #include "base/plugin_open.h"
 
 #include <dlfcn.h>
-#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
+#include "base/atomic_file.h"
 #include "base/digest.h"
-
-enum { LARGEST_FILE = 1 << 30 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static wl_open_plugin *first; /* guarded by the lock */
@@ -22,38 +19,15 @@ bool wl_plugin_is_refused(void) { return refused; }
 
 /* ---- hash ---- */
 
-static wl_status hash_stream(FILE *file, const char *path, char hash[WL_FILE_HASH_SIZE]) {
-  char *bytes = NULL;
-  size_t size = 0, used = 0;
+wl_status wl_file_hash(const char *path, char hash[WL_FILE_HASH_SIZE]) {
   wl_digest digest = {0};
-  wl_status status = WL_OK;
-  for (size_t got = 1; got > 0 && status == WL_OK; used += got) {
-    if (used + 65536 > size) {
-      size = 2 * size + 65536;
-      char *const more = realloc(bytes, size);
-      if (!more || size > LARGEST_FILE)
-        status = WL_FAIL(WL_ERR_OS, "%s: too large to be read", path);
-      bytes = more ? more : bytes;
-    }
-    got = status == WL_OK ? fread(bytes + used, 1, 65536, file) : 0;
-  }
-  if (status == WL_OK && ferror(file))
-    status = WL_FAIL(WL_ERR_NO_INPUT, "%s: cannot be read: %s", path, strerror(errno));
-  if (status == WL_OK) wl_digest_add(&digest, "file", bytes, used);
+  char *bytes = NULL;
+  size_t size = 0;
+  WL_TRY(wl_read_file(path, &bytes, &size));
+  wl_digest_add(&digest, "file", bytes, size);
   wl_digest_hex(digest, hash);
   free(bytes);
-  return status;
-}
-
-wl_status wl_file_hash(const char *path, char hash[WL_FILE_HASH_SIZE]) {
-  struct stat info;
-  if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
-    return WL_FAIL(WL_ERR_NO_INPUT, "%s: is not a regular file", path); /* reading a pipe might never end */
-  FILE *const file = fopen(path, "rb");
-  if (!file) return WL_FAIL(WL_ERR_NO_INPUT, "%s: cannot be opened: %s", path, strerror(errno));
-  const wl_status status = hash_stream(file, path, hash);
-  fclose(file);
-  return status;
+  return WL_OK;
 }
 
 /* ---- checks ---- */

@@ -19,7 +19,6 @@
 #include "cli/signals.h"
 #include "cli/tool.h"
 #include "io/describe.h"
-#include "io/gate.h"
 #include "tensor/gemm.h"
 #include "train/schema.h"
 
@@ -164,7 +163,7 @@ static wl_status check_outputs(const wl_cli *cli, const char *input) {
     WL_TRY(check_apart(a, output, i));
     const bool json = strcmp(a->given[i].name, "json") == 0 ||
                       (wl_argument_given(a, "speedup") && strcmp(a->given[i].name, "output") == 0);
-    if (!json) WL_TRY(wl_gate_may_replace(output));
+    if (!json) WL_TRY(wl_check_replaceable(output));
   }
   return WL_OK;
 }

@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -36,24 +35,6 @@ wl_status wl_gate_open_file(const char *path, hid_t *file) {
   *file = H5Fopen(path, H5F_ACC_RDONLY, access);
   WL_TRY_H5(*file, WL_ERR_DATA, path, "open the content");
   return WL_OK;
-}
-
-wl_status wl_gate_may_replace(const char *path) {
-  static const unsigned char signature[8] = "\x89HDF\r\n\x1a\n";
-  unsigned char first[sizeof signature];
-  struct stat there;
-  if (stat(path, &there) != 0 || !S_ISREG(there.st_mode))
-    return WL_OK; /* creating the file will give a clearer error */
-  FILE *const in = fopen(path, "rb");
-  if (!in) return WL_OK;
-  const size_t count = fread(first, 1, sizeof first, in);
-  fclose(in);
-  if (count == 0 || (count == sizeof first && memcmp(first, signature, sizeof first) == 0))
-    return WL_OK;
-  return WL_FAIL(
-      WL_ERR_CANNOT_CREATE,
-      "the output '%s' exists and is not an HDF5 file: choose another name, or remove it first",
-      path);
 }
 
 /* ---- links and objects ---- */

@@ -17,10 +17,6 @@ typedef struct wl_stored {
 
 /* Opens a regular file for reading. Errors: WL_ERR_NO_INPUT, WL_ERR_PERMISSION, WL_ERR_DATA. */
 wl_status wl_gate_open_file(const char *path, hid_t *file);
-/* Checks that an HDF5 file may be written to `path`. The path must have no file, an empty file or an HDF5 file. Any
- * other file is refused with WL_ERR_CANNOT_CREATE, because the name may be a mistake, for example the name of a
- * configuration. */
-wl_status wl_gate_may_replace(const char *path);
 /* Lists the paths of all datasets, for example "a/b/name", in sorted order. Omits scales that only name a dimension.
  * With `virtual`, all datasets are assumed to be virtual, and the function does not open them. */
 wl_status wl_gate_list(const char *path, hid_t file, bool virtual, wl_names *datasets);

@@ -13,8 +13,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/log.h"
 #include "base/atomic_file.h"
+#include "base/log.h"
+#include "base/path.h"
 
 struct wl_run_directory {
   char path[WL_PATH_MAX];
@@ -103,12 +104,6 @@ static wl_status lock(wl_run_directory *d) {
 
 /* ---- moving an earlier run ---- */
 
-static bool part_exists(const wl_run_directory *d, const char *name) {
-  char path[WL_PATH_MAX];
-  struct stat there;
-  return wl_path_join(path, d->path, name) == WL_OK && lstat(path, &there) == 0;
-}
-
 /* Creates the first folder RUN/previous-N that does not exist yet. */
 static wl_status make_previous(const wl_run_directory *d, char path[WL_PATH_MAX]) {
   for (int n = 1; n < 100000; n++) {
@@ -125,7 +120,7 @@ static wl_status make_previous(const wl_run_directory *d, char path[WL_PATH_MAX]
 static wl_status rename_earlier(const wl_run_directory *d) {
   char previous[WL_PATH_MAX] = "", from[WL_PATH_MAX], to[WL_PATH_MAX];
   for (int i = 0; parts[i]; i++) {
-    if (!part_exists(d, parts[i])) continue;
+    if (!wl_is_there(d->path, parts[i])) continue;
     if (previous[0] == '\0') WL_TRY(make_previous(d, previous));
     WL_TRY(wl_path_join(from, d->path, parts[i]));
     WL_TRY(wl_path_join(to, previous, parts[i]));

@@ -87,7 +87,7 @@ change() { printf 'class Changed(Valley):\n    def loss(self, parameters, proble
 refused "a module that does not import" 78 "error: rank 0: .*task.module.: Python: ModuleNotFoundError: .*no_such_module.*bad.py:4" 'import no_such_module'
 refused "no function" 78 "has no function 'absent'" '' --set task.function=absent
 refused "wrong arguments" 78 "unexpected keyword argument 'width'" '' --set 'task.arguments=[width=3]'
-refused "no module" 66 "key 'task.module': .*no.py: cannot be opened" '' --set task.module=no.py
+refused "no module" 66 "key 'task.module': cannot read '.*no.py'" '' --set task.module=no.py
 refused "no interpreter" 78 "cannot be run" '' --set task.python=/no/python3
 printf '#!/bin/sh\nexec "%s" -S "$@"\n' "$WL_PYTHON" >without_numpy && chmod +x without_numpy
 refused "no NumPy" 78 "NumPy is needed: the key .python. names another interpreter" '' --set task.python="$PWD/without_numpy"
