@@ -52,11 +52,10 @@ void wl_optimizer_run_clear(wl_optimizer_run *run) {
 static wl_status lay_out(const wl_optimizer *o, int64_t n, wl_layout *out) {
   if (o->task) return wl_layout_append(out, wl_task_theta(o->task), NULL);
   if (!o->rule->tensorwise) return wl_layout_add(out, "", "theta", 1, &n, NULL);
-  return WL_FAIL(
-      WL_ERR_USAGE,
-      "wl_optimizer_start: the rule %s sees tensors; call wl_optimizer_start_tensors with "
-      "their shapes",
-      o->rule->ops->name);
+  return WL_FAIL(WL_ERR_USAGE,
+                 "wl_optimizer_start: the rule %s needs the shapes of tensors; call "
+                 "wl_optimizer_start_tensors",
+                 o->rule->ops->name);
 }
 
 static wl_status allocate(const wl_optimizer *o, int64_t n, wl_optimizer_run *run) {
@@ -124,7 +123,7 @@ static wl_status add_tensor(wl_layout *layout, int number, const wl_tensor_shape
   if (!possible)
     return WL_FAIL(WL_ERR_USAGE,
                    "wl_optimizer_start_tensors: tensor %d has an impossible shape; give 1 to %d "
-                   "axes of at least 1",
+                   "axes of size 1 or more",
                    number, WL_MAX_DIMS);
   char name[WL_NAME_SIZE];
   snprintf(name, sizeof name, "tensor%d", number);
@@ -184,8 +183,8 @@ wl_status wl_optimizer_initial(const wl_optimizer *o, int64_t n, float *theta) {
   if (!o->initialisation)
     return WL_FAIL(
         WL_ERR_USAGE,
-        "wl_optimizer_initial: no initial parameters were learned with this optimizer; start "
-        "from your own");
+        "wl_optimizer_initial: no initial parameters were learned with this optimizer; use "
+        "other initial parameters");
   WL_TRY(check_size(o, "wl_optimizer_initial", n));
   const wl_initialisation *init = o->initialisation;
   for (int j = 0; j < init->phi.count; j++) {

@@ -84,9 +84,9 @@ static wl_status count_combinations(const wl_map *map, int *count) {
     if (!multiplies(&map->values[i])) continue;
     char path[WL_PATH_SIZE];
     if (map->values[i].n_choices > MAX_COMBINATIONS / *count)
-      return wl_location_fail(map->values[i].location,
-                           wl_map_path(map, map->values[i].option->key, false, path),
-                           "more than %d combinations of the section's draws", MAX_COMBINATIONS);
+      return wl_location_fail(
+          map->values[i].location, wl_map_path(map, map->values[i].option->key, false, path),
+          "the section's choices have more than %d combinations", MAX_COMBINATIONS);
     *count *= map->values[i].n_choices;
   }
   return WL_OK;

@@ -58,8 +58,9 @@ static wl_status want_map(const edit *e, wl_node *node, const char *component) {
   if (wl_node_is_null(node)) *node = (wl_node){.kind = WL_NODE_MAP, .text = "", .location = e->location};
   if (node->kind == WL_NODE_MAP) return WL_OK;
   char found[160];
-  return wl_location_fail(e->location, e->path, "there is no '%s' to set: the value above it is %s",
-                       component, wl_node_describe(node, found, sizeof found));
+  return wl_location_fail(e->location, e->path,
+                          "'%s' cannot be set, because the value that should contain it is %s",
+                          component, wl_node_describe(node, found, sizeof found));
 }
 
 static wl_status new_node(const edit *e, wl_node_kind kind, const char *text, bool plain,
@@ -157,8 +158,8 @@ static wl_status open_line(const char *line, edit *e, wl_node **value) {
   const char *const equals = strchr(line, '=');
   const wl_location bare = {"--set", 0};
   if (!equals || equals == line || equals - line >= WL_PATH_SIZE)
-    return wl_location_fail(bare, "", "'%s' is not of the form key=value, such as outer.steps=100",
-                         line);
+    return wl_location_fail(bare, "",
+                            "'%s' is not of the form key=value, for example outer.steps=100", line);
   char origin[512];
   const int length = snprintf(origin, sizeof origin, "--set %s", line);
   const size_t kept = length < (int)sizeof origin ? (size_t)length : sizeof origin - 1;

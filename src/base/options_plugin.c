@@ -108,8 +108,8 @@ wl_status wl_check_hash(const wl_config *config, wl_pool *pool, const wl_value *
   if (strcmp(hash, value->string) == 0) return WL_OK;
   return wl_location_fail(
       value->location, path,
-      "the file %s has the hash %s, not %s: it is not the file that was used. Restore that file, or "
-      "accept this one with --set %s=%s",
+      "the file %s has the hash %s, not %s: it is not the file of the first run. Restore that "
+      "file, or accept this file with --set %s=%s",
       file->string, hash, value->string, path, hash);
 }
 

@@ -68,7 +68,7 @@ static const char *path_of(const builder *b, char path[WL_PATH_SIZE]) {
 
 static wl_status new_node(builder *b, wl_node_kind kind, wl_location location, wl_node **out) {
   if (++b->nodes > MAX_NODES)
-    return FAIL_HERE(b, location, "more than %d values (aliases included)", MAX_NODES);
+    return FAIL_HERE(b, location, "the text has more than %d values (aliases included)", MAX_NODES);
   WL_TRY(WL_POOL_NEW(b->pool, *out, 1));
   **out = (wl_node){.kind = kind, .location = location, .text = ""};
   return WL_OK;
@@ -85,7 +85,7 @@ static wl_status take_key(builder *b, open_node *open, const wl_node *key) {
   if (earlier)
     return FAIL_HERE(b, key->location, "the key is given twice; the first time is on line %d", earlier->location.line);
   if (open->node->count < MAX_KEYS) return WL_OK;
-  return FAIL_HERE(b, key->location, "more than %d keys in one map", MAX_KEYS);
+  return FAIL_HERE(b, key->location, "the map has more than %d keys", MAX_KEYS);
 }
 
 /* Adds a node to the tree as the root, an item, a key or a value. */
@@ -105,7 +105,7 @@ static wl_status attach(builder *b, wl_node *node) {
 static wl_status remember_anchor(builder *b, const yaml_char_t *name, const wl_node *node) {
   if (!name) return WL_OK;
   if (b->anchors == MAX_ANCHORS)
-    return FAIL_HERE(b, node->location, "more than %d anchors", MAX_ANCHORS);
+    return FAIL_HERE(b, node->location, "the text has more than %d anchors", MAX_ANCHORS);
   anchor *const a = &b->anchor[b->anchors++];
   a->node = node;
   return wl_pool_text(b->pool, (const char *)name, strlen((const char *)name), &a->name);

@@ -96,7 +96,8 @@ wl_status wl_check_output(const char *output, const char *input, const char *own
   if (!mine)
     return WL_FAIL(
         WL_ERR_CANNOT_CREATE,
-        "the output '%s' lies in the run directory '%s', which is not the input: choose a name outside it",
+        "the output '%s' is in the run directory '%s', which is not the input: choose another "
+        "folder",
         output, run);
   if (!is_part(name) || (own && strcmp(name, own) == 0)) return WL_OK;
   return WL_FAIL(WL_ERR_CANNOT_CREATE,

@@ -25,8 +25,10 @@ static wl_status check_mpi(int code, const char *what) {
   int length = 0;
   if (MPI_Error_string(code, text, &length) != MPI_SUCCESS)
     snprintf(text, sizeof text, "error %d", code);
-  return WL_FAIL(WL_ERR_OS, "%s failed: %s; a rank may have ended, see its own messages", what,
-                 text);
+  return WL_FAIL(WL_ERR_OS,
+                 "%s failed: %s; a rank may have ended: see the messages of that "
+                 "rank",
+                 what, text);
 }
 
 #define WL_TRY_MPI(call, what) WL_TRY(check_mpi((call), (what)))
@@ -41,7 +43,8 @@ static wl_status init_mpi(int *argc, char ***argv, bool *owns) {
   else WL_TRY_MPI(MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &level), "MPI_Init_thread");
   if (level >= MPI_THREAD_FUNNELED) return WL_OK;
   WL_FAIL(WL_ERR_OS,
-          "this MPI library has no threads (MPI_THREAD_FUNNELED): use one built with them");
+          "this MPI library does not support threads (MPI_THREAD_FUNNELED): use a library that "
+          "supports threads");
   wl_error_share(true); /* all ranks run the same library */
   return WL_ERR_OS;
 }
@@ -282,8 +285,8 @@ static wl_status receive_part(wl_comm *comm, void *data, size_t bytes, int from)
   WL_TRY_MPI(MPI_Recv(data, (int)bytes, MPI_BYTE, from, TAG, comm->world, &got), "MPI_Recv");
   WL_TRY_MPI(MPI_Get_count(&got, MPI_BYTE, &length), "MPI_Get_count");
   if ((size_t)length != bytes)
-    return WL_FAIL(WL_ERR_PROTOCOL, "rank %d sent %d bytes where rank %d expected %zu", from,
-                   length, comm->rank, bytes);
+    return WL_FAIL(WL_ERR_PROTOCOL, "rank %d sent %d bytes, but rank %d expected %zu", from, length,
+                   comm->rank, bytes);
   return WL_OK;
 }
 

@@ -189,7 +189,7 @@ wl_status wl_comm_exact_sum_finish(wl_comm *comm, wl_exact_sum *in) {
   if (tally_bytes > 0) memcpy(in->tallies, tallies, tally_bytes);
   in->n_counted = *counted;
   if (in->n_counted > in->total)
-    return WL_FAIL(WL_ERR_SOFTWARE, "exact sum over %lld units where at most %lld were announced",
+    return WL_FAIL(WL_ERR_SOFTWARE, "exact sum over %lld units, but at most %lld were expected",
                    (long long)in->n_counted, (long long)in->total);
   scale_back(&s);
   return WL_OK;

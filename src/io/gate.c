@@ -81,7 +81,8 @@ static wl_status take_object(walk *w, hid_t file, const char *name, H5L_type_t t
   if (strlen(name) >= NAME)
     return WL_FAIL(WL_ERR_DATA, "'%s' has a name of more than %d characters", w->path, NAME);
   if (type != H5L_TYPE_HARD)
-    return WL_FAIL(WL_ERR_DATA, "'%s' of '%s' is a soft or external link, which is not read", name,
+    return WL_FAIL(WL_ERR_DATA,
+                   "'%s' of '%s' is a soft or external link; only hard links are read", name,
                    w->path);
 #if H5_VERSION_GE(1, 12, 0)
   const herr_t got = H5Oget_info_by_name3(file, name, &object, H5O_INFO_BASIC, H5P_DEFAULT);

@@ -83,8 +83,7 @@ static wl_status gap_create(const wl_map *options, const wl_layout *theta, wl_pr
   }
   if (impl->count == 0)
     return wl_map_fail(options, "name",
-                       "gap works on weight matrices, and this task's parameters have none; use "
-                       "diagonal");
+                       "gap needs weight matrices, but this task has none; use diagonal");
   if (impl->approximate) p->factor = 0;
   if (work < 2 * impl->most) work = 2 * impl->most; /* the two products of an adjoint */
   p->scratch = impl->widest + impl->most + work;

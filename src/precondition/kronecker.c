@@ -52,7 +52,7 @@ static wl_status check_axis(const wl_map *options, const wl_tensor_entry *b, int
   if (size <= AXIS_LIMIT) return WL_OK;
   return wl_map_fail(
       options, "name",
-      "kronecker needs a square matrix for each axis, and inner tensor '%s' has one of "
+      "kronecker needs a square matrix for each axis, but an axis of inner tensor '%s' has size "
       "%lld (limit %d); use diagonal or a smaller network",
       b->name, (long long)size, AXIS_LIMIT);
 }

@@ -81,7 +81,9 @@ static wl_status read_learn(elementwise *e, const wl_map *options, const char *r
     if (i < 0) return fail_learn(e, options, key, rule);
     if (e->definition->scalar[i].range == WL_SCALAR_UNIT && !(e->keys.scalar[i] > 0))
       return wl_map_fail(options, key,
-                         "a learned %s starts between 0 and 1, both excluded; give e.g. 0.5", key);
+                         "the start value of a learned %s must be above 0 and below 1, for "
+                         "example 0.5",
+                         key);
     e->learned[i] = true;
   }
   return WL_OK;

@@ -69,7 +69,9 @@ wl_status wl_rule_create(const wl_map *options, const wl_rule_setting *setting, 
   wl_plugin_enter(ops, "create");
   wl_status status = ops->create(options, setting, rule);
   if (status == WL_OK && !ops->backward && !rule->forward_only)
-    status = wl_map_fail(options, "name", "the rule has no function `backward`; without an adjoint set forward_only");
+    status = wl_map_fail(
+        options, "name",
+        "the rule has no function `backward`; a rule without an adjoint must set forward_only");
   if (status != WL_OK) {
     wl_rule_destroy(&rule);
     return status;

@@ -150,7 +150,8 @@ wl_status wl_byte_file_read(wl_byte_file *file, uint8_t *to, int64_t count, cons
     if (got == 0)
       return WL_FAIL(
           WL_ERR_DATA,
-          "%s: truncated: ends at byte %lld, expected %lld more of %s; fetch the file again",
+          "%s: truncated: the file ends at byte %lld, but needs %lld more bytes of %s; fetch "
+          "the file again",
           file->path, (long long)file->offset, (long long)left, what);
     done += (int64_t)got;
     file->offset += (int64_t)got;
@@ -164,7 +165,8 @@ wl_status wl_byte_file_expect_end(wl_byte_file *file) {
   size_t got = 0;
   WL_TRY(read_some(file, &extra, 1, &got));
   if (got > 0)
-    return WL_FAIL(WL_ERR_DATA, "%s: byte %lld: expected the end of the file, but there is more",
+    return WL_FAIL(WL_ERR_DATA,
+                   "%s: byte %lld: expected the end of the file, but the file has more bytes",
                    file->path, (long long)file->offset);
   if (source->packed && !source->complete)
     return damaged(file, "it ends before its checksum: truncated");

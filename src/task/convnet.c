@@ -75,7 +75,7 @@ static wl_status check_options(const wl_map *map, const wl_convnet *net,
     return wl_map_fail(map, "kernel", "%lld is even, expected an odd side", (long long)net->kernel);
   if (side_left(net, shape->rows) < 1 || side_left(net, shape->columns) < 1)
     return wl_map_fail(map, "filters",
-                       "%d layers, each halving the image, are too many for images of %lld x %lld",
+                       "%d layers that halve the image are too many for images of %lld x %lld",
                        net->filters.count, (long long)shape->rows, (long long)shape->columns);
   if (net->features == WL_SEES_MEAN && shape->rows != shape->columns)
     return wl_map_fail(map, "features", "mean needs square images, not %lld x %lld; set `side`",

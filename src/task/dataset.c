@@ -22,12 +22,11 @@ static const named_data known[] = {
      "`apt-get install dataset-fashion-mnist` puts it under /usr/share/datasets"},
     {"mnist", 10,
      "put train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and "
-     "t10k-labels-idx1-ubyte (or "
-     "these with .gz) into a directory mnist and name the directory above it in WARPLOOM_DATA"},
+     "t10k-labels-idx1-ubyte (or these with .gz) into a directory mnist, and set WARPLOOM_DATA "
+     "to the directory that contains mnist"},
     {"cifar-10", 10,
-     "put data_batch_1.bin .. data_batch_5.bin and test_batch.bin (of cifar-10-binary.tar.gz) into "
-     "a directory "
-     "cifar-10 and name the directory above it in WARPLOOM_DATA"},
+     "put data_batch_1.bin .. data_batch_5.bin and test_batch.bin (of cifar-10-binary.tar.gz) "
+     "into a directory cifar-10, and set WARPLOOM_DATA to the directory that contains cifar-10"},
 };
 
 /* The source of a data set. */

@@ -132,7 +132,8 @@ static wl_status converse(wl_python_process *process, exchange *e) {
   if (reply.bytes < 0 || e->got > e->room || (e->exact && e->got != e->room))
     return WL_FAIL(
         WL_ERR_DATA,
-        "Python: %lld bytes in a reply where %zu fit; does the number of parameters change?",
+        "Python: a reply has %lld bytes, but at most %zu are expected; does the number of "
+        "parameters change?",
         (long long)reply.bytes, e->room);
   return wl_python_process_receive(process, e->received, e->got);
 }

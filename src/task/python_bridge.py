@@ -1,11 +1,11 @@
 """The Python side of the task family `python`. src/task/python.c sends this source to a new interpreter, which then
 answers requests over the socket of file descriptor 3:
 
-  first      the settings, one "key<TAB>value" in a line
+  first      the settings, one "key<TAB>value" on each line
   request    struct REQUEST: operation, number of parameters, episode, batch; then the parameters of a loss
   reply      struct REPLY: 0 or 1 for an error, loss, length; then a text or an array
 
-Random numbers are functions of the episode and the batch alone, so that any process gives the same answer."""
+Random numbers are functions of the episode and the batch. Every process therefore gives the same answer."""
 import ast
 import importlib.util
 import os
@@ -18,8 +18,8 @@ import traceback
 DESCRIBE, START, LOSS, GRADIENT = range(4)
 REQUEST = struct.Struct("=8q")  # operation, number, seed, space, index, unit, purpose and split, step
 REPLY = struct.Struct("=qdq")
-OF_TASK, OF_START, OF_BATCH = range(3)  # what random numbers are for
-KEPT = 32  # drawn problems
+OF_TASK, OF_START, OF_BATCH = range(3)  # purposes of random numbers
+KEPT = 32  # number of drawn problems in memory
 
 
 def receive(size):
@@ -44,7 +44,7 @@ def reply(code, loss, data):
 
 
 def reply_error(error):
-    """The traceback goes to standard error, the last line with its place to Warploom."""
+    """Writes the traceback to standard error. Sends the error and its location to Warploom."""
     names = ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID")
     rank = next((os.environ[name] for name in names if name in os.environ), None)
     outer = error.__traceback__
@@ -61,7 +61,7 @@ def reply_error(error):
 
 
 def random_for(what, *key):
-    """A generator that depends on the key alone; the global ones are seeded too, for code that uses them."""
+    """Returns a generator that depends only on the key. Also seeds the global generators, for code that uses them."""
     generator = np.random.Generator(np.random.Philox(np.random.SeedSequence([what, *key])))
     seed = int(generator.integers(2**32))
     random.seed(seed)
@@ -72,7 +72,7 @@ def random_for(what, *key):
 
 
 class Arrays:
-    """A task whose `parameters` are names and shapes, and whose `loss` returns its value and the gradients."""
+    """A task with `parameters` (names and shapes) and with a `loss` that returns value and gradients."""
 
     def __init__(self, task):
         self.task = task
@@ -111,7 +111,7 @@ class Arrays:
 
 
 class Model:
-    """A task whose `model` is a torch.nn.Module, and whose `loss` returns a scalar tensor."""
+    """A task with a `model`, which is a torch.nn.Module, and with a `loss` that returns a scalar tensor."""
 
     def __init__(self, task):
         self.task = task
@@ -140,7 +140,7 @@ class Model:
         with self.torch.set_grad_enabled(gradient):
             value = self.task.loss(self.model, problem, generator, split)
         if not isinstance(value, self.torch.Tensor) or value.numel() != 1:
-            raise TypeError("loss returned no tensor of one element")
+            raise TypeError("loss must return a tensor with one element")
         if not gradient:
             return float(value), None
         value.backward()
@@ -149,7 +149,7 @@ class Model:
 
 
 def load(settings):
-    """The object that the module's function returns, with the interface of Arrays and Model."""
+    """Calls the module's function, and returns the task as Arrays or Model."""
     path = settings["module"]
     sys.path.insert(0, os.path.dirname(path))
     specification = importlib.util.spec_from_file_location(os.path.splitext(os.path.basename(path))[0], path)
@@ -169,12 +169,12 @@ def load(settings):
     task = function(**arguments(settings["arguments"]))
     for name in ("loss",) if hasattr(task, "model") else ("loss", "start", "parameters"):
         if not hasattr(task, name):
-            raise AttributeError(f"what {settings['function']} returned has no `{name}`")
+            raise AttributeError(f"the object that {settings['function']} returned has no `{name}`")
     return Model(task) if hasattr(task, "model") else Arrays(task)
 
 
 def arguments(text):
-    """name=value, separated by the unit separator; values are Python literals, or else texts."""
+    """Parses "name=value" items, which the unit separator separates. A value that is no Python literal is a text."""
     result = {}
     for item in text.split("\x1f") if text else []:
         name, equals, value = item.partition("=")
@@ -188,7 +188,7 @@ def arguments(text):
 
 
 def describe(task):
-    """A line for each parameter: name and at most four sizes."""
+    """Returns a line for each parameter: the name and at most four sizes."""
     lines = []
     for name, shape in task.shapes:
         if not name or len(name) > 63 or any(c.isspace() for c in name):
@@ -199,12 +199,12 @@ def describe(task):
             raise ValueError(f"parameters: '{name}' has no elements")
         lines.append(" ".join(map(str, [name, len(sizes), *sizes])) + "\n")
     if not lines:
-        raise ValueError("parameters: there are none")
+        raise ValueError("the task has no parameters")
     return "".join(lines).encode()
 
 
 def draw(task, problems, episode):
-    """The problem of an episode; the newest ones are kept."""
+    """Returns the problem of an episode. Keeps the newest problems."""
     if episode not in problems:
         generator = random_for(OF_TASK, *episode)
         problems[episode] = task.task.sample(generator) if hasattr(task.task, "sample") else None

@@ -75,8 +75,8 @@ wl_status wl_text_source_open(const wl_map *map, wl_task *task, wl_text_source *
   source->text = object;
   if (source->text->count - source->text->training <= source->length)
     return WL_FAIL(WL_ERR_DATA,
-                   "%s: %lld characters, the last tenth held out, are too few for sequences of "
-                   "%lld; name a longer text or set a shorter `length`",
+                   "%s: %lld characters, of which the last tenth is held out, are too few for "
+                   "sequences of %lld; name a longer text or set a shorter `length`",
                    path, (long long)source->text->count, (long long)source->length);
   const int64_t samples = source->eval_samples;
   task->eval_batches = samples > source->batch ? samples / source->batch : 1;

@@ -153,7 +153,7 @@ static wl_status copy_layers(const wl_strings *names, const wl_map *options, wl_
   }
   if (w->all || w->n_layers > 0) return WL_OK;
   return wl_map_fail(options, "warp_after",
-                     "an empty list places no warp; give all, names of layers, or `warp: none`");
+                     "an empty list selects no layer; give all, names of layers, or `warp: none`");
 }
 
 static bool has_stages(const wl_warp_keys *keys) {
@@ -256,8 +256,8 @@ wl_status wl_warp_placed(const wl_warp *w, const wl_map *options) {
   for (int s = 0; s < w->n_stages; s++)
     if (!w->stage_used[s])
       return wl_map_fail(options, "warp",
-                         "'%s' fits none of the selected layers; conv3x3 and conv1x1 go between convolutions, "
-                         "linear between dense layers (layers: %s)",
+                         "'%s' fits none of the selected layers; conv3x3 and conv1x1 need "
+                         "convolutions, linear needs dense layers (layers: %s)",
                          w->stages[s]->name, w->met[0] ? w->met : "none");
   return WL_OK;
 }

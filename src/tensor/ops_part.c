@@ -161,8 +161,10 @@ static wl_node slice(wl_tape *t, wl_node a, int axis, int64_t first, int64_t cou
   const wl_tape_node *x = &t->nodes[a];
   if (x->ndim != 2) return wl_tape_misfit(t, op, a, -1);
   if (first < 0 || count < 1 || first > x->shape[axis] - count)
-    return wl_tape_refuse(t, WL_ERR_SOFTWARE, "operator slice: %lld from %lld of %lld",
-                          (long long)count, (long long)first, (long long)x->shape[axis]);
+    return wl_tape_refuse(
+        t, WL_ERR_SOFTWARE,
+        "operator slice: %lld rows or columns from number %lld are not within %lld",
+        (long long)count, (long long)first, (long long)x->shape[axis]);
   wl_tape_node draft = wl_tape_draft(op, a, -1, 2, x->shape);
   draft.shape[axis] = count;
   draft.column = first;

@@ -55,22 +55,23 @@ wl_node wl_tape_misfit(wl_tape *t, const wl_tape_op *op, wl_node a, wl_node b) {
   char left[96], right[96] = "";
   shape_text(&t->nodes[a], sizeof left, left);
   if (b >= 0) shape_text(&t->nodes[b], sizeof right, right);
-  return wl_tape_refuse(t, WL_ERR_SOFTWARE, "operator %s: shapes %s%s%s do not fit, it takes %s",
-                        op->name, left, b >= 0 ? " and " : "", right, op->signature);
+  return wl_tape_refuse(t, WL_ERR_SOFTWARE,
+                        "operator %s: shapes %s%s%s do not fit; the operator needs %s", op->name,
+                        left, b >= 0 ? " and " : "", right, op->signature);
 }
 
 static bool operand_suits(wl_tape *t, const wl_tape_op *op, int which, wl_node operand) {
   if (operand < 0 || operand >= t->count) {
     wl_tape_refuse(t, WL_ERR_SOFTWARE,
-                   "operator %s: operand %d (%d) is not on the tape; it takes %s", op->name,
-                   which + 1, (int)operand, op->signature);
+                   "operator %s: operand %d (%d) is not on the tape; the operator needs %s",
+                   op->name, which + 1, (int)operand, op->signature);
     return false;
   }
   const bool want_labels = which == 1 && op->takes_labels;
   if ((t->nodes[operand].leaf == WL_LEAF_LABELS) != want_labels) {
     wl_tape_refuse(t, WL_ERR_SOFTWARE,
-                   "operator %s: operand %d must %sbe a label leaf; it takes %s", op->name,
-                   which + 1, want_labels ? "" : "not ", op->signature);
+                   "operator %s: operand %d must %sbe a label leaf; the operator needs %s",
+                   op->name, which + 1, want_labels ? "" : "not ", op->signature);
     return false;
   }
   return true;
