@@ -78,8 +78,8 @@ typedef struct wl_tensor_shape {
 } wl_tensor_shape;
 
 /* Starts a run over the parameters of `count` tensors, which are stored one after the other. Rules that use the shapes
- * of tensors (muon, lbfgs, controller, mlp, small_fc, celo2) need this call. As in the trained networks, weights of
- * dense layers have the shape (in, out), and weights of convolutions have the shape (out, in, rows, columns). `horizon`
+ * of tensors (muon, lbfgs, controller, mlp, small_fc, celo2) need this call. The shapes must be those of the trained
+ * networks: (in, out) for weights of dense layers, and (out, in, rows, columns) for weights of convolutions. `horizon`
  * is the number of steps of the run; schedules and some rules use this number. 0 means wl_optimizer_horizon(). Returns
  * WL_ERR_USAGE if a shape is invalid, or if the optimizer belongs to a network with other shapes. */
 wl_status wl_optimizer_start_tensors(wl_optimizer *optimizer, int count,
@@ -95,9 +95,10 @@ wl_status wl_optimizer_set_loss(wl_optimizer *optimizer, double loss);
 wl_status wl_optimizer_initial(const wl_optimizer *optimizer, int64_t n, float *theta);
 
 /* Does one step: theta [n] <- theta + u. gradient [n] is the gradient of the loss at theta, in units of the loss
- * divided by units of theta. Both arrays are borrowed during the call. They need no alignment and must not overlap. The
- * function allocates no memory. WL_ERR_USAGE no run was started, or n differs from the run's n; an array is NULL; the
- * arrays overlap WL_ERR_DATA a gradient is not finite: theta and the rule state are unchanged; or the update is
+ * divided by units of theta. Both arrays are borrowed during the call. The arrays need no alignment and must not
+ * overlap. The function allocates no memory. WL_ERR_USAGE no run was started, or n differs from the run's n; an array
+ * is NULL; the arrays overlap WL_ERR_DATA a gradient is not finite: theta and the rule state are unchanged; or the
+ * update is
  *                not finite: theta is unchanged, the rule state is lost, and the run has ended */
 wl_status wl_optimizer_step(wl_optimizer *optimizer, int64_t n, const float *gradient,
                             float *theta);

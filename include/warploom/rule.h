@@ -1,8 +1,8 @@
 /* rule.h - header for plug-ins that add an update rule (docs/plugins.md).
  *
- * A plug-in defines a wl_rule_ops (rule/rule.h). For a coordinatewise rule with scalar parameters it defines a
- * wl_elementwise (rule/elementwise.h) instead. The source ends with WL_PLUGIN_RULE(ops). `warploom plugin build`
- * compiles the plug-in for both precisions. */
+ * A plug-in defines a wl_rule_ops (rule/rule.h). For a coordinatewise rule with scalar parameters, the plug-in may
+ * define a wl_elementwise (rule/elementwise.h) instead. The source ends with WL_PLUGIN_RULE(ops). `warploom plugin
+ * build` compiles the plug-in for both precisions. */
 #ifndef WARPLOOM_RULE_H
 #define WARPLOOM_RULE_H
 

@@ -1,8 +1,8 @@
 /* task.h - header for plug-ins that add a task family (docs/plugins.md).
  *
- * A plug-in defines a wl_task_family (task/task.h). It builds the loss from the operators of tensor/tape.h and draws
- * random numbers with base/rng.h. The source ends with WL_PLUGIN_TASK(family). `warploom plugin build` compiles the
- * plug-in for both precisions. */
+ * A plug-in defines a wl_task_family (task/task.h). The family builds the loss from the operators of tensor/tape.h and
+ * draws random numbers with base/rng.h. The source ends with WL_PLUGIN_TASK(family). `warploom plugin build` compiles
+ * the plug-in for both precisions. */
 #ifndef WARPLOOM_TASK_H
 #define WARPLOOM_TASK_H
 

@@ -47,8 +47,8 @@ void wl_optimizer_run_clear(wl_optimizer_run *run) {
   *run = (wl_optimizer_run){0};
 }
 
-/* Creates the layout of the parameters. If the network is known, the layout has the network's tensors. Otherwise it has
- * one vector. */
+/* Creates the layout of the parameters. The layout has the network's tensors if the network is known, otherwise one
+ * vector. */
 static wl_status lay_out(const wl_optimizer *o, int64_t n, wl_layout *out) {
   if (o->task) return wl_layout_append(out, wl_task_theta(o->task), NULL);
   if (!o->rule->tensorwise) return wl_layout_add(out, "", "theta", 1, &n, NULL);

@@ -1,9 +1,9 @@
-/* optimizer_load.c - creates a handle from an optimizer file, a checkpoint or a run directory. It also writes a file
- * from given meta-parameters.
+/* optimizer_load.c - creates a handle from an optimizer file, a checkpoint or a run directory. Also writes an optimizer
+ * file from given meta-parameters.
  *
  * The file contains the configuration of its training. The update rule and the preconditioner are created from this
- * configuration as in training. Their tensors of phi are read by name. The task and its data are needed only if a part
- * of the optimizer depends on the task's network. */
+ * configuration as in training. The tensors of phi are read by name. The task and its data are needed only if a part of
+ * the optimizer depends on the task's network. */
 #include <locale.h>
 #include <math.h>
 #include <pthread.h>
@@ -36,8 +36,8 @@ static wl_status need_network(wl_optimizer *o) {
   return wl_task_create(wl_config_map(o->config, "task", 0), seed, &o->task);
 }
 
-/* First creates the rule for no particular network, as for a mixture of tasks. This works for a coordinatewise rule. A
- * rule with scalars per tensor returns an error; the function then creates the rule for its network. */
+/* First creates the rule for no particular network, as for a mixture of tasks. A coordinatewise rule can be created in
+ * this way. A rule with scalars per tensor returns an error; the function then creates the rule for its network. */
 static wl_status create_rule(wl_optimizer *o) {
   static const wl_layout no_tensors;
   const wl_map *options = wl_config_map(o->config, "rule", 0);
@@ -62,7 +62,7 @@ static wl_status create_parts(wl_optimizer *o) {
                                   &o->initialisation);
 }
 
-/* Reads tensors. They have float64 in the file and the working precision in the handle. */
+/* Reads tensors. Their type is float64 in the file and the working precision in the handle. */
 static wl_status read_blocks(const wl_file *file, const wl_layout *layout, wl_optimizer *o,
                              wl_real **out) {
   double *values = NULL;

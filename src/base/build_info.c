@@ -44,8 +44,8 @@ static void describe_processor(void) {
            wl_isa_name(wl_isa_choose()));
 }
 
-/* Describes OpenBLAS. Its configuration ends with the core name of the build. If OpenBLAS uses another core, the name
- * of that core is added. */
+/* Describes OpenBLAS. The configuration of OpenBLAS ends with the core name of the build. If OpenBLAS uses another
+ * core, the name of that core is added. */
 static void describe_blas(void) {
   const char *const config = openblas_get_config();
   const char *const core = openblas_get_corename();

@@ -2,9 +2,10 @@
  *
  * Each module declares its keys once, in a table of wl_option. Each row of the table names the struct member that
  * receives the key's value. The module reads all values once, with wl_map_read. The same table is used for YAML
- * validation, --set overrides, --help, the man page, the JSON Schema and the resolved configuration. It also says what
- * a resume may change. An unknown key, a wrong type or an impossible value causes WL_ERR_CONFIG with a message such as
- * "file:line: key 'outer.learning_rat': unknown; did you mean 'learning_rate'? ...". */
+ * validation, --set overrides, --help, the man page, the JSON Schema and the resolved configuration. The table also
+ * says what a resume may change. An unknown key, a wrong type or an impossible value causes WL_ERR_CONFIG with a
+ * message such as "file:line: key 'outer.learning_rat': unknown; did you mean "
+                   "'learning_rate'? ...". */
 #ifndef WL_BASE_OPTIONS_H
 #define WL_BASE_OPTIONS_H
 
@@ -27,7 +28,7 @@ typedef enum wl_option_type {
   WL_OPT_CHOICE_OR_REALS /* one of `choices`, or a list of reals; a scalar is a list of one */
 } wl_option_type;
 
-/* Values of list keys. They are borrowed and valid as long as the configuration. */
+/* Values of list keys. The arrays are borrowed and valid as long as the configuration. */
 typedef struct wl_ints {
   const int64_t *at;
   int count;
@@ -180,8 +181,8 @@ wl_status wl_config_read(const char *path, const wl_section *sections, const wl_
                          int n_overrides, wl_config **out);
 void wl_config_destroy(wl_config **config);
 
-/* wl_config_count returns the number of maps of a section. It is 1 unless the section is a list or draws are expanded.
- * wl_config_map returns the i-th map, borrowed. */
+/* wl_config_count returns the number of maps of a section. This number is 1 unless the section is a list or draws are
+ * expanded. wl_config_map returns the i-th map, borrowed. */
 int wl_config_count(const wl_config *config, const char *section);
 const wl_map *wl_config_map(const wl_config *config, const char *section, int i);
 /* Returns the number of maps of a section before draws are expanded. */
@@ -189,7 +190,7 @@ int wl_config_written(const wl_config *config, const char *section);
 /* Returns the value of the section's selector in this map, or the name of the map's plug-in. Returns "" if the section
  * has no selector. */
 const char *wl_map_variant(const wl_map *map);
-/* These functions return the table and the options of the map's variant. They return NULL if the variant has no table
+/* These functions return the table and the options of the map's variant. The result is NULL if the variant has no table
  * or no options, or is a refused plug-in. */
 const void *wl_map_table(const wl_map *map);
 const wl_option *wl_map_options(const wl_map *map);

@@ -1,8 +1,8 @@
 /* options_tree.c - builds a tree from libyaml's events; each node stores its line number.
  *
- * libyaml's documents are not used for two reasons. They take quadratic time for deep or wide collections, and they
- * give a plain text the same tag as a text with the tag !!str. Depth, keys, values and anchors are bounded. Time and
- * memory are therefore linear in the length of the text. */
+ * The code does not use libyaml's documents for two reasons. Documents take quadratic time for deep or wide
+ * collections, and give a plain text the same tag as a text with the tag !!str. Depth, keys, values and anchors are
+ * bounded. Time and memory are therefore linear in the length of the text. */
 #include <string.h>
 #include <yaml.h>
 

@@ -22,7 +22,7 @@ typedef struct wl_plugin_kind {
 
 enum { WL_FILE_HASH_SIZE = 17 };
 
-/* An open plug-in. It stays open until the process ends. */
+/* A plug-in that is open until the process ends. */
 typedef struct wl_open_plugin wl_open_plugin;
 struct wl_open_plugin {
   const wl_plugin_kind *kind;

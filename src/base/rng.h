@@ -8,7 +8,7 @@
 
 #include "base/real.h"
 
-/* Purpose of a random number. Values are consecutive. They are never reused or reordered, because files depend on
+/* Purpose of a random number. Values are consecutive. Values are never reused or reordered, because files depend on
  * them. */
 typedef enum wl_purpose {
   WL_FOR_META_INIT,      /* initial meta-parameters */
@@ -33,7 +33,7 @@ typedef enum wl_purpose {
   WL_FOR_COUNT
 } wl_purpose;
 
-/* Values of a stream's member `task` for the purpose WL_FOR_META_INIT. They are used for initial meta-parameters
+/* Values of a stream's member `task` for the purpose WL_FOR_META_INIT. These streams give the initial meta-parameters
  * outside the rule.
  * */
 enum {

@@ -18,7 +18,7 @@
 enum { CHUNK = 1 << 30, TAG = 1, ALARM_TAG = 2, MESSAGE_SIZE = 4096 };
 _Static_assert(CHUNK < INT_MAX, "MPI counts are int");
 
-/* Returns WL_OK for MPI_SUCCESS. Otherwise sets an error with the MPI library's message for `code`. */
+/* Returns WL_OK for MPI_SUCCESS. For any other code, sets an error with the MPI library's message. */
 static wl_status check_mpi(int code, const char *what) {
   if (code == MPI_SUCCESS) return WL_OK;
   char text[MPI_MAX_ERROR_STRING] = "";

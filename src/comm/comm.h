@@ -24,20 +24,21 @@ int wl_comm_rank(const wl_comm *comm);
 int wl_comm_size(const wl_comm *comm);
 /* Returns the number of ranks on this node. Used for advice on the numbers of ranks and threads. */
 int wl_comm_node_size(const wl_comm *comm);
-/* Returns the default number of threads of a rank. This is the node's cores divided by its ranks, but at least 1. It is
- * limited by the cores to which this rank is bound and by OMP_NUM_THREADS. A single rank on a shared machine uses only
- * the idle cores. */
+/* Returns the default number of threads of a rank. The default is the node's number of cores divided by its number of
+ * ranks, but at least 1. The cores to which this rank is bound and OMP_NUM_THREADS limit the default. A single rank on
+ * a shared machine uses only the idle cores. */
 int wl_comm_cores(const wl_comm *comm);
 /* Binds each of the `threads` threads of the caller's OpenMP team to a separate core. The function binds only if the
- * job owns its cores and the node's ranks use all of the node's cores. Otherwise another program may be bound to the
- * same cores while other cores are idle. Does nothing if the environment sets the binding. Returns true if the threads
- * were bound. Not collective. */
+ * job owns its cores and the node's ranks use all of the node's cores. In other cases, another program may be bound to
+ * the same cores while other cores are idle. Does nothing if the environment sets the binding. Returns true if the
+ * threads were bound. Not collective. */
 bool wl_comm_bind_threads(const wl_comm *comm, int threads);
 const char *wl_comm_library(void); /* "Open MPI v4.1.4, ..." */
 
-/* Combines the statuses of all ranks. If no rank failed, all ranks get WL_OK. Otherwise all ranks get the code and the
- * message of the lowest failing rank. The message begins with "rank 3: ..." if there are several ranks, and is marked
- * as shared. Call this function before any collective that a failed rank would not call. Collective. */
+/* Combines the statuses of all ranks. If no rank failed, all ranks get WL_OK. If ranks failed, all ranks get the code
+ * and the message of the lowest failing rank. The message begins with
+     "rank 3: ..." if there are several ranks, and is
+ * marked as shared. Call this function before any collective that a failed rank would not call. Collective. */
 wl_status wl_comm_agree(wl_comm *comm, wl_status mine);
 /* Returns WL_ERR_PROTOCOL unless all ranks pass the same 64-bit value. The message contains `what`. Collective. */
 wl_status wl_comm_same(wl_comm *comm, const char *what, uint64_t value);
@@ -88,8 +89,8 @@ typedef struct wl_exact_sum {
 wl_status wl_comm_exact_sum(wl_comm *comm, wl_exact_sum *sum); /* collective: start, then finish */
 /* These functions compute the exact sum in two parts. A rank can do other work between the two calls, but must not
  * change the data of `sum`. Both calls are collective. wl_comm_exact_sum_start sends this rank's largest magnitudes
- * without waiting. It waits only if it allocates memory, which happens in the first call and in calls that are larger
- * than all earlier calls. All ranks then check together that the allocation succeeded. */
+ * without waiting. wl_comm_exact_sum_start waits only if the call allocates memory. This happens in the first call and
+ * in calls that are larger than all earlier calls. All ranks then check together that the allocation succeeded. */
 wl_status wl_comm_exact_sum_start(wl_comm *comm, wl_exact_sum *sum);
 wl_status wl_comm_exact_sum_finish(wl_comm *comm, wl_exact_sum *sum);
 

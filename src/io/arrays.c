@@ -5,8 +5,8 @@
 
 #include "io/gate.h"
 
-/* Callback of HDF5 for a value that the requested type cannot represent. It makes the read fail; otherwise HDF5 would
- * clip the value. */
+/* Callback of HDF5 for a value that the requested type cannot represent. The callback makes the read fail. Without the
+ * callback, HDF5 would clip the value. */
 static H5T_conv_ret_t refuse_value(H5T_conv_except_t what, hid_t from, hid_t to, void *source,
                                    void *target, void *context) {
   (void)what, (void)from, (void)to, (void)source, (void)target, (void)context;

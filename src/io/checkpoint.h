@@ -41,8 +41,8 @@ wl_status wl_file_read_range(const wl_file *file, const char *name, wl_type type
 wl_status wl_file_attribute(const wl_file *file, const char *name, char **value);
 
 /* A numbered checkpoint of a run directory, for example RUN/checkpoints/step-00000500.h5. The text file `latest` names
- * the newest checkpoint. wl_checkpoint_save keeps the newest `keep` checkpoints. It also keeps the newest checkpoint of
- * a step below `last_counted`, even if that checkpoint is older. Stale temporary files are removed. */
+ * the newest checkpoint. wl_checkpoint_save keeps the newest `keep` checkpoints. The function also keeps the newest
+ * checkpoint of a step below `last_counted`, even if that checkpoint is older. Stale temporary files are removed. */
 typedef struct wl_checkpoint {
   int64_t step;
   int keep;

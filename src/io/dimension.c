@@ -2,9 +2,9 @@
  * dimensions.
  *
  * The field of a dataset in group G names each dimension. A dimension without a name gets the name "dim_<length>". If a
- * one-dimensional dataset G/<name> has that length, this dataset is the scale and contains the coordinates. Otherwise
- * the scale follows the netCDF-4 convention for scales that only name a dimension. If G/<name> is another object or has
- * another length, the scale is "<name>_<length>". */
+ * one-dimensional dataset G/<name> has that length, this dataset is the scale and contains the coordinates. If there is
+ * no such dataset, the scale follows the netCDF-4 convention for scales that only name a dimension. If G/<name> is
+ * another object or has another length, the scale is "<name>_<length>". */
 #include <stdio.h>
 #include <string.h>
 

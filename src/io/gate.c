@@ -4,7 +4,7 @@
  * can then crash HDF5.
  *
  * Contiguous and compact data must have all their bytes in the file. All chunks must exist, and deflate compresses data
- * by a factor of at most 1032. These checks refuse a file that declares much more data than it contains. */
+ * by a factor of at most 1032. A file that declares much more data than it contains is refused by these checks. */
 #include "io/gate.h"
 
 #include <stdio.h>
@@ -130,8 +130,8 @@ static wl_status refuse(const candidate *c, const char *what) {
   return WL_FAIL(WL_ERR_DATA, "dataset '%s' of '%s' %s", c->name, c->path, what);
 }
 
-/* Checks the layout. This check must be the first one: to find the shape of some virtual datasets, HDF5 opens their
- * source files. */
+/* Checks the layout. The layout must be checked first. To find the shape of some virtual datasets, HDF5 would open
+ * their source files. */
 static wl_status check_layout(const candidate *c, bool chunked) {
   const H5D_layout_t layout = H5Pget_layout(c->creation);
   if (layout == H5D_VIRTUAL || H5Pget_external_count(c->creation) != 0)

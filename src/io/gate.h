@@ -1,8 +1,8 @@
 /* gate.h - checks the structure of HDF5 files before they are read, because files are untrusted input.
  *
- * Every reader in this folder opens files and datasets only through these functions. They accept only groups and
- * datasets, each with one hard link. They refuse data in other files, data beyond the end of the file, and impossible
- * types, ranks and sizes. */
+ * Every reader in this folder opens files and datasets only through these functions. The functions accept only groups
+ * and datasets, each with one hard link. The functions refuse data in other files, data beyond the end of the file, and
+ * impossible types, ranks and sizes. */
 #ifndef WL_IO_GATE_H
 #define WL_IO_GATE_H
 

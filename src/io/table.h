@@ -9,7 +9,7 @@
 
 typedef enum wl_row_kind { WL_RECORDS, WL_METRICS, WL_ROW_KINDS } wl_row_kind;
 
-/* The column of each kind that counts meta-steps. */
+/* For each kind of rows, the name of the column with the number of meta-steps. */
 extern const char *const wl_meta_step_columns[WL_ROW_KINDS];
 
 enum { WL_TABLE_COLUMNS = 64 };

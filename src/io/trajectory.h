@@ -2,8 +2,9 @@
  *
  * The parts RUN/trajectory/part-NNNNNNNN.h5 are numbered in chronological order. A part is written like a checkpoint:
  * under a temporary name, which is then changed. The newest part is rewritten with all its rows until the part is full.
- * RUN/trajectory.h5 is a virtual file that shows all parts as one file. It is replaced after each write of a part. A
- * resume drops the rows after its checkpoint. Only rank 0 calls these functions. Schema: docs/hdf5-schema.md. */
+ * RUN/trajectory.h5 is a virtual file that shows all parts as one file. The virtual file is replaced after each write
+ * of a part. A resume drops the rows after its checkpoint. Only rank 0 calls these functions. Schema:
+ * docs/hdf5-schema.md. */
 #ifndef WL_IO_TRAJECTORY_H
 #define WL_IO_TRAJECTORY_H
 

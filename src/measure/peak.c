@@ -2,8 +2,8 @@
  *
  *   a_i <- a_i m + p,   i = 1 .. chains
  *
- * The number of independent chains is large enough to keep every arithmetic unit busy. It is at most the number of
- * registers. */
+ * The number of independent chains is large enough to keep every arithmetic unit busy. The number of chains is at most
+ * the number of registers. */
 #include "measure/peak.h"
 
 #include <stdint.h>

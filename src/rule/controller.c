@@ -313,8 +313,8 @@ static double log_ratio(double a, double b) { return a > 0 && b > 0 ? log(a / b)
 static double correction(double decay, int64_t t) { return 1 / (1 - pow(decay, (double)(t + 1))); }
 static double cosine(double ab, double aa, double bb) { return ab / (sqrt(aa * bb) + TINY); }
 
-/* Computes the new averages of the loss in `out` from the old averages in `in`. There is one pair of averages for all
- * tensors. */
+/* Computes the new averages of the loss in `out` from the old averages in `in`. All tensors use the same pair of
+ * averages. */
 static void follow_loss(const wl_inner_step *step, const wl_real *in, wl_real *out,
                         wl_controller_now *now) {
   const bool known = isfinite(step->loss);

@@ -291,8 +291,8 @@ static double losses_bar(const work *w, const wl_inner_step *step, double fast_f
 
 /* ---- Coordinates ---------------------------------------------------------------------------- */
 
-/* Returns the bar of 1 / (sqrt v + e). It has contributions from the update, from the sum of (M i)^2 and from the
- * correction's inputs y. */
+/* Returns the bar of 1 / (sqrt v + e). The update, the sum of (M i)^2 and the correction's inputs y contribute to this
+ * bar. */
 static double inverse_bar(const work *w, const wl_controller_bar *bar, const point *x,
                           const double *y_bar, int64_t i) {
   return update_bar(w, i) * x->w + 2 * bar->ratio * x->M * x->M * x->inverse + y_bar[0] * x->g +

@@ -12,8 +12,8 @@
  * With x = sigmoid(phi), the derivatives are dx/dphi = x (1 - x) and dq_t/dphi_i = q_t^2 P_t (1 - x_i) for i <= t.
  *
  * The backward pass of a chunk first computes s_{t0+1} .. s_{t0+K} of each block again, with the function of the
- * forward pass. It then calls vjp from the last step to the first. Adjoints of scalars are summed in double over lanes
- * and then over blocks. The result does not depend on the number of threads. */
+ * forward pass. The backward pass then calls vjp from the last step to the first. Adjoints of scalars are summed in
+ * double over lanes and then over blocks. The result does not depend on the number of threads. */
 #include "rule/elementwise.h"
 
 #include <math.h>
@@ -81,8 +81,8 @@ static wl_status read_learn(elementwise *e, const wl_map *options, const char *r
     if (i < 0) return fail_learn(e, options, key, rule);
     if (e->definition->scalar[i].range == WL_SCALAR_UNIT && !(e->keys.scalar[i] > 0))
       return wl_map_fail(options, key,
-                         "the start value of a learned %s must be above 0 and below 1, for "
-                         "example 0.5",
+                         "the start value of a learned %s must be between 0 and 1 (both "
+                         "excluded), for example 0.5",
                          key);
     e->learned[i] = true;
   }

@@ -72,8 +72,8 @@ typedef struct wl_elementwise {
               wl_real *restrict gbar, wl_real *restrict thetabar, wl_coefficient_bar *restrict bar);
 } wl_elementwise;
 
-/* These functions compute decoupled weight decay, u -= a w theta, and its adjoint. They are called after the step and
- * the adjoint of the rule without decay. a is the rate (scalar 0), and w is the decay (scalar `decay`). */
+/* These functions compute decoupled weight decay, u -= a w theta, and its adjoint. Both functions are called after the
+ * step and the adjoint of the rule without decay. a is the rate (scalar 0), and w is the decay (scalar `decay`). */
 static inline void wl_decay_step(const wl_coefficient *restrict c, int decay,
                                  const wl_real *restrict theta, wl_real *restrict u) {
   for (int l = 0; l < WL_LANES; l++) u[l] -= c[0].value[l] * c[decay].value[l] * theta[l];
@@ -89,7 +89,7 @@ static inline void wl_decay_vjp(const wl_coefficient *restrict c, int decay,
   }
 }
 
-/* Defines <id>_step and <id>_vjp. They call the functions of the rule `plain` and then apply decoupled weight decay. */
+/* Defines <id>_step and <id>_vjp. Both call the function of the rule `plain` and then apply decoupled weight decay. */
 #define WL_DEFINE_DECAYED(id, plain, decay)                                                     \
   static void id##_step(const wl_coefficient *restrict c, const wl_real *restrict g,            \
                         const wl_real *restrict theta, const wl_real *restrict s,               \
@@ -116,7 +116,7 @@ typedef struct wl_elementwise_keys {
 
 /* The member that receives the value of scalar i. */
 #define WL_SCALAR_SLOT(i) WL_SLOT(wl_elementwise_keys, scalar[i])
-/* The keys of all these rules. They are the first entries of each rule's table of options. */
+/* The keys of all these rules. Each rule's table of options begins with these keys. */
 /* clang-format off */
 #define WL_ELEMENTWISE_OPTIONS(default_rate)                                                      \
   {"rate", WL_OPT_REAL, default_rate, NULL, 0, 1e9, "1", "Learning rate.", WL_SCALAR_SLOT(0)},    \

@@ -41,7 +41,7 @@ typedef struct wl_factor_tables {
   const wl_real *c[WL_FACTORED], *inverse_c[WL_FACTORED], *c_factor[WL_FACTORED];
 } wl_factor_tables;
 
-/* One tensor at one step; arrays begin at its first coordinate. */
+/* One tensor at one step. The arrays begin with the tensor's first coordinate. */
 typedef struct wl_feature_view {
   wl_feature_kind kind;
   int momenta;
@@ -64,9 +64,9 @@ typedef struct wl_feature_view {
  * last layer is stored as plain rows. */
 typedef struct wl_packed_net {
   int inputs, layers; /* hidden layers */
-  /* Contribution of table entries to each unit of the first layer, [units][rows] and [units][columns]. This is used if
-   * a line consists of whole vectors. The net then reads only the other features, and m_j r_j c_j has the index of R_j.
-   * NULL: the net reads all features. */
+  /* Contribution of table entries to each unit of the first layer, [units][rows] and [units][columns]. These arrays are
+   * used if a line consists of whole vectors. The net then reads only the other features, and m_j r_j c_j has the index
+   * of R_j. NULL: the net reads all features. */
   const wl_real *row_part, *column_part;
   int64_t rows, columns;
   int width[4];   /* widths of hidden layers, multiples of WL_NET_ROWS */

@@ -96,7 +96,7 @@ static void factor_vector(const wl_feature_rule *f, wl_feature_ws *ws, int j, co
 
 /* ---- One step ------------------------------------------------------------------------------- */
 
-/* Sets the addresses of the tables of tensor j. They come after the tables of tensor j - 1. */
+/* Sets the addresses of the tables of tensor j. The tables of tensor j come after the tables of tensor j - 1. */
 static void set_tables(wl_feature_ws *ws, int j, int64_t *at) {
   const wl_tensor *const t = &ws->tensors.tensor[j];
   wl_factor_tables *const table = &ws->view[j].table;

@@ -93,7 +93,7 @@ static wl_real *pack_layer(const layer_source *s, wl_real *out) {
   return out;
 }
 
-/* Packs the layers above the first layer. They depend only on phi. */
+/* Packs the layers above the first layer. These layers depend only on phi. */
 static void pack_upper(const wl_feature_rule *f, wl_feature_ws *ws) {
   wl_real *out = ws->upper;
   for (int l = 1; l <= f->layers; l++) {

@@ -168,7 +168,7 @@ static int64_t upper_size(const wl_feature_rule *f) {
   return wl_pad(size + 2 * (wl_feature_padded(f->width[f->layers - 1]) + 1));
 }
 
-/* Lengths of the workspace's arrays. They are used for the allocation and for the memory estimate. */
+/* Lengths of the workspace's arrays, used for the allocation and for the memory estimate. */
 typedef struct lengths {
   int64_t index, packed, partial, part, table, sums, inverse, scratch, copies, largest, state;
 } lengths;

@@ -1,4 +1,4 @@
-/* lion.c - the rule Lion (Chen et al. 2023). Its step depends on the sign of a running mean of gradients.
+/* lion.c - the rule Lion (Chen et al. 2023). The step depends on the sign of a running mean of gradients.
  *
  *   u  = -a (sign(b1 m + (1 - b1) g) + w theta)
  *   m' = b2 m + (1 - b2) g

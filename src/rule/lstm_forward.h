@@ -171,7 +171,7 @@ static void keep_step(const work *w, const wl_real *slot, const wl_real *after, 
 
 /* Computes one step of one block, from state `before` to state `after`. Both may be the same array. Writes the
  * activations to `slot`. If `record` is not NULL, also writes the values for the adjoint to `record`; these stores may
- * bypass the caches. The step in the forward pass and its recomputation call the same compiled function. They therefore
+ * bypass the caches. The step in the forward pass and its recomputation call the same compiled function, and therefore
  * give equal bits. */
 NOINLINE void step_block(const work *w, const wl_real *g, const wl_real *before, wl_real *after,
                          wl_real *slot, wl_real *u, wl_real *record, bool past) {

@@ -50,8 +50,8 @@ void wl_lstm_net_shape(wl_lstm_net *net, wl_lstm_input input, double momentum, i
 void wl_lstm_net_scales(wl_lstm_net *net, double strength, double gradient_scale,
                         double output_scale, double forget_bias);
 
-/* Smallest magnitude that the logarithm of WL_LSTM_LOG distinguishes from zero. It is the float32 epsilon in both
- * precisions, because both builds must compute the same function. */
+/* Smallest magnitude that the logarithm of WL_LSTM_LOG distinguishes from zero. The magnitude is the float32 epsilon in
+ * both precisions, because both builds must compute the same function. */
 #define WL_LSTM_LOG_EPSILON 1.1920928955078125e-7
 
 /* The arguments of one forward step of `blocks` blocks. The pointers point to the first block. s_in may be s_out. */

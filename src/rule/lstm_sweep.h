@@ -234,8 +234,8 @@ static swept_step replayed(const work *w, int64_t k, wl_real *slots) {
   return at;
 }
 
-/* Returns the data to prefetch at step k of block b. This is the record that is read some steps later, which may belong
- * to the next block. At the last step of the block, it is also the starting state of the next block. */
+/* Returns the data to prefetch at step k of block b: the record that is read some steps later, which may belong to the
+ * next block. At the last step of the block, the starting state of the next block is also prefetched. */
 static fetch fetch_ahead(const work *w, const wl_rule_chunk *chunk, int64_t b, int64_t k) {
   fetch f = {.spans = 0};
   const int64_t record = w->record.size / WL_LANES, ahead = k - FETCH_AHEAD;

@@ -22,7 +22,7 @@ double wl_newton_schulz(int64_t rows, int64_t columns, wl_real *x, wl_real *scra
 double wl_newton_schulz_products(int64_t rows, int64_t columns);
 
 /* The same functions for z [size] of a tensor. With `flat`, z is one matrix: its rows are the first axis, and its
- * columns are all other axes. Otherwise each tap is a matrix of the first two axes. */
+ * columns are all other axes. Without `flat`, each tap is a matrix of the first two axes. */
 int64_t wl_orthogonal_scratch(const wl_tensor *tensor, bool flat);
 double wl_orthogonal(const wl_tensor *tensor, bool flat, wl_real *z, wl_real *scratch);
 

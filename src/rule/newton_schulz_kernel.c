@@ -4,7 +4,7 @@
  *   Y [long][ld] = x or x^T over its norm, the shorter side in rows that are padded with zeros to whole vectors
  *   G = Y^T Y;  five times: P = a I + b G + c G G,  Q <- Q P (at first P),  G <- G P P;  result Y Q
  *
- * All square matrices are symmetric. They have the shape [side][ld] and stay in the first-level cache. */
+ * All square matrices are symmetric, have the shape [side][ld] and stay in the first-level cache. */
 #include "rule/newton_schulz_kernel.h"
 
 #include <string.h>

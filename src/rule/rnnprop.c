@@ -15,9 +15,10 @@
  *
  *   u  = output_scale (w h + b_out) - rate exp(w_2 h + b_2) m / (sqrt v + 1e-8)
  *
- * The state of a coordinate is m, v, and h and c of each layer. The adjoint processes one block at a time. It computes
- * the states of the chunk again, and then the adjoints from the last step to the first. Within a group of blocks, the
- * meta-gradients of each lane are summed in working precision. These sums are then added in double. */
+ * The state of a coordinate is m, v, and h and c of each layer. The adjoint processes one block at a time. For each
+ * block, the code computes the states of the chunk again, and then the adjoints from the last step to the first. Within
+ * a group of blocks, the meta-gradients of each lane are summed in working precision. The sums of groups are added in
+ * double. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

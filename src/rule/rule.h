@@ -24,7 +24,8 @@ typedef struct wl_rule wl_rule;
 typedef struct wl_rule_ws wl_rule_ws;
 
 /* Largest number of consecutive steps in one call of wl_rule_backward. Meta-gradients are summed over chunks of steps
- * and groups of blocks in one fixed order. They therefore do not depend on window storage and number of threads. */
+ * and groups of blocks in one fixed order. Meta-gradients therefore do not depend on window storage and number of
+ * threads. */
 enum { WL_CHUNK_STEPS = 20 };
 
 /* A chunk: the consecutive steps t0 .. t0+K-1 of one episode for all blocks, 1 <= K <= WL_CHUNK_STEPS. The adjoint of

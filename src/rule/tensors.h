@@ -1,10 +1,10 @@
 /* tensors.h - common code of rules that see tensors: the tensors of theta, pieces of tensors for threads, and state
  * fields.
  *
- * A tensor with two or more dimensions is treated as a matrix. Its factored second moments use its two largest axes,
- * `largest` and `second`, as in Adafactor (Shazeer and Stern 2018). Of two equal axes, the later one counts as the
- * larger. Rows are the indices of the tensor without its largest axis, and columns are the indices without its second
- * largest axis. A vector or scalar has no columns; each element is a row.
+ * A tensor with two or more dimensions is treated as a matrix. The factored second moments of a matrix use the two
+ * largest axes, `largest` and `second`, as in Adafactor (Shazeer and Stern 2018). Of two equal axes, the later one
+ * counts as the larger. Rows are the indices of the tensor without its largest axis, and columns are the indices
+ * without its second largest axis. A vector or scalar has no columns; each element is a row.
  *
  * A piece is a range of at most WL_PIECE coordinates of one tensor. Threads process pieces. The sums of all pieces are
  * added in order in double. The bits of a sum over a tensor therefore do not depend on the number of threads. */

@@ -19,7 +19,7 @@
 #include "base/draw.h"
 #include "task/task.h"
 
-/* Values of a stream's member `step` for WL_FOR_DRAW. They identify the drawn quantity. */
+/* Values of a stream's member `step` for WL_FOR_DRAW, which identify the drawn quantity. */
 enum {
   WL_DRAW_OF_LOSS_SCALE,
   WL_DRAW_OF_GRADIENT_NOISE,

@@ -1,8 +1,8 @@
 /* byte_file.c - reads a data file sequentially. The file may be gzipped.
  *
  * The code calls zlib's function inflate directly. The function gzread is not used, because it treats the end of the
- * file as the end of a gzip member. It would accept a member without a trailer, although the checksum was not
- * compared. */
+ * file as the end of a gzip member. gzread would accept a member without a trailer, and would not compare the
+ * checksum. */
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -10,7 +10,7 @@
 
 #include "task/dataset_impl.h"
 
-/* DEFLATE_LIMIT is the largest compression factor of Deflate. It limits the sizes in a damaged header. */
+/* DEFLATE_LIMIT is the largest compression factor of Deflate. This factor limits the sizes in a damaged header. */
 enum { DEFLATE_LIMIT = 1032, BUFFER = 1 << 17, READ_MOST = 1 << 30, GZIP_WINDOW = 15 + 16 };
 
 typedef struct byte_source {

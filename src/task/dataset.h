@@ -1,4 +1,4 @@
-/* dataset.h - labelled images. They are read or generated once and shared by all tasks of a process.
+/* dataset.h - labelled images. A data set is read or generated once and shared by all tasks of a process.
  *
  * Pixels are stored as the bytes 0..255 of the source. Bytes need a quarter of the memory and bandwidth of float32. The
  * code of image_source.h divides them by 255 when it writes a tape's input. Images that were resized or converted to

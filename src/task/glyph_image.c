@@ -12,7 +12,7 @@ typedef struct inverse {
 
 static double between(double bound, double u) { return bound * (2.0 * u - 1.0); }
 
-/* Adds quarter turns. They are exact, and a turned character therefore loses no pixel. */
+/* Adds quarter turns. Quarter turns are exact; a turned character loses no pixel. */
 static void add_turns(inverse *map, int64_t turn) {
   for (int64_t i = 0; i < turn; i++)
     for (int k = 0; k < 2; k++) {

@@ -1,5 +1,5 @@
-/* glyphs.h - handwritten characters of many alphabets (Omniglot). They are read once and shared by all tasks of a
- * process.
+/* glyphs.h - handwritten characters of many alphabets (Omniglot). The characters are read once and shared by all tasks
+ * of a process.
  *
  * tools/pack_omniglot.py makes the file, in the format HDF5. Only src/io may use HDF5. Code that links both folders
  * must therefore set the reader with wl_glyphs_set_reader before it creates the first task.

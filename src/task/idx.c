@@ -41,7 +41,7 @@ static wl_status read_header(wl_byte_file *file, int ndim, int64_t *sizes) {
   return WL_OK;
 }
 
-/* Refuses sizes larger than the file. Otherwise a damaged header could cause a large allocation. */
+/* Refuses sizes larger than the file, because a damaged header could cause a large allocation. */
 static wl_status check_promise(const wl_byte_file *file, int64_t bytes) {
   if (file->offset + bytes > file->limit)
     return WL_FAIL(WL_ERR_DATA,

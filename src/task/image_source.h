@@ -36,9 +36,9 @@ wl_status wl_image_source_open(wl_task *task, wl_image_source *source);
 void wl_image_source_close(wl_image_source *source);
 
 /* Writes a batch to x [batch][pixels] (values in [0,1]) and labels [batch] (NULL: not needed). Images are drawn with
- * replacement by (seed, space, episode, unit, step). With the purpose WL_FOR_EVAL_BATCH, the images are not drawn. They
- * are the images of the split's fixed sample that begin with number batch * step. The sample depends on the episode
- * only if data_fraction is drawn.
+ * replacement by (seed, space, episode, unit, step). With the purpose WL_FOR_EVAL_BATCH, the images are not drawn. The
+ * batch then consists of the images of the split's fixed sample from number batch * step on. The sample depends on the
+ * episode only if data_fraction is drawn.
  * */
 void wl_image_source_load(const wl_image_source *source, const wl_episode *episode,
                           const wl_batch *batch, wl_real *x, int32_t *labels);

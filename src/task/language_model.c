@@ -7,9 +7,9 @@
  *   gru      z, r = sigmoid(..);  a = tanh(x W_x + (r h) W_h + b);  h' = h + z (a - h)       (Cho et al. 2014)
  *   lstm     i, g, f, o from x W_x + h W_h + b;  c' = sigmoid(f + 1) c + sigmoid(i) tanh g;  h' = sigmoid(o) tanh c'
  *
- * One weight [W_x; W_h] (d + H, gates H) has the gates in the order above. Its fan-in is d + H. Sizes and initial
- * values are the same as in google/learned_optimization (tasks/fixed/rnn_lm.py). The rows of a step are contiguous:
- * token t of sequence b is row t B + b. */
+ * One weight [W_x; W_h] (d + H, gates H) has the gates in the order above. The fan-in of this weight is d + H. Sizes
+ * and initial values are the same as in google/learned_optimization (tasks/fixed/rnn_lm.py). The rows of a step are
+ * contiguous: token t of sequence b is row t B + b. */
 #include "task/family.h"
 #include "task/initialiser.h"
 #include "task/text.h"

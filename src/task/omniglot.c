@@ -12,7 +12,8 @@
  *
  * In few-shot tasks, WL_FOR_INNER_BATCH is the support set, and WL_FOR_OUTER_BATCH is the query set. In evaluations,
  * the training split is the support set, and the held-out split is the query set. The tape's batch has the size of the
- * larger set. The smaller set is repeated to fill the batch. This does not change mean losses and batch statistics. */
+ * larger set. The smaller set is repeated to fill the batch. The repetition does not change mean losses and batch
+ * statistics. */
 #include <string.h>
 
 #include "task/convnet.h"
@@ -49,7 +50,7 @@ typedef struct omniglot {
   wl_convnet net;
 } omniglot;
 
-/* A drawn task. Its arrays are contiguous in `draw`. */
+/* A drawn task. The arrays are contiguous in `draw`. */
 typedef struct drawn {
   int64_t *character; /* [ways] */
   int64_t *turn;      /* [ways] quarters */

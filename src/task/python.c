@@ -3,11 +3,11 @@
  *
  *   task: {family: python, module: ./my_model.py, function: make_task, arguments: [width=32]}
  *
- * Interpreters run in separate processes (python_process.h). There is one process for each thread with a simultaneous
- * request. Every process can answer every request, because a request names the episode and the batch, and all random
- * numbers are functions of these two. The task's tape has the layout of theta, but not the loss. After a failure,
- * losses are NaN until the caller reads the failure with wl_task_status. docs/plugins.md describes what the Python
- * function returns. */
+ * Interpreters run in separate processes (python_process.h). The number of processes is the largest number of
+ * simultaneous requests. Every process can answer every request, because a request names the episode and the batch, and
+ * all random numbers are functions of these two. The task's tape has the layout of theta, but not the loss. After a
+ * failure, losses are NaN until the caller reads the failure with wl_task_status. docs/plugins.md describes what the
+ * Python function returns. */
 #include <math.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -183,7 +183,7 @@ static void add_parameter(wl_tape *tape, char *line, wl_node *first) {
   if (*first < 0) *first = node;
 }
 
-/* Builds a tape that has the parameters. Its loss, the sum of the parameters, is never computed. */
+/* Builds a tape that has the parameters. The loss of this tape, the sum of the parameters, is never computed. */
 static wl_status build_layout(char *description, wl_task *task) {
   char *rest = NULL;
   wl_node first = -1;

@@ -20,7 +20,7 @@ typedef struct wl_python_process wl_python_process;
 wl_status wl_python_process_start(const char *interpreter, double timeout, wl_python_process **out);
 /* Closes the socket, and kills the process if it does not end. */
 void wl_python_process_stop(wl_python_process **process);
-/* These functions send and receive bytes. They return WL_ERR_OS if the process has ended or the time is over; the
+/* These functions send and receive bytes. The result is WL_ERR_OS if the process has ended or the time is over; the
  * message gives the reason. */
 wl_status wl_python_process_send(wl_python_process *process, const void *data, size_t bytes);
 wl_status wl_python_process_receive(wl_python_process *process, void *data, size_t bytes);

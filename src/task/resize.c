@@ -1,7 +1,7 @@
 /* resize.c - resizes images and converts them to grey.
  *
  * Resizing is bilinear, with pixel centres at half-integers and without antialiasing, as in tf.image.resize. Output i
- * of n interpolates the N inputs at x = (i + 1/2) N / n - 1/2. It uses the pixels floor x and floor x + 1, limited to
+ * of n interpolates the N inputs at x = (i + 1/2) N / n - 1/2. The two pixels are floor x and floor x + 1, limited to
  * the image. For example, from 28 to 8 pixels, an output covers 12.25 pixels and uses four of them. Grey is the mean of
  * the channels. */
 #include <math.h>

@@ -9,7 +9,7 @@
  *
  *   pixel(p) = clip(0.15 + contrast f(A p + b) + noise) in bytes
  *
- * The code uses only + - * / on doubles. It therefore does not depend on the mathematics library. */
+ * The code uses only + - * / on doubles, and does not depend on the mathematics library. */
 #include "task/dataset_impl.h"
 
 enum { SIDE = 14, CLASSES = 10, MODES = 2, BUMPS = 5, TRAIN = 4096, HELDOUT = 1024 };

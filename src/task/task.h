@@ -1,9 +1,9 @@
 /* task.h - task families, which are distributions of training problems, and drawn tasks.
  *
  * A family is one file that defines a wl_task_family (name, options, summary, functions). families.def lists all
- * families. wl_task is a configured family. It is const after creation, and threads share it. wl_task_ws contains the
- * drawn task of one episode and the tape's buffers. All random values are pure functions of (seed, space, episode,
- * unit, step); see base/rng.h. */
+ * families. wl_task is a configured family. A wl_task is const after creation, and threads share it. wl_task_ws
+ * contains the drawn task of one episode and the tape's buffers. All random values are pure functions of (seed, space,
+ * episode, unit, step); see base/rng.h. */
 #ifndef WL_TASK_TASK_H
 #define WL_TASK_TASK_H
 
@@ -53,7 +53,7 @@ struct wl_task {
   double cost; /* cost of one gradient in FLOP if the tape does not compute the loss; else 0 */
   double proportion;          /* proportion in a mixture */
   struct wl_augment *augment; /* the augmentations; NULL: none; owned */
-  struct wl_warp *warp;       /* warp layers, placed by family->create; NULL: none; owned */
+  struct wl_warp *warp;       /* warp layers, added by family->create (NULL: none); owned */
   bool held_statistics;       /* batch norm uses the training split's statistics in evaluations */
   int64_t eval_batches; /* number of batches (WL_FOR_EVAL_BATCH) of the fixed sample, at least 1 */
   wl_plane plane;
@@ -67,7 +67,7 @@ typedef struct wl_task_family {
   void (*destroy)(wl_task *task); /* frees impl; the caller owns the other members */
   /* Draws the episode's task into `draw` (draw_bytes, zeroed by the caller); NULL: nothing to draw. */
   wl_status (*sample)(const wl_task *task, const wl_episode *episode, void *draw);
-  /* Writes theta_0 [n], the initial parameters. They are used if no initialisation is learned. */
+  /* Writes theta_0 [n], the initial parameters of an episode without a learned initialisation. */
   wl_status (*theta0)(const wl_task *task, const wl_episode *episode, wl_real *theta);
   /* Writes the tape's inputs for this batch. NULL: `bind` writes them. */
   void (*load)(const wl_task *task, const wl_episode *episode, const void *draw,
@@ -111,7 +111,7 @@ static inline const wl_layout *wl_task_theta(const wl_task *task) {
 /* Sets the initial values of the tape's phi leaves, which are the parameters of the warp layers. The values are a pure
  * function of the seed. */
 void wl_task_phi0(const wl_task *task, uint64_t seed, wl_real *phi);
-/* Returns true if the task's augmentations change theta_0. They never change a learned theta_0. */
+/* Returns true if the task's augmentations change theta_0. Augmentations never change a learned theta_0. */
 bool wl_task_moves_start(const wl_task *task);
 /* Returns the number of floating-point operations of one gradient. Used to distribute work over ranks. */
 double wl_task_cost(const wl_task *task);
@@ -137,8 +137,8 @@ typedef struct wl_task_point {
   const wl_batch *batch;
   const wl_real *theta, *phi; /* [n], [phi of the tape]; phi is NULL if the tape has none */
 } wl_task_point;
-/* Returns the first failure of a loss of this task. A loss that failed is NaN. Only losses that the tape does not
- * compute can fail. Call this function after losses were computed. */
+/* Returns the first failure of a loss of this task. The value of a failed loss is NaN. Only losses that the tape does
+ * not compute can fail. Call this function after losses were computed. */
 wl_status wl_task_status(const wl_task *task);
 /* Returns the loss at a point. Writes grad_theta [n] and grad_phi [tape's phi] unless they are NULL. Allocates no
  * memory. */

@@ -5,7 +5,7 @@
  * and Waite), and |r| <= 0.347. p = e^r - 1 is computed by the Taylor polynomial of degree 7, with a relative error of
  * 2e-8. Neither exp nor exp - 1 loses digits. Then
  *   tanh x = u / (u + 2), u = exp(2x) - 1;   sigmoid x = 1 / (1 + exp(-x));   elu x = exp(x) - 1, x < 0.
- * There are no branches, and so the compiler can vectorise the loops. In float64, the functions of libm are called. */
+ * The compiler can vectorise the loops, because they have no branches. In float64, the functions of libm are called. */
 #include <math.h>
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* kernels.h - the loops that are compiled for each instruction set. Private to src/tensor.
  *
  * kernels.c and kernels_gemm.c are compiled into one table for each instruction set. wl_kernels chooses a table at run
- * time. Results depend on the instruction set. They do not depend on addresses or the number of threads. */
+ * time. Results depend on the instruction set, but not on addresses or the number of threads. */
 #ifndef WL_TENSOR_KERNELS_H
 #define WL_TENSOR_KERNELS_H
 

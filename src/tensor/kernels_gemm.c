@@ -79,8 +79,8 @@ INLINE void spread_tile(int rows, int vectors, int64_t k, wl_strided a, const wl
     for (int v = 0; v < vectors; ++v) store(c + i * ldc + v * LANES, sum[i][v]);
 }
 
-/* Computes all m rows of a panel of `vectors` vectors. In a narrow panel, more rows are processed together. This gives
- * enough independent multiply-adds. */
+/* Computes all m rows of a panel of `vectors` vectors. In a narrow panel, more rows are processed together, because the
+ * processor needs enough independent multiply-adds. */
 INLINE void spread_panel(int vectors, int64_t m, int64_t k, wl_strided a, const wl_real *b,
                          const int64_t *at, wl_real *c, int64_t ldc, bool keep) {
   int64_t i = 0;

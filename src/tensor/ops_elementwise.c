@@ -8,8 +8,8 @@
  *
  * Derivatives are expressions in x, y = f(x), the node's factor and the values that the forward pass stored.
  *
- * gelu is x (1 + T) / 2 with T = tanh u and u = sqrt(2 / pi) (x + 0.044715 x^3) (Hendrycks and Gimpel 2016). This form
- * is the default of JAX, and PyTorch calls it 'tanh'. The forward pass stores T. */
+ * gelu is x (1 + T) / 2 with T = tanh u and u = sqrt(2 / pi) (x + 0.044715 x^3) (Hendrycks and Gimpel 2016). The
+ * default gelu of JAX has this form, and PyTorch calls this form 'tanh'. The forward pass stores T. */
 #include <math.h>
 #include <string.h>
 

@@ -3,7 +3,8 @@
  *
  *   m = mean x,  r = 1 / sqrt(mean (x - m)^2 + eps),  y = (x - m) r
  *
- * The means are over the channels. Otherwise the derivatives are the same as for batch normalisation (ops_norm.c):
+ * The means are over the channels. In all other respects, the derivatives are the same as for batch normalisation
+ * (ops_norm.c):
  *   J z = r (z - mean z - y mean(z y)),   r. = -r^2 mean(x. y),
  *   J. z = r. (z - mean z - y mean(z y)) - r (y. mean(z y) + y mean(z y.)) */
 #include <math.h>

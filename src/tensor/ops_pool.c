@@ -4,7 +4,7 @@
  *   max_pool  y_o = x_{a(o)}, a = arg-max of o's window, the first of equals;  xbar_{a(o)} += ybar_o
  *   avg_pool  y_o = sum over o's window of x / size^2;    xbar_i += ybar_o / size^2, i in o's window
  *
- * For a given arg-max, max_pool is linear. It therefore uses the linear passes, except the forward pass. */
+ * For a given arg-max, max_pool is linear. max_pool therefore uses the linear passes, except the forward pass. */
 #include <limits.h>
 #include <string.h>
 

@@ -1,7 +1,8 @@
 /* tape.c - builds a tape: leaves, operators, and wl_tape_finish.
  *
- * wl_tape_finish marks the nodes on which the loss depends. For each gradient, it chooses the consumer that writes the
- * gradient; the other consumers add to the gradient. It also computes the cost. Afterwards the tape is const. */
+ * wl_tape_finish marks the nodes on which the loss depends. For each gradient, wl_tape_finish chooses the consumer that
+ * writes the gradient; the other consumers add to the gradient. The function also computes the cost. Afterwards the
+ * tape is const. */
 #include "tensor/tape_impl.h"
 
 #include <limits.h>

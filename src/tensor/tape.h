@@ -141,8 +141,8 @@ typedef enum wl_statistics {
 int wl_tape_set_statistics(const wl_tape *t, wl_tape_ws *ws, wl_statistics mode);
 /* Sets new addresses of theta and phi for the passes after the last forward pass. The values must be the same. */
 void wl_tape_move(const wl_tape *t, wl_tape_ws *ws, const wl_real *theta, const wl_real *phi);
-/* Returns the fraction of rows of the logits with their arg-max equal to the label, after the forward pass. Returns NaN
- * if the tape has no logits. */
+/* Returns the fraction of rows where the arg-max of the logits is the label. Call this function after the forward pass.
+ * Returns NaN if the tape has no logits. */
 double wl_tape_accuracy(const wl_tape *t, const wl_tape_ws *ws);
 
 #endif
