@@ -36,10 +36,11 @@ typedef struct wl_optimizer wl_optimizer;
 
 /* Reads a trained optimizer. `path` is a file from `warploom export`, a checkpoint, or a run directory; for a run
  * directory, the newest valid checkpoint is read. The caller owns *optimizer. After a failure *optimizer is NULL.
- * WL_ERR_NO_INPUT the file does not exist; or the optimizer needs the network of a task whose data
- *                   are not on this machine
- * WL_ERR_DATA       the file is damaged, holds no trained optimizer, or was trained with warp layers,
- *                   which are part of the task's network and cannot act on a gradient alone */
+ *
+ *   WL_ERR_NO_INPUT   The file does not exist, or the data of a task is missing. This data is needed if a part of the
+ *                     optimizer depends on the task's network.
+ *   WL_ERR_DATA       The file is damaged, contains no trained optimizer, or was trained with warp layers. Warp layers
+ *                     are part of the task's network and cannot act on a gradient alone. */
 wl_status wl_optimizer_load(const char *path, wl_optimizer **optimizer);
 
 /* Frees the handle and sets it to NULL; NULL is accepted. */
@@ -66,9 +67,12 @@ int64_t wl_optimizer_horizon(const wl_optimizer *optimizer);
 wl_status wl_optimizer_set_threads(wl_optimizer *optimizer, int threads);
 
 /* Starts a run over n parameters at step 0 with a zero rule state. A previous run ends. Allocates all memory of the
- * run, for example 328 bytes per parameter for an LSTM of 2 x 20 units. WL_ERR_USAGE n < 1, n differs from a nonzero
- * wl_optimizer_parameters(), or the rule needs the shapes of tensors WL_ERR_OS not enough memory After an error the
- * handle has no run. */
+ * run, for example 328 bytes per parameter for an LSTM of 2 x 20 units.
+ *
+ *   WL_ERR_USAGE   n < 1, n differs from a nonzero wl_optimizer_parameters(), or the rule needs the shapes of tensors.
+ *   WL_ERR_OS      There is not enough memory.
+ *
+ * After an error the handle has no run. */
 wl_status wl_optimizer_start(wl_optimizer *optimizer, int64_t n);
 
 /* Shape of a tensor of the caller's parameters, in C order. */
@@ -96,10 +100,11 @@ wl_status wl_optimizer_initial(const wl_optimizer *optimizer, int64_t n, float *
 
 /* Does one step: theta [n] <- theta + u. gradient [n] is the gradient of the loss at theta, in units of the loss
  * divided by units of theta. Both arrays are borrowed during the call. The arrays need no alignment and must not
- * overlap. The function allocates no memory. WL_ERR_USAGE no run was started, or n differs from the run's n; an array
- * is NULL; the arrays overlap WL_ERR_DATA a gradient is not finite: theta and the rule state are unchanged; or the
- * update is
- *                not finite: theta is unchanged, the rule state is lost, and the run has ended */
+ * overlap. The function allocates no memory.
+ *
+ *   WL_ERR_USAGE   There is no run, n differs from the run's n, an array is NULL, or the arrays overlap.
+ *   WL_ERR_DATA    A gradient is not finite; theta and the rule state are unchanged. Or the update is not finite; theta
+ *                  is unchanged, the rule state is lost, and the run has ended. */
 wl_status wl_optimizer_step(wl_optimizer *optimizer, int64_t n, const float *gradient,
                             float *theta);
 
@@ -125,7 +130,8 @@ int wl_optimizer_sees_tensors(const wl_optimizer *optimizer);
  * the state and the number of completed steps, wl_optimizer_steps(). To resume the run, start a run over the same
  * tensors with the same horizon, and set the steps and the state. The state consists of the float numbers of the rule
  * and the preconditioner. wl_optimizer_state_size() returns how many numbers the state has, or 0 if there is no run.
- * WL_ERR_USAGE no run; size is not wl_optimizer_state_size(); steps < 0 */
+ * The functions return WL_ERR_USAGE if there is no run, if `size` is not wl_optimizer_state_size(), or if `steps` is
+ * negative. */
 int64_t wl_optimizer_steps(const wl_optimizer *optimizer);
 int64_t wl_optimizer_state_size(const wl_optimizer *optimizer);
 wl_status wl_optimizer_get_state(const wl_optimizer *optimizer, int64_t size, float *state);
@@ -140,11 +146,12 @@ typedef struct wl_meta_parameters {
 } wl_meta_parameters;
 
 /* Writes an optimizer file. The inputs are meta-parameters and a YAML configuration of the update rule, a task and an
- * episode. All functions and commands that read optimizer files accept the written file. WL_ERR_CONFIG an error in the
- * configuration WL_ERR_USAGE tensors are missing, unknown, or of another size; a number is not finite; the
- * configuration has
- *                       parts other than an update rule
- * WL_ERR_CANNOT_CREATE  the file cannot be written */
+ * episode. All functions and commands that read optimizer files accept the written file.
+ *
+ *   WL_ERR_CONFIG         The configuration has an error.
+ *   WL_ERR_USAGE          A tensor is missing, unknown or of another size, a number is not finite, or the configuration
+ *                         has parts other than an update rule.
+ *   WL_ERR_CANNOT_CREATE  The file cannot be written. */
 wl_status wl_optimizer_write(const char *path, const char *configuration, int count,
                              const wl_meta_parameters *given);
 
