@@ -81,6 +81,20 @@ static int64_t length_of(const wl_trajectory_setting *s, enum length length) {
   return lengths[length];
 }
 
+size_t wl_record_arrange(const wl_trajectory_setting *s, void *memory, wl_record *record) {
+  size_t at = 0;
+  for (int i = 0; i < N_SPECS; i++) {
+    const column_spec *const spec = &specs[i];
+    char *const array = memory ? (char *)memory + at : NULL;
+    size_t bytes = wl_type_size(spec->type);
+    if (spec->tail[0] == NONE) continue;
+    for (int d = 0; d < 3; d++) bytes *= (size_t)length_of(s, spec->tail[d]);
+    at += (bytes + 7) / 8 * 8;
+    memcpy((char *)record + spec->member, &array, sizeof array);
+  }
+  return at;
+}
+
 static void name_field(wl_field *f, const char *name, const char *units, const char *long_name,
                        const char *row) {
   snprintf(f->name, sizeof f->name, "%s", name);

@@ -19,15 +19,15 @@ typedef struct wl_record {
   int64_t meta_step;                /* meta-steps done when the window ran: 0 for the first */
   int64_t unit, episode, t0, steps; /* t0: first inner step of the window */
   int64_t task;                     /* index of the task in the configuration */
-  const double *loss;               /* [steps] inner loss */
-  const double *outer_loss;         /* [steps] NaN: not evaluated */
-  const double *gradient_norm;      /* [steps] */
-  const double *update_norm;        /* [steps] */
-  const wl_real *gradient;          /* [steps][coordinates] sampled */
-  const wl_real *update;            /* [steps][coordinates] */
-  const wl_real *hidden;            /* [steps][coordinates][hidden] */
-  const wl_real *theta;             /* [snapshots][n] */
-  const int64_t *snapshot_step;     /* [snapshots] inner step of each snapshot */
+  double *loss;                     /* [steps] inner loss */
+  double *outer_loss;               /* [steps] NaN: not evaluated */
+  double *gradient_norm;            /* [steps] */
+  double *update_norm;              /* [steps] */
+  wl_real *gradient;                /* [steps][coordinates] sampled */
+  wl_real *update;                  /* [steps][coordinates] */
+  wl_real *hidden;                  /* [steps][coordinates][hidden] */
+  wl_real *theta;                   /* [snapshots][n] */
+  int64_t *snapshot_step;           /* [snapshots] inner step of each snapshot */
   int64_t snapshots, n;
 } wl_record;
 
@@ -56,6 +56,9 @@ typedef struct wl_trajectory wl_trajectory;
  * rows). These rows are the records with meta_step >= resume_step and the metrics with meta_step > resume_step. */
 wl_status wl_trajectory_open(const char *run, const wl_trajectory_setting *setting,
                              int64_t resume_step, const char *configuration, wl_trajectory **out);
+/* Points the arrays of a record into `memory`, one after the other, with room for the largest window. Returns the bytes
+ * of the arrays; with `memory` NULL only counts these bytes. */
+size_t wl_record_arrange(const wl_trajectory_setting *setting, void *memory, wl_record *record);
 /* Copies the record into memory. */
 wl_status wl_trajectory_append(wl_trajectory *t, const wl_record *record);
 /* Adds the metrics of one meta-step, one value for each metric of the settings. The metrics are stored in the same

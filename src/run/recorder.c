@@ -1,7 +1,7 @@
 /* recorder.c - stores each recorded window in a slot of fixed size. An observer fills the slot, and the slot is sent to
  * rank 0.
  *
- * A slot holds a header and, at fixed offsets, the arrays of wl_record for up to K steps. */
+ * A slot holds a wl_record and its arrays for up to K steps. */
 #include "run/recorder.h"
 
 #include "base/clock.h"
@@ -10,10 +10,6 @@
 
 #include <math.h>
 #include <string.h>
-
-typedef struct slot_header {
-  int64_t meta_step, unit, episode, t0, steps, snapshots, n, task;
-} slot_header;
 
 struct wl_recorder {
   wl_trajectory_setting setting;
@@ -29,43 +25,15 @@ struct wl_recorder {
   wl_trajectory *file; /* rank 0 */
 };
 
-/* The arrays of a slot, in order. Every array is aligned to 8 bytes, and the size of wl_real arrays is rounded up to a
- * multiple of 8. */
-typedef struct slot_view {
-  slot_header *header;
-  double *loss, *outer_loss, *gradient_norm, *update_norm;
-  int64_t *snapshot_step;
-  wl_real *gradient, *update, *hidden, *theta;
-} slot_view;
-
-static size_t reals(int64_t count) { return ((size_t)count * sizeof(wl_real) + 7) / 8 * 8; }
-
-static size_t slot_bytes(const wl_trajectory_setting *s) {
-  const int64_t sampled = s->steps * s->coordinates;
-  return sizeof(slot_header) + 4 * (size_t)s->steps * sizeof(double) +
-         (size_t)s->snapshots * sizeof(int64_t) + 2 * reals(sampled) + reals(sampled * s->hidden) +
-         reals(s->snapshots * s->n);
+/* Returns the record in a slot. Another rank may have sent the slot, so its pointers are set here. */
+static wl_record *record_in(const wl_recorder *r, unsigned char *slot) {
+  wl_record *const record = (wl_record *)(void *)slot;
+  wl_record_arrange(&r->setting, slot + sizeof *record, record);
+  return record;
 }
 
-/* Finds the arrays of the slot at `base`. */
-static slot_view view_slot(const wl_trajectory_setting *s, unsigned char *base) {
-  slot_view v = {(slot_header *)(void *)base, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL};
-  const size_t column = (size_t)s->steps * sizeof(double);
-  size_t at = sizeof(slot_header);
-  double **const columns[] = {&v.loss, &v.outer_loss, &v.gradient_norm, &v.update_norm};
-  for (int i = 0; i < 4; i++, at += column) *columns[i] = (double *)(void *)(base + at);
-  v.snapshot_step = (int64_t *)(void *)(base + at);
-  at += (size_t)s->snapshots * sizeof(int64_t);
-  const struct {
-    wl_real **array;
-    int64_t count;
-  } tail[] = {{&v.gradient, s->steps * s->coordinates},
-              {&v.update, s->steps * s->coordinates},
-              {&v.hidden, s->steps * s->coordinates * s->hidden},
-              {&v.theta, s->snapshots * s->n}};
-  for (int i = 0; i < 4; at += reals(tail[i].count), i++)
-    *tail[i].array = (wl_real *)(void *)(base + at);
-  return v;
+static unsigned char *slot_at(const wl_recorder *r, int64_t i) {
+  return r->slots + (size_t)i * r->slot_bytes;
 }
 
 /* Chooses `count` evenly spaced coordinates out of n: coordinate i of C is number floor(i n / C). */
@@ -103,7 +71,7 @@ wl_status wl_recorder_create(const wl_trainer *tr, wl_recorder **out) {
   r->units = keys.units;
   r->stride = keys.snapshot_stride;
   r->setting = read_setting(tr, &keys);
-  r->slot_bytes = slot_bytes(&r->setting);
+  r->slot_bytes = sizeof(wl_record) + wl_record_arrange(&r->setting, NULL, &(wl_record){0});
   wl_status status = WL_NEW(r->index, r->setting.coordinates + 1);
   if (status == WL_OK) status = WL_NEW(r->here, r->setting.coordinates + 1);
   if (status == WL_OK && wl_comm_rank(wl_setup_of(tr)->comm) == 0)
@@ -140,7 +108,7 @@ static double norm(const wl_real *x, int64_t n) {
   return sqrt(sum);
 }
 
-static void sample_row(wl_recorder *r, const slot_view *v, int64_t row, const wl_step_view *step) {
+static void sample_row(wl_recorder *r, const wl_record *v, int64_t row, const wl_step_view *step) {
   const wl_trajectory_setting *s = &r->setting;
   for (int64_t i = 0; i < s->coordinates; i++) {
     const int64_t c = r->here[i];
@@ -148,25 +116,24 @@ static void sample_row(wl_recorder *r, const slot_view *v, int64_t row, const wl
     v->update[row * s->coordinates + i] = step->u[c];
     for (int64_t h = 0; h < s->hidden; h++)
       v->hidden[(row * s->coordinates + i) * s->hidden + h] = step->state[wl_rule_state_index(
-          wl_setup_of(r->trainer)->problem.model->rule, v->header->n, c, h)];
+          wl_setup_of(r->trainer)->problem.model->rule, v->n, c, h)];
   }
 }
 
 static void observe(void *context, const wl_step_view *step) {
   wl_recorder *r = context;
-  const slot_view v = view_slot(&r->setting, r->slots + (size_t)r->used * r->slot_bytes);
-  const int64_t row = v.header->steps++, n = v.header->n;
-  v.loss[row] = step->loss;
-  v.outer_loss[row] = step->outer_loss;
-  v.gradient_norm[row] = norm(step->g, n);
-  v.update_norm[row] = norm(step->u, n);
-  sample_row(r, &v, row, step);
-  if (r->stride == 0 || (step->t + 1) % r->stride != 0 ||
-      v.header->snapshots >= r->setting.snapshots)
+  wl_record *const v = record_in(r, slot_at(r, r->used));
+  const int64_t row = v->steps++, n = v->n;
+  v->loss[row] = step->loss;
+  v->outer_loss[row] = step->outer_loss;
+  v->gradient_norm[row] = norm(step->g, n);
+  v->update_norm[row] = norm(step->u, n);
+  sample_row(r, v, row, step);
+  if (r->stride == 0 || (step->t + 1) % r->stride != 0 || v->snapshots >= r->setting.snapshots)
     return;
-  const int64_t snapshot = v.header->snapshots++;
-  v.snapshot_step[snapshot] = step->t + 1;
-  memcpy(v.theta + snapshot * n, step->theta, (size_t)n * sizeof *v.theta);
+  const int64_t snapshot = v->snapshots++;
+  v->snapshot_step[snapshot] = step->t + 1;
+  memcpy(v->theta + snapshot * n, step->theta, (size_t)n * sizeof *v->theta);
 }
 
 /* Allocates memory for `more` further slots. The content of these slots is undefined. */
@@ -188,16 +155,14 @@ static bool begin(void *context, const wl_unit *unit, wl_observer *observer) {
   if (u >= r->units || r->failure.code != WL_OK) return false;
   wl_failure_keep(&r->failure, grow(r, 1));
   if (r->failure.code != WL_OK) return false;
-  const slot_view v = view_slot(&r->setting, r->slots + (size_t)r->used * r->slot_bytes);
-  memset(v.header, 0, r->slot_bytes);
-  *v.header = (slot_header){wl_state_of(r->trainer)->meta_step,
-                            u,
-                            unit->episode.index,
-                            unit->t,
-                            0,
-                            0,
-                            unit->task->n,
-                            unit->task_index};
+  unsigned char *const slot = slot_at(r, r->used);
+  memset(slot, 0, r->slot_bytes);
+  *(wl_record *)(void *)slot = (wl_record){.meta_step = wl_state_of(r->trainer)->meta_step,
+                                           .unit = u,
+                                           .episode = unit->episode.index,
+                                           .t0 = unit->t,
+                                           .task = unit->task_index,
+                                           .n = unit->task->n};
   spread(r->here, r->setting.coordinates, unit->task->n);
   *observer = (wl_observer){.step = observe, .context = r};
   return true;
@@ -209,38 +174,15 @@ static void end(void *context) {
 }
 
 static wl_status append(const wl_recorder *r, unsigned char *slot, double *seconds) {
-  const slot_view v = view_slot(&r->setting, slot);
-  const slot_header *h = v.header;
-  const wl_record record = {h->meta_step,
-                            h->unit,
-                            h->episode,
-                            h->t0,
-                            h->steps,
-                            h->task,
-                            v.loss,
-                            v.outer_loss,
-                            v.gradient_norm,
-                            v.update_norm,
-                            v.gradient,
-                            v.update,
-                            r->setting.hidden > 0 ? v.hidden : NULL,
-                            v.theta,
-                            v.snapshot_step,
-                            h->snapshots,
-                            h->n};
   const double start = wl_seconds();
-  const wl_status status = wl_trajectory_append(r->file, &record);
+  const wl_status status = wl_trajectory_append(r->file, record_in(r, slot));
   *seconds += wl_seconds() - start;
   return status;
 }
 
-static unsigned char *slot_at(const wl_recorder *r, int64_t i) {
-  return r->slots + (size_t)i * r->slot_bytes;
-}
-
 /* Returns the index after the last slot of a unit in [first, end). The slots of this rank are in order of unit. */
 static int64_t end_of_unit(const wl_recorder *r, int64_t first, int64_t unit) {
-  while (first < r->used && ((const slot_header *)(void *)slot_at(r, first))->unit == unit) first++;
+  while (first < r->used && ((const wl_record *)(void *)slot_at(r, first))->unit == unit) first++;
   return first;
 }
 

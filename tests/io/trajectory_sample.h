@@ -25,7 +25,7 @@ static inline wl_status t_append(wl_trajectory *t, int64_t meta_step, int64_t un
   double loss[T_STEPS], norm[T_STEPS];
   wl_real sampled[T_STEPS * T_COORDINATES], hidden[T_STEPS * T_COORDINATES * T_HIDDEN],
       theta[T_SNAPSHOTS * T_N];
-  const int64_t at[T_SNAPSHOTS] = {1, 3};
+  int64_t at[T_SNAPSHOTS] = {1, 3};
   for (int i = 0; i < T_STEPS; i++) {
     loss[i] = (double)meta_step + 0.125 * i;
     norm[i] = (double)unit + 0.5 * i;
