@@ -13,8 +13,8 @@
  * step then computes (u, s) = rule(g~, theta, s, t), as in training. The handle owns the rule state s (float32).
  *
  * Link with -lwarploom (pkg-config warploom, or find_package(warploom) in CMake). The program does not need MPI. No
- * function of this header is collective. A handle serves one run at a time, and only one thread may use the handle at a
- * time. A program that trains several models at once loads one handle for each model; any thread may load a handle.
+ * function of this header is collective. A handle can have one run at a time, and only one thread may use the handle at
+ * a time. A program that trains several models at once loads one handle for each model; any thread may load a handle.
  * wl_optimizer_load uses HDF5, and the program must not call HDF5 at the same time. A function that fails returns a
  * code other than WL_OK and stores a message; wl_last_error() returns this message. If a handle or array is NULL, a
  * function returns WL_ERR_USAGE. A function that does not return a status returns 0 or "" instead.
@@ -39,8 +39,8 @@ typedef struct wl_optimizer wl_optimizer;
  *
  *   WL_ERR_NO_INPUT   The file does not exist, or the data of a task is missing. This data is needed if a part of the
  *                     optimizer depends on the task's network.
- *   WL_ERR_DATA       The file is damaged, contains no trained optimizer, or was trained with warp layers. Warp layers
- *                     are part of the task's network and cannot act on a gradient alone. */
+ * WL_ERR_DATA The file is damaged, contains no trained optimizer, or was trained with warp layers. Warp layers are part
+ * of the task's network, and a gradient is not enough to apply them. */
 wl_status wl_optimizer_load(const char *path, wl_optimizer **optimizer);
 
 /* Frees the handle and sets it to NULL; NULL is accepted. */
@@ -82,10 +82,10 @@ typedef struct wl_tensor_shape {
 } wl_tensor_shape;
 
 /* Starts a run over the parameters of `count` tensors, which are stored one after the other. Rules that use the shapes
- * of tensors (muon, lbfgs, controller, mlp, small_fc, celo2) need this call. The shapes must be those of the trained
- * networks: (in, out) for weights of dense layers, and (out, in, rows, columns) for weights of convolutions. `horizon`
- * is the number of steps of the run; schedules and some rules use this number. 0 means wl_optimizer_horizon(). Returns
- * WL_ERR_USAGE if a shape is invalid, or if the optimizer belongs to a network with other shapes. */
+ * of tensors (muon, lbfgs, controller, mlp, small_fc, celo2) need this call. The shape of a dense layer's weight must
+ * be (in, out), and the shape of a convolution's weight must be (out, in, rows, columns). `horizon` is the number of
+ * steps of the run; schedules and some rules use this number. 0 means wl_optimizer_horizon(). Returns WL_ERR_USAGE if a
+ * shape is invalid, or if the optimizer belongs to a network with other shapes. */
 wl_status wl_optimizer_start_tensors(wl_optimizer *optimizer, int count,
                                      const wl_tensor_shape *tensors, int64_t horizon);
 
@@ -126,11 +126,11 @@ wl_status wl_optimizer_step_tensors(wl_optimizer *optimizer, int count,
 /* Returns 1 if the result depends on the shapes of tensors and on the order of their axes, otherwise 0. */
 int wl_optimizer_sees_tensors(const wl_optimizer *optimizer);
 
-/* A run can be saved and resumed. The results have the same bits as those of an uninterrupted run. To save a run, store
- * the state and the number of completed steps, wl_optimizer_steps(). To resume the run, start a run over the same
- * tensors with the same horizon, and set the steps and the state. The state consists of the float numbers of the rule
- * and the preconditioner. wl_optimizer_state_size() returns how many numbers the state has, or 0 if there is no run.
- * The functions return WL_ERR_USAGE if there is no run, if `size` is not wl_optimizer_state_size(), or if `steps` is
+/* A run can be saved and resumed. The results have the same bits as in an uninterrupted run. To save a run, store the
+ * state and the number of completed steps, wl_optimizer_steps(). To resume the run, start a run over the same tensors
+ * with the same horizon, and set the steps and the state. The state consists of the float numbers of the rule and the
+ * preconditioner. wl_optimizer_state_size() returns how many numbers the state has, or 0 if there is no run. The
+ * functions return WL_ERR_USAGE if there is no run, if `size` is not wl_optimizer_state_size(), or if `steps` is
  * negative. */
 int64_t wl_optimizer_steps(const wl_optimizer *optimizer);
 int64_t wl_optimizer_state_size(const wl_optimizer *optimizer);

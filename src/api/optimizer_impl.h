@@ -30,7 +30,7 @@ struct wl_optimizer {
   wl_config *config;
   char digest[17];
   int64_t meta_steps, horizon, meta_parameters;
-  wl_task *task; /* task on whose network the parts depend; NULL: no part depends on a network */
+  wl_task *task; /* task with the network of the parts; NULL: no part depends on a network */
   wl_rule *rule;
   wl_precondition *precondition;     /* NULL: none */
   wl_initialisation *initialisation; /* NULL: the initialisation is not learned */

@@ -24,8 +24,8 @@ static bool chosen(const wl_optimizer *o, const char *section) {
 static wl_status refuse_warp(const wl_optimizer *o, const char *source) {
   if (!wl_task_wants_warp(wl_config_map(o->config, "task", 0))) return WL_OK;
   return WL_FAIL(WL_ERR_DATA,
-                 "%s was trained with warp layers, which are part of the task's network and cannot "
-                 "act on a gradient alone; train one with `task.warp: none`",
+                 "%s was trained with warp layers, which are part of the task's network and "
+                 "need more than a gradient; train an optimizer with `task.warp: none`",
                  source);
 }
 
@@ -207,8 +207,8 @@ static wl_status write(const file_job *job) {
   if (chosen(o, "precondition") || chosen(o, "initialisation"))
     return WL_FAIL(
         WL_ERR_USAGE,
-        "wl_optimizer_write: the configuration has a preconditioner or an initialisation; "
-        "only an update rule alone can be written");
+        "wl_optimizer_write: the configuration has a preconditioner or an initialisation; only "
+        "an update rule can be written");
   WL_TRY(refuse_warp(o, "the configuration"));
   o->horizon = wl_episode_longest(o->config);
   WL_TRY(create_rule(o));

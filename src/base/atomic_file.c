@@ -201,7 +201,7 @@ wl_status wl_atomic_write(const char *path, const void *data, size_t bytes) {
 static bool is_temporary(const char *name) { return strstr(name, TEMPORARY_MARK) != NULL; }
 
 /* Removes a temporary file unless a running writer has locked it. The file is opened for writing, because some network
- * file systems allow locks only on such files. */
+ * file systems allow locks only on files that are open for writing. */
 static void remove_stale(const char *path) {
   const int fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
   if (fd < 0) return;

@@ -51,7 +51,7 @@ wl_status wl_read_at(int fd, const char *path, uint64_t offset, void *data, size
  * WL_ERR_PERMISSION, WL_ERR_IO. */
 wl_status wl_read_file(const char *path, char **data, size_t *bytes);
 
-/* A list of names, each of which is malloc'ed. */
+/* A list of malloc'ed names. */
 typedef struct wl_names {
   char **at;
   int count, room;

@@ -54,7 +54,7 @@ int wl_cores_idle(void) {
 #if defined(_OPENMP) && defined(__linux__)
 #include <omp.h>
 
-static cpu_set_t allowed; /* the allowed cores before anything was bound */
+static cpu_set_t allowed; /* the allowed cores before the first binding */
 static bool bound;
 
 /* Finds the affinity mask of this process. Returns false if the machine has more cores than a mask can represent. */

@@ -1,7 +1,7 @@
 /* footer.h - the footer of every file, which contains a checksum of all bytes before the footer.
  *
- * HDF5 ignores bytes after its own data, so any reader can open such a file. The footer detects a truncated, unfinished
- * or changed file before HDF5 parses it.
+ * HDF5 ignores bytes after its data. Any HDF5 reader can therefore open a file with a footer. The footer detects a
+ * truncated, unfinished or changed file before HDF5 parses it.
  *
  *   (newline)warploom footer
  *   end <bytes of the image> <XXH3-64 of the image> <bytes of the text before "end"> <XXH3-64 of all text up to here>

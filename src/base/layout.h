@@ -1,6 +1,6 @@
 /* layout.h - named tensors, one after the other in one flat vector.
  *
- * The inner parameters theta of a task and the meta-parameters phi are such vectors. */
+ * The inner parameters theta of a task and the meta-parameters phi use this form. */
 #ifndef WL_BASE_LAYOUT_H
 #define WL_BASE_LAYOUT_H
 

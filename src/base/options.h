@@ -98,7 +98,7 @@ typedef struct wl_slot {
    (unsigned)offsetof(type, member) \
   }
 
-/* Properties of a key. A key without flags is part of a run's identity. The result depends on such a key, and a resumed
+/* Properties of a key. A key without flags is part of a run's identity. The result depends on the key, and a resumed
  * run must have the key's original value. */
 typedef enum wl_key_flags {
   WL_KEY_FREE = 1,    /* the result does not depend on the key: a resume may change its value */

@@ -67,7 +67,7 @@ wl_status wl_node_append(wl_pool *pool, wl_node *node, const char *key, wl_locat
                          wl_node *child);
 /* Removes an entry from a list or map. */
 void wl_node_remove(wl_node *node, const wl_entry *entry);
-/* Returns true if the node is a plain null: nothing, ~ or null. */
+/* Returns true if the node is a plain null: an empty value, ~ or null. */
 bool wl_node_is_null(const wl_node *node);
 /* Describes a node for messages: "a list", "a map", "nothing" or the quoted text. */
 const char *wl_node_describe(const wl_node *node, char *buffer, size_t size);
@@ -122,7 +122,7 @@ struct wl_config {
   bool any_hash;    /* WL_OVERRIDE_ANY_HASH */
 };
 
-/* Fills config->groups from the tree. */
+/* Validates the tree and sets config->groups. */
 wl_status wl_config_validate(wl_config *config, const wl_node *root, const char *source);
 /* Converts a node to a value of the type and range of value->option. The caller sets value->option. Messages name
  * `path`. */

@@ -14,7 +14,7 @@
 #define TINY 1e-99
 #define HUGE_BOUND 1e99
 
-/* Replaces control characters, so that a message is always one line. */
+/* Replaces control characters. A message is therefore always one line. */
 static void make_printable(char *text) {
   for (; *text; ++text)
     if (iscntrl((unsigned char)*text)) *text = '?';

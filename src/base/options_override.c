@@ -21,7 +21,7 @@ typedef struct spot {
   wl_node *node;
   wl_node *holder; /* the list or map that contains `entry` */
   wl_entry *entry; /* NULL if the node is the root, or if the list has one item and is written as a map */
-  bool item;       /* the path ends with the number of an item */
+  bool item;       /* the last part of the path is the number of an item */
 } spot;
 
 /* Returns the index if a path component is a number, or -1 if the component is a key. */
@@ -137,7 +137,7 @@ static wl_status read_line_value(const edit *e, const char *given, wl_node **out
   while (length > 0 && (text[length - 1] == ' ' || text[length - 1] == '\t')) --length;
   WL_TRY(wl_pool_text(e->pool, given, strlen(given), &kept));
   WL_TRY(wl_pool_text(e->pool, text, length, &text));
-  /* if nothing follows the '=', the value is the empty text, not null */
+  /* without text after the '=', the value is the empty text, not null */
   WL_TRY(new_node(e, WL_NODE_SCALAR, text, length > 0, out));
   const char *problem = NULL;
   if (length > 0 && strchr("[{\"'!&*", text[0])) {

@@ -1,5 +1,5 @@
 /* options_validate.c - compares a node tree with the table of sections. Unknown keys and missing required keys are
- * errors; other missing keys get their defaults. */
+ * errors. Other missing keys have their default values. */
 #include <string.h>
 
 #include "base/options_impl.h"

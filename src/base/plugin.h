@@ -17,7 +17,7 @@
  * installed headers changes. */
 enum { WL_PLUGIN_ABI = 1 };
 
-/* Sizes of the structs of src/base that plug-ins use. Each kind of plug-in adds the sizes of its own structs. */
+/* Sizes of the structs of src/base that plug-ins use. Each kind of plug-in adds the sizes of further structs. */
 #define WL_SHARED_LAYOUT                                                                 \
   (((uint32_t)sizeof(wl_option) * 251 + (uint32_t)sizeof(wl_tensor_entry)) * 251 * 251 + \
    (uint32_t)(sizeof(wl_stream) + sizeof(wl_layout)) * 251 + (uint32_t)WL_FOR_COUNT)

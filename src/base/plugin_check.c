@@ -17,8 +17,8 @@ static wl_status check_version(const wl_plugin *plugin, const wl_plugin_kind *ki
   if (plugin->layout != kind->layout)
     return WL_FAIL(
         WL_ERR_CONFIG,
-        "%s: was built with headers whose structs have other sizes (layout %08x, this program's is "
-        "%08x); build it again with `warploom plugin build` of this program",
+        "%s: was built with headers in which structs have other sizes (layout %08x, this "
+        "program's is %08x); build it again with `warploom plugin build` of this program",
         path, (unsigned)plugin->layout, (unsigned)kind->layout);
   return WL_OK;
 }

@@ -1,6 +1,6 @@
 /* status.c - stores the last error of each thread, and allocates memory.
  *
- * Tests make each allocation fail in turn (base/fault.h). */
+ * Tests make each allocation fail once (base/fault.h). */
 #include "base/status.h"
 
 #include <stdarg.h>
@@ -58,7 +58,7 @@ wl_status wl_alloc(void **out, size_t count, size_t size) {
   if (__builtin_mul_overflow(count, size, &bytes) || bytes > SIZE_MAX - WL_ALIGN)
     return WL_FAIL(WL_ERR_OS, "cannot allocate %zu items of %zu bytes: the product is too large",
                    count, size);
-  /* allocate whole vectors; zero bytes still yield a pointer to free */
+  /* allocate whole vectors; for zero bytes, allocate one vector */
   const size_t padded = bytes == 0 ? WL_ALIGN : (bytes + WL_ALIGN - 1) / WL_ALIGN * WL_ALIGN;
   void *const memory = wl_fault_due(WL_FAULT_ALLOC) ? NULL : take(padded);
   if (!memory)

@@ -68,7 +68,7 @@ wl_status wl_comm_alarm_settle(wl_comm *comm, int64_t count);
  * 10). All ranks compute the same quantum for a block from the block's largest magnitude. Each value is rounded once to
  * an integer multiple of the quantum, and the integers are summed. The result is therefore bitwise equal for any number
  * of ranks and any order of units. If a counted unit has a value that is not finite, the value's block is NaN in `sum`;
- * other blocks are not affected. Sums beyond the largest double are infinite. */
+ * other blocks are not affected. Sums above the largest double are infinite. */
 typedef struct wl_exact_sum {
   const double *vectors; /* [units][count] of this rank */
   int64_t units;         /* may be 0 */

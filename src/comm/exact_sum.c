@@ -39,7 +39,7 @@ static two_factors power_of_two(int exponent) {
   return (two_factors){scalbn(1.0, half), scalbn(1.0, exponent - half)};
 }
 
-/* Returns the exponent of q for a block whose largest magnitude is `largest` > 0. */
+/* Returns the exponent of q for a block. `largest` > 0 is the block's largest magnitude. */
 static int quantum_exponent(double largest, int headroom) {
   int e = 0;
   frexp(largest, &e); /* largest < 2^e, subnormals too */

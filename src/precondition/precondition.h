@@ -74,7 +74,7 @@ void wl_precondition_destroy(wl_precondition **p);
 
 /* Returns the number of wl_reals of scratch for n parameters. For "none", n may be larger than theta->size. */
 int64_t wl_precondition_scratch(const wl_precondition *p, int64_t n);
-/* Returns the number of wl_reals that a unit of n parameters keeps between steps. p may be NULL. */
+/* Returns the number of wl_reals of state of a unit with n parameters. p may be NULL. */
 static inline int64_t wl_precondition_state(const wl_precondition *p, int64_t n) {
   return p && p->reads_before ? wl_pad(n) : 0;
 }

@@ -30,12 +30,13 @@ static const wl_option scalar_options[] = {
      "One factor for all, or one for each inner tensor, inner step, or step and tensor.",
      WL_SLOT(scalar, per)},
     {"learn_decay", WL_OPT_BOOL, "false", NULL, 0, 0, "1",
-     "Also learn as many factors of the parameters. The product is added to the gradient (weight decay).",
+     "Also learn factors of the parameters. The product is added to the gradient (weight decay).",
      WL_SLOT(scalar, learn_decay)},
     {"initial_decay", WL_OPT_REAL, "0", NULL, 0, 0, "1", "Initial value of the decays.",
      WL_SLOT(scalar, initial_decay)},
     {"learn_skip", WL_OPT_BOOL, "false", NULL, 0, 0, "1",
-     "Also learn as many factors of the preconditioned gradient of the previous step. The product is added to the "
+     "Also learn factors of the preconditioned gradient of the previous step. The product is "
+     "added to the "
      "gradient (gradient skip connections).",
      WL_SLOT(scalar, learn_skip)},
     {"initial_skip", WL_OPT_REAL, "0", NULL, 0, 0, "1",

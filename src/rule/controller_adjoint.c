@@ -1,7 +1,7 @@
 /* controller_adjoint.c - computes the adjoint of the rule `controller` without Newton-Schulz steps, one step at a time,
  * in double.
  *
- * Symbols are those of controller.c. M and S are the bias-corrected new m and s, and i = 1 / (sqrt v + e). The bar of a
+ * controller.c defines the symbols. M and S are the bias-corrected new m and s, and i = 1 / (sqrt v + e). The bar of a
  * value is its adjoint. The update of a coordinate is
  *
  *   u = (c1 z + c2 S) i,   z = M + k1 (g - M) + k2 (S - M)

@@ -1,7 +1,7 @@
 /* controller_correction.c - computes the adjoint of the correction of coordinates in the rule `controller`, in double.
  *
- * Symbols are those of controller_adjoint.c. Let i = 1 / (sqrt v + e), and let u be the update before the correction.
- * Then
+ * controller.c and controller_adjoint.c define the symbols. Let i = 1 / (sqrt v + e), and let u be the update before
+ * the correction. Then
  *
  *   u' = u exp(3 tanh(o / 3)),   o = w h + b,   y = (g i, M i, S i, 2x - 1)
  *   mlp:  h = tanh(W y + c)

@@ -1,10 +1,10 @@
 /* elementwise.c - common code of hand-designed coordinatewise rules: options, learned scalars, steps, adjoint.
  *
  * A scalar x, for example the rate or the momentum, has a value x_t,j at step t for the coordinates of slot j:
- *   learned per run     one number, one slot
- *   learned per tensor  one number for each slot, a slot being a tensor of theta
- *   learned per step    one number for each t < T (beyond T the last one), one slot
- *   learned per both    one number for each t < T and slot, in phi (T, slots)
+ *   learned for the run          There is one number and one slot.
+ *   learned for each tensor      Each slot has one number; a slot is a tensor of theta.
+ *   learned for each step        Each step t < T has one number, and there is one slot. Later steps use the last number.
+ *   learned for step and tensor  Each step t < T and slot has one number, in phi (T, slots).
  * phi holds x (WL_SCALAR_FREE) or the logit of x (WL_SCALAR_UNIT) in the tensor "rule.<key>". The functions `step` and
  * `vjp` of a rule receive these coefficients:
  *   value = x_t (the rate times the schedule),  complement = 1 - x_t,  P_t = x_0 ... x_t,

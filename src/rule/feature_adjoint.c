@@ -499,7 +499,7 @@ static void tensor_backward(work *w, wl_real *gbar, wl_real *thetabar) {
   }
   add_decays(w, &decays);
 }
-_Static_assert(sizeof(point_bar) <= STRIDE * sizeof(double), "the bars are stored in the place of the features");
+_Static_assert(sizeof(point_bar) <= STRIDE * sizeof(double), "the bars overwrite the features");
 
 /* ---- A chunk -------------------------------------------------------------------------------- */
 

@@ -1,11 +1,11 @@
-/* lbfgs.c - limited-memory BFGS (Nocedal 1980; Liu and Nocedal 1989) without line search, with learned scalars.
+/* lbfgs.c - the rule lbfgs: limited-memory BFGS (Nocedal 1980; Liu and Nocedal 1989) without line search, with learned scalars.
  *
- * A slice consists of the elements of a tensor that have the same index on its largest axis; a vector is one slice. With
+ * A slice has the elements of a tensor with the same index on the tensor's largest axis. A vector is one slice. With
  * `per: tensor`, a slice is a whole tensor. The approximation H of the inverse Hessian has one diagonal block for each
  * slice. In a slice of n coordinates,
  *
  *   s = theta_t - theta_{t-1},   y = g_t - g_{t-1} + d |g_t - g_{t-1}| / |s| s
- *   (s, y) enters the memory if s.y > 1e-4 |s| |y|; the memory keeps the newest `memory` pairs
+ *   (s, y) is stored if s.y > 1e-4 |s| |y|; the memory has the newest `memory` pairs
  *   u = -a(t / T) H g,   shortened to the length b max |s_i| over the memory
  *   u = -f sqrt(n) g / |g|   while the memory is empty
  *
@@ -13,9 +13,9 @@
  * y_0). d damps H, as in Schraudolph et al. 2007. A pair without positive curvature is ignored, and H is unchanged. u =
  * 0 if H g is not finite.
  *
- * The meta-parameters are logarithms: of a at t / T = 0, 1/3, 2/3 and 1, linear in between (rate), of f (first_step), d
- * (damping), b (growth) and c (scale). If T is unknown, T is the longest episode of the training. A positive factor of the
- * loss does not change the steps. */
+ * The meta-parameters are the logarithms of a (rate), f (first_step), d (damping), b (growth) and c (scale). `rate` has
+ * the values of log a at t / T = 0, 1/3, 2/3 and 1; between these points, log a is linear. If T is unknown, T is the
+ * longest episode of the training. A positive factor of the loss does not change the steps. */
 #include <math.h>
 
 #include "rule/tensors.h"
@@ -61,7 +61,7 @@ typedef struct workspace {
 
 static const wl_option lbfgs_options[] = {
     {"memory", WL_OPT_INT, "5", NULL, 1, MOST_PAIRS, "1",
-     "Pairs of steps and gradient changes that the rule keeps.", WL_SLOT(lbfgs, memory)},
+     "Number of pairs of a step and a gradient change in the memory.", WL_SLOT(lbfgs, memory)},
     {"per", WL_OPT_CHOICE, "slice", "tensor|slice", 0, 0, NULL,
      "One memory of curvature for each tensor, or for each slice along the tensor's largest axis.",
      WL_SLOT(lbfgs, per)},

@@ -4,8 +4,8 @@
  * (kernels.cmake). Formulas: lstm.h. The weights stay in the L1 cache. A row has the 16 lanes of one quantity. The
  * parts of the kernel are:
  *   lstm_shapes.h           memory layout of weights, slots and sums
- *   lstm_forward.h          one step of one block, live and replayed
- *   lstm_sweep.h            the steps of a block backwards
+ *   lstm_forward.h          one step of one block
+ *   lstm_sweep.h            the adjoint of the steps of a block
  *   lstm_weight_gradient.h  the sums over steps and lanes
  * The backward pass processes a few blocks at a time. The data of these blocks stay in the caches. */
 #include <string.h>

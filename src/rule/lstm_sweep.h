@@ -1,8 +1,8 @@
 /* lstm_sweep.h - computes the adjoint of a block's steps (the sweep). dz, the adjoint of the pre-activations, replaces
  * the gates in the slots. W^T dz is computed in tiles of SWEEP_ROWS rows.
  *
- * Before the sweep, the slots get their values in one of two ways. Either the steps are computed again by the function
- * of the forward pass, with equal bits, or the values are read from the records of the forward pass. Everything is
+ * The values in the slots are computed before the sweep in one of two ways. Either the function of the forward pass
+ * computes the steps again, with equal bits, or the values are read from the records of the forward pass. Everything is
  * static, as in vector.h. */
 #ifndef WL_RULE_LSTM_SWEEP_H
 #define WL_RULE_LSTM_SWEEP_H

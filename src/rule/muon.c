@@ -5,7 +5,7 @@
  *             u  = -a (sqrt(max(1, fan-out / fan-in)) N(z) + w theta)
  *   vectors   Adam at the rate a x vector_rate, with beta1, beta2 and epsilon; decay a x vector_rate x w
  *
- * a is the rate times the schedule, b the momentum, and w the weight decay. N stands for five Newton-Schulz steps
+ * a is the rate times the schedule, b the momentum, and w the weight decay. N means five Newton-Schulz steps
  * (newton_schulz.h). N treats the tensor as a matrix: its rows are the first axis, and its columns are all other
  * axes. */
 #include <math.h>

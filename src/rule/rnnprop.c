@@ -39,7 +39,8 @@ typedef struct workspace {
 
 static const wl_option rnnprop_options[] = {
     {"hidden", WL_OPT_INTS, "[20, 20]", NULL, 1, WL_RNNPROP_MOST_HIDDEN, "1",
-     "Units of each LSTM layer, one to four layers. The dense layer before them has as many units as the first.",
+     "Units of each LSTM layer, one to four layers. The dense layer before them has the same "
+     "number of units as the first layer.",
      WL_SLOT(wl_rnnprop_net, widths)},
     {"output_scale", WL_OPT_REAL, "0.1", NULL, 0, 1e9, "1", "Bound on the step of a coordinate.",
      WL_SLOT(wl_rnnprop_net, output_scale)},

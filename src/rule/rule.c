@@ -62,7 +62,8 @@ wl_status wl_rule_create(const wl_map *options, const wl_rule_setting *setting, 
   *out = NULL;
   const wl_rule_ops *ops = wl_map_table(options);
   if (ops == NULL)
-    return wl_map_fail(options, "name", "the update rule comes from a plug-in, which is not loaded here");
+    return wl_map_fail(options, "name",
+                       "the update rule belongs to a plug-in, and plug-ins are not loaded here");
   wl_rule *rule = NULL;
   WL_TRY(WL_NEW(rule, 1));
   rule->ops = ops;

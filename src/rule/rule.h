@@ -7,10 +7,10 @@
  *
  * The state of a unit consists of wl_rule_state_reals(rule, theta) reals, which are zero at the start of an episode.
  * There are two kinds of rules:
- *   coordinatewise  updates each coordinate separately; state [block][state_width][WL_LANES]
- *   tensorwise      uses the tensors of theta. Its state consists of named fields, one after the
- *                   other: first those of each coordinate, [pad(n)] each, in the order of theta;
- *                   then those of rows, columns, tensors and of all of theta (state.h gives their lengths) */
+ *   coordinatewise rules      A rule updates each coordinate separately. The state is [block][state_width][WL_LANES].
+ *   rules that see tensors    A rule uses the tensors of theta. The state consists of named fields, one after the
+ *                             other. Fields of coordinates [pad(n)] come first, in the order of theta. Then come the
+ *                             fields of rows, columns, tensors and of all of theta (wl_state_extent). */
 #ifndef WL_RULE_RULE_H
 #define WL_RULE_RULE_H
 

@@ -1,6 +1,6 @@
-/* small_fc.c - the rule small_fc: a small net whose inputs are momenta and factored second moments. The decays of the
- * moments are learned. Source: AdafacMLPLOpt of Metz et al. 2022. Formulas: feature_net.h. A decay is 1 - (1 - b)
- * exp(10 phi), where phi starts at 0 and this file sets b. */
+/* small_fc.c - the rule small_fc: a small net that reads momenta and factored second moments. The decays of the moments
+ * are learned. Source: AdafacMLPLOpt of Metz et al. 2022. Formulas: feature_net.h. A decay is 1 - (1 - b) exp(10 phi),
+ * where phi starts at 0 and this file sets b. */
 #include "rule/feature_net.h"
 
 static const wl_option small_fc_options[] = {

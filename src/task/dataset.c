@@ -19,7 +19,7 @@ typedef struct named_data {
 
 static const named_data known[] = {
     {"fashion-mnist", 10,
-     "`apt-get install dataset-fashion-mnist` puts it under /usr/share/datasets"},
+     "`apt-get install dataset-fashion-mnist` installs the data under /usr/share/datasets"},
     {"mnist", 10,
      "put train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and "
      "t10k-labels-idx1-ubyte (or these with .gz) into a directory mnist, and set WARPLOOM_DATA "

@@ -1,14 +1,16 @@
 /* omniglot.c - the task family omniglot: a convolutional network (convnet.h) classifies handwritten characters. There
  * are two protocols.
  *
- *   multi-shot   a task is one alphabet: `ways` of its characters, always the same and in the same order.
- *                `shots` drawers are for training and `query` are held out; minibatches are drawn with
- *                replacement. `alphabets` alphabets are for training, `test_alphabets` for evaluation, the rest
- *                for tuning (Flennerhag et al. 2019, 2020: 20 characters, 15 + 5 drawers, 25 and 10 alphabets)
- *   few-shot     a task is `ways` characters of any alphabets. The support set has `shots` drawers of each, the
- *                query set `query` others; every step uses the full set. The alphabets of images_background are
- *                for training and tuning, those of images_evaluation for evaluation. Characters turned by
- *                multiples of 90 degrees may be additional classes (Vinyals et al. 2016)
+ *   multi-shot   A task has `ways` characters of one alphabet, always the same characters in the same order. The
+ *                images of `shots` drawers are for training, and the images of `query` drawers are held out.
+ *                Minibatches are drawn with replacement. `alphabets` alphabets are for training, `test_alphabets`
+ *                alphabets for evaluation, and the other alphabets for tuning. Flennerhag et al. 2019, 2020 use 20
+ *                characters, 15 + 5 drawers, and 25 and 10 alphabets.
+ *   few-shot     A task has `ways` characters of any alphabets. The support set has the images of `shots` drawers of
+ *                each character, and the query set has the images of `query` other drawers. Every step uses the full
+ *                set. The alphabets of images_background are for training and tuning, and the alphabets of
+ *                images_evaluation are for evaluation. Characters turned by multiples of 90 degrees may be additional
+ *                classes (Vinyals et al. 2016).
  *
  * In few-shot tasks, WL_FOR_INNER_BATCH is the support set, and WL_FOR_OUTER_BATCH is the query set. In evaluations,
  * the training split is the support set, and the held-out split is the query set. The tape's batch has the size of the
@@ -78,7 +80,7 @@ static const wl_option options[] = {
      "Number of classes of a task; 0: 20 for multi-shot, 5 for few-shot.",
      WL_SLOT(omniglot, keys.ways)},
     {"shots", WL_OPT_INT, "0", NULL, 0, 1000, "1",
-     "Number of drawers of each class whose images are used for adaptation; 0: 15 for multi-shot, 1 for few-shot.",
+     "Number of drawers of each class for adaptation; 0: 15 for multi-shot, 1 for few-shot.",
      WL_SLOT(omniglot, keys.shots)},
     {"query", WL_OPT_INT, "0", NULL, 0, 1000, "1",
      "Number of other drawers of each class, which are held out (multi-shot) or form the query set (few-shot); 0: "

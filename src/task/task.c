@@ -115,7 +115,8 @@ static wl_status check_created(const wl_task *task, const wl_map *options) {
                        (long long)task->eval_batches);
   if (wl_tape_leaf_count(task->tape) > 0 && !task->family->bind && !task->family->load)
     return wl_map_fail(options, "family",
-                       "the tape has the input '%s', and the family has neither bind nor load to fill it",
+                       "the tape has the input '%s', but the family has neither bind nor load "
+                       "to write the data",
                        wl_tape_leaf_at(task->tape, 0).name);
   return WL_OK;
 }
@@ -138,7 +139,7 @@ static wl_status create_task(const wl_map *options, uint64_t seed, bool warped, 
   const wl_task_family *family = wl_map_table(options);
   if (!family)
     return wl_map_fail(options, "family",
-                       "the task family comes from a plug-in, which is not loaded here");
+                       "the task family belongs to a plug-in, and plug-ins are not loaded here");
   wl_task *task = NULL;
   WL_TRY(WL_NEW(task, 1));
   task->family = family;

@@ -58,8 +58,8 @@ static wl_status make_text(const void *request, void **object) {
   FILE *file = fopen(path, "rb");
   if (!file)
     return WL_FAIL(errno == EACCES ? WL_ERR_PERMISSION : WL_ERR_NO_INPUT,
-                   "%s: cannot be opened: %s; `text` names the file whose characters are learned",
-                   path, strerror(errno));
+                   "%s: cannot be opened: %s; the key `text` names the text file", path,
+                   strerror(errno));
   const wl_status status = read_file(path, file, text);
   fclose(file);
   return status;
@@ -75,8 +75,8 @@ wl_status wl_text_source_open(const wl_map *map, wl_task *task, wl_text_source *
   source->text = object;
   if (source->text->count - source->text->training <= source->length)
     return WL_FAIL(WL_ERR_DATA,
-                   "%s: %lld characters, of which the last tenth is held out, are too few for "
-                   "sequences of %lld; name a longer text or set a shorter `length`",
+                   "%s: %lld characters are too few for sequences of %lld, because the last "
+                   "tenth is held out; name a longer text or set a shorter `length`",
                    path, (long long)source->text->count, (long long)source->length);
   const int64_t samples = source->eval_samples;
   task->eval_batches = samples > source->batch ? samples / source->batch : 1;

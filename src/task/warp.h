@@ -2,10 +2,10 @@
  *
  *   h <- omega(h; phi)       phi is learned over all tasks and constant while a task adapts theta
  *
- * Warp layers change the task's loss surface and thereby precondition gradient descent (Flennerhag et al. 2020). Linear
- * warp layers before the activation are the T-Nets of Lee and Choi 2018. The option `warp` is a list of stages. The
- * stages are applied in order after each layer that `warp_after` selects. A stage that does not fit a layer's shape is
- * skipped for this layer:
+ * Warp layers change the task's loss surface. This preconditions gradient descent (Flennerhag et al. 2020). Linear warp
+ * layers before the activation are the T-Nets of Lee and Choi 2018. The option `warp` is a list of stages. The stages
+ * are applied in order after each layer that `warp_after` selects. A stage that does not fit a layer's shape is skipped
+ * for this layer:
  *
  *   stage        h (B,n)                                h (B,C,H,W)                          initial value
  *   linear       h T, T (n,n)                                                                identity

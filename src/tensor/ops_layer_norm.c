@@ -1,5 +1,5 @@
-/* ops_layer_norm.c - the operator for layer normalisation (Ba, Kiros and Hinton 2016). The mean and variance are those
- * of each row of (B,n), or of the C channels of each pixel of (B,C,H,W).
+/* ops_layer_norm.c - the operator for layer normalisation (Ba, Kiros and Hinton 2016). The mean and variance are
+ * computed for each row of (B,n), or over the C channels of each pixel of (B,C,H,W).
  *
  *   m = mean x,  r = 1 / sqrt(mean (x - m)^2 + eps),  y = (x - m) r
  *

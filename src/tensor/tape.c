@@ -213,8 +213,8 @@ static wl_status check_ends(const wl_tape *t, wl_node loss, wl_node logits, wl_n
   return WL_OK;
 }
 
-/* Goes from the loss backward. Marks the nodes on which the loss depends, and for each gradient the consumer that
- * writes the gradient. */
+/* From the loss backward, marks the nodes on which the loss depends, and for each gradient the consumer that writes the
+ * gradient. */
 static void mark_path(wl_tape *t) {
   t->nodes[t->loss].on_path = true;
   for (int i = t->loss; i >= 0; --i) {

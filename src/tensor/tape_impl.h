@@ -48,7 +48,7 @@ typedef struct wl_tape_node {
   bool keep[2];     /* the node adds to the operand's gradient array instead of overwriting this array */
   bool lends; /* the node and its first operand share one gradient array */
   bool borrows;       /* the gradient array is the array of a consumer with `lends` */
-  size_t saved_bytes; /* values that forward keeps for the other passes: arg-max, probabilities */
+  size_t saved_bytes; /* values that forward stores for the other passes: arg-max, probabilities */
   size_t temp_bytes;  /* scratch within one pass, shared by all nodes */
   /* settings of the operator */
   double factor; /* scale: factor; shift: term; batch_norm: eps */
