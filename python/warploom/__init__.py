@@ -1,5 +1,5 @@
-"""Learned optimizers trained by Warploom: `warploom.torch.LearnedOptimizer`; runs as arrays: `warploom.open_run`; the
-program: `warploom.train`, `warploom.evaluate`, `warploom.check`."""
+"""Runs optimizers that Warploom trained (`warploom.torch.LearnedOptimizer`), reads runs as arrays
+(`warploom.open_run`), and starts the program (`warploom.train`, `warploom.evaluate`, `warploom.check`)."""
 from .files import Run as open_run  # noqa: F401
 from .files import ToolError  # noqa: F401
 from .program import check, evaluate, train  # noqa: F401

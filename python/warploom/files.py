@@ -1,12 +1,13 @@
 """Reads the files that Warploom writes: run directories, checkpoints, evaluations, trajectories.
 
-Only what docs/hdf5-schema.md documents is used. The tools of the source tree share it.
+The module uses only the groups and datasets that docs/hdf5-schema.md documents. The tools of the source tree use this
+module, too.
 
     import warploom
     run = warploom.open_run("runs/quickstart")
     run.metrics["meta_loss"]                                         # one value for each meta-step
     run.trajectory().variables("metrics")["wait_seconds"].units      # "s"
-    run.trajectory().to_xarray().loss.plot(x="step", hue="record")   # where xarray is installed
+    run.trajectory().to_xarray().loss.plot(x="step", hue="record")   # needs xarray
     run.evaluation().cases[0].curve                                  # (rule, seed, inner_step)
 """
 import argparse
@@ -18,24 +19,24 @@ import re
 import sys
 from pathlib import Path
 
-# Files appear whole under their name and never change in place: no lock is needed, and file
-# systems without locks are common on clusters.
+# A file is complete when it has its name and never changes in place, so no lock is needed. Many file systems of
+# clusters have no locks.
 os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
 
 import h5py
 import numpy as np
 
-# Exit codes of sysexits.h, as the program's own.
+# Exit codes of sysexits.h, which the program also uses.
 USAGE, DATA, NO_INPUT, CANNOT_CREATE, IO, NO_PERMISSION = 64, 65, 66, 73, 74, 77
 
 SCHEMA_VERSION = 3
-# Keys that say where and how a run is written, and nothing about what it computes.
+# Keys that control the output and the execution of a run. They have no effect on its result.
 BOOKKEEPING = ("output", "threads", "checkpoint.", "trajectory.", "outer.patience", "window.memory", "window.storage",
                "replay.spill")
 
 
 class ToolError(Exception):
-    """What the user can put right: one line, and the exit code."""
+    """An error that the user can correct: a message of one line and the exit code."""
 
     def __init__(self, code, message):
         super().__init__(message)
@@ -45,7 +46,8 @@ class ToolError(Exception):
 # ---- command lines -------------------------------------------------------------------------
 
 class Parser(argparse.ArgumentParser):
-    """The first paragraph of a tool's docstring is its summary, the rest stands below the options."""
+    """A parser of a tool. The first paragraph of the tool's docstring is the summary, and the help prints the rest
+    after the options."""
 
     def __init__(self, doc):
         summary, _, rest = doc.strip().partition("\n\n")
@@ -74,7 +76,7 @@ RUN_PARTS = re.compile(r"checkpoints|trajectory(\.h5)?|metrics\.jsonl|lock|confi
 
 
 def find_run(path):
-    """The run directory that a path lies in or is, or None."""
+    """Returns the run directory that contains the path or is the path, or None."""
     path = Path(os.path.abspath(path))
     for folder in (path, *path.parents):
         if (folder / "lock").is_file() and ((folder / "config.yaml").exists() or (folder / "checkpoints").exists()):
@@ -83,10 +85,10 @@ def find_run(path):
 
 
 def check_output(output, inputs):
-    """Refuses an output that is an input, that lies in a run which is not read, or that is a file of a run."""
+    """Refuses an output that is an input or a file of a run, or that is in the directory of a run that is not read."""
     for path in inputs:
         if os.path.exists(output) and os.path.samefile(output, path):
-            raise ToolError(CANNOT_CREATE, f"{output}: is the input {path} itself: choose another name")
+            raise ToolError(CANNOT_CREATE, f"{output}: is the input {path}: choose another name")
     run = find_run(output)
     if run is None:
         return
@@ -98,7 +100,7 @@ def check_output(output, inputs):
 
 
 def run_tool(main):
-    """Ends the process with main's code, or with a one-line error."""
+    """Ends the process with the exit code of `main`, or with an error message of one line."""
     name = os.path.basename(sys.argv[0])
     try:
         code = main() or 0
@@ -106,7 +108,7 @@ def run_tool(main):
     except ToolError as error:
         print(f"{name}: error: {error}", file=sys.stderr)
         code = error.code
-    except BrokenPipeError:  # the reader, `head` perhaps, has seen enough
+    except BrokenPipeError:  # the reader of the pipe, for example `head`, has ended
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     except OSError as error:
@@ -124,7 +126,7 @@ def require_path(path):
 
 
 def open_output(path):
-    """A text stream: standard output for "-"."""
+    """Opens a text stream. The path "-" is standard output."""
     if path == "-":
         return contextlib.nullcontext(sys.stdout)
     try:
@@ -139,7 +141,8 @@ _T975 = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228]
 
 
 def student(degrees):
-    """97.5 % quantile of Student's t; beyond ten degrees Abramowitz and Stegun 26.7.5."""
+    """Returns the 97.5 % quantile of Student's t. Above ten degrees of freedom, it uses Abramowitz and Stegun
+    26.7.5."""
     if degrees < 1:
         return float("nan")
     if degrees <= len(_T975):
@@ -149,7 +152,7 @@ def student(degrees):
 
 
 def interval(values, axis=0):
-    """Mean and half width of its 95 % interval along an axis; non-finite values are left out."""
+    """Returns the mean and the half width of its 95 % interval along an axis. Non-finite values are left out."""
     values = np.asarray(values, dtype=float)
     finite = np.isfinite(values)
     count = finite.sum(axis)
@@ -163,7 +166,8 @@ def interval(values, axis=0):
 
 
 def geometric_interval(values, axis=0):
-    """Mean, lower and upper end on a logarithmic scale: for losses, which span decades."""
+    """Returns the mean and the ends of its 95 % interval, computed on a logarithmic scale because losses span
+    decades."""
     with np.errstate(invalid="ignore", divide="ignore"):
         mean, half = interval(np.log10(values), axis)
     return 10**mean, 10 ** (mean - half), 10 ** (mean + half)
@@ -172,7 +176,7 @@ def geometric_interval(values, axis=0):
 # ---- configurations ------------------------------------------------------------------------
 
 def _scalar(text):
-    """A value of the resolved YAML: number, boolean, quoted or plain word, or a list of them."""
+    """Parses a value of the resolved YAML: a number, a boolean, a word with or without quotes, or a list of them."""
     text = text.strip()
     if text.startswith("[") and text.endswith("]"):
         inner = text[1:-1].strip()
@@ -190,10 +194,10 @@ def _scalar(text):
 
 
 def parse_configuration(text):
-    """The resolved configuration as {"outer.steps": 600, ...}; a mixture's tasks are task[0], ...
+    """Returns the resolved configuration as {"outer.steps": 600, ...}. The tasks of a mixture are task[0], ...
 
-    Resolved files are written by the program in a fixed form: sections of `key: value` lines,
-    lists in brackets, and for a mixture of tasks `-` before each of its maps.
+    The program writes resolved files in a fixed form: sections of `key: value` lines, lists in brackets, and `-` before
+    each task of a mixture.
     """
     flat, section, number = {}, "", 0
     for line in text.splitlines():
@@ -213,7 +217,7 @@ def parse_configuration(text):
 
 
 def differences(configurations):
-    """Keys whose values are not the same in all, in order of appearance: {key: [value, ...]}."""
+    """Returns the keys that have different values, in order of appearance: {key: [value, ...]}."""
     keys = dict.fromkeys(key for c in configurations for key in c)
     rows = {key: [c.get(key) for c in configurations] for key in keys}
     return {key: row for key, row in rows.items() if any(value != row[0] for value in row)}
@@ -224,7 +228,7 @@ def is_bookkeeping(key):
 
 
 def show(value):
-    """A configuration value for people."""
+    """Returns a configuration value as readable text."""
     if value is None:
         return "(absent)"
     if isinstance(value, bool):
@@ -237,7 +241,7 @@ def show(value):
 # ---- HDF5 files ----------------------------------------------------------------------------
 
 def text_of(value):
-    """Text from an attribute, or from a zero-padded array of bytes."""
+    """Returns the text of an attribute or of a zero-padded array of bytes."""
     if isinstance(value, np.ndarray):
         value = value.astype(np.uint8).tobytes()
     if isinstance(value, bytes):
@@ -247,7 +251,7 @@ def text_of(value):
 
 @dataclasses.dataclass
 class Variable:
-    """A dataset, with what the file says of it."""
+    """A dataset with its dimensions, units and long name."""
     values: np.ndarray
     dimensions: tuple
     units: str
@@ -255,22 +259,22 @@ class Variable:
 
 
 class File:
-    """An open, complete file of Warploom. `kind`: what it must be, None for any."""
+    """An open, complete file of Warploom. `kind` is the required kind of file, or None for any kind."""
 
     def __init__(self, path, kind=None):
         self.path = require_path(path)
         if self.path.is_dir():
-            raise ToolError(DATA, f"{path}: a folder, where a file is expected")
+            raise ToolError(DATA, f"{path}: is a folder, but a file is expected")
         try:
             self.h5 = h5py.File(self.path, "r")
         except OSError as error:
-            raise ToolError(DATA, f"{path}: not a readable HDF5 file: damaged, or something else") from error
+            raise ToolError(DATA, f"{path}: not a readable HDF5 file: it is damaged or has another format") from error
         self.attributes = {key: text_of(value) for key, value in self.h5.attrs.items()}
         self._check(kind)
 
     def _check(self, kind):
         if self.attributes.get("format") != "warploom" or "complete" not in self.attributes:
-            raise ToolError(DATA, f"{self.path}: an HDF5 file, but none that Warploom wrote")
+            raise ToolError(DATA, f"{self.path}: an HDF5 file, but Warploom did not write it")
         if int(self.attributes.get("schema_version", 0)) > SCHEMA_VERSION:
             raise ToolError(DATA, f"{self.path}: schema version {self.attributes['schema_version']}, but these "
                                   f"tools know {SCHEMA_VERSION}; use those of the program that wrote it")
@@ -292,7 +296,7 @@ class File:
         return self.h5[name][()]
 
     def variables(self, group="/"):
-        """{name: Variable} of a group's datasets, those of groups within it left out."""
+        """Returns {name: Variable} of the datasets of a group, without its subgroups."""
         if not isinstance(self.h5.get(group), h5py.Group):
             raise ToolError(DATA, f"{self.path}: holds no group '{group}'")
         return {name: Variable(item[()], tuple(dimension_names(item)), text_of(item.attrs.get("units", "1")),
@@ -300,13 +304,13 @@ class File:
                 for name, item in self.h5[group].items() if isinstance(item, h5py.Dataset) and not is_bare_scale(item)}
 
     def to_xarray(self, group="/"):
-        """The same as an xarray.Dataset, with the file's attributes."""
+        """Returns the same data as an xarray.Dataset with the attributes of the file."""
         import xarray
         return xarray.Dataset({name: (v.dimensions, v.values, {"units": v.units, "long_name": v.long_name})
                                for name, v in self.variables(group).items()}, attrs=self.attributes)
 
     def datasets(self):
-        """Names of all datasets, dimension scales that only name a dimension left out."""
+        """Returns the names of all datasets, without dimension scales that contain no coordinates."""
         found = []
 
         def visit(name, item):
@@ -330,7 +334,7 @@ def is_bare_scale(dataset):
 
 
 def dimension_names(dataset):
-    """Names of a dataset's dimensions, from its scales."""
+    """Returns the names of a dataset's dimensions, which its dimension scales give."""
     names = []
     for d in range(dataset.ndim):
         scales = scales_of(dataset, d)
@@ -340,7 +344,7 @@ def dimension_names(dataset):
 
 
 def scales_of(dataset, d):
-    """Dimension scales of dimension d; a scale has none itself."""
+    """Returns the dimension scales of dimension d. A scale has no dimension scales."""
     return [] if h5py.h5ds.is_scale(dataset.id) else list(dataset.dims[d].values())
 
 
@@ -350,7 +354,7 @@ VERDICTS = ("wins", "ties", "loses", "fails")
 
 
 class Case:
-    """One setting of an evaluation. Rule 0 is the learned one."""
+    """One setting of an evaluation. Rule 0 is the learned rule."""
 
     def __init__(self, group):
         self.name = text_of(group["name"][()])
@@ -359,10 +363,10 @@ class Case:
         self.final = group["final_loss"][()]                   # (rule, seed)
         self.heldout = group["heldout_loss"][()]
         self.accuracy = group["heldout_accuracy"][()]
-        self.rate = group["learning_rate"][()]                 # (rule), NaN: learned
-        self.diverged = group["diverged"][()]                  # (rule), runs
+        self.rate = group["learning_rate"][()]                 # (rule); NaN for the learned rule
+        self.diverged = group["diverged"][()]                  # (rule), number of runs
         self.start, self.difference, self.half, verdict = group["summary"][()]
-        self.gap, self.gap_half = group["difference"][()]      # where no ratio: few-shot, losses that are not positive
+        self.gap, self.gap_half = group["difference"][()]      # used if there is no ratio of losses
         self.verdict = VERDICTS[int(verdict)]
 
     @property
@@ -375,13 +379,13 @@ class Case:
 
     @property
     def best(self):
-        """The hand-designed rule of the lowest mean final loss; one that diverged is never it."""
+        """Returns the hand-designed rule with the lowest mean final loss. Rules that diverged are left out."""
         means = np.mean(self.final[1:], axis=1)
         return 1 + int(np.argmin(np.where(np.isfinite(means), means, np.inf)))
 
 
 class Evaluation(File):
-    """What `warploom eval` wrote; a run directory stands for its evaluation.h5."""
+    """A file that `warploom eval` wrote. For a run directory, this is its evaluation.h5."""
 
     def __init__(self, path):
         path = require_path(path)
@@ -400,7 +404,7 @@ class Evaluation(File):
         return describe_task(self.configuration)
 
     def case_to_xarray(self, name):
-        """A case as an xarray.Dataset whose coordinate `rule` has the names of the rules."""
+        """Returns a case as an xarray.Dataset. The coordinate `rule` has the names of the rules."""
         names = {case.name: f"case-{i:02d}" for i, case in enumerate(self.cases)}
         if name not in names:
             raise ToolError(USAGE, f"{self.path}: has no case '{name}'; it has {', '.join(names)}")
@@ -411,7 +415,7 @@ class Evaluation(File):
 # ---- trajectories --------------------------------------------------------------------------
 
 class Trajectory(File):
-    """Recorded windows, loaded as arrays over records; `None` for what was not recorded."""
+    """Recorded windows, loaded as arrays over records. A quantity that was not recorded is `None`."""
 
     COLUMNS = ("meta_step", "unit", "episode", "task", "t0", "steps", "loss", "outer_loss", "gradient_norm",
                "update_norm", "gradient", "update", "hidden", "snapshot_step", "theta")
@@ -419,8 +423,8 @@ class Trajectory(File):
     def __init__(self, path):
         super().__init__(path, "trajectory")
         if "meta_step" not in self or not len(self["meta_step"]):
-            raise ToolError(DATA, f"{path}: no inner run is recorded yet: the first appears with the first checkpoint "
-                                  "(key checkpoint.every) or at the end of the run")
+            raise ToolError(DATA, f"{path}: no inner run is recorded yet: records are written with each checkpoint "
+                                  "(key checkpoint.every) and at the end of the run")
 
     def __getattr__(self, name):
         if name not in self.COLUMNS:
@@ -430,7 +434,8 @@ class Trajectory(File):
         return value
 
     def episodes(self, unit=None):
-        """Whole episodes, all windows recorded: [(meta_step of the first window, unit, [record, ...])]."""
+        """Returns the episodes of which all windows were recorded: [(meta_step of the first window, unit, [record,
+        ...])]."""
         groups = {}
         for i, key in enumerate(zip(self.episode, self.unit)):
             if unit is None or key[1] == unit:
@@ -438,7 +443,7 @@ class Trajectory(File):
         return [(int(self.meta_step[rows[0]]), int(key[1]), rows) for key, rows in groups.items()]
 
     def joined(self, rows, name):
-        """A per-step quantity of an episode's windows, one after the other, and its inner steps."""
+        """Returns a quantity of each step of an episode, over all windows, and the inner steps."""
         steps = np.concatenate([self.t0[i] + np.arange(self.steps[i]) for i in rows])
         return steps, np.concatenate([getattr(self, name)[i][:self.steps[i]] for i in rows])
 
@@ -446,7 +451,7 @@ class Trajectory(File):
 # ---- runs ----------------------------------------------------------------------------------
 
 def describe_task(c):
-    """A few words on what a configuration trains on."""
+    """Returns a short description of the tasks of a configuration."""
     def family(prefix):
         plugin = c.get(f"{prefix}.plugin")
         return os.path.basename(plugin) if plugin else str(c.get(f"{prefix}.family", "task"))
@@ -470,9 +475,9 @@ class Run:
     def __init__(self, path):
         self.path = require_path(path)
         if not self.path.is_dir():
-            raise ToolError(DATA, f"{path}: a file, where a run directory is expected")
+            raise ToolError(DATA, f"{path}: is a file, but a run directory is expected")
         if not (self.path / "config.yaml").exists():
-            raise ToolError(DATA, f"{path}: no run directory: it holds no config.yaml")
+            raise ToolError(DATA, f"{path}: not a run directory: it has no config.yaml")
         self.text = (self.path / "config.yaml").read_text(encoding="utf-8")
         self.configuration = parse_configuration(self.text)
         self._metrics = None
@@ -491,15 +496,17 @@ class Run:
 
     @property
     def metrics(self):
-        """{"meta_step": array, "meta_loss": array, ...}; null is NaN, a line being written is left out."""
+        """Returns {"meta_step": array, "meta_loss": array, ...}. null is NaN, and an incomplete last line is left
+        out."""
         if self._metrics is None:
             self._metrics = read_metrics(self.path / "metrics.jsonl")
         if self._metrics is None:
-            raise ToolError(NO_INPUT, f"{self.path}: no meta-step is finished yet (no metrics.jsonl)")
+            raise ToolError(NO_INPUT, f"{self.path}: no meta-step is complete yet (no metrics.jsonl)")
         return self._metrics
 
     def metrics_to_xarray(self):
-        """The same as an xarray.Dataset over meta_step; names with _seconds have the unit s, others 1."""
+        """Returns the metrics as an xarray.Dataset over meta_step. Names with _seconds have the unit s, and others the
+        unit 1."""
         import xarray
         metrics = dict(self.metrics)
         steps = metrics.pop("meta_step")
@@ -509,19 +516,20 @@ class Run:
 
     @property
     def inner_steps(self):
-        """T, the longest episode."""
+        """Returns T, the number of steps of the longest episode."""
         steps = self.configuration.get("episode.steps", [0])
         return steps[-1] if isinstance(steps, list) else steps
 
     @property
     def windows(self):
-        """Meta-steps that one episode takes: the period of everything that depends on its progress."""
+        """Returns the number of meta-steps of one episode. Metrics that depend on the progress of the episode have this
+        period."""
         if self.configuration.get("outer.every") == "episode":
             return 1
         return max(1, -(-self.inner_steps // max(1, self.configuration.get("window.steps", 1))))
 
     def checkpoints(self):
-        """[(meta-step, path)], oldest first."""
+        """Returns [(meta-step, path)] of the checkpoints, the oldest first."""
         found = []
         for path in (self.path / "checkpoints").glob("step-*.h5"):
             match = re.fullmatch(r"step-(\d+)\.h5", path.name)
@@ -530,58 +538,61 @@ class Run:
         return sorted(found)
 
     def newest(self):
-        """The newest readable checkpoint, open, or None."""
+        """Opens and returns the newest readable checkpoint, or returns None."""
         for _, path in reversed(self.checkpoints()):
             try:
                 return File(path, "checkpoint")
             except ToolError as error:
-                print(f"passed over: {error}", file=sys.stderr)
+                print(f"left out: {error}", file=sys.stderr)
         return None
 
     def trajectory(self):
         path = self.path / "trajectory.h5"
         if not path.exists():
-            raise ToolError(NO_INPUT, f"{self.path}: no inner run was recorded: the key trajectory.every says how often, "
+            raise ToolError(NO_INPUT, f"{self.path}: no inner run was recorded: set the key trajectory.every, "
                                       "as in 'warploom train CONFIG --set trajectory.every=50'")
         return Trajectory(path)
 
     def evaluation(self):
-        """None when there is none."""
+        """Returns the evaluation of the run, or None if there is none."""
         return Evaluation(self.path) if (self.path / "evaluation.h5").exists() else None
 
     def plot_training(self, smooth=None):
-        """A matplotlib Figure of the course of the training: losses, gradients, times. smooth: a mean over so many meta-steps."""
+        """Returns a matplotlib Figure of the losses, gradients and times of the training. smooth: meta-steps of the
+        running mean."""
         from .plots import training
         return _shown_once(training.draw([self], smooth))
 
     def plot_trajectories(self, show=None):
-        """A Figure of the recorded inner runs. show: parts, as ["loss", "rule"]; None: all that were recorded."""
+        """Returns a Figure of the recorded inner runs. show: list of parts, such as ["loss", "rule"]; None: all
+        recorded parts."""
         from .plots import trajectories
         unknown = [name for name in show or () if name not in trajectories.PARTS]
         if unknown:
             raise ToolError(USAGE, f"show: unknown part '{unknown[0]}'; accepted are {', '.join(trajectories.PARTS)}")
-        with self.trajectory():  # a reason why there is none
+        with self.trajectory():  # the reason why there is no figure
             figure, reasons = trajectories.draw(self, show)
         if figure is None or (show and reasons):
             raise ToolError(NO_INPUT, "; ".join(reasons))
         return _shown_once(figure)
 
     def plot_evaluation(self, case=None, smooth=1):
-        """A Figure of the evaluation beside hand-designed rules. case: the name of one setting; None: all."""
+        """Returns a Figure of the learned rule and the hand-designed rules. case: the name of one setting; None: all
+        settings."""
         from .plots import evaluation
         with Evaluation(self.path) as file:
             return _shown_once(evaluation.draw(file, case, smooth))
 
 
 def _shown_once(figure):
-    """Closed, so that a notebook shows it as the result of its cell alone."""
+    """Closes the figure and returns it. A notebook then shows it only once, as the result of the cell."""
     import matplotlib.pyplot as plt
     plt.close(figure)
     return figure
 
 
 def read_metrics(path, offset=0):
-    """Columns of a metrics file; None when it does not exist or is empty."""
+    """Returns the columns of a metrics file, or None if it does not exist or is empty."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
@@ -591,7 +602,7 @@ def read_metrics(path, offset=0):
         try:
             rows.append(json.loads(line))
         except ValueError:
-            continue  # torn: the line that is being written
+            continue  # an incomplete line that is being written
     rows = [row for row in rows[offset:] if isinstance(row, dict) and "meta_step" in row]
     if not rows:
         return None
@@ -600,11 +611,11 @@ def read_metrics(path, offset=0):
 
 
 def step_phases(metrics):
-    """Seconds of computing, waiting for the slowest rank, summing, files: (phase, meta-step). Means over ranks."""
+    """Returns the mean seconds over ranks: (phase, meta-step). The phases are computing, waiting, summing and files."""
     waiting = metrics["wait_seconds"]
     return np.stack([metrics["compute_seconds"] - waiting, waiting, metrics["reduce_seconds"], metrics["io_seconds"]])
 
 
 def step_seconds(metrics):
-    """Wall time of each meta-step, checkpoints left out."""
+    """Returns the wall time of each meta-step, without the time of checkpoints."""
     return step_phases(metrics).sum(axis=0)

@@ -1,7 +1,8 @@
-"""The C library libwarploom by ctypes (include/warploom/optimizer.h): optimizers over arrays in the memory of the CPU.
+"""Calls the C library libwarploom with ctypes (include/warploom/optimizer.h). It updates arrays in the memory of the
+CPU.
 
-The library is the file that $WARPLOOM_LIBRARY names; or else the one of the program ($WARPLOOM, or `warploom` on the PATH),
-of the source tree around this package, or of the system's loader.
+The library is the first of these that exists: the file $WARPLOOM_LIBRARY, the library of the program ($WARPLOOM, or
+`warploom` on the PATH), the library of the source tree around this package, or the one that the system's loader finds.
 """
 import ctypes
 import functools
@@ -12,7 +13,7 @@ from ctypes import POINTER, byref, c_char_p, c_double, c_float, c_int, c_int64, 
 from pathlib import Path
 
 import numpy as np
-from h5py._objects import phil  # h5py's lock: HDF5 is called by one thread at a time
+from h5py._objects import phil  # the lock of h5py: only one thread at a time calls HDF5
 
 from .files import NO_INPUT, USAGE, ToolError
 
@@ -32,7 +33,7 @@ class MetaParameters(ctypes.Structure):
     _fields_ = [("name", c_char_p), ("size", c_int64), ("values", c_void_p)]
 
 
-# name: (result, arguments). A result of c_int is a status, 0 without an error.
+# name: (result, arguments). A result of type c_int is a status, and 0 means no error.
 FUNCTIONS = {
     "wl_last_error": (c_char_p, []),
     "wl_optimizer_load": (c_int, [c_char_p, POINTER(c_void_p)]),
@@ -53,7 +54,7 @@ FUNCTIONS = {
 
 
 def _beside_program():
-    """The possible paths of the library, in the build or the installation of the program."""
+    """Yields the possible paths of the library in the build or the installation of the program."""
     program = os.environ.get("WARPLOOM") or shutil.which("warploom")
     if not program:
         return []
@@ -72,7 +73,7 @@ def _open(path):
 
 
 def open_library():
-    """The library; the message of ToolError lists the files that were tried."""
+    """Returns the library. If it cannot be loaded, the message of ToolError lists the files that were tried."""
     named = os.environ.get("WARPLOOM_LIBRARY")
     tree = Path(__file__).resolve().parents[2] / "build" / SONAME
     places = [named] if named else [str(p) for p in (*_beside_program(), tree) if p.exists()] + [SONAME]
@@ -89,7 +90,7 @@ def open_library():
 
 
 def write_optimizer(path, configuration, phi):
-    """An optimizer file from the text of a configuration and {name: array}."""
+    """Writes an optimizer file with the text of a configuration and {name: array}."""
     library, arrays = open_library(), [np.ascontiguousarray(values, dtype=np.float64) for values in phi.values()]
     given = (MetaParameters * len(phi))(*(MetaParameters(name.encode(), a.size, a.ctypes.data) for name, a in zip(phi, arrays)))
     with phil:
@@ -99,7 +100,8 @@ def write_optimizer(path, configuration, phi):
 
 
 class Optimizer:
-    """A trained optimizer of the library. One thread at a time may use it; other threads may use other ones."""
+    """A trained optimizer of the library. Only one thread at a time may use it. Different threads may use different
+    optimizers."""
 
     def __init__(self, path):
         self._library, handle = open_library(), c_void_p()
@@ -120,7 +122,7 @@ class Optimizer:
         return self._steps is not None
 
     def start(self, shapes, horizon, threads):
-        """Begins a run over tensors of these shapes, in the axes of Warploom."""
+        """Begins a run on tensors of these shapes, in Warploom's order of axes."""
         given = (Shape * len(shapes))(*(Shape(len(s), (c_int64 * MOST_AXES)(*s)) for s in shapes))
         self._steps = None
         self._check(self._library.wl_optimizer_set_threads(self._handle, threads))
@@ -128,8 +130,8 @@ class Optimizer:
         self._steps = (TensorStep * len(shapes))()
 
     def step(self, tensors, loss):
-        """tensors: (address of the gradient, of theta, whether axes are exchanged, rate, weight decay) of each, float32.
-        Changes theta in place."""
+        """Updates theta in place. Each float32 tensor is (address of the gradient, address of theta, axes exchanged or
+        not, rate, weight decay)."""
         if len(tensors) != len(self._steps):
             raise ToolError(USAGE, f"{len(tensors)} tensors; the run was started with {len(self._steps)}")
         for at, tensor in zip(self._steps, tensors):
@@ -148,5 +150,5 @@ class Optimizer:
         self._check(self._library.wl_optimizer_set_state(self._handle, size, address, steps))
 
     def initial(self, size, address):
-        """Copies the learned initial parameters, all tensors one after the other."""
+        """Copies the learned initial parameters of all tensors into one array."""
         self._check(self._library.wl_optimizer_initial(self._handle, size, address))

@@ -1,14 +1,14 @@
 """Five Newton-Schulz steps towards the orthogonal factor of a matrix, in the order of src/rule/newton_schulz.c.
 
-The steps amplify the rounding of small singular values up to 3.4445^5 = 485 times. Products and sums are therefore taken
-as in the C library; float32 results then mostly have the same bits."""
+The steps amplify the rounding errors of small singular values up to 3.4445^5 = 485 times. Products and sums are
+therefore computed in the same order as in the C library. Most float32 results then have the same bits."""
 import torch
 
 STEPS, A, B, C, EPSILON = 5, 3.4445, -4.7750, 2.0315, 1e-8
 
 
 def _polynomial(gram, a):
-    """b gram + c gram^2, plus a on the diagonal."""
+    """Returns a I + b gram + c gram^2."""
     p = B * gram + C * (gram @ gram)
     p.diagonal(dim1=-2, dim2=-1).add_(a)
     return p
@@ -30,7 +30,7 @@ def _gram(x):
 
 
 def newton_schulz(x):
-    """x (..., rows, columns): each matrix on the side of its smaller dimension."""
+    """Multiplies each matrix of x (..., rows, columns) on the side of its smaller dimension."""
     x = _normalised(x)
     if 12 * min(x.shape[-2:]) >= 8 * max(x.shape[-2:]):
         for _ in range(STEPS):
@@ -46,7 +46,7 @@ def newton_schulz(x):
 
 
 def orthogonal(z):
-    """Of a tensor by its first two axes, each tap of a convolution by itself."""
+    """Orthogonalises a tensor as a matrix over its first two axes, separately for each tap of a convolution."""
     if z.dim() == 2:
         return newton_schulz(z)
     by_tap = z.flatten(2).permute(2, 0, 1)

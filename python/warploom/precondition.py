@@ -1,6 +1,7 @@
 """Learned preconditioners of a gradient in PyTorch (src/precondition): diagonal (Meta-SGD) and gap.
 
-They belong to the network of the training: the tensors must be those of that network, in its order and axes."""
+They are specific to the network of the training. The tensors must have the shapes, the order and the axes of its
+tensors."""
 import math
 import re
 
@@ -13,14 +14,14 @@ PREFIX = "precondition."
 
 
 def _in_order(phi):
-    """[(name, values)] in the order of a network: by layer, the weight before the bias."""
+    """Returns [(name, values)] in the order of a network: by layer, with the weight before the bias."""
     names = [name for name in phi if name.startswith(PREFIX)]
     place = lambda name: ([int(n) for n in re.findall(r"\d+", name)], name.endswith("bias"), name)  # noqa: E731
     return [(name[len(PREFIX):], phi[name]) for name in sorted(names, key=place)]
 
 
 class Diagonal:
-    """g~ = alpha g for each coordinate."""
+    """Computes g~ = alpha g for each coordinate."""
 
     def __init__(self, options, phi):
         self.factors = _in_order(phi)
@@ -40,7 +41,7 @@ class Diagonal:
 
 
 class Gap:
-    """G~ = U diag(m) U^T G of each matrix (out, rest), G = U S V^T; vectors are unchanged."""
+    """Computes G~ = U diag(m) U^T G for each matrix (out, rest) with G = U S V^T. Vectors are unchanged."""
 
     def __init__(self, options, phi):
         self.approximate, self.numbers, self.tensors = options["approximate"], _in_order(phi), None
@@ -73,7 +74,7 @@ class Gap:
 
 
 def make(name, options, phi):
-    """None for `none`."""
+    """Returns the preconditioner of an optimizer file, or None for `none`."""
     if name == "none":
         return None
     kinds = {"diagonal": Diagonal, "gap": Gap}

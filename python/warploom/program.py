@@ -1,7 +1,7 @@
 """Starts the program and returns its results: train, evaluate, check.
 
-Every value is one argument of the program; there is no shell. `config` is a path or a dictionary of the keys. The program
-is `program`, else $WARPLOOM, else `warploom` on the PATH; with several ranks `launcher` starts it.
+Every value is one argument of the program, and no shell is used. `config` is a path or a dictionary of the keys. The
+program is `program`, or else $WARPLOOM, or else `warploom` on the PATH. `launcher` starts several ranks.
 """
 import collections
 import json
@@ -16,20 +16,20 @@ from pathlib import Path
 from . import files
 from .files import NO_INPUT, USAGE, ToolError
 
-FAILED_CHECK = 70  # exit code of `warploom check` where a gradient is wrong; the table is there
+FAILED_CHECK = 70  # exit code of `warploom check` if a gradient is wrong; the table is printed
 LAST_LINES = 20
 
 
 def _program(program):
     found = program or os.environ.get("WARPLOOM") or shutil.which("warploom")
     if not found:
-        raise ToolError(NO_INPUT, "no program 'warploom' on the PATH: build and install it, or name it by the environment "
-                                  "variable WARPLOOM")
+        raise ToolError(NO_INPUT, "no program 'warploom' on the PATH: build and install it, or set the environment "
+                                  "variable WARPLOOM to its path")
     return str(found)
 
 
 def _text(value):
-    """A value as YAML; text is not changed."""
+    """Returns a value as YAML. Text is not changed."""
     return value if isinstance(value, str) else os.fspath(value) if isinstance(value, os.PathLike) else json.dumps(
         value, allow_nan=False)
 
@@ -39,7 +39,8 @@ def _settings(settings):
 
 
 def _options(options):
-    """seeds=3 as --seeds 3, learned_only=True as --learned-only, vary=["width", "depth"] as --vary width,depth."""
+    """Converts seeds=3 to --seeds 3, learned_only=True to --learned-only, and vary=["width", "depth"] to --vary
+    width,depth."""
     words = []
     for key, value in options.items():
         if value is None or value is False:
@@ -51,7 +52,7 @@ def _options(options):
 
 
 def _config_file(config, folder):
-    """The path of a configuration; a dictionary is written into the folder, as JSON, which is YAML."""
+    """Returns the path of a configuration. A dictionary is written into the folder as JSON, which is also YAML."""
     if not isinstance(config, dict):
         return os.fspath(config)
     path = Path(folder) / "config.yaml"
@@ -64,7 +65,7 @@ def _print_line(line):
 
 
 def _notebook_line():
-    """Shows a line in place of the one before, below the cell of a notebook; None elsewhere."""
+    """Returns a function that replaces the line below the cell of a notebook, or None outside of a notebook."""
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     if not hasattr(shell, "kernel"):
         return None
@@ -74,14 +75,15 @@ def _notebook_line():
 
 
 def _follow(stream, last, show, show_progress):
-    """Keeps the last lines of a stream, and shows them at once; in a notebook a line of progress replaces the last one."""
+    """Shows the lines of a stream at once and stores the last ones. In a notebook, a line of progress replaces the
+    previous one."""
     for line in stream:
         last.append(line.rstrip("\n"))
         (show_progress if last[-1].startswith("meta-step ") else show)(last[-1])
 
 
 def _run(words, ranks, launcher, quiet, accepted=()):
-    """Runs the program; another exit code than 0 and those accepted is an error with its own message."""
+    """Runs the program. An exit code that is neither 0 nor accepted raises an error with the message of the program."""
     if ranks < 1:
         raise ToolError(USAGE, f"ranks is {ranks}; give at least 1")
     command = ([*launcher, str(ranks)] if ranks > 1 else []) + words
@@ -96,7 +98,7 @@ def _run(words, ranks, launcher, quiet, accepted=()):
         reader.start()
         try:
             process.wait()
-        except BaseException:  # an interrupted notebook: the program writes its checkpoint and ends
+        except BaseException:  # if the notebook is interrupted, the program writes its checkpoint and ends
             process.terminate()
             process.wait()
             raise
@@ -111,8 +113,8 @@ def train(config, output, *, ranks=1, settings=None, resume=False, time_limit=No
           program=None, launcher=("mpirun", "-n")):
     """Meta-trains into the run directory `output` and returns it as warploom.open_run does.
 
-    settings: {"outer.steps": 100, ...} in place of the configuration's. A run that ends early (time_limit, stop_after, a
-    signal) is a ToolError with code 75; resume=True continues it."""
+    settings: {"outer.steps": 100, ...} overrides keys of the configuration. A run that ends early (time_limit,
+    stop_after, a signal) raises a ToolError with code 75. resume=True continues the run."""
     with tempfile.TemporaryDirectory() as folder:
         words = [_program(program), "train", _config_file(config, folder), *_settings(settings),
                  *_settings({"output": os.fspath(output)}),
@@ -124,7 +126,7 @@ def train(config, output, *, ranks=1, settings=None, resume=False, time_limit=No
 def evaluate(trained, output, *, ranks=1, settings=None, quiet=False, program=None, launcher=("mpirun", "-n"), **options):
     """Evaluates a run directory or a file into the file `output` and returns it as a files.Evaluation.
 
-    options: those of `warploom eval`, as seeds=3, units=2, steps=400, vary=["width", "horizon"]."""
+    options: options of `warploom eval`, such as seeds=3, units=2, steps=400, vary=["width", "horizon"]."""
     for key in ("learned_only", "speedup"):
         if options.get(key):
             raise ToolError(USAGE, f"{key} writes no evaluation file; use the program, `warploom eval`")
@@ -135,9 +137,9 @@ def evaluate(trained, output, *, ranks=1, settings=None, quiet=False, program=No
 
 
 def check(config, *, settings=None, quiet=False, program=None, **options):
-    """The table of `warploom check` as a dictionary; "passed" says whether all meta-gradients are right.
+    """Returns the table of `warploom check` as a dictionary. "passed" is true if all meta-gradients are right.
 
-    options: those of the command, as directions=3, tolerance=1e-7, windows=1."""
+    options: options of the command, such as directions=3, tolerance=1e-7, windows=1."""
     with tempfile.TemporaryDirectory() as folder:
         table = Path(folder) / "table.json"
         words = [_program(program), "check", _config_file(config, folder), *_settings(settings),

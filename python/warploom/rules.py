@@ -1,8 +1,8 @@
-"""Update rules in PyTorch: the formulas of src/rule, a tensor at a time.
+"""Update rules in PyTorch. They compute the formulas of src/rule for one tensor at a time.
 
-A rule is made from the options of its configuration (keys without `rule.`), its meta-parameters {name: array} and the
-steps of the longest episode in training. `start` gives the state of a tensor, zero; `update` takes the tensors of a
-step, changes their states in place and returns the updates u of theta <- theta + u.
+A rule is created from the options of its configuration (keys without `rule.`), its meta-parameters {name: array} and
+the steps of the longest episode in training. `start` returns the initial state of a tensor, which is zero. `update`
+receives the tensors of a step, changes their states in place and returns the updates u of theta <- theta + u.
 """
 import dataclasses
 import math
@@ -14,7 +14,8 @@ from .files import DATA, ToolError
 
 @dataclasses.dataclass
 class Tensor:
-    """One parameter at one step. Axes as in Warploom: dense weights (in, out), convolutions (out, in, ...)."""
+    """One parameter at one step. The axes have Warploom's order: dense weights (in, out), convolutions (out, in,
+    ...)."""
     index: int
     g: torch.Tensor
     p: torch.Tensor
@@ -34,7 +35,8 @@ class Tensor:
 
 @dataclasses.dataclass
 class Moment:
-    """What holds for all tensors: steps done, steps of the run, minibatch loss (NaN: unknown), state of the whole."""
+    """Values that are the same for all tensors: steps done, steps of the run, minibatch loss (NaN: unknown), common
+    state."""
     t: int
     horizon: int
     loss: float
@@ -42,10 +44,12 @@ class Moment:
 
 
 class Bundle:
-    """Small tensors side by side as one: fewer and larger operations. Their states are views of the bundle's.
+    """Small tensors that are processed as one tensor, by fewer and larger operations. Their states are views of the
+    bundle's state.
 
-    The states that the rule lists as `fields` have the shape of the tensor, others the shape (units, coordinates)."""
-    MOST = 1 << 14  # coordinates of a tensor that is bundled
+    The states that the rule lists as `fields` have the shape of the tensor, and others the shape (units,
+    coordinates)."""
+    MOST = 1 << 14  # largest number of coordinates of a tensor that is bundled
 
     def __init__(self, fields, states, shapes):
         self.states, self.sizes, self.state = states, [math.prod(shape) for shape in shapes], {}
@@ -67,7 +71,7 @@ class Bundle:
 
 
 def total(x, **axes):
-    """A sum in float64 where the device has it."""
+    """Returns a sum, computed in float64 if the device supports it."""
     return x.sum(**axes, dtype=x.dtype if x.device.type == "mps" else torch.float64)
 
 
@@ -76,20 +80,21 @@ def wide(x):
 
 
 def correction(decay, t):
-    """What takes the bias from a mean that started at zero."""
+    """Returns the factor that corrects the bias of a mean that started at zero."""
     return 1 / (1 - decay ** (t + 1))
 
 
 def decayed(mean, keep, new, take=None):
-    """mean <- keep mean + take new, in place; rounded as in the C library where the device has fused products."""
+    """Computes mean <- keep mean + take new in place. The rounding is that of the C library if the device has fused
+    multiply-adds."""
     return torch.add(new * (1 - keep if take is None else take), mean, alpha=keep, out=mean)
 
 
 class Rule:
-    """`fields`: names of states that have a number for each coordinate."""
-    tensorwise = False  # whether it matters which coordinate lies where
+    """The base class of the rules. `fields`: names of states that have a number for each coordinate."""
+    tensorwise = False  # True if the result depends on the positions of the coordinates
     reads_loss = False
-    tensors = None  # that the rule is for, where it has meta-parameters for each
+    tensors = None  # number of tensors if the rule has meta-parameters for each tensor
     fields = ()
 
     def __init__(self, options, phi, steps):
@@ -103,7 +108,7 @@ class Rule:
         return value
 
     def placed(self, name, like):
-        """Meta-parameters `name` on the device and in the precision of a tensor."""
+        """Returns the meta-parameters `name` on the device and in the precision of a tensor."""
         key = (name, like.device, like.dtype)
         if key not in self._placed:
             if name not in self.phi:
@@ -116,7 +121,7 @@ class Rule:
 
     @property
     def by_coordinate(self):
-        """Whether coordinates of several tensors can be treated as those of one."""
+        """Returns True if the coordinates of several tensors can be treated as coordinates of one tensor."""
         return not self.tensorwise and self.tensors is None
 
     def update(self, tensors, now):
@@ -127,7 +132,7 @@ class Rule:
 
 
 class Schedule:
-    """The factor of the rate at step t (src/rule/schedule.c)."""
+    """Returns the factor of the rate at step t (src/rule/schedule.c)."""
 
     def __init__(self, rule):
         self.kind = rule.option("schedule", "constant")
@@ -153,7 +158,7 @@ class Schedule:
 
 @dataclasses.dataclass
 class Coefficient:
-    """A scalar at one step: its value, and of those between 0 and 1 the complement and the bias correction."""
+    """A scalar at one step: its value and, for a scalar between 0 and 1, the complement and the bias correction."""
     value: float
     complement: float = 0.0
     correction: float = 1.0
@@ -230,7 +235,8 @@ ELEMENTWISE = {
 
 
 class Elementwise(Rule):
-    """Scalars as configured, or learned per run, tensor, step or both: phi holds (steps, tensors) numbers, or fewer."""
+    """Scalars that are configured, or learned for the run, each tensor, each step or both. phi has up to (steps,
+    tensors) numbers."""
 
     def __init__(self, name, options, phi, steps):
         super().__init__(options, phi, steps)
@@ -241,7 +247,7 @@ class Elementwise(Rule):
             self.tensors = len(next(iter(self.learned.values()))[0])
 
     def _table(self, key):
-        """Values [step][tensor] of a learned scalar."""
+        """Returns the values [step][tensor] of a learned scalar."""
         if f"rule.{key}" not in self.phi:
             raise ToolError(DATA, f"the optimizer's file has no meta-parameters phi/rule.{key}")
         per = self.option("learn_per", "run")
@@ -250,7 +256,7 @@ class Elementwise(Rule):
         return numbers.reshape(rows, -1).tolist()
 
     def _decode(self, key, number):
-        """Value and complement from a number of phi."""
+        """Returns the value and the complement of a scalar from a number of phi."""
         if self.scalars[key] != UNIT:
             return number, 0.0
         return 1 / (1 + math.exp(-number)), 1 / (1 + math.exp(number))
@@ -283,12 +289,12 @@ class Elementwise(Rule):
 
 # ---- Recurrent rules -------------------------------------------------------------------------------------------------
 
-ROWS = {"cpu": 1 << 12}  # coordinates at a time, so that their gates stay in the caches
-MOST_ROWS = 1 << 18  # on other devices: so that the gates of a large tensor stay small
+ROWS = {"cpu": 1 << 12}  # coordinates in a portion; their gates then stay in the caches
+MOST_ROWS = 1 << 18  # the same on other devices; it limits the memory of the gates
 
 
 class Recurrent(Rule):
-    """What the LSTM and RNNprop share: layers, their state, coordinates in portions."""
+    """The common part of the LSTM and RNNprop: layers, their state, and the processing of coordinates in portions."""
 
     def __init__(self, options, phi, steps):
         super().__init__(options, phi, steps)
@@ -302,7 +308,8 @@ class Recurrent(Rule):
         return state
 
     def layers(self, x, state, forget_bias):
-        """Outputs (heads, n) of x (inputs, n) through all layers; gates in the order input, candidate, forget, output."""
+        """Returns the outputs (heads, n) of all layers for x (inputs, n). The order of gates is input, candidate,
+        forget, output."""
         for l, units in enumerate(self.hidden, 1):
             h, c = state[f"h{l}"], state[f"c{l}"]
             weight = self.placed(f"lstm{l}.weight", x)
@@ -326,7 +333,7 @@ class Recurrent(Rule):
 
 
 class Lstm(Recurrent):
-    """The coordinatewise LSTM (src/rule/lstm.c), with momentum a Nesterov step beside it."""
+    """The coordinatewise LSTM (src/rule/lstm.c). With `momentum` it also has a Nesterov step."""
     EPSILON = 1.1920928955078125e-7
 
     def __init__(self, options, phi, steps):
@@ -385,7 +392,8 @@ class RnnProp(Recurrent):
 
 
 class LstmAdam(RnnProp):
-    """The LSTM with `preprocessing: adam`: RNNprop without its dense layer and without the bound of its output."""
+    """The LSTM with `preprocessing: adam`. This is RNNprop without its dense layer and without the bound on its
+    output."""
 
     def first(self, x):
         return x

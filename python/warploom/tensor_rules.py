@@ -1,4 +1,4 @@
-"""Rules that see tensors: controller, muon, lbfgs, and the nets over features mlp, small_fc, celo2."""
+"""Rules that see tensors: controller, muon, lbfgs, and the networks on features mlp, small_fc, celo2 and celo2base."""
 import math
 
 import numpy as np
@@ -12,7 +12,7 @@ TINY = 1e-30
 
 
 class Controller(Rule):
-    """A horizon-aware Muon whose rate and mixture a net sets for each tensor (src/rule/controller.c)."""
+    """Muon with a horizon. A network sets the rate and the mixture for each tensor (src/rule/controller.c)."""
     tensorwise = reads_loss = True
     fields = ("momentum", "slow_momentum", "second_moment")
     UNKNOWN_HORIZON, LEAST_SIZE = 2000, 1e-3
@@ -34,12 +34,13 @@ class Controller(Rule):
                 for j, x in enumerate(tensors)]
 
     def _horizon(self, now):
-        """T, and the share of it that is left; a horizon that the rule does not see is 2000 and never nearer."""
+        """Returns T and the remaining fraction of T. If the rule does not use the horizon, T is 2000 and the fraction
+        is 1."""
         return (now.horizon, 1 - min(1, now.t / now.horizon)) if self.option("horizon") else (self.UNKNOWN_HORIZON, 1.0)
 
     @staticmethod
     def _moments(x, q):
-        """New momenta; epsilon; sums over the tensor."""
+        """Returns the new momenta, epsilon and the sums over the tensor."""
         g, p, state = x.g, x.p, x.state
         m = decayed(state["momentum"], 0.9, g, 0.1)
         s = decayed(state["slow_momentum"], 0.99, g, 0.01)
@@ -51,7 +52,8 @@ class Controller(Rule):
         return epsilon, torch.stack([total(a * b) for a, b in pairs] + [of_v])
 
     def _follow_loss(self, now):
-        """ln of the fast average over the slow one and over the first loss; 0 where unknown."""
+        """Returns ln(fast average / slow average) and ln(fast average / first loss) of the loss, or 0 if the loss is
+        unknown."""
         w, known = now.whole, self.option("losses") and math.isfinite(now.loss)
         loss = now.loss if known else 0.0
         if now.t == 0:
@@ -79,7 +81,8 @@ class Controller(Rule):
 
     @staticmethod
     def _sizes(tensors, sums):
-        """RMS(p) sqrt(fan-in) of matrices; of vectors the mean of the matrices', or of all."""
+        """Returns RMS(p) sqrt(fan-in) of a matrix. For vectors, it returns the mean over the matrices, or over all
+        tensors."""
         own = [math.sqrt(s[6] / x.g.numel() * x.fan_in) for x, s in zip(tensors, sums)]
         among = [size for x, size in zip(tensors, own) if x.matrix] or own
         return [size if x.matrix else sum(among) / len(among) for x, size in zip(tensors, own)]
@@ -93,7 +96,7 @@ class Controller(Rule):
         return self.phi["net3.weight"] @ h + self.phi["net3.bias"]
 
     def _steer(self, x, inputs, size, moment):
-        """Factors k1, k2 of the mixture and c0, c1, c2 of the step."""
+        """Returns the factors k1, k2 of the mixture and c0, c1, c2 of the step."""
         t, T, left, to_first, depth = moment
         b, a0, a1, a2, k1, k2, tau, alpha, power, w, decline, deepen = self.phi["base"][0 if x.matrix else 1]
         o = self._net(inputs)
@@ -110,7 +113,7 @@ class Controller(Rule):
 
     @staticmethod
     def _halved(x, z, of_v, epsilon):
-        """z / sqrt(sqrt v + 0.1 RMS(sqrt v)); epsilon is 1e-8 RMS(sqrt v)."""
+        """Returns z / sqrt(sqrt v + 0.1 RMS(sqrt v)). epsilon is 1e-8 RMS(sqrt v)."""
         return z / ((x.state["second_moment"] * of_v).sqrt_() + 1e7 * epsilon).sqrt_()
 
     def _update_one(self, x, epsilon, q, factors):
@@ -126,7 +129,7 @@ class Controller(Rule):
 
 
 class Muon(Rule):
-    """Matrices along the orthogonal factor of their Nesterov momentum, vectors by Adam (src/rule/muon.c)."""
+    """Updates matrices by the orthogonal factor of their Nesterov momentum and vectors by Adam (src/rule/muon.c)."""
     tensorwise = True
 
     def __init__(self, options, phi, steps):
@@ -161,7 +164,7 @@ class Lbfgs(Rule):
     LEAST_COSINE = 1e-4
 
     def _axis(self, p):
-        """The axis whose indices are slices; None if the tensor is one slice."""
+        """Returns the axis that separates the slices, or None if the tensor is one slice."""
         sliced = self.option("per") == "slice" and p.dim() >= 2
         return max(range(p.dim()), key=lambda a: (p.shape[a], a)) if sliced else None
 
@@ -196,7 +199,8 @@ class Lbfgs(Rule):
         return self._from_rows(torch.where(moves, -factor * q, torch.zeros_like(q)).to(x.p.dtype), x.p)
 
     def _remember(self, state, g, p):
-        """Puts the newest step and change of the gradient first in the memory of the slices with positive curvature."""
+        """Stores the newest step and change of the gradient at the front of the memory, for slices with positive
+        curvature."""
         s, y = wide(p) - wide(state["parameters"]), wide(g) - wide(state["gradient"])
         ss, sy, yy = ((a * b).sum(1, keepdim=True) for a, b in ((s, s), (s, y), (y, y)))
         d = self._learned("damping") * (yy / ss).sqrt()
@@ -208,7 +212,7 @@ class Lbfgs(Rule):
             state[name].copy_(torch.where(accepted, shifted, state[name]))
 
     def _two_loops(self, state, q):
-        """H q, and the length of the longest step in memory, 0 if it is empty."""
+        """Returns H q and the length of the longest step in memory, or 0 if the memory is empty."""
         past, longest = [], torch.zeros_like(q[:, :1])
         for s, y in zip(wide(state["steps"]), wide(state["changes"])):
             ss, sy, yy = ((a * b).sum(1, keepdim=True) for a, b in ((s, s), (s, y), (y, y)))
@@ -234,7 +238,7 @@ def safe_inverse_root(x):
 
 
 class FeatureNet(Rule):
-    """mlp, small_fc, celo2 and celo2base (src/rule/feature_net.h): a small net over normalised features."""
+    """mlp, small_fc, celo2 and celo2base: a small network on normalised features (src/rule/feature_net.h)."""
     tensorwise = True
     VECTOR_FEATURES = 15
 
@@ -274,11 +278,11 @@ class FeatureNet(Rule):
 
     @staticmethod
     def _axes(p):
-        """Second largest and largest axis; of equal ones the later is the larger."""
+        """Returns the second largest and the largest axis. Of equal axes, the later axis counts as larger."""
         return sorted(range(p.dim()), key=lambda a: p.shape[a])[-2:]
 
     def _vector_factors(self, x, g, k):
-        """R, C and the factors of g and m below rank 2."""
+        """Returns R, C and the factors of g and m for tensors of a rank below 2."""
         f = x.state[f"rows{k + 1}"]
         f.copy_(self.factored[k] * wide(f) + (1 - self.factored[k]) * (wide(g)**2 + 1e-30))
         return f, f, safe_inverse_root(wide(f) + 1e-9).to(g.dtype), (wide(f) + 1e-6).rsqrt().to(g.dtype)
@@ -294,7 +298,7 @@ class FeatureNet(Rule):
         return r, c, factor, factor
 
     def _features(self, x, g):
-        """Features in the order of feature_kernel.h, after the accumulators took g."""
+        """Updates the accumulators with g and returns the features in the order of feature_kernel.h."""
         m = [decayed(x.state[f"momentum{j + 1}"], b, g) for j, b in enumerate(self.decays)]
         if not self.factors:
             return [g, x.p] + m
@@ -309,13 +313,13 @@ class FeatureNet(Rule):
                 [y * t[3] for y, t in zip(m, tables)])
 
     def _inverse_rms(self, f):
-        """1 / sqrt(e + mean f^2), of Celo2 for each tap of a convolution."""
+        """Returns 1 / sqrt(e + mean f^2). For Celo2 it is computed for each tap of a convolution."""
         axes = (0, 1) if self.celo2 and f.dim() > 2 else tuple(range(f.dim()))
         mean = total(f * f, dim=axes, keepdim=True) / math.prod(f.shape[a] for a in axes)
         return ((1e-9 if self.celo2 else 1e-5) + mean).rsqrt().to(f.dtype)
 
     def _net(self, features, now):
-        """Outputs (output, ...) of the net at each coordinate."""
+        """Returns the outputs (output, ...) of the network at each coordinate."""
         shape = features[0].shape
         h = torch.stack([(f * self._inverse_rms(f)).expand(shape) for f in features]).view(len(features), -1)
         for l in range(1, self.layers + 1):

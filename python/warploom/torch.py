@@ -1,4 +1,4 @@
-"""Trained optimizers as torch.optim.Optimizer, in PyTorch alone or by the C library.
+"""Trained optimizers as torch.optim.Optimizer. The steps are computed in PyTorch or in the C library.
 
     import warploom.torch
     optimizer = warploom.torch.LearnedOptimizer(model.parameters(), "optimizer.h5", horizon=2000)
@@ -35,7 +35,7 @@ def _make_rule(name, options, phi, steps):
 
 
 def _require_rule_alone(path, c):
-    """Refuses parts that belong to the network of the training's task."""
+    """Refuses an optimizer with parts that belong to the network of the training."""
     name = c.get("rule.name")
     if name not in RULES:
         raise ToolError(DATA, f"{path}: the rule '{name}' is not supported in PyTorch yet; supported: "
@@ -50,7 +50,7 @@ def _require_rule_alone(path, c):
 
 
 def _read(path):
-    """Configuration, meta-parameters in the values that the float32 program works with, digest. Closes the file: HDF5
+    """Returns the configuration, the meta-parameters rounded to float32, and the digest. Closes the file, because HDF5
     cannot open it a second time in the library."""
     with open_trained(path) as file:
         phi = {name: x.astype(np.float32).astype(np.float64) for name, x in read_phi(file).items()}
@@ -58,17 +58,17 @@ def _read(path):
 
 
 class _CRun:
-    """A run of the C library over the parameters of an optimizer. It owns their states."""
+    """A run of the C library on the parameters of an optimizer. The run owns the states of the parameters."""
 
     def __init__(self, path, digest):
         self.optimizer = library.Optimizer(path)
         if self.optimizer.digest != digest:
-            raise ToolError(DATA, f"{path}: changes while it is read; give a file")
+            raise ToolError(DATA, f"{path}: changed while it was read; give a file")
         self.parameters, self.saved = None, None
 
     @staticmethod
     def obstacle(p):
-        """Why the library cannot change a parameter, or None."""
+        """Returns the reason why the library cannot update a parameter, or None."""
         if p.device.type != "cpu" or p.dtype != torch.float32:
             return f"it is {p.dtype} on {p.device}"
         if not p.is_contiguous():
@@ -89,7 +89,7 @@ class _CRun:
             self.saved = None
 
     def step(self, work, run, loss, threads):
-        """work: [(parameter, group)] of all with a gradient."""
+        """Computes a step. work: [(parameter, group)] of all parameters with a gradient."""
         if self.parameters is None:
             self._start(work, run, threads)
         if len(work) != len(self.parameters) or any(p is not q for (p, _), q in zip(work, self.parameters)):
@@ -101,7 +101,7 @@ class _CRun:
         _note_change(self.parameters)
 
     def state(self):
-        """The states of all parameters, in the order of the library; None before the first step."""
+        """Returns the states of all parameters in the order of the library, or None before the first step."""
         if self.parameters is None:
             return None if self.saved is None else self.saved.clone()
         state = torch.empty(self.optimizer.state_size)
@@ -113,7 +113,8 @@ class _CRun:
 
 
 def _note_change(parameters):
-    """Tells autograd, which otherwise sees changes by PyTorch alone; before PyTorch 2.1 that was not possible."""
+    """Reports the change of a parameter to autograd, which detects only changes by PyTorch. Before PyTorch 2.1, this
+    was not possible."""
     increment = getattr(torch.autograd.graph, "increment_version", None)
     if increment:
         for p in parameters:
@@ -123,11 +124,11 @@ def _note_change(parameters):
 def load_initial_parameters(params, path, *, layout="out_in"):
     """Copies learned initial parameters (`initialisation: {name: maml}`, leap or reptile) into the parameters of a model.
 
-    params  parameters in the order of the training's network, whose shapes they must have: model.parameters()
+    params  parameters with the order and the shapes of the training's network: model.parameters()
     path    optimizer.h5, a checkpoint, or a run directory
-    layout  axes of matrices, as of LearnedOptimizer
+    layout  axes of matrices, as for LearnedOptimizer
 
-    Tensors that the training draws anew for each task (`fresh`) keep their values. Needs the C library."""
+    Tensors that the training draws for each task (`fresh`) keep their values. This function needs the C library."""
     if layout not in ("out_in", "in_out"):
         raise ToolError(USAGE, f"layout '{layout}': give out_in or in_out")
     params = list(params)
@@ -144,21 +145,22 @@ def load_initial_parameters(params, path, *, layout="out_in"):
 
 
 class LearnedOptimizer(torch.optim.Optimizer):
-    """A trained optimizer: (u, s) = rule(g, theta, s, t), theta <- theta + lr (u - weight_decay theta).
+    """A trained optimizer computes (u, s) = rule(g, theta, s, t) and theta <- theta + lr (u - weight_decay theta).
 
     params        parameters or groups, as for every optimizer of PyTorch
     path          optimizer.h5, a checkpoint, or a run directory
-    lr            multiplies the update; schedulers of PyTorch act on it. The rule has a rate of its own: 1 is the rule
-                  as trained
-    weight_decay  decoupled, times lr
-    horizon       steps that the run will take, for rules that look at t / T; None: those of the training
+    lr            multiplies the update; schedulers of PyTorch change it. The update includes the rate of the rule, so
+                  1 gives the rule as trained
+    weight_decay  decoupled weight decay, multiplied by lr
+    horizon       number of steps of the run, for rules that use t / T; None: the longest episode of the training
     layout        axes of matrices: "out_in" as in torch.nn.Linear, "in_out" as in torch.nn.Embedding
-    backend       "torch"; "c": the C library, for contiguous float32 parameters on the CPU; "auto": the C library where
-                  it is installed and all parameters are such. The attribute `backend` says which, from the first step on
-    threads       of the C library; None: torch.get_num_threads()
+    backend       "torch"; "c": the C library, for contiguous float32 parameters on the CPU; "auto": the C library if it
+                  is installed and all parameters meet this condition. After the first step, the attribute `backend`
+                  has the used backend
+    threads       number of threads of the C library; None: torch.get_num_threads()
 
-    lr, weight_decay and layout may differ between groups. State is kept in the precision of the parameters, float32 at
-    least. Parameters without a gradient are left out of a step.
+    lr, weight_decay and layout may differ between groups. The state has the precision of the parameters, but at least
+    float32. Parameters without a gradient are left out of a step.
     """
 
     def __init__(self, params, path, *, lr=1.0, weight_decay=0.0, horizon=None, layout="out_in", backend="auto",
@@ -184,7 +186,8 @@ class LearnedOptimizer(torch.optim.Optimizer):
         super().__init__(params, {"lr": lr, "weight_decay": weight_decay, "layout": layout})
 
     def _open_library(self, path):
-        """Opens the optimizer in the library; with backend "auto" it is enough that PyTorch can run it."""
+        """Opens the optimizer in the library. With backend "auto", a failure is not an error if PyTorch can run the
+        optimizer."""
         try:
             self._c = _CRun(path, self.digest)
         except ToolError:
@@ -193,7 +196,8 @@ class LearnedOptimizer(torch.optim.Optimizer):
             self.backend = "torch"
 
     def _open_rule(self, path, c, phi):
-        """Makes the rule in PyTorch; with backend "auto" it is enough that the library can run it."""
+        """Creates the rule in PyTorch. With backend "auto", a failure is not an error if the library can run the
+        optimizer."""
         try:
             _require_rule_alone(path, c)
             options = {key[5:]: value for key, value in c.items() if key.startswith("rule.")}
@@ -215,7 +219,8 @@ class LearnedOptimizer(torch.optim.Optimizer):
         return [(p, group) for group in self.param_groups for p in group["params"] if p.grad is not None]
 
     def _choose_backend(self):
-        """Decides "auto" at the first step: the library, unless it cannot change one of the parameters."""
+        """Chooses the backend for "auto" at the first step: the library, unless it cannot update one of the
+        parameters."""
         parameters = [p for group in self.param_groups for p in group["params"]]
         every = all(p.grad is not None for p in parameters)
         fits = every and all(self._c.obstacle(p) is None for p in parameters)
@@ -223,8 +228,8 @@ class LearnedOptimizer(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure=None, *, loss=None):
-        """One step. closure: computes loss and gradients anew; loss: the minibatch loss at the present parameters, for
-        rules that follow it (controller)."""
+        """Takes one step. closure: recomputes loss and gradients. loss: the minibatch loss at the current parameters,
+        for rules that use it (controller)."""
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
@@ -270,7 +275,8 @@ class LearnedOptimizer(torch.optim.Optimizer):
             p.add_(u.reshape(p.shape).to(p.dtype), alpha=group["lr"])
 
     def _update(self, tensors, now):
-        """Updates of all tensors. A rule that works by coordinate takes small ones of one device and precision together."""
+        """Returns the updates of all tensors. Coordinatewise rules process small tensors with the same device and
+        precision together."""
         kinds = {}
         for j, x in enumerate(tensors):
             if self.rule.by_coordinate and x.g.numel() <= Bundle.MOST:
@@ -290,7 +296,8 @@ class LearnedOptimizer(torch.optim.Optimizer):
         return [updates[j] for j in range(len(tensors))]
 
     def _gather(self):
-        """(parameter, group, whether its axes are exchanged, tensor as the rule sees it) of all with a gradient."""
+        """Returns (parameter, group, axes exchanged or not, tensor in the rule's order of axes) for all parameters with
+        a gradient."""
         work, index = [], -1
         seen = self.rule.tensorwise or self._precondition is not None
         for group in self.param_groups:
@@ -310,7 +317,7 @@ class LearnedOptimizer(torch.optim.Optimizer):
         return work
 
     def _clip(self, tensors):
-        """The clip of gradients that the rule was trained behind: each value, then the norm of all."""
+        """Clips gradients as in the training of the rule: first each value, then the norm of all gradients."""
         if self._clip_value > 0:
             for x in tensors:
                 x.g = x.g.clamp(-self._clip_value, self._clip_value)
@@ -321,8 +328,9 @@ class LearnedOptimizer(torch.optim.Optimizer):
                     x.g = x.g * (self._clip_norm / norm)
 
     def state_dict(self):
-        """As every optimizer's, and under "warploom" the step, the horizon, what the rule knows of the losses, the
-        digest of its meta-parameters, the backend, and of the C library the states of all parameters."""
+        """Returns the state as for every optimizer. The entry "warploom" has the step, the horizon, the rule's averages
+        of the loss, the digest of its meta-parameters and the backend. For the C library it also has the states of all
+        parameters."""
         own = {**copy.deepcopy(self._run), "digest": self.digest, "backend": self.backend}
         if self.backend == "c":
             own["state"] = self._c.state()
@@ -331,7 +339,7 @@ class LearnedOptimizer(torch.optim.Optimizer):
     def load_state_dict(self, state_dict):
         own = state_dict.get("warploom")
         if own is None:
-            raise ToolError(DATA, "the state is another optimizer's: it has no entry 'warploom'")
+            raise ToolError(DATA, "the state belongs to another optimizer: it has no entry 'warploom'")
         if own["digest"] != self.digest:
             raise ToolError(DATA, f"the state belongs to the trained optimizer {own['digest']}, this is {self.digest}")
         self._take_backend(own["backend"])
@@ -343,7 +351,7 @@ class LearnedOptimizer(torch.optim.Optimizer):
         self._restore_precision(state_dict)
 
     def _take_backend(self, theirs):
-        """A state can be used by the backend alone that made it."""
+        """Refuses a state that another backend saved."""
         possible = {"auto": True, "c": self._c is not None, "torch": self.rule is not None}
         if self.backend not in (theirs, "auto") and theirs != "auto" or not possible[theirs]:
             raise ToolError(USAGE, f'the state was made with backend="{theirs}", this optimizer has backend='
@@ -352,7 +360,8 @@ class LearnedOptimizer(torch.optim.Optimizer):
             self.backend = theirs
 
     def _restore_precision(self, state_dict):
-        """PyTorch casts states to the precision of the parameters; those of half precision have float32 states."""
+        """Restores float32 states of half-precision parameters, because PyTorch casts states to the precision of the
+        parameters."""
         numbers = [i for group in state_dict["param_groups"] for i in group["params"]]
         for number, p in zip(numbers, (p for group in self.param_groups for p in group["params"])):
             if number in state_dict["state"]:

@@ -1,4 +1,4 @@
-"""Meta-parameters of a trained optimizer: from an optimizer file, a checkpoint or a run directory; into an optimizer file."""
+"""Reads the meta-parameters of an optimizer file, a checkpoint or a run directory, and writes optimizer files."""
 import json
 import os
 
@@ -9,48 +9,49 @@ from .files import DATA, USAGE, ToolError
 
 
 def open_trained(path):
-    """An open files.File; of a run directory the newest checkpoint."""
+    """Returns an open files.File. For a run directory, it is the newest checkpoint."""
     if os.path.isdir(path):
         file = files.Run(path).newest()
         if file is None:
-            raise ToolError(DATA, f"{path}: holds no readable checkpoint")
+            raise ToolError(DATA, f"{path}: has no readable checkpoint")
         return file
     file = files.File(path)
     if file.kind not in ("optimizer", "checkpoint"):
-        raise ToolError(DATA, f"{path}: holds no trained optimizer; its kind is '{file.kind}'")
+        raise ToolError(DATA, f"{path}: has no trained optimizer; its kind is '{file.kind}'")
     return file
 
 
 def read_phi(file):
-    """{name: float64 array}; of a training with outer.average the average."""
+    """Returns {name: float64 array}. For a training with outer.average, this is the average."""
     group = file.h5["average" if "average" in file else "phi"]
     phi = {name: item[()] for name, item in group.items() if not files.is_bare_scale(item)}
     if not all(np.isfinite(values).all() for values in phi.values()):
-        raise ToolError(DATA, f"{file.path}: its meta-parameters are not finite, the training had diverged")
+        raise ToolError(DATA, f"{file.path}: its meta-parameters are not finite, because the training diverged")
     return phi
 
 
 def export_npz(path, output):
-    """Writes the meta-parameters, an array for each block, and the text `configuration` into a NumPy archive."""
+    """Writes the meta-parameters (an array for each block) and the text `configuration` into a NumPy archive."""
     with open_trained(path) as file:
         np.savez(output, configuration=file.attributes["configuration"], **read_phi(file))
 
 
 INPUTS = {"small_fc": 39, "celo2": 30, "celo2base": 30, "mlp": 19}
 OUTPUTS = {"small_fc": 2, "celo2": 3, "celo2base": 3, "mlp": 2}
-DECAYS = {"momentum_decays": 3, "rms_decay": 1, "adafactor_decays": 3}  # of small_fc, in the order of its flat vectors
+DECAYS = {"momentum_decays": 3, "rms_decay": 1, "adafactor_decays": 3}  # in the order of the flat vectors
 TASK = {"family": "mlp", "data": "digits", "widths": [32], "batch": 64}
 
 
 def _layers(rule, hidden):
-    """{name: shape} of a net, in the order of published weights: weight (in, out) and bias of each layer."""
+    """Returns {name: shape} of a network, in the order of published weights: weight (in, out) and bias of each
+    layer."""
     sizes = [INPUTS[rule], *hidden, OUTPUTS[rule]]
     return {f"layer{l}.{part}": shape for l, (n, m) in enumerate(zip(sizes, sizes[1:]), 1)
             for part, shape in (("weight", (n, m)), ("bias", (m,)))}
 
 
 def _named(rule, weights, hidden):
-    """{name: array} and the widths of the hidden layers."""
+    """Returns {name: array} and the widths of the hidden layers."""
     if isinstance(weights, dict):
         named = {name: np.asarray(values, dtype=float) for name, values in weights.items()}
         widths = [named[f"layer{l}.bias"].size for l in range(1, len(named)) if f"layer{l + 1}.bias" in named]
@@ -81,13 +82,13 @@ def import_weights(rule, weights, output, *, hidden=None, options=None, horizon=
     rule       small_fc, celo2, celo2base or mlp
     weights    the weight (in, out) and the bias of each layer as a list of arrays, or all numbers in this order as one
                array (celo2: 347; small_fc with 32-32 units: 2,402), or {name: array} with the names of the file, such as
-               "layer1.weight". Decays of small_fc that are not given are those of the start
-    hidden     widths of the hidden layers where `weights` is one array; None: [8, 8] for celo2, otherwise [32, 32]
-    options    keys of the rule, as {"step_scale": 0.01, "exponent_scale": 0.01} for PyLO's small_fc
+               "layer1.weight". Missing decays of small_fc have their initial values
+    hidden     widths of the hidden layers if `weights` is one array; None: [8, 8] for celo2, otherwise [32, 32]
+    options    keys of the rule, such as {"step_scale": 0.01, "exponent_scale": 0.01} for PyLO's small_fc
     horizon    steps of the longest run of the training, for schedules
-    task       what `warploom eval` runs it on; None: a small network for the built-in digits
+    task       task of `warploom eval`; None: a small network for the built-in digits
 
-    Inputs are expected in the order of src/rule/feature_kernel.h, which is that of learned_optimization and Celo2."""
+    Inputs must have the order of src/rule/feature_kernel.h, which is also the order in learned_optimization and Celo2."""
     if rule not in INPUTS:
         raise ToolError(USAGE, f"rule '{rule}': weights can be imported for {', '.join(INPUTS)}")
     named, widths = _named(rule, weights, hidden)

@@ -1,1 +1,2 @@
-"""Pictures of runs: warploom.Run.plot_training, plot_trajectories, plot_evaluation. The tools draw with these modules."""
+"""Draws pictures of runs: warploom.Run.plot_training, plot_trajectories, plot_evaluation. The tools use these
+modules."""

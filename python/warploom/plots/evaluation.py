@@ -1,12 +1,11 @@
 """Draws an evaluation: the learned rule and tuned hand-designed rules.
 
-With one setting: loss curves, and the final losses with their intervals. With several (`warploom
-eval RUN --vary ...`): also the ratio of final losses to the best hand-designed rule in each, so that
-one sees where the learned rule stops working.
+The picture has loss curves and the final losses with their intervals. With several settings (`warploom eval RUN --vary
+...`), it also has the ratio of the final loss to the best hand-designed rule in each setting.
 
-Lines are geometric means over sets of fresh tasks, bands their 95 % intervals (Student's t on
-log10); of few-shot tasks, and where a loss is not positive, arithmetic ones. Dashed from where the first
-run of a rule has diverged on: the mean of the others."""
+Lines are geometric means over sets of fresh tasks, and bands are their 95 % intervals (Student's t on log10). Means are
+arithmetic for few-shot tasks and if a loss is not positive. After the first run of a rule has diverged, the line is
+dashed and shows the mean of the other runs."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -16,7 +15,7 @@ from . import style as ws
 
 
 def middle(case, values, axis):
-    """Centre and ends of the 95 % interval, on the scale that suits the case."""
+    """Returns the centre and the ends of the 95 % interval, on a logarithmic scale if the case allows it."""
     if case.positive and not case.few_shot:
         return wf.geometric_interval(values, axis)
     mean, half = wf.interval(values, axis)
@@ -24,7 +23,7 @@ def middle(case, values, axis):
 
 
 def prepare(case):
-    """Whether a case can be drawn on a logarithmic axis."""
+    """Returns True if a case can be drawn on a logarithmic axis."""
     values = np.concatenate([case.curve[np.isfinite(case.curve)], case.final[np.isfinite(case.final)]])
     case.positive = values.size > 0 and values.min() > 0
     case.few_shot = bool(case.positive and not np.isfinite(case.difference) and np.isfinite(case.gap))
@@ -32,7 +31,7 @@ def prepare(case):
 
 
 def order(case):
-    """Rules by final loss, diverged ones last."""
+    """Returns the rules sorted by final loss. Rules that diverged are last."""
     centre = middle(case, case.final, 1)[0]
     broken = ~np.isfinite(case.final).all(axis=1)
     return np.lexsort((np.where(np.isfinite(centre), centre, np.inf), broken))
@@ -86,7 +85,7 @@ def draw_curves(ax, case, width, labels=False):
 # ---- final losses --------------------------------------------------------------------------
 
 def columns_of(case):
-    """Text beside each rule: [(head, [text of each rule])]."""
+    """Returns the columns of text for the rules: [(head, [text of each rule])]."""
     centre = middle(case, case.final, 1)[0]
     columns = [("loss", [ws.plain(v) for v in centre]),
                ("rate", [ws.plain(v, 2) for v in case.rate])]
@@ -97,7 +96,7 @@ def columns_of(case):
 
 
 def draw_final(ax, case):
-    """Final losses from best to worst: point, interval, the sets themselves, and figures beside."""
+    """Draws final losses from best to worst: the mean, the interval, a point for each set, and columns of figures."""
     rows = order(case)
     centre, low, high = middle(case, case.final, 1)
     for y, r in enumerate(rows):
@@ -148,13 +147,14 @@ def verdict_text(case):
     if not np.isfinite(case.difference):
         return f"The learned rule {gap_text(case, best)}."
     ratio, low, high = (10 ** (case.difference + d * case.half) for d in (0, -1, 1))
-    sense = {"wins": "wins", "ties": "ties with the best hand-designed one", "loses": "loses"}[case.verdict]
+    sense = {"wins": "wins", "ties": "ties with the best hand-designed rule", "loses": "loses"}[case.verdict]
     return (f"The learned rule {sense}: its final loss is {ws.plain(ratio)} times that of tuned {best} "
             f"(95 %: {ws.plain(low)} to {ws.plain(high)}).")
 
 
 def gap_text(case, best):
-    """Where the ratio of losses says nothing: few-shot tasks, losses that are not positive, diverged rules."""
+    """Returns the text for a case without a ratio of losses: few-shot tasks, losses that are not positive, diverged
+    rules."""
     if not np.isfinite(case.gap):
         return "wins: every hand-designed rule diverges on one of these tasks"
     sense = {"wins": "wins against", "ties": "ties with", "loses": "loses to"}[case.verdict]
@@ -186,7 +186,7 @@ def figure_of_one(evaluation, case, width):
         draw_curves(left, case, width, labels=True)
         left.set(xlabel="inner step", ylabel="training loss")
         left.set_title("Loss along an episode", pad=18)
-    else:  # no course to be seen
+    else:  # there is no curve to draw
         left.remove()
         right.set_position([0.18, 0.12, 0.5, 0.54])
     draw_final(right, case)
@@ -198,7 +198,7 @@ def figure_of_one(evaluation, case, width):
 
 
 def draw_ratios(ax, cases):
-    """Learned over best hand-designed in each case: left of 1 the learned rule is better."""
+    """Draws the ratio of learned to best hand-designed rule in each case. Left of 1, the learned rule is better."""
     for y, case in enumerate(cases):
         colour = ws.VERDICTS[case.verdict]
         if np.isfinite(case.difference):
@@ -262,7 +262,7 @@ def figure_of_many(evaluation, cases, width):
 
 @ws.styled
 def draw(evaluation, only=None, width=1):
-    """The figure of an evaluation; `only`: the name of one case."""
+    """Returns the figure of an evaluation. `only`: the name of one case."""
     cases = [prepare(c) for c in evaluation.cases if only in (None, c.name)]
     if not cases:
         names = ", ".join(f"'{c.name}'" for c in evaluation.cases)

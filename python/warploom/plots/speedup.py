@@ -1,7 +1,8 @@
-"""Performance profiles of `warploom eval --speedup`: the share of runs that are at least so many times as fast.
+"""Draws performance profiles of `warploom eval --speedup`: the fraction of runs with at least a given speed-up.
 
-One curve for each tuned hand-designed rule, in steps on the left and in wall clock on the right; several reports, of several
-learned rules, are drawn against the first baseline that all have. A rule as fast as the baseline drops at 1."""
+There is one curve for each tuned hand-designed rule. The left panel is in steps, and the right panel in wall clock.
+Several reports are compared with the first baseline that all of them have. The curve of a rule that is as fast as the
+baseline falls at 1."""
 import json
 import os
 
@@ -19,11 +20,11 @@ def read(path):
             report = json.load(file)
         return report, {table["baseline"]: table for table in report["tables"]}
     except (ValueError, KeyError, TypeError, UnicodeDecodeError) as error:
-        raise wf.ToolError(wf.DATA, f"{path}: is no report of 'warploom eval --speedup'") from error
+        raise wf.ToolError(wf.DATA, f"{path}: is not a report of 'warploom eval --speedup'") from error
 
 
 def curves_of(reports):
-    """[(label, table)]: every baseline of one report, or the first common baseline of several."""
+    """Returns [(label, table)]: every baseline of one report, or the first common baseline of several reports."""
     if len(reports) == 1:
         return [(f"over tuned {name}", table) for name, table in reports[0][1].items()]
     for name in reports[0][1]:

@@ -1,7 +1,7 @@
-"""The style of the pictures: colours that colour-blind readers can distinguish, fonts, panels, files.
+"""Defines the style of the pictures: colours that colour-blind readers can distinguish, fonts, panels and files.
 
-Colours are those of Okabe and Ito (2008). The learned rule has the one warm, saturated colour and the
-heaviest line; hand-designed rules keep their colour in every picture.
+The colours are from Okabe and Ito (2008). The learned rule has a warm, saturated colour and the widest line. Each
+hand-designed rule has the same colour in every picture.
 """
 import functools
 import os
@@ -20,10 +20,10 @@ NAMES = {"sgd": "SGD", "momentum": "Momentum", "nesterov": "Nesterov", "rmsprop"
 SERIES = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#444444"]
 INK, FAINT = "#222222", "#8A8A8A"
 VERDICTS = {"wins": LEARNED, "ties": "#8A8A8A", "loses": "#444444", "fails": "#000000"}
-# From early (pale) to late (dark), readable on white throughout.
+# From early (pale) to late (dark). All colours are readable on white.
 PROGRESS = colors.LinearSegmentedColormap.from_list("progress", ["#F0C9A0", "#E08A3C", "#C04A0E", "#6B1E0A", "#2A0A08"])
 
-WIDTH = 7.4  # inches: two columns of a paper
+WIDTH = 7.4  # inches, the width of two columns of a paper
 FORMATS = ("png", "svg", "pdf")
 
 RC = {
@@ -41,7 +41,7 @@ RC = {
 
 
 def styled(draw):
-    """Draws in this style, for any style of the caller."""
+    """Draws in this style and does not change the style of the caller."""
     @functools.wraps(draw)
     def drawn(*given, **options):
         with plt.rc_context(RC):
@@ -63,13 +63,13 @@ def rule_name(rule):
 
 def add_output(parser, default):
     parser.add_argument("-o", "--output", metavar="FILE",
-                        help=f"picture to write, its kind by the ending: .png, .svg or .pdf (default: {default})")
+                        help=f"picture to write; its extension selects the format: .png, .svg or .pdf (default: {default})")
 
 
 def check_output(path):
-    """Checks before the work that the ending is known and the folder exists."""
+    """Checks, before the picture is drawn, that the file name extension is known and that the folder exists."""
     if path.rsplit(".", 1)[-1].lower() not in FORMATS:
-        raise wf.ToolError(wf.USAGE, f"{path}: the ending says what to draw: use .png, .svg or .pdf")
+        raise wf.ToolError(wf.USAGE, f"{path}: the extension selects the format: use .png, .svg or .pdf")
     folder = os.path.dirname(path) or "."
     if not os.access(folder, os.W_OK):
         why = "cannot write there" if os.path.isdir(folder) else "no such directory"
@@ -77,12 +77,12 @@ def check_output(path):
 
 
 def save_png(figure, path, dpi="figure"):
-    """Saves all colours: a palette of 256 colours loses the colours of thin lines."""
+    """Saves with all colours, because a palette of 256 colours changes the colours of thin lines."""
     figure.savefig(path, format="png", dpi=dpi, pil_kwargs={"optimize": True})
 
 
 def save(figure, path):
-    """Writes and closes; the same data gives the same bytes."""
+    """Writes and closes a figure. The same data gives the same bytes."""
     check_output(str(path))
     kind = str(path).rsplit(".", 1)[-1].lower()
     stamp = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
@@ -98,7 +98,7 @@ def save(figure, path):
 
 
 def headline(figure, title, note="", top=0.16):
-    """Title and note above the panels, set from the left. `top`: inches from the upper edge."""
+    """Draws the title and the note above the panels, from the left edge. `top`: inches from the upper edge."""
     height = figure.get_size_inches()[1]
     left = 0.012
     figure.text(left, 1 - top / height, title, fontsize=11, fontweight="bold", va="top")
@@ -107,14 +107,15 @@ def headline(figure, title, note="", top=0.16):
 
 
 def spans_decades(values, decades=1.0):
-    """Whether a logarithmic axis suits: all positive, over more than so many decades."""
+    """Returns True if a logarithmic axis is suitable: all values are positive and span more than the given number of
+    decades."""
     values = np.asarray(values, dtype=float)
     values = values[np.isfinite(values)]
     return values.size > 0 and values.min() > 0 and np.log10(values.max() / values.min()) > decades
 
 
 def plain(value, digits=3):
-    """0.0123, 1.5, 2300, 1.2e-06: short, and without needless exponents."""
+    """Formats a number as short text with an exponent only if needed: 0.0123, 1.5, 2300, 1.2e-06."""
     if not np.isfinite(value):
         return "–"
     if value != 0 and not 1e-4 <= abs(value) < 1e5:
@@ -132,14 +133,15 @@ def _log_label(value, _):
 
 
 def _log_ticks(low, high, subs, stride):
-    """Positions sub x 10^k in view, every stride-th decade."""
+    """Returns the visible positions sub x 10^k of every stride-th decade."""
     decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
     ticks = [sub * 10.0**k for k in decades if k % stride == 0 for sub in subs]
     return [t for t in ticks if low * 0.999 <= t <= high * 1.001]
 
 
 def log_axis(axis, most=6):
-    """Plain numbers on a logarithmic axis whose limits are final: at most so many, at least two."""
+    """Labels a logarithmic axis with plain numbers, at most the given number and at least two. Call it when limits are
+    final."""
     low, high = sorted(axis.get_view_interval())
     choices = [((1, 2, 5), 1), ((1, 3), 1), ((1,), 1)] + [((1,), k) for k in (2, 3, 4, 5, 10, 20)]
     ticks = next((t for t in (_log_ticks(low, high, *c) for c in choices) if len(t) <= most), [])
@@ -153,7 +155,7 @@ def log_axis(axis, most=6):
 
 
 def spread_labels(positions, gap):
-    """Moves sorted label positions apart to at least `gap`, as little as possible."""
+    """Moves sorted label positions to a distance of at least `gap` and changes them as little as possible."""
     order = np.argsort(positions)
     groups = [[[positions[i]], [i]] for i in order]  # labels that touch are centred on their mean
     merged = True
@@ -174,7 +176,7 @@ def spread_labels(positions, gap):
 
 
 def label_ends(ax, ends, size=7.5):
-    """Names at the right ends of lines: ends = [(x, y, text, colour, bold)]; call when limits are final."""
+    """Draws names at the right ends of lines: ends = [(x, y, text, colour, bold)]. Call it when limits are final."""
     if not ends:
         return
     to_axes = ax.transData + ax.transAxes.inverted()
@@ -191,7 +193,8 @@ def label_ends(ax, ends, size=7.5):
 
 
 def smooth(values, width, positive=False):
-    """Running mean over `width` values, shorter at the ends; NaN left out. On logarithms if positive."""
+    """Returns the running mean over `width` values, or fewer at the ends. NaN is left out. Positive values are averaged
+    as logarithms."""
     values = np.asarray(values, dtype=float)
     if width <= 1:
         return values

@@ -1,12 +1,12 @@
-"""Draws the course of one or several trainings.
+"""Draws the metrics of one or several trainings.
 
-Six panels: meta-loss, losses inside the window, meta-gradient norm, learning rate, units left out as
-non-finite, and where the time of a meta-step goes. Runs whose configurations differ in the seed alone
-are one group: its mean, with a 95 % band over the runs. Other differences make groups, each with its
-colour, named after what differs.
+The picture has six panels: the meta-loss, the losses inside the window, the norm of the meta-gradient, the learning
+rate, the units that were left out as non-finite, and the time of the phases of a meta-step. Runs with configurations
+that differ only in the seed are one group, which is drawn as a mean with a 95 % band. Other differences give separate
+groups. Each group has a colour and is named after the differences.
 
-A window sees one part of an episode, so the meta-loss rises and falls with the episode's progress;
-lines are running means over whole episodes (--smooth 1 shows each meta-step)."""
+The meta-loss depends on the position of the window in the episode. Lines are therefore running means over complete
+episodes. --smooth 1 shows each meta-step."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -19,7 +19,7 @@ PHASES = [("compute", "#0072B2", "computing"), ("wait", "#E69F00", "waiting for 
 
 
 class Group:
-    """Runs of one configuration, seeds apart, on the meta-steps that all of them have reached."""
+    """Runs with configurations that differ only in the seed, on the meta-steps that all of them have reached."""
 
     def __init__(self, label, runs, colour):
         self.label, self.runs, self.colour = label, runs, colour
@@ -34,7 +34,7 @@ class Group:
         return np.stack([run.metrics[name][rows] for run, rows in zip(self.runs, self.rows)])
 
     def phases(self):
-        """Seconds of each phase, mean over runs: (phase, meta-step)."""
+        """Returns the mean seconds of each phase over runs: (phase, meta-step)."""
         parts = [wf.step_phases(run.metrics)[:, rows] for run, rows in zip(self.runs, self.rows)]
         return np.mean(parts, axis=0)
 
@@ -57,7 +57,8 @@ def group_runs(runs):
 
 
 def default_width(group):
-    """A multiple of the episode's windows, about a fiftieth of the run."""
+    """Returns the default width of the running mean: a multiple of the windows of an episode, about a fiftieth of the
+    run."""
     period = group.runs[0].windows
     return period * max(1, round(len(group.steps) / 50 / period))
 
@@ -65,7 +66,8 @@ def default_width(group):
 # ---- panels --------------------------------------------------------------------------------
 
 def draw_series(ax, group, name, width, log, line="-", label=None):
-    """Smoothed mean over runs with its band; single meta-steps pale behind when there is one run."""
+    """Draws the smoothed mean over runs with its band. For one run, the single meta-steps are drawn in a pale
+    colour."""
     values = group.column(name)
     smoothed = np.stack([ws.smooth(v, width, log) for v in values])
     mean, low, high = (smoothed[0],) * 3 if len(values) == 1 else band(smoothed, log)
@@ -77,7 +79,7 @@ def draw_series(ax, group, name, width, log, line="-", label=None):
 
 
 def dot(group):
-    """A marker where there is no line: of a single meta-step."""
+    """Returns a marker for a single meta-step, for which no line can be drawn."""
     return "o" if len(group.steps) == 1 else None
 
 
@@ -94,7 +96,7 @@ def is_log(groups, *names):
 
 
 def fit_view(ax, groups, names, log):
-    """Between the 0.5 and 99.5 percentiles, with room: a single outlier shall not flatten the rest."""
+    """Sets limits around the 0.5 and 99.5 percentiles, so a single outlier does not compress the other values."""
     values = np.concatenate([g.column(n).ravel() for g in groups for n in names])
     values = values[np.isfinite(values)]
     if not values.size:
@@ -189,7 +191,8 @@ def has_course(groups):
 
 
 def panel_time(ax, groups, _):
-    """One configuration: layers over the meta-steps. Several, or a single meta-step: a bar for each."""
+    """Draws layers over the meta-steps for one configuration. For several, or for a single meta-step, draws a bar for
+    each."""
     totals = [g.phases().mean(axis=1) for g in groups]
     factor, unit = unit_of_time(max(t.sum() for t in totals))
     shown = [i for i in range(len(PHASES)) if max(t[i] / t.sum() for t in totals) > 0.003]
@@ -198,7 +201,7 @@ def panel_time(ax, groups, _):
         layers = [ws.smooth(p, max(5, len(g.steps) // 60)) * factor for p in g.phases()[shown]]
         ax.stackplot(g.steps, layers, colors=[PHASES[i][1] for i in shown], alpha=0.85, lw=0)
         total = np.sum(layers, axis=0)
-        top = np.percentile(total, 95)  # a pause of the machine shall not flatten the rest
+        top = np.percentile(total, 95)  # a pause of the machine must not compress the other values
     else:
         left = np.zeros(len(groups))
         for i in shown:

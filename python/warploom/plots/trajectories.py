@@ -1,4 +1,4 @@
-"""Figures of a run's trajectories and checkpoints, which the help of tools/plot_trajectories.py describes."""
+"""Draws a run's trajectories and checkpoints. The help of tools/plot_trajectories.py describes the figures."""
 import sys
 
 import matplotlib.pyplot as plt
@@ -13,11 +13,11 @@ STAGES = 7  # curves between the start and the end of meta-training
 
 
 class Absent(Exception):
-    """A part that this run has not recorded, and the key that would."""
+    """A part that this run has not recorded. The message names the key that records it."""
 
 
 class Source:
-    """A run, its trajectory and its evaluation; each opened when first needed."""
+    """A run with its trajectory and its evaluation. Each file is opened when it is first needed."""
 
     def __init__(self, run):
         self.run, self._trajectory = run, None
@@ -35,7 +35,7 @@ class Source:
 
 
 class Sheet:
-    """A figure that grows downwards; places are inches from its upper left corner."""
+    """A figure of variable height. Positions are in inches from its upper left corner."""
 
     def __init__(self, heights, top=0.48):
         self.height = top + sum(heights)
@@ -56,7 +56,7 @@ class Sheet:
 
 
 def stage_bar(sheet, x, y, first, last):
-    """The colours of meta-training as a small bar with its ends."""
+    """Draws the colours of meta-training as a small bar with labels at its ends."""
     ax = sheet.axes(x, y, 1.1, 0.07)
     ax.imshow(np.linspace(0, 1, 128)[None, :], aspect="auto", cmap=ws.PROGRESS)
     ax.set_axis_off()
@@ -68,7 +68,7 @@ def stage_bar(sheet, x, y, first, last):
 # ---- loss along an episode -----------------------------------------------------------------
 
 def stages_of(meta_steps, count):
-    """Records of consecutive stretches of meta-training: [(share of the course, [record, ...])]."""
+    """Returns the records of successive stages of meta-training: [(fraction of the training, [record, ...])]."""
     recorded = np.unique(meta_steps)
     parts = [p for p in np.array_split(recorded, min(count, len(recorded))) if len(p)]
     rows = [np.flatnonzero((meta_steps >= p[0]) & (meta_steps <= p[-1])) for p in parts]
@@ -76,7 +76,7 @@ def stages_of(meta_steps, count):
 
 
 def mean_curve(t, rows, positive):
-    """Mean loss at each inner step over the windows of a stage; NaN where none was recorded."""
+    """Returns the mean loss at each inner step over the windows of a stage, or NaN for steps without a record."""
     horizon = int((t.t0 + t.steps).max())
     total, count = np.zeros(horizon), np.zeros(horizon)
     for i in rows:
@@ -91,7 +91,7 @@ def mean_curve(t, rows, positive):
 
 
 def draw_baselines(ax, case, positive, horizon):
-    """Hand-designed rules, thin, and where the trained rule ends up on fresh tasks."""
+    """Draws hand-designed rules as thin lines, and the final loss of the trained rule on fresh tasks."""
     ends = []
     for r, rule in enumerate(case.rules):
         if ws.is_learned(rule):
@@ -148,7 +148,7 @@ def set_loss_view(ax, curves, positive, horizon):
 
 
 def baseline_case(source, positive):
-    """The evaluation at the trained setting, if its horizon and scale are the run's."""
+    """Returns the evaluation at the trained setting if it has the horizon and the scale of the run."""
     try:
         evaluation = source.run.evaluation()
     except wf.ToolError as error:
@@ -165,7 +165,7 @@ def baseline_case(source, positive):
 def sampled(source):
     t = source.trajectory
     if t.gradient is None or t.update is None:
-        raise Absent("update against gradient: no coordinates were sampled; the key trajectory.coordinates says how many")
+        raise Absent("update against gradient: no coordinates were sampled; set the key trajectory.coordinates")
     return t
 
 
@@ -175,7 +175,7 @@ def rule_height(source):
 
 
 def pairs(t, rows):
-    """Gradients, updates and inner steps of the sampled coordinates in some records."""
+    """Returns gradients, updates and inner steps of the sampled coordinates in the given records."""
     g, u = t.gradient[rows].astype(float), t.update[rows].astype(float)
     steps = np.broadcast_to((t.t0[rows][:, None] + np.arange(g.shape[1]))[:, :, None], g.shape)
     good = np.isfinite(g) & np.isfinite(u)
@@ -183,12 +183,12 @@ def pairs(t, rows):
 
 
 def thin(count, most=2000):
-    """Evenly spread indices: the same picture each time."""
+    """Returns evenly spaced indices, so the picture is always the same."""
     return np.arange(count) if count <= most else np.linspace(0, count - 1, most).astype(int)
 
 
 def medians(g, u, bins=24):
-    """Quartiles of the update in bins of equal numbers of gradients."""
+    """Returns the quartiles of the update in bins with equal numbers of gradients."""
     edges = np.unique(np.quantile(g, np.linspace(0, 1, bins + 1)))
     which = np.clip(np.searchsorted(edges, g, side="right") - 1, 0, len(edges) - 2)
     rows = [u[which == k] for k in range(len(edges) - 1)]
@@ -198,7 +198,8 @@ def medians(g, u, bins=24):
 
 
 def symmetric_scale(ax, axis, values):
-    """Linear around zero, logarithmic beyond: gradients span decades and have a sign."""
+    """Sets axes that are linear around zero and logarithmic for larger values, because gradients span decades and have
+    a sign."""
     size = np.abs(values[values != 0])
     if not size.size:
         return
@@ -277,8 +278,8 @@ def planar(source):
     t = source.trajectory
     c = source.run.configuration
     if t.theta is None:
-        raise Absent("phase portrait: no parameters were kept; the key trajectory.snapshot_stride records them, "
-                     "for tasks of two parameters best with 1")
+        raise Absent("phase portrait: no parameters were recorded; set the key trajectory.snapshot_stride, "
+                     "to 1 for tasks with two parameters")
     if t.theta.shape[-1] != 2:
         raise Absent(f"phase portrait: the task {c.get('task.family', '')} has {t.theta.shape[-1]} parameters, not two")
     return t
@@ -290,7 +291,7 @@ def phase_height(source):
 
 
 def path_of(t, rows):
-    """Kept parameters of an episode in order: (inner step, (point, 2))."""
+    """Returns the recorded parameters of an episode in order: (inner step, (point, 2))."""
     steps = np.concatenate([t.snapshot_step[i] for i in rows])
     points = np.concatenate([t.theta[i] for i in rows]).astype(float)
     kept = (steps >= 0) & np.isfinite(points).all(axis=1)
@@ -304,7 +305,7 @@ def rosenbrock(c):
 
 
 def draw_surface(ax, c, box):
-    """Contours, where the surface is the same for all episodes."""
+    """Draws contours if the surface is the same for all episodes."""
     if c.get("task.family") != "rosenbrock":
         return False
     x, y = np.meshgrid(np.linspace(*box[0], 240), np.linspace(*box[1], 240))
@@ -317,7 +318,7 @@ def draw_surface(ax, c, box):
 
 
 def view_of(paths):
-    """The box that holds the paths, runaway ones left out, with equal scales."""
+    """Returns the limits that contain the paths, with equal scales. Paths that diverge are left out."""
     points = np.concatenate([p for _, p in paths])
     low, high = np.quantile(points, 0.01, axis=0), np.quantile(points, 0.99, axis=0)
     middle, half = (low + high) / 2, max(0.6 * (high - low).max(), 0.5)
@@ -338,7 +339,7 @@ def draw_phase(sheet, source, most=8):
     episodes = [(m, path_of(t, rows)) for m, rows in episodes]
     episodes = [(m, path) for m, path in episodes if len(path[0]) > 1]
     if not episodes:
-        raise Absent("phase portrait: fewer than two points of each episode were kept; set trajectory.snapshot_stride to 1")
+        raise Absent("phase portrait: fewer than two points of each episode were recorded; set trajectory.snapshot_stride to 1")
     few = min(most, len(episodes) // 2)
     chosen = [episodes[:few], episodes[-few:]] if len(episodes) > most else [episodes]
     box = view_of([p for part in chosen for _, p in part])
@@ -355,13 +356,13 @@ def draw_phase(sheet, source, most=8):
         ax.set(xlabel="x₁", ylabel="x₂")
         ax.set_title(f"meta-steps {part[0][0]:,}–{part[-1][0]:,}", fontsize=8, pad=4)
     sheet.title("Paths through the plane", "ring: start, dot: end; pale to dark: inner steps"
-                + ("; star: minimum" if surface else "; each run on a surface of its own"))
+                + ("; star: minimum" if surface else "; each run on a separate surface"))
 
 
 # ---- learned parameters --------------------------------------------------------------------
 
 def read_parameters(source):
-    """{name: (checkpoint, value)} of phi, and the meta-steps of the checkpoints."""
+    """Returns {name: (checkpoint, value)} of phi, and the meta-steps of the checkpoints."""
     steps, values = [], {}
     for step, path in source.run.checkpoints():
         try:
@@ -370,29 +371,31 @@ def read_parameters(source):
                     values.setdefault(name[4:], []).append(np.atleast_1d(file[name]))
             steps.append(step)
         except wf.ToolError as error:
-            print(f"passed over: {error}", file=sys.stderr)
+            print(f"left out: {error}", file=sys.stderr)
     if len(steps) < 3:
-        raise Absent(f"learned parameters: {len(steps)} checkpoints are kept, and three are needed; the keys checkpoint.every and "
-                     "checkpoint.keep say how many")
+        raise Absent(f"learned parameters: {len(steps)} checkpoints exist, and three are needed; set the keys "
+                     "checkpoint.every and checkpoint.keep")
     return np.array(steps), {k: np.stack(v) for k, v in values.items() if len(v) == len(steps)}
 
 
-KINDS = ("precondition", "warp", "theta0")  # how the names of their blocks begin
+KINDS = ("precondition", "warp", "theta0")  # prefixes of the names of the blocks
 
 
 def interesting(values):
-    """Blocks worth a panel of their own: preconditioner, warp layers, initialisation; the largest first."""
+    """Returns the blocks with a separate panel: preconditioner, warp layers, initialisation. The largest block is
+    first."""
     names = [n for n in values if n.startswith(KINDS)]
     return sorted(names, key=lambda n: ([n.startswith(k) for k in KINDS].index(True), -values[n][0].size))
 
 
 def short(name):
-    """P is the preconditioner, as in the mathematics."""
+    """Returns the label of a block. P is the preconditioner, as in docs/mathematics.md."""
     return name.replace("precondition.", "P ")
 
 
 def cells_of(names):
-    """Three columns: a cell for each block, two for the distances; (row, column) of each and of the last."""
+    """Returns (row, column) of each panel in a grid of three columns. A block has one cell, and the distances have two
+    cells."""
     cells = [divmod(k, 3) for k in range(len(names))]
     row, column = divmod(len(names), 3)
     return cells, (row, column) if column < 2 else (row + 1, 0)
@@ -405,7 +408,7 @@ def parameters_height(source):
 
 
 def draw_fan(ax, steps, block):
-    """Quantiles of a block's values: 0, 10, 25, 50, 75, 90, 100 %."""
+    """Draws quantiles of a block's values: 0, 10, 25, 50, 75, 90, 100 %."""
     flat = block.reshape(len(steps), -1)
     if flat.shape[1] <= 6:
         for k in range(flat.shape[1]):
@@ -418,7 +421,7 @@ def draw_fan(ax, steps, block):
 
 
 def draw_matrix(ax, steps, block):
-    """A square factor: its diagonal as a fan, the size of the rest dotted."""
+    """Draws a square factor: quantiles of its diagonal, and the size of the other elements as a dotted line."""
     n = block.shape[1]
     rest = block - np.einsum("kii->ki", block)[:, :, None] * np.eye(n)
     draw_fan(ax, steps, np.einsum("kii->ki", block))
@@ -429,7 +432,7 @@ def draw_matrix(ax, steps, block):
 
 
 def draw_change(ax, steps, values):
-    """Euclidean distance of each block from the first checkpoint."""
+    """Draws the Euclidean distance of each block from the first checkpoint."""
     ends = []
     sizes = {n: np.sqrt(((v - v[0]) ** 2).reshape(len(steps), -1).sum(1)) for n, v in values.items()}
     largest = sorted(sizes, key=lambda n: -sizes[n][-1])[:6]
@@ -474,7 +477,7 @@ PARTS = {"loss": (loss_height, draw_loss), "rule": (rule_height, draw_rule), "ph
 
 @ws.styled
 def draw(run, wanted=None):
-    """The figure, and what could not be drawn: (figure or None, [reason, ...])."""
+    """Returns the figure and the reasons for parts that could not be drawn: (figure or None, [reason, ...])."""
     source, heights, reasons = Source(run), {}, []
     for name in wanted or PARTS:
         try:
