@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
 """Trains and evaluates every subset of the parts of a joint system, to measure what each part contributes.
 
-The tool uses those parts that CONFIG has: the LSTM, the warp layers, the preconditioner, the learned theta_0. All
-subsets are trained with equal meta-steps, tasks and seed, and evaluated on equal fresh tasks; differences are paired
-over sets of tasks. If the LSTM is left out, plain descent with a learned rate replaces it. If a part is left out, its
-settings in `groups` are left out too. All subsets are checked before the first one is trained. Each subset is a
-separate run in the folder `output`; --resume continues these runs.
+The tool uses the parts that CONFIG has: the LSTM, the warp layers, the preconditioner and the learned theta_0. All
+subsets are trained with the same meta-steps, tasks and seed, and evaluated on the same fresh tasks. Differences are
+paired over sets of tasks. If the LSTM is left out, gradient descent with a learned rate replaces it. If a part is left
+out, its settings in `groups` are also left out. All subsets are checked before the first one is trained. Each subset is
+a separate run in the folder `output`. --resume continues these runs.
 
 Examples:
   ablate.py jobs/joint-sinusoid.yaml --rate 0.01 --launch "mpirun -n 2"
   ablate.py jobs/joint-fashion.yaml --rate 1 --json table.json
-  ablate.py jobs/joint-fashion.yaml --dry-run        check every subset, train nothing
+  ablate.py jobs/joint-fashion.yaml --dry-run        check every subset without a training
 """
 import itertools
 import json
@@ -21,19 +21,19 @@ import sys
 import tempfile
 from pathlib import Path
 
-import warploom_needs  # first: says what this Python lacks
+import warploom_needs  # must be the first import: it reports missing packages
 
 import numpy as np
 
 import warploom_files as wf
 
-STOPPED_EARLY, DIVERGED = 75, 1  # exit codes of `warploom train` after which there is a result or a checkpoint
+STOPPED_EARLY, DIVERGED = 75, 1  # exit codes of `warploom train` that leave a result or a checkpoint
 PARTS = ("lstm", "warp", "precondition", "theta0")
 GROUP_OF = {"warp": "warp", "precondition": "precondition", "theta0": "initialisation"}
 
 
 def program():
-    """Returns the warploom of the tree or installation to which this file belongs, otherwise the one in PATH."""
+    """Returns the program of the tree or installation to which this file belongs, or else the program in PATH."""
     here = Path(__file__).resolve().parent
     for place in (here.parent / "build/warploom", here.parents[2] / "bin/warploom"):
         if os.access(place, os.X_OK):
@@ -44,24 +44,28 @@ def program():
 def arguments():
     parser = wf.Parser(__doc__)
     parser.add_argument("config", metavar="CONFIG")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key for all subsets")
-    parser.add_argument("--rate", type=float, default=0.1, help="where plain descent's learned rate starts (default 0.1)")
-    parser.add_argument("--steps", type=int, help="horizon of the evaluation (default: that of the training)")
-    parser.add_argument("--seeds", type=int, help="sets of fresh tasks (default 10, or 600 where a task is few-shot)")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE",
+                        help="override a key for all subsets")
+    parser.add_argument("--rate", type=float, default=0.1,
+                        help="initial value of the learned rate of gradient descent (default 0.1)")
+    parser.add_argument("--steps", type=int, help="horizon of the evaluation (default: horizon of the training)")
+    parser.add_argument("--seeds", type=int, help="sets of fresh tasks (default 10, or 600 for few-shot tasks)")
     parser.add_argument("--units", type=int, default=1, help="tasks in each set (default 1)")
     parser.add_argument("--seed", type=int, default=1, help="seed of the fresh tasks (default 1)")
-    parser.add_argument("--resume", action="store_true", help="continue runs that exist; a finished one is not trained again")
-    parser.add_argument("--dry-run", action="store_true", help="check every subset and stop")
+    parser.add_argument("--resume", action="store_true",
+                        help="continue existing runs; a complete run is not trained again")
+    parser.add_argument("--dry-run", action="store_true", help="check every subset without a training")
     parser.add_argument("--launch", default="", metavar="COMMAND", help='launcher of the ranks, such as "mpirun -n 4"')
-    parser.add_argument("--warploom", default=os.environ.get("WARPLOOM") or program(), metavar="FILE", help="the program")
-    parser.add_argument("--quiet", action="store_true", help="only warnings and errors on standard error")
+    parser.add_argument("--warploom", default=os.environ.get("WARPLOOM") or program(), metavar="FILE",
+                        help="the program")
+    parser.add_argument("--quiet", action="store_true", help="print only warnings and errors on standard error")
     parser.add_argument("--json", metavar="FILE", help="also write the table as JSON; - for standard output")
     a = parser.parse_args()
     for name, least in (("steps", 1), ("seeds", 2), ("units", 1), ("seed", 0)):
         if getattr(a, name) is not None and getattr(a, name) < least:
             parser.error(f"--{name}: at least {least}")
     if not 0 < a.rate < 1e30:
-        parser.error("--rate: a number above 0")
+        parser.error("--rate: give a number above 0")
     return a
 
 
@@ -69,24 +73,25 @@ def run(command, **more):
     try:
         return subprocess.run(command, check=False, text=True, stdout=subprocess.PIPE, **more)
     except OSError as error:
-        raise wf.ToolError(69, f"{command[0]}: cannot be run: {error.strerror}; name it by --warploom or --launch") from error
+        raise wf.ToolError(69, f"{command[0]}: cannot be run: {error.strerror}; set --warploom or --launch") from error
 
 
 def dry_run(a, overrides):
-    """(exit code, configuration in full, last line of standard error) of `warploom train --dry-run`."""
+    """Returns (exit code, resolved configuration, last line of standard error) of `warploom train --dry-run`."""
     done = run([a.warploom, "train", a.config, "--dry-run", "--quiet", *overrides], stderr=subprocess.PIPE)
     words = done.stderr.strip().rpartition("\n")[2]
     return done.returncode, wf.parse_configuration(done.stdout), words.removeprefix("warploom: error: ")
 
 
 def set_key(key, value):
-    """`--set` of a value: a text is taken as it is, and JSON is YAML."""
+    """Returns the arguments of `--set` for a value. A text is not changed, and other values are written as JSON, which
+    is also YAML."""
     return ["--set", f"{key}={value if isinstance(value, str) else json.dumps(value)}"]
 
 
 def parts_of(config):
     if "task[1].proportion" in config:
-        raise wf.ToolError(78, "an ablation is of a system on one task family, not on a mixture")
+        raise wf.ToolError(78, "an ablation works on one task family, not on a mixture")
     has = {
         "lstm": config.get("rule.name") == "lstm",
         "warp": config["task.warp"] not in ([], ["none"]),
@@ -111,7 +116,7 @@ def groups_without(config, left_out):
 
 
 class Subset:
-    """One row: what it is made of, where it runs, how it did."""
+    """A row of the table: the parts, the run directory and the results of a subset."""
 
     def __init__(self, a, config, every, parts):
         self.parts = parts
@@ -128,7 +133,8 @@ class Subset:
 
 
 def checked_subsets(a):
-    """All subsets, more parts first. One without any part may have nothing to learn: it is left out, and said so."""
+    """Returns all subsets, those with more parts first. The subset without any part is left out, with a message, if it
+    has nothing to learn."""
     code, config, words = dry_run(a, [word for text in a.set for word in ("--set", text)])
     if code:
         raise wf.ToolError(code, words)
@@ -141,7 +147,7 @@ def checked_subsets(a):
         if code and (subset.parts or "nothing to learn" not in words):
             raise wf.ToolError(code, f"subset {subset.name}: {words}")
         if code:
-            print(f"left out, a system without any part: {words}", file=sys.stderr)
+            print(f"left out the system without any part: {words}", file=sys.stderr)
         else:
             kept.append(subset)
     return every, kept
@@ -153,14 +159,14 @@ def train(a, subset, number, count):
     command = [*shlex.split(a.launch), a.warploom, "train", a.config, *subset.overrides]
     done = run(command + ["--resume"] * a.resume + ["--quiet"] * a.quiet)
     if done.returncode == STOPPED_EARLY:
-        raise wf.ToolError(STOPPED_EARLY, f"{subset.run}: stopped early with a checkpoint; continue by --resume")
+        raise wf.ToolError(STOPPED_EARLY, f"{subset.run}: stopped early with a checkpoint; continue with --resume")
     if done.returncode not in (0, DIVERGED):
         raise wf.ToolError(done.returncode, f"the training of subset {subset.name} ended with code {done.returncode}")
     subset.digest = done.stdout.split()[1] if done.stdout.startswith("digest ") else ""
 
 
 def evaluate(a, subset, alone):
-    """Reads eval's JSON; the whole system is compared with hand-designed rules, the others run alone."""
+    """Evaluates a subset and reads the JSON. Only the complete system is compared with hand-designed rules."""
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "table.json")
         command = [*shlex.split(a.launch), a.warploom, "eval", subset.run, "--quiet", "--json", path,
@@ -179,7 +185,8 @@ def evaluate(a, subset, alone):
 
 
 def compare(subsets):
-    """Each subset with the whole system, paired over sets: ratios of losses, or differences on few-shot tasks."""
+    """Compares each subset with the complete system, paired over sets: by ratios of losses, or by differences for
+    few-shot tasks."""
     whole = subsets[0]
     ratios = not whole.case["few_shot"] and not any((s.final <= 0).any() for s in subsets)
     for s in subsets:

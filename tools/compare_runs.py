@@ -2,25 +2,25 @@
 """Compares runs: the differences of their configurations, their digests, and their figures.
 
 Runs with equal configurations, builds and processor types have equal digests after equal meta-steps, for any number of
-ranks, threads and restarts. The table says whether the digests are equal. Keys that only determine where and how files
-are written, or how many threads run, do not count as differences.
+ranks, threads and restarts. The output states if the digests are equal. Keys that only determine the place and form of
+files or the number of threads do not count as differences.
 
 Examples:
   compare_runs.py runs/one-rank runs/eight-ranks
   compare_runs.py runs/seed-* --json comparison.json
-  compare_runs.py runs/adam runs/adamw --all       also keys of book-keeping, and all figures
+  compare_runs.py runs/adam runs/adamw --all       also keys without effect on the result, and all figures
 """
 import json
 import math
 import sys
 
-import warploom_needs  # first: says what this Python lacks
+import warploom_needs  # must be the first import: it reports missing packages
 
 import numpy as np
 
 import warploom_files as wf
 
-TAIL = 0.1  # figures of the end are means over this last share of a run, and over whole episodes
+TAIL = 0.1  # final figures are means over this last fraction of a run, and over complete episodes
 
 
 def tail(run, name):
@@ -85,7 +85,7 @@ def evaluation_of(run):
 
 
 class Comparison:
-    """Everything that is known of the runs, ready for text and JSON."""
+    """The results of a comparison, for the output as text and as JSON."""
 
     def __init__(self, paths, everything):
         self.runs = [wf.Run(p) for p in paths]
@@ -97,7 +97,7 @@ class Comparison:
         self.evaluations = [evaluation_of(r) for r in self.runs]
 
     def essential(self):
-        """Returns the keys that differ and that change what is computed."""
+        """Returns the different keys that have an effect on the result."""
         return {k for k in self.differences if not wf.is_bookkeeping(k)}
 
     def digests(self):
@@ -125,7 +125,8 @@ class Comparison:
                 "over_settings": self.over_settings()}
 
     def over_seeds(self):
-        """Where runs differ in the seed alone and all are evaluated: final losses of each rule, mean and 95 % half width."""
+        """Returns the mean final losses of each rule and their 95 % half widths, if runs differ only in the seed and
+        all are evaluated."""
         if self.essential() != {"seed"} or not all(self.evaluations):
             return {}
         out = {}
@@ -136,13 +137,14 @@ class Comparison:
         return out
 
     def final(self, i):
-        """What a run is judged by: the learned rule's final loss on fresh tasks, else the last loss of the training."""
+        """Returns the loss that ranks a run: the final loss of the learned rule on fresh tasks, or else the last loss
+        of the training."""
         losses = self.evaluations[i]["final_loss"] if all(self.evaluations) else {}
         return next((loss for rule, loss in losses.items() if rule.startswith("learned")), self.figures[i]["last loss, last tenth"])
 
     def over_settings(self):
-        """Where a sweep varies more than the seed: the final loss of each setting, mean and 95 % half width over its runs,
-        the lowest first."""
+        """Returns the settings of a sweep in the order of their loss, with mean and 95 % half width over the runs of a
+        setting."""
         keys = [k for k in self.differences if k in self.essential() - {"seed"}]
         groups = {}
         for i in range(len(self.runs)):
@@ -171,7 +173,7 @@ def number(value):
 
 
 def table(head, rows):
-    """Formats a table whose columns are as wide as their widest cell. The first column is left-aligned, the others are
+    """Formats a table. Each column is as wide as its widest cell. The first column is left-aligned, and the others are
     right-aligned."""
     cells = [head] + rows
     widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
@@ -189,7 +191,7 @@ def by_run(labels, rows):
 
 
 def print_seeds(c):
-    """Prints means and their intervals, if the runs differ in the seed only."""
+    """Prints means and their intervals if the runs differ only in the seed."""
     if c.essential() != {"seed"}:
         return
     print(f"\nOver {len(c.runs)} seeds (mean and 95 % interval)")
@@ -201,7 +203,7 @@ def print_seeds(c):
 
 
 def print_settings(c):
-    """A sweep over more than the seed."""
+    """Prints the ranking of the settings of a sweep."""
     rows = c.over_settings()
     if not rows:
         return
@@ -216,7 +218,7 @@ def print_text(c, everything):
     if c.differences:
         print(by_run(c.labels, [(k, [wf.show(v) for v in row]) for k, row in c.differences.items()]))
     else:
-        print("  none that matter" + ("" if everything else " (--all: also where and how files are written)"))
+        print("  none that matter" + ("" if everything else " (--all: also keys without effect on the result)"))
     print("\nDigests")
     keys = ["digest", "meta_steps", "rank_layout"] + (["revision", "precision", "processor", "blas", "date"] if everything else [])
     print(by_run(c.labels, [(k.replace("_", " "), [p.get(k) for p in c.provenance]) for k in keys]))
@@ -251,12 +253,13 @@ def finite(value):
 
 def main():
     parser = wf.Parser(__doc__)
-    parser.add_argument("runs", metavar="RUN", nargs="+", help="two run directories or more")
-    parser.add_argument("--json", metavar="FILE", help="write everything as JSON; - for standard output, in place of the text")
-    parser.add_argument("--all", action="store_true", help="all differences and figures")
+    parser.add_argument("runs", metavar="RUN", nargs="+", help="two or more run directories")
+    parser.add_argument("--json", metavar="FILE",
+                        help="write all results as JSON; - for standard output, in place of the text")
+    parser.add_argument("--all", action="store_true", help="print all differences and figures")
     a = parser.parse_args()
     if len(a.runs) < 2:
-        parser.error("give two runs or more")
+        parser.error("give two or more runs")
     c = Comparison(a.runs, a.all)
     if a.json != "-":
         print_text(c, a.all)

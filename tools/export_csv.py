@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Writes metrics, or any dataset of a file, as CSV.
+"""Writes metrics or any dataset of a file as CSV.
 
 For a run directory, the tool writes its metrics: a column for each quantity, a row for each meta-step. For a file
 without a dataset, it lists the datasets of the file. It writes a dataset in long form: a column for each dimension and
-a column for the value. If the file has coordinates or names of rules, they replace the indices. Several datasets of
-equal shape share the rows. With --wide, the last dimension becomes columns.
+a column for the value. If the file has coordinates or names of rules, they replace the indices. Several datasets with
+equal shapes are columns of the same rows. With --wide, the last dimension becomes columns.
 
 Examples:
   export_csv.py runs/quickstart -o metrics.csv
@@ -14,7 +14,7 @@ Examples:
 """
 import csv
 
-import warploom_needs  # first: says what this Python lacks
+import warploom_needs  # must be the first import: it reports missing packages
 
 import h5py
 import numpy as np
@@ -58,7 +58,7 @@ def find(file, name):
 
 
 def names_along(file, dataset, d, dimension):
-    """What stands for the numbers 0, 1, ... of a dimension."""
+    """Returns the labels of the indices 0, 1, ... of a dimension."""
     group = dataset.name.rsplit("/", 1)[0]
     if f"{group}/{dimension}_name" in file.h5:
         return [wf.text_of(row) for row in file.h5[f"{group}/{dimension}_name"][()]]

@@ -3,8 +3,8 @@
 
 The file has the text format that node exporter's textfile collector reads. Every quantity of the newest meta-step is a
 gauge with the labels run, path and task. The tool replaces the file by a rename, so a reader never sees an incomplete
-file. Two gauges serve alerting rules: warploom_state is 1 for the current state of a run (running, quiet, finished),
-and warploom_last_write_timestamp_seconds is the time at which the metrics of the run last grew.
+file. Two gauges are for alerting rules. warploom_state is 1 for the current state of a run (running, quiet, finished),
+and warploom_last_write_timestamp_seconds is the time of the last metrics of the run.
 
 Examples:
   export_prometheus.py runs/chain-1234 -o /var/lib/node_exporter/warploom.prom
@@ -15,7 +15,7 @@ import re
 import tempfile
 import time
 
-import warploom_needs  # first: says what this Python lacks
+import warploom_needs  # must be the first import: it reports missing packages
 
 import numpy as np
 
@@ -23,8 +23,8 @@ import warploom_files as wf
 import watch
 
 STATES = ("running", "quiet", "finished")
-OWN = {"meta_steps_planned": "meta-steps that the configuration asks for", "state": "1 for the state that the run is in",
-       "last_write_timestamp_seconds": "when the metrics last grew, Unix time",
+OWN = {"meta_steps_planned": "meta-steps of the configuration", "state": "1 for the current state of the run",
+       "last_write_timestamp_seconds": "Unix time of the last metrics",
        "last_checkpoint_meta_step": "meta-step of the newest checkpoint"}
 
 
@@ -46,7 +46,7 @@ def number(value):
 
 
 class Page:
-    """Families of samples, in the order of their first sample."""
+    """Groups of samples by metric, in the order of the first sample."""
 
     def __init__(self):
         self.samples, self.helps = {}, dict(OWN)
@@ -83,11 +83,11 @@ class Page:
 
 
 def replace(path, text):
-    """Writes the file so that a reader sees the complete new file or the previous one. The collector is another user,
-    so all users may read the file."""
+    """Replaces the file in one step, so a reader sees either the complete new file or the previous file. All users may
+    read the file, because the collector is another user."""
     folder = os.path.dirname(os.path.abspath(path))
     try:
-        handle, name = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=folder)  # the collector reads *.prom only
+        handle, name = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=folder)  # the collector reads only *.prom
         with os.fdopen(handle, "w", encoding="utf-8") as out:
             out.write(text)
             os.fchmod(out.fileno(), 0o644)
@@ -99,8 +99,10 @@ def replace(path, text):
 def main():
     parser = wf.Parser(__doc__)
     parser.add_argument("runs", metavar="RUN", nargs="+", help="a run directory, or a folder that holds some")
-    parser.add_argument("-o", "--output", metavar="FILE", required=True, help="text file to write, its name ends in .prom")
-    parser.add_argument("--every", type=float, metavar="SECONDS", help="write again so often, until all runs are finished")
+    parser.add_argument("-o", "--output", metavar="FILE", required=True,
+                        help="text file to write, with a name that ends in .prom")
+    parser.add_argument("--every", type=float, metavar="SECONDS",
+                        help="write again at this interval until all runs are finished")
     a = parser.parse_args()
     if a.every is not None and not a.every > 0:
         parser.error("--every needs a positive number of seconds")

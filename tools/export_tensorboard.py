@@ -2,8 +2,8 @@
 """Writes the metrics of runs as event files for TensorBoard.
 
 The tool makes a folder for each run in FOLDER. Each metric is a scalar over meta-steps, in a group of its kind (loss,
-gradient, seconds, run); the configuration is a text. The times are those at which the meta-steps ended; they are
-computed backwards from the last line. The tool needs the package tensorboardX: pip install tensorboardX.
+gradient, seconds, run). The configuration is a text. The times are the end times of the meta-steps. They are computed
+backwards from the time of the last line. The tool needs the package tensorboardX: pip install tensorboardX.
 
 Examples:
   export_tensorboard.py runs/quickstart events && tensorboard --logdir events
@@ -12,7 +12,7 @@ Examples:
 import os
 import time
 
-import warploom_needs  # first: says what this Python lacks
+import warploom_needs  # must be the first import: it reports missing packages
 
 import numpy as np
 
@@ -38,7 +38,7 @@ def writer_class():
 
 
 class Events:
-    """The event files of one run."""
+    """Writes the event files of one run."""
 
     def __init__(self, path, folder):
         self.path, self.folder, self.writer, self.last = path, folder, None, 0
@@ -80,7 +80,8 @@ def main():
     parser = wf.Parser(__doc__)
     parser.add_argument("runs", metavar="RUN", nargs="+", help="a run directory, or a folder that holds some")
     parser.add_argument("folder", metavar="FOLDER", help="folder of the event files, for tensorboard --logdir")
-    parser.add_argument("--every", type=float, metavar="SECONDS", help="look again so often, until all runs are finished")
+    parser.add_argument("--every", type=float, metavar="SECONDS",
+                        help="write new metrics at this interval until all runs are finished")
     a = parser.parse_args()
     if a.every is not None and not a.every > 0:
         parser.error("--every needs a positive number of seconds")

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Packs Omniglot's archives into the one HDF5 file that the task family `omniglot` reads.
+"""Packs the archives of Omniglot into one HDF5 file for the task family `omniglot`.
 
 The tool reads images_background.zip and images_evaluation.zip of https://github.com/brendenlake/omniglot (python/):
 ALPHABET/characterNN/*.png, 20 drawers of each character, 105 x 105 pixels, black ink on white. It sorts the alphabets
@@ -11,8 +11,8 @@ of both archives by name.
   background             (alphabet) uint8                         1: of the first archive, 0: of the second
   character_name         (character) text                         characterNN, within its alphabet
 
-For a side below 105, row and column i of an image are the row and column floor(i * 105 / side) of the original. Some
-papers invert the images (1: paper); here ink is 1.
+For a side below 105, row and column i of an image are the row and column floor(i * 105 / side) of the original. Ink has
+the value 1. Some papers use inverted images.
 
 Examples:
   pack_omniglot.py images_background.zip images_evaluation.zip -o omniglot28.h5
@@ -24,7 +24,7 @@ import os
 import re
 import zipfile
 
-import warploom_needs  # first: says what this Python lacks
+import warploom_needs  # must be the first import: it reports missing packages
 
 import h5py
 import numpy as np
@@ -39,28 +39,28 @@ def open_archive(path):
     try:
         return zipfile.ZipFile(path)
     except zipfile.BadZipFile as error:
-        raise wf.ToolError(wf.DATA, f"{path}: is no zip archive: fetch it again ({error})") from error
+        raise wf.ToolError(wf.DATA, f"{path}: is not a zip archive: download it again ({error})") from error
 
 
 def list_images(archive, path):
-    """{(alphabet, character): [names of its images, sorted]}"""
+    """Returns {(alphabet, character): [sorted names of its images]}."""
     characters = {}
     for name in archive.namelist():
         match = PATTERN.search(name)
         if match and "__MACOSX" not in name:
             characters.setdefault(match.group(1, 2), []).append(name)
     if not characters:
-        raise wf.ToolError(wf.DATA, f"{path}: holds no ALPHABET/characterNN/*.png: is it Omniglot's archive?")
+        raise wf.ToolError(wf.DATA, f"{path}: has no ALPHABET/characterNN/*.png: is it an archive of Omniglot?")
     return {key: sorted(names) for key, names in sorted(characters.items())}
 
 
 def read_ink(archive, path, name, side):
-    """Reads one image, (side, side), which is 1 where there is ink."""
+    """Reads one image (side, side). A pixel with ink is 1."""
     from PIL import Image, UnidentifiedImageError
     try:
         pixels = np.asarray(Image.open(io.BytesIO(archive.read(name))).convert("L"))
     except (UnidentifiedImageError, OSError, zipfile.BadZipFile) as error:
-        raise wf.ToolError(wf.DATA, f"{path}: {name} cannot be read: fetch the archive again ({error})") from error
+        raise wf.ToolError(wf.DATA, f"{path}: {name} cannot be read: download the archive again ({error})") from error
     if pixels.shape[0] != pixels.shape[1] or pixels.shape[0] < side:
         raise wf.ToolError(wf.DATA, f"{path}: {name} is {pixels.shape[0]} x {pixels.shape[1]}, "
                                     f"expected a square of at least {side}")
@@ -69,7 +69,7 @@ def read_ink(archive, path, name, side):
 
 
 def read_archive(path, side):
-    """[(alphabet, character, images (drawers, side, side))]"""
+    """Returns [(alphabet, character, images (drawers, side, side))] of an archive."""
     with open_archive(path) as archive:
         listed = list_images(archive, path)
         return [(alphabet, character, np.stack([read_ink(archive, path, name, side) for name in names]))
@@ -114,11 +114,12 @@ def main():
     parser = wf.Parser(__doc__)
     parser.add_argument("background", metavar="BACKGROUND.zip", help="images_background.zip")
     parser.add_argument("evaluation", metavar="EVALUATION.zip", help="images_evaluation.zip")
-    parser.add_argument("--side", type=int, default=28, metavar="N", help="pixels of a side: 28 (default) to 105")
+    parser.add_argument("--side", type=int, default=28, metavar="N",
+                        help="side of the images in pixels, at most 105 (default 28)")
     parser.add_argument("-o", "--output", metavar="FILE", help="file to write (default: omniglotN.h5)")
     a = parser.parse_args()
     if a.side < 1:
-        parser.error("--side: at least 1")
+        parser.error("--side: give at least 1")
     background, evaluation = read_archive(a.background, a.side), read_archive(a.evaluation, a.side)
     check_alphabets(background, evaluation)
     check_drawers(background + evaluation)

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """Draws an evaluation: the learned rule compared with tuned hand-designed rules.
 
-For one setting, the picture has loss curves, and the final losses with their intervals. For several settings (`warploom
-eval RUN --vary ...`), it also has the ratio of final losses to those of the best hand-designed rule in each setting.
-The ratio shows in which settings the learned rule stops working.
+For one setting, the picture has loss curves and the final losses with their intervals. For several settings (`warploom
+eval RUN --vary ...`), it also has the ratio of the final loss to the best hand-designed rule in each setting. The ratio
+shows the settings in which the learned rule does not work.
 
 Lines are geometric means over sets of fresh tasks, and bands are the 95 % intervals of the means (Student's t on
-log10). For few-shot tasks, and if a loss is not positive, the means are arithmetic. A line is dashed after the first
-run of its rule has diverged, and then shows the mean of the other runs.
+log10). For few-shot tasks, and if a loss is not positive, the means are arithmetic. After the first run of a rule has
+diverged, its line is dashed and shows the mean of the other runs.
 
 Examples:
   plot_evaluation.py runs/quickstart                        RUN/evaluation.h5 -> RUN/evaluation.png
@@ -16,7 +16,7 @@ Examples:
 """
 import os
 
-import warploom_needs  # first: says what this Python lacks
+import warploom_needs  # must be the first import: it reports missing packages
 
 import warploom_files as wf
 import warploom_style as ws
@@ -25,8 +25,8 @@ from warploom.plots.evaluation import draw
 
 def main():
     parser = wf.Parser(__doc__)
-    parser.add_argument("file", metavar="FILE", help="what `warploom eval` wrote, or the run directory it lies in")
-    ws.add_output(parser, "FILE with the ending .png")
+    parser.add_argument("file", metavar="FILE", help="a file from `warploom eval`, or a run directory that contains it")
+    ws.add_output(parser, "FILE with the extension .png")
     parser.add_argument("--case", metavar="NAME", help="only this setting, e.g. trained or 'horizon x 5'")
     parser.add_argument("--smooth", type=int, default=1, metavar="N", help="running mean of the curves over N steps")
     a = parser.parse_args()

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Draws performance profiles of `warploom eval --speedup`: the share of runs whose speed-up is at least x.
+"""Draws performance profiles of `warploom eval --speedup`: the fraction of runs with a speed-up of at least x.
 
 The picture has one curve for each tuned hand-designed rule, in steps on the left and in wall-clock time on the right.
-Several reports, of several learned rules, are compared with the first baseline that all reports have. The curve of a
-rule that is as fast as the baseline drops at 1.
+Reports of several learned rules are compared with the first baseline that all reports have. The curve of a rule that is
+as fast as the baseline falls at 1.
 
 Examples:
   plot_speedup.py runs/general/speedup-unseen.json
@@ -11,7 +11,7 @@ Examples:
 """
 import os
 
-import warploom_needs  # first: says what this Python lacks
+import warploom_needs  # must be the first import: it reports missing packages
 
 import warploom_files as wf
 import warploom_style as style

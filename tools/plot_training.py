@@ -2,12 +2,12 @@
 """Draws the metrics of one or several trainings over their meta-steps.
 
 The six panels show the meta-loss, the losses inside the window, the norm of the meta-gradient, the learning rate, the
-number of non-finite units that were left out, and the times of the parts of a meta-step. Runs whose configurations
-differ in the seed only are one group, drawn as its mean with a 95 % band over the runs. Runs that differ in other keys
-are in different groups. Each group has a colour and is named after the keys that differ.
+number of non-finite units that were left out, and the times of the phases of a meta-step. Runs with configurations that
+differ only in the seed are one group, which is drawn as a mean with a 95 % band. Runs that differ in other keys are in
+different groups. Each group has a colour and is named after the different keys.
 
-A window is one part of an episode, so the meta-loss rises and falls with the position in the episode. The lines are
-therefore running means over whole episodes (--smooth 1 shows each meta-step).
+The meta-loss depends on the position of the window in the episode. Lines are therefore running means over complete
+episodes. --smooth 1 shows each meta-step.
 
 Examples:
   plot_training.py runs/quickstart                          -> runs/quickstart/training.png
@@ -16,7 +16,7 @@ Examples:
 """
 import os
 
-import warploom_needs  # first: says what this Python lacks
+import warploom_needs  # must be the first import: it reports missing packages
 
 import warploom_files as wf
 import warploom_style as ws
@@ -25,10 +25,10 @@ from warploom.plots.training import draw
 
 def main():
     parser = wf.Parser(__doc__)
-    parser.add_argument("runs", metavar="RUN", nargs="+", help="a run directory; a running one is fine")
+    parser.add_argument("runs", metavar="RUN", nargs="+", help="a run directory; the run may be in progress")
     ws.add_output(parser, "training.png in the first RUN")
     parser.add_argument("--smooth", type=int, metavar="N",
-                        help="running mean over N meta-steps; by default whole episodes, about a fiftieth of the run")
+                        help="running mean over N meta-steps (default: complete episodes, about a fiftieth of the run)")
     a = parser.parse_args()
     if a.output:
         ws.check_output(a.output)

@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
-"""Draws the inner runs of a training, and what the optimizer learned.
+"""Draws the inner runs of a training and the learned rule.
 
   loss        loss along an episode, from the first meta-steps (pale) to the last (dark), with the hand-designed rules
               of evaluation.h5 if that file exists
   rule        update against gradient at sampled coordinates. Lines are medians over bins of the gradient, and bands
-              contain the middle half. SGD would be the dashed diagonal, a sign rule two horizontal lines
+              contain the middle half. The dashed diagonal is SGD; a sign rule would have two horizontal lines
   phase       paths through the plane, for tasks of two parameters (rosenbrock, mountain)
   parameters  learned preconditioner, warp layers and initialisation over meta-training, from the checkpoints, and
               the change of all other meta-parameters
 
-Panels whose data a run has not recorded are left out; a message names the key that records the data.
+Panels without recorded data are left out. A message names the key that records the data.
 
 Examples:
   plot_trajectories.py runs/quickstart                        -> runs/quickstart/trajectories.png
@@ -19,7 +19,7 @@ Examples:
 import os
 import sys
 
-import warploom_needs  # first: says what this Python lacks
+import warploom_needs  # must be the first import: it reports missing packages
 
 import warploom_files as wf
 import warploom_style as ws
@@ -28,9 +28,9 @@ from warploom.plots.trajectories import PARTS, draw
 
 def main():
     parser = wf.Parser(__doc__)
-    parser.add_argument("run", metavar="RUN", help="a run directory; a running one is fine")
+    parser.add_argument("run", metavar="RUN", help="a run directory; the run may be in progress")
     ws.add_output(parser, "RUN/trajectories.png")
-    parser.add_argument("--show", metavar="LIST", help="parts to draw, e.g. loss,rule (default: all that were recorded)")
+    parser.add_argument("--show", metavar="LIST", help="parts to draw, e.g. loss,rule (default: all recorded parts)")
     a = parser.parse_args()
     wanted = a.show.split(",") if a.show else None
     for name in wanted or ():

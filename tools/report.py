@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Writes one HTML page about a run: pictures, tables, configuration, provenance.
 
-The page contains all its data, including the pictures, and loads no other file, so you can mail, archive or print it.
-Sections whose data the run does not have (no evaluation, nothing recorded) are left out; a note names the command or
-key that provides the data. The run may still be in progress.
+The page contains all data and pictures and loads no other file, so you can mail, archive or print it. Sections without
+data are left out, for example if there is no evaluation. A note then names the command or key that provides the data.
+The run may be in progress.
 
 Examples:
   report.py runs/quickstart                         -> runs/quickstart/report.html
@@ -18,7 +18,7 @@ import math
 import os
 import shlex
 
-import warploom_needs  # first: says what this Python lacks
+import warploom_needs  # must be the first import: it reports missing packages
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -80,8 +80,7 @@ PIXELS_PER_INCH = 144  # of PNG pictures
 
 
 def picture(figure, kind, alt):
-    """Returns the figure for inclusion in the page: as SVG, which is sharp at any size, or as PNG, for a smaller
-    page."""
+    """Returns the figure as text of the page. SVG is sharp at any size, and PNG gives a smaller page."""
     buffer = io.BytesIO()
     if kind == "svg":
         figure.savefig(buffer, format="svg", metadata={"Date": None})
@@ -94,7 +93,7 @@ def picture(figure, kind, alt):
 
 
 def table(head, rows, caption="", learned=None):
-    """Formats a table whose first column is text and whose others are numbers. `learned`: index of the emphasised
+    """Formats a table with text in the first column and numbers in the others. `learned`: index of the emphasised
     row."""
     out = ['<div class="scroll"><table>']
     out.append(f"<caption>{esc(caption)}</caption>" if caption else "")
@@ -107,7 +106,7 @@ def table(head, rows, caption="", learned=None):
 
 
 def pairs(rows):
-    """Names and values."""
+    """Formats a table of names and values."""
     cells = "".join(f'<tr><th scope="row">{esc(k)}</th><td>{v}</td></tr>' for k, v in rows)
     return f"<table><tbody>{cells}</tbody></table>"
 
@@ -258,7 +257,7 @@ def main():
     parser.add_argument("-o", "--output", metavar="FILE", help="page to write (default: RUN/report.html)")
     parser.add_argument("--title", help="heading (default: the run's name)")
     parser.add_argument("--pictures", choices=("svg", "png"), default="svg",
-                        help="kind of the pictures: svg is sharp at any size, png makes a page of a third of the bytes (default: svg)")
+                        help="format of the pictures: svg is sharp at any size, png gives a smaller page (default: svg)")
     a = parser.parse_args()
     text = page(wf.Run(a.run), a.title, a.pictures)
     output = a.output or os.path.join(a.run, "report.html")

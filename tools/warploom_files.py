@@ -1,4 +1,4 @@
-"""The module `warploom.files` of the Python package beside this folder, under the name by which the tools import it."""
+"""Gives the module `warploom.files` of the Python package in ../python the name that the tools import."""
 import sys
 from pathlib import Path
 

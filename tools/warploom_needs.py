@@ -1,7 +1,7 @@
 """Checks the packages that the tools need. Each tool imports this module first.
 
-If this Python lacks a package, Debian's Python runs the tool. If Debian's Python lacks it too, one line names the
-missing packages; without this module an import would end with a traceback."""
+If this Python lacks a package, Debian's Python runs the tool. If Debian's Python also lacks it, the tool prints one
+line with the missing packages instead of a traceback."""
 import importlib.util
 import os
 import subprocess
@@ -9,18 +9,18 @@ import sys
 
 PACKAGES = ("numpy", "h5py", "matplotlib")
 UNAVAILABLE = 69  # of sysexits.h
-SYSTEM = "/usr/bin/python3"  # the one that tools/install-dependencies.sh provides for
+SYSTEM = "/usr/bin/python3"  # tools/install-dependencies.sh installs the packages for this Python
 
 
 def system_has_them():
-    """Returns whether the system's Python is a different one from this Python and has the packages."""
+    """Returns True if the system's Python is not this Python and has the packages."""
     if not os.access(SYSTEM, os.X_OK) or os.path.realpath(sys.executable) == os.path.realpath(SYSTEM):
         return False
     find = f"import importlib.util as u, sys; sys.exit(not all(map(u.find_spec, {PACKAGES})))"
     return subprocess.run([SYSTEM, "-c", find], check=False).returncode == 0
 
 
-os.environ["MPLBACKEND"] = "Agg"  # matplotlib would fail at import with the backend of a notebook or a display
+os.environ["MPLBACKEND"] = "Agg"  # with the backend of a notebook or a display, the import of matplotlib would fail
 missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
 if missing and system_has_them():
     os.execv(SYSTEM, [SYSTEM, *sys.argv])

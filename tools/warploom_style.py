@@ -1,4 +1,4 @@
-"""The module `warploom.plots.style` of the Python package, under the name by which the tools import it, as their style."""
+"""Gives the module `warploom.plots.style` of the Python package the name that the tools import, and sets its style."""
 import sys
 
 import matplotlib

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Shows the state of trainings in the terminal: step, rate, loss, time left. Redraws until the runs end.
+"""Shows the state of trainings in the terminal: step, rate, loss and remaining time. Redraws until the runs end.
 
-The tool reads RUN/metrics.jsonl, which grows during a run. It may therefore run on a different machine than the job,
-with a shared file system. It only reads: Ctrl-C stops the tool and not the training.
+The tool reads RUN/metrics.jsonl, to which a run appends. It can therefore run on another machine than the job if both
+use a shared file system. The tool only reads files, so Ctrl-C stops the tool and not the training.
 
 Examples:
   watch.py runs/quickstart                 redraws every two seconds
-  watch.py runs/seed-* --every 10          several runs; from four on, a line for each
+  watch.py runs/seed-* --every 10          several runs; with four or more, a line for each
   watch.py runs/sweep-1234                 all runs in a folder, also those that begin later
   watch.py runs/quickstart --once          prints the state and ends, for scripts
   watch.py runs/quickstart --once --json -
@@ -18,16 +18,16 @@ import shutil
 import sys
 import time
 
-import warploom_needs  # first: says what this Python lacks
+import warploom_needs  # must be the first import: it reports missing packages
 
 import numpy as np
 
 import warploom_files as wf
 
 BLOCKS = "▁▂▃▄▅▆▇█"
-RAMP = "_.-=*#"  # where the terminal has no Unicode
+RAMP = "_.-=*#"  # used if the terminal has no Unicode
 QUIET_FACTOR, QUIET_LEAST = 20, 60.0  # a run without new metrics for longer than this is called quiet
-MOST_BLOCKS = 3  # runs that get several lines each
+MOST_BLOCKS = 3  # with more runs than this, each run has only one line
 
 
 def duration(seconds):
@@ -47,7 +47,7 @@ def unicode_output():
 
 
 def buckets(values, width):
-    """At most `width` means of consecutive stretches."""
+    """Returns at most `width` means over successive parts of the values."""
     values = np.asarray(values, dtype=float)
     edges = np.linspace(0, len(values), min(width, len(values)) + 1).astype(int)
     parts = [values[a:b][np.isfinite(values[a:b])] for a, b in zip(edges[:-1], edges[1:])]
@@ -55,8 +55,8 @@ def buckets(values, width):
 
 
 def sparkline(values, width):
-    """Draws the means as heights between the least mean and the 98th percentile, which limits the transient at the
-    start."""
+    """Draws the means as heights between the smallest mean and the 98th percentile. The percentile limits the transient
+    at the start."""
     means = buckets(values, width)
     finite = means[np.isfinite(means)]
     if not finite.size:
@@ -98,7 +98,7 @@ class State:
         return (self.total - self.step) * self.seconds
 
     def smoothed(self, name):
-        """Returns the means over the last whole episodes, now and a tenth of the run earlier."""
+        """Returns the means over the last complete episodes, now and a tenth of the run earlier."""
         values = self.metrics[name]
         width = self.run.windows * max(1, round(20 / self.run.windows))
         back = max(width, len(values) // 10)
@@ -121,7 +121,7 @@ def loss_line(state, name, label, width):
 
 
 def expand(paths):
-    """Returns the run directories. A folder that is not a run is replaced by the runs in it."""
+    """Returns the run directories. The runs in a folder replace the folder."""
     found = []
     for path in map(os.fspath, paths):
         inside = [] if os.path.exists(os.path.join(path, "config.yaml")) else sorted(
@@ -132,8 +132,8 @@ def expand(paths):
 
 
 def look(path, following=False):
-    """Returns the state of a run, or None if the run has not begun. With `following`, an empty folder is also a run
-    that has not begun, because a new run in a used folder first moves the earlier files away."""
+    """Returns the state of a run, or None if the run has not begun. With `following`, an empty folder also counts as a
+    run that has not begun, because a new run in a used folder first moves the earlier files to another folder."""
     try:
         return State(path)
     except (wf.ToolError, FileNotFoundError) as error:
@@ -143,12 +143,12 @@ def look(path, following=False):
 
 
 def describe(path, s, width):
-    """Returns the lines about one run."""
+    """Returns the lines of output for one run."""
     if s is None:
         return [f"{path}: waiting for the first meta-step"]
     share = min(1.0, s.step / max(1, s.total))
     left = {"finished": "finished", "running": f"{duration(s.left)} left",
-            "quiet": "stopped? (--resume goes on)"}[s.state]
+            "quiet": "stopped? (--resume continues)"}[s.state]
     lines = [f"{s.run.path}: {s.run.title}",
              f"  {bar(share, 24)} {100 * share:3.0f} %  meta-step {s.step:,} of {s.total:,}  {1 / s.seconds:.3g}/s  {left}",
              loss_line(s, "meta_loss", "meta-loss", width), loss_line(s, "last_loss", "last loss", width)]
@@ -183,7 +183,7 @@ def table(paths, states, width):
 
 
 def summary(states):
-    """"2 of 5 finished, 1 quiet; 3 min left"."""
+    """Returns a text such as "2 of 5 finished, 1 quiet; 3 min left"."""
     kinds = ["waiting" if s is None else s.state for s in states]
     parts = [f"{kinds.count('finished')} of {len(kinds)} finished"]
     parts += [f"{kinds.count(kind)} {kind}" for kind in ("running", "quiet", "waiting") if kind in kinds]
@@ -220,7 +220,8 @@ def main():
     parser = wf.Parser(__doc__)
     parser.add_argument("runs", metavar="RUN", nargs="+", help="a run directory, or a folder that holds some")
     parser.add_argument("--once", action="store_true", help="print the state once and end")
-    parser.add_argument("--every", type=float, default=2.0, metavar="SECONDS", help="time between two looks (default: 2)")
+    parser.add_argument("--every", type=float, default=2.0, metavar="SECONDS",
+                        help="seconds between two updates (default: 2)")
     parser.add_argument("--json", metavar="FILE", help="with --once: the state as JSON; - for standard output")
     a = parser.parse_args()
     if a.json and not a.once:

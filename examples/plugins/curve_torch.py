@@ -1,4 +1,4 @@
-"""A task family in PyTorch: a network of one's own that fits noisy sines (docs/plugins.md)."""
+"""A task family in PyTorch: a network that fits noisy sines (docs/plugins.md)."""
 import math
 
 import torch

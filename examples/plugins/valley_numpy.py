@@ -1,4 +1,4 @@
-"""A task family in NumPy: a curved valley whose coefficients are drawn for each problem (docs/plugins.md).
+"""A task family in NumPy: a curved valley with coefficients that are drawn for each problem (docs/plugins.md).
 
     loss(x) = mean over i of  c_i (x_{i+1} - x_i^2)^2 + (1 - x_i)^2
 """
