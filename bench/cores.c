@@ -1,10 +1,10 @@
-/* cores.c - measures how many cores' work the threads of this process do when all of them compute at once.
+/* cores.c - measures how many cores the threads of this process correspond to when all of them compute at once.
  *
  *   echo go | OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive bench_cores
  *
- * The figure is (rate of multiply-adds on registers of all threads at once) / (rate of one thread alone), both
- * by CPU time, which excludes waiting for a core. It is N on N cores, and half of that if pairs of virtual cores
- * are hyperthreads of one core. The program uses the protocol of versus.py and answers `go` with the figure. */
+ * The figure is (rate of multiply-adds on registers of all threads at once) / (rate of one thread alone). Both rates
+ * use CPU time, which excludes waiting for a core. It is N on N cores, and half of that if pairs of virtual cores are
+ * hyperthreads of one core. The program uses the protocol of versus.py and answers `go` with the figure. */
 #include <omp.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -32,8 +32,8 @@ static double all_at_once(void) {
 
 static const char usage[] =
     "usage: echo go | OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive bench_cores\n"
-    "How many cores the threads are worth when all compute at once: their multiply-adds over those of one\n"
-    "alone, by CPU time. Each line on standard input is one measurement.\n";
+    "Measures the multiply-add rate of all threads at once, divided by the rate of one thread alone, by CPU\n"
+    "time. Each line on standard input is one measurement.\n";
 
 int main(int argc, char **argv) {
   char line[32];

@@ -15,7 +15,7 @@ static wl_status measure(const char *folder, const char *size) {
   const double mib = strtod(size, NULL);
   wl_file_figures f;
   if (!(mib >= 0.01 && mib <= 65536))
-    return WL_FAIL(WL_ERR_USAGE, "'%s' is no size in MiB from 0.01 to 65536", size);
+    return WL_FAIL(WL_ERR_USAGE, "'%s' is not a size in MiB from 0.01 to 65536", size);
   WL_TRY(wl_measure_files(folder, (int64_t)(mib * MIB), ROUNDS, &f));
   printf("%8.0f %14.0f %14.0f %12.0f %10.2f\n", (double)f.bytes / MIB, f.plain / MIB,
          f.checkpoint / MIB, f.verify / MIB, f.ratio);
@@ -30,8 +30,9 @@ int main(int argc, char **argv) {
   if (argc > 1 && argv[1][0] == '-')
     return print_usage(
         "usage: bench_files [FOLDER] [MIB...]\n"
-        "A checkpoint beside a plain write and fsync of the same bytes, in FOLDER (default: here), for each size\n"
-        "(default: 1 16 64 256). ratio: the median of the checkpoint's rate over the plain one of its round.\n",
+        "Compares a checkpoint with a plain write and fsync of the same bytes, for each size (default: 1 16 64 256).\n"
+        "FOLDER is the folder of the files (default: the current one). ratio: the rate of the checkpoint divided by\n"
+        "the rate of the plain write in the same round, median over the rounds.\n",
         argv[1][1] == '-' && argv[1][2] == 'h');
   printf("%s; HDF5 %s; %s\n%8s %14s %14s %12s %10s\n", wl_build_processor(), wl_build_hdf5(),
          wl_build_compiler(), "MiB", "plain MiB/s", "checkpoint", "verify", "ratio");

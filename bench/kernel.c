@@ -1,9 +1,9 @@
-/* kernel.c - rate of the LSTM kernel as a share of this core's peak, the rate of OpenBLAS on the same shapes,
- * the kernel's accuracy, and the gain from a second thread.
+/* kernel.c - measures the rate of the LSTM kernel as a fraction of this core's peak, the rate of OpenBLAS on the same
+ * shapes, the kernel's accuracy, and the gain from a second thread.
  *
- * One chunk of 20 steps, hidden 20-20, one thread, thread CPU time, best and median. Every repeat measures all
- * figures one after the other; a share therefore divides figures of the same moment. A coordinate-step ("cs")
- * is 39.48 kFLOP (preprocessing on): forward twice, sweep, weight gradient. */
+ * The kernel processes one chunk of 20 steps with two layers of 20 units on one thread. The program prints the best and
+ * the median CPU time of the thread. Every repeat measures all figures one after another, so a fraction uses figures of
+ * the same moment. A coordinate-step ("cs") is 39.48 kFLOP (preprocessing on): forward twice, sweep, weight gradient. */
 #include <cblas.h>
 #include <getopt.h>
 #include <jansson.h>
@@ -21,7 +21,7 @@
 #include "rule/lstm_net.h"
 
 extern const wl_lstm_kernel
-    wl_lstm_kernel_reference; /* tests/unit/lstm_reference.c: double, one by one */
+    wl_lstm_kernel_reference; /* tests/unit/lstm_reference.c: double, one coordinate at a time */
 
 enum { STEPS = WL_WINDOW_STEPS, MAX_REPEATS = 101, ACCURACY_N = 2048 };
 static const double MOST_ERROR =
@@ -62,7 +62,7 @@ static const char *const names[FIGURES] = {"FMA peak",
                                            "FMA peak, two threads"};
 static bool is_rate(figure f) { return f == PEAK || f >= GEMM_40; }
 
-/* One and two threads, and the matrices of the products. */
+/* Workspaces of one and two threads, and the matrices of the products. */
 typedef struct bench {
   wl_kernel_window one, two;
   float *a, *b, *c;
@@ -80,7 +80,7 @@ static void *take(size_t count, size_t size) {
   return p;
 }
 
-/* Weights at which the gates are neither linear nor saturated. */
+/* Draws weights with which the gates are neither linear nor saturated. */
 static void create_window(int64_t n, int threads, const char *preprocessing, wl_kernel_window *w) {
   check(wl_kernel_window_create(&(wl_kernel_setting){n, threads, preprocessing, INT64_MAX}, w));
   const wl_stream s = {.seed = 1, .purpose = WL_FOR_PROBE, .space = WL_SPACE_CHECK, .step = 1};
@@ -130,12 +130,12 @@ static double run_backward(wl_kernel_window *w, int64_t steps, bool kept) {
   return wl_thread_seconds() - start;
 }
 
-/* Million cs/s of a window, live and backward, by wall time. */
+/* Returns the million cs/s of the forward and backward pass of a window, by wall time. */
 static double run_window(wl_kernel_window *w, bool keep) {
   return 1e-6 * (double)w->coordinates * STEPS / wl_kernel_window_seconds(w, keep);
 }
 
-/* GFLOP/s of sgemm [n][k] x [k][80]. */
+/* Returns the GFLOP/s of sgemm [n][k] x [k][80]. */
 static double run_gemm(bench *b, int k) {
   const int n = (int)b->one.coordinates;
   const double start = wl_thread_seconds();
@@ -184,7 +184,7 @@ static void reference_gradient(const wl_kernel_window *w, double *out) {
   wl_free(partial);
 }
 
-/* Relative error of each tensor of the meta-gradient against arithmetic in double. */
+/* Computes the relative error of each tensor of the meta-gradient, compared with double. */
 static void accuracy(const char *preprocessing, double errors[TENSORS]) {
   wl_kernel_window w;
   create_window(ACCURACY_N, 1, preprocessing, &w);
@@ -205,7 +205,7 @@ static void accuracy(const char *preprocessing, double errors[TENSORS]) {
 
 /* ---- Report --------------------------------------------------------------------------------- */
 
-/* Best and median of one figure: the highest rate or the lowest time is the best. */
+/* Returns the best and the median of one figure. The best is the highest rate or the lowest time. */
 typedef struct summary {
   double best, median;
 } summary;
@@ -219,7 +219,7 @@ static summary summarise(figure what, double *values, int repeats) {
   return (summary){values[is_rate(what) ? repeats - 1 : 0], median};
 }
 
-/* Prints a line of the table and adds a member to `json`: nanoseconds, rate, share of the peak. */
+/* Prints a line of the table and adds a member to `json`: nanoseconds, rate, fraction of the peak. */
 static void report_time(FILE *out, json_t *json, const char *name, summary ns, double kflop,
                         double peak) {
   const double best = 1e3 * kflop / ns.best / peak, median = 1e3 * kflop / ns.median / peak;
@@ -287,7 +287,7 @@ static void report(FILE *out, json_t *json, const bench *b, double values[FIGURE
   report_rates(out, json, s);
 }
 
-/* Returns whether every tensor is within MOST_ERROR. */
+/* Returns true if the error of every tensor is at most MOST_ERROR. */
 static bool report_accuracy(FILE *out, json_t *json, const char *preprocessing) {
   double errors[TENSORS];
   bool good = true;
@@ -341,14 +341,14 @@ static int usage(FILE *out, int status) {
   fprintf(
       out,
       "usage: bench_kernel [OPTION]...\n"
-      "Rate of the LSTM kernel as a share of the FMA peak of this core, by phase and policy.\n"
+      "Measures the rate of the LSTM kernel as a fraction of the FMA peak of this core, by phase and policy.\n"
       "  --coordinates N                 coordinates, 1 to 10000000 (16000)\n"
-      "  --repeats R                     1 to %d rounds, all figures in turn (7)\n"
+      "  --repeats R                     1 to %d rounds, each measures all figures (7)\n"
       "  --preprocessing none|log|paper  input of the LSTM (log)\n"
       "  --json FILE                     write the figures as JSON; - for standard output\n"
       "  --help                          this text\n"
-      "WARPLOOM_ISA=avx2|baseline takes a lesser instruction set. Exit status 1: a tensor of the\n"
-      "meta-gradient differs from float64 by more than 5e-6.\n",
+      "WARPLOOM_ISA=avx2|baseline selects an older instruction set. The exit status is 1 if a tensor of\n"
+      "the meta-gradient differs from float64 by more than 5e-6.\n",
       MAX_REPEATS);
   return status;
 }
@@ -381,7 +381,7 @@ static int parse(int argc, char **argv, arguments *a) {
   return sound ? -1 : usage(stderr, 64);
 }
 
-/* Writes the figures to the requested file; returns whether that succeeded. */
+/* Writes the figures to the requested file. Returns true if this succeeded. */
 static bool write_json(const char *file, json_t *json) {
   if (!file) return true;
   const bool to_stdout = strcmp(file, "-") == 0;
@@ -397,7 +397,7 @@ int main(int argc, char **argv) {
   arguments a = {.n = 16000, .repeats = 7, .preprocessing = "log"};
   const int status = parse(argc, argv, &a);
   if (status >= 0) return status;
-  openblas_set_num_threads(1); /* its threads would spin during the next measurement */
+  openblas_set_num_threads(1); /* otherwise its threads spin during the next measurement */
   bench b;
   static double values[FIGURES][MAX_REPEATS];
   setup(&b, a.n, a.preprocessing);

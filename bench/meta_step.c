@@ -1,4 +1,4 @@
-/* meta_step.c - whole meta-steps of a configuration: Warploom's contender in meta_step.py.
+/* meta_step.c - runs complete meta-steps of a configuration. It is Warploom's contender in meta_step.py.
  *
  *   [mpirun -n 2] bench_meta_step CONFIG [KEY=VALUE ...]
  *
@@ -22,7 +22,7 @@
 #include "train/trainer.h"
 #include "usage.h"
 
-/* Seconds on the clock that the driver selects: wall time, or CPU time of this process. */
+/* Returns the seconds on the clock that the driver selects: wall time, or CPU time of this process. */
 static double seconds_now(void) {
   const char *const clock = getenv("VERSUS_CLOCK");
   struct timespec now;
@@ -31,7 +31,7 @@ static double seconds_now(void) {
   return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-/* Mean seconds of `count` meta-steps. */
+/* Returns the mean seconds of `count` meta-steps. */
 static wl_status run(wl_trainer *trainer, int64_t count, double *seconds) {
   const double start = seconds_now();
   for (int64_t i = 0; i < count; i++) {
@@ -43,7 +43,7 @@ static wl_status run(wl_trainer *trainer, int64_t count, double *seconds) {
   return WL_OK;
 }
 
-/* Bytes of theta and rule state of this rank's units, which remain allocated between meta-steps. */
+/* Returns the bytes of theta and rule state of this rank's units, which remain allocated between meta-steps. */
 static double unit_bytes(const wl_trainer *trainer) {
   const wl_trainer_state *s = wl_state_of(trainer);
   double bytes = 0;
@@ -60,7 +60,7 @@ static int64_t subnormals_in(const wl_real *values, int64_t count) {
   return found;
 }
 
-/* Number of subnormal numbers in theta and rule state of this rank's units. */
+/* Returns the number of subnormal numbers in theta and rule state of this rank's units. */
 static double subnormals(const wl_trainer *trainer) {
   const wl_trainer_state *s = wl_state_of(trainer);
   const wl_model *const model = wl_setup_of(trainer)->problem.model;
@@ -76,7 +76,7 @@ static double subnormals(const wl_trainer *trainer) {
   return (double)found;
 }
 
-/* VmRSS (resident now) or VmHWM (peak since its reset), in bytes; 0 if the system does not report it. */
+/* Returns VmRSS (resident now) or VmHWM (peak since its reset) in bytes, or 0 if the system does not report it. */
 static double memory(const char *which) {
   char line[256];
   double bytes = 0;
@@ -167,8 +167,8 @@ static wl_status serve(wl_comm *comm, int argc, char **argv) {
 
 static const char usage[] =
     "usage: echo go | [mpirun -n 2] bench_meta_step CONFIG [KEY=VALUE ...]\n"
-    "Seconds of a meta-step of the configuration, files left out, for each `go` on standard input; for\n"
-    "`memory` the bytes that it takes. bench/meta_step.py compares them with other programs.\n";
+    "For each `go` on standard input, prints the seconds of a meta-step of the configuration without files. For\n"
+    "`memory`, prints its bytes. bench/meta_step.py compares these figures with other programs.\n";
 
 int main(int argc, char **argv) {
   wl_float_state of_the_system;

@@ -1,18 +1,18 @@
 #!/usr/bin/env python3
-"""Compares whole meta-steps of Warploom with JAX and PyTorch, in one interleaved run.
+"""Compares complete meta-steps of Warploom with JAX and PyTorch, in one interleaved run.
 
     bench/meta_step.py --build BUILD --python VENV/bin/python [--sizes NAME ...] [--rounds N]
                        [--cores 1 2] [--all-forms] [--json FILE]
     bench/meta_step.py --build BUILD --python VENV/bin/python --check
     bench/meta_step.py --build BUILD --level [--windows N]
 
-BUILD is the build directory; the other python has JAX and PyTorch (bench/README.md). A step is a
-window of 20 inner steps, its meta-gradient in first order, and Adam, with an LSTM of 2 x 20 units, on
-1,280 quadratic coordinates and perceptrons of 15,910 and 101,770 parameters. The other programs run
-in the form that was fastest for each size (--all-forms: in all), on one core and on two.
---check compares the meta-gradient of every program with `warploom check` on windows of a small problem.
---level runs only Warploom, on the smaller perceptron. It compares the last 20 windows with the first 20: with
-subnormal numbers as zero, which is the default, and with gradual underflow."""
+BUILD is the build directory. The other Python has JAX and PyTorch (bench/README.md). A meta-step is a window of 20
+inner steps, its first-order meta-gradient, and Adam. The LSTM has two layers of 20 units. The tasks have 1,280
+quadratic coordinates, or are perceptrons of 15,910 and 101,770 parameters. The other programs run in the form that was
+fastest for each size (--all-forms: in all forms), on one core and on two cores. --check compares the meta-gradient of
+every program with `warploom check` on windows of a small problem. --level runs only Warploom, on the smaller
+perceptron, with subnormal numbers as zero (the default) and with gradual underflow. It compares the last 20 windows
+with the first 20."""
 
 import argparse
 import json
@@ -52,7 +52,7 @@ def other(python, program, task, form, threads):
 
 
 class Contender(versus.Worker):
-    """A worker whose goes are meta-steps of `units` windows each: seconds are for one window."""
+    """A worker that measures meta-steps of `units` windows. The seconds are for one window."""
 
     def __init__(self, name, command, units, cores, environment=None):
         super().__init__(name, command, cores, environment)
@@ -83,18 +83,18 @@ def print_table(header, rows):
 
 
 def ratios(slow, fast):
-    """Returns (median, least, greatest) over the rounds of the ratio of slow's time to fast's."""
+    """Returns (median, least, greatest) over the rounds of the time of `slow` divided by the time of `fast`."""
     each = sorted(s / f for s, f in zip(slow, fast))
     return statistics.median(each), each[0], each[-1]
 
 
 def fastest(others, times, cores):
-    """Returns the name of the fastest of the other programs on at most that many cores."""
+    """Returns the name of the fastest other program on at most the given number of cores."""
     return min((c.name for c in others if c.cores <= cores), key=lambda name: statistics.median(times[name]))
 
 
 def report(task, contenders, times, others):
-    """Rates, and ratios to the fastest of the others on at most as many cores."""
+    """Prints rates, and ratios to the fastest other program on at most as many cores."""
     n = TASKS[task]["n"]
     rows, results = [], []
     for c in contenders:
@@ -109,14 +109,14 @@ def report(task, contenders, times, others):
     print(f"\n{task}: windows of {STEPS} steps over {n} coordinates, {len(times[best])} rounds; "
           "compared with the fastest other on at most as many cores")
     print_table(("program", "ms a window", "M cs/s", "times as fast", "range", "as", "window MB", "start s"), rows)
-    for c in contenders:  # each goes on with its own training from round to round
+    for c in contenders:  # each worker continues its training from round to round
         first, last = times[c.name][:3], times[c.name][-3:]
         print(f"{c.name}: {1e3 * statistics.median(first):.2f} ms a window in the first rounds, "
               f"{1e3 * statistics.median(last):.2f} in the last")
     one, two = "Warploom activations, 1 thread", "Warploom activations, 2 ranks"
     if one in times and two in times:
         middle, least, most = (r / 2 for r in ratios(times[one], times[two]))
-        print(f"two ranks at twice the work of one: efficiency {middle:.3f} ({least:.3f}-{most:.3f})")
+        print(f"two ranks with twice the work of one rank: efficiency {middle:.3f} ({least:.3f}-{most:.3f})")
     return results
 
 
@@ -143,7 +143,7 @@ def measure(arguments):
 
 
 def check(arguments):
-    """Every form against a window that begins in the middle of an episode."""
+    """Compares every form with a window that begins in the middle of an episode."""
     small = {"quadratic-1280": [], "mlp-check": ["--set", "task={family: mlp, data: synthetic, widths: [12], batch: 16}"]}
     bad = 0
     with tempfile.TemporaryDirectory() as folder:
@@ -160,14 +160,13 @@ def check(arguments):
 
 
 def level(arguments):
-    """Checks that windows do not become slower: the values of a training shrink, and subnormal numbers are slow to
-    compute."""
+    """Checks that windows do not become slower when the values of a training shrink and become subnormal."""
     print(f"processor: {versus.processor()}" + ("; CPU time" if arguments.cpu_time else ""))
     if arguments.cpu_time:
         os.environ["VERSUS_CLOCK"] = "cpu"
     names = {"subnormals as zero": "bench_meta_step", "gradual underflow": "bench_meta_step_gradual"}
     workers = [versus.Worker(name, [os.path.join(arguments.build, "bench", program), CONFIG, task_override("mlp-15910")],
-                             environment={"OMPI_MCA_ess_singleton_isolated": "1"})  # no daemon that reports each SIGCONT
+                             environment={"OMPI_MCA_ess_singleton_isolated": "1"})  # no daemon that reports SIGCONT
                for name, program in names.items()]
     times, subnormals = ({worker.name: [] for worker in workers} for _ in range(2))
     for _ in range(arguments.windows):
@@ -185,17 +184,17 @@ def level(arguments):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--build", default="build", help="build directory")
-    parser.add_argument("--python", default=sys.executable, help="interpreter that has JAX and PyTorch")
+    parser.add_argument("--python", default=sys.executable, help="interpreter with JAX and PyTorch")
     timed = [name for name in TASKS if name != "mlp-check"]
     parser.add_argument("--sizes", nargs="+", choices=timed, default=timed)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--cores", nargs="+", type=int, choices=(1, 2),
                         default=[1, 2][:len(os.sched_getaffinity(0))])
-    parser.add_argument("--all-forms", action="store_true", help="every form of the other programs")
-    parser.add_argument("--cpu-time", action="store_true", help="one core each, CPU time: for a machine that others use too")
+    parser.add_argument("--all-forms", action="store_true", help="run every form of the other programs")
+    parser.add_argument("--cpu-time", action="store_true", help="measure CPU time on one core, for a machine with other load")
     parser.add_argument("--json", metavar="FILE", help="all times")
-    parser.add_argument("--check", action="store_true", help="compare meta-gradients in place of timing")
-    parser.add_argument("--level", action="store_true", help="the last windows of a long run beside the first")
+    parser.add_argument("--check", action="store_true", help="compare meta-gradients instead of times")
+    parser.add_argument("--level", action="store_true", help="compare the last windows of a long run with the first")
     parser.add_argument("--windows", type=int, default=200, help="windows of --level, at least 20")
     arguments = parser.parse_args()
     if arguments.windows < 20:

@@ -7,7 +7,7 @@ import numpy as np
 
 from meta_step_tasks import HIDDEN
 
-TOLERANCE = 1e-4  # of a float32 window against the float64 one of `warploom check`
+TOLERANCE = 1e-4  # largest difference of a float32 window from the float64 window of `warploom check`
 
 
 def read_idx(name):
@@ -19,13 +19,13 @@ def read_idx(name):
 
 
 def load_images():
-    """Fashion-MNIST as bytes (60000, 784) and labels, as Warploom keeps it."""
+    """Returns Fashion-MNIST as bytes (60000, 784) and labels, in the order of Warploom."""
     images, labels = read_idx("train-images-idx3-ubyte.gz"), read_idx("train-labels-idx1-ubyte.gz")
     return images.reshape(len(images), -1).copy(), labels.astype(np.int32)
 
 
 def phi_start():
-    """Meta-parameters by name: truncation aside, as Warploom draws them."""
+    """Returns meta-parameters by name. They have Warploom's distribution without the truncation."""
     draw = np.random.default_rng(1)
     sizes = {"lstm1.weight": ((80, 22), 22), "lstm1.bias": ((80,), 22), "lstm2.weight": ((80, 40), 40),
              "lstm2.bias": ((80,), 40), "output.weight": ((1, 20), 20)}
@@ -35,8 +35,9 @@ def phi_start():
 
 
 def read_dump(path):
-    """A window of `warploom check --dump`: phi, theta (n), state of four (20, n), batches of all points."""
-    import h5py  # only the check needs h5py
+    """Reads a window of `warploom check --dump`: phi, theta (n), a state of four arrays (20, n), batches of all
+    points."""
+    import h5py  # imported here because only the check needs h5py
     with h5py.File(path, "r") as file:
         task = file["task0"]
         inner = {name: task["input/inner"][name][:] for name in task["input/inner"]}
@@ -53,14 +54,15 @@ def read_dump(path):
 
 
 def check(path, window):
-    """Prints how far window(dump) -> (meta-loss, gradient by name) is from the dump; 0 when close."""
+    """Compares window(dump) -> (meta-loss, gradient by name) with the dump and prints the difference. Returns 0 if it
+    is small."""
     dump = read_dump(path)
     loss, gradient = window(dump)
     worst = abs(loss - dump["meta_loss"]) / abs(dump["meta_loss"])
     whole = np.sqrt(sum(np.sum(block ** 2) for block in dump["meta_gradient"].values()))
     for name, block in dump["meta_gradient"].items():
         difference = np.linalg.norm(np.asarray(gradient[name], np.float64) - block)
-        # a block whose terms cancel (the output's bias) is measured by the whole gradient
+        # the terms of the output's bias cancel, so differences are divided by the size of the complete gradient
         worst = max(worst, difference / max(np.linalg.norm(block), 0.05 * whole))
     good = worst <= TOLERANCE
     print(f"meta-gradient {'ok' if good else 'WRONG'}: largest relative difference {worst:.1e}")

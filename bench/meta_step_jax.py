@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""The JAX program of meta_step.py: one jit over the whole meta-step.
+"""The JAX program of meta_step.py: one jit over the complete meta-step.
 
     meta_step_jax.py TASK [--form whole|stored|blocks|stored-blocks] [--block N] [--check DUMP]
 
-Coordinates lie in columns: a layer's gates are one product (80, in + 20) x (in + 20, n). In first
-order the meta-loss has the gradient of sum_k <stop_gradient(g_k), theta_k(phi)>, so the task is
-differentiated once for each point and never in the backward pass.
+Coordinates are in columns, and the gates of a layer are one product (80, in + 20) x (in + 20, n). In first order, the
+meta-loss has the gradient of sum_k <stop_gradient(g_k), theta_k(phi)>. The task is therefore differentiated once for
+each point and not in the backward pass.
 
     whole          jax.value_and_grad of the window, lax.scan over steps, jax.checkpoint on the step
-    stored         the same without jax.checkpoint: activations of all steps are kept
+    stored         the same without jax.checkpoint: activations of all steps are stored
     blocks         first order does not couple coordinates: a forward pass that keeps gradients alone,
                    then for each block of coordinates the window's gradient, with jax.checkpoint
     stored-blocks  the same without jax.checkpoint
@@ -29,7 +29,7 @@ parser.add_argument("--block", type=int, default=2000)
 parser.add_argument("--check", metavar="DUMP")
 arguments = parser.parse_args()
 
-import jax  # noqa: E402  (after the arguments, whose errors should not wait for it)
+import jax  # noqa: E402  (imported after the arguments have been checked)
 import jax.numpy as jnp  # noqa: E402
 import jaxlib  # noqa: E402
 from jax import lax  # noqa: E402
@@ -53,7 +53,7 @@ def layer(weight, bias, below, h, c):
 
 
 def rule(phi, g, state):
-    """g (n), state of four (20, n) -> update (n), state."""
+    """Maps g (n) and a state of four arrays (20, n) to the update (n) and the new state."""
     h1, c1, h2, c2 = state
     h1, c1 = layer(phi["lstm1.weight"], phi["lstm1.bias"], inputs(g), h1, c1)
     h2, c2 = layer(phi["lstm2.weight"], phi["lstm2.bias"], h1, h2, c2)
@@ -102,7 +102,7 @@ def whole_window(phi, theta, state, batch_of):
 
 
 def cut(rows):
-    """(..., n) -> (blocks, ..., block), filled up with zeros."""
+    """Reshapes (..., n) to (blocks, ..., block), padded with zeros."""
     block = min(arguments.block, rows.shape[-1])
     count = -(-rows.shape[-1] // block)
     filled = jnp.pad(rows, [(0, 0)] * (rows.ndim - 1) + [(0, count * block - rows.shape[-1])])
@@ -114,7 +114,7 @@ def join(blocks, n):
 
 
 def blocked_window(phi, theta, state, batch_of):
-    """state is cut into blocks, and stays so between windows."""
+    """Computes a window in blocks. The state remains in blocks between windows."""
     n = theta.size
 
     def forward(carry, k):
@@ -175,7 +175,7 @@ class Training:
         self.step = jax.jit(self.meta_step, donate_argnums=(0, 1, 3, 4))
 
     def draw_episode(self, key):
-        """theta, state, and what belongs to the episode."""
+        """Returns theta, the state and the data of a new episode."""
         a, b, c = jax.random.split(key, 3)
         n = self.setting["n"]
         theta = 0.01 * jax.random.normal(a, (n,))
@@ -197,7 +197,7 @@ class Training:
         return phi, moments, theta, state, loss
 
     def arguments(self):
-        """Of the next meta-step."""
+        """Returns the batches of the next meta-step."""
         self.key, key = jax.random.split(self.key)
         if self.windows % 5 == 0:
             self.theta, self.state, self.drawn = self.begin(key)
@@ -209,7 +209,7 @@ class Training:
         loss.block_until_ready()
 
     def memory(self):
-        """Bytes beside arguments and results, as the compiler lays them out."""
+        """Returns the bytes that the compiler allocates in addition to arguments and results."""
         return self.step.lower(*self.arguments()).compile().memory_analysis().temp_size_in_bytes
 
 

@@ -1,8 +1,8 @@
-"""The setting and the sizes that meta_step.py and its programs share.
+"""The settings and the sizes that meta_step.py and its programs share.
 
-The optimizer under training is an LSTM of 2 x 20 units on (log |g|, sign) as Andrychowicz et al. 2016
-have it (settings of `rule` in meta_step.yaml), windows of 20 steps in episodes of 100, the meta-loss the
-sum of the losses at theta_0 .. theta_20, first order, Adam outside."""
+The optimizer is an LSTM with two layers of 20 units on (log |g|, sign), as in Andrychowicz et al. 2016 (settings of
+`rule` in meta_step.yaml). Windows have 20 steps, and episodes have 100 steps. The meta-loss is the sum of the losses at
+theta_0 .. theta_20. Meta-gradients are first-order, and the outer optimizer is Adam."""
 
 STEPS, HIDDEN, SCALE, STRENGTH, LEARNING_RATE = 20, 20, 0.1, 5.0, 1e-3
 LOG_EPSILON = 2.0 ** -23

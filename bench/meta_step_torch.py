@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""The PyTorch program of meta_step.py: the whole meta-step.
+"""The PyTorch program of meta_step.py: the complete meta-step.
 
     meta_step_torch.py TASK [--form step|window|blocks|cell] [--threads N] [--block N] [--check DUMP]
 
-Coordinates lie in columns: a layer's gates are one product (80, in + 20) x (in + 20, n). In first
-order the meta-loss has the gradient of sum_k <g_k, theta_k(phi)> with g_k detached, so the task is
-differentiated once for each point and never in the backward pass.
+Coordinates are in columns, and the gates of a layer are one product (80, in + 20) x (in + 20, n). In first order, the
+meta-loss has the gradient of sum_k <g_k, theta_k(phi)> with g_k detached. The task is therefore differentiated once for
+each point and not in the backward pass.
 
     step    torch.compile on the LSTM's step and on the task's gradient; autograd over the steps
     window  torch.compile on the whole window, its 20 steps unrolled
@@ -32,7 +32,7 @@ parser.add_argument("--block", type=int, default=2000)
 parser.add_argument("--check", metavar="DUMP")
 arguments = parser.parse_args()
 
-import torch  # noqa: E402  (after the arguments, whose errors should not wait for it)
+import torch  # noqa: E402  (imported after the arguments have been checked)
 from torch.nn import functional  # noqa: E402
 
 torch.set_num_threads(arguments.threads)
@@ -56,7 +56,7 @@ def layer(weight, bias, below, h, c):
 
 
 def columns_rule(phi, g, state):
-    """g (n), state of four (20, n) -> update (n), state."""
+    """Maps g (n) and a state of four arrays (20, n) to the update (n) and the new state."""
     h1, c1, h2, c2 = state
     h1, c1 = layer(phi["lstm1.weight"], phi["lstm1.bias"], inputs(g, 0), h1, c1)
     h2, c2 = layer(phi["lstm2.weight"], phi["lstm2.bias"], h1, h2, c2)
@@ -65,7 +65,7 @@ def columns_rule(phi, g, state):
 
 
 class Cells:
-    """torch.nn.LSTMCell on the same meta-parameters; its gates are in another order."""
+    """Runs torch.nn.LSTMCell with the same meta-parameters. Its gates have another order."""
 
     def __init__(self):
         self.cells = [torch.nn.LSTMCell(2, HIDDEN), torch.nn.LSTMCell(HIDDEN, HIDDEN)]
@@ -82,7 +82,7 @@ class Cells:
         return {"weight_ih": weight[:, :inner], "weight_hh": weight[:, inner:], "bias_ih": bias, "bias_hh": one}
 
     def __call__(self, phi, g, state):
-        """state of four (n, 20)."""
+        """Computes a step with a state of four arrays (n, 20)."""
         h1, c1, h2, c2 = state
         first, second = (torch.func.functional_call for _ in range(2))
         h1, c1 = first(self.cells[0], self.weights(phi, 1, self.cells[0]), (inputs(g, 1), (h1, c1)))
@@ -109,7 +109,7 @@ task_gradient = torch.func.grad_and_value(perceptron_loss if IMAGES else quadrat
 # ---- The window: loss, gradients, theta, state --------------------------------------------------
 
 def window(rule, gradient_of, phi, theta, state, batches):
-    """sum_k <g_k, theta_k>, sum of the losses, theta, state; differentiable in phi."""
+    """Returns sum_k <g_k, theta_k>, the sum of the losses, theta and the state. The result is differentiable in phi."""
     total, loss = 0.0, 0.0
     for k in range(STEPS + 1):
         g, value = gradient_of(theta.detach(), *batches[k])
@@ -186,7 +186,7 @@ def make_window():
 
 
 def arrange(state):
-    """Columns (20, n) as the form wants them."""
+    """Converts columns (20, n) to the layout of the form."""
     if CELL:
         return tuple(s.T.contiguous() for s in state)
     return run_window.cut([s.contiguous() for s in state]) if arguments.form == "blocks" else state

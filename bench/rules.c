@@ -1,10 +1,11 @@
-/* rules.c - time of one step of every update rule over about a million parameters, compared with Adam, and rate of
- * Newton-Schulz steps, compared with the processor's peak.
+/* rules.c - measures the time of one step of every update rule over about a million parameters, compared with Adam, and
+ * the rate of Newton-Schulz steps, compared with the processor's peak.
  *
  *   bench_rules [THREADS [ROUNDS]]
  *
- * Rules have their initial meta-parameters and are measured alternately. Prints the milliseconds of a step, median and
- * least, and both as multiples of Adam's. Newton-Schulz: executed multiply-adds per second, as a share of the peak. */
+ * Rules have their initial meta-parameters and are measured alternately. The program prints the median and the least
+ * milliseconds of a step, and both as multiples of the time of Adam. For Newton-Schulz steps, it prints the executed
+ * multiply-adds per second as a fraction of the peak. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,7 +36,7 @@ static const char *const rules[] = {"name: adam",
                                     "name: lstm"};
 enum { RULES = sizeof rules / sizeof *rules };
 
-/* CPU time with one thread, otherwise wall time. */
+/* Returns CPU time for one thread, otherwise wall time. */
 static int threads_used = 1;
 static double seconds(void) {
   struct timespec t;
@@ -176,7 +177,7 @@ int main(int argc, char **argv) {
   if (argc > 1 && strcmp(argv[1], "--help") == 0) {
     puts(
         "usage: bench_rules [THREADS [ROUNDS]]\n"
-        "One step of each update rule over a million parameters, beside Adam; Newton-Schulz steps.");
+        "Measures one step of each update rule over a million parameters, compared with Adam, and Newton-Schulz steps.");
     return 0;
   }
   const int threads = argc > 1 ? atoi(argv[1]) : 1, asked = argc > 2 ? atoi(argv[2]) : 11;

@@ -1,20 +1,19 @@
 #!/bin/bash
-# Measures how training scales to many ranks, by simulation: the real program runs under SimGrid's SMPI on a described
-# cluster.
+# Measures how training scales to many ranks. The real program runs under SimGrid's SMPI on a simulated cluster.
 #
 #   bench/scale.sh [--build DIR] [--output DIR] [--ranks "64 256 1024"] [--units N] [--steps N]
 #                  [--spread SHARE]
 #
 # 1. One rank computes tasks of four sizes, and the script records the time of a window of each size.
-# 2. With 1 rank and with each number of ranks the program trains on N units a rank (default 8; weak scaling), as
-#    drawn from the mixture of scale/mixture.yaml: planning, messages and the order of events are the program's,
-#    a unit's windows are charged to the simulated clock with the time measured for its size, times a random factor
-#    of the spread measured, or of --spread: a window's work is always the same, its spread is the machine's.
-# 3. Efficiency and where the time goes, as a table (scale.txt) and a picture (scale.svg).
+# 2. With 1 rank and with each number of ranks, the program trains on N units for each rank (default 8, weak scaling).
+#    The units are drawn from the mixture of scale/mixture.yaml. Planning and messages are computed by the program. The
+#    windows of a unit are not computed. They advance the simulated clock by the measured time, multiplied by a random
+#    factor. The factor has the measured spread or the spread of --spread.
+# 3. The script writes the efficiency and the times of the phases as a table (scale.txt) and a picture (scale.svg).
 #
-# The cluster: nodes of 8 cores, a two-level fat tree of 12.5 GB/s links with 1 us each. Assumed besides: cores
-# that do not slow one another down, Open MPI's choice of collective algorithms, nothing else on the network, no
-# files but a last checkpoint. Needs SimGrid (tools/install-dependencies.sh bench).
+# The cluster has nodes of 8 cores and a two-level fat tree of links with 12.5 GB/s and 1 us. The simulation assumes that
+# cores do not slow one another down, that the network has no other traffic, and that the only file is a last checkpoint.
+# The collective algorithms are those of Open MPI. The script needs SimGrid (tools/install-dependencies.sh bench).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -34,7 +33,7 @@ done
 case $build in /*) ;; *) build=$PWD/$build ;; esac
 program=$build/warploom_smpi.so
 if ! command -v smpirun >/dev/null || [ ! -e "$program" ]; then
-  echo "bench/scale.sh: SimGrid or $program is missing: tools/install-dependencies.sh bench, configure and build anew" >&2
+  echo "bench/scale.sh: SimGrid or $program is missing: run tools/install-dependencies.sh bench, then configure and build again" >&2
   exit 77
 fi
 mkdir -p "$output"
@@ -66,7 +65,7 @@ simulate() { # RANKS NAME UNITS STEPS
     { tail -n 5 "$output/$2.log" >&2; exit 1; }
 }
 
-echo "scale: measuring what a unit's work takes"
+echo "scale: measuring the time of a unit's work"
 WL_FOLD_MEASURE=$output/work.txt simulate 1 measured "$((2 * units))" 4
 if [ -n "$spread" ]; then sed -i -E "s/ [0-9.]+\$/ $spread/" "$output/work.txt"; fi
 for n in 1 $ranks; do

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""The rule small_fc 39-32-32-2 meta-trained by pes on perceptrons of 2,410 weights: Warploom against JAX, one core.
+"""Compares meta-training of the rule small_fc 39-32-32-2 by pes on perceptrons of 2,410 weights in Warploom and in JAX.
 
     bench/small_fc.py --build BUILD --python VENV/bin/python [--rounds N] [--forms FORM-OVER ...] [--cpu-time]
     bench/small_fc.py --build BUILD --python VENV/bin/python --check
 
-BUILD is the build directory; the other python has JAX (bench/README.md). A meta-step is a window of 50 inner steps of
-8 units, an antithetic pair each, PES and Adam (small_fc.yaml, small_fc_jax.py). All take turns in one run. Rates count
-an antithetic pair once. --check compares JAX's rule with reference values."""
+BUILD is the build directory. The other Python has JAX (bench/README.md). A meta-step consists of a window of 50 inner
+steps of 8 units, PES and Adam (small_fc.yaml, small_fc_jax.py). Each unit is an antithetic pair, which counts once in
+the rates. The programs run alternately on one core. --check compares the rule of the JAX program with reference
+values."""
 
 import argparse
 import os

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""The JAX program of small_fc.py: the meta-step of small_fc.yaml, one jit over the whole meta-step, float32.
+"""The JAX program of small_fc.py: the meta-step of small_fc.yaml as one jit in float32.
 
     small_fc_jax.py [--form plain|columns|folded] [--over vmap|map] [--check]
 
-8 units, an antithetic pair each, 50 inner steps by lax.scan, PES, Adam. Formulas: src/rule/feature_net.h.
+A meta-step has 8 units, which are antithetic pairs, and 50 inner steps by lax.scan, PES and Adam. The formulas are in
+src/rule/feature_net.h.
 
     plain    features of a coordinate are a row (n, 39) of the network's input
     columns  they are a column (39, n)
@@ -12,7 +13,7 @@
     vmap     all 16 particles in one batched computation
     map      particle after particle, jax.lax.map
 
---check compares the rule's steps with tests/reference/tensor_rules.py in float64, and stops."""
+--check compares the rule's steps with tests/reference/tensor_rules.py in float64 and stops."""
 
 import argparse
 import os
@@ -28,7 +29,7 @@ parser.add_argument("--over", choices=("vmap", "map"), default="map")
 parser.add_argument("--check", action="store_true")
 arguments = parser.parse_args()
 
-import jax  # noqa: E402  (after the arguments, whose errors should not wait for it)
+import jax  # noqa: E402  (imported after the arguments have been checked)
 import jax.numpy as jnp  # noqa: E402
 import jaxlib  # noqa: E402
 from jax import lax  # noqa: E402
@@ -63,7 +64,7 @@ def state_start(shape, dtype):
 
 
 def moments(phi, g, s):
-    """New state, and the factors of g and m in the factored features."""
+    """Returns the new state and the factors of g and m in the factored features."""
     bm, bv, bf = decays(phi)
     wide = lambda b: b.reshape(3, *[1] * g.ndim)
     follow = lambda old, mean: wide(bf) * old + (1 - wide(bf)) * mean
@@ -80,29 +81,29 @@ def moments(phi, g, s):
 
 
 def own_features(g, p, s, g_factor, m_factor):
-    """Features that differ from coordinate to coordinate: 2, 3, 1, 3, 1, 3 and 3 of them, (16, ...)."""
+    """Returns the features that are different for each coordinate, (16, ...): groups of 2, 3, 1, 3, 1, 3 and 3."""
     inverse = lax.rsqrt(s["v"] + 1e-6)
     return jnp.concatenate([jnp.stack([g, p]), s["m"], s["v"][None], s["m"] * inverse, inverse[None], g * g_factor,
                             s["m"] * m_factor])
 
 
 def table_features(s):
-    """Of rows and of columns, (6, ...) each; a vector's are the same."""
+    """Returns the features of rows and of columns, (6, ...) each. For a vector, both are the same."""
     r, c = s["r"], s["r"] if s["c"].size == 0 else s["c"]
     return jnp.concatenate([r, lax.rsqrt(r + 1e-8)]), jnp.concatenate([c, lax.rsqrt(c + 1e-8)])
 
 
 def normaliser(x):
-    """1 / sqrt(e + mean x^2) of each channel."""
+    """Returns 1 / sqrt(e + mean x^2) of each channel."""
     return lax.rsqrt(1e-5 + (x * x).mean(tuple(range(1, x.ndim))))
 
 
-# Rows of the first layer's weights that read own features, rows' and columns' tables.
+# Rows of the first layer's weights for the features of coordinates, of rows and of columns.
 OWN, ROWS, COLUMNS = [*range(13), 25, 26, 27], [13, 14, 15, 19, 20, 21], [16, 17, 18, 22, 23, 24]
 
 
 def above(phi, x):
-    """The layers above the first; x (32, n) is its activation."""
+    """Computes the layers after the first layer. x (32, n) is the activation of the first layer."""
     y = jax.nn.relu(phi["w2"].T @ x + phi["b2"][:, None])
     return phi["w3"].T @ y + phi["b3"][:, None]
 
@@ -215,7 +216,7 @@ def theta_start(key):
 def carry_start():
     key = jax.random.PRNGKey(1)
     phi = phi_start(key)
-    zeros = lambda: jax.tree.map(jnp.zeros_like, phi)  # donated, so one array cannot serve twice
+    zeros = lambda: jax.tree.map(jnp.zeros_like, phi)  # the arguments are donated, so one array cannot be used twice
     one = jax.vmap(theta_start)(jax.random.split(key, UNITS))
     theta = jax.tree.map(lambda x: jnp.concatenate([x, x]), one)
     state = jax.tree.map(lambda x: jnp.zeros((2 * UNITS, *x.shape)),
@@ -233,7 +234,7 @@ def load_data():
 
 
 def check():
-    """Largest relative difference of three steps from the reference in NumPy."""
+    """Returns the largest relative difference of three steps from the reference in NumPy."""
     sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tests", "reference"))
     import tensor_rules
     jax.config.update("jax_enable_x64", True)

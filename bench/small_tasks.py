@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""small_tasks.py - compares meta-steps of small tasks in Warploom and in PyTorch, measured alternately.
+"""Compares meta-steps of small tasks in Warploom and in PyTorch. The programs run alternately.
 
   python3 bench/small_tasks.py [sinusoid] [warp] [--program build/warploom] [--python PYTHON]
                                [--cores 1 2] [--rounds 5] [--modes eager compile-step ...]
@@ -8,10 +8,10 @@
   warp      Warp-Grad with convolutions: 16 filters, batches of 20, 4 tasks of 10 steps, exact gradient of
             the look-ahead loss
 
-A meta-step of Warploom is all that `warploom train` does for it, with metrics and files: the time of
-a run of many meta-steps less that of a run of one. PYTHON is an interpreter with PyTorch (pip install
-torch). small_tasks_torch.py and small_tasks_warp_torch.py describe its programs.
-Run it on a quiet machine.
+A meta-step of Warploom includes all work of `warploom train`, with metrics and files. Its time is computed from the
+difference between a run of many meta-steps and a run of one meta-step. PYTHON is an interpreter with PyTorch (pip
+install torch). small_tasks_torch.py and small_tasks_warp_torch.py describe the PyTorch programs. Run the comparison on
+an idle machine.
 """
 import argparse
 import os
@@ -29,7 +29,7 @@ SINUSOID_MODES, WARP_MODES = ["eager", "compile", "compile-step"], ["chain", "ch
 
 
 class Warploom:
-    """Runs of the program; a measurement is seconds per meta-step without the start."""
+    """Runs the program. A measurement is the seconds of a meta-step without the start of the program."""
 
     def __init__(self, name, program, cores, steps, job, *settings):
         self.name, self.cores, self.steps = name, cores, steps
@@ -54,7 +54,7 @@ class Warploom:
 
 
 def write_images(folder, count=4096, side=28, classes=10):
-    """Makes random images in the format of MNIST, so nothing has to be downloaded."""
+    """Writes random images in the format of MNIST, so no download is needed."""
     draw = random.Random(1)
     for part, n in (("train", count), ("t10k", 1024)):
         with open(f"{folder}/{part}-images-idx3-ubyte", "wb") as f:
@@ -101,12 +101,12 @@ def warp(args, cores):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="*", choices=["sinusoid", "warp", []], help="all, unless named")
+    parser.add_argument("what", nargs="*", choices=["sinusoid", "warp", []], help="tasks to compare (default: all)")
     parser.add_argument("--program", type=pathlib.Path, default=HERE.parent / "build" / "warploom")
     parser.add_argument("--python", default=sys.executable, help="an interpreter with PyTorch")
     parser.add_argument("--cores", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--modes", nargs="+", help="only these of PyTorch's programs")
+    parser.add_argument("--modes", nargs="+", help="run only these PyTorch programs")
     args = parser.parse_args()
     print(versus.processor())
     for cores in args.cores:

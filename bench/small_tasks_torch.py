@@ -1,10 +1,9 @@
-"""MAML and Meta-SGD on the sinusoid in PyTorch, with torch.func and vmap over the tasks.
+"""Runs MAML and Meta-SGD on the sinusoid in PyTorch, with torch.func and vmap over the tasks.
 
   python small_tasks_torch.py maml|meta-sgd eager|compile|compile-step
 
-Network 1-40-40-1 with ReLU, 25 tasks, 10 + 10 shots, one inner step, second order, outer Adam:
-what jobs/maml-sinusoid.yaml does at 10 shots. Tasks are drawn in one go for the whole batch. Needs
-`pip install torch`.
+The setting is jobs/maml-sinusoid.yaml at 10 shots: network 1-40-40-1 with ReLU, 25 tasks, 10 + 10 shots, one inner
+step, second order, outer Adam. The tasks of a batch are drawn together. The program needs `pip install torch`.
   eager         the meta-gradient as torch.func evaluates it
   compile       torch.compile around the meta-gradient
   compile-step  torch.compile around the whole step: drawing tasks, meta-gradient and Adam
@@ -21,7 +20,7 @@ TASKS, SHOTS, RATE, META_RATE, STEPS = 25, 10, 1e-3, 1e-3, 200
 
 
 def start(algorithm):
-    """theta_0 and, for Meta-SGD, one rate for each parameter."""
+    """Returns theta_0 and, for Meta-SGD, one rate for each parameter."""
     shapes = [(1, 40), (40,), (40, 40), (40,), (40, 1), (1,)]
     theta = [torch.nn.init.trunc_normal_(torch.empty(s), std=0.01, a=-0.02, b=0.02) if len(s) == 2 else torch.zeros(s)
              for s in shapes]
@@ -36,7 +35,7 @@ def loss(theta, x, y):
 
 
 def task_loss(theta, rates, support, query):
-    """Loss on the query set after one step on the support set."""
+    """Returns the loss on the query set after one step on the support set."""
     gradient = grad(loss)(theta, *support)
     if rates:
         adapted = [p - a * g for p, a, g in zip(theta, rates, gradient)]
@@ -51,7 +50,7 @@ def meta_loss(meta, support, query):
 
 
 def draw():
-    """Support and query sets of all tasks, (TASKS, SHOTS, 1) each."""
+    """Draws the support and query sets of all tasks, (TASKS, SHOTS, 1) each."""
     amplitude = torch.empty(TASKS, 1, 1).uniform_(0.1, 5.0)
     phase = torch.empty(TASKS, 1, 1).uniform_(0.0, math.pi)
     x = torch.empty(TASKS, 2 * SHOTS, 1).uniform_(-5.0, 5.0)
@@ -63,7 +62,8 @@ meta_gradient = grad_and_value(meta_loss)
 
 
 class Adam:
-    """torch.optim.Adam over the leaves, or for compile-step Adam as a function that fuses with the rest."""
+    """Runs torch.optim.Adam on the leaves. For compile-step, Adam is a function that is compiled with the other
+    parts."""
 
     def __init__(self, leaves):
         self.leaves = leaves
@@ -76,7 +76,7 @@ class Adam:
 
 
 def adam(leaves, first, second, gradient, t):
-    """The same as a pure function: new leaves and moments; `t` is a tensor."""
+    """Computes an Adam step as a pure function that returns new leaves and moments. `t` is a tensor."""
     first = [0.9 * m + 0.1 * g for m, g in zip(first, gradient)]
     second = [0.999 * v + 0.001 * g * g for v, g in zip(second, gradient)]
     left1, left2 = 1 - 0.9 ** t, 1 - 0.999 ** t
@@ -85,7 +85,7 @@ def adam(leaves, first, second, gradient, t):
 
 
 def stepwise(theta, rates, mode):
-    """One meta-step: eager drawing and Adam around an eager or compiled meta-gradient."""
+    """Computes one meta-step with eager drawing of tasks, an eager or compiled meta-gradient, and eager Adam."""
     compute = torch.compile(meta_gradient, fullgraph=True) if mode == "compile" else meta_gradient
     update = Adam(theta + rates)
 
@@ -98,7 +98,7 @@ def stepwise(theta, rates, mode):
 
 
 def fused(theta, rates):
-    """One meta-step as one compiled function."""
+    """Computes one meta-step as one compiled function."""
     leaves, split = theta + rates, len(theta)
     state = [leaves, [torch.zeros_like(p) for p in leaves], [torch.zeros_like(p) for p in leaves], torch.zeros(())]
 
@@ -124,7 +124,7 @@ def main():
 
     def measure():
         def work():
-            float(step())  # reads the loss, as a program that logs it does
+            float(step())  # reads the loss, as in a program that logs it
         return versus.timed(work, STEPS)
 
     if not math.isfinite(float(last)):

@@ -1,11 +1,11 @@
-"""Warp-Grad with convolutions in PyTorch: what bench/warp-conv.yaml does.
+"""Runs Warp-Grad with convolutions in PyTorch, with the settings of bench/warp-conv.yaml.
 
   python small_tasks_warp_torch.py chain|channels-last|func|compile
 
-Four layers of convolution (16 filters, 3 x 3), batch norm, ReLU and 2 x 2 max-pool with a warp
-convolution after each and a dense head; batches of 20 images of 28 x 28; 4 tasks of 10 steps. After
-each step the meta-gradient of the look-ahead loss L(theta - a grad L(theta; phi); phi) on the next
-batch, exact, for the warps phi; Adam on phi after the four tasks. Needs `pip install torch`.
+The network has four layers of convolution (16 filters, 3 x 3), batch norm, ReLU and 2 x 2 max-pool, a warp convolution
+after each layer, and a dense head. A meta-step has 4 tasks of 10 steps with batches of 20 images of 28 x 28. After each
+step, the program computes the exact gradient of the look-ahead loss L(theta - a grad L(theta; phi); phi) on the next
+batch with respect to the warps phi. Adam updates phi after the four tasks. The program needs `pip install torch`.
   chain          every loss is evaluated once: the look-ahead loss of a step, with its graph, is the
                  inner loss of the next
   channels-last  the same with images and filters in the channels_last format
@@ -26,7 +26,7 @@ FORMAT = torch.channels_last if sys.argv[1] == "channels-last" else torch.contig
 
 
 def start_theta():
-    """Convolution, bias, scale and shift of each layer, then the head."""
+    """Returns the convolution, bias, scale and shift of each layer, and then the head."""
     theta = []
     for layer in range(LAYERS):
         channels = FILTERS if layer else 1
@@ -36,7 +36,7 @@ def start_theta():
 
 
 def start_phi():
-    """Warps that start as the identity."""
+    """Returns warps with the identity as initial value."""
     warp = torch.zeros(FILTERS, FILTERS, 3, 3)
     warp[range(FILTERS), range(FILTERS), 1, 1] = 1
     return [warp.clone(memory_format=FORMAT) for _ in range(LAYERS)]
@@ -52,7 +52,7 @@ def loss(theta, phi, x, labels):
 
 
 class Images:
-    """As many images as the built-in data set has; minibatches are drawn with replacement."""
+    """Random images, as many as in the built-in data set. Minibatches are drawn with replacement."""
 
     def __init__(self, count=4096):
         self.x = torch.rand(count, 1, SIDE, SIDE)
@@ -64,7 +64,7 @@ class Images:
 
 
 def chained(phi, images):
-    """Meta-gradient of one task; each loss is evaluated once and differentiated twice."""
+    """Returns the meta-gradient of one task. Each loss is evaluated once and differentiated twice."""
     total = [torch.zeros_like(p) for p in phi]
     theta = [p.requires_grad_() for p in start_theta()]
     gradient = torch.autograd.grad(loss(theta, phi, *images.draw()), theta, create_graph=True)
@@ -90,7 +90,7 @@ step = grad_and_value(look_ahead, has_aux=True)
 
 
 def functional(phi, images, step):
-    """The same meta-gradient as one function of each step."""
+    """Returns the same meta-gradient, with one function for each step."""
     total, theta, batch = [torch.zeros_like(p) for p in phi], start_theta(), images.draw()
     for _ in range(STEPS):
         following = images.draw()

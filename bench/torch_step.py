@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Time of one step of trained optimizers in PyTorch, compared with the C library and torch.optim.Adam.
+"""Measures one step of trained optimizers in PyTorch, compared with the C library and torch.optim.Adam.
 
-On random gradients for a network of 1.2 million parameters (784-1024-384-10) on one thread, the least processor time
-of several steps. Columns: backend="torch", backend="c", wl_optimizer_step of the C library on one flat array, and the ratio of the
-last two.
+The gradients are random. The network has 1.2 million parameters (784-1024-384-10). The program prints the least
+processor time of several steps on one thread. The columns are backend="torch", backend="c", wl_optimizer_step of the C
+library on one flat array, and the ratio of the last two.
 
   bench/torch_step.py                     each rule, initial meta-parameters
   bench/torch_step.py optimizer.h5 ...    trained optimizers
@@ -45,7 +45,7 @@ def network():
 
 
 def shortest(steps, seconds=4.0):
-    """Milliseconds of processor time of each step, taken in turns."""
+    """Returns the least milliseconds of processor time of each step. The steps run alternately."""
     times, end = [[] for _ in steps], time.perf_counter() + seconds
     for step in steps:
         step()
@@ -58,7 +58,7 @@ def shortest(steps, seconds=4.0):
 
 
 def flat_step(path):
-    """wl_optimizer_step over the same tensors in one array."""
+    """Returns a function that calls wl_optimizer_step on the same tensors in one array."""
     optimizer = library.Optimizer(path)
     shapes = [tuple(p.shape)[::-1] for p in network().parameters()]
     optimizer.start(shapes, 100, 1)
@@ -79,7 +79,7 @@ def row(name, path):
 
 
 def make(rule, folder):
-    """An optimizer file of one meta-step."""
+    """Writes an optimizer file after one meta-step."""
     path = Path(folder) / "config.yaml"
     path.write_text(f"{CONFIGURATION}rule: {rule}\noutput: {folder}/run\n", encoding="utf-8")
     subprocess.run([PROGRAM, "train", path, "--quiet"], check=True, stdout=subprocess.DEVNULL)

@@ -1,9 +1,9 @@
-/* update.c - time of one step of trained optimizers over many parameters, through libwarploom.
+/* update.c - measures the time of one step of trained optimizers over many parameters with libwarploom.
  *
  *   bench_update PARAMETERS THREADS FILE...
  *
- * Measures the files alternately. Prints the milliseconds of wl_optimizer_step, median and least over the rounds,
- * and the median as a multiple of the last file's. update.sh passes an LSTM and Adam. */
+ * The files are measured alternately. The program prints the median and the least milliseconds of wl_optimizer_step
+ * over the rounds, and the median as a multiple of the median of the last file. update.sh passes an LSTM and Adam. */
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,7 +39,7 @@ static void open_all(wl_optimizer **optimizer, char **files, int count, int64_t 
   }
 }
 
-/* Gradients of about 1, of both signs. */
+/* Draws gradients of about 1 with both signs. */
 static void fill(float *gradient, int64_t n) {
   uint32_t bits = 1;
   for (int64_t i = 0; i < n; i++) {
@@ -65,8 +65,8 @@ static int print_usage(bool asked) {
   fprintf(
       asked ? stdout : stderr,
       "usage: bench_update PARAMETERS THREADS FILE...\n"
-      "Milliseconds of one step of each FILE's optimizer (at most %d) over so many parameters; bench/update.sh\n"
-      "makes files of an LSTM and of Adam, and compares them.\n",
+      "Measures one step of the optimizer of each FILE (at most %d) over the given number of parameters.\n"
+      "bench/update.sh writes files of LSTMs and of Adam and compares them.\n",
       FILES);
   return asked ? 0 : WL_ERR_USAGE;
 }

@@ -1,18 +1,17 @@
-"""versus.py - common code of the comparisons with other programs: interleaved rounds, versions, a table of ratios.
+"""Common code of the comparisons with other programs: interleaved rounds, versions, a table of ratios.
 
-A contender is a process of its own, so that threads, libraries and compiled code of one never
-touch another. It builds and compiles, says `ready` with its versions, and then waits: each `go` on
-its standard input is one measurement, answered by seconds per unit of work on a line of its own; each
-`memory`, where it knows that, by the bytes that the work takes at its peak.
+Each contender is a separate process, so threads, libraries and compiled code of one contender have no effect on
+another. A contender compiles, prints `ready` with its versions, and waits. For each `go` on its standard input, it
+makes one measurement and prints a line with the seconds of a unit of work. For each `memory`, if supported, it prints
+the peak memory of the work in bytes.
 
   worker side      versus.serve(measure, "torch 2.15.0")          measure() -> seconds
   driver's side    with versus.Worker("PyTorch, vmap", command, cores=1) as a: ...
                    times = versus.rounds([a, b], 7)
                    versus.report(times, reference="warploom")
 
-Only one contender runs at a time, the others are stopped with all their threads and ranks; all are
-measured in every round, so that a change of the clock or a neighbour on the machine meets all of
-them alike.
+Only one contender runs at a time, and the others are stopped with all their threads and ranks. Every round measures all
+contenders. A change of the clock rate or other load on the machine therefore has the same effect on all of them.
 """
 import atexit
 import ctypes
@@ -25,13 +24,13 @@ import subprocess
 import sys
 import time
 
-# What mpirun needs of Open MPI: the ranks go where the driver puts them, also for root.
+# Settings of Open MPI: ranks run on the cores that the driver selects, also for root.
 MPI = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMPI_MCA_hwloc_base_binding_policy": "none",
        "OMPI_MCA_mpi_yield_when_idle": "0"}
 
 
 def serve(measure, about, memory=None):
-    """Answers the driver: `ready` once, then one measurement for each line of standard input."""
+    """Answers the driver: prints `ready` once, and then one measurement for each line of standard input."""
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # messages of libraries must not mix with the answers
     print("ready " + about, file=out, flush=True)
@@ -40,7 +39,8 @@ def serve(measure, about, memory=None):
 
 
 def timed(function, repeats=1):
-    """Seconds of one call of `function`, averaged over `repeats`; of CPU time where VERSUS_CLOCK is `cpu`."""
+    """Returns the mean seconds of a call of `function` over `repeats` calls. It is CPU time if VERSUS_CLOCK is
+    `cpu`."""
     clock = time.process_time if os.environ.get("VERSUS_CLOCK") == "cpu" else time.perf_counter
     start = clock()
     for _ in range(repeats):
@@ -49,8 +49,8 @@ def timed(function, repeats=1):
 
 
 def repeated(function, turn=1.0):
-    """A `measure` that repeats `function` for about `turn` seconds after one call that does not count; a call
-    that takes as long by itself is the measurement."""
+    """Returns a `measure` that repeats `function` for about `turn` seconds. The first call is not counted, unless it
+    takes this time alone."""
     def measure():
         once = timed(function)
         return once if once >= turn else timed(function, round(turn / once))
@@ -63,8 +63,9 @@ def _status(field):
 
 
 def peak_during(action):
-    """Bytes of this process that `action()` takes at its peak above what it holds before."""
-    ctypes.CDLL(None).malloc_trim(0)  # what earlier work left to the allocator would be taken again
+    """Returns the peak memory of `action()` in bytes, less the memory of this process before the call."""
+    ctypes.CDLL(None).malloc_trim(0)  # returns free memory of earlier work to the system, because it would be used
+    again
     with open("/proc/self/clear_refs", "w", encoding="ascii") as clear:
         clear.write("5")  # resets the peak
     before = _status("VmRSS")
@@ -73,7 +74,7 @@ def peak_during(action):
 
 
 def _family(pid):
-    """The process and all that it has started."""
+    """Returns a process and all its descendants."""
     children = {}
     for entry in filter(str.isdigit, os.listdir("/proc")):
         try:
@@ -88,7 +89,7 @@ def _family(pid):
 
 
 class Worker:
-    """A contender in a process of its own on the first `cores` cores that this process may use."""
+    """A contender in a separate process, on the first `cores` cores that this process may use."""
 
     def __init__(self, name, command, cores=1, environment=None):
         self.name, self.cores = name, cores
@@ -113,7 +114,7 @@ class Worker:
     def _line(self):
         line = self.process.stdout.readline().strip()
         if not line:
-            raise SystemExit(f"{self.name}: ended with status {self.process.wait()}; its messages stand above")
+            raise SystemExit(f"{self.name}: ended with status {self.process.wait()}; see its messages above")
         return line
 
     def ask(self, what):
@@ -141,8 +142,8 @@ class Worker:
 
 
 class Cores:
-    """Asks BUILD/bench/bench_cores how many cores the machine's two are at the time: a host may run two virtual
-    cores on the hyperthreads of one, for seconds or minutes. Nothing is measured on two cores while they are one."""
+    """Measures with BUILD/bench/bench_cores if the two virtual cores do the work of two cores. A host may run them on
+    the hyperthreads of one core for seconds or minutes. In this case, measurements on two cores wait."""
     TWO, TRIES, PAUSE = 1.9, 6, 2.0
 
     def __init__(self, build):
@@ -150,7 +151,8 @@ class Cores:
         self.kept = []
 
     def __call__(self, measure):
-        """measure() between two looks that found two cores; after some tries as it comes."""
+        """Calls measure() until two cores were found before and after it. After some tries, any measurement is
+        accepted."""
         for turn in range(self.TRIES):
             before = self.probe()
             if before < self.TWO and turn < self.TRIES - 1:
@@ -166,11 +168,12 @@ class Cores:
     def report(self):
         good = sum(seen >= self.TWO for seen in self.kept)
         return (f"{good} of {len(self.kept)} measurements on two cores were made while these did the work of two "
-                f"(least seen {min(self.kept):.2f}; multiply-adds of both over those of one)")
+                f"(lowest ratio of the rate of both to the rate of one: {min(self.kept):.2f})")
 
 
 def rounds(contenders, count, look=None):
-    """{name: [seconds]}: every contender once in each round, after one round that is not counted. `look`: Cores."""
+    """Returns {name: [seconds]}. Each round measures every contender once, and the first round is not counted. `look`:
+    a Cores."""
     times = {c.name: [] for c in contenders}
     for turn in range(count + 1):
         for c in contenders:
@@ -181,7 +184,7 @@ def rounds(contenders, count, look=None):
 
 
 def processor():
-    """Name of the processor and how many cores this process may use."""
+    """Returns the name of the processor and the number of cores that this process may use."""
     name = platform.processor() or platform.machine()
     if os.path.exists("/proc/cpuinfo"):
         with open("/proc/cpuinfo", encoding="ascii", errors="replace") as f:
@@ -193,7 +196,7 @@ def processor():
 
 
 def report(times, reference, unit="ms", scale=1e3):
-    """The table: least and median time of each contender, and how many times the reference's it is."""
+    """Prints the table: least and median time of each contender, and the ratios to the times of the reference."""
     width = max(len(name) for name in times)
     print(f"{'':{width}}  least {unit:>4}  median {unit:>4}  ratio of least  of medians")
     base = times[reference]

@@ -1,7 +1,7 @@
 #!/bin/bash
-# Builds the .deb of this tree, as Debian expects it: prefix /usr, libraries in the multi-architecture folder.
+# Builds the .deb of this tree by Debian's rules: prefix /usr, libraries in the multi-architecture folder.
 #
-#   packaging/build-deb.sh [FOLDER]     FOLDER receives warploom_VERSION_ARCH.deb; default: the current one
+#   packaging/build-deb.sh [FOLDER]     folder of warploom_VERSION_ARCH.deb (default: the current folder)
 #
 #   BUILD_DIR   environment variable: build folder (default: build-deb in the tree)
 #

@@ -1,14 +1,15 @@
 #!/bin/bash
-# Installs a .deb of Warploom in a throw-away copy of a Debian root, runs `warploom selftest` there as an ordinary user,
-# looks at what was installed, and removes the package again.
+# Installs a .deb of Warploom in a temporary copy of a Debian root, runs `warploom selftest` in it as an ordinary user,
+# checks the installed files, and removes the package.
 #
 #   packaging/check-deb.sh DEB [ROOT]
 #
-#   ROOT   a Debian root, which stays as it is; made by debootstrap where nothing is there. APT installs what the package
-#          needs. Default: this machine's own root, where dpkg must find the libraries installed.
-#   WARPLOOM_SELFTEST   options of `warploom selftest`, as '--only LSTM'
+#   ROOT   a Debian root, which the script does not change; if it does not exist, debootstrap creates it. APT installs
+#          the dependencies of the package. Default: the root of this machine, in which they must be installed.
+#   WARPLOOM_SELFTEST   options of `warploom selftest`, such as '--only LSTM'
 #
-# Needs root with CAP_SYS_ADMIN: the copy is an overlay in memory, in a mount namespace. Exit code 77: not possible here.
+# The script needs root with CAP_SYS_ADMIN, because the copy is an overlay in memory, in a mount namespace. Exit code 77
+# means that this is not possible.
 set -euo pipefail
 die() { echo "check-deb: $*" >&2; exit 1; }
 skip() { echo "skipped: $*"; exit 77; }
@@ -35,7 +36,7 @@ copy=$(mktemp -d "${TMPDIR:-/tmp}/check-deb.XXXXXX")
 trap 'rmdir "$copy"' EXIT
 export copy deb root WARPLOOM_SELFTEST=${WARPLOOM_SELFTEST:-}
 
-# What follows runs in the root, as root; its argument says whether APT has to install what the package needs.
+# The following commands run in the root as root. Their argument selects if APT installs the dependencies.
 check='
 set -euo pipefail
 fail() { echo "check-deb: FAILED: $*" >&2; exit 1; }
@@ -53,7 +54,7 @@ for file in /usr/share/man/man1/warploom.1.gz /usr/share/bash-completion/complet
   /usr/share/zsh/vendor-completions/_warploom /usr/share/warploom/jobs/quickstart.yaml /usr/include/warploom/optimizer.h; do
   [ -s "$file" ] || fail "no $file"
 done
-ldconfig -p | grep "libwarploom.so.0 " >/dev/null || fail "the linker does not know libwarploom"
+ldconfig -p | grep "libwarploom.so.0 " >/dev/null || fail "the linker does not find libwarploom"
 warploom train /usr/share/warploom/jobs/quickstart.yaml --dry-run --quiet >/dev/null || fail "an installed configuration"
 if command -v python3 >/dev/null && python3 -c "import numpy, h5py" 2>/dev/null; then
   (cd / && /usr/bin/python3 -c "import warploom; print(\"python\", warploom.__version__)") || fail "import warploom"

@@ -1,5 +1,6 @@
-# Makes the staged tree of a .deb what Debian expects: compressed manual pages, no run paths, copyright and changelog, completion of zsh
-# in the folder for packages, the Python package where Debian's Python finds it. Run by cpack; does nothing for others.
+# cpack runs this script. It changes the staged tree of a .deb to follow Debian's rules: compressed manual pages, no run
+# paths, copyright and changelog, completion of zsh in the folder for packages, and the Python package in the path of
+# Debian's Python. It does nothing for other packages.
 if(NOT CPACK_GENERATOR STREQUAL "DEB")
   return()
 endif()
@@ -14,7 +15,7 @@ execute_process(COMMAND gzip -9 -n -f ${pages} ${doc}/changelog COMMAND_ERROR_IS
 file(RENAME ${doc}/LICENSE ${doc}/copyright)
 
 foreach(file bin/warploom libexec/warploom/warploom64)
-  file(RPATH_REMOVE FILE ${usr}/${file}) # the libraries are in the system's folders
+  file(RPATH_REMOVE FILE ${usr}/${file}) # the libraries are in the folders of the system
 endforeach()
 file(GLOB_RECURSE libraries ${usr}/lib/libwarploom.so.*.*)
 foreach(library ${libraries})

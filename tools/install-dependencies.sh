@@ -1,17 +1,17 @@
 #!/bin/bash
-# Installs the Debian packages that Warploom needs: the one place that knows their names.
+# Installs the Debian packages that Warploom needs. Only this script lists their names.
 #
-#   tools/install-dependencies.sh [SET...]      install what is missing of these sets (default: build)
+#   tools/install-dependencies.sh [SET...]      install the missing packages of these sets (default: build)
 #   tools/install-dependencies.sh --list SET... print the package names and install nothing
 #
 #   build   compiler, CMake, Open MPI, HDF5, OpenBLAS, Python for the pictures, Fashion-MNIST
-#   test    what the tests start or read with besides: MPICH, SLURM, munge, network tools, xarray, PyTorch, pip, nbconvert,
+#   test    further packages for the tests: MPICH, SLURM, munge, network tools, xarray, PyTorch, pip, nbconvert,
 #           checkers of man pages and of pages in HTML, zsh, environment modules
 #   bench   SimGrid, which simulates the clusters of bench/scale.sh (also in test)
-#   package what packaging/build-deb.sh needs besides (also in test)
+#   package further packages for packaging/build-deb.sh (also in test)
 #
-# Asks nothing, says what it installs, needs root or sudo only when something is missing.
-# Where another system or a cluster's modules provide these, skip this script.
+# The script asks no questions and prints the packages that it installs. It needs root or sudo only if a package is
+# missing. You do not need it if another system or the modules of a cluster provide these programs and libraries.
 set -euo pipefail
 
 BUILD_PACKAGES="build-essential cmake pkg-config git openmpi-bin libopenmpi-dev libhdf5-dev hdf5-tools
@@ -24,7 +24,7 @@ TEST_PACKAGES="mpich libmpich-dev python3-jsonschema python3-yaml python3-xarray
   dpkg-dev file"
 BENCH_PACKAGES="libsimgrid-dev"
 PACKAGE_PACKAGES="dpkg-dev file"
-# Missing from a release or a mirror, these cost one data set or one test, never the build.
+# Optional packages: if a release or a mirror lacks one of them, one data set or one test is missing.
 OPTIONAL_PACKAGES="dataset-fashion-mnist python3-torch python3-nbconvert python3-ipykernel chromium mandoc shellcheck libsimgrid-dev zsh environment-modules lua5.3"
 
 usage() { sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0"; }
@@ -53,8 +53,8 @@ as_root() {
 
 apt() { as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=600 -o Acquire::Retries=3 "$@"; }
 
-# Daemons of packages (slurmctld, munged) must not start on the user's machine: Debian's
-# policy hook says so for the time of the installation, then goes away again.
+# Daemons of packages (slurmctld, munged) must not start on the user's machine. A policy hook of Debian prevents this
+# during the installation and is removed afterwards.
 without_daemons() { # COMMAND...
   local policy=/usr/sbin/policy-rc.d made=0 status=0
   if [ ! -e "$policy" ]; then
@@ -67,12 +67,12 @@ without_daemons() { # COMMAND...
   return "$status"
 }
 
-# The names that can be installed; an optional package that no source offers is left out with a word.
+# Prints the names that can be installed. Optional packages that no source offers are left out with a message.
 obtainable() { # PACKAGE...
   local package
   for package in "$@"; do
     if is_optional "$package" && ! is_known "$package"; then
-      echo "install-dependencies: no source offers $package; going on without it" >&2
+      echo "install-dependencies: no source offers $package: it is left out" >&2
     else
       echo "$package"
     fi
@@ -81,7 +81,7 @@ obtainable() { # PACKAGE...
 
 install_missing() { # PACKAGE...
   [ "$(id -u)" = 0 ] || command -v sudo >/dev/null ||
-    die "missing packages, and neither root nor sudo: ask the administrator for: $*"
+    die "some packages are missing, but there is neither root nor sudo: ask the administrator for $*"
   local log packages
   log=$(mktemp "${TMPDIR:-/tmp}/warploom-packages.XXXXXX")
   echo "install-dependencies: updating the package lists"
@@ -106,12 +106,12 @@ main() {
   wanted=$(packages_of "$@")
   if [ "$list" = 1 ]; then echo "$wanted"; return 0; fi
   if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
-    die "this is no Debian or Ubuntu system. Install the equivalents of these packages, or load your site's
-modules, and go on with CMake:" $wanted
+    die "this is not a Debian or Ubuntu system. Install the equivalents of these packages, or load the
+modules of your cluster, and then run CMake:" $wanted
   fi
   for package in $wanted; do is_installed "$package" || missing="$missing $package"; done
   if [ -z "$missing" ]; then
-    echo "install-dependencies: everything is there ($*)"
+    echo "install-dependencies: nothing to install ($*)"
   else
     install_missing $missing
   fi

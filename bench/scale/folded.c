@@ -1,21 +1,20 @@
-/* folded.c - a unit's work, measured once and from then on charged to a simulated clock.
+/* folded.c - measures the work of a unit once and then charges its time to a simulated clock.
  *
- * The linker sends the calls named in scale.cmake through this file. Three ways to run:
+ * The linker sends the calls that scale.cmake lists through this file. It has three modes:
  *
- *   (neither)            everything is computed as in the real program: same bits as under any MPI
- *   WL_FOLD_MEASURE=FILE computed too, and what each kind of work took on this processor is written:
- *                        the median, and the spread by the median distance from it, so that what else
- *                        the processor did now and then does not count
- *   WL_FOLD=FILE         no unit is computed: its windows and starts take the seconds of FILE, each
- *                        times a random factor of that spread; all else is the real program, messages
- *                        and planning included
+ *   (neither variable)   everything is computed as in the real program, with the same bits
+ *   WL_FOLD_MEASURE=FILE everything is computed, and the time of each kind of work is written: the median and
+ *                        the spread. The spread is computed from the median distance, which ignores the short
+ *                        times in which the processor did other work
+ *   WL_FOLD=FILE         no unit is computed. Its windows and starts take the seconds of FILE, multiplied by a
+ *                        random factor of that spread. Messages and planning are those of the real program
  *
  *   window <family>-<n> <seconds of an inner step> <relative deviation>
  *   start  <family>-<n> <seconds> <relative deviation>
- *   rest   -            <seconds of a meta-step outside those> <relative deviation>
+ *   rest   -            <seconds of a meta-step outside windows and starts> <relative deviation>
  *
- * The nonblocking reduction is posted where the program waits for it, because SMPI's own sends from
- * everyone to everyone: what overlaps in reality does not do so here, and the figures are on the safe side. */
+ * The nonblocking reduction of SMPI sends from every rank to every rank. It is therefore posted when the program waits
+ * for it. It then does not overlap with computing, so the simulated efficiency is lower than the real one. */
 #include <math.h>
 #include <mpi.h>
 #include <smpi/smpi.h>
@@ -30,23 +29,23 @@
 
 enum { KINDS = 64, NAME = 64, SAMPLES = 4096 };
 
-/* One kind of work: what it took. */
+/* One kind of work and its measured times. */
 typedef struct kind {
   char what[NAME];
-  double *samples; /* [SAMPLES] seconds, while measuring */
-  int count;       /* of them; 1 for a line of the table */
+  double *samples; /* [SAMPLES] seconds during the measurement */
+  int count;       /* number of samples; 1 for a line of the table */
   double usual, spread;
 } kind;
 
 static kind kinds[KINDS];
 static int n_kinds;
-static double inside;      /* seconds of windows and starts in this meta-step, while measuring */
+static double inside;      /* seconds of windows and starts in this meta-step during the measurement */
 static int64_t meta_steps; /* done */
 
 static const char *table(void) { return getenv("WL_FOLD"); }
 static const char *measured(void) { return getenv("WL_FOLD_MEASURE"); }
 
-/* The processor's time, not that of whoever else runs on it. */
+/* Returns the CPU time of this process, which excludes other processes. */
 static double cpu_seconds(void) {
   struct timespec now;
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
@@ -68,7 +67,7 @@ static kind *find_for(const char *what, const wl_task *task) {
   return find(name);
 }
 
-/* The first meta-step makes workspaces and warms caches: it counts for nothing. */
+/* The first meta-step creates workspaces and fills caches, so it is not counted. */
 static void note(kind *k, double seconds) {
   if (!k || meta_steps == 0 || k->count == SAMPLES) return;
   if (!k->samples) k->samples = calloc(SAMPLES, sizeof *k->samples);
@@ -85,7 +84,7 @@ static double median(double *values, int count) {
   return values[count / 2];
 }
 
-/* 1.4826: from the median distance to the deviation of a normal distribution. */
+/* 1.4826 converts the median distance to the standard deviation of a normal distribution. */
 static void summarise(kind *k) {
   k->usual = median(k->samples, k->count);
   for (int i = 0; i < k->count; i++) k->samples[i] = fabs(k->samples[i] - k->usual);
@@ -121,7 +120,8 @@ static void read_table(void) {
 
 /* ---- charging ---- */
 
-/* Near normal: the sum of twelve uniform numbers, by splitmix64 of the unit and step alone. */
+/* Returns an approximately normal number: the sum of twelve uniform numbers, drawn by splitmix64 from the unit and
+ * step. */
 static double near_normal(const wl_unit *unit) {
   uint64_t x = (uint64_t)unit->episode.index * 0x9e3779b97f4a7c15u +
                (uint64_t)unit->episode.unit * 0xbf58476d1ce4e5b9u + (uint64_t)unit->t;
@@ -147,7 +147,7 @@ static wl_status charge(const char *what, const wl_unit *unit, double times) {
 
 /* ---- the wrapped calls ---- */
 
-/* The type is the wrapped function's own: a change of its arguments is an error here. */
+/* The declaration uses the type of the wrapped function, so a change of its arguments is a compiler error. */
 #define REAL(result, name, ...)                         \
   extern __typeof__(name) __real_##name, __wrap_##name; \
   result __wrap_##name(__VA_ARGS__)
@@ -202,14 +202,14 @@ REAL(double, wl_outer_update, wl_outer *outer, int64_t meta_step, unsigned group
   return __real_wl_outer_update(outer, meta_step, groups, gradient, phi);
 }
 
-/* Planning grows with the number of ranks: it is done, and takes what it takes. */
+/* The time of planning grows with the number of ranks. Planning is therefore computed and its real time is charged. */
 REAL(void, wl_plan_begin, wl_plan *plan) {
   const double start = cpu_seconds();
   __real_wl_plan_begin(plan);
   if (table()) smpi_execute(cpu_seconds() - start);
 }
 
-/* What only a computed unit needs is not there, so that a thousand ranks fit into one machine. */
+/* Memory that only a computed unit needs is not allocated. A thousand ranks then fit into one machine. */
 REAL(wl_status, wl_unit_create_with, const wl_model *model, const wl_task *task,
      const wl_unit_shape *shape, wl_unit **out) {
   if (!table()) return __real_wl_unit_create_with(model, task, shape, out);
@@ -234,7 +234,8 @@ REAL(void, wl_unroll_ws_destroy, wl_unroll_ws **ws) {
   *ws = NULL;
 }
 
-/* Nobody interrupts a simulation. A look at messages inside a window would let SMPI run another rank there. */
+/* A simulation is never interrupted. If a window checked for messages, SMPI would run another rank inside the window.
+ * */
 REAL(void, wl_unroll_set_interrupt, wl_unroll_ws *ws, wl_interrupt asked, void *context) {
   (void)ws, (void)asked, (void)context;
 }
@@ -269,7 +270,7 @@ REAL(void, wl_comm_finish, wl_comm **comm) {
   __real_wl_comm_finish(comm);
 }
 
-/* Simulated seconds, once there are ranks. */
+/* Returns simulated seconds after MPI has been initialised. */
 REAL(double, wl_seconds, void) {
   int started = 0;
   MPI_Initialized(&started);
@@ -278,14 +279,14 @@ REAL(double, wl_seconds, void) {
 
 /* ---- MPI where SMPI differs ---- */
 
-/* SMPI promises no threads; MPI is called from a rank's one thread alone. */
+/* SMPI does not support threads. Only the one thread of a rank calls MPI. */
 REAL(int, MPI_Init_thread, int *argc, char ***argv, int required, int *provided) {
   const int code = __real_MPI_Init_thread(argc, argv, required, provided);
   *provided = required;
   return code;
 }
 
-/* One that was started: its arguments. */
+/* The arguments of a reduction that was started. */
 typedef struct posted {
   void *values;
   int count;
@@ -306,7 +307,7 @@ REAL(int, MPI_Iallreduce, const void *from, void *to, int count, MPI_Datatype ty
   return MPI_SUCCESS;
 }
 
-/* All that were posted: ranks wait for them in one order. */
+/* All started reductions. All ranks wait for them in the same order. */
 REAL(int, MPI_Wait, MPI_Request *request, MPI_Status *status) {
   int code = MPI_SUCCESS;
   for (int i = 0; i < n_waiting && code == MPI_SUCCESS; i++)

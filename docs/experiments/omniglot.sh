@@ -1,25 +1,25 @@
 #!/bin/bash
-# Repeats the table of omniglot.md beside it: docs/experiments/omniglot.sh [CELL-SEED...]
+# Repeats the table of omniglot.md: docs/experiments/omniglot.sh [CELL-SEED...]
 #
 #   cells: METHOD-HEAD-SEED, e.g. warp-kept-1 (default: every method, head and seed of the table)
 #     method   leap     theta_0 by Leap, no warp
 #              warp     Warp-Leap offline: 3x3 warps learned from replayed windows, first order
 #              exact    the same with the second-order term
-#              online   the warps' gradient summed over the windows of an episode as it runs
-#              gap      no warp; factors of the gradients' singular values (GAP) learned as `warp` learns the warps
-#     head     kept     the head's start is learned with the rest of theta_0
-#              fresh    it is drawn anew for each task
+#              online   the warps' gradient is summed over the windows of the running episode
+#              gap      no warp; factors of the gradients' singular values (GAP), trained in the same way as the warps
+#     head     kept     the initial head is a part of the learned theta_0
+#              fresh    the initial head is drawn for each task
 #     seed     of the run, and of the choice of alphabets
 #
-#   OMNIGLOT     the packed file (tools/pack_omniglot.py; default: omniglot28.h5 here or in WARPLOOM_DATA)
+#   OMNIGLOT     the packed file (tools/pack_omniglot.py; default: omniglot28.h5 in the current folder or in WARPLOOM_DATA)
 #   META_STEPS   of each run (default 30)         INNER_STEPS  of each training episode (default 25)
-#   PASSES       over the test alphabets (default 4), each with minibatches of its own
+#   PASSES       evaluations of each test alphabet (default 4), with different minibatches
 #   WARPLOOM     the program (default: build/warploom)
-#   OUTPUT       folder of the runs (default: runs/omniglot-META_STEPS); cells that are there are not run again
+#   OUTPUT       folder of the runs (default: runs/omniglot-META_STEPS); existing cells are not run again
 #
-# Prints for each cell the held-out accuracy after 100 steps on the 10 test alphabets, its mean over the passes;
-# then for each head and method the accuracies by seed, their mean, and what `warp` has more in the same seeds, with a
-# 95 % interval over them (Student's t).
+# Prints for each cell the mean held-out accuracy after 100 steps on the 10 test alphabets over the passes. Then prints,
+# for each head and method, the accuracies by seed, their mean, and the paired advantage of `warp` with a 95 % interval
+# over the seeds (Student's t).
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 warploom=${WARPLOOM:-$here/../../build/warploom}
@@ -30,7 +30,7 @@ export OPENBLAS_NUM_THREADS=1
 case ${1:-} in -h | --help) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; exit 0 ;; esac
 [ -x "$warploom" ] || { echo "omniglot.sh: no program $warploom: build it, or set WARPLOOM" >&2; exit 66; }
 
-# Fills `options`.
+# Sets `options`.
 choose_options() { # METHOD HEAD
   options=()
   case $1 in
@@ -63,9 +63,9 @@ cell() { # METHOD HEAD SEED
   awk -v cell="$1 | $2 | $3" -F '[:,]' '/"heldout_accuracy":/ { printf "| %s | %.1f |\n", cell, 100 * $2 }' "$run/accuracy.json"
 }
 
-# From rows of cells: accuracies by seed, their mean, and the differences to `warp`, paired by seed.
+# Reads the rows of cells and prints the accuracies by seed, their mean, and the advantage of `warp`, paired by seed.
 summarise() {
-  printf '\n| head | method | by seed | mean | warp has more |\n| --- | --- | --- | --- | --- |\n'
+  printf '\n| head | method | by seed | mean | advantage of warp |\n| --- | --- | --- | --- | --- |\n'
   awk -F ' *[|] *' '
     BEGIN { split("12.706 4.303 3.182 2.776 2.571 2.447 2.365 2.306 2.262", student, " ") }
     { accuracy[$2, $3, $4] = $5; methods[$2]; heads[$3]; if (!seen[$4]++) seed[++seeds] = $4 }

@@ -1,16 +1,16 @@
 #!/bin/bash
 # Repeats the tables of docs/mathematics.md: docs/experiments/run.sh [TABLE...]
 #
-#   cost         seconds of a meta-step, the fastest of 11, against the number of inner parameters
-#   truncation   the rate that windows of 1, 20, 100 and all 400 steps learn
-#   order        the same by first order; size of the meta-gradient by either order
-#   containment  Meta-SGD's factors beside those of a scale warp
-#   failures     a trained optimizer away from where it was trained (needs Fashion-MNIST)
+#   cost         seconds of a meta-step (the fastest of 11) for several numbers of inner parameters
+#   truncation   the rate that is learned with windows of 1, 20, 100 and 400 steps
+#   order        the rate that is learned in first order, and the length of the meta-gradient in both orders
+#   containment  the factors of Meta-SGD and of a scale warp
+#   failures     a trained optimizer on tasks for which it was not trained (needs Fashion-MNIST)
 #
 #   WARPLOOM     the program (default: build/warploom)
 #   OUTPUT       folder of the runs (default: runs/experiments)
 #
-# Without a name: all but failures, in about a minute on an idle core.
+# Without a name, the script repeats all tables except failures, in about a minute on an idle core.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 warploom=${WARPLOOM:-$here/../../build/warploom}
@@ -25,12 +25,12 @@ train() { # CONFIG RUN OPTIONS...
   shift 2
   "$warploom" train "$config" --quiet --set output="$run" "$@" >/dev/null
 }
-# Values of meta-parameters as "a b c"; h5dump prints them as "   (0): a, b, c".
+# Prints values of meta-parameters as "a b c". h5dump prints them as "   (0): a, b, c".
 parameters() { # RUN BLOCK
   h5dump -d "/phi/$2" "$output/$1/optimizer.h5" | awk '/DATA \{/ { on = 1; next } on && /\}/ { exit } on' |
     sed 's/^ *([0-9,]*)://; s/,/ /g' | xargs
 }
-# The final loss of a rule in eval's first table.
+# Prints the final loss of a rule in the first table of eval.
 final_loss() { # TABLE RULE
   sed -n "s/^ *$2 *[^ ]* *\([0-9.]* +- [0-9.]*\).*/\1/p" "$1" | head -n 1
 }
@@ -62,7 +62,7 @@ truncation() {
     "$output/truncation-400/table.txt"
 }
 
-# Length of the meta-gradient over all blocks: check prints name, shape, |gradient|, error, slope, verdict.
+# Prints the length of the meta-gradient over all blocks. check prints name, shape, |gradient|, error, slope and verdict.
 gradient_norm() { # K ORDER OPTIONS...
   "$warploom" check "$here/truncation.yaml" --quiet --windows 0 --set window.steps=$1 --set window.order=$2 "${@:3}" |
     awk '/ (ok|WRONG)$/ && /^  [a-z0-9]+[.]/ { sum += $(NF - 3)^2 } END { printf "%.4g", sqrt(sum) }'

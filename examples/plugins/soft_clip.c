@@ -1,4 +1,4 @@
-/* soft_clip.c - gradient descent whose step is bounded: no gradient moves a parameter further than a c.
+/* soft_clip.c - gradient descent with bounded steps: the step of a parameter is at most a c.
  *
  *   u = -a g r,   r = 1 / sqrt(1 + (g / c)^2)          a: rate, c: bound
  *
@@ -6,7 +6,7 @@
  *
  *   gbar = -a r^3 ubar,   abar = -g r ubar,   cbar = -a (g / c)^3 r^3 ubar
  *
- * The worked example of docs/plugins.md: warploom plugin build soft_clip.c */
+ * This is the example in docs/plugins.md: warploom plugin build soft_clip.c */
 #include <math.h>
 #include <warploom/rule.h>
 
@@ -43,7 +43,7 @@ static const wl_scalar scalars[SCALARS] = {{"rate", WL_SCALAR_FREE}, {"bound", W
 
 static const wl_option soft_clip_options[] = {
     WL_ELEMENTWISE_OPTIONS("0.1"),
-    {"bound", WL_OPT_REAL, "1.0", NULL, 1e-12, 1e12, "1", "gradient beyond which steps hardly grow",
+    {"bound", WL_OPT_REAL, "1.0", NULL, 1e-12, 1e12, "1", "Gradient above which steps grow very little.",
      WL_SCALAR_SLOT(BOUND)},
     {0}};
 

@@ -1,11 +1,11 @@
-/* welsch.c - linear regression that shrugs off outliers (Welsch's loss, 1978).
+/* welsch.c - linear regression with a loss that is robust against outliers (Welsch 1978).
  *
  *   L(theta) = mean_i 1 - exp(-r_i^2 / 2),   r = X theta - y          X (B,d), y (B), theta (d,1)
  *
- * X and the true parameters are N(0,1). y is exact up to noise, except for the first outliers * B
- * points, where it is N(0, 10^2). Far from the fit the loss is flat: a hard case for any optimizer.
+ * X and the true parameters are N(0,1). y is exact up to noise, except for the first outliers * B points, for which it
+ * is N(0, 10^2). Far from the solution the loss is flat, which is difficult for any optimizer.
  *
- * The worked example of docs/plugins.md: warploom plugin build welsch.c */
+ * This is the example in docs/plugins.md: warploom plugin build welsch.c */
 #include <warploom/task.h>
 
 typedef struct welsch {
@@ -14,7 +14,7 @@ typedef struct welsch {
   wl_node x, y;
 } welsch;
 
-/* Drawn arrays, told apart by the stream's step. */
+/* The drawn arrays. The step of the random stream distinguishes them. */
 enum { DRAW_X, DRAW_TRUE, DRAW_NOISE, DRAW_OUTLIERS };
 static const double OUTLIER = 10.0;
 
@@ -22,13 +22,13 @@ static const wl_option options[] = {
     {"dimension", WL_OPT_INT, "8", NULL, 1, 4096, "1", "Number of parameters d.",
      WL_SLOT(welsch, dimension)},
     {"points", WL_OPT_INT, "64", NULL, 1, 1e6, "1", "Number of points B.", WL_SLOT(welsch, points)},
-    {"outliers", WL_OPT_REAL, "0.1", NULL, 0, 1, "1",
-     "Share of points that have nothing to do with the line.", WL_SLOT(welsch, outliers)},
-    {"noise", WL_OPT_REAL, "0.1", NULL, 0, 1e6, "1", "Standard deviation of the others' errors.",
+    {"outliers", WL_OPT_REAL, "0.1", NULL, 0, 1, "1", "Fraction of points that are outliers.",
+     WL_SLOT(welsch, outliers)},
+    {"noise", WL_OPT_REAL, "0.1", NULL, 0, 1e6, "1", "Standard deviation of the errors of the other points.",
      WL_SLOT(welsch, noise)},
     {0}};
 
-/* The loss as operators; gradients and Hessian-vector products follow from it. */
+/* Builds the loss from operators, which also give gradients and Hessian-vector products. */
 static wl_status build(welsch *w, wl_task *task) {
   WL_TRY(wl_tape_create(&task->tape));
   wl_tape *t = task->tape;
@@ -42,7 +42,7 @@ static wl_status build(welsch *w, wl_task *task) {
 }
 
 static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
-  (void)seed; /* all that is random belongs to the episode */
+  (void)seed; /* every random value depends on the episode */
   welsch *w = NULL;
   WL_TRY(WL_NEW(w, 1));
   task->impl = w;
@@ -54,13 +54,13 @@ static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
 
 static void destroy(wl_task *task) { wl_free(task->impl); }
 
-/* The true parameters are the drawn task. */
+/* Draws the true parameters, which are the drawn task. */
 static wl_status sample(const wl_task *task, const wl_episode *episode, void *draw) {
   wl_rng_normal(wl_episode_stream(episode, WL_FOR_TASK, DRAW_TRUE), 0, task->n, 1.0, draw);
   return WL_OK;
 }
 
-/* Its data, which all batches share. */
+/* Fills the data of the task, which all batches share. */
 static void bind(const wl_task *task, const wl_episode *episode, const void *draw, wl_tape_ws *ws) {
   const welsch *w = task->impl;
   const wl_real *truth = draw;

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Inside an image on Debian: installs /tmp/warploom_*.deb with the MPI launcher and what the Python tools import.
+# Runs in a Debian image. Installs /tmp/warploom_*.deb, the MPI launcher and the packages that the Python tools import.
 set -euo pipefail
 export DEBIAN_FRONTEND=noninteractive
 apt-get -qq update

@@ -80,7 +80,7 @@ def check_arguments():
         tool_fails(USAGE, [".png", "picture.jpeg"], name, "run", "--output", "picture.jpeg")
         tool_fails(CANNOT_CREATE, ["no-folder"], name, "run", "--output", "no-folder/picture.png")
     tool_fails(CANNOT_CREATE, ["metrics.jsonl"], "export_csv.py", "run", "--output", "run/metrics.jsonl")
-    tool_fails(CANNOT_CREATE, ["itself"], "export_csv.py", "run/trajectory.h5", "loss", "--output", "run/trajectory.h5")
+    tool_fails(CANNOT_CREATE, ["is the input"], "export_csv.py", "run/trajectory.h5", "loss", "--output", "run/trajectory.h5")
     tool_fails(CANNOT_CREATE, ["outside"], "compare_runs.py", "run", "run", "--json", "bare/table.json")
     tool_fails(CANNOT_CREATE, ["no-folder"], "report.py", "run", "--output", "no-folder/page.html")
     tool_fails(CANNOT_CREATE, ["no-folder"], "export_csv.py", "run", "--output", "no-folder/m.csv")

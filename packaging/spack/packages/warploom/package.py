@@ -4,13 +4,14 @@
     spack install --test=root warploom
     spack test run warploom
 
-It fetches the branch main of this tree's own git repository. Without commits: spack develop --path TREE warploom@main.
+It fetches the branch main from the git repository of this tree. To build changes without a commit: spack develop --path
+TREE warploom@main.
 """
 import os
 
 from spack.package import *
 
-try:  # since Spack 1.0 build systems are in the repository of packages
+try:  # Since Spack 1.0, build systems are in the repository of packages.
     from spack_repo.builtin.build_systems.cmake import CMakePackage
 except ImportError:
     pass
@@ -19,15 +20,15 @@ TREE = os.path.abspath(os.path.join(os.path.dirname(__file__), *[os.pardir] * 4)
 
 
 class Warploom(CMakePackage):
-    """Meta-training of learned optimizers on clusters: small networks that turn gradients into updates, trained across
-    MPI ranks with results that do not depend on the number of ranks, threads or restarts."""
+    """Warploom meta-trains learned optimizers on clusters. A learned optimizer is a small network that computes updates
+    from gradients. Results do not depend on the number of MPI ranks, threads or restarts."""
 
     git = f"file://{TREE}"
     license("BSD-3-Clause")
 
     version("main", branch="main")
 
-    variant("tools", default=True, description="Python with what the tools and the Python package import")
+    variant("tools", default=True, description="Install the packages for the tools and the Python package")
 
     depends_on("c", type="build")
     depends_on("cmake@3.20:", type="build")
@@ -57,6 +58,6 @@ class Warploom(CMakePackage):
         env.prepend_path("PYTHONPATH", join_path(self.prefix.share.warploom, "python"))
 
     def test_selftest(self):
-        """the self-test of the installed program, with and without the launcher of its MPI library"""
+        """Run the self-test of the installed program, with and without the launcher of its MPI library"""
         with working_dir(self.test_suite.stage):
             which(self.prefix.bin.warploom)("selftest")
