@@ -125,7 +125,7 @@ def blocked_window(phi, theta, state, batch_of):
     (last, after, loss), gs = lax.scan(forward, (theta, state, 0.0), jnp.arange(STEPS))
     value, g = task_gradient(last, batch_of(STEPS))
 
-    # sum_k <g_k, theta_k> = <suffix sum of g from k + 1, u_k> summed over k, theta_0 aside
+    # sum_k <g_k, theta_k> = <suffix sum of g from k + 1, u_k> summed over k, without the term of theta_0
     later = jnp.cumsum(jnp.concatenate([g[None], gs[:0:-1]]), axis=0)[::-1]
 
     def share(phi, gs, later, state):
@@ -149,7 +149,7 @@ def zero_state(n):
     return jax.tree.map(cut, state) if BLOCKED else state
 
 
-# ---- Whole meta-steps ---------------------------------------------------------------------------
+# ---- Complete meta-steps ---------------------------------------------------------------------------
 
 def adam(phi, gradient, moments, t):
     first, second = moments

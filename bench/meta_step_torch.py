@@ -195,7 +195,7 @@ def arrange(state):
 run_window = make_window()
 
 
-# ---- Whole meta-steps ---------------------------------------------------------------------------
+# ---- Complete meta-steps ---------------------------------------------------------------------------
 
 def parameters(values):
     return {name: torch.tensor(value).requires_grad_() for name, value in values.items()}

@@ -13,7 +13,7 @@
 #
 # The cluster has nodes of 8 cores and a two-level fat tree of links with 12.5 GB/s and 1 us. The simulation assumes that
 # cores do not slow one another down, that the network has no other traffic, and that the only file is a last checkpoint.
-# The collective algorithms are those of Open MPI. The script needs SimGrid (tools/install-dependencies.sh bench).
+# The collective operations use Open MPI's algorithms. The script needs SimGrid (tools/install-dependencies.sh bench).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

@@ -98,7 +98,7 @@ def replace(path, text):
 
 def main():
     parser = wf.Parser(__doc__)
-    parser.add_argument("runs", metavar="RUN", nargs="+", help="a run directory, or a folder that holds some")
+    parser.add_argument("runs", metavar="RUN", nargs="+", help="a run directory, or a folder of run directories")
     parser.add_argument("-o", "--output", metavar="FILE", required=True,
                         help="text file to write, with a name that ends in .prom")
     parser.add_argument("--every", type=float, metavar="SECONDS",
@@ -107,7 +107,7 @@ def main():
     if a.every is not None and not a.every > 0:
         parser.error("--every needs a positive number of seconds")
     if not a.output.endswith(".prom"):
-        parser.error(f"{a.output}: the collector reads only files whose names end in .prom")
+        parser.error(f"{a.output}: the collector reads only files with names that end in .prom")
     for path in a.runs:
         wf.require_path(path)
     while True:

@@ -44,7 +44,7 @@ class Events:
         self.path, self.folder, self.writer, self.last = path, folder, None, 0
 
     def update(self):
-        """Writes the new meta-steps and returns whether the run is finished."""
+        """Writes the new meta-steps. Returns True if the run is finished."""
         s = watch.look(self.path, following=True)
         if s is None:
             return False
@@ -78,7 +78,7 @@ def folders_of(runs, folder):
 
 def main():
     parser = wf.Parser(__doc__)
-    parser.add_argument("runs", metavar="RUN", nargs="+", help="a run directory, or a folder that holds some")
+    parser.add_argument("runs", metavar="RUN", nargs="+", help="a run directory, or a folder of run directories")
     parser.add_argument("folder", metavar="FOLDER", help="folder of the event files, for tensorboard --logdir")
     parser.add_argument("--every", type=float, metavar="SECONDS",
                         help="write new metrics at this interval until all runs are finished")

@@ -1,4 +1,4 @@
-"""Gives the module `warploom.files` of the Python package in ../python the name that the tools import."""
+"""Makes the module `warploom.files` of the Python package available under the name `warploom_files` for the tools."""
 import sys
 from pathlib import Path
 

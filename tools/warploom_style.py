@@ -1,4 +1,5 @@
-"""Gives the module `warploom.plots.style` of the Python package the name that the tools import, and sets its style."""
+"""Makes the module `warploom.plots.style` available under the name `warploom_style` for the tools, and sets its
+style."""
 import sys
 
 import matplotlib

@@ -218,7 +218,7 @@ def follow(paths, every):
 
 def main():
     parser = wf.Parser(__doc__)
-    parser.add_argument("runs", metavar="RUN", nargs="+", help="a run directory, or a folder that holds some")
+    parser.add_argument("runs", metavar="RUN", nargs="+", help="a run directory, or a folder of run directories")
     parser.add_argument("--once", action="store_true", help="print the state once and end")
     parser.add_argument("--every", type=float, default=2.0, metavar="SECONDS",
                         help="seconds between two updates (default: 2)")

@@ -277,9 +277,9 @@ REAL(double, wl_seconds, void) {
   return started ? MPI_Wtime() : 0.0;
 }
 
-/* ---- MPI where SMPI differs ---- */
+/* ---- MPI functions that are different in SMPI ---- */
 
-/* SMPI does not support threads. Only the one thread of a rank calls MPI. */
+/* SMPI does not support threads. Each rank has one thread, which calls MPI. */
 REAL(int, MPI_Init_thread, int *argc, char ***argv, int required, int *provided) {
   const int code = __real_MPI_Init_thread(argc, argv, required, provided);
   *provided = required;

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Trains rules with different estimators for equal processor time: docs/experiments/estimators.py [ROW...]
 
-Each line of estimators.txt is a row: a name and the options of `warploom train` that differ from
-jobs/controller.yaml. The script times a few meta-steps of a row and sets outer.steps to the number that fits into the
-processor time. Schedules then end with the training. A row that is finished is not trained again.
+Each line of estimators.txt is a row: a name and the options of `warploom train` that differ from jobs/controller.yaml.
+The script measures a few meta-steps of a row and sets outer.steps to the number that fits into the processor time. The
+schedule of the outer rate then ends at the last meta-step. A row that is finished is not trained again.
 """
 import argparse
 import os
@@ -21,7 +21,7 @@ def processor_seconds():
 
 
 def train(a, output, options):
-    """Trains and returns the processor seconds. Exit code 75 means that --stop-after ended the run."""
+    """Trains and returns the processor time in seconds. Exit code 75 means that --stop-after ended the run."""
     before = processor_seconds()
     command = [a.warploom, "train", str(HERE / "../../jobs/controller.yaml"), "--quiet", "--set", "threads=1", "--set",
                "trajectory.every=0", "--set", f"output={output}"]

@@ -93,7 +93,7 @@ def check_output(output, inputs):
     if run is None:
         return
     if run not in [find_run(path) for path in inputs]:
-        raise ToolError(CANNOT_CREATE, f"{output}: lies in the run directory {run}, which is not what is read: "
+        raise ToolError(CANNOT_CREATE, f"{output}: is in the run directory {run}, which is not an input: "
                                        "choose a name outside")
     if RUN_PARTS.fullmatch(os.path.basename(output)):
         raise ToolError(CANNOT_CREATE, f"{output}: would replace a file of the run {run}: choose another name")
@@ -397,7 +397,7 @@ class Evaluation(File):
         names = sorted(name for name in self.h5 if name.startswith("case-"))
         self.cases = [Case(self.h5[name]) for name in names]
         if not self.cases:
-            raise ToolError(DATA, f"{path}: holds no case that could be run")
+            raise ToolError(DATA, f"{path}: has no case that could be run")
 
     @property
     def title(self):

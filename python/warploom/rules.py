@@ -85,7 +85,7 @@ def correction(decay, t):
 
 
 def decayed(mean, keep, new, take=None):
-    """Computes mean <- keep mean + take new in place. The rounding is that of the C library if the device has fused
+    """Computes mean <- keep mean + take new in place. Results are rounded as in the C library if the device has fused
     multiply-adds."""
     return torch.add(new * (1 - keep if take is None else take), mean, alpha=keep, out=mean)
 

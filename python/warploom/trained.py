@@ -62,7 +62,8 @@ def _named(rule, weights, hidden):
             shapes.update({name: (size,) for name, size in DECAYS.items()})
         ends = np.cumsum([int(np.prod(shape)) for shape in shapes.values()])
         if weights.ndim != 1 or weights.size != ends[-1]:
-            raise ToolError(USAGE, f"{weights.size} weights of shape {weights.shape}; {rule} with hidden layers {widths} has {ends[-1]}")
+            raise ToolError(USAGE, f"{weights.size} weights of shape {weights.shape} were given; {rule} with hidden layers "
+                                   f"{widths} has {ends[-1]}")
         named = {name: part.reshape(shapes[name]) for name, part in zip(shapes, np.split(weights.astype(float), ends[:-1]))}
     else:
         arrays = [np.asarray(a, dtype=float) for a in weights]

@@ -240,7 +240,7 @@ def figure_of_many(evaluation, cases, width):
     figure = plt.figure(figsize=(ws.WIDTH, height))
     ax = figure.add_axes([0.21, 1 - (top + ratios) / height, 0.5, ratios / height])
     draw_ratios(ax, cases)
-    ax.set_title("Where it works, and where it stops", x=-0.4, pad=8)
+    ax.set_title("Settings in which it works", x=-0.4, pad=8)
     base = top + ratios + gap
     legend_row(figure, cases, 1 - (base - 0.12) / height)
     cell = 0.99 / columns

@@ -47,7 +47,7 @@ def draw(reports):
             profile(axis, table, key, label)
         axis.axvline(1, color="0.6", linewidth=0.8)
         axis.set(xscale="log", xlabel=f"speed-up in {name} (capped at {reports[0][0]['cap']} in steps)", ylim=(0, 1.02))
-    axes[0].set_ylabel("share of runs at least as fast")
+    axes[0].set_ylabel("fraction of runs at least as fast")
     axes[0].legend(fontsize="small")
     figure.suptitle(f"Suite {reports[0][0]['suite']}: {reports[0][0]['seeds']} seeds of each task and horizon", fontsize="medium")
     return figure
