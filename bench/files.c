@@ -1,7 +1,7 @@
 /* files.c - compares a checkpoint with a plain write of the same bytes: bench_files [FOLDER] [MIB...]
  *
  * Measures a plain write, a checkpoint and the opening of that checkpoint alternately (src/measure/files.c). Prints the
- * median of each, and of the ratio within a round. */
+ * median of each time, and the median of the ratios within a round. */
 #include <stdlib.h>
 
 #include "base/build_info.h"

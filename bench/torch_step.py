@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures one step of trained optimizers in PyTorch, compared with the C library and torch.optim.Adam.
 
-The gradients are random. The network has 1.2 million parameters (784-1024-384-10). The program prints the least
+The gradients are random. The network has 1.2 million parameters (784-1024-384-10). The program prints the shortest
 processor time of several steps on one thread. The columns are backend="torch", backend="c", wl_optimizer_step of the C
 library on one flat array, and the ratio of the last two.
 
@@ -45,7 +45,7 @@ def network():
 
 
 def shortest(steps, seconds=4.0):
-    """Returns the least milliseconds of processor time of each step. The steps run alternately."""
+    """Returns the shortest processor time of each step in milliseconds. The steps run alternately."""
     times, end = [[] for _ in steps], time.perf_counter() + seconds
     for step in steps:
         step()

@@ -17,9 +17,9 @@
 #   WARPLOOM     the program (default: build/warploom)
 #   OUTPUT       folder of the runs (default: runs/omniglot-META_STEPS); existing cells are not run again
 #
-# Prints for each cell the mean held-out accuracy after 100 steps on the 10 test alphabets over the passes. Then prints,
-# for each head and method, the accuracies by seed, their mean, and the paired advantage of `warp` with a 95 % interval
-# over the seeds (Student's t).
+# For each cell, the script prints the held-out accuracy after 100 steps, averaged over the passes and the 10 test
+# alphabets. For each head and method, it prints the accuracies by seed, their mean, and the paired advantage of `warp`
+# with a 95 % interval over the seeds (Student's t).
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 warploom=${WARPLOOM:-$here/../../build/warploom}
