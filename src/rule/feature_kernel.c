@@ -12,16 +12,21 @@ enum { VECTORS = 4 };
 #else
 enum { VECTORS = 2 };
 #endif
-enum { GROUP = VECTORS * VECTOR_LANES };
+enum { GROUP = VECTORS * VECTOR_LANES, HALF = VECTORS / 2 };
 
 /* ---- Rows and columns ----------------------------------------------------------------------- */
+
+/* Table indices of the lanes of a vector that is in several lines: first + after[lane], at most `most`. */
+typedef struct spread {
+  int32_t first, most, after[VECTOR_LANES];
+} spread;
 
 /* The positions of the lanes of a vector in the tensor. */
 typedef struct place {
   int64_t left;
   bool apart;          /* the lanes are in several lines, and each lane has separate indices */
   int64_t row, column; /* otherwise: indices of the first lane */
-  int32_t rows[VECTOR_LANES], columns[VECTOR_LANES];
+  spread rows, columns;
 } place;
 
 /* Position of a pass over coordinates: the line, and the coordinate within the line. */
@@ -41,16 +46,42 @@ INLINE void move_on(const wl_feature_view *w, cursor *c) {
   }
 }
 
-NOINLINE void spread_place(const wl_feature_view *w, cursor c, place *at) {
-  const int64_t lanes = at->left < VECTOR_LANES ? at->left : VECTOR_LANES;
-  for (int64_t l = 0; l < VECTOR_LANES; l++) {
-    at->rows[l] = w->row[c.line] + (int32_t)(w->row_advances ? c.k : 0);
-    at->columns[l] = w->column[c.line] + (int32_t)(w->column_advances ? c.k : 0);
-    if (l + 1 < lanes && ++c.k == w->line) {
-      c.k = 0;
-      c.line++;
-    }
+/* Sets lanes [from, last] to the indices from `first` on if the index advances, otherwise to `first`. Lanes beyond the
+ * last one have its index. */
+INLINE void spread_line(spread *s, int32_t from, int32_t last, int32_t first, bool advances) {
+  const int32_t step = advances ? -1 : 0, end = first + ((last - from) & step);
+  for (int32_t l = 0; l < VECTOR_LANES; l++) {
+    const int32_t index = first + ((l - from) & step);
+    s->after[l] = l < from ? s->after[l] : index < end ? index : end;
   }
+  s->first = first < s->first ? first : s->first;
+  s->most = end > s->most ? end : s->most;
+}
+
+INLINE void start_spread(spread *s) {
+  s->first = INT32_MAX;
+  s->most = 0;
+}
+
+INLINE void finish_spread(spread *s) {
+  for (int l = 0; l < VECTOR_LANES; l++) s->after[l] -= s->first;
+}
+
+NOINLINE void spread_place(const wl_feature_view *w, cursor c, place *at) {
+  const int32_t lanes = (int32_t)(at->left < VECTOR_LANES ? at->left : VECTOR_LANES);
+  start_spread(&at->rows);
+  start_spread(&at->columns);
+  for (int32_t from = 0; from < lanes;) {
+    const int32_t k = (int32_t)c.k, next = from + (int32_t)(w->line - c.k),
+                  last = (next < lanes ? next : lanes) - 1;
+    spread_line(&at->rows, from, last, w->row[c.line] + (w->row_advances ? k : 0), w->row_advances);
+    spread_line(&at->columns, from, last, w->column[c.line] + (w->column_advances ? k : 0),
+                w->column_advances);
+    c = (cursor){c.line + 1, 0};
+    from = next;
+  }
+  finish_spread(&at->rows);
+  finish_spread(&at->columns);
 }
 
 INLINE void find_place(const wl_feature_view *w, cursor c, int64_t left, place *at) {
@@ -68,24 +99,29 @@ INLINE void find_place(const wl_feature_view *w, cursor c, int64_t left, place *
 }
 
 #if VECTOR_BYTES == 64 && !defined(WL_DOUBLE)
-INLINE vec gather(const wl_real *table, const int32_t *index) {
-  return (vec)_mm512_i32gather_ps(_mm512_loadu_si512(index), table, sizeof *table);
+/* If the lanes read entries of one vector, a load and a permutation take less time than a gather. */
+INLINE vec gather(const wl_real *table, const spread *s) {
+  const __m512i after = _mm512_loadu_si512(s->after);
+  const int32_t beyond = VECTOR_LANES - 1 - (s->most - s->first);
+  if (beyond < 0) return (vec)_mm512_i32gather_ps(after, table + s->first, sizeof *table);
+  const __mmask16 read = (__mmask16)(0xffff >> beyond);
+  return (vec)_mm512_permutexvar_ps(after, _mm512_maskz_loadu_ps(read, table + s->first));
 }
 #else
-INLINE vec gather(const wl_real *table, const int32_t *index) {
+INLINE vec gather(const wl_real *table, const spread *s) {
   vec v;
-  for (int l = 0; l < VECTOR_LANES; l++) v[l] = table[index[l]];
+  for (int l = 0; l < VECTOR_LANES; l++) v[l] = table[s->first + s->after[l]];
   return v;
 }
 #endif
 
 INLINE vec row_of(const wl_feature_view *w, const wl_real *table, const place *at) {
-  if (at->apart) return gather(table, at->rows);
+  if (at->apart) return gather(table, &at->rows);
   return w->row_advances ? load_some(table + at->row, at->left) : splat(table[at->row]);
 }
 
 INLINE vec column_of(const wl_feature_view *w, const wl_real *table, const place *at) {
-  if (at->apart) return gather(table, at->columns);
+  if (at->apart) return gather(table, &at->columns);
   return w->column_advances ? load_some(table + at->column, at->left) : splat(table[at->column]);
 }
 
@@ -204,22 +240,55 @@ static void follow(const wl_follow *f, int64_t count, const wl_real *restrict ol
   }
 }
 
-static void inverse_roots(const wl_inverse_root *f, int64_t count, const wl_real *restrict x,
-                          wl_real *restrict out) {
+INLINE void roots_of(const wl_inverse_root *f, int64_t count, const wl_real *restrict x,
+                     wl_real *restrict out, const bool divide) {
   const double divisor = f->divisor, shift = f->shift, least = f->least;
   for (int64_t i = 0; i < count; i++) {
-    const double y = (double)x[i] / divisor + shift;
+    const double y = (divide ? (double)x[i] / divisor : (double)x[i]) + shift;
     out[i] = (wl_real)(1 / sqrt(y < least ? least : y));
   }
 }
 
-static void combine(const wl_real *by, const wl_real *const *from, int64_t count, wl_real *out) {
+static void inverse_roots(const wl_inverse_root *f, int64_t count, const wl_real *x, wl_real *out) {
+  if (f->divisor == 1) roots_of(f, count, x, out, false);
+  else roots_of(f, count, x, out, true);
+}
+
+/* `one` holds one entry of each table, or one vector of entries. */
+INLINE vec combine_one(const vec *by, const vec *one) {
+  vec sum = {0};
+  UNROLL for (int k = 0; k < 2 * WL_FACTORED; k++) sum += by[k] * one[k];
+  return sum;
+}
+
+static void combine_along(const wl_combination *c, int64_t count, wl_real *out) {
   for (int64_t i = 0; i < count; i += VECTOR_LANES) {
-    vec sum = {0};
-    UNROLL for (int k = 0; k < 2 * WL_FACTORED; k++) sum +=
-        by[k] * load_some(from[k] + i, count - i);
-    store_some(out + i, sum, count - i);
+    vec one[2 * WL_FACTORED], by[2 * WL_FACTORED];
+    UNROLL for (int k = 0; k < 2 * WL_FACTORED; k++) one[k] = load_some(c->from[k] + i, count - i);
+    for (int unit = 0; unit < c->units; unit++, out += VECTOR_LANES) {
+      UNROLL for (int k = 0; k < 2 * WL_FACTORED; k++) by[k] = splat(c->by[k * c->units + unit]);
+      store_some(out, c->bias[unit] + combine_one(by, one), VECTOR_LANES);
+    }
   }
+}
+
+static void combine_across(const wl_combination *c, int64_t count, wl_real *out) {
+  for (int unit = 0; unit < c->units; unit += VECTOR_LANES) {
+    const int64_t left = c->units - unit;
+    vec one[2 * WL_FACTORED], by[2 * WL_FACTORED];
+    UNROLL for (int k = 0; k < 2 * WL_FACTORED; k++) by[k] =
+        load_some(c->by + k * c->units + unit, left);
+    const vec bias = load_some(c->bias + unit, left);
+    for (int64_t i = 0; i < count; i++) {
+      UNROLL for (int k = 0; k < 2 * WL_FACTORED; k++) one[k] = splat(c->from[k][i]);
+      store_some(out + i * c->units + unit, bias + combine_one(by, one), left);
+    }
+  }
+}
+
+static void combine(const wl_combination *c, int64_t count, wl_real *out) {
+  if (c->advances) combine_along(c, count, out);
+  else combine_across(c, count, out);
 }
 
 /* ---- Moments -------------------------------------------------------------------------------- */
@@ -266,69 +335,97 @@ INLINE int short_number(const int kind, const int k) {
   return kind == WL_FEATURES_MLP || k < short_count(kind) - WL_FACTORED ? k : k + 4 * WL_FACTORED;
 }
 
-INLINE void moments_of(const wl_feature_view *w, const int kind, int64_t first, int64_t count,
-                       double *sums, const bool by_tap) {
-  const int inputs = by_tap ? feature_count(kind) : short_count(kind);
-  vec sum[WL_MOST_FEATURES] = {{0}}, f[WL_MOST_FEATURES * VECTORS];
-  cursor c = cursor_at(w, first);
+/* Computes the moments and features of one vector of coordinates. */
+INLINE void moment_features(const wl_feature_view *w, const int kind, int64_t i, int64_t left,
+                            cursor *c, vec *f, const bool tables) {
   place at;
-  for (int64_t i = first; i < first + count; i += VECTOR_LANES, move_on(w, &c)) {
-    const int64_t left = first + count - i;
-    moment x;
-    find_place(w, c, left, &at);
-    new_moment(w, kind, i, left, &x);
-    features(w, kind, &x, &at, f, by_tap);
-    if (left < VECTOR_LANES) clear_beyond(left, inputs, f);
-    if (by_tap) add_by_tap(w, i, left, f, sums);
-    else UNROLL for (int k = 0; k < inputs; k++) sum[k] += f[k * VECTORS] * f[k * VECTORS];
+  moment x;
+  find_place(w, *c, left, &at);
+  new_moment(w, kind, i, left, &x);
+  features(w, kind, &x, &at, f, tables);
+  move_on(w, c);
+}
+
+/* Adds the features of one vector of coordinates. Features of full vectors stay in registers. */
+INLINE void add_vector(const wl_feature_view *w, const int kind, int64_t i, int64_t left, cursor *c,
+                       vec *sum) {
+  const int inputs = short_count(kind);
+  vec f[WL_MOST_FEATURES * VECTORS];
+  moment_features(w, kind, i, left, c, f, false);
+  if (left < VECTOR_LANES) clear_beyond(left, inputs, f);
+  UNROLL for (int k = 0; k < inputs; k++) sum[k] = add_square(sum[k], f[k * VECTORS]);
+}
+
+INLINE void moments_of(const wl_feature_view *w, const int kind, int64_t first, int64_t count,
+                       double *sums) {
+  const int inputs = short_count(kind);
+  const int64_t full = first + count - count % VECTOR_LANES;
+  vec sum[WL_MOST_FEATURES] = {{0}};
+  cursor c = cursor_at(w, first);
+  for (int64_t i = first; i < full; i += VECTOR_LANES)
+    add_vector(w, kind, i, VECTOR_LANES, &c, sum);
+  if (full < first + count) add_vector(w, kind, full, first + count - full, &c, sum);
+  for (int k = 0; k < inputs; k++) sums[short_number(kind, k)] = add_lanes(sum[k]);
+}
+
+static void moments_by_tap(const wl_feature_view *w, int64_t first, int64_t count, double *sums) {
+  vec f[WL_MOST_FEATURES * VECTORS];
+  cursor c = cursor_at(w, first);
+  for (int64_t i = first; i < first + count; i += VECTOR_LANES) {
+    moment_features(w, WL_FEATURES_CELO2, i, first + count - i, &c, f, true);
+    add_by_tap(w, i, first + count - i, f, sums);
   }
-  for (int k = 0; k < inputs && !by_tap; k++) sums[short_number(kind, k)] = add_lanes(sum[k]);
 }
 
 static void moments(const wl_feature_view *w, int64_t first, int64_t count, double *sums) {
-  if (w->kind == WL_FEATURES_MLP) moments_of(w, WL_FEATURES_MLP, first, count, sums, false);
-  else if (w->kind == WL_FEATURES_SMALL_FC)
-    moments_of(w, WL_FEATURES_SMALL_FC, first, count, sums, false);
-  else if (w->taps > 1) moments_of(w, WL_FEATURES_CELO2, first, count, sums, true);
-  else moments_of(w, WL_FEATURES_CELO2, first, count, sums, false);
+  if (w->kind == WL_FEATURES_MLP) moments_of(w, WL_FEATURES_MLP, first, count, sums);
+  else if (w->kind == WL_FEATURES_SMALL_FC) moments_of(w, WL_FEATURES_SMALL_FC, first, count, sums);
+  else if (w->taps > 1) moments_by_tap(w, first, count, sums);
+  else moments_of(w, WL_FEATURES_CELO2, first, count, sums);
 }
 
 /* ---- The net -------------------------------------------------------------------------------- */
 
-/* Computes sum [rows] += W x for one tile. `rows` is constant, and the weights of an input are contiguous. */
+/* Computes sum [rows] += W x for one tile. `rows` and `vectors` are constant, and the weights of an input are contiguous. */
 INLINE void multiply(const wl_real *weight, int inputs, const vec *x, vec (*sum)[VECTORS],
-                     const int rows) {
+                     const int rows, const int vectors) {
+#pragma GCC unroll 4
   for (int k = 0; k < inputs; k++) {
     const wl_real *const column = weight + k * rows;
-    UNROLL for (int r = 0; r < rows; r++) UNROLL for (int v = 0; v < VECTORS; v++) sum[r][v] +=
+    UNROLL for (int r = 0; r < rows; r++) UNROLL for (int v = 0; v < vectors; v++) sum[r][v] +=
         column[r] * x[k * VECTORS + v];
   }
 }
 
-INLINE void finish_tile(vec (*sum)[VECTORS], vec *y, const int rows, const bool relu) {
-  UNROLL for (int r = 0; r < rows; r++) UNROLL for (int v = 0; v < VECTORS; v++)
+INLINE void finish_tile(vec (*sum)[VECTORS], vec *y, const int rows, const int vectors,
+                        const bool relu) {
+  UNROLL for (int r = 0; r < rows; r++) UNROLL for (int v = 0; v < vectors; v++)
       y[r * VECTORS + v] = relu ? maximum(splat(0), sum[r][v]) : sum[r][v];
 }
 
+/* The size of a tile, which is constant. */
+typedef struct extent {
+  int rows, vectors;
+} extent;
+
 /* Computes y [rows] = W x + b. */
-INLINE void tile(const wl_real *weight, int inputs, const vec *x, vec *y, const int rows,
+INLINE void tile(const wl_real *weight, int inputs, const vec *x, vec *y, const extent of,
                  const bool relu) {
   vec sum[WL_NET_ROWS][VECTORS];
-  UNROLL for (int r = 0; r < rows; r++) UNROLL for (int v = 0; v < VECTORS; v++) sum[r][v] =
+  UNROLL for (int r = 0; r < of.rows; r++) UNROLL for (int v = 0; v < of.vectors; v++) sum[r][v] =
       splat(weight[r]);
-  multiply(weight + rows, inputs, x, sum, rows);
-  finish_tile(sum, y, rows, relu);
+  multiply(weight + of.rows, inputs, x, sum, of.rows, of.vectors);
+  finish_tile(sum, y, of.rows, of.vectors, relu);
 }
 
 /* The contributions of tables to the first layer, for the vectors of a group. */
 typedef struct parts {
   const wl_real *row[VECTORS], *column[VECTORS];
-  int64_t rows, columns; /* distance from one unit to the next */
   bool row_advances, column_advances;
 } parts;
 
-INLINE vec part_of(const wl_real *p, const bool advances) {
-  return advances ? load_some(p, VECTOR_LANES) : splat(*p);
+INLINE vec part_of(const wl_real *p, int unit, const bool advances) {
+  return advances ? load_some(p + unit * VECTOR_LANES, VECTOR_LANES) : splat(p[unit]);
 }
 
 /* Computes the first layer. Along a line of a matrix, exactly one of row and column index advances. Along a line of a
@@ -339,10 +436,10 @@ INLINE void first_layer(const wl_packed_net *net, const parts *add, const vec *x
   for (int unit = 0; unit < net->width[0]; unit += WL_NET_ROWS) {
     vec sum[WL_NET_ROWS][VECTORS];
     UNROLL for (int r = 0; r < WL_NET_ROWS; r++) UNROLL for (int v = 0; v < VECTORS; v++)
-        sum[r][v] = splat(weight[r]) + part_of(add->row[v] + (unit + r) * add->rows, row_advances) +
-                    part_of(add->column[v] + (unit + r) * add->columns, column_advances);
-    multiply(weight + WL_NET_ROWS, net->inputs, x, sum, WL_NET_ROWS);
-    finish_tile(sum, y + unit * VECTORS, WL_NET_ROWS, true);
+        sum[r][v] = part_of(add->row[v], unit + r, row_advances) +
+                    part_of(add->column[v], unit + r, column_advances);
+    multiply(weight + WL_NET_ROWS, net->inputs, x, sum, WL_NET_ROWS, VECTORS);
+    finish_tile(sum, y + unit * VECTORS, WL_NET_ROWS, VECTORS, true);
     weight += (net->inputs + 1) * WL_NET_ROWS;
   }
 }
@@ -353,8 +450,10 @@ NOINLINE void first_with_parts(const wl_packed_net *net, const parts *add, const
   else first_layer(net, add, x, y, true, true);
 }
 
-/* Computes the 1 or 2 outputs of a group from the features x. `add` is NULL if x contains the table entries. */
-NOINLINE void run_net(const wl_packed_net *net, const parts *add, const vec *x, vec *y) {
+/* Computes the 1 or 2 outputs of `vectors` vectors from the features x. `add` is NULL if x contains the table
+ * entries. */
+INLINE void net_of(const wl_packed_net *net, const parts *add, const vec *x, vec *y,
+                   const int vectors) {
   vec hidden[2][WL_NET_MOST_WIDTH * VECTORS];
   const wl_real *weight = net->weight;
   int inputs = net->inputs;
@@ -364,15 +463,24 @@ NOINLINE void run_net(const wl_packed_net *net, const parts *add, const vec *x, 
     if (layer == 0 && add) first_with_parts(net, add, x, to);
     else
       for (int row = 0; row < net->width[layer]; row += WL_NET_ROWS) {
-        tile(weight, inputs, x, to + row * VECTORS, WL_NET_ROWS, true);
+        tile(weight, inputs, x, to + row * VECTORS, (extent){WL_NET_ROWS, vectors}, true);
         weight += (inputs + 1) * WL_NET_ROWS;
       }
     x = to;
     inputs = net->width[layer];
   }
   if (net->layers == 1) weight = net->upper;
-  if (net->magnitude) tile(weight, inputs, x, y, 2, false);
-  else tile(weight, inputs, x, y, 1, false);
+  if (net->magnitude) tile(weight, inputs, x, y, (extent){2, vectors}, false);
+  else tile(weight, inputs, x, y, (extent){1, vectors}, false);
+}
+
+NOINLINE void run_net(const wl_packed_net *net, const parts *add, const vec *x, vec *y) {
+  net_of(net, add, x, y, VECTORS);
+}
+
+/* For the last coordinates of a small tensor. */
+NOINLINE void run_half(const wl_packed_net *net, const vec *x, vec *y) {
+  net_of(net, NULL, x, y, HALF);
 }
 
 INLINE void load_moment(const wl_feature_view *w, const int kind, int64_t i, int64_t left,
@@ -396,10 +504,7 @@ INLINE void forward_of(const wl_feature_view *w, const int kind, const wl_packed
   vec f[WL_MOST_FEATURES * VECTORS], y[2 * VECTORS];
   const int inputs = folded ? short_count(kind) : feature_count(kind);
   cursor c = cursor_at(w, first);
-  parts add = {.rows = net->rows,
-               .columns = net->columns,
-               .row_advances = w->row_advances,
-               .column_advances = w->column_advances};
+  parts add = {.row_advances = w->row_advances, .column_advances = w->column_advances};
   place at;
   for (int64_t i = first; i < first + count; i += GROUP) {
     for (int v = 0; v < VECTORS; v++) {
@@ -416,18 +521,20 @@ INLINE void forward_of(const wl_feature_view *w, const int kind, const wl_packed
       features(w, kind, &x, &at, f + v, !folded);
       if (kind == WL_FEATURES_CELO2 && w->taps > 1) scale_by_tap(w, lane, f + v);
       if (folded) {
-        add.row[v] = net->row_part + at.row;
-        add.column[v] = net->column_part + at.column;
+        add.row[v] = net->row_part + at.row * net->width[0];
+        add.column[v] = net->column_part + at.column * net->width[0];
       }
       move_on(w, &c);
     }
-    run_net(net, folded ? &add : NULL, f, y);
+    if (!folded && first + count - i <= HALF * VECTOR_LANES) run_half(net, f, y);
+    else run_net(net, folded ? &add : NULL, f, y);
     for (int v = 0; v < VECTORS; v++) {
       const int64_t lane = i + v * VECTOR_LANES, left = first + count - lane;
+      if (left <= 0) break;
       vec u = net->scale * y[v];
       if (net->magnitude)
         u *= exp2_clipped((net->exponent * (wl_real)1.4426950408889634) * y[VECTORS + v]);
-      if (left > 0) store_some(w->u + lane, u, left);
+      store_some(w->u + lane, u, left);
     }
   }
 }

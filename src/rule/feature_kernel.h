@@ -64,11 +64,10 @@ typedef struct wl_feature_view {
  * last layer is stored as plain rows. */
 typedef struct wl_packed_net {
   int inputs, layers; /* hidden layers */
-  /* Contribution of table entries to each unit of the first layer, [units][rows] and [units][columns]. These arrays are
-   * used if a line consists of whole vectors. The net then reads only the other features, and m_j r_j c_j has the index
-   * of R_j. NULL: the net reads all features. */
+  /* Contribution of table entries to each unit of the first layer, as wl_feature_kernel.combine stores it. That of rows
+   * includes the bias. These arrays are used if a line consists of whole vectors. The net then reads only the other
+   * features, and m_j r_j c_j has the index of R_j. NULL: the net reads all features. */
   const wl_real *row_part, *column_part;
-  int64_t rows, columns;
   int width[4];   /* widths of hidden layers, multiples of WL_NET_ROWS */
   bool magnitude; /* true: u = scale o_0 exp(exponent o_1); false: u = scale o_0 */
   wl_real scale, exponent;
@@ -87,6 +86,16 @@ typedef struct wl_inverse_root {
   double divisor, shift, least;
 } wl_inverse_root;
 
+/* sum_k by_k from_k + bias of each unit and each entry of the tables `from`. If lanes advance along the entries, the
+ * result is [count / lanes][units][lanes], otherwise [count][units]. */
+typedef struct wl_combination {
+  int units;
+  const wl_real *by;                    /* [2 WL_FACTORED][units] */
+  const wl_real *bias;                  /* [units] */
+  const wl_real *from[2 * WL_FACTORED]; /* [count] each */
+  bool advances;
+} wl_combination;
+
 typedef struct wl_feature_kernel {
   /* Adds the squares of g over lines [first, first + count) to the sums of rows and columns. */
   void (*squares)(const wl_feature_view *view, int64_t first, int64_t count, wl_real *rows,
@@ -102,8 +111,7 @@ typedef struct wl_feature_kernel {
   void (*follow)(const wl_follow *f, int64_t count, const wl_real *old, wl_real *new);
   /* Computes out = 1 / sqrt(max(x / divisor + shift, least)). */
   void (*inverse_roots)(const wl_inverse_root *f, int64_t count, const wl_real *x, wl_real *out);
-  /* Computes out = sum_k by_k from_k, k < 2 WL_FACTORED. */
-  void (*combine)(const wl_real *by, const wl_real *const *from, int64_t count, wl_real *out);
+  void (*combine)(const wl_combination *c, int64_t count, wl_real *out);
   /* sum_squares returns the sum of squares of u [n]. rescale computes u <- along u + decay p. */
   double (*sum_squares)(int64_t n, const wl_real *u);
   void (*rescale)(int64_t n, double along, wl_real *u, double decay, const wl_real *p);

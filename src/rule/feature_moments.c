@@ -162,26 +162,36 @@ const double *wl_feature_inverse(const wl_feature_ws *ws, int j) {
   return ws->inverse + ws->tensor[j].inverse;
 }
 
-/* Returns the mean square of `count` entries of a table. */
-static double mean_square(const wl_real *table, int64_t count) {
-  double sum = 0;
-  for (int64_t i = 0; i < count; i++) sum += (double)table[i] * (double)table[i];
-  return sum / (double)count;
+/* squares [2][WL_FACTORED] = `size` times the mean squares of tables of `count` entries. The sums are independent
+ * chains of additions, which the processor overlaps. */
+static void mean_squares(const wl_real *const *table, const wl_real *const *inverse, int64_t count,
+                         double size, double (*squares)[WL_FACTORED]) {
+  double sum[2][WL_FACTORED] = {{0}};
+  for (int64_t i = 0; i < count; i++)
+    for (int k = 0; k < WL_FACTORED; k++) {
+      sum[0][k] += (double)table[k][i] * (double)table[k][i];
+      sum[1][k] += (double)inverse[k][i] * (double)inverse[k][i];
+    }
+  for (int k = 0; k < WL_FACTORED; k++) {
+    squares[0][k] = size * (sum[0][k] / (double)count);
+    squares[1][k] = size * (sum[1][k] / (double)count);
+  }
 }
 
 /* For each feature that is a table entry, computes the sum of squares over the tensor. */
 static void table_sums(const wl_feature_rule *f, const wl_feature_ws *ws, int j, double *sum) {
   const wl_tensor *const t = &ws->tensors.tensor[j];
   const wl_factor_tables *const table = &ws->view[j].table;
-  const int64_t rows = t->factored.rows, columns = t->factored.columns;
   double *const at = sum + (f->kind == WL_FEATURES_SMALL_FC ? 13 : 15);
   const double size = (double)t->size;
+  double rows[2][WL_FACTORED], columns[2][WL_FACTORED];
+  mean_squares(table->r, table->inverse_r, t->factored.rows, size, rows);
+  if (t->matrix) mean_squares(table->c, table->inverse_c, t->factored.columns, size, columns);
   for (int k = 0; k < WL_FACTORED; k++) {
-    at[k] = size * mean_square(table->r[k], rows);
-    at[2 * WL_FACTORED + k] = size * mean_square(table->inverse_r[k], rows);
-    at[WL_FACTORED + k] = t->matrix ? size * mean_square(table->c[k], columns) : at[k];
-    at[3 * WL_FACTORED + k] =
-        t->matrix ? size * mean_square(table->inverse_c[k], columns) : at[2 * WL_FACTORED + k];
+    at[k] = rows[0][k];
+    at[2 * WL_FACTORED + k] = rows[1][k];
+    at[WL_FACTORED + k] = t->matrix ? columns[0][k] : rows[0][k];
+    at[3 * WL_FACTORED + k] = t->matrix ? columns[1][k] : rows[1][k];
   }
 }
 

@@ -37,28 +37,30 @@ static int feature_of(const wl_feature_rule *f, bool folded, int k) {
   return folded && k >= first_table(f) ? k + 4 * WL_FACTORED : k;
 }
 
-/* Computes part [units][count], the contribution of the tables of rows (or of columns) to each unit. */
-static void fold_tables(const wl_feature_rule *f, const wl_feature_ws *ws, int j, bool rows,
-                        wl_real *part) {
+/* Computes part, the contribution of the tables of rows (or of columns) to each unit. That of rows includes the bias. */
+static void fold_tables(const wl_feature_rule *f, const wl_feature_ws *ws, int j,
+                        const double *bias, wl_real *part) {
   const wl_tensor *const t = &ws->tensors.tensor[j];
   const wl_factor_tables *const table = &ws->view[j].table;
   const double *const inverse = wl_feature_inverse(ws, j);
-  const int64_t count = rows ? t->factored.rows : t->factored.columns;
-  const int first = first_table(f) + (rows ? 0 : WL_FACTORED);
-  const wl_real *from[2 * WL_FACTORED];
-  for (int k = 0; k < WL_FACTORED; k++) {
-    from[k] = rows ? table->r[k] : table->c[k];
-    from[WL_FACTORED + k] = rows ? table->inverse_r[k] : table->inverse_c[k];
+  const bool rows = bias != NULL;
+  const int first = first_table(f) + (rows ? 0 : WL_FACTORED),
+            units = wl_feature_padded(f->width[0]);
+  wl_real by[2 * WL_FACTORED * WL_NET_MOST_WIDTH] = {0}, start[WL_NET_MOST_WIDTH] = {0};
+  wl_combination c = {.units = units,
+                      .by = by,
+                      .bias = start,
+                      .advances = rows ? ws->view[j].row_advances : ws->view[j].column_advances};
+  for (int unit = 0; rows && unit < f->width[0]; unit++) start[unit] = (wl_real)bias[unit];
+  for (int k = 0; k < 2 * WL_FACTORED; k++) {
+    const int input = first + k + (k < WL_FACTORED ? 0 : WL_FACTORED), of = k % WL_FACTORED;
+    const double *const weight = ws->phi.phi + f->weight[0] + input * f->width[0];
+    for (int unit = 0; unit < f->width[0]; unit++)
+      by[k * units + unit] = (wl_real)(weight[unit] * inverse[input]);
+    c.from[k] = k < WL_FACTORED ? (rows ? table->r : table->c)[of]
+                                : (rows ? table->inverse_r : table->inverse_c)[of];
   }
-  memset(part, 0, (size_t)(wl_feature_padded(f->width[0]) * count) * sizeof *part);
-  for (int unit = 0; unit < f->width[0]; unit++) {
-    wl_real by[2 * WL_FACTORED];
-    for (int k = 0; k < 2 * WL_FACTORED; k++) {
-      const int input = first + k + (k < WL_FACTORED ? 0 : WL_FACTORED);
-      by[k] = (wl_real)(ws->phi.phi[f->weight[0] + input * f->width[0] + unit] * inverse[input]);
-    }
-    ws->kernel->combine(by, from, count, part + unit * count);
-  }
+  ws->kernel->combine(&c, rows ? t->factored.rows : t->factored.columns, part);
 }
 
 /* The values from which the tiles of a layer are packed. */
@@ -69,17 +71,23 @@ typedef struct layer_source {
   const wl_feature_rule *folded; /* not NULL: input k is the feature feature_of(k) */
 } layer_source;
 
+/* Computes to = from scale. */
+static inline void pack_units(const double *from, double scale, int units, wl_real *to) {
+  for (int r = 0; r < units; r++) to[r] = (wl_real)(from[r] * scale);
+}
+
 /* Packs one tile of `rows` units, beginning with unit `first`. Padding units and padding inputs are zero. */
 static wl_real *pack_tile(const layer_source *s, int first, int rows, wl_real *out) {
   const int there = s->units - first < rows ? s->units - first : rows;
   memset(out, 0, (size_t)((s->inputs + 1) * rows) * sizeof *out);
-  for (int r = 0; r < there; r++) out[r] = (wl_real)s->bias[first + r];
+  pack_units(s->bias + first, 1, there, out);
   for (int k = 0; k < s->real_inputs; k++) {
     const int input = s->folded ? feature_of(s->folded, true, k) : k;
     const double scale = s->scale ? s->scale[input] : 1;
     const double *const from = s->weight + input * s->units + first;
     wl_real *const to = out + (k + 1) * rows;
-    for (int r = 0; r < there; r++) to[r] = (wl_real)(from[r] * scale);
+    if (there == WL_NET_ROWS) pack_units(from, scale, WL_NET_ROWS, to);
+    else pack_units(from, scale, there, to);
   }
   return out + (s->inputs + 1) * rows;
 }
@@ -109,18 +117,15 @@ static void pack_upper(const wl_feature_rule *f, wl_feature_ws *ws) {
 static void pack_net(const wl_feature_rule *f, wl_feature_ws *ws, int j, const double *bias) {
   const wl_tensor *const t = &ws->tensors.tensor[j];
   const bool few = f->kind == WL_FEATURES_CELO2 && !t->matrix, folded = folds(f, &ws->tensor[j], t);
-  const int64_t rows = t->factored.rows;
   wl_real *const parts = ws->part + ws->tensor[j].part,
                  *const weight = ws->packed + j * ws->packed_size,
-                 *const columns = parts + wl_feature_padded(f->width[0]) * rows;
+                 *const columns = parts + wl_feature_padded(f->width[0]) * t->factored.rows;
   wl_packed_net *const net = &ws->net[j];
   *net = (wl_packed_net){.inputs = few      ? WL_VECTOR_FEATURES
                                    : folded ? f->features - 4 * WL_FACTORED
                                             : f->features,
                          .row_part = folded ? parts : NULL,
                          .column_part = columns,
-                         .rows = rows,
-                         .columns = t->factored.columns,
                          .layers = f->layers,
                          .magnitude = outputs_read(f) == 2,
                          .scale = (wl_real)(f->kind == WL_FEATURES_CELO2 ? 1 : -f->step_scale),
@@ -128,8 +133,8 @@ static void pack_net(const wl_feature_rule *f, wl_feature_ws *ws, int j, const d
                          .weight = weight,
                          .upper = ws->upper};
   for (int l = 0; l < f->layers; l++) net->width[l] = wl_feature_padded(f->width[l]);
-  if (folded) fold_tables(f, ws, j, true, parts);
-  if (folded) fold_tables(f, ws, j, false, columns);
+  if (folded) fold_tables(f, ws, j, bias, parts);
+  if (folded) fold_tables(f, ws, j, NULL, columns);
   pack_layer(&(layer_source){.bias = bias,
                              .weight = ws->phi.phi + f->weight[0],
                              .scale = ws->tensor[j].taps > 1 ? NULL : wl_feature_inverse(ws, j),

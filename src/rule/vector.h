@@ -47,16 +47,32 @@ enum { VECTOR_LANES = VECTOR_BYTES / (int)sizeof(wl_real) };
 
 INLINE vec load(const wl_real *p) { return *(const vec_memory *)p; }
 INLINE void store(wl_real *p, vec v) { *(vec_memory *)p = v; }
-/* Loads the first `left` lanes from any address, or all lanes if `left` is larger. The other lanes are zero. */
-INLINE vec load_some(const wl_real *p, int64_t left) {
-  if (__builtin_expect(left >= VECTOR_LANES, 1)) return *(const vec_anywhere *)p;
+/* load_part and store_part load and store the first `left` lanes, 0 <= left < VECTOR_LANES. The other lanes of a loaded
+ * vector are zero. load_some and store_some process all lanes if `left` is larger. All accept any address. */
+#if VECTOR_BYTES == 64 && !defined(WL_DOUBLE)
+INLINE vec load_part(const wl_real *p, int64_t left) {
+  return (vec)_mm512_maskz_loadu_ps((__mmask16)((1U << left) - 1), p);
+}
+INLINE void store_part(wl_real *p, vec v, int64_t left) {
+  _mm512_mask_storeu_ps(p, (__mmask16)((1U << left) - 1), (__m512)v);
+}
+#else
+INLINE vec load_part(const wl_real *p, int64_t left) {
   vec v = {0};
   __builtin_memcpy(&v, p, (size_t)left * sizeof *p);
   return v;
 }
+INLINE void store_part(wl_real *p, vec v, int64_t left) {
+  __builtin_memcpy(p, &v, (size_t)left * sizeof *p);
+}
+#endif
+INLINE vec load_some(const wl_real *p, int64_t left) {
+  if (__builtin_expect(left >= VECTOR_LANES, 1)) return *(const vec_anywhere *)p;
+  return load_part(p, left);
+}
 INLINE void store_some(wl_real *p, vec v, int64_t left) {
   if (__builtin_expect(left >= VECTOR_LANES, 1)) *(vec_anywhere *)p = v;
-  else __builtin_memcpy(p, &v, (size_t)left * sizeof *p);
+  else store_part(p, v, left);
 }
 /* If the processor supports it, the stores bypass the caches. Data that is not read again soon then does not replace
  * other data in the caches. Call finish_stores_past() before another thread reads the data. */
@@ -96,6 +112,28 @@ INLINE vec maximum(vec a, vec b) { return (vec)_mm_max_ps((__m128)a, (__m128)b);
 #else
 INLINE vec minimum(vec a, vec b) { return choose(a < b, a, b); }
 INLINE vec maximum(vec a, vec b) { return choose(a > b, a, b); }
+#endif
+
+/* Returns sum + a a, rounded once if the processor has multiply-adds. The compiler would round the product of an
+ * expression if it also used the product elsewhere. */
+#if VECTOR_BYTES == 64 && defined(WL_DOUBLE)
+INLINE vec add_square(vec sum, vec a) {
+  return (vec)_mm512_fmadd_pd((__m512d)a, (__m512d)a, (__m512d)sum);
+}
+#elif VECTOR_BYTES == 64
+INLINE vec add_square(vec sum, vec a) {
+  return (vec)_mm512_fmadd_ps((__m512)a, (__m512)a, (__m512)sum);
+}
+#elif defined(__FMA__) && defined(WL_DOUBLE)
+INLINE vec add_square(vec sum, vec a) {
+  return (vec)_mm256_fmadd_pd((__m256d)a, (__m256d)a, (__m256d)sum);
+}
+#elif defined(__FMA__)
+INLINE vec add_square(vec sum, vec a) {
+  return (vec)_mm256_fmadd_ps((__m256)a, (__m256)a, (__m256)sum);
+}
+#else
+INLINE vec add_square(vec sum, vec a) { return sum + a * a; }
 #endif
 
 /* Returns the root of each lane. */

@@ -15,11 +15,11 @@
 #include "tensor/kernels_impl.h"
 
 #if defined(__AVX512F__)
-enum { VECTOR_BYTES = 64 };
+enum { VECTOR_BYTES = 64, TALL_VECTORS = 2 };
 #elif defined(__AVX__)
-enum { VECTOR_BYTES = 32 };
+enum { VECTOR_BYTES = 32, TALL_VECTORS = 1 };
 #else
-enum { VECTOR_BYTES = 4 * sizeof(wl_real) };
+enum { VECTOR_BYTES = 4 * sizeof(wl_real), TALL_VECTORS = 1 };
 #endif
 
 enum {
@@ -80,11 +80,11 @@ INLINE void spread_tile(int rows, int vectors, int64_t k, wl_strided a, const wl
 }
 
 /* Computes all m rows of a panel of `vectors` vectors. In a narrow panel, more rows are processed together, because the
- * processor needs enough independent multiply-adds. */
+ * processor needs enough independent multiply-adds. Two vectors of so many rows need more than 16 registers. */
 INLINE void spread_panel(int vectors, int64_t m, int64_t k, wl_strided a, const wl_real *b,
                          const int64_t *at, wl_real *c, int64_t ldc, bool keep) {
   int64_t i = 0;
-  for (; vectors == 1 && i + TALL <= m; i += TALL, a.data += TALL * a.row)
+  for (; vectors <= TALL_VECTORS && i + TALL <= m; i += TALL, a.data += TALL * a.row)
     spread_tile(TALL, vectors, k, a, b, at, c + i * ldc, ldc, keep);
   for (; i + ROWS <= m; i += ROWS, a.data += ROWS * a.row)
     spread_tile(ROWS, vectors, k, a, b, at, c + i * ldc, ldc, keep);
