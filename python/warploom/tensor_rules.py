@@ -161,20 +161,10 @@ class Muon(Rule):
 class Lbfgs(Rule):
     """Limited-memory BFGS for each slice of a tensor (src/rule/lbfgs.c). Here slices are the rows of a matrix."""
     tensorwise = True
-    LEAST_COSINE = 1e-4
-
-    def _axis(self, p):
-        """Returns the axis that separates the slices, or None if the tensor is one slice."""
-        sliced = self.option("per") == "slice" and p.dim() >= 2
-        return max(range(p.dim()), key=lambda a: (p.shape[a], a)) if sliced else None
+    LEAST_COSINE, TINY = 1e-4, 1e-60
 
     def _rows(self, p):
-        axis = self._axis(p)
-        return p.reshape(1, -1) if axis is None else p.movedim(axis, 0).flatten(1)
-
-    def _from_rows(self, rows, p):
-        axis = self._axis(p)
-        return rows.reshape(p.shape) if axis is None else rows.reshape(p.movedim(axis, 0).shape).movedim(0, axis)
+        return p.reshape(p.shape[0] if self.option("per") == "slice" and p.dim() >= 2 else 1, -1)
 
     def _learned(self, name):
         return math.exp(float(self.phi[name][0]))
@@ -196,7 +186,7 @@ class Lbfgs(Rule):
         rate = math.exp(np.interp(3 * now.t / now.horizon, np.arange(4), self.phi["rate"]))
         factor = torch.where(empty | (rate * length > bound), bound / length, torch.full_like(length, rate))
         moves = (length > 0) & torch.isfinite(factor * length) & (factor > 0)
-        return self._from_rows(torch.where(moves, -factor * q, torch.zeros_like(q)).to(x.p.dtype), x.p)
+        return torch.where(moves, -factor * q, torch.zeros_like(q)).to(x.p.dtype).view(x.p.shape)
 
     def _remember(self, state, g, p):
         """Stores the newest step and change of the gradient at the front of the memory, for slices with positive
@@ -205,7 +195,8 @@ class Lbfgs(Rule):
         ss, sy, yy = ((a * b).sum(1, keepdim=True) for a, b in ((s, s), (s, y), (y, y)))
         d = self._learned("damping") * (yy / ss).sqrt()
         damped_sy, damped_yy = sy + d * ss, yy + 2 * d * sy + d * d * ss
-        accepted = (damped_sy > self.LEAST_COSINE * (ss * damped_yy).sqrt()) & torch.isfinite(damped_yy)
+        stored = (ss > self.TINY) & (yy > self.TINY) & (yy < 1 / self.TINY)
+        accepted = stored & (damped_sy > self.LEAST_COSINE * (ss * damped_yy).sqrt())
         step = p - state["parameters"]
         for name, new in (("steps", step), ("changes", (y + d * wide(step)).to(p.dtype))):
             shifted = torch.cat([new[None], state[name][:-1]])

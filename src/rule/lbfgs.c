@@ -1,8 +1,9 @@
-/* lbfgs.c - the rule lbfgs: limited-memory BFGS (Nocedal 1980; Liu and Nocedal 1989) without line search, with learned scalars.
+/* lbfgs.c - the rule lbfgs: limited-memory BFGS (Nocedal 1980; Liu and Nocedal 1989) without line search, with learned
+ * scalars.
  *
- * A slice has the elements of a tensor with the same index on the tensor's largest axis. A vector is one slice. With
- * `per: tensor`, a slice is a whole tensor. The approximation H of the inverse Hessian has one diagonal block for each
- * slice. In a slice of n coordinates,
+ * A slice has the elements of a tensor with the same first index. A vector is one slice. With `per: tensor`, a slice is a
+ * whole tensor. The approximation H of the inverse Hessian has one diagonal block for each slice. In a slice of n
+ * coordinates,
  *
  *   s = theta_t - theta_{t-1},   y = g_t - g_{t-1} + d |g_t - g_{t-1}| / |s| s
  *   (s, y) is stored if s.y > 1e-4 |s| |y|; the memory has the newest `memory` pairs
@@ -17,6 +18,7 @@
  * the values of log a at t / T = 0, 1/3, 2/3 and 1; between these points, log a is linear. If T is unknown, T is the
  * longest episode of the training. A positive factor of the loss does not change the steps. */
 #include <math.h>
+#include <string.h>
 
 #include "rule/tensors.h"
 
@@ -37,6 +39,8 @@ static const wl_state_field fields[PAIRS + 2 * MOST_PAIRS] = {{"gradient", WL_ST
                                                               PAIR(10)};
 
 static const double LEAST_COSINE = 1e-4; /* of s and y */
+/* Pairs with |s|^2 or |y|^2 below TINY or |y|^2 above 1 / TINY are ignored: float32 could not store them. */
+static const double TINY = 1e-60;
 
 /* Offsets of the meta-parameters. */
 enum { RATE, FIRST_STEP = KNOTS, DAMPING, GROWTH, SCALE, META };
@@ -47,23 +51,23 @@ typedef struct lbfgs {
   double rate, first_step, damping, growth;
 } lbfgs;
 
-/* Elements offset + o stride + i of an array over coordinates, o < outer, i < inner. */
+/* A range of coordinates of theta. */
 typedef struct slice {
-  int64_t offset, outer, stride, inner;
+  int64_t first, size;
 } slice;
 
 typedef struct workspace {
   int64_t slices, largest; /* largest: coordinates of the largest slice */
   slice *slice;            /* [slices] */
   double *scratch;         /* [threads][largest] H g */
-  double phi[META];
+  double phi[META];        /* the meta-parameters; exponentials of them from FIRST_STEP on */
 } workspace;
 
 static const wl_option lbfgs_options[] = {
     {"memory", WL_OPT_INT, "5", NULL, 1, MOST_PAIRS, "1",
      "Number of pairs of a step and a gradient change in the memory.", WL_SLOT(lbfgs, memory)},
     {"per", WL_OPT_CHOICE, "slice", "tensor|slice", 0, 0, NULL,
-     "One memory of curvature for each tensor, or for each slice along the tensor's largest axis.",
+     "One memory of curvature for each tensor, or for each slice: the elements with the same first index.",
      WL_SLOT(lbfgs, per)},
     {"rate", WL_OPT_REAL, "1", NULL, 1e-9, 1e9, "1",
      "Initial value of the learned factor of the step.", WL_SLOT(lbfgs, rate)},
@@ -119,20 +123,11 @@ static void lbfgs_init(const wl_rule *rule, uint64_t seed, wl_real *phi) {
 
 /* ---- Workspace ------------------------------------------------------------------------------ */
 
-static bool is_sliced(const lbfgs *c, const wl_tensor_entry *t) {
-  return c->per == PER_SLICE && t->ndim >= 2;
-}
-
 /* Writes the slices of a tensor, if `out` is not NULL, and returns their number. */
 static int64_t cut(const lbfgs *c, const wl_tensor_entry *t, slice *out) {
-  const int axis = wl_factored_of(t).largest;
-  const int64_t count = is_sliced(c, t) ? t->shape[axis] : 1;
-  int64_t inner = 1;
-  for (int a = axis + 1; a < t->ndim; a++) inner *= t->shape[a];
-  const int64_t stride = inner * count;
-  for (int64_t i = 0; out && i < count; i++)
-    out[i] = is_sliced(c, t) ? (slice){t->offset + i * inner, t->size / stride, stride, inner}
-                             : (slice){t->offset, 1, t->size, t->size};
+  const int64_t count = c->per == PER_SLICE && t->ndim >= 2 ? t->shape[0] : 1,
+                size = t->size / count;
+  for (int64_t i = 0; out && i < count; i++) out[i] = (slice){t->offset + i * size, size};
   return count;
 }
 
@@ -140,7 +135,7 @@ static int64_t cut(const lbfgs *c, const wl_tensor_entry *t, slice *out) {
 static void measure(const lbfgs *c, const wl_layout *theta, workspace *ws) {
   for (int j = 0; j < theta->count; j++) {
     const wl_tensor_entry *const t = &theta->tensors[j];
-    const int64_t count = cut(c, t, NULL), size = count > 0 ? t->size / count : 0;
+    const int64_t count = cut(c, t, NULL), size = t->size / count;
     ws->slices += count;
     if (size > ws->largest) ws->largest = size;
   }
@@ -185,21 +180,14 @@ static wl_status lbfgs_ws_create(const wl_rule *rule, const wl_layout *theta, bo
 static void lbfgs_pack(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_real *phi) {
   (void)rule;
   workspace *ws = rule_ws->impl;
-  for (int i = 0; i < META; i++) ws->phi[i] = (double)phi[i];
+  for (int i = 0; i < META; i++) ws->phi[i] = i < KNOTS ? (double)phi[i] : exp((double)phi[i]);
 }
 
 /* ---- One step ------------------------------------------------------------------------------- */
 
-/* Visits the elements of slice `b` in order: `at` is the index in arrays over coordinates, `i` the index in the slice. */
-#define FOR_SLICE(b, at, i)                          \
-  for (int64_t o_ = 0, i = 0; o_ < (b)->outer; o_++) \
-    for (int64_t at = (b)->offset + o_ * (b)->stride, end_ = at + (b)->inner; at < end_; at++, i++)
-
-static int64_t size_of(const slice *b) { return b->outer * b->inner; }
-
-static double sum_squares(const slice *b, const wl_real *x) {
+static double sum_squares(int64_t n, const wl_real *x) {
   double sum = 0;
-  FOR_SLICE(b, at, i) sum += (double)x[at] * (double)x[at];
+  for (int64_t i = 0; i < n; i++) sum += (double)x[i] * (double)x[i];
   return sum;
 }
 
@@ -208,82 +196,77 @@ typedef struct pair_sums {
   double sy, ss, sq;
 } pair_sums;
 
-static pair_sums sum_pair(const slice *b, const wl_real *s, const wl_real *y, const double *q) {
+static pair_sums sum_pair(int64_t n, const wl_real *s, const wl_real *y, const double *q) {
   pair_sums sum = {0};
-  FOR_SLICE(b, at, i) {
-    const double s_i = (double)s[at];
-    sum.sy += s_i * (double)y[at];
+  for (int64_t i = 0; i < n; i++) {
+    const double s_i = (double)s[i];
+    sum.sy += s_i * (double)y[i];
     sum.ss += s_i * s_i;
     sum.sq += s_i * q[i];
   }
   return sum;
 }
 
-static double dot_scratch(const slice *b, const wl_real *x, const double *q) {
+static double dot(int64_t n, const wl_real *x, const double *q) {
   double sum = 0;
-  FOR_SLICE(b, at, i) sum += (double)x[at] * q[i];
+  for (int64_t i = 0; i < n; i++) sum += (double)x[i] * q[i];
   return sum;
 }
 
-static void add_scratch(const slice *b, double factor, const wl_real *x, double *q) {
-  FOR_SLICE(b, at, i) q[i] += factor * (double)x[at];
+static void add(int64_t n, double factor, const wl_real *restrict x, double *restrict q) {
+  for (int64_t i = 0; i < n; i++) q[i] += factor * (double)x[i];
 }
 
-static void copy(const slice *b, const wl_real *from, wl_real *to) {
-  FOR_SLICE(b, at, i) to[at] = from[at];
-}
-
-/* One slice at one step. The state consists of arrays of `pad` reals. */
+/* One slice of n coordinates at one step. The fields of the state are `pad` reals apart. */
 typedef struct view {
-  const slice *b;
-  const wl_inner_step *step;
-  int64_t pad;
+  int64_t n, pad;
   int memory;
+  bool first;               /* step 0 */
+  const wl_real *g, *theta; /* [n] */
+  const wl_real *in;        /* state before the step */
+  wl_real *out;             /* state after the step, may be the same array */
   const double *phi;
   double *q; /* [n] scratch */
 } view;
 
-static const wl_real *field_in(const view *v, int field) { return v->step->s_in + field * v->pad; }
-static wl_real *field_out(const view *v, int field) { return v->step->s_out + field * v->pad; }
-
 /* Computes the damping times |g_t - g_{t-1}| / |s|, and whether the damped pair has positive curvature. */
 static bool measure_pair(const view *v, double *damping) {
-  const wl_real *const g = v->step->g, *const theta = v->step->theta,
-                       *const g_before = field_in(v, GRADIENT),
-                       *const theta_before = field_in(v, PARAMETERS);
+  const wl_real *const g_before = v->in + GRADIENT * v->pad, *const theta_before =
+                                                                 v->in + PARAMETERS * v->pad;
   double ss = 0, sy = 0, yy = 0;
-  FOR_SLICE(v->b, at, i) {
-    const double s = (double)theta[at] - (double)theta_before[at],
-                 y = (double)g[at] - (double)g_before[at];
+  for (int64_t i = 0; i < v->n; i++) {
+    const double s = (double)v->theta[i] - (double)theta_before[i],
+                 y = (double)v->g[i] - (double)g_before[i];
     ss += s * s;
     sy += s * y;
     yy += y * y;
   }
-  if (!(ss > 0 && yy > 0)) return false;
-  const double d = exp(v->phi[DAMPING]) * sqrt(yy / ss);
+  if (!(ss > TINY && yy > TINY && yy < 1 / TINY)) return false;
+  const double d = v->phi[DAMPING] * sqrt(yy / ss);
   *damping = d;
   const double damped_sy = sy + d * ss, damped_yy = yy + 2 * d * sy + d * d * ss;
-  return damped_sy > LEAST_COSINE * sqrt(ss * damped_yy) && isfinite(damped_yy);
+  return damped_sy > LEAST_COSINE * sqrt(ss * damped_yy);
 }
 
 /* Writes the state after the step: the memory, with the new pair first if it is accepted, and the current point. s_in and
  * s_out may be the same array. */
 static void remember(const view *v) {
+  const size_t bytes = (size_t)v->n * sizeof(wl_real);
   double damping = 0;
-  const bool accepted = v->step->t > 0 && measure_pair(v, &damping);
-  for (int field = PAIRS + 2 * v->memory - 1; field >= PAIRS + 2 * accepted; field--)
-    copy(v->b, field_in(v, field - 2 * accepted), field_out(v, field));
-  const wl_real *const g = v->step->g, *const theta = v->step->theta,
-                       *const g_before = field_in(v, GRADIENT),
-                       *const theta_before = field_in(v, PARAMETERS);
-  wl_real *const s = field_out(v, PAIRS), *const y = field_out(v, PAIRS + 1);
-  FOR_SLICE(v->b, at, i) {
-    if (!accepted) break;
-    s[at] = theta[at] - theta_before[at];
-    y[at] = (wl_real)((double)g[at] - (double)g_before[at] + damping * (double)s[at]);
+  const int fresh = !v->first && measure_pair(v, &damping) ? 2 : 0; /* fields of the new pair */
+  for (int field = PAIRS + 2 * v->memory - 1; field >= PAIRS + fresh; field--)
+    memmove(v->out + field * v->pad, v->in + (field - fresh) * v->pad, bytes);
+  wl_real *const g_before = v->out + GRADIENT * v->pad, *const theta_before =
+                                                            v->out + PARAMETERS * v->pad;
+  memmove(g_before, v->in + GRADIENT * v->pad, bytes);
+  memmove(theta_before, v->in + PARAMETERS * v->pad, bytes);
+  wl_real *const s = v->out + PAIRS * v->pad, *const y = s + v->pad;
+  for (int64_t i = 0; fresh && i < v->n; i++) {
+    s[i] = v->theta[i] - theta_before[i];
+    y[i] = (wl_real)((double)v->g[i] - (double)g_before[i] + damping * (double)s[i]);
   }
-  copy(v->b, g, field_out(v, GRADIENT));
-  copy(v->b, theta, field_out(v, PARAMETERS));
+  memcpy(g_before, v->g, bytes);
+  memcpy(theta_before, v->theta, bytes);
 }
 
 /* q contains g on entry. Replaces q by H g. Returns the length of the longest step in memory, or 0 if the memory is
@@ -292,21 +275,20 @@ static double two_loops(const view *v) {
   double inverse[MOST_PAIRS], a[MOST_PAIRS], longest = 0;
   int pairs = 0;
   for (; pairs < v->memory; pairs++) {
-    const wl_real *const s = field_out(v, PAIRS + 2 * pairs), *const y = s + v->pad;
-    const pair_sums sum = sum_pair(v->b, s, y, v->q);
+    const wl_real *const s = v->out + (PAIRS + 2 * pairs) * v->pad, *const y = s + v->pad;
+    const pair_sums sum = sum_pair(v->n, s, y, v->q);
     if (!(sum.sy > 0)) break; /* empty */
     inverse[pairs] = 1 / sum.sy;
     longest = fmax(longest, sum.ss);
     a[pairs] = inverse[pairs] * sum.sq;
-    add_scratch(v->b, -a[pairs], y, v->q);
+    add(v->n, -a[pairs], y, v->q);
   }
   if (pairs == 0) return 0;
-  const wl_real *const newest = field_out(v, PAIRS + 1);
-  const double h0 = exp(v->phi[SCALE]) / (inverse[0] * sum_squares(v->b, newest));
-  for (int64_t i = 0; i < size_of(v->b); i++) v->q[i] *= h0;
+  const double h0 = v->phi[SCALE] / (inverse[0] * sum_squares(v->n, v->out + (PAIRS + 1) * v->pad));
+  for (int64_t i = 0; i < v->n; i++) v->q[i] *= h0;
   while (pairs-- > 0) {
-    const wl_real *const s = field_out(v, PAIRS + 2 * pairs), *const y = s + v->pad;
-    add_scratch(v->b, a[pairs] - inverse[pairs] * dot_scratch(v->b, y, v->q), s, v->q);
+    const wl_real *const s = v->out + (PAIRS + 2 * pairs) * v->pad, *const y = s + v->pad;
+    add(v->n, a[pairs] - inverse[pairs] * dot(v->n, y, v->q), s, v->q);
   }
   return sqrt(longest);
 }
@@ -318,19 +300,19 @@ static double rate_at(const double *phi, int64_t t, int64_t horizon) {
   return exp(phi[RATE + k] + (x - k) * (phi[RATE + k + 1] - phi[RATE + k]));
 }
 
-static void update_slice(const view *v, double rate) {
-  FOR_SLICE(v->b, at, i) v->q[i] = (double)v->step->g[at];
+static void update_slice(const view *v, double rate, wl_real *u) {
+  for (int64_t i = 0; i < v->n; i++) v->q[i] = (double)v->g[i];
   remember(v);
   const double longest = two_loops(v);
   double sum = 0;
-  for (int64_t i = 0; i < size_of(v->b); i++) sum += v->q[i] * v->q[i];
+  for (int64_t i = 0; i < v->n; i++) sum += v->q[i] * v->q[i];
   const double length = sqrt(sum);
-  const double bound = longest > 0 ? exp(v->phi[GROWTH]) * longest
-                                   : exp(v->phi[FIRST_STEP]) * sqrt((double)size_of(v->b));
+  const double bound =
+      longest > 0 ? v->phi[GROWTH] * longest : v->phi[FIRST_STEP] * sqrt((double)v->n);
   /* if the memory is empty, q is g, and the step has the length of the bound */
   double factor = longest > 0 && rate * length <= bound ? rate : bound / length;
   if (!(length > 0 && isfinite(factor * length))) factor = 0;
-  FOR_SLICE(v->b, at, i) v->step->u[at] = factor > 0 ? (wl_real)(-factor * v->q[i]) : 0;
+  for (int64_t i = 0; i < v->n; i++) u[i] = factor > 0 ? (wl_real)(-factor * v->q[i]) : 0;
 }
 
 static void lbfgs_step(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_inner_step *step) {
@@ -341,9 +323,18 @@ static void lbfgs_step(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_inner_
   const int threads = rule_ws->threads;
 #pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1 && ws->slices > 1)
   for (int64_t i = 0; i < ws->slices; i++) {
-    const view v = {&ws->slice[i],  step,    wl_pad(n),
-                    (int)c->memory, ws->phi, ws->scratch + wl_thread_index() * ws->largest};
-    update_slice(&v, rate);
+    const int64_t first = ws->slice[i].first;
+    const view v = {.n = ws->slice[i].size,
+                    .pad = wl_pad(n),
+                    .memory = (int)c->memory,
+                    .first = step->t == 0,
+                    .g = step->g + first,
+                    .theta = step->theta + first,
+                    .in = step->s_in + first,
+                    .out = step->s_out + first,
+                    .phi = ws->phi,
+                    .q = ws->scratch + wl_thread_index() * ws->largest};
+    update_slice(&v, rate, step->u + first);
   }
   wl_tensors_clear_padding(n, rule->n_fields, step->s_out);
   wl_tensors_clear_padding(n, 1, step->u);

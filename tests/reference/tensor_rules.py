@@ -346,12 +346,8 @@ class Lbfgs:
         self.memory, self.sliced, self.before, self.pairs = memory, sliced, None, {}
 
     def rows(self, x):
-        """The slices of a tensor as rows of a matrix, and the function that puts such rows back."""
-        if not self.sliced or x.ndim < 2:
-            return x.reshape(1, -1), lambda rows: rows.reshape(x.shape)
-        axis = max(range(x.ndim), key=lambda a: (x.shape[a], a))
-        moved = np.moveaxis(x, axis, 0)
-        return moved.reshape(len(moved), -1), lambda rows: np.moveaxis(rows.reshape(moved.shape), 0, axis)
+        """The slices of a tensor as rows of a matrix."""
+        return x.reshape(x.shape[0] if self.sliced and x.ndim >= 2 else 1, -1)
 
     def update(self, key, rate, g, s, y):
         pairs, n, norm = self.pairs.setdefault(key, []), len(g), np.linalg.norm
@@ -372,11 +368,11 @@ class Lbfgs:
     def step(self, t, g, p, value):
         rate, out = math.exp(np.interp(3 * t / T, np.arange(4), self.rates)), []
         for j in range(len(SHAPES)):
-            rows, back = self.rows(g[j])
+            rows = self.rows(g[j])
             if t > 0:
-                s, y = (self.rows(now[j] - before[j])[0] for now, before in zip((p, g), self.before))
-            out.append(back(np.stack([self.update((j, i), rate, row, *((s[i], y[i]) if t > 0 else (None, None)))
-                                      for i, row in enumerate(rows)])))
+                s, y = (self.rows(now[j] - before[j]) for now, before in zip((p, g), self.before))
+            out.append(np.reshape([self.update((j, i), rate, row, *((s[i], y[i]) if t > 0 else (None, None)))
+                                   for i, row in enumerate(rows)], SHAPES[j]))
         self.before = [x.copy() for x in p], [x.copy() for x in g]
         return out
 
