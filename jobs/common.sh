@@ -27,8 +27,9 @@ WL_STOP=0           # 1: a signal asked this job to stop
 WL_TERMINATED=0     # 1: the signal was TERM, so the batch system ends the job
 WL_SIGNALLED=0      # 1: a signal arrived after the last wait
 
-# Sets variables that describe this job: WL_BATCH is slurm, pbs, flux or none, WL_JOB its id, WL_NAME its name,
-# WL_FOLDER the folder of submission, WL_RANKS the number of ranks (empty: not known), WL_THREADS the cores of a rank.
+# Sets variables that describe this job. WL_BATCH is slurm, pbs, flux or none. WL_JOB is the id of the job, WL_NAME its
+# name, and WL_FOLDER the folder of submission. WL_RANKS is the number of ranks (empty: not known), and WL_THREADS is
+# the number of cores of a rank.
 wl_identify() {
   WL_RANKS='' WL_THREADS=1 WL_FOLDER=$PWD
   if [ -n "${SLURM_JOB_ID:-}" ]; then

@@ -1,6 +1,6 @@
-# cpack runs this script. It changes the staged tree of a .deb to follow Debian's rules: compressed manual pages, no run
-# paths, copyright and changelog, completion of zsh in the folder for packages, and the Python package in the path of
-# Debian's Python. It does nothing for other packages.
+# cpack runs this script. It changes the staged tree of a .deb to follow Debian's rules. Manual pages are compressed,
+# run paths are removed, and copyright and changelog are added. The completion of zsh is moved to the folder for
+# packages, and the Python package to the path of Debian's Python. The script does nothing for other packages.
 if(NOT CPACK_GENERATOR STREQUAL "DEB")
   return()
 endif()

@@ -81,7 +81,7 @@ def check_drawers(characters):
     for alphabet, character, images in characters:
         if len(images) != drawers:
             raise wf.ToolError(wf.DATA, f"{alphabet}/{character} has {len(images)} images, the first character {drawers}: "
-                                        "the archives are incomplete, fetch them again")
+                                        "the archives are incomplete, download them again")
 
 
 def check_alphabets(background, evaluation):

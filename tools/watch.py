@@ -132,8 +132,8 @@ def expand(paths):
 
 
 def look(path, following=False):
-    """Returns the state of a run, or None if the run has not begun. With `following`, an empty folder also counts as a
-    run that has not begun, because a new run in a used folder first moves the earlier files to another folder."""
+    """Returns the state of a run, or None if the run has not begun. A new run in a used folder first moves the earlier
+    files to another folder. With `following`, an empty folder therefore also counts as a run that has not begun."""
     try:
         return State(path)
     except (wf.ToolError, FileNotFoundError) as error:

@@ -1,8 +1,8 @@
 """Calls the C library libwarploom with ctypes (include/warploom/optimizer.h). It updates arrays in the memory of the
 CPU.
 
-The module loads the first of these libraries that exists: the file $WARPLOOM_LIBRARY, the library of the program
-($WARPLOOM, or `warploom` on the PATH), the library of the source tree around this package, or a library of the system.
+The module loads the first library that exists. It tries the file $WARPLOOM_LIBRARY, the library of the program
+($WARPLOOM, or `warploom` on the PATH), the library of the source tree around this package, and a library of the system.
 """
 import ctypes
 import functools

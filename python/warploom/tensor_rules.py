@@ -12,7 +12,8 @@ TINY = 1e-30
 
 
 class Controller(Rule):
-    """Muon with a horizon. A network sets the rate and the mixture for each tensor (src/rule/controller.c)."""
+    """A form of Muon that uses the horizon. A network sets the rate and the mixture for each tensor
+    (src/rule/controller.c)."""
     tensorwise = reads_loss = True
     fields = ("momentum", "slow_momentum", "second_moment")
     UNKNOWN_HORIZON, LEAST_SIZE = 2000, 1e-3

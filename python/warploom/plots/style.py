@@ -16,7 +16,7 @@ from .. import files as wf
 LEARNED = "#D55E00"
 RULES = {"sgd": "#7A7A7A", "momentum": "#56B4E9", "nesterov": "#0072B2", "rmsprop": "#CC79A7", "adam": "#009E73"}
 NAMES = {"sgd": "SGD", "momentum": "Momentum", "nesterov": "Nesterov", "rmsprop": "RMSprop", "adam": "Adam"}
-# For groups of runs and other series without a fixed meaning.
+# Colours for groups of runs and other series without a fixed meaning.
 SERIES = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#444444"]
 INK, FAINT = "#222222", "#8A8A8A"
 VERDICTS = {"wins": LEARNED, "ties": "#8A8A8A", "loses": "#444444", "fails": "#000000"}

@@ -191,8 +191,8 @@ def has_course(groups):
 
 
 def panel_time(ax, groups, _):
-    """Draws layers over the meta-steps for one configuration. For several, or for a single meta-step, draws a bar for
-    each."""
+    """Draws the times of the phases. For one configuration, they are stacked layers over the meta-steps. For several
+    configurations or a single meta-step, they are stacked bars."""
     totals = [g.phases().mean(axis=1) for g in groups]
     factor, unit = unit_of_time(max(t.sum() for t in totals))
     shown = [i for i in range(len(PHASES)) if max(t[i] / t.sum() for t in totals) > 0.003]
