@@ -55,7 +55,7 @@ static bool needs_outer(const wl_window_run_state *run, int64_t k) {
 /* Returns w_k T'(L_k). At theta_0 this includes the derivative of the log ratio by its denominator. */
 static double effective_weight(const wl_window_run_state *run, int64_t k, double loss) {
   const wl_window_spec *spec = &run->ws->spec;
-  const double share = run->imitates ? run->ws->imitation.task : 1.0;
+  const double share = run->imitates ? run->ws->imitation.weights.task : 1.0;
   const double weight = share * raw_weight(spec, k, run->steps) * transform_slope(spec, loss);
   const bool denominator = holds_start(run, k) && spec->transform == WL_LOSS_LOG_RATIO;
   return denominator ? weight - share * run->weight_sum / loss : weight;
@@ -73,7 +73,8 @@ static void accumulate_outer(wl_window_run_state *run, int64_t k, double loss,
   if (w != 0.0) result->meta_loss += w * transform(&ws->spec, loss, run->unit->start_loss);
   if (!run->phi_grad || !ws->with_gradient) return;
   double *direct = run->phi_grad + ws->model->warp_at;
-  for (int64_t i = 0; i < ws->model->warp_size; i++) direct[i] += ws->weight[k] * ws->warp_grad[i];
+  for (int64_t i = 0; i < ws->model->warp_size; i++)
+    direct[i] += ws->weight[k] * ws->adjoint.warp_grad[i];
 }
 
 /* Records an outer loss without weight: the inner loss if both losses are on the same batch, else NaN. */
@@ -91,7 +92,7 @@ static int64_t trace_slot(const wl_unroll_ws *ws, int64_t slot) {
 static double outer_gradient(wl_window_run_state *run, int64_t k, int64_t slot,
                              const wl_real *theta, bool *counted) {
   wl_unroll_ws *ws = run->ws;
-  wl_real *out = ws->outer_g + trace_slot(ws, slot) * ws->plan.pad;
+  wl_real *out = ws->traces.outer_g + trace_slot(ws, slot) * ws->plan.pad;
   *counted = needs_outer(run, k);
   if (!*counted) {
     memset(out, 0, (size_t)ws->plan.pad * sizeof *out);
@@ -103,20 +104,21 @@ static double outer_gradient(wl_window_run_state *run, int64_t k, int64_t slot,
                                     : (wl_batch){WL_FOR_OUTER_BATCH, ws->spec.outer_split, drawn};
   wl_real *gradient = ws->with_gradient ? out : NULL;
   return wl_task_loss(ws->task, ws->outer_task_ws, &(wl_task_point){&batch, theta, wl_ws_warp(ws)},
-                      gradient, ws->with_gradient ? ws->warp_grad : NULL);
+                      gradient, ws->with_gradient ? ws->adjoint.warp_grad : NULL);
 }
 
 static void keep_start_of_step(wl_unroll_ws *ws, int64_t slot, const wl_real *theta,
                                const wl_real *state) {
   const wl_window_plan *p = &ws->plan;
   if (!ws->with_gradient) return;
-  if (p->keep_theta) memcpy(ws->theta + slot * p->pad, theta, (size_t)p->pad * sizeof *theta);
-  ws->trace.kind->keep(&ws->trace, slot, state);
+  if (p->keep_theta)
+    memcpy(ws->traces.theta + slot * p->pad, theta, (size_t)p->pad * sizeof *theta);
+  ws->traces.rule.kind->keep(&ws->traces.rule, slot, state);
 }
 
 /* Returns the address for the state after step `slot` of a segment. */
 static wl_real *state_after(const wl_unroll_ws *ws, int64_t slot, wl_real *state) {
-  return ws->with_gradient ? ws->trace.kind->after(&ws->trace, slot, state) : state;
+  return ws->with_gradient ? ws->traces.rule.kind->after(&ws->traces.rule, slot, state) : state;
 }
 
 /* Copies the state to the unit if the state is stored elsewhere. */
@@ -128,31 +130,34 @@ static void bring_state(wl_window_run_state *run) {
 /* Computes W / K times the weight of each term, because F' contains the mean of the terms over the steps. */
 static void imitation_slopes(const wl_window_run_state *run, double slope[WL_IMITATION_TERMS]) {
   for (int i = 0; i < WL_IMITATION_TERMS; i++)
-    slope[i] = run->ws->imitation.term[i] * run->weight_sum / (double)run->steps;
+    slope[i] = run->ws->imitation.weights.term[i] * run->weight_sum / (double)run->steps;
 }
 
 /* Computes the teacher's update, compares this update with the rule's update u, and replaces u by f times the
  * teacher's update plus (1 - f) u. */
-static void imitate(wl_window_run_state *run, int64_t k, int64_t slot, const wl_inner_step *learned) {
+static void imitate(wl_window_run_state *run, int64_t k, int64_t slot,
+                    const wl_inner_step *learned) {
   wl_unroll_ws *const ws = run->ws;
   const wl_imitation *const m = ws->spec.imitation;
   const wl_layout *const layout = wl_task_theta(ws->task);
   wl_inner_step step = *learned;
   step.horizon = wl_imitation_span(m, run->unit->horizon);
-  step.g = ws->g + trace_slot(ws, slot) * ws->plan.pad;
+  step.g = ws->traces.g + trace_slot(ws, slot) * ws->plan.pad;
   step.s_in = step.s_out = run->teacher;
-  step.u = ws->taught;
+  step.u = ws->imitation.taught;
   step.activations = NULL;
-  wl_rule_step(wl_imitation_teacher(m), ws->teacher_ws, &step);
-  wl_imitation_compare(layout, ws->taught, ws->u, ws->terms + k * WL_IMITATION_TERMS);
+  wl_rule_step(wl_imitation_teacher(m), ws->imitation.teacher, &step);
+  wl_imitation_compare(layout, ws->imitation.taught, ws->u,
+                       ws->imitation.terms + k * WL_IMITATION_TERMS);
   if (ws->with_gradient) {
     double slope[WL_IMITATION_TERMS];
     imitation_slopes(run, slope);
-    wl_imitation_adjoint(layout, slope, ws->taught, ws->u, ws->imitation_bar + slot * ws->plan.pad);
+    wl_imitation_adjoint(layout, slope, ws->imitation.taught, ws->u,
+                         ws->imitation.bar + slot * ws->plan.pad);
   }
-  const wl_real force = (wl_real)ws->imitation.force;
+  const wl_real force = (wl_real)ws->imitation.weights.force;
   for (int64_t i = 0; i < ws->plan.n; i++)
-    ws->u[i] = force * ws->taught[i] + (1 - force) * ws->u[i];
+    ws->u[i] = force * ws->imitation.taught[i] + (1 - force) * ws->u[i];
 }
 
 /* Computes u from the raw gradient of step k, which is the segment's step `slot`, and adds u to theta. */
@@ -160,7 +165,7 @@ static void apply_rule(wl_window_run_state *run, int64_t k, int64_t slot, wl_rea
                        const wl_real *before, wl_real *after) {
   wl_unroll_ws *const ws = run->ws;
   const wl_model *m = ws->model;
-  const wl_real *const g = ws->g + trace_slot(ws, slot) * ws->plan.pad, *input = g;
+  const wl_real *const g = ws->traces.g + trace_slot(ws, slot) * ws->plan.pad, *input = g;
   if (m->precondition) {
     wl_gradient in = wl_ws_gradient(ws, run->t0 + k, slot, g, theta);
     in.before = wl_ws_before(ws, before);
@@ -178,7 +183,7 @@ static void apply_rule(wl_window_run_state *run, int64_t k, int64_t slot, wl_rea
                               .s_in = before,
                               .s_out = after,
                               .u = ws->u,
-                              .activations = wl_trace_activations(&ws->trace, slot)};
+                              .activations = wl_trace_activations(&ws->traces.rule, slot)};
   wl_rule_step(m->rule, ws->rule_ws, &step);
   if (run->imitates) imitate(run, k, slot, &step);
   for (int64_t i = 0; i < ws->plan.pad; i++) theta[i] += ws->u[i];
@@ -191,11 +196,13 @@ static double resume_from_end(wl_window_run_state *run, int64_t slot) {
   wl_task_ws *const held = ws->outer_task_ws;
   ws->outer_task_ws = ws->task_ws;
   ws->task_ws = held;
-  memcpy(ws->g + slot * ws->plan.pad, ws->end_g, (size_t)ws->plan.pad * sizeof *ws->g);
+  memcpy(ws->traces.g + slot * ws->plan.pad, ws->last.g,
+         (size_t)ws->plan.pad * sizeof *ws->traces.g);
   if (ws->model->warp_size > 0)
-    memcpy(ws->warp_grad, ws->end_warp_grad, (size_t)ws->model->warp_size * sizeof *ws->warp_grad);
+    memcpy(ws->adjoint.warp_grad, ws->last.warp_grad,
+           (size_t)ws->model->warp_size * sizeof *ws->adjoint.warp_grad);
   run->continues = false;
-  return ws->end.loss;
+  return ws->last.end.loss;
 }
 
 /* Stores the outer loss and gradient at theta_K for a next window that starts at theta_K. */
@@ -203,18 +210,19 @@ static void keep_end(wl_window_run_state *run, int64_t slot, double loss) {
   wl_unroll_ws *ws = run->ws;
   if (!wl_ws_continues(ws)) return;
   const wl_unit *unit = run->unit;
-  ws->end = (wl_window_end){true, unit->episode, unit->t, unit->draw, loss};
-  memcpy(ws->end_theta, unit->theta, (size_t)ws->plan.pad * sizeof *ws->end_theta);
-  memcpy(ws->end_g, ws->g + slot * ws->plan.pad, (size_t)ws->plan.pad * sizeof *ws->end_g);
+  ws->last.end = (wl_window_end){true, unit->episode, unit->t, unit->draw, loss};
+  memcpy(ws->last.theta, unit->theta, (size_t)ws->plan.pad * sizeof *ws->last.theta);
+  memcpy(ws->last.g, ws->traces.g + slot * ws->plan.pad, (size_t)ws->plan.pad * sizeof *ws->last.g);
   if (ws->model->warp_size > 0)
-    memcpy(ws->end_warp_grad, ws->warp_grad, (size_t)ws->model->warp_size * sizeof *ws->warp_grad);
+    memcpy(ws->last.warp_grad, ws->adjoint.warp_grad,
+           (size_t)ws->model->warp_size * sizeof *ws->adjoint.warp_grad);
 }
 
 static bool goes_on(const wl_unroll_ws *ws, const wl_unit *unit) {
-  const wl_window_end *end = &ws->end;
+  const wl_window_end *end = &ws->last.end;
   return end->valid && wl_same_episode(&end->episode, &unit->episode) && end->t == unit->t &&
          end->drawn == unit->draw &&
-         memcmp(ws->end_theta, unit->theta, (size_t)ws->plan.pad * sizeof *unit->theta) == 0;
+         memcmp(ws->last.theta, unit->theta, (size_t)ws->plan.pad * sizeof *unit->theta) == 0;
 }
 
 /* Stores the inner gradient at theta_k in the trace; returns the inner loss. */
@@ -224,11 +232,12 @@ static double inner_gradient(wl_window_run_state *run, int64_t k, int64_t slot,
   const wl_batch batch = wl_inner_batch(run->unit, run->t0 + k);
   const bool shared = ws->with_gradient && !ws->spec.fresh;
   ws->held = k;
-  const double loss = run->continues ? resume_from_end(run, slot)
-                                     : wl_task_loss(ws->task, ws->task_ws,
-                                                    &(wl_task_point){&batch, theta, wl_ws_warp(ws)},
-                                                    ws->g + trace_slot(ws, slot) * ws->plan.pad,
-                                                    shared ? ws->warp_grad : NULL);
+  const double loss =
+      run->continues
+          ? resume_from_end(run, slot)
+          : wl_task_loss(ws->task, ws->task_ws, &(wl_task_point){&batch, theta, wl_ws_warp(ws)},
+                         ws->traces.g + trace_slot(ws, slot) * ws->plan.pad,
+                         shared ? ws->adjoint.warp_grad : NULL);
   ws->inner_loss[k] = loss;
   return loss;
 }
@@ -277,7 +286,7 @@ static bool live_step(wl_window_run_state *run, int64_t k, const wl_observer *ob
   const double loss = inner_gradient(run, k, slot, unit->theta);
   live_outer(run, k, slot, loss, result);
   if (!isfinite(loss)) return false;
-  const wl_real *g = ws->g + trace_slot(ws, slot) * ws->plan.pad;
+  const wl_real *g = ws->traces.g + trace_slot(ws, slot) * ws->plan.pad;
   const wl_step_view view = {run->t0 + k, loss,  ws->outer_loss[k], unit->theta,
                              g,           ws->u, unit->state};
   apply_rule(run, k, slot, unit->theta, run->state, after);
@@ -293,12 +302,12 @@ static void keep_snapshot(wl_window_run_state *run, int64_t k) {
   const wl_window_plan *p = &run->ws->plan;
   if (!run->ws->with_gradient || p->segments < 2 || k % p->segment != 0) return;
   const int64_t s = k / p->segment;
-  memcpy(run->ws->snap_theta + s * p->pad, run->unit->theta, (size_t)p->pad * sizeof(wl_real));
+  memcpy(run->ws->snapshots.theta + s * p->pad, run->unit->theta, (size_t)p->pad * sizeof(wl_real));
   if (p->kept.state > 0)
-    memcpy(run->ws->snap_state + s * p->kept.state, run->unit->state,
+    memcpy(run->ws->snapshots.state + s * p->kept.state, run->unit->state,
            (size_t)p->kept.state * sizeof(wl_real));
   if (run->imitates)
-    memcpy(run->ws->snap_teacher + s * p->teacher, run->teacher,
+    memcpy(run->ws->snapshots.teacher + s * p->teacher, run->teacher,
            (size_t)p->teacher * sizeof(wl_real));
 }
 
@@ -349,13 +358,13 @@ static void close_imitation(const wl_window_run_state *run, const wl_window_opti
   const int64_t count = run->steps * WL_IMITATION_TERMS;
   double slope[WL_IMITATION_TERMS];
   if (o->imitation) {
-    memcpy(o->imitation, ws->terms, (size_t)count * sizeof *ws->terms);
+    memcpy(o->imitation, ws->imitation.terms, (size_t)count * sizeof *ws->imitation.terms);
     return;
   }
   imitation_slopes(run, slope);
-  result->meta_loss *= ws->imitation.task;
+  result->meta_loss *= ws->imitation.weights.task;
   for (int64_t i = 0; i < count; i++)
-    result->meta_loss += slope[i % WL_IMITATION_TERMS] * ws->terms[i];
+    result->meta_loss += slope[i % WL_IMITATION_TERMS] * ws->imitation.terms[i];
 }
 
 /* Runs the steps while losses are finite. *going is false if a loss was not finite. */
@@ -375,21 +384,23 @@ wl_status wl_window_forward(wl_unroll_ws *ws, wl_unit *unit, int64_t steps,
   static const wl_window_options nothing = {0};
   const wl_window_options *o = options ? options : &nothing;
   WL_TRY(bind(ws, unit));
-  ws->run = (wl_window_run_state){.ws = ws,
-                                  .unit = unit,
-                                  .state = unit->state,
-                                  .t0 = unit->t,
-                                  .steps = steps,
-                                  .phi_grad = o->phi_grad,
-                                  .imitates = ws->spec.imitation && unit->shape.teacher && *unit->imitates,
-                                  .teacher = unit->teacher_state,
-                                  .continues = goes_on(ws, unit)};
+  ws->run = (wl_window_run_state){
+      .ws = ws,
+      .unit = unit,
+      .state = unit->state,
+      .t0 = unit->t,
+      .steps = steps,
+      .phi_grad = o->phi_grad,
+      .imitates = ws->spec.imitation && unit->shape.teacher && *unit->imitates,
+      .teacher = unit->teacher_state,
+      .continues = goes_on(ws, unit)};
   wl_window_run_state *const run = &ws->run;
-  ws->end.valid = false;
+  ws->last.end.valid = false;
   run->weight_sum = sum_of_weights(&ws->spec, steps);
   *result = (wl_window_result){.first_loss = NAN, .last_loss = NAN, .mean_loss = NAN};
   if (run->imitates) /* the terms of steps that did not run are 0 */
-    memset(ws->terms, 0, (size_t)(steps * WL_IMITATION_TERMS) * sizeof *ws->terms);
+    memset(ws->imitation.terms, 0,
+           (size_t)(steps * WL_IMITATION_TERMS) * sizeof *ws->imitation.terms);
   const bool started = !unit->stopped;
   bool going = started;
   WL_TRY(run_steps(run, o->observers, &going, result));

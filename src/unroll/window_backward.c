@@ -19,7 +19,7 @@ static const wl_real *at(const wl_real *trace, int64_t slot, const wl_window_pla
 
 /* Returns the last stored state at or before step `slot` of a segment. */
 static const wl_real *kept_state(const wl_unroll_ws *ws, int64_t slot) {
-  return ws->trace.kind->before(&ws->trace, slot);
+  return ws->traces.rule.kind->before(&ws->traces.rule, slot);
 }
 
 /* Returns the preconditioner's inputs at step j of the chunk. The results of the chunk's earlier steps are in
@@ -27,8 +27,9 @@ static const wl_real *kept_state(const wl_unroll_ws *ws, int64_t slot) {
 static wl_gradient gradient_at(const wl_window_run_state *run, chunk_place c, int64_t j) {
   const wl_unroll_ws *ws = run->ws;
   const int64_t slot = c.slot + j;
-  wl_gradient in = wl_ws_gradient(ws, run->t0 + c.first + j, slot, at(ws->g, slot, &ws->plan),
-                                  at(ws->theta, slot, &ws->plan));
+  wl_gradient in =
+      wl_ws_gradient(ws, run->t0 + c.first + j, slot, at(ws->traces.g, slot, &ws->plan),
+                     at(ws->traces.theta, slot, &ws->plan));
   if (ws->plan.reads_before)
     in.before = j > 0 ? at(ws->pg, j - 1, &ws->plan) : wl_ws_before(ws, kept_state(ws, c.slot));
   return in;
@@ -38,7 +39,7 @@ static wl_gradient gradient_at(const wl_window_run_state *run, chunk_place c, in
 static const wl_real *preconditioned(const wl_window_run_state *run, chunk_place c) {
   wl_unroll_ws *ws = run->ws;
   const wl_model *m = ws->model;
-  if (!m->precondition) return at(ws->g, c.slot, &ws->plan);
+  if (!m->precondition) return at(ws->traces.g, c.slot, &ws->plan);
   for (int64_t j = 0; j < c.count; j++) {
     const wl_gradient step = gradient_at(run, c, j);
     wl_precondition_apply(m->precondition, ws->phi + m->precondition_at, &step,
@@ -55,11 +56,11 @@ static void precondition_adjoint(wl_window_run_state *run, chunk_place c, int64_
   const wl_model *m = ws->model;
   if (!m->precondition) return;
   const wl_gradient step = gradient_at(run, c, j);
-  wl_real *const before = ws->plan.reads_before ? ws->mu + ws->plan.before_at : NULL;
+  wl_real *const before = ws->plan.reads_before ? ws->adjoint.mu + ws->plan.before_at : NULL;
   for (int64_t i = 0; before && i < ws->plan.n; i++) gbar[i] += before[i];
   const wl_gradient_bar bar = {.out = gbar,
                                .g = want_raw ? gbar : NULL,
-                               .theta = ws->lam,
+                               .theta = ws->adjoint.lam,
                                .before = before,
                                .phi = run->phi_grad + m->precondition_at};
   wl_precondition_adjoint(m->precondition, ws->phi + m->precondition_at, &step, &bar, ws->scratch);
@@ -70,20 +71,20 @@ static wl_rule_chunk rule_chunk(wl_window_run_state *run, chunk_place c, int64_t
                                 const wl_real *pg, const wl_real *state) {
   wl_unroll_ws *ws = run->ws;
   const wl_window_plan *p = &ws->plan;
-  const wl_real *const kept = wl_trace_activations(&ws->trace, c.slot + j);
+  const wl_real *const kept = wl_trace_activations(&ws->traces.rule, c.slot + j);
   return (wl_rule_chunk){.t0 = run->t0 + c.first + j,
                          .steps = count,
                          .blocks = p->blocks,
                          .horizon = run->unit->horizon,
                          .loss = ws->inner_loss + c.first + j,
                          .g = pg + j * p->pad,
-                         .theta = at(ws->theta, c.slot + j, p),
+                         .theta = at(ws->traces.theta, c.slot + j, p),
                          .state = state,
-                         .loss_grad = at(ws->outer_g, c.slot + j, p),
+                         .loss_grad = at(ws->traces.outer_g, c.slot + j, p),
                          .loss_weight = ws->weight + c.first + j,
-                         .lam = ws->lam,
-                         .mu = ws->mu,
-                         .gbar = ws->gbar,
+                         .lam = ws->adjoint.lam,
+                         .mu = ws->adjoint.mu,
+                         .gbar = ws->adjoint.gbar,
                          .activations = kept,
                          .activations_before = kept && j > 0 ? kept - p->kept.record : NULL};
 }
@@ -99,14 +100,14 @@ static wl_rule_chunk rule_chunk(wl_window_run_state *run, chunk_place c, int64_t
 static void prepare_rule_bar(wl_window_run_state *run, int64_t first, int64_t slot, int64_t count) {
   wl_unroll_ws *ws = run->ws;
   const int64_t pad = ws->plan.pad;
-  const wl_real through = (wl_real)(1.0 - ws->imitation.force);
-  const wl_real *const e = ws->imitation_bar + slot * pad;
+  const wl_real through = (wl_real)(1.0 - ws->imitation.weights.force);
+  const wl_real *const e = ws->imitation.bar + slot * pad;
   for (int64_t i = 0; i < pad; i++)
-    ws->rule_bar[i] = through * ws->lam[i] + e[(count - 1) * pad + i];
+    ws->imitation.rule_bar[i] = through * ws->adjoint.lam[i] + e[(count - 1) * pad + i];
   for (int64_t k = 1; k < count; k++) {
     const wl_real weight = through * (wl_real)ws->weight[first + k];
-    const wl_real *const loss = at(ws->outer_g, slot + k, &ws->plan);
-    wl_real *const out = ws->rule_bar_steps + k * pad;
+    const wl_real *const loss = at(ws->traces.outer_g, slot + k, &ws->plan);
+    wl_real *const out = ws->imitation.rule_bar_steps + k * pad;
     for (int64_t i = 0; i < pad; i++)
       out[i] = (weight != 0 ? weight * loss[i] : 0) + e[(k - 1) * pad + i] - e[k * pad + i];
   }
@@ -118,11 +119,12 @@ static void finish_lam(wl_window_run_state *run, int64_t first, int64_t slot, in
                        const wl_real *rule_bar_before) {
   wl_unroll_ws *ws = run->ws;
   for (int64_t i = 0; rule_bar_before && i < ws->plan.pad; i++)
-    ws->lam[i] += ws->rule_bar[i] - rule_bar_before[i];
+    ws->adjoint.lam[i] += ws->imitation.rule_bar[i] - rule_bar_before[i];
   for (int64_t k = count - 1; k >= 0; k--) {
     const wl_real weight = (wl_real)ws->weight[first + k];
-    const wl_real *const loss = at(ws->outer_g, slot + k, &ws->plan);
-    for (int64_t i = 0; weight != 0 && i < ws->plan.pad; i++) ws->lam[i] += weight * loss[i];
+    const wl_real *const loss = at(ws->traces.outer_g, slot + k, &ws->plan);
+    for (int64_t i = 0; weight != 0 && i < ws->plan.pad; i++)
+      ws->adjoint.lam[i] += weight * loss[i];
   }
 }
 
@@ -135,10 +137,11 @@ static void imitation_adjoint(wl_window_run_state *run, const wl_rule_chunk *chu
   const bool reads_theta = ws->model->rule->reads_theta;
   wl_rule_chunk own = *chunk;
   prepare_rule_bar(run, first, slot, chunk->steps);
-  wl_real *const before = reads_theta ? ws->rule_bar_steps : NULL; /* free, because the chunk has one step */
-  if (before) memcpy(before, ws->rule_bar, (size_t)ws->plan.pad * sizeof *before);
-  own.lam = ws->rule_bar;
-  own.loss_grad = reads_theta ? NULL : ws->rule_bar_steps;
+  wl_real *const before =
+      reads_theta ? ws->imitation.rule_bar_steps : NULL; /* free, because the chunk has one step */
+  if (before) memcpy(before, ws->imitation.rule_bar, (size_t)ws->plan.pad * sizeof *before);
+  own.lam = ws->imitation.rule_bar;
+  own.loss_grad = reads_theta ? NULL : ws->imitation.rule_bar_steps;
   own.loss_weight = weights;
   wl_rule_backward(ws->model->rule, ws->rule_ws, &own, phi_grad);
   finish_lam(run, first, slot, chunk->steps, before);
@@ -158,14 +161,14 @@ static void whole_chunk(wl_window_run_state *run, chunk_place c) {
       rule_chunk(run, c, 0, c.count, preconditioned(run, c), kept_state(ws, c.slot));
   rule_adjoint(run, &chunk, c.first, c.slot);
   for (int64_t j = c.count - 1; ws->model->precondition && j >= 0; j--)
-    precondition_adjoint(run, c, j, ws->gbar + j * ws->plan.pad, false);
+    precondition_adjoint(run, c, j, ws->adjoint.gbar + j * ws->plan.pad, false);
 }
 
 /* Recomputes the states s_0 .. s_{count-1} of the chunk from the stored state at the start of the chunk. */
 static void recompute_states(wl_window_run_state *run, chunk_place c, const wl_real *pg) {
   wl_unroll_ws *ws = run->ws;
   const wl_window_plan *p = &ws->plan;
-  memcpy(ws->trace.chunk, kept_state(ws, c.slot), (size_t)p->kept.state * sizeof(wl_real));
+  memcpy(ws->traces.rule.chunk, kept_state(ws, c.slot), (size_t)p->kept.state * sizeof(wl_real));
   for (int64_t j = 0; j + 1 < c.count; j++)
     wl_rule_step(ws->model->rule, ws->rule_ws,
                  &(wl_inner_step){.t = run->t0 + c.first + j,
@@ -173,9 +176,9 @@ static void recompute_states(wl_window_run_state *run, chunk_place c, const wl_r
                                   .loss = ws->inner_loss[c.first + j],
                                   .blocks = p->blocks,
                                   .g = pg + j * p->pad,
-                                  .theta = at(ws->theta, c.slot + j, p),
-                                  .s_in = ws->trace.chunk + j * p->kept.state,
-                                  .s_out = ws->trace.chunk + (j + 1) * p->kept.state,
+                                  .theta = at(ws->traces.theta, c.slot + j, p),
+                                  .s_in = ws->traces.rule.chunk + j * p->kept.state,
+                                  .s_out = ws->traces.rule.chunk + (j + 1) * p->kept.state,
                                   .u = ws->u});
 }
 
@@ -183,34 +186,35 @@ static void recompute_states(wl_window_run_state *run, chunk_place c, const wl_r
 static void hessian_term(wl_window_run_state *run, int64_t k, int64_t slot, const wl_real *gbar) {
   wl_unroll_ws *ws = run->ws;
   const wl_batch batch = wl_inner_batch(run->unit, run->t0 + k);
-  wl_real *const warp = ws->model->warp_size > 0 ? ws->warp_grad : NULL;
-  const wl_real *const theta = at(ws->theta, slot, &ws->plan);
+  wl_real *const warp = ws->model->warp_size > 0 ? ws->adjoint.warp_grad : NULL;
+  const wl_real *const theta = at(ws->traces.theta, slot, &ws->plan);
   if (k == ws->held)
     wl_task_hvp_here(ws->task, ws->task_ws, &(wl_task_point){&batch, theta, wl_ws_warp(ws)}, gbar,
-                     ws->hv, warp);
+                     ws->adjoint.hv, warp);
   else
     wl_task_hvp(ws->task, ws->task_ws, &(wl_task_point){&batch, theta, wl_ws_warp(ws)}, gbar,
-                ws->hv, warp);
+                ws->adjoint.hv, warp);
   ws->held = k;
-  for (int64_t i = 0; i < ws->plan.n; i++) ws->lam[i] += ws->hv[i];
+  for (int64_t i = 0; i < ws->plan.n; i++) ws->adjoint.lam[i] += ws->adjoint.hv[i];
   double *mixed = run->phi_grad + ws->model->warp_at;
-  for (int64_t i = 0; i < ws->model->warp_size; i++) mixed[i] += ws->warp_grad[i];
+  for (int64_t i = 0; i < ws->model->warp_size; i++) mixed[i] += ws->adjoint.warp_grad[i];
 }
 
 /* Adds bar grad L_in to lam, because the step's loss is an input of the rule. Also adds bar dL_in/dphi to the gradient
  * of the warp layers. */
 static void loss_term(wl_window_run_state *run, int64_t k, int64_t slot, double bar) {
   wl_unroll_ws *ws = run->ws;
-  const wl_real *const g = at(ws->g, slot, &ws->plan);
-  for (int64_t i = 0; i < ws->plan.n; i++) ws->lam[i] += (wl_real)bar * g[i];
+  const wl_real *const g = at(ws->traces.g, slot, &ws->plan);
+  for (int64_t i = 0; i < ws->plan.n; i++) ws->adjoint.lam[i] += (wl_real)bar * g[i];
   if (ws->model->warp_size == 0) return;
   const wl_batch batch = wl_inner_batch(run->unit, run->t0 + k);
   wl_task_loss(ws->task, ws->task_ws,
-               &(wl_task_point){&batch, at(ws->theta, slot, &ws->plan), wl_ws_warp(ws)}, ws->hv,
-               ws->warp_grad);
+               &(wl_task_point){&batch, at(ws->traces.theta, slot, &ws->plan), wl_ws_warp(ws)},
+               ws->adjoint.hv, ws->adjoint.warp_grad);
   ws->held = k;
   double *direct = run->phi_grad + ws->model->warp_at;
-  for (int64_t i = 0; i < ws->model->warp_size; i++) direct[i] += bar * (double)ws->warp_grad[i];
+  for (int64_t i = 0; i < ws->model->warp_size; i++)
+    direct[i] += bar * (double)ws->adjoint.warp_grad[i];
 }
 
 /* Runs the adjoint of a chunk one step at a time, the last step first. */
@@ -218,16 +222,16 @@ static void stepwise_chunk(wl_window_run_state *run, chunk_place c) {
   wl_unroll_ws *ws = run->ws;
   const bool second = ws->spec.second_order;
   const wl_real *pg = preconditioned(run, c);
-  if (ws->trace.chunk) recompute_states(run, c, pg);
+  if (ws->traces.rule.chunk) recompute_states(run, c, pg);
   for (int64_t j = c.count - 1; j >= 0; j--) {
-    const wl_real *state =
-        ws->trace.chunk ? ws->trace.chunk + j * ws->plan.kept.state : kept_state(ws, c.slot + j);
+    const wl_real *state = ws->traces.rule.chunk ? ws->traces.rule.chunk + j * ws->plan.kept.state
+                                                 : kept_state(ws, c.slot + j);
     wl_rule_chunk step = rule_chunk(run, c, j, 1, pg, state);
     double loss_bar = 0;
     step.loss_bar = second ? &loss_bar : NULL;
     rule_adjoint(run, &step, c.first + j, c.slot + j);
-    precondition_adjoint(run, c, j, ws->gbar, second);
-    if (second) hessian_term(run, c.first + j, c.slot + j, ws->gbar);
+    precondition_adjoint(run, c, j, ws->adjoint.gbar, second);
+    if (second) hessian_term(run, c.first + j, c.slot + j, ws->adjoint.gbar);
     if (loss_bar != 0) loss_term(run, c.first + j, c.slot + j, loss_bar);
   }
 }
@@ -249,10 +253,10 @@ static wl_status segment_backward(wl_window_run_state *run, int64_t first, int64
 static void start_adjoint(wl_window_run_state *run) {
   wl_unroll_ws *ws = run->ws;
   const wl_window_plan *p = &ws->plan;
-  const wl_real *last = at(ws->outer_g, (run->steps - 1) % p->segment + 1, p);
+  const wl_real *last = at(ws->traces.outer_g, (run->steps - 1) % p->segment + 1, p);
   const wl_real weight = (wl_real)ws->weight[run->steps];
-  for (int64_t i = 0; i < p->pad; i++) ws->lam[i] = weight != 0 ? weight * last[i] : 0;
-  if (ws->mu) memset(ws->mu, 0, (size_t)p->kept.state * sizeof *ws->mu);
+  for (int64_t i = 0; i < p->pad; i++) ws->adjoint.lam[i] = weight != 0 ? weight * last[i] : 0;
+  if (ws->adjoint.mu) memset(ws->adjoint.mu, 0, (size_t)p->kept.state * sizeof *ws->adjoint.mu);
 }
 
 wl_status wl_window_backward(wl_unroll_ws *ws, double *phi_grad) {
@@ -265,14 +269,14 @@ wl_status wl_window_backward(wl_unroll_ws *ws, double *phi_grad) {
     const int64_t first = s * p->segment;
     const int64_t count = run->steps - first < p->segment ? run->steps - first : p->segment;
     if (s < segments - 1) {
-      if (run->imitates) run->teacher = ws->snap_teacher + s * p->teacher;
-      wl_window_retrace(run, first, count, ws->snap_theta + s * p->pad,
-                        ws->snap_state + s * p->kept.state);
+      if (run->imitates) run->teacher = ws->snapshots.teacher + s * p->teacher;
+      wl_window_retrace(run, first, count, ws->snapshots.theta + s * p->pad,
+                        ws->snapshots.state + s * p->kept.state);
     }
     WL_TRY(segment_backward(run, first, count));
   }
   const wl_initialisation *init = ws->model->initialisation;
   if (init && init->adjoint && run->t0 == 0)
-    wl_initialisation_adjoint(init, ws->lam, run->phi_grad + ws->model->theta0_at);
+    wl_initialisation_adjoint(init, ws->adjoint.lam, run->phi_grad + ws->model->theta0_at);
   return wl_task_status(ws->task);
 }

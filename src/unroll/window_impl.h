@@ -42,8 +42,51 @@ typedef struct wl_window_run_state {
   double *phi_grad;  /* NULL: forward only */
   bool imitates;     /* the unit's episode imitates the teacher */
   wl_real *teacher;  /* the teacher's state */
-  bool continues;    /* the window continues at ws->end, whose loss and gradient are those of the first step */
+  bool continues;    /* the window continues at ws->last.end, whose loss and gradient are those of the first step */
 } wl_window_run_state;
+
+/* Traces of the current segment. */
+typedef struct wl_segment_traces {
+  wl_real *g;       /* [segment+1][pad] raw inner gradients (+1: outer gradient at theta_K) */
+  wl_real *outer_g; /* [segment+1][pad] outer gradients; == g when batches are the same */
+  wl_real *theta;   /* [segment][pad] */
+  wl_real *factor;  /* [segment][factor] */
+  wl_trace rule;    /* trace of the rule's steps */
+} wl_segment_traces;
+
+/* What is stored at the start of each segment. */
+typedef struct wl_segment_snapshots {
+  wl_real *theta;   /* [segments][pad] */
+  wl_real *state;   /* [segments][state] */
+  wl_real *teacher; /* [segments][teacher] */
+} wl_segment_snapshots;
+
+/* Buffers of the imitation of a teacher. */
+typedef struct wl_imitation_ws {
+  wl_imitation_weights weights;
+  wl_rule_ws *teacher;
+  wl_real *taught;         /* [pad] the teacher's update */
+  double *terms;           /* [K][WL_IMITATION_TERMS] */
+  wl_real *bar;            /* [segment][pad] derivative of the terms by the rule's updates */
+  wl_real *rule_bar;       /* [pad] adjoint of the rule's update */
+  wl_real *rule_bar_steps; /* [WL_CHUNK_STEPS][pad] difference of rule_bar between each step and the next */
+} wl_imitation_ws;
+
+/* Buffers of the backward pass. */
+typedef struct wl_adjoint {
+  wl_real *lam;       /* [pad] adjoint of theta */
+  wl_real *mu;        /* [state] adjoint of the state */
+  wl_real *gbar;      /* [WL_CHUNK_STEPS][pad] adjoint of the gradients */
+  wl_real *hv;        /* [pad] Hessian-vector product */
+  wl_real *warp_grad; /* [warp_size] */
+} wl_adjoint;
+
+/* The end of the last window. outer_task_ws holds the forward pass at this end. */
+typedef struct wl_last_end {
+  wl_window_end end;
+  wl_real *theta, *g; /* [pad] */
+  wl_real *warp_grad; /* [warp_size] */
+} wl_last_end;
 
 struct wl_unroll_ws {
   const wl_model *model;
@@ -54,11 +97,9 @@ struct wl_unroll_ws {
   wl_window_run_state run; /* the last window */
   wl_interrupt interrupt;  /* NULL: never interrupted */
   void *interrupt_context;
-  wl_task_ws *task_ws;        /* buffers of the task for inner losses */
-  wl_task_ws *outer_task_ws;  /* buffers of the task for outer losses; == task_ws in first order */
-  wl_window_end end;          /* end of the last window; outer_task_ws holds the forward pass at this end */
-  wl_real *end_theta, *end_g; /* [pad] */
-  wl_real *end_warp_grad;     /* [warp_size] */
+  wl_task_ws *task_ws;       /* buffers of the task for inner losses */
+  wl_task_ws *outer_task_ws; /* buffers of the task for outer losses; == task_ws in first order */
+  wl_last_end last;
   int64_t held; /* for second order: the window's step whose gradient is in task_ws; -1: no step */
   wl_rule_ws *rule_ws;
   wl_real *phi;         /* [phi.size] phi in working precision */
@@ -68,30 +109,10 @@ struct wl_unroll_ws {
   double *weight;       /* [K+1] w_k T'(L_k), filled as the window runs forward */
   double *outer_loss;   /* [K+1] */
   double *inner_loss;   /* [K+1] loss at theta_k, for the steps that ran */
-  /* traces of the current segment */
-  wl_real *g;       /* [segment+1][pad] raw inner gradients (+1: outer gradient at theta_K) */
-  wl_real *outer_g; /* [segment+1][pad] outer gradients; == g when batches are the same */
-  wl_real *theta;   /* [segment][pad] */
-  wl_real *factor;  /* [segment][factor] */
-  wl_trace trace;   /* trace of the rule's steps */
-  /* imitation */
-  wl_imitation_weights imitation;
-  wl_rule_ws *teacher_ws;
-  wl_real *taught;     /* [pad] the teacher's update */
-  double *terms;       /* [K][WL_IMITATION_TERMS] */
-  wl_real *imitation_bar; /* [segment][pad] derivative of the terms by the rule's updates */
-  wl_real *rule_bar;      /* [pad] adjoint of the rule's update */
-  wl_real *rule_bar_steps; /* [WL_CHUNK_STEPS][pad] difference of rule_bar between each step and the next */
-  /* theta and state at the starts of segments */
-  wl_real *snap_theta; /* [segments][pad] */
-  wl_real *snap_state; /* [segments][state] */
-  wl_real *snap_teacher; /* [segments][teacher] */
-  /* backward */
-  wl_real *lam;       /* [pad] */
-  wl_real *mu;        /* [state] */
-  wl_real *gbar;      /* [WL_CHUNK_STEPS][pad] */
-  wl_real *hv;        /* [pad] */
-  wl_real *warp_grad; /* [warp_size] */
+  wl_segment_traces traces;
+  wl_segment_snapshots snapshots;
+  wl_imitation_ws imitation;
+  wl_adjoint adjoint;
 };
 
 /* Whether a window can reuse the last loss and gradient of the previous window. */
@@ -102,7 +123,7 @@ static inline const wl_real *wl_ws_warp(const wl_unroll_ws *ws) {
   return ws->model->warp_size > 0 ? ws->phi + ws->model->warp_at : NULL;
 }
 static inline wl_real *wl_ws_factor(const wl_unroll_ws *ws, int64_t slot) {
-  return ws->factor ? ws->factor + slot * ws->plan.factor : NULL;
+  return ws->traces.factor ? ws->traces.factor + slot * ws->plan.factor : NULL;
 }
 /* Returns the preconditioner's inputs at inner step t, whose traces are at `slot`; `before` is not set. */
 static inline wl_gradient wl_ws_gradient(const wl_unroll_ws *ws, int64_t t, int64_t slot,

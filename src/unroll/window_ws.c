@@ -17,8 +17,8 @@
 static int64_t trace_reals(const wl_window_plan *p, const wl_window_spec *spec, int64_t segment) {
   const int64_t gradients = (segment + 1) * p->pad * (spec->fresh ? 2 : 1);
   return gradients + (p->keep_theta ? segment * p->pad : 0) +
-         (spec->imitation ? segment * p->pad : 0) +
-         wl_trace_reals(p->kind, &p->kept, segment) + segment * p->factor;
+         (spec->imitation ? segment * p->pad : 0) + wl_trace_reals(p->kind, &p->kept, segment) +
+         segment * p->factor;
 }
 
 static int64_t snapshot_reals(const wl_window_plan *p, const wl_window_spec *spec,
@@ -146,27 +146,27 @@ static void list_buffers(wl_unroll_ws *ws, buffer list[N_BUFFERS]) {
       {&ws->path.g, path ? p->pad : 0},
       {&ws->path.u, path ? p->pad : 0},
       {&ws->pg, conditioned ? p->pad * (grad ? WL_CHUNK_STEPS : 1) : 0},
-      {&ws->g, traced * p->pad},
-      {&ws->outer_g, ws->spec.fresh ? traced * p->pad : 0},
-      {&ws->theta, p->keep_theta ? p->segment * p->pad : 0},
-      {&ws->factor, grad ? p->segment * p->factor : p->factor},
-      {&ws->trace.states, grad ? kind->states(&p->kept, p->segment) : 0},
-      {&ws->trace.activations, grad ? kind->activations(&p->kept, p->segment) : 0},
-      {&ws->snap_theta, grad && cut ? p->segments * p->pad : 0},
-      {&ws->snap_state, grad && cut ? p->segments * p->kept.state : 0},
-      {&ws->snap_teacher, pupil && cut ? p->segments * p->teacher : 0},
-      {&ws->taught, imitates ? p->pad : 0},
-      {&ws->imitation_bar, pupil ? p->segment * p->pad : 0},
-      {&ws->rule_bar, pupil ? p->pad : 0},
-      {&ws->rule_bar_steps, pupil ? WL_CHUNK_STEPS * p->pad : 0},
-      {&ws->lam, grad ? p->pad : 0},
-      {&ws->mu, grad && hands_on(p, &ws->spec) ? p->kept.state : 0},
-      {&ws->gbar, grad && (conditioned || p->time_outermost) ? WL_CHUNK_STEPS * p->pad : 0},
-      {&ws->hv, p->time_outermost ? p->pad : 0},
-      {&ws->trace.chunk, grad ? kind->chunk(&p->kept, p->segment) : 0},
-      {&ws->end_theta, continues ? p->pad : 0},
-      {&ws->end_g, continues ? p->pad : 0},
-      {&ws->end_warp_grad, continues ? m->warp_size : 0},
+      {&ws->traces.g, traced * p->pad},
+      {&ws->traces.outer_g, ws->spec.fresh ? traced * p->pad : 0},
+      {&ws->traces.theta, p->keep_theta ? p->segment * p->pad : 0},
+      {&ws->traces.factor, grad ? p->segment * p->factor : p->factor},
+      {&ws->traces.rule.states, grad ? kind->states(&p->kept, p->segment) : 0},
+      {&ws->traces.rule.activations, grad ? kind->activations(&p->kept, p->segment) : 0},
+      {&ws->snapshots.theta, grad && cut ? p->segments * p->pad : 0},
+      {&ws->snapshots.state, grad && cut ? p->segments * p->kept.state : 0},
+      {&ws->snapshots.teacher, pupil && cut ? p->segments * p->teacher : 0},
+      {&ws->imitation.taught, imitates ? p->pad : 0},
+      {&ws->imitation.bar, pupil ? p->segment * p->pad : 0},
+      {&ws->imitation.rule_bar, pupil ? p->pad : 0},
+      {&ws->imitation.rule_bar_steps, pupil ? WL_CHUNK_STEPS * p->pad : 0},
+      {&ws->adjoint.lam, grad ? p->pad : 0},
+      {&ws->adjoint.mu, grad && hands_on(p, &ws->spec) ? p->kept.state : 0},
+      {&ws->adjoint.gbar, grad && (conditioned || p->time_outermost) ? WL_CHUNK_STEPS * p->pad : 0},
+      {&ws->adjoint.hv, p->time_outermost ? p->pad : 0},
+      {&ws->traces.rule.chunk, grad ? kind->chunk(&p->kept, p->segment) : 0},
+      {&ws->last.theta, continues ? p->pad : 0},
+      {&ws->last.g, continues ? p->pad : 0},
+      {&ws->last.warp_grad, continues ? m->warp_size : 0},
   };
   for (int i = 0; i < N_BUFFERS; i++) list[i] = all[i];
 }
@@ -176,16 +176,16 @@ static wl_status allocate(wl_unroll_ws *ws, int threads) {
   list_buffers(ws, list);
   for (int i = 0; i < N_BUFFERS; i++)
     if (list[i].reals > 0) WL_TRY(WL_NEW(*list[i].at, list[i].reals));
-  if (!ws->spec.fresh) ws->outer_g = ws->g;
-  if (ws->model->warp_size > 0) WL_TRY(WL_NEW(ws->warp_grad, ws->model->warp_size));
+  if (!ws->spec.fresh) ws->traces.outer_g = ws->traces.g;
+  if (ws->model->warp_size > 0) WL_TRY(WL_NEW(ws->adjoint.warp_grad, ws->model->warp_size));
   WL_TRY(WL_NEW(ws->weight, ws->spec.steps + 1));
   WL_TRY(WL_NEW(ws->outer_loss, ws->spec.steps + 1));
   WL_TRY(WL_NEW(ws->inner_loss, ws->spec.steps + 1));
   if (ws->spec.imitation) {
-    WL_TRY(WL_NEW(ws->terms, ws->spec.steps * WL_IMITATION_TERMS));
+    WL_TRY(WL_NEW(ws->imitation.terms, ws->spec.steps * WL_IMITATION_TERMS));
     WL_TRY(wl_rule_ws_create(wl_imitation_teacher(ws->spec.imitation), wl_task_theta(ws->task),
-                             false, threads, &ws->teacher_ws));
-    wl_rule_pack(wl_imitation_teacher(ws->spec.imitation), ws->teacher_ws, NULL);
+                             false, threads, &ws->imitation.teacher));
+    wl_rule_pack(wl_imitation_teacher(ws->spec.imitation), ws->imitation.teacher, NULL);
   }
   WL_TRY(wl_task_ws_create(ws->task, ws->plan.time_outermost, &ws->task_ws));
   if (ws->plan.time_outermost)
@@ -199,14 +199,15 @@ static wl_status allocate(wl_unroll_ws *ws, int threads) {
 static wl_status check_budget(const wl_window_plan *p, const wl_window_spec *spec) {
   const int64_t needed = variable_bytes(p, spec, p->segment);
   if (spec->memory <= 0 || needed <= spec->memory) return WL_OK;
-  return wl_map_fail(spec->map, "memory",
-                     "%.3g MiB is too little for a window of %lld steps over %lld coordinates; the storage that "
-                     "needs the least memory%s takes %.1f MiB",
-                     (double)spec->memory / 1048576.0, (long long)spec->steps, (long long)p->n,
-                     p->kind == &wl_trace_kinds[WL_TRACE_ACTIVATIONS] ? " with activations"
-                     : p->kind == &wl_trace_kinds[WL_TRACE_STATES]    ? " with states"
-                                                                      : "",
-                     ceil((double)needed / 104857.6) / 10.0);
+  return wl_map_fail(
+      spec->map, "memory",
+      "%.3g MiB is too little for a window of %lld steps over %lld coordinates; the storage that "
+      "needs the least memory%s takes %.1f MiB",
+      (double)spec->memory / 1048576.0, (long long)spec->steps, (long long)p->n,
+      p->kind == &wl_trace_kinds[WL_TRACE_ACTIVATIONS] ? " with activations"
+      : p->kind == &wl_trace_kinds[WL_TRACE_STATES]    ? " with states"
+                                                       : "",
+      ceil((double)needed / 104857.6) / 10.0);
 }
 
 wl_status wl_unroll_check_memory(const wl_model *model, const wl_task *task,
@@ -225,10 +226,11 @@ wl_status wl_unroll_ws_create(const wl_model *model, const wl_task *task,
   ws->spec = *spec;
   ws->with_gradient = with_gradient;
   ws->plan = make_plan(model, task, spec, with_gradient);
-  if (spec->imitation) ws->imitation = wl_imitation_at(spec->imitation, 0);
+  if (spec->imitation) ws->imitation.weights = wl_imitation_at(spec->imitation, 0);
   ws->path.initialisation = model->initialisation;
   ws->path.pad = ws->plan.pad;
-  ws->trace = (wl_trace){.kind = ws->plan.kind, .shape = ws->plan.kept, .steps = ws->plan.segment};
+  ws->traces.rule =
+      (wl_trace){.kind = ws->plan.kind, .shape = ws->plan.kept, .steps = ws->plan.segment};
   wl_status status = with_gradient ? check_budget(&ws->plan, spec) : WL_OK;
   if (status == WL_OK) status = allocate(ws, threads);
   if (status != WL_OK) wl_unroll_ws_destroy(&ws);
@@ -240,19 +242,19 @@ void wl_unroll_ws_destroy(wl_unroll_ws **at) {
   wl_unroll_ws *ws = *at;
   if (!ws) return;
   buffer list[N_BUFFERS];
-  if (ws->outer_g == ws->g) ws->outer_g = NULL;
+  if (ws->traces.outer_g == ws->traces.g) ws->traces.outer_g = NULL;
   list_buffers(ws, list);
   for (int i = 0; i < N_BUFFERS; i++) wl_free(*list[i].at);
-  wl_free(ws->warp_grad);
+  wl_free(ws->adjoint.warp_grad);
   wl_free(ws->weight);
   wl_free(ws->outer_loss);
   wl_free(ws->inner_loss);
-  wl_free(ws->terms);
+  wl_free(ws->imitation.terms);
   if (ws->outer_task_ws == ws->task_ws) ws->outer_task_ws = NULL;
   wl_task_ws_destroy(&ws->outer_task_ws);
   wl_task_ws_destroy(&ws->task_ws);
   wl_rule_ws_destroy(&ws->rule_ws);
-  wl_rule_ws_destroy(&ws->teacher_ws);
+  wl_rule_ws_destroy(&ws->imitation.teacher);
   wl_free(ws);
   *at = NULL;
 }
@@ -293,15 +295,17 @@ void wl_unroll_set_interrupt(wl_unroll_ws *ws, wl_interrupt asked, void *context
 }
 
 void wl_unroll_set_phi(wl_unroll_ws *ws, const double *phi) {
-  ws->end.valid = false;
+  ws->last.end.valid = false;
   for (int64_t i = 0; i < ws->model->phi.size; i++) ws->phi[i] = (wl_real)phi[i];
   wl_rule_pack(ws->model->rule, ws->rule_ws, ws->phi + ws->model->rule_at);
 }
 
 void wl_unroll_set_imitation(wl_unroll_ws *ws, const wl_imitation_weights *weights) {
-  ws->imitation = *weights;
+  ws->imitation.weights = *weights;
 }
-const wl_imitation_weights *wl_unroll_imitation(const wl_unroll_ws *ws) { return &ws->imitation; }
+const wl_imitation_weights *wl_unroll_imitation(const wl_unroll_ws *ws) {
+  return &ws->imitation.weights;
+}
 
 wl_task_ws *wl_unroll_task_ws(wl_unroll_ws *ws) { return ws->task_ws; }
 const wl_real *wl_unroll_warp(const wl_unroll_ws *ws) { return wl_ws_warp(ws); }
