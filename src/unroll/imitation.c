@@ -1,4 +1,4 @@
-/* imitation.c - teachers, schedules and losses of imitation (for the formulas see imitation.h). */
+/* imitation.c - teachers, schedules and losses of imitation. The formulas are in imitation.h. */
 #include "unroll/imitation.h"
 
 #include <float.h>
@@ -21,7 +21,8 @@ struct wl_imitation {
 
 const wl_option wl_imitation_options[] = {
     {"share", WL_OPT_REALS, "[1]", NULL, UP_TO_ONE, "1",
-     "Probability that an episode imitates: one number, or one for each stage of the curriculum.",
+     "Probability that an episode imitates the teacher: one number, or one number for each stage of the "
+     "curriculum.",
      WL_SLOT(keys, share)},
     {"force", WL_OPT_REAL, "1", NULL, UP_TO_ONE, "1",
      "Share of the teacher's update in each step of an episode that imitates; the rest is the update of the rule.",
@@ -37,20 +38,20 @@ const wl_option wl_imitation_options[] = {
      "Weight of the squared distance between the two updates, divided by the squared norm of the teacher's update.",
      WL_SLOT(keys, weight[WL_IMITATE_DISTANCE])},
     {"hold", WL_OPT_INT, "0", NULL, 0, 1e12, "meta-steps",
-     "Meta-steps before `force` and the weights begin to fall.", WL_SLOT(keys, hold)},
+     "Number of meta-steps before `force` and the weights begin to fall.", WL_SLOT(keys, hold)},
     {"fade", WL_OPT_INT, "0", NULL, 0, 1e12, "meta-steps",
-     "Meta-step at which `force` reaches 0 and each weight reaches its final value, both linearly. 0: they never "
-     "fall.",
+     "Meta-step at which `force` reaches 0 and each weight reaches its final value. Both change linearly. 0: they "
+     "never change.",
      WL_SLOT(keys, fade)},
     {"cosine_end", WL_OPT_REAL, "0.3", NULL, UP_TO_ONE, "1",
-     "Final weight, as a share of `cosine`.", WL_SLOT(keys, end[WL_IMITATE_COSINE])},
+     "Final value of the weight `cosine`, as a share of `cosine`.", WL_SLOT(keys, end[WL_IMITATE_COSINE])},
     {"magnitude_end", WL_OPT_REAL, "0", NULL, UP_TO_ONE, "1",
-     "Final weight, as a share of `magnitude`.", WL_SLOT(keys, end[WL_IMITATE_MAGNITUDE])},
+     "Final value of the weight `magnitude`, as a share of `magnitude`.", WL_SLOT(keys, end[WL_IMITATE_MAGNITUDE])},
     {"distance_end", WL_OPT_REAL, "0", NULL, UP_TO_ONE, "1",
-     "Final weight, as a share of `distance`.", WL_SLOT(keys, end[WL_IMITATE_DISTANCE])},
+     "Final value of the weight `distance`, as a share of `distance`.", WL_SLOT(keys, end[WL_IMITATE_DISTANCE])},
     {"scale", WL_OPT_REAL, "0.01", NULL, 0, DBL_MAX, "1",
-     "With forward-only estimators: factor of each imitation term, whose differences are first divided by their "
-     "root mean square.",
+     "Factor of each imitation term, for forward-only estimators. The differences of the term are first divided "
+     "by their root mean square.",
      WL_SLOT(keys, scale)},
     {"span", WL_OPT_INT, "0", NULL, 0, 1e9, "steps",
      "Number of inner steps of the teacher's schedule; 0: the number of steps of the episode.", WL_SLOT(keys, span)},
@@ -146,8 +147,8 @@ wl_imitation_weights wl_imitation_at(const wl_imitation *m, int64_t meta_step) {
 
 /* ---- Losses ---- */
 
-/* Returns the number of tensors with more than one dimension. D_cos and D_mag use these tensors, or all tensors if the
- * number is 0. */
+/* Returns the number of tensors with more than one dimension. D_cos and D_mag use these tensors, or all tensors if
+ * there are none. */
 static int count_matrices(const wl_layout *theta) {
   int matrices = 0;
   for (int i = 0; i < theta->count; i++) matrices += theta->tensors[i].ndim > 1;
@@ -197,7 +198,7 @@ void wl_imitation_compare(const wl_layout *theta, const wl_real *expert, const w
   }
 }
 
-/* bar -= slope d(cosine)/dl = slope (e / |e||l| - <e, l> l / |e||l|^3) */
+/* Computes bar -= slope d(cosine)/dl, which is slope (e / |e||l| - <e, l> l / |e||l|^3). */
 static void cosine_adjoint(double slope, const wl_real *e, const wl_real *l, int64_t n,
                            wl_real *bar) {
   const double squares = product(l, l, n), norms = sqrt(product(e, e, n) * squares);

@@ -1,5 +1,5 @@
-/* initialisation.c - which tensors of theta_0 are learned, and the gradients of Leap and Reptile (for the formulas see
- * initialisation.h). */
+/* initialisation.c - decides which tensors of theta_0 are learned, and computes the gradients of Leap and Reptile. The
+ * formulas are in initialisation.h. */
 #include "unroll/initialisation.h"
 
 #include <math.h>
@@ -8,10 +8,10 @@
 
 struct wl_initialisation_ops {
   const char *name; /* name of the method, and of the key that lists its tensors */
-  bool adjoint;     /* learned through the adjoint of theta_0 */
+  bool adjoint;     /* the method learns through the adjoint of theta_0 */
   bool losses;      /* `step` reads next_loss */
-  /* Adds one step's part of the gradient of the method's tensors to grad [phi.size]; NULL: the method does not use the
-   * path. */
+  /* Adds the part of one step to the gradient of the method's tensors, grad [phi.size]. NULL if the method does not use
+   * the path. */
   void (*step)(const wl_initialisation *init, const wl_path_step *step, double *grad);
 };
 
@@ -25,8 +25,8 @@ typedef struct initialisation_keys {
 
 static const wl_option options[] = {
     {"fresh", WL_OPT_STRINGS, "[]", NULL, 0, 0, "1",
-     "Tensors that are drawn again for each episode, such as the head [dense1.weight, dense1.bias]; the other "
-     "tensors are learned.",
+     "Tensors that are drawn again for each episode, such as those of the head [dense1.weight, dense1.bias]. The "
+     "other tensors are learned.",
      WL_SLOT(initialisation_keys, fresh)},
     {"maml", WL_OPT_STRINGS, "[]", NULL, 0, 0, "1", "Tensors that MAML learns, for any value of `name`.",
      WL_SLOT(initialisation_keys, by_method[MAML])},
@@ -36,15 +36,16 @@ static const wl_option options[] = {
      "Tensors that Reptile learns, for any value of `name`.",
      WL_SLOT(initialisation_keys, by_method[REPTILE])},
     {"shared", WL_OPT_STRINGS, "[]", NULL, 0, 0, "1",
-     "Dense weights and biases, such as those of the head, in which all outputs start from one vector, learned or "
-     "(with `fresh`) drawn. All classes then have equal logits before a task adapts (UNICORN-MAML).",
+     "Dense weights and biases in which all outputs start from the same vector, for example in the head "
+     "(UNICORN-MAML). All classes then have equal logits before a task adapts. With `fresh`, the vector is drawn; "
+     "otherwise it is learned.",
      WL_SLOT(initialisation_keys, shared)},
     {"loss_term", WL_OPT_BOOL, "true", NULL, 0, 0, "1",
-     "With Leap: include the change of the loss in the length of the path.",
+     "Include the change of the loss in the length of the path. Only for Leap.",
      WL_SLOT(initialisation_keys, loss_term)},
     {"stabilise", WL_OPT_BOOL, "true", NULL, 0, 0, "1",
-     "With Leap: use the negative absolute value of the change of the loss, so that a rise of the loss does not "
-     "move theta_0 to higher losses.",
+     "Use the negative absolute value of the change of the loss, so that a rise of the loss does not move theta_0 "
+     "to higher losses. Only for Leap.",
      WL_SLOT(initialisation_keys, stabilise)},
     {0}};
 
@@ -97,7 +98,8 @@ static void leap_step(const wl_initialisation *init, const wl_path_step *s, doub
   }
 }
 
-/* Adds to grad, for each number of learned tensor j, `factor` times the sum of x over the copies of that number. */
+/* Adds to the gradient of the learned tensor j. Each number of the tensor has several copies in theta, and the function
+ * adds `factor` times the sum of x over these copies. */
 static void add_copies(const wl_initialisation *init, int j, double factor, const wl_real *x,
                        double *grad) {
   const wl_tensor_entry *b = &init->phi.tensors[j];
@@ -121,7 +123,7 @@ void wl_initialisation_step(const wl_initialisation *init, const wl_path_step *s
 
 /* ---- Tensors --------------------------------------------------------------------------------- */
 
-/* The section `initialisation` and the values read from it. */
+/* The section `initialisation`, and the values read from it. */
 typedef struct request {
   const wl_map *map;
   initialisation_keys keys;
@@ -133,7 +135,7 @@ static bool lists(const wl_strings *names, const char *name) {
   return false;
 }
 
-/* Refuses a list with an unknown tensor name. The message lists the tensors. */
+/* Refuses a list with an unknown tensor name. The message lists the tensors of the task. */
 static wl_status check_names(const wl_map *map, const char *key, const wl_strings *names,
                              const wl_layout *theta) {
   char known[512] = "";
@@ -148,8 +150,8 @@ static wl_status check_names(const wl_map *map, const char *key, const wl_string
   return WL_OK;
 }
 
-/* Finds the method that learns the tensor: the method whose list names the tensor, else the method `name`. NULL: the
- * tensor is drawn for each episode. */
+/* Finds the method that learns the tensor. This is the method whose list names the tensor, or else the method in
+ * `name`. The result is NULL if the tensor is drawn for each episode. */
 static wl_status choose_method(const request *r, const char *tensor,
                                const wl_initialisation_ops **out) {
   const char *found = lists(&r->keys.fresh, tensor) ? "fresh" : NULL;
@@ -167,15 +169,14 @@ static wl_status choose_method(const request *r, const char *tensor,
   return WL_OK;
 }
 
-/* Counts the elements that start with the same number: the outputs of a `shared` tensor, which are its last
- * dimension. */
+/* Counts the elements that start with the same number. For a `shared` tensor, this is the number of outputs, the last
+ * dimension of the tensor. */
 static wl_status count_copies(const request *r, const wl_tensor_entry *b, int64_t *copies) {
   *copies = 1;
   if (!lists(&r->keys.shared, b->name)) return WL_OK;
   if (b->ndim != 1 && b->ndim != 2)
     return wl_map_fail(r->map, "shared",
-                       "'%s' is neither a dense weight nor a bias, and so has no vector for each "
-                       "output",
+                       "'%s' is neither a dense weight nor a bias, so it has no vector for each output",
                        b->name);
   *copies = b->shape[b->ndim - 1];
   return WL_OK;
@@ -199,7 +200,7 @@ static wl_status add_tensor(const request *r, wl_initialisation *init, const wl_
                        shared ? &vector : b->shape, NULL);
 }
 
-/* Adds a drawn tensor, in which all outputs get the values of the first output. */
+/* Adds a drawn tensor in which all outputs get the values of the first output. */
 static wl_status add_drawn(const request *r, wl_initialisation *init, const wl_tensor_entry *b) {
   wl_drawn_vector *drawn = &init->drawn[init->n_drawn];
   *drawn = (wl_drawn_vector){.from = b->offset};
@@ -258,8 +259,8 @@ void wl_initialisation_destroy(wl_initialisation **init) {
   *init = NULL;
 }
 
-/* Repeats numbers: `size` numbers are `copies` elements apart, and each number is copied to the elements between that
- * number and the next number. */
+/* Repeats numbers in place. The `size` numbers are `copies` elements apart. Each number is copied to the elements up to
+ * the next number. */
 static void repeat(wl_real *at, int64_t size, int64_t copies) {
   for (int64_t i = 0; i < size; i++)
     for (int64_t k = i * copies + 1; k < (i + 1) * copies; k++) at[k] = at[i * copies];

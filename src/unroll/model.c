@@ -1,11 +1,11 @@
-/* model.c - assembles phi from the parts that are learned. */
+/* model.c - builds phi from the parts that are learned. */
 #include "unroll/model.h"
 
 #include <string.h>
 
 #include "base/plugin_open.h"
 
-/* Refuses parts that depend on a network's shape if the tasks have networks of different shapes. */
+/* Refuses parts that depend on the shape of a network, if the tasks have networks of different shapes. */
 static wl_status check_mixture(const wl_config *config, const wl_task *const *tasks, int count) {
   if (count == 1) return WL_OK;
   const wl_map *precondition = wl_config_map(config, "precondition", 0),
@@ -35,8 +35,8 @@ static wl_status check_start(const wl_config *config, const wl_task *const *task
   for (int i = 0; i < count; i++)
     if (initialisation && wl_task_moves_start(tasks[i]))
       return wl_map_fail(wl_config_map(config, "initialisation", 0), "name",
-                         "a learned initialisation takes the place of the theta_0 that "
-                         "task.reparametrise and task.scale_jitter change; use one or the other");
+                         "a learned initialisation replaces the theta_0 that task.reparametrise and "
+                         "task.scale_jitter change; use one or the other");
   return WL_OK;
 }
 

@@ -1,5 +1,5 @@
-/* path.c - adds the gradient of each path step at the next inner step, which computes the loss at the path step's
- * end. */
+/* path.c - adds the gradient of each path step at the next inner step, because that step computes the loss at the end
+ * of the path step. */
 #include "unroll/path.h"
 
 #include <math.h>
@@ -20,7 +20,8 @@ static void observe(void *context, const wl_step_view *step) {
   p->open = true;
 }
 
-/* Ends the last path step, which leads to theta_K. No inner step has computed the inner loss at theta_K. */
+/* Ends the last path step, which leads to theta_K. Computes the inner loss at theta_K, which no inner step has
+ * computed. */
 static void end(void *context, wl_unroll_ws *ws, const wl_unit *unit) {
   wl_path *const p = context;
   close_step(p, p->initialisation->losses ? wl_unroll_inner_loss(ws, unit) : NAN);

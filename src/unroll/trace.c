@@ -1,4 +1,4 @@
-/* trace.c - the three kinds of traces: activations, states and recompute (trace.h). */
+/* trace.c - the three kinds of traces: activations, states and recompute. The interface is in trace.h. */
 #include "unroll/trace.h"
 
 #include <string.h>
@@ -42,7 +42,7 @@ static int64_t recompute_chunk(const wl_trace_shape *s, int64_t steps) {
   return s->stepwise ? (steps < WL_CHUNK_STEPS ? steps : WL_CHUNK_STEPS) * s->state : 0;
 }
 
-/* ---- states: each step writes its state to the trace's place for the next step ---- */
+/* ---- states: each step writes its state to the place in the trace where the next step reads it ---- */
 
 static bool states_serves(const wl_trace_shape *s) { return s->stepwise && s->state > 0; }
 static int64_t every_state(const wl_trace_shape *s, int64_t steps) { return steps * s->state; }

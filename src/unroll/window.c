@@ -1,7 +1,7 @@
-/* window.c - the forward pass of a window, and its recomputation (for the recursion see window.h).
+/* window.c - the forward pass of a window, and its recomputation. The recursion is in window.h.
  *
- * Both call the same function for each step, so that a recomputed segment is bitwise equal to the first pass. Only the
- * first pass computes losses, weights and direct terms. */
+ * Both passes call the same function for each step, so that a recomputed segment has the same bits as in the first
+ * pass. Only the first pass computes losses, weights and direct terms. */
 #include <math.h>
 #include <string.h>
 
@@ -9,8 +9,7 @@
 #include "unroll/restart.h"
 #include "unroll/window_impl.h"
 
-/* Returns w_k for a window of `steps` steps. If the last window is shorter, the end of the list of weights is aligned
- * with the end of the window. */
+/* Returns w_k for a window of `steps` steps. If the last window is shorter, the last weights of the list are used. */
 static double raw_weight(const wl_window_spec *spec, int64_t k, int64_t steps) {
   switch (spec->weights) {
     case WL_WEIGHTS_SUM: return 1.0;
@@ -41,7 +40,7 @@ static double transform_slope(const wl_window_spec *spec, double loss) {
   return 1.0;
 }
 
-/* Whether loss k of the window is the first loss of the episode, which is the denominator of the log ratio. */
+/* Returns true if loss k of the window is the first loss of the episode, which is the denominator of the log ratio. */
 static bool holds_start(const wl_window_run_state *run, int64_t k) {
   return k == 0 && run->t0 == 0;
 }
@@ -52,7 +51,7 @@ static bool needs_outer(const wl_window_run_state *run, int64_t k) {
          (holds_start(run, k) && spec->transform == WL_LOSS_LOG_RATIO);
 }
 
-/* Returns w_k T'(L_k). At theta_0 this includes the derivative of the log ratio by its denominator. */
+/* Returns w_k T'(L_k). At theta_0, this includes the derivative with respect to the denominator of the log ratio. */
 static double effective_weight(const wl_window_run_state *run, int64_t k, double loss) {
   const wl_window_spec *spec = &run->ws->spec;
   const double share = run->imitates ? run->ws->imitation.weights.task : 1.0;
@@ -61,8 +60,8 @@ static double effective_weight(const wl_window_run_state *run, int64_t k, double
   return denominator ? weight - share * run->weight_sum / loss : weight;
 }
 
-/* Adds the outer loss at theta_k to the meta-loss, stores its weight for the backward pass, and adds the direct term
- * dL_out/dphi. */
+/* Adds the outer loss at theta_k to the meta-loss and stores its weight for the backward pass. Also adds the direct
+ * term dL_out/dphi to the gradient. */
 static void accumulate_outer(wl_window_run_state *run, int64_t k, double loss,
                              wl_window_result *result) {
   wl_unroll_ws *ws = run->ws;
@@ -77,18 +76,20 @@ static void accumulate_outer(wl_window_run_state *run, int64_t k, double loss,
     direct[i] += ws->weight[k] * ws->adjoint.warp_grad[i];
 }
 
-/* Records an outer loss without weight: the inner loss if both losses are on the same batch, else NaN. */
+/* Records an outer loss without weight. It is the inner loss if both losses are on the same batch, and NaN
+ * otherwise. */
 static void skip_outer(wl_unroll_ws *ws, int64_t k, double loss) {
   ws->outer_loss[k] = loss;
   ws->weight[k] = 0.0;
 }
 
-/* Returns the slot in which step `slot` of a segment stores its traces. Without a gradient all steps share slot 0. */
+/* Returns the slot in which step `slot` of a segment stores its trace. Without a gradient, all steps share slot 0. */
 static int64_t trace_slot(const wl_unroll_ws *ws, int64_t slot) {
   return ws->with_gradient ? slot : 0;
 }
 
-/* Stores the outer gradient at theta_k on a separate batch in the trace; zeros if the loss has no weight. */
+/* Stores the outer gradient at theta_k, on a separate batch, in the trace. The gradient is zero if the loss has no
+ * weight. */
 static double outer_gradient(wl_window_run_state *run, int64_t k, int64_t slot,
                              const wl_real *theta, bool *counted) {
   wl_unroll_ws *ws = run->ws;
@@ -121,20 +122,21 @@ static wl_real *state_after(const wl_unroll_ws *ws, int64_t slot, wl_real *state
   return ws->with_gradient ? ws->traces.rule.kind->after(&ws->traces.rule, slot, state) : state;
 }
 
-/* Copies the state to the unit if the state is stored elsewhere. */
+/* Copies the state to the unit, if the last step wrote it elsewhere. */
 static void bring_state(wl_window_run_state *run) {
   if (run->state == run->unit->state) return;
   memcpy(run->unit->state, run->state, (size_t)run->ws->plan.kept.state * sizeof *run->state);
 }
 
-/* Computes W / K times the weight of each term, because F' contains the mean of the terms over the steps. */
+/* Computes W / K times the weight of each term. The factor is W / K because F' contains W times the mean of the terms
+ * over the K steps. */
 static void imitation_slopes(const wl_window_run_state *run, double slope[WL_IMITATION_TERMS]) {
   for (int i = 0; i < WL_IMITATION_TERMS; i++)
     slope[i] = run->ws->imitation.weights.term[i] * run->weight_sum / (double)run->steps;
 }
 
-/* Computes the teacher's update, compares this update with the rule's update u, and replaces u by f times the
- * teacher's update plus (1 - f) u. */
+/* Computes the teacher's update and compares it with the rule's update u. Then replaces u by f times the teacher's
+ * update plus (1 - f) u. */
 static void imitate(wl_window_run_state *run, int64_t k, int64_t slot,
                     const wl_inner_step *learned) {
   wl_unroll_ws *const ws = run->ws;
@@ -160,7 +162,8 @@ static void imitate(wl_window_run_state *run, int64_t k, int64_t slot,
     ws->u[i] = force * ws->imitation.taught[i] + (1 - force) * ws->u[i];
 }
 
-/* Computes u from the raw gradient of step k, which is the segment's step `slot`, and adds u to theta. */
+/* Computes the update u from the raw gradient of step k, and adds u to theta. `slot` is the step's number in the
+ * segment. */
 static void apply_rule(wl_window_run_state *run, int64_t k, int64_t slot, wl_real *theta,
                        const wl_real *before, wl_real *after) {
   wl_unroll_ws *const ws = run->ws;
@@ -189,8 +192,7 @@ static void apply_rule(wl_window_run_state *run, int64_t k, int64_t slot, wl_rea
   for (int64_t i = 0; i < ws->plan.pad; i++) theta[i] += ws->u[i];
 }
 
-/* Copies the first inner loss and gradient of a window from the end of the previous window, which this window
- * continues. */
+/* Copies the first inner loss and gradient of the window from the end of the previous window. */
 static double resume_from_end(wl_window_run_state *run, int64_t slot) {
   wl_unroll_ws *ws = run->ws;
   wl_task_ws *const held = ws->outer_task_ws;
@@ -205,7 +207,7 @@ static double resume_from_end(wl_window_run_state *run, int64_t slot) {
   return ws->last.end.loss;
 }
 
-/* Stores the outer loss and gradient at theta_K for a next window that starts at theta_K. */
+/* Stores the outer loss and gradient at theta_K, for a next window that starts at theta_K. */
 static void keep_end(wl_window_run_state *run, int64_t slot, double loss) {
   wl_unroll_ws *ws = run->ws;
   if (!wl_ws_continues(ws)) return;
@@ -225,7 +227,7 @@ static bool goes_on(const wl_unroll_ws *ws, const wl_unit *unit) {
          memcmp(ws->last.theta, unit->theta, (size_t)ws->plan.pad * sizeof *unit->theta) == 0;
 }
 
-/* Stores the inner gradient at theta_k in the trace; returns the inner loss. */
+/* Computes the inner gradient at theta_k, stores it in the trace, and returns the inner loss. */
 static double inner_gradient(wl_window_run_state *run, int64_t k, int64_t slot,
                              const wl_real *theta) {
   wl_unroll_ws *ws = run->ws;
@@ -257,7 +259,7 @@ void wl_window_retrace(wl_window_run_state *run, int64_t first, int64_t count, w
   }
 }
 
-/* Records the outer loss at theta_k for k < K: the inner loss, or a loss on a separate batch. */
+/* Records the outer loss at theta_k for k < K. It is the inner loss, or a loss on a separate batch. */
 static void live_outer(wl_window_run_state *run, int64_t k, int64_t slot, double inner_loss,
                        wl_window_result *result) {
   wl_unroll_ws *ws = run->ws;
@@ -275,7 +277,7 @@ double wl_unroll_inner_loss(wl_unroll_ws *ws, const wl_unit *unit) {
                       NULL, NULL);
 }
 
-/* Runs step k of the first pass; returns false if the inner loss is not finite. */
+/* Runs step k of the first pass. Returns false if the inner loss is not finite. */
 static bool live_step(wl_window_run_state *run, int64_t k, const wl_observer *observers,
                       wl_window_result *result) {
   wl_unroll_ws *ws = run->ws;
@@ -297,7 +299,7 @@ static bool live_step(wl_window_run_state *run, int64_t k, const wl_observer *ob
   return true;
 }
 
-/* Stores (theta, state) at the start of each segment, if the window has several segments. */
+/* Stores theta and state at the start of each segment, if the window has several segments. */
 static void keep_snapshot(wl_window_run_state *run, int64_t k) {
   const wl_window_plan *p = &run->ws->plan;
   if (!run->ws->with_gradient || p->segments < 2 || k % p->segment != 0) return;
@@ -311,7 +313,7 @@ static void keep_snapshot(wl_window_run_state *run, int64_t k) {
            (size_t)p->teacher * sizeof(wl_real));
 }
 
-/* Records the outer loss at theta_K, after the last step. */
+/* Records the outer loss at theta_K after the last step. */
 static void live_end(wl_window_run_state *run, wl_window_result *result) {
   wl_unroll_ws *ws = run->ws;
   const int64_t k = run->steps;
@@ -323,7 +325,7 @@ static void live_end(wl_window_run_state *run, wl_window_result *result) {
   else skip_outer(ws, k, loss);
 }
 
-/* Computes the first, last and mean loss over theta_0 .. theta_steps. The last of these losses may be non-finite. */
+/* Computes the first, last and mean loss over theta_0 .. theta_steps. The last loss may be non-finite. */
 static void summarise(const wl_window_run_state *run, wl_window_result *result) {
   const double *loss = run->ws->outer_loss;
   double sum = 0.0;
@@ -351,7 +353,7 @@ static wl_status bind(wl_unroll_ws *ws, const wl_unit *unit) {
              : wl_task_bind(unit->task, ws->outer_task_ws, &unit->episode);
 }
 
-/* Computes F' from F and the terms, or copies the terms for the caller. */
+/* Computes F' from F and the imitation terms. If the caller asks for the terms, copies the terms instead. */
 static void close_imitation(const wl_window_run_state *run, const wl_window_options *o,
                             wl_window_result *result) {
   const wl_unroll_ws *ws = run->ws;
@@ -367,7 +369,7 @@ static void close_imitation(const wl_window_run_state *run, const wl_window_opti
     result->meta_loss += slope[i % WL_IMITATION_TERMS] * ws->imitation.terms[i];
 }
 
-/* Runs the steps while losses are finite. *going is false if a loss was not finite. */
+/* Runs the steps while losses are finite. Sets *going to false if a loss was not finite. */
 static wl_status run_steps(wl_window_run_state *run, const wl_observer *observers, bool *going,
                            wl_window_result *result) {
   for (int64_t k = 0; *going && k < run->steps; k++) {

@@ -1,14 +1,14 @@
-/* window_backward.c - the adjoint recursion of window.h, segment by segment, chunk by chunk.
+/* window_backward.c - the adjoint recursion of window.h, for each segment and each chunk of a segment.
  *
- * In first order no term couples coordinates, so the rule receives a whole chunk of steps at once, and the chunk stays
- * in cache. In second order each step's Hessian couples all coordinates, so the outer loop is over time and the rule
- * receives one step at a time. The rule also receives one step at a time if a preconditioner reads theta. */
+ * In first order, no term couples coordinates. The rule therefore receives a whole chunk of steps at once, and the
+ * chunk stays in the cache. In second order, the Hessian of each step couples all coordinates. The outer loop is
+ * therefore over time, and the rule receives one step at a time. The rule also receives one step at a time if a
+ * preconditioner reads theta. */
 #include <string.h>
 
 #include "unroll/window_impl.h"
 
-/* A chunk of `count` steps whose traces start at `slot` of the segment; `first` is its first step
- * in the window. */
+/* A chunk of `count` steps. Its traces start at `slot` of the segment, and `first` is its first step in the window. */
 typedef struct chunk_place {
   int64_t first, slot, count;
 } chunk_place;
@@ -22,7 +22,7 @@ static const wl_real *kept_state(const wl_unroll_ws *ws, int64_t slot) {
   return ws->traces.rule.kind->before(&ws->traces.rule, slot);
 }
 
-/* Returns the preconditioner's inputs at step j of the chunk. The results of the chunk's earlier steps are in
+/* Returns the inputs of the preconditioner at step j of the chunk. The results of earlier steps of the chunk are in
  * ws->pg. */
 static wl_gradient gradient_at(const wl_window_run_state *run, chunk_place c, int64_t j) {
   const wl_unroll_ws *ws = run->ws;
@@ -35,7 +35,7 @@ static wl_gradient gradient_at(const wl_window_run_state *run, chunk_place c, in
   return in;
 }
 
-/* Computes the chunk's preconditioned gradients. Without a preconditioner, returns the raw gradients. */
+/* Returns the preconditioned gradients of the chunk, or the raw gradients if there is no preconditioner. */
 static const wl_real *preconditioned(const wl_window_run_state *run, chunk_place c) {
   wl_unroll_ws *ws = run->ws;
   const wl_model *m = ws->model;
@@ -48,8 +48,8 @@ static const wl_real *preconditioned(const wl_window_run_state *run, chunk_place
   return ws->pg;
 }
 
-/* Adds the phi-gradient of P at step j of the chunk, and turns gbar into the adjoint of the raw gradient. If P reads
- * the result of the previous step, the adjoint of that result is in mu, after the adjoint of the rule's state. */
+/* Adds the phi-gradient of P at step j of the chunk, and changes gbar to the adjoint of the raw gradient. If P reads
+ * the result of the previous step, mu holds the adjoint of this result after the adjoint of the rule's state. */
 static void precondition_adjoint(wl_window_run_state *run, chunk_place c, int64_t j, wl_real *gbar,
                                  bool want_raw) {
   wl_unroll_ws *ws = run->ws;
@@ -66,7 +66,7 @@ static void precondition_adjoint(wl_window_run_state *run, chunk_place c, int64_
   wl_precondition_adjoint(m->precondition, ws->phi + m->precondition_at, &step, &bar, ws->scratch);
 }
 
-/* Returns the description of `count` steps, from step j of the chunk on, that the rule's adjoint receives. */
+/* Returns the description of `count` steps, from step j of the chunk on, for the adjoint of the rule. */
 static wl_rule_chunk rule_chunk(wl_window_run_state *run, chunk_place c, int64_t j, int64_t count,
                                 const wl_real *pg, const wl_real *state) {
   wl_unroll_ws *ws = run->ws;
@@ -89,14 +89,14 @@ static wl_rule_chunk rule_chunk(wl_window_run_state *run, chunk_place c, int64_t
                          .activations_before = kept && j > 0 ? kept - p->kept.record : NULL};
 }
 
-/* Computes rule_bar and its increments for `count` steps from `slot`. In an episode that imitates, theta_{k+1} has the
- * share 1 - f of the rule's update u_k, and e_k is here the derivative of the imitation's loss by u_k:
+/* Computes rule_bar and its increments for `count` steps from `slot`, in an episode that imitates. theta_{k+1} has the
+ * share 1 - f of the rule's update u_k. Here, e_k is the derivative of the imitation loss with respect to u_k:
  *
  *   x_k = (1 - f) lam_{k+1} + e_k                                           adjoint of u_k
  *   x_{k-1} = x_k + (1 - f) w_k grad L_out(theta_k) + e_{k-1} - e_k         if the rule does not read theta
  *
- * The rule's recursion over a chunk receives x in place of lam, and these increments in place of the losses'
- * gradients. */
+ * The recursion of the rule over a chunk receives x in place of lam, and these increments in place of the gradients of
+ * the losses. */
 static void prepare_rule_bar(wl_window_run_state *run, int64_t first, int64_t slot, int64_t count) {
   wl_unroll_ws *ws = run->ws;
   const int64_t pad = ws->plan.pad;
@@ -113,8 +113,8 @@ static void prepare_rule_bar(wl_window_run_state *run, int64_t first, int64_t sl
   }
 }
 
-/* Computes lam_{t0} of the chunk: adds the losses' gradients and, if the rule reads theta, the rule's part for one
- * step. */
+/* Computes lam at the start of the chunk: adds the gradients of the losses, and, if the rule reads theta, the part of
+ * the rule for its one step. */
 static void finish_lam(wl_window_run_state *run, int64_t first, int64_t slot, int64_t count,
                        const wl_real *rule_bar_before) {
   wl_unroll_ws *ws = run->ws;
@@ -128,7 +128,7 @@ static void finish_lam(wl_window_run_state *run, int64_t first, int64_t slot, in
   }
 }
 
-/* Runs the rule's adjoint over a chunk of a window that imitates. If the rule reads theta, the chunk is one step. */
+/* Runs the rule's adjoint over a chunk of a window that imitates. If the rule reads theta, the chunk has one step. */
 static void imitation_adjoint(wl_window_run_state *run, const wl_rule_chunk *chunk, int64_t first,
                               int64_t slot, double *phi_grad) {
   static const double weights[WL_CHUNK_STEPS] = {0, 1, 1, 1, 1, 1, 1, 1, 1, 1,
@@ -138,7 +138,7 @@ static void imitation_adjoint(wl_window_run_state *run, const wl_rule_chunk *chu
   wl_rule_chunk own = *chunk;
   prepare_rule_bar(run, first, slot, chunk->steps);
   wl_real *const before =
-      reads_theta ? ws->imitation.rule_bar_steps : NULL; /* free, because the chunk has one step */
+      reads_theta ? ws->imitation.rule_bar_steps : NULL; /* this buffer is free, because the chunk has one step */
   if (before) memcpy(before, ws->imitation.rule_bar, (size_t)ws->plan.pad * sizeof *before);
   own.lam = ws->imitation.rule_bar;
   own.loss_grad = reads_theta ? NULL : ws->imitation.rule_bar_steps;
@@ -182,7 +182,7 @@ static void recompute_states(wl_window_run_state *run, chunk_place c, const wl_r
                                   .u = ws->u});
 }
 
-/* Adds H gbar to lam and (d grad L_in / dphi)^T gbar to the phi-gradient, at one step. */
+/* Adds H gbar to lam, and (d grad L_in / dphi)^T gbar to the phi-gradient, at one step. */
 static void hessian_term(wl_window_run_state *run, int64_t k, int64_t slot, const wl_real *gbar) {
   wl_unroll_ws *ws = run->ws;
   const wl_batch batch = wl_inner_batch(run->unit, run->t0 + k);
@@ -200,8 +200,8 @@ static void hessian_term(wl_window_run_state *run, int64_t k, int64_t slot, cons
   for (int64_t i = 0; i < ws->model->warp_size; i++) mixed[i] += ws->adjoint.warp_grad[i];
 }
 
-/* Adds bar grad L_in to lam, because the step's loss is an input of the rule. Also adds bar dL_in/dphi to the gradient
- * of the warp layers. */
+/* Adds bar grad L_in to lam, and bar dL_in/dphi to the gradient of the warp layers. These terms exist if the loss of
+ * the step is an input of the rule, and `bar` is the adjoint of this input. */
 static void loss_term(wl_window_run_state *run, int64_t k, int64_t slot, double bar) {
   wl_unroll_ws *ws = run->ws;
   const wl_real *const g = at(ws->traces.g, slot, &ws->plan);

@@ -1,14 +1,16 @@
-/* window_ws.c - the engine's buffers, and how a memory budget cuts a window into segments.
+/* window_ws.c - the buffers of the engine, and the division of a window into segments for a memory bound.
  *
- * For a segment of S steps of a window of K, with n coordinates and w reals of state each:
- *   traces     gradients (S+1) n (twice with fresh outer batches), theta S n if stored,
- *              states ceil(S / C) n w, or S n w with `states`; activations S n r of a rule that stores r reals a step,
- *              S f if the preconditioner computes f reals from the gradient
- *   recomputed min(S, C) n w in second order, which stores the states of the current chunk
- *   snapshots  ceil(K / S) n (1 + w), none when S = K
- * Without activations, memory is therefore least near S = sqrt(K C). Every segment except the last is run twice,
- * whatever its length. If the window must be cut, shorter segments with activations are therefore faster than longer
- * segments without. */
+ * The memory of a segment of S steps, in a window of K steps with n coordinates, w reals of state each, and C steps in
+ * a chunk:
+ *   traces      gradients: (S+1) n, twice if outer batches are fresh; theta: S n if stored;
+ *               states: ceil(S / C) n w, or S n w with `states`; activations: S n r for a rule that stores r reals a
+ *               step; S f if the preconditioner computes f reals from the gradient
+ *   recomputed  min(S, C) n w in second order, which stores the states of the current chunk
+ *   snapshots   ceil(K / S) n (1 + w), or none if S = K
+ *
+ * Without activations, the memory is therefore lowest near S = sqrt(K C). Every segment except the last is run twice,
+ * whatever its length. If a window must be divided, short segments with activations are therefore faster than long
+ * segments without activations. */
 #include <math.h>
 #include <stdio.h>
 
@@ -42,8 +44,8 @@ static bool fits(const wl_window_plan *p, const wl_window_spec *spec, int64_t se
   return spec->memory <= 0 || variable_bytes(p, spec, segment) <= spec->memory;
 }
 
-/* Cuts the window into the longest segments within the budget. If no length fits, or if `lean` is set, chooses the
- * length that needs the least memory. */
+/* Divides the window into the longest segments within the memory bound. If no length fits, or if `lean` is set, chooses
+ * the length that needs the least memory. */
 static void cut(wl_window_plan *p, const wl_window_spec *spec, bool lean) {
   int64_t fitting = 0, leanest = spec->steps < WL_CHUNK_STEPS ? spec->steps : WL_CHUNK_STEPS;
   for (int64_t s = WL_CHUNK_STEPS; s < spec->steps; s += WL_CHUNK_STEPS) {
@@ -53,21 +55,22 @@ static void cut(wl_window_plan *p, const wl_window_spec *spec, bool lean) {
   set_segment(p, spec, fitting > 0 && !lean ? fitting : leanest);
 }
 
-/* Makes the whole window one segment if it fits, else cuts it. Returns whether the result fits. */
+/* Makes the whole window one segment if it fits, and divides it otherwise. Returns true if the result fits. */
 static bool choose_segment(wl_window_plan *p, const wl_window_spec *spec) {
   set_segment(p, spec, spec->steps);
   if (!fits(p, spec, spec->steps)) cut(p, spec, false);
   return fits(p, spec, p->segment);
 }
 
-/* Whether a window may store activations or states. If `memory` is not set, they may take at most WL_WINDOW_UNASKED
- * bytes. */
+/* Returns true if a window may store activations or states. If `memory` is not set, they may take at most
+ * WL_WINDOW_UNASKED bytes. */
 static bool is_unasked(const wl_window_plan *p, const wl_window_spec *spec) {
   const int64_t step = p->kind->activations(&p->kept, 1) > 0 ? p->kept.record : p->kept.state;
   return spec->memory > 0 || spec->steps * step * (int64_t)sizeof(wl_real) <= WL_WINDOW_UNASKED;
 }
 
-/* Chooses whole windows of the fastest kind that fits, else segments of that kind. */
+/* Chooses the fastest kind for which a whole window fits. If there is none, chooses the fastest kind for which segments
+ * fit. */
 static void choose_fastest(wl_window_plan *p, const wl_window_spec *spec) {
   for (int cut = 0; cut <= 1; cut++)
     for (int i = 0; i < WL_TRACE_KINDS; i++) {
@@ -116,15 +119,16 @@ static wl_window_plan make_plan(const wl_model *model, const wl_task *task,
   return p;
 }
 
-/* A buffer with its length in reals; 0: not needed. Allocation and the memory estimate share one list of buffers. */
+/* A buffer and its length in reals (0 if the buffer is not needed). Allocation and the memory estimate share one list
+ * of buffers. */
 typedef struct buffer {
   wl_real **at;
   int64_t reals;
 } buffer;
 enum { N_BUFFERS = 27 };
 
-/* Whether a chunk passes the adjoint of a state to the next chunk. A window of one chunk passes no adjoint, unless the
- * preconditioner has a state. */
+/* Returns true if a chunk passes the adjoint of a state to the next chunk. A window of one chunk has no next chunk, but
+ * a preconditioner may have a state. */
 static bool hands_on(const wl_window_plan *p, const wl_window_spec *spec) {
   return p->time_outermost || p->reads_before || spec->steps > WL_CHUNK_STEPS;
 }
@@ -195,7 +199,7 @@ static wl_status allocate(wl_unroll_ws *ws, int threads) {
                            &ws->rule_ws);
 }
 
-/* Fails if the budget is too small even for the segments that need the least memory: the user must raise it. */
+/* Returns WL_ERR_CONFIG if the bound is too small even for the segments that need the least memory. */
 static wl_status check_budget(const wl_window_plan *p, const wl_window_spec *spec) {
   const int64_t needed = variable_bytes(p, spec, p->segment);
   if (spec->memory <= 0 || needed <= spec->memory) return WL_OK;
