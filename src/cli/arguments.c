@@ -16,7 +16,7 @@ enum {
       256 /* getopt_long's code of table entry i is FIRST_CODE + i, which is larger than any character */
 };
 
-/* Converts the table to getopt's form; returns its length. */
+/* Converts the table to the form of getopt_long and returns the number of entries. */
 static int getopt_table(const wl_argument *table,
                         struct option options[WL_ARGUMENT_TABLE_MAX + 1]) {
   int count = 0;
@@ -42,7 +42,7 @@ static wl_status unknown_option(const wl_argument *table, int count, const char 
                  command);
 }
 
-/* Fails with a message for an error of getopt_long. The faulty argument is argv[optind - 1]. */
+/* Reports an error of getopt_long and returns WL_ERR_USAGE. The wrong argument is argv[optind - 1]. */
 static wl_status parse_failure(const wl_argument *table, int count, char **argv, int code) {
   const char *const text = argv[optind - 1];
   const int known = optopt >= FIRST_CODE && optopt < FIRST_CODE + count ? optopt - FIRST_CODE : -1;
@@ -60,13 +60,13 @@ wl_status wl_arguments_parse(const wl_argument *table, int argc, char **argv, wl
   const int count = getopt_table(table, options);
   memset(out, 0, sizeof *out);
   out->table = table;
-  optind = 0; /* glibc then starts from the beginning */
+  optind = 0; /* with this value, glibc starts from the beginning */
   opterr = 0;
   for (int code; (code = getopt_long(argc, argv, ":", options, NULL)) != -1;) {
     const int index = code - FIRST_CODE;
     if (index < 0 || index >= count) return parse_failure(table, count, argv, code);
     if (out->count == WL_ARGUMENTS_MAX)
-      return WL_FAIL(WL_ERR_USAGE, "more than %d options", WL_ARGUMENTS_MAX);
+      return WL_FAIL(WL_ERR_USAGE, "more than %d options are given", WL_ARGUMENTS_MAX);
     out->given[out->count].name = table[index].name;
     out->given[out->count++].value = optarg;
   }

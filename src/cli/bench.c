@@ -1,9 +1,9 @@
 /* bench.c - `warploom bench`: measures this machine and prints a table.
  *
- *   kernel      coordinate-steps per second of the LSTM on all ranks at once, with activations kept or recomputed, and
+ *   kernel      coordinate-steps per second of the LSTM, on all ranks at once, with activations stored or recomputed; and
  *               their share of the measured peak of multiply-adds
- *   exact sum   seconds of the one collective of a meta-step, by size
- *   files       bytes per second of a checkpoint, and of a plain write and fsync */
+ *   exact sum   seconds of the only collective of a meta-step, for several sizes
+ *   files       bytes per second of a checkpoint, and of a plain write with fsync */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +24,7 @@ static const wl_argument arguments[] = {
     {"json", "FILE", "also write the figures as JSON; - for standard output"},
     {0}};
 
-/* The sizes of the exact sums: the meta-gradient of the LSTM of 2 x 20 units, and those of larger models. */
+/* The sizes of the exact sums: the meta-gradient of the LSTM of 2 x 20 units, and of larger models. */
 enum { SUMS = 3 };
 static const int64_t sum_counts[SUMS] = {5141, 65536, 1048576};
 
@@ -37,7 +37,7 @@ typedef struct figures {
   int ranks, node_ranks;
   wl_kernel_figures kernel;
   double sum_seconds[SUMS];
-  wl_file_figures files; /* files.bytes is 0 if not measured */
+  wl_file_figures files; /* files.bytes is 0 if files were not measured */
 } figures;
 
 static wl_status read_request(const wl_cli *cli, request *q) {
@@ -52,12 +52,12 @@ static wl_status read_request(const wl_cli *cli, request *q) {
   return wl_argument_int(a, "megabytes", 0, 1000000, &q->megabytes);
 }
 
-/* Measures the figures. Rank 0 measures files, because rank 0 writes a run's files. Collective. */
+/* Measures the figures. Rank 0 measures files, because in a training rank 0 writes all files. Collective. */
 static wl_status measure(wl_cli *cli, const request *q, figures *f) {
   wl_comm *comm = cli->comm;
   f->ranks = wl_comm_size(comm);
   f->node_ranks = wl_comm_node_size(comm);
-  (void)wl_comm_bind_threads(comm, (int)q->threads); /* the same binding as in a training */
+  (void)wl_comm_bind_threads(comm, (int)q->threads); /* uses the same binding as a training */
   WL_TRY(wl_measure_kernel(comm, q->coordinates, (int)q->threads, (int)q->repeats,
                            WL_WINDOW_UNASKED, &f->kernel));
   for (int i = 0; i < SUMS; i++) WL_TRY(wl_measure_sum(comm, sum_counts[i], &f->sum_seconds[i]));
@@ -86,7 +86,7 @@ static void print_kernel(const wl_kernel_figures *k, FILE *out) {
           1e-3 * k->flop);
   if (k->activations.total > 0) print_rate("  window.storage: activations", &k->activations, out);
   print_rate("  window.storage: recompute", &k->recompute, out);
-  print_rate("  the same, gradients below 1e-38", &k->vanishing, out);
+  print_rate("  with gradients below 1e-38", &k->vanishing, out);
 }
 
 static void print_sums(const figures *f, FILE *out) {
@@ -102,7 +102,7 @@ static void print_files(const wl_file_figures *f, const char *folder, FILE *out)
   if (f->bytes == 0) return;
   fprintf(out, "\nFiles of %.0f MB in %s, MB/s\n", 1e-6 * (double)f->bytes, folder);
   fprintf(out, "  %-34s %10.0f\n", "write and fsync", 1e-6 * f->plain);
-  fprintf(out, "  %-34s %10.0f   (%.0f %%)\n", "checkpoint, checked and synced",
+  fprintf(out, "  %-34s %10.0f   (%.0f %%)\n", "checkpoint, verified and synced",
           1e-6 * f->checkpoint, 100.0 * f->ratio);
 }
 
@@ -179,13 +179,12 @@ const wl_command wl_command_bench = {
     NULL,
     false,
     run_bench,
-    "Measures what a training spends its time on. First, it runs windows of an LSTM with 2 x 20 units on all "
-    "ranks at once, recomputed and, up to 256 MiB (16,600 coordinates), with activations kept. It prints "
-    "coordinate-steps "
-    "per second and the share of the multiply-add rate of the same cores. Second, it measures the exact sum that "
-    "ends every meta-step. Third, it writes a checkpoint into FOLDER and compares the rate with a plain write "
-    "and fsync of the same bytes. Run it on idle nodes of a new cluster before a training. A low share means "
-    "that ranks are not bound to separate cores; a slow sum means a slow network; the file rates show which "
-    "folder to use.",
+    "Measures the main costs of a training. First, it runs windows of an LSTM with 2 x 20 units on all ranks at "
+    "once. The activations are recomputed, and then, if they take at most 256 MiB (16,600 coordinates), stored. "
+    "It prints coordinate-steps per second and the share of the multiply-add rate of the same cores. Second, it "
+    "measures the exact sum that ends every meta-step. Third, it writes a checkpoint into FOLDER and compares the "
+    "rate with a plain write and fsync of the same bytes. Run it on idle nodes of a new cluster before a "
+    "training. A low share means that ranks are not bound to separate cores. A slow sum means a slow network. The "
+    "file rates show which folder to use.",
     "warploom bench\n"
     "mpirun -n 64 warploom bench --threads 1 --folder $SCRATCH --json bench.json\n"};

@@ -14,8 +14,8 @@ static const wl_argument arguments[] = {
     {"directions", "N", "number of random directions for each block; default 3"},
     {"tolerance", "X", "largest relative error; default 1e-7"},
     {"windows", "N",
-     "number of windows before the checked window, which make the state of the rule nonzero; default 1 if the "
-     "episode is long enough and theta_0 is not learned, else 0"},
+     "number of windows before the checked window, which give the rule a nonzero state; default 1 if the episode "
+     "is long enough and theta_0 is not learned, else 0"},
     {"dump", "FILE",
      "also write an HDF5 file from which another program can compute the meta-gradients"},
     {"json", "FILE", "also write the table as JSON; - for standard output"},
@@ -67,7 +67,7 @@ static void print_report(const wl_check_report *r, double tolerance, FILE *out) 
   for (int i = 0; i < r->count; i++) kinks += r->blocks[i].kink, faint += r->blocks[i].faint;
   fprintf(
       out,
-      "%s: relative error at the best h at most %.0e, and falling as h^2 (slope 2) where it can be seen\n",
+      "%s: relative error at the best h at most %.0e, and falling as h^2 (slope 2) where this can be measured\n",
       !r->passed          ? "FAILED"
       : r->untested       ? "NOT TESTED"
       : kinks + faint > 0 ? "None failed"
@@ -157,7 +157,7 @@ static wl_status show(const wl_arguments *a, const char *estimator, const wl_che
             estimator);
   if (json) WL_TRY(write_json(r, q->tolerance, json));
   if (q->dump)
-    wl_log_info("%s holds everything from which another program can compute these meta-gradients",
+    wl_log_info("%s holds the data from which another program can compute these meta-gradients",
                 q->dump);
   if (r->passed && r->untested)
     return WL_FAIL(WL_ERR_DATA,
@@ -169,7 +169,7 @@ static wl_status show(const wl_arguments *a, const char *estimator, const wl_che
                  "a meta-gradient differs from its central differences; see the table");
 }
 
-/* Rank 0 checks the windows; the other ranks wait for the result. */
+/* Rank 0 checks the windows, and the other ranks wait for the result. */
 static wl_status check(wl_cli *cli, const char *path) {
   wl_override overrides[WL_ARGUMENTS_MAX];
   const int n = wl_argument_overrides(&cli->arguments, overrides);

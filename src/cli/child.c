@@ -1,4 +1,4 @@
-/* child.c - starts a program with fork and exec, and waits with a time limit for the program's end. */
+/* child.c - starts a program with fork and exec, and waits for its end with a time limit. */
 #include "cli/child.h"
 
 #include <errno.h>
@@ -19,8 +19,8 @@ static bool redirect(const char *path, int flags, int to) {
   return true;
 }
 
-/* Executes the program in the new process. The process gets a separate process group, so that at the time limit the
- * programs that this process has started also end. */
+/* Executes the program in the new process. The process gets its own process group, so that at the time limit all
+ * programs that it has started also end. */
 static void execute(const wl_child *child) {
   enum { WRITE = O_WRONLY | O_CREAT | O_TRUNC };
   setpgid(0, 0);
@@ -32,7 +32,7 @@ static void execute(const wl_child *child) {
   _exit(WL_CHILD_NOT_RUN);
 }
 
-/* Waits until the process has ended or the time limit has passed; returns whether the process has ended. */
+/* Waits until the process has ended or the time limit has passed. Returns true if the process has ended. */
 static bool wait_for(pid_t pid, double until, int *state) {
   const struct timespec pause = {.tv_nsec = 5000000};
   for (;;) {
@@ -43,7 +43,7 @@ static bool wait_for(pid_t pid, double until, int *state) {
   }
 }
 
-/* Ends the process group: first with SIGTERM, so that a launcher can end its ranks, then with SIGKILL. */
+/* Ends the process group. Sends SIGTERM first, so that a launcher can end its ranks, and SIGKILL a little later. */
 static void end(pid_t pid) {
   int state = 0;
   kill(-pid, SIGTERM);

@@ -16,7 +16,7 @@ const wl_command *const wl_commands[] = {
 
 void wl_command_help_keys(bool roff, FILE *out) { wl_sections_help(wl_schema(), roff, out); }
 
-/* Prints the examples with each line indented. */
+/* Prints the examples and indents each line. */
 static void print_examples(const char *lines, FILE *out) {
   for (const char *line = lines; *line;) {
     const int length = (int)strcspn(line, "\n");

@@ -1,16 +1,16 @@
 /* completion.c - `warploom completion bash|zsh`: prints a completion script for a shell.
  *
- * Commands, options and keys come from the tables that the program itself uses. A completion script has functions that
- * list the words that may be typed at a position. These functions are made from the tables. The fixed part of the
- * script calls these functions. */
+ * A completion script has functions that list the words that are possible at a position. They are printed from the same
+ * tables of commands, options and keys that the program uses. The rest of the script is fixed text, which calls
+ * them. */
 #include <string.h>
 
 #include "cli/commands.h"
 #include "cli/tool.h"
 #include "train/schema.h"
 
-/* Returns the possible values of a value or operand that --help calls `name`: words separated by '|', or one of the
- * kinds that the fixed parts of the scripts handle. */
+/* Returns the possible values of a value or operand with the name `name` in --help. The result is a list of words
+ * separated by '|', or the name of a kind that the fixed text of the scripts handles. */
 static const char *kind_of(const char *name) {
   static const struct {
     const char *name, *kind;
@@ -24,8 +24,8 @@ static const char *kind_of(const char *name) {
   return strchr(name, '|') ? name : ":file";
 }
 
-/* Prints the words of a list that is separated by '|', each followed by `end`. Leaves out words that are written as
- * {name: N}. */
+/* Prints the words of a list that is separated by '|', and `end` after each word. Words written as {name: N} are left
+ * out. */
 static void print_words(const char *list, const char *end, FILE *out) {
   for (const char *word = list; word && *word;) {
     const int length = (int)strcspn(word, "|");
@@ -36,7 +36,7 @@ static void print_words(const char *list, const char *end, FILE *out) {
 
 /* ---- Keys of the configuration, the same for both shells -------------------------------------- */
 
-/* Whether an earlier variant of the section has a key of this name. */
+/* Returns true if an earlier variant of the section has a key with this name. */
 static bool is_repeated(const wl_section *section, const wl_variant *variant, const char *key) {
   for (const wl_variant *v = section->variants; v != variant; v++)
     for (const wl_option *o = v->options; o && o->key; o++)
@@ -69,7 +69,7 @@ static void print_variants(const wl_section *section, FILE *out) {
   for (const wl_variant *v = section->variants; v && v->name; v++) fprintf(out, "%s ", v->name);
 }
 
-/* Prints a case such as "    window.weights) echo sum mean last;;". */
+/* Prints a case of the shell, for example " window.weights) echo sum mean last;;". */
 static void print_values(const wl_section *section, const wl_option *option, FILE *out) {
   if (option->type != WL_OPT_BOOL && !option->choices) return;
   fputs("   ", out);
@@ -79,8 +79,8 @@ static void print_values(const wl_section *section, const wl_option *option, FIL
   fputs(";;\n", out);
 }
 
-/* Prints the functions that list keys and their choices. A key of several variants may have different choices; the
- * choices of the first variant are offered. */
+/* Prints the functions that list keys and their choices. If a key of several variants has different choices, the
+ * functions list the choices of the first variant. */
 static void print_key_functions(FILE *out) {
   fputs("_warploom_keys() {\n  echo", out);
   print_keys(out);
@@ -179,7 +179,7 @@ static void print_bash(FILE *out) {
 
 /* ---- zsh ---------------------------------------------------------------------------------------- */
 
-/* Prints text between single quotes. The characters in `special` get a backslash. */
+/* Prints text between single quotes. Puts a backslash before each character in `special`. */
 static void print_quoted(const char *text, const char *special, FILE *out) {
   for (; *text; text++) {
     if (*text == '\'') {
@@ -191,7 +191,7 @@ static void print_quoted(const char *text, const char *special, FILE *out) {
   }
 }
 
-/* Prints the action of _arguments for a kind. */
+/* Prints the action of _arguments for a kind of value. */
 static void print_zsh_action(const char *kind, FILE *out) {
   if (strcmp(kind, ":key") == 0) fputs("_warploom_setting", out);
   else if (strcmp(kind, ":folder") == 0) fputs("_files -/", out);
@@ -288,9 +288,9 @@ const wl_command wl_command_completion = {
     NULL,
     false,
     run_completion,
-    "Prints the script by which bash or zsh completes commands, options, configuration keys and their values. An "
-    "installation has both scripts in the folders where these shells look for them; elsewhere, load one from the "
-    "shell's start-up file.",
+    "Prints the script with which bash or zsh completes commands, options, configuration keys and their values. "
+    "An installation has both scripts in the folders where these shells look for them. Without an installation, "
+    "load a script from the shell's start-up file.",
     "source <(warploom completion bash)                        # in ~/.bashrc\n"
     "warploom completion zsh > ~/.zfunc/_warploom              # a folder of fpath\n",
     true};

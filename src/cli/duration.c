@@ -1,11 +1,11 @@
-/* duration.c - parses durations in common notations and in SLURM's. */
+/* duration.c - parses durations in common notations and in the notation of SLURM. */
 #include "cli/duration.h"
 
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Reads an integer of at most nine digits and advances *text; -1 if the text does not start with such an integer. */
+/* Reads an integer of at most nine digits and advances *text. Returns -1 if the text does not start with one. */
 static long take_number(const char **text) {
   long value = 0;
   int digits = 0;
@@ -14,7 +14,7 @@ static long take_number(const char **text) {
   return digits >= 1 && digits <= 9 ? value : -1;
 }
 
-/* Reads "a", "a:b" or "a:b:c" up to the end of the text; returns the number of fields, 0 for any other text. */
+/* Reads "a", "a:b" or "a:b:c" up to the end of the text. Returns the number of fields, or 0 for any other text. */
 static int take_fields(const char *text, long fields[3]) {
   for (int count = 1; count <= 3; ++count) {
     fields[count - 1] = take_number(&text);
@@ -25,14 +25,14 @@ static int take_fields(const char *text, long fields[3]) {
   return 0;
 }
 
-/* Parses MM:SS, HH:MM:SS, and SLURM's D-HH, D-HH:MM, D-HH:MM:SS. */
+/* Parses MM:SS, HH:MM:SS, and D-HH, D-HH:MM and D-HH:MM:SS of SLURM. */
 static bool parse_clock(const char *text, double *seconds) {
   const char *const dash = strchr(text, '-');
   long days = 0, f[3] = {0};
   if (dash && ((days = take_number(&text)) < 0 || text != dash)) return false;
   const int count = take_fields(dash ? dash + 1 : text, f);
   if (count == 0 || (dash && f[0] > 23)) return false;
-  const long unit = dash ? 3600 : count == 3 ? 3600 : 60; /* seconds in one unit of the first field */
+  const long unit = dash ? 3600 : count == 3 ? 3600 : 60; /* number of seconds in one unit of the first field */
   *seconds = 86400.0 * (double)days + (double)(unit * f[0]) + (double)(unit / 60 * f[1]) + (double)f[2];
   return dash || count > 1;
 }

@@ -1,5 +1,4 @@
-/* environment.c - removes unwanted environment variables, and checks the numbers in other variables, because these
- * numbers are input. */
+/* environment.c - removes or sets environment variables, and checks the numbers that it reads from them. */
 #include "cli/environment.h"
 
 #include <stdbool.h>
@@ -16,8 +15,8 @@
 
 extern char **environ;
 
-/* Removes HDF5's variables, which choose drivers, plug-ins, file prefixes and file locks: the program sets all of these
- * explicitly. The variable for HDF5's version check is kept. */
+/* Removes all variables of HDF5 except the variable for the version check. The removed variables choose drivers,
+ * plug-ins, file prefixes and file locks, all of which the program sets explicitly. */
 static void forget_hdf5(void) {
   char name[64];
   for (char **entry = environ; *entry;) {
@@ -35,14 +34,15 @@ static void forget_hdf5(void) {
   setenv("HDF5_USE_FILE_LOCKING", "FALSE", 1);
 }
 
-/* Sets the time that waiting OpenMP threads spin before they sleep to some microseconds. By default the OpenMP library
- * spins for many milliseconds, which occupies cores that other programs and other ranks need. */
+/* Sets the time for which waiting OpenMP threads spin before they sleep to some microseconds. By default, the OpenMP
+ * library spins for many milliseconds. Other programs and ranks would then have to wait for these cores. */
 static bool choose_waiting(void) {
   if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT")) return false;
   return setenv("GOMP_SPINCOUNT", "1000", 1) == 0;
 }
 
-static const char replaced[] = "WARPLOOM_BLAS_REPLACED"; /* holds the first execution's kernels for the second one */
+/* the first execution stores its kernels here for the second execution */
+static const char replaced[] = "WARPLOOM_BLAS_REPLACED";
 
 static bool choose_kernels(void) {
   if (getenv("OPENBLAS_CORETYPE") || !wl_blas_is_slow()) return false;
@@ -54,7 +54,7 @@ void wl_environment_prepare(char **argv) {
   unsetenv("POSIXLY_CORRECT"); /* options may follow operands */
   forget_hdf5();
   const bool waiting = choose_waiting(), kernels = choose_kernels();
-#ifdef WL_SIMULATED /* the executable is the simulator, which loaded the program as a module */
+#ifdef WL_SIMULATED /* the simulator is the executable, and it loaded this program as a module */
   (void)argv, (void)waiting, (void)kernels;
 #else
   if (waiting || kernels) execv("/proc/self/exe", argv); /* if execv fails, this execution continues */
@@ -72,13 +72,13 @@ static void report_blas(void) {
                : "set OPENBLAS_CORETYPE=Haswell, or unset it, or install a newer OpenBLAS");
   else if (before)
     wl_log_info(
-        "OpenBLAS does not know this processor and took its %s kernels: running its %s ones instead (OPENBLAS_CORETYPE "
-        "chooses others)",
+        "OpenBLAS does not know this processor and chose its %s kernels: the program uses its %s kernels instead "
+        "(OPENBLAS_CORETYPE chooses others)",
         before, kernels);
 }
 
-/* Warns if ranks run different kernels. On nodes with different processors the bits of a unit depend on the rank that
- * computes the unit. */
+/* Warns if ranks run different kernels. On nodes with different processors, the bits of a unit then depend on the rank
+ * that computes it. */
 static wl_status report_differences(wl_comm *comm) {
   char text[1024];
   snprintf(text, sizeof text, "%s %s", wl_isa_name(wl_isa_choose()), wl_build_blas());
@@ -98,16 +98,16 @@ wl_status wl_environment_report(wl_comm *comm) {
   return report_differences(comm);
 }
 
-/* Returns an integer of at least 0; -1 if the variable is not set or has another value. */
+/* Returns the value of a variable, an integer of at least 0. Returns -1 if it is not set or has another value. */
 static int number_of(const char *name) {
   const char *const text = getenv(name);
   if (!text || !*text || strlen(text) > 9 || strspn(text, "0123456789") != strlen(text)) return -1;
   return atoi(text);
 }
 
-/* Reads the rank and the number of ranks. A rank variable is used only if the launcher also gives a number of several
- * ranks, because variables may be left over in a shell. SLURM_PROCID is not used, because separate programs of a packed
- * job step also have that variable. */
+/* Reads the rank and the number of ranks. Variables may be left over in a shell, so a rank is used only if the launcher
+ * also gives a number of several ranks. SLURM_PROCID is not used, because separate programs of a packed job step also
+ * have it. */
 static void read_launcher(int *rank, int *ranks) {
   static const struct {
     const char *rank, *size;

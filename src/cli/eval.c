@@ -1,4 +1,4 @@
-/* eval.c - `warploom eval RUN`: prints the table and the verdicts, writes the file. */
+/* eval.c - `warploom eval RUN`: prints the table and the verdicts, and writes the file. */
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -34,8 +34,9 @@ static const wl_argument arguments[] = {
      "HDF5 file with all curves; default RUN/evaluation.h5, or NAME-evaluation.h5 in the current folder for a "
      "file NAME.h5. An earlier evaluation with other settings is kept as NAME-previous-N.h5"},
     {"speedup", "SUITE",
-     "instead, measure how many steps and how much time tuned hand-designed rules need to reach the same losses "
-     "on a suite of tasks such as jobs/suites/unseen.yaml. Without RUN, only compute the curves of these rules"},
+     "instead of the comparison, measure how many steps and how much time tuned hand-designed rules need to reach "
+     "the same losses on a suite of tasks such as jobs/suites/unseen.yaml. Without RUN, only compute the curves "
+     "of these rules"},
     {"baselines", "LIST",
      "with --speedup, compute the missing curves of these rules: adam, nesterov, nadamw, lion, muon, also as "
      "NAME-linear or NAME-cosine; or all; or none, which only checks the suite; default adam. The report includes "
@@ -50,18 +51,18 @@ static const wl_argument arguments[] = {
     {"json", "FILE", "also write the table as JSON; - for standard output"},
     {0}};
 
-/* The values of the command line. */
+/* The options and operands of the command line. */
 typedef struct request {
   const char *path;
   wl_eval_setting setting;
   wl_override overrides[MAX_OVERRIDES];
   int n_overrides;
   char output[4200],
-      settings[8192]; /* all settings that the figures depend on, except RUN */
+      settings[8192]; /* text with all settings on which the figures depend, except RUN */
 } request;
 
-/* Chooses the output: `given`, or evaluation.h5 in a run directory, or a name in the current folder. The folder of a
- * trained file is not used, because that folder may not be writable. */
+/* Chooses the output: `given`, or evaluation.h5 in a run directory, or a file in the current folder. The folder of a
+ * trained file is not used, because it may not be writable. */
 static wl_status name_output(const char *given, request *q) {
   const size_t size = sizeof q->output;
   const char *const slash = strrchr(q->path, '/'), *const name = slash ? slash + 1 : q->path;
@@ -75,7 +76,7 @@ static wl_status name_output(const char *given, request *q) {
   return WL_FAIL(WL_ERR_USAGE, "--output: the file's name is longer than %zu bytes", size - 1);
 }
 
-/* Writes --set, --vary and the numbers as one text, which distinguishes evaluations of the same name. */
+/* Writes --set, --vary and the numbers as one text. Evaluations with the same name are distinguished by this text. */
 static wl_status write_settings(const wl_arguments *a, request *q) {
   FILE *const out = fmemopen(q->settings, sizeof q->settings, "w");
   if (!out) return WL_FAIL(WL_ERR_OS, "out of memory");
@@ -105,7 +106,7 @@ static wl_status read_request(const wl_cli *cli, const char *path, request *q) {
   return name_output(wl_argument_text(a, "output", NULL), q);
 }
 
-/* Runs one case: the trained setting, or a variation of the trained setting. */
+/* Runs one case: the trained setting, or one of its variations. */
 static wl_status run_one(wl_cli *cli, request *q, const char *name, const wl_variation *v,
                          wl_eval_case *out) {
   wl_trained *trained = NULL;
@@ -127,7 +128,8 @@ static void note_case(wl_eval_case *c, const char *name, const char *note) {
   snprintf(c->note, sizeof c->note, "%s", note);
 }
 
-/* Runs the cases of one axis. A setting that cannot use the trained parts is reported and is not an error. */
+/* Runs the cases of one axis. If a setting cannot use the trained parts, the report says so, and this is not an
+ * error. */
 static wl_status run_axis(wl_cli *cli, request *q, const wl_config *config, const char *axis,
                           wl_eval_case *cases, int *count) {
   wl_variation v[WL_MAX_VARIATIONS];
@@ -146,7 +148,7 @@ static wl_status run_axis(wl_cli *cli, request *q, const wl_config *config, cons
   return WL_OK;
 }
 
-/* Runs the trained setting, with one case for each family of a mixture. */
+/* Runs the trained setting. A mixture has one case for each family. */
 static wl_status run_trained(wl_cli *cli, request *q, const wl_config *config, wl_eval_case *cases,
                              int *count) {
   const int families = wl_config_count(config, "task");
@@ -164,7 +166,7 @@ static wl_status run_trained(wl_cli *cli, request *q, const wl_config *config, w
   return WL_OK;
 }
 
-/* Calls `visit` for each axis that --vary names, up to the first failure. */
+/* Calls `visit` for each axis that --vary names. Stops at the first failure. */
 static wl_status for_axes(const wl_cli *cli, wl_status (*visit)(void *context, const char *axis),
                           void *context) {
   char axes[256], *rest, *axis;
@@ -177,7 +179,7 @@ static wl_status for_axes(const wl_cli *cli, wl_status (*visit)(void *context, c
   return WL_OK;
 }
 
-/* Checks an axis. All axes are checked before the long computation. */
+/* Checks an axis. All axes are checked before the long computation starts. */
 static wl_status check_axis(void *context, const char *axis) {
   const wl_trained *trained = context;
   wl_variation v[WL_MAX_VARIATIONS];
@@ -206,7 +208,7 @@ static wl_status run_cases(wl_cli *cli, request *q, const wl_trained *trained, w
   return for_axes(cli, visit_axis, &run);
 }
 
-/* Replaces the end of a name: NAME.h5 -> NAME<suffix>. */
+/* Replaces the end of a file name: NAME.h5 becomes NAME<suffix>. */
 static void rename_end(const char *file, const char *suffix, char out[PATH_MAX]) {
   const size_t n = strlen(file);
   const int stem = n > 3 && strcmp(file + n - 3, ".h5") == 0 ? (int)n - 3 : (int)n;
@@ -238,8 +240,8 @@ static wl_status keep_earlier(const char *output) {
   return WL_OK;
 }
 
-/* Renames an existing output of another evaluation. An output of the same evaluation is replaced, and its picture is
- * removed, because the picture would show old data if no new picture is drawn. */
+/* Makes the name of the output free. An existing evaluation with other settings is renamed. An evaluation with the same
+ * settings will be replaced; its picture is removed, because it would show old data if no new picture is drawn. */
 static wl_status make_room(const request *q, const wl_trained *trained) {
   char picture[PATH_MAX];
   wl_file *file = NULL;
@@ -255,7 +257,7 @@ static wl_status make_room(const request *q, const wl_trained *trained) {
   return WL_OK;
 }
 
-/* Writes, on rank 0, the table, the JSON, the file and the picture. */
+/* On rank 0, writes the table, the JSON, the file and the picture. */
 static wl_status report(const wl_cli *cli, const request *q, const wl_trained *trained,
                         const wl_eval_case *cases, int count) {
   const char *json = wl_argument_text(&cli->arguments, "json", NULL);
@@ -281,7 +283,7 @@ static wl_status check_existing(const request *q) {
   return WL_OK;
 }
 
-/* Checks before the long computation that the output can be written. */
+/* Checks that the output can be written, before the long computation starts. */
 static wl_status check_output(const request *q) {
   if (!q->setting.alone) WL_TRY(check_existing(q));
   char folder[sizeof q->output];

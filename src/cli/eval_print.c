@@ -15,8 +15,8 @@ static void print_pair(FILE *out, double mean, double half, int digits) {
   fprintf(out, "  %20s", text);
 }
 
-/* Prints one row. Few-shot: loss and accuracy of the query set. Otherwise: final loss, its logarithm, and the held-out
- * loss. */
+/* Prints one row. For few-shot tasks, the row has loss and accuracy on the query set. For other tasks, it has the final
+ * loss, its logarithm, and the held-out loss. */
 static void print_entry(const wl_eval_case *c, int i, bool accuracy, FILE *out) {
   const wl_eval_entry *e = &c->entry[i];
   double mean, half;
@@ -41,7 +41,7 @@ static bool has_accuracy(const wl_eval_case *c) {
   return false;
 }
 
-/* Prints differences of losses. Used if the ratio of losses is meaningless because a loss is not positive or every
+/* Prints differences of losses instead of ratios. A ratio has no meaning if a loss is not positive or every
  * hand-designed rule diverged. */
 static void print_gap(const wl_eval_case *c, FILE *out) {
   static const char *const words[] = {"wins against", "ties with", "loses to"};
@@ -107,7 +107,7 @@ static void print_table(const wl_eval_case *c, FILE *out) {
   for (int i = 0; i < c->entries; i++) print_entry(c, i, accuracy, out);
 }
 
-/* Prints the range of an explicit warp, and the benefit of the warp. */
+/* Prints the range of an explicit warp, and its advantage. */
 static void print_warp(const wl_eval_case *c, FILE *out) {
   if (isnan(c->coverage)) return;
   fprintf(
@@ -128,7 +128,7 @@ static void print_case(const wl_eval_case *c, FILE *out) {
   print_warp(c, out);
 }
 
-/* Prints one sentence for each verdict, which lists the settings with that verdict. */
+/* Prints one sentence for each verdict, with the settings that have it. */
 static void print_summary(const wl_eval_case *cases, int count, FILE *out) {
   static const char *const heads[] = {"Wins", "Ties", "Loses", "Fails"};
   fprintf(out, "\nIn short\n");

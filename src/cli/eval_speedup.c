@@ -1,4 +1,5 @@
-/* eval_speedup.c - speed-ups over tuned hand-designed rules: the request, the tables, the JSON, the picture. */
+/* eval_speedup.c - speed-ups over tuned hand-designed rules: reads the options and prints the tables, the JSON and the
+ * picture. */
 #include "cli/eval_speedup.h"
 
 #include <limits.h>
@@ -17,10 +18,10 @@ typedef struct request {
   char curves[PATH_MAX], output[PATH_MAX];
   wl_baseline baselines[WL_MAX_BASELINES];
   int count;
-  int64_t reach; /* 0: as the suite says */
+  int64_t reach; /* 0: the number in the suite */
 } request;
 
-/* Finds the stem of a path: "a/b.yaml" -> "b", or "a/b" with the folder. */
+/* Finds the stem of a path: "a/b.yaml" becomes "b", or "a/b" if `with_folder` is true. */
 static void stem_of(const char *path, bool with_folder, char *out, size_t size) {
   const char *const slash = strrchr(path, '/'), *const name = slash ? slash + 1 : path;
   const char *const dot = strrchr(name, '.'), *const from = with_folder ? path : name;
@@ -44,7 +45,7 @@ static wl_status read_baselines(const char *list, request *q) {
   return WL_OK;
 }
 
-/* Refuses options that the suite sets. */
+/* Refuses options that the suite already sets. */
 static wl_status refuse_others(const wl_arguments *a) {
   static const char *const others[] = {"steps", "seeds", "units",       "tune-units",
                                        "seed",  "vary",  "learned-only"};
@@ -84,7 +85,7 @@ static wl_status name_output(const wl_arguments *a, const wl_suite *suite, reque
 
 /* ---- For people ----------------------------------------------------------------------------- */
 
-/* Compares our tuned Adam with published figures. */
+/* Compares our tuned Adam with the published losses of tuned Adam. */
 static void print_references(const wl_suite *suite, const wl_task_curves *curves, FILE *out) {
   for (int i = 0; i < suite->count; i++) {
     const wl_suite_task *t = &suite->tasks[i];
@@ -132,9 +133,9 @@ static void print_cells(const wl_speedup *s, const wl_speedup_table *t, FILE *ou
   }
 }
 
-/* Names the strongest rule of each cell and prints the ratio of final losses. */
+/* Prints the strongest hand-designed rule of each cell and the ratio of the final losses. */
 static void print_strongest(const wl_speedup *s, FILE *out) {
-  fprintf(out, "\nFinal loss over that of the strongest tuned rule\n  %-32s %8s  %-18s %10s\n",
+  fprintf(out, "\nFinal loss divided by the loss of the strongest tuned rule\n  %-32s %8s  %-18s %10s\n",
           "task", "steps", "tuned rule", "loss ratio");
   for (int64_t i = 0; i < s->cells; i++)
     if (s->strongest_table[i] >= 0)
@@ -167,7 +168,8 @@ static void print_summary(const wl_speedup *s, FILE *out) {
   }
   fprintf(
       out,
-      "\nMean final loss over that of the tuned rule (ties within 1 %%)\n  %-18s %6s %8s %8s %8s %8s %8s\n",
+      "\nMean final loss divided by the loss of the tuned rule (ties within 1 %%)\n  %-18s %6s %8s %8s %8s %8s "
+      "%8s\n",
       "tuned rule", "cells", "median", "worst", "lower", "ties", "higher");
   for (int i = 0; i < s->tables; i++)
     print_losses(s->table[i].baseline.name, &s->table[i].losses, out);
@@ -246,7 +248,7 @@ static json_t *report_json(const wl_suite *suite, const wl_trained *trained, con
 
 /* ---- The command ---------------------------------------------------------------------------- */
 
-/* Keeps an earlier report of that name as NAME-previous-N.json. */
+/* Renames an earlier report with the same name to NAME-previous-N.json. */
 static wl_status keep_earlier(const char *output) {
   char stem[PATH_MAX], kept[PATH_MAX + 32];
   if (access(output, F_OK) != 0) return WL_OK;

@@ -6,7 +6,7 @@
 
 #include "base/status.h"
 
-/* Finds the folder of this binary. */
+/* Finds the folder of this program, folder [size]. Returns WL_ERR_OS if the system does not report it. */
 wl_status wl_executable_dir(char *folder, size_t size);
 
 #endif

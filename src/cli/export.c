@@ -1,4 +1,4 @@
-/* export.c - `warploom export RUN`: writes the trained optimizer without training state. */
+/* export.c - `warploom export RUN`: writes the trained optimizer without the training state. */
 #include <stdio.h>
 #include <string.h>
 
@@ -19,8 +19,8 @@ static void default_output(const char *path, char *output, size_t size) {
 
 static wl_status export(const char *path, const char *output) {
   wl_trained *t = NULL;
-  WL_TRY(wl_check_output(output, path, "optimizer.h5")); /* also checks the default name */
-  const wl_override any_hash = {.kind = WL_OVERRIDE_ANY_HASH}; /* the plug-ins are not used to compute anything */
+  WL_TRY(wl_check_output(output, path, "optimizer.h5")); /* this also checks the default name */
+  const wl_override any_hash = {.kind = WL_OVERRIDE_ANY_HASH}; /* plug-ins may differ, because nothing is computed */
   WL_TRY(wl_trained_read(path, &any_hash, 1, &t));
   const wl_status status =
       wl_trained_write(output, t->config, &t->layout, t->phi, t->digest, t->meta_steps);
@@ -42,7 +42,7 @@ static wl_status run_export(wl_cli *cli, int argc, char **argv) {
 const wl_command wl_command_export = {
     "export",
     "RUN",
-    "writes the trained optimizer alone to a small HDF5 file",
+    "writes only the trained optimizer, to a small HDF5 file",
     1,
     1,
     arguments,

@@ -6,10 +6,11 @@
 
 #include "base/status.h"
 
-/* Whether warploom64 exists next to this binary or in libexec; `path` [PATH_MAX] receives its path. */
+/* Returns true if warploom64 exists next to this program or in the folder libexec. path [PATH_MAX] receives its
+ * path. */
 bool wl_float64_program_find(char *path);
 
-/* Replaces this process by warploom64 with the same arguments. Returns only if that fails. Call this function before
+/* Replaces this process by warploom64 with the same arguments. Returns only if this fails. Call this function before
  * MPI starts. */
 wl_status wl_float64_program_execute(char **argv);
 

@@ -1,4 +1,4 @@
-/* info_print.c - prints a description of a file or run as text for people. */
+/* info_print.c - prints the description of a file or run as text. */
 #include <stdbool.h>
 #include <string.h>
 
@@ -13,7 +13,7 @@ static long long number_of(const json_t *object, const char *key) {
   return (long long)json_integer_value(json_object_get(object, key));
 }
 
-/* Prints text of several lines, each indented. */
+/* Prints a text of several lines with each line indented. */
 static void print_indented(const char *text, FILE *out) {
   while (*text) {
     const size_t length = strcspn(text, "\n");
@@ -22,7 +22,7 @@ static void print_indented(const char *text, FILE *out) {
   }
 }
 
-/* Prints the attributes in order of their names, and long attributes, such as the configuration, last. */
+/* Prints the attributes in order of their names. Long attributes, such as the configuration, come last. */
 static void print_attributes(const json_t *attributes, FILE *out) {
   const char *name = NULL;
   json_t *value = NULL;
@@ -39,7 +39,8 @@ static void print_attributes(const json_t *attributes, FILE *out) {
   }
 }
 
-/* Writes a shape as "(record 300, step 20)", or as "(80, 21)" if the dimensions have no names. */
+/* Writes a shape as "(record 300, step 20)". If the dimensions have no names, writes only the lengths, as in "(80,
+ * 21)". */
 static void print_shape(const json_t *dataset, char *shape, size_t size) {
   const json_t *const lengths = json_object_get(dataset, "shape"), *const names = json_object_get(
                                                                        dataset, "dimensions");
@@ -94,7 +95,7 @@ static void print_run(const json_t *d, FILE *out) {
             number_of(trajectory, "records"), number_of(trajectory, "metrics"),
             number_of(trajectory, "parts"));
   if (json_is_true(json_object_get(d, "optimizer")))
-    fputs("  optimizer.h5         the trained optimizer alone\n", out);
+    fputs("  optimizer.h5         only the trained optimizer\n", out);
 }
 
 void wl_info_print(const json_t *d, FILE *out) {
@@ -105,5 +106,5 @@ void wl_info_print(const json_t *d, FILE *out) {
   json_array_foreach(json_object_get(d, "problems"), i, problem)
       fprintf(out, "  problem: %s\n", json_string_value(problem));
   if (json_is_true(json_object_get(d, "verified")))
-    fputs("  verified: every byte and every dataset\n", out);
+    fputs("  verified: every byte of the files, and every dataset\n", out);
 }

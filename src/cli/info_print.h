@@ -1,11 +1,11 @@
-/* info_print.h - prints a description of a file or run as text for people. */
+/* info_print.h - prints the description of a file or run as text. */
 #ifndef WL_CLI_INFO_PRINT_H
 #define WL_CLI_INFO_PRINT_H
 
 #include <jansson.h>
 #include <stdio.h>
 
-/* Prints what wl_describe found. */
+/* Prints a description that wl_describe has made. */
 void wl_info_print(const json_t *description, FILE *out);
 
 #endif

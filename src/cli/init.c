@@ -1,8 +1,8 @@
-/* init.c - `warploom init --task FAMILY`: writes a commented configuration to start from.
+/* init.c - `warploom init --task FAMILY`: writes a commented configuration for a first training.
  *
- * The recipe is that of docs/guide.md: an LSTM that begins as Nesterov's method, and windows of a quarter of the
- * episode with second derivatives, whose last losses form the meta-loss. The table below has a row with the settings of
- * each family. Keys, defaults and descriptions come from the table of keys. */
+ * The configuration follows docs/guide.md. The rule is an LSTM that begins as Nesterov's method. A window has a quarter
+ * of the steps of an episode, second derivatives, and a meta-loss that consists of its last losses. The table below has
+ * a row with the settings of each family. Keys, defaults and descriptions are taken from the table of keys. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -19,13 +19,13 @@ static const wl_argument arguments[] = {
     {"output", "FILE", "write to FILE, which must not exist; default: standard output"},
     {0}};
 
-/* Settings of a family. */
+/* The settings of a family. */
 typedef struct recipe {
   const char *family;
-  const char *keys; /* lines of the section `task` with values other than the defaults; "" if all are defaults */
-  const char *rate; /* rate of Nesterov's method, near the best one */
+  const char *keys; /* lines of the section `task` with values other than the defaults; "" if all values are defaults */
+  const char *rate; /* rate of Nesterov's method, near its best rate */
   int steps;        /* T; a window has a quarter of these steps */
-  const char *loss; /* the loss that enters the meta-loss */
+  const char *loss; /* transform of the loss in the meta-loss */
 } recipe;
 
 static const recipe recipes[] = {
@@ -47,7 +47,7 @@ static const recipe recipes[] = {
     {"python", "  module: my_task.py           # docs/plugins.md says what it has\n", "0.01", 40, "log"},
 };
 
-/* Finds the row of a family. For a family without a row, returns the defaults of its keys and a small rate. */
+/* Finds the row of a family. If there is no row, returns a row with the defaults of the keys and a small rate. */
 static recipe find_recipe(const char *family) {
   for (size_t i = 0; i < sizeof recipes / sizeof *recipes; i++)
     if (strcmp(recipes[i].family, family) == 0) return recipes[i];
@@ -70,7 +70,7 @@ static wl_status find_family(const char *name, const wl_variant **out) {
                  near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
-/* Writes "  # widths: [20]   Units of each hidden layer." for each key that the recipe leaves at its default. */
+/* Writes a line such as " # widths: [20] Units of each hidden layer." for each key that the row does not set. */
 static void write_keys(const wl_option *options, const char *given, FILE *out) {
   for (const wl_option *o = options; o && o->key; o++) {
     char start[64];
@@ -87,7 +87,7 @@ static void write_keys(const wl_option *options, const char *given, FILE *out) {
   }
 }
 
-/* Whether a family has no second derivatives, because its loss is not computed by operators. */
+/* Returns true if a family has no second derivatives, because its loss is not computed by operators of the tape. */
 static bool first_order_only(const wl_variant *family) { return ((const wl_task_family *)family->table)->loss != NULL; }
 
 static void write_configuration(const wl_variant *family, FILE *out) {
@@ -121,7 +121,7 @@ static void write_configuration(const wl_variant *family, FILE *out) {
       out);
 }
 
-/* Creates the file, which must not exist. */
+/* Creates the file. Returns an error if it already exists. */
 static wl_status open_output(const char *path, FILE **out) {
   *out = stdout;
   if (!path) return WL_OK;
@@ -142,7 +142,7 @@ static wl_status init(const wl_arguments *given) {
   WL_TRY(find_family(name, &family));
   WL_TRY(open_output(path, &out));
   write_configuration(family, out);
-  if (!path) return WL_OK; /* standard output: main checks for errors */
+  if (!path) return WL_OK; /* output goes to standard output, whose errors main checks */
   if (fclose(out) == 0) return WL_OK;
   return WL_FAIL(WL_ERR_IO, "%s: cannot be written: %s", path, strerror(errno));
 }

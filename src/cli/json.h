@@ -7,12 +7,12 @@
 
 #include "base/status.h"
 
-/* Returns the number as JSON; null if the number is not finite. */
+/* Returns the number as JSON, or null if the number is not finite. */
 json_t *wl_json_number(double value);
-/* Returns the stream for text output when JSON goes to `path` (NULL: no JSON): standard error if the JSON goes to
- * standard output, else standard output. */
+/* Returns the stream for text output if JSON is written to `path`, which is NULL if there is no JSON. The stream is
+ * standard error if the JSON goes to standard output, and standard output otherwise. */
 FILE *wl_json_text_stream(const char *path);
-/* Writes `root` to `path` and releases it; "-": standard output. */
+/* Writes `root` to `path`, or to standard output if `path` is "-". Releases `root`. */
 wl_status wl_json_write(json_t *root, const char *path);
 
 #endif

@@ -6,11 +6,11 @@
 
 #include "base/plugin_open.h"
 
-#define HUGE_BOUND 1e99 /* larger bounds mean no bound */
+#define HUGE_BOUND 1e99 /* a larger bound means that there is no bound */
 
 static json_t *type_named(const char *name) { return json_pack("{s:s}", "type", name); }
 
-/* Describes a number with its range; DBL_MIN stands for "greater than 0". */
+/* Describes a number with its range. The lower bound DBL_MIN means "greater than 0". */
 static json_t *number(const wl_option *option, const char *type) {
   json_t *o = type_named(type);
   if (option->min == 0 && option->max == 0) return o;
@@ -21,7 +21,7 @@ static json_t *number(const wl_option *option, const char *type) {
   return o;
 }
 
-/* Describes a list. A single value is accepted as a list of one. */
+/* Describes a list. A single value is also accepted, as a list of one value. */
 static json_t *list_of(json_t *item) {
   return json_pack("{s:[O,{s:s,s:o}]}", "anyOf", item, "type", "array", "items", item);
 }
@@ -62,14 +62,14 @@ static json_t *value_schema(const wl_option *option) {
   return json_object();
 }
 
-/* Returns the default as JSON: a number, a boolean, a list of numbers, or otherwise a text. */
+/* Returns the default as JSON: a number, a boolean, a list of numbers, or a text. */
 static json_t *default_value(const wl_option *option) {
   json_t *value =
       option->type == WL_OPT_STRING ? NULL : json_loads(option->fallback, JSON_DECODE_ANY, NULL);
   return value ? value : json_string(option->fallback);
 }
 
-/* Describes {word: [..]} with a list of `least` to `most` values (0: any number of values). */
+/* Describes {word: [..]} with a list of `least` to `most` values. If both are 0, the list may have any length. */
 static json_t *draw_of(const char *word, json_t *value, int least, int most) {
   json_t *list = json_pack("{s:s,s:O,s:i}", "type", "array", "items", value, "minItems", least);
   if (most > 0) json_object_set_new(list, "maxItems", json_integer(most));
@@ -123,7 +123,7 @@ static json_t *map_schema(const wl_section *s, const wl_variant *v) {
                    required, "additionalProperties", 0);
 }
 
-/* Describes a map with a plug-in in place of the selector. If no plug-in is open, any further keys are accepted. */
+/* Describes a map that has a plug-in instead of the selector. If no plug-in is open, any further keys are accepted. */
 static json_t *plugin_schema(const wl_section *s, const wl_open_plugin *p) {
   json_t *properties = json_pack("{s:{s:s},s:{s:s}}", "plugin", "type", "string", "plugin_hash", "type", "string");
   json_t *required = json_pack("[s]", "plugin");

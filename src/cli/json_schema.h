@@ -6,9 +6,9 @@
 
 #include "base/options.h"
 
-/* Returns the schema of a configuration (draft 2020-12): types, choices, ranges, defaults, descriptions. x-unit,
- * x-identity and x-resume-may-change add properties that JSON Schema does not have. The caller owns the new reference;
- * NULL if out of memory. */
+/* Returns the JSON Schema of a configuration (draft 2020-12), with types, choices, ranges, defaults and descriptions.
+ * The names x-unit, x-identity and x-resume-may-change describe properties that JSON Schema does not have. The caller
+ * owns the new reference. Returns NULL if memory is exhausted. */
 json_t *wl_json_schema(const wl_section *sections);
 
 #endif

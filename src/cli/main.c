@@ -1,5 +1,5 @@
-/* main.c - the program: finds the subcommand, parses its options, starts MPI, and returns the status as the exit code
- * (sysexits.h). Only this file ends the process. */
+/* main.c - the program: finds the subcommand, parses its options and starts MPI. Its exit code follows sysexits.h. Only
+ * this file ends the process. */
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,8 +24,8 @@
 
 enum { COMMANDS_MAX = 32 };
 
-/* Handles a failure before MPI starts. Every rank has the same command line, so only rank 0 prints the message. The
- * other ranks exit a little later, because a launcher ends the job at the first exit. */
+/* Handles a failure before MPI starts. All ranks have the same command line and fail, so only rank 0 prints the
+ * message. The other ranks exit a little later, because a launcher ends the job at the first exit. */
 static int fail_early(wl_status status) {
   const struct timespec pause = {.tv_nsec = 300000000};
   if (wl_environment_rank() == 0) wl_log_error("%s", wl_last_error());
@@ -33,7 +33,7 @@ static int fail_early(wl_status status) {
   return (int)status;
 }
 
-/* Handles a failure of this rank alone. Ends all ranks, because the other ranks could wait for this rank forever. */
+/* Handles a failure of this rank alone. Ends all ranks, because other ranks could wait for this rank forever. */
 static void end_all_ranks(wl_comm *comm, int rank, wl_status status) {
   wl_log_error("rank %d: %s", rank, wl_last_error());
   wl_comm_abort(comm, (int)status);
@@ -57,7 +57,7 @@ static void print_usage(FILE *out) {
       out);
 }
 
-/* Lists the instruction sets of this processor for which there are kernels: "baseline, avx2". */
+/* Lists the instruction sets of this processor for which there are kernels, for example "baseline, avx2". */
 static void list_kernels(char *text, size_t size) {
   size_t used = 0;
   for (wl_isa isa = WL_ISA_BASELINE; isa <= wl_isa_widest() && used < size; isa++)
@@ -81,7 +81,7 @@ static bool asks_for_help(const char *argument) {
          strcmp(argument, "help") == 0;
 }
 
-/* Handles --help, --version and similar options that stand in place of a subcommand. Returns false for any other
+/* Handles options that are given without a subcommand, such as --help and --version. Returns false for any other
  * argument. */
 static bool handled_globally(int argc, char **argv) {
   const bool help = asks_for_help(argv[1]);
@@ -108,7 +108,7 @@ static wl_status find_command(const char *name, const wl_command **out) {
                  near ? near : "", near ? "'?" : "");
 }
 
-/* Fills `table` with the options of the subcommand, followed by the options that every subcommand has. */
+/* Fills `table` with the options of the subcommand, followed by the options that all subcommands have. */
 static void full_table(const wl_command *command, wl_argument table[WL_ARGUMENT_TABLE_MAX]) {
   int count = 0;
   for (const wl_argument *a = command->arguments; a && a->name && count < WL_ARGUMENT_TABLE_MAX - 3;
@@ -126,21 +126,21 @@ static wl_status check_operands(const wl_command *command, int given) {
                  command->operands[0] ? " " : "", command->operands, command->name);
 }
 
-/* Returns the file of a run directory that a command may replace; NULL: there is no such file. */
+/* Returns the name of the file in a run directory that a command may replace, or NULL if there is none. */
 static const char *own_file(const wl_command *command) {
   if (strcmp(command->name, "export") == 0) return "optimizer.h5";
   return strcmp(command->name, "eval") == 0 ? "evaluation.h5" : NULL;
 }
 
-/* Whether --help calls the value of the i-th given option `value`, such as FILE. */
+/* Returns true if `value`, such as FILE, is the name in --help of the value of the i-th given option. */
 static bool takes(const wl_arguments *a, int i, const char *value) {
   const wl_argument *option = a->table;
   while (strcmp(option->name, a->given[i].name) != 0) option++;
   return option->value && strcmp(option->value, value) == 0;
 }
 
-/* Checks that the output is not another file of the command: another file that the command writes, or a suite that the
- * command reads. */
+/* Checks that the output is a different file from the other files of the command: files that it writes, and a suite
+ * that it reads. */
 static wl_status check_apart(const wl_arguments *a, const char *output, int at) {
   for (int i = 0; i < a->count; i++) {
     const char *const other = a->given[i].value;
@@ -153,7 +153,7 @@ static wl_status check_apart(const wl_arguments *a, const char *output, int at) 
   return WL_OK;
 }
 
-/* Refuses an output that is the command's input, belongs to a run or is written twice by the command. */
+/* Refuses an output that is the input of the command, belongs to a run, or is written twice by the command. */
 static wl_status check_outputs(const wl_cli *cli, const char *input) {
   const wl_arguments *const a = &cli->arguments;
   for (int i = 0; i < a->count; i++) {
@@ -168,13 +168,13 @@ static wl_status check_outputs(const wl_cli *cli, const char *input) {
   return WL_OK;
 }
 
-/* Writes the data that standard output still buffers. */
+/* Writes the data that is still in the buffer of standard output. */
 static wl_status flush_output(void) {
   if (fflush(stdout) == 0 && !ferror(stdout)) return WL_OK;
   return WL_FAIL(WL_ERR_IO, "standard output could not be written in full: is the disk full or the pipe closed?");
 }
 
-/* Flushes the printed help and returns the exit code. */
+/* Writes the rest of the help and returns the exit code. */
 static int end_printing(void) {
   const wl_status status = flush_output();
   return status == WL_OK ? EXIT_SUCCESS : fail_early(status);
@@ -218,8 +218,8 @@ static int run_alone(wl_cli *cli, int argc, char **argv) {
   return status == WL_OK ? end_printing() : fail_early(status);
 }
 
-/* Prints the help. First opens the plug-ins that the configuration names (NULL: no configuration), so that the help
- * includes their keys. */
+/* Prints the help. First opens the plug-ins in the configuration, so that the help includes their keys. `configuration`
+ * is NULL if none is given. */
 static int show_help(const wl_cli *cli, bool man, const char *configuration) {
   wl_override overrides[WL_ARGUMENTS_MAX];
   wl_config *config = NULL;
@@ -233,7 +233,8 @@ static int show_help(const wl_cli *cli, bool man, const char *configuration) {
   return end_printing();
 }
 
-/* Runs a subcommand, which is argv[0]. `all` is the whole command line, because getopt changes the order in argv. */
+/* Runs the subcommand argv[0]. `all` is the whole command line, which is needed because getopt changes the order in
+ * argv. */
 static int run_command(const wl_command *command, int argc, char **argv, char **all) {
   wl_argument table[WL_ARGUMENT_TABLE_MAX];
   full_table(command, table);
@@ -271,7 +272,7 @@ static int run_command(const wl_command *command, int argc, char **argv, char **
 }
 
 int main(int argc, char **argv) {
-  wl_float_state of_the_system; /* not used later: the program keeps the state that the next line sets */
+  wl_float_state of_the_system; /* not used later: the program keeps the floating-point state that the next line sets */
   wl_float_state_enter(&of_the_system);
   wl_environment_prepare(argv);
   if (argc < 2) {
@@ -280,7 +281,7 @@ int main(int argc, char **argv) {
   }
   if (handled_globally(argc, argv)) return end_printing();
   const wl_command *command = NULL;
-  const bool turned = argc == 3 && asks_for_help(argv[1]); /* as in `warploom help train` */
+  const bool turned = argc == 3 && asks_for_help(argv[1]); /* for example `warploom help train` */
   const wl_status status = find_command(argv[turned ? 2 : 1], &command);
   if (status != WL_OK && !turned && wl_tool_exists(argv[1]))
     return fail_early(wl_tool_execute(argv + 1));

@@ -1,4 +1,4 @@
-/* picture.c - finds and runs a drawing tool; a failure to draw is never an error. */
+/* picture.c - finds and runs a drawing tool. If the drawing fails, this is never an error. */
 #include "cli/picture.h"
 
 #include <fcntl.h>
@@ -14,8 +14,8 @@
 
 extern char **environ;
 
-/* Runs the tool and returns its exit status; -1 if the tool did not start. Uses the first python3 in the path. If this
- * Python lacks modules, the tool switches to the system's Python (tools/warploom_needs.py). The tool's output is
+/* Runs the tool and returns its exit status, or -1 if the tool did not start. Uses the first python3 in PATH. If this
+ * Python lacks modules, the tool switches to the system's Python (tools/warploom_needs.py). The output of the tool is
  * discarded, because standard output may contain JSON. */
 static int run_silently(char *const argv[]) {
   posix_spawn_file_actions_t actions;

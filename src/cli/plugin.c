@@ -1,4 +1,4 @@
-/* plugin.c - `warploom plugin build|info|new`: task families and update rules without a build of Warploom. */
+/* plugin.c - `warploom plugin build|info|new`: adds task families and update rules without building Warploom again. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,15 +14,15 @@
 
 static const wl_argument arguments[] = {
     {"output", "PLUGIN",
-     "for build: the file to write; default: the name of the first source with .so in place of .c, in the current "
-     "folder"},
+     "for build: the file to write; default: the name of the first source in the current folder, with .so instead "
+     "of .c"},
     {"verbose", NULL, "for build: print the commands"},
     {0}};
 
 static const wl_plugin_kind *const kinds[] = {&wl_task_plugins, &wl_rule_plugins};
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
-/* Writes the precisions for which a kind is exported: "float32, float64". */
+/* Writes the precisions in which a table is exported, for example "float32, float64". */
 static void join_precisions(const wl_plugin_export *exports, int count, const wl_plugin_kind *kind,
                             char *text, size_t size) {
   size_t used = 0;
@@ -33,7 +33,7 @@ static void join_precisions(const wl_plugin_export *exports, int count, const wl
                                exports[i].precision);
 }
 
-/* Whether this program can read the plug-in's structs. */
+/* Returns true if this program can read the structs of the plug-in. */
 static bool fits(const wl_plugin_export *e) {
   return e->plugin->abi == WL_PLUGIN_ABI && e->plugin->layout == e->kind->layout;
 }
@@ -54,7 +54,7 @@ static wl_status print_export(const wl_plugin_export *exports, int count, const 
   return WL_OK;
 }
 
-/* Opens the file and lists its exports. Fails if the file exports no table. */
+/* Opens the file and lists its exports. Returns an error if the file exports no table. */
 static wl_status list(const char *path, const char *shown,
                       wl_plugin_export exports[WL_PLUGIN_EXPORTS], int *count) {
   WL_TRY(wl_plugin_list(&(wl_plugin_search){path, shown, kinds, KINDS}, exports, count));
@@ -78,7 +78,7 @@ static wl_status print_info(const char *path) {
   return WL_OK;
 }
 
-/* Names the output: my_task.c -> my_task.so, in the current folder. */
+/* Chooses the output in the current folder: my_task.c becomes my_task.so. */
 static wl_status name_output(char **operands, int count, char *output, size_t size) {
   for (int i = 0; i < count; i++) {
     if (operands[i][0] == '-') continue;
@@ -98,7 +98,7 @@ typedef struct product {
   int count;
 } product;
 
-/* Compiles the sources, and replaces `output` if this program accepts the result. */
+/* Compiles the sources. Replaces `output` by the result if this program accepts it. */
 static wl_status make(const wl_plugin_sources *sources, const char *output, product *p) {
   WL_TRY(wl_plugin_build(sources));
   WL_TRY(list(sources->output, output, p->exports, &p->count));
@@ -153,14 +153,11 @@ const wl_command wl_command_plugin = {
     NULL,
     false,
     run_plugin,
-    "A plug-in is a shared object with a task family or an update rule in C; a configuration names it as `task: "
-    "{plugin: "
-    "./my_task.so, ..}` or `rule: {plugin: ./my_rule.so, ..}`. build compiles sources for float32 and float64 "
-    "into one "
-    "file, with the compiler that built Warploom or the one that the environment variable CC names; flags for the "
-    "compiler follow --. info prints what a file adds, its keys, its precisions and its hash. new writes NAME.c "
-    "and NAME.yaml to start "
-    "from. docs/plugins.md explains the interface.",
+    "A plug-in is a shared object with a task family or an update rule in C. A configuration names it as `task: "
+    "{plugin: ./my_task.so, ..}` or `rule: {plugin: ./my_rule.so, ..}`. build compiles sources for float32 and "
+    "float64 into one file. It uses the compiler that built Warploom, or the compiler in the environment variable "
+    "CC; flags for the compiler follow --. info prints what a file adds, its keys, its precisions and its hash. "
+    "new writes NAME.c and NAME.yaml as an example to change. docs/plugins.md explains the interface.",
     "warploom plugin new task my_task\n"
     "warploom plugin build my_task.c\n"
     "warploom plugin build my_task.c helper.c --output tasks.so -- -I/opt/include -lhelper\n"

@@ -1,9 +1,9 @@
 /* plugin_build.c - runs the compiler.
  *
- *   for float32 and float64:   cc -c SOURCE ..    cc -r    objcopy     all symbols but the exported one become local
+ *   for float32 and float64:   cc -c SOURCE ..    cc -r    objcopy     all symbols except the exported one become local
  *   then                       cc -shared         both objects in one file
  *
- * The two objects define the same names; this is why their symbols become local. */
+ * Symbols become local because the two objects define the same names. */
 #include "cli/plugin_build.h"
 
 #include <errno.h>
@@ -42,7 +42,7 @@ static void add(command *c, const char *word) {
 static wl_status run(command *c, bool verbose) {
   pid_t child;
   int code = 0;
-  if (c->full) return WL_FAIL(WL_ERR_USAGE, "more than %d sources and flags", WORDS);
+  if (c->full) return WL_FAIL(WL_ERR_USAGE, "more than %d sources and flags are given", WORDS);
   c->word[c->count] = NULL;
   for (int i = 0; verbose && i < c->count; i++)
     fprintf(stderr, "%s%c", c->word[i], i + 1 < c->count ? ' ' : '\n');
@@ -63,9 +63,9 @@ typedef struct build {
   const wl_plugin_sources *from;
   char folder[PATH_MAX];          /* folder of temporary files */
   char include[2][PATH_MAX + 64]; /* -I options for warploom/task.h and for the headers that it includes */
-  char flags[sizeof WL_PLUGIN_FLAGS];   /* flags of the compiler, split into words */
-  char object[2][PATH_MAX + 64];        /* object of each precision */
-  char part[2][SOURCES][PATH_MAX + 64]; /* object of each precision and source */
+  char flags[sizeof WL_PLUGIN_FLAGS];   /* flags of the compiler, separated into words */
+  char object[2][PATH_MAX + 64];        /* object file of each precision */
+  char part[2][SOURCES][PATH_MAX + 64]; /* object file of each precision and source */
 } build;
 
 static const char *const precisions[] = {"float32", "float64"};
@@ -128,8 +128,8 @@ static wl_status compile(build *b, int precision, const char *source, const char
   return run(&c, b->from->verbose);
 }
 
-/* Combines all sources of one precision into one object, whose only global symbols are those that Warploom looks
- * for. */
+/* Combines all sources of one precision into one object. Its only global symbols are the symbols that Warploom
+ * reads. */
 static wl_status combine(build *b, int precision, int parts) {
   command c = {.count = 0}, localise = {.count = 0};
   add(&c, compiler());
@@ -156,7 +156,7 @@ static wl_status compile_all(build *b, int precision) {
     if (is_flag(source)) continue;
     if (access(source, R_OK) != 0)
       return WL_FAIL(WL_ERR_NO_INPUT, "%s: %s", source, strerror(errno));
-    if (parts == SOURCES) return WL_FAIL(WL_ERR_USAGE, "more than %d sources", SOURCES);
+    if (parts == SOURCES) return WL_FAIL(WL_ERR_USAGE, "more than %d sources are given", SOURCES);
     snprintf(b->part[precision][parts], sizeof b->part[precision][parts], "%.4000s/%d-%d.o",
              b->folder, precision, parts);
     WL_TRY(compile(b, precision, source, b->part[precision][parts]));

@@ -7,14 +7,14 @@
 #include "base/status.h"
 
 typedef struct wl_plugin_sources {
-  char **argument; /* [count] sources, and flags of the compiler, which begin with '-' */
+  char **argument; /* [count] sources, and compiler flags, which begin with '-' */
   int count;
   const char *output; /* the file to write */
-  bool verbose;       /* prints the commands */
+  bool verbose;       /* print the commands */
 } wl_plugin_sources;
 
-/* Compiles for float32 and float64 into one shared object. Uses the compiler that the environment variable CC names;
- * by default, the compiler that built this program. The output file may exist even after an error. */
+/* Compiles the sources for float32 and float64 into one shared object. Uses the compiler in the environment variable
+ * CC, or the compiler that built this program. After an error, the output file may exist. */
 wl_status wl_plugin_build(const wl_plugin_sources *sources);
 
 #endif

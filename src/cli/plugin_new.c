@@ -1,4 +1,4 @@
-/* plugin_new.c - copies the worked examples of docs/plugins.md under another name. */
+/* plugin_new.c - copies the examples of docs/plugins.md under another name. */
 #include "cli/plugin_new.h"
 
 #include <ctype.h>
@@ -11,8 +11,8 @@
 #include "base/log.h"
 #include "cli/executable_dir.h"
 
-/* The example of a kind, and a configuration for a new plug-in. Both contain the example's name, which is replaced by
- * the new name. */
+/* The example of a kind, and a configuration for a new plug-in. Both contain the name of the example, which is replaced
+ * by the new name. */
 typedef struct example {
   const char *kind, *name, *configuration;
 } example;
@@ -49,11 +49,11 @@ static wl_status open_source(const example *e, FILE **file) {
     if (*file) return WL_OK;
   }
   return WL_FAIL(WL_ERR_NO_INPUT,
-                 "%s.c, the example to start from, is not installed with this program, %s", e->name,
+                 "the example %s.c is not installed with this program, %s", e->name,
                  self);
 }
 
-/* Writes the text, and replaces the example's name wherever it occurs. */
+/* Writes the text and replaces the name of the example everywhere. */
 static void put_renamed(const char *text, const char *from, const char *to, FILE *out) {
   for (const char *next; (next = strstr(text, from)); text = next + strlen(from)) {
     fwrite(text, 1, (size_t)(next - text), out);

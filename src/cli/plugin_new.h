@@ -4,7 +4,8 @@
 
 #include "base/status.h"
 
-/* Writes NAME.c and NAME.yaml in the current folder, for `kind` "task" or "rule". Neither file may exist. */
+/* Writes NAME.c and NAME.yaml in the current folder. `kind` is "task" or "rule". Returns an error if one of the files
+ * exists. */
 wl_status wl_plugin_new(const char *kind, const char *name);
 
 #endif

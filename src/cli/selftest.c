@@ -15,18 +15,17 @@
 
 static const wl_argument arguments[] = {
     {"launch", "COMMAND",
-     "the words that start two ranks, such as 'srun --mpi=pmix -n 2'; default: 'mpirun -n 2' of the program's MPI "
-     "library, "
-     "if it is in PATH; none: do not start ranks"},
+     "the command that starts two ranks, such as 'srun --mpi=pmix -n 2'; none: do not start ranks; default: "
+     "'mpirun -n 2' of the program's MPI library, if it is in PATH"},
     {"only", "TEXT", "run only the checks whose name contains TEXT, such as kernels"},
-    {"folder", "FOLDER", "folder for scratch files; default: the value of TMPDIR, else /tmp"},
-    {"keep", NULL, "keep the scratch files; they are also kept after a failure"},
+    {"folder", "FOLDER", "folder for temporary files; default: the value of TMPDIR, else /tmp"},
+    {"keep", NULL, "keep the temporary files; after a failure they are always kept"},
     {"json", "FILE", "also write the table as JSON; - for standard output"},
     {0}};
 
 /* ---- The launcher --------------------------------------------------------------------------------- */
 
-/* Whether an executable of that name is in PATH. */
+/* Returns true if PATH has an executable with this name. */
 static bool in_path(const char *name) {
   const char *const path = getenv("PATH");
   char file[PATH_MAX];
@@ -39,8 +38,8 @@ static bool in_path(const char *name) {
   return false;
 }
 
-/* Returns the launcher of the MPI library in PATH; NULL: there is no launcher. jobs/common.sh chooses the launcher in
- * the same way. */
+/* Returns the launcher of the MPI library in PATH, or NULL if there is none. jobs/common.sh chooses the launcher in the
+ * same way. */
 static const char *find_launcher(void) {
   static const char *const open_mpi[] = {"mpirun.openmpi", "mpirun", "mpiexec", NULL};
   static const char *const mpich[] = {"mpiexec.hydra", "mpiexec.mpich", "mpiexec", "mpirun", NULL};
@@ -50,7 +49,7 @@ static const char *find_launcher(void) {
   return NULL;
 }
 
-/* Splits the command at its spaces. `words` receives pointers into the command. */
+/* Splits the command at its spaces. The pointers in `words` point into the command. */
 static wl_status split(char *command, char *words[WL_SELFTEST_WORDS]) {
   int count = 0;
   char *rest = NULL;
@@ -63,7 +62,7 @@ static wl_status split(char *command, char *words[WL_SELFTEST_WORDS]) {
   return WL_OK;
 }
 
-/* Sets environment variables that allow the launcher to start two ranks, even on one core, and as root in a container.
+/* Sets environment variables that allow the launcher to start two ranks, even on one core and as root in a container.
  * Variables that the user has set are kept. */
 static void prepare_launcher(void) {
   static const char *const values[][2] = {
@@ -130,7 +129,7 @@ static json_t *report_json(const wl_selftest *s) {
                    s->counts[WL_SKIPPED], "checks", s->rows);
 }
 
-/* Names every check that failed. */
+/* Reports all failed checks and returns the status of the self-test. */
 static wl_status conclude(const wl_selftest *s) {
   char names[1024] = "";
   size_t i;
@@ -167,7 +166,7 @@ static wl_status make_folder(wl_selftest *s, const wl_arguments *given) {
 
 static wl_status find_program(wl_selftest *s) {
   const ssize_t length = readlink("/proc/self/exe", s->program, sizeof s->program - 1);
-  if (length <= 0) return WL_FAIL(WL_ERR_OS, "cannot find this program's own file");
+  if (length <= 0) return WL_FAIL(WL_ERR_OS, "cannot find the file of this program");
   s->program[length] = '\0';
   return WL_OK;
 }
@@ -207,13 +206,12 @@ const wl_command wl_command_selftest = {
     NULL,
     false,
     run_selftest,
-    "Starts this program on small built-in jobs and makes these comparisons: initial states with recorded "
-    "digests; the digests of runs with 1 and 2 threads, with 1 and 2 ranks, and with and without a stop; float32 "
-    "with float64, and meta-gradients with central differences, for the kernels of each instruction set of the "
-    "processor; files with the written data. It takes less than a minute and needs no other files. The checks of "
-    "two ranks are skipped "
-    "if no launcher of the MPI library is in PATH. The exit code is 0 if no check failed, else 70, and the failed "
-    "checks are named.",
+    "Starts this program on small built-in jobs and compares results. The comparisons are: initial states with "
+    "recorded digests; the digests of runs with 1 and 2 threads, with 1 and 2 ranks, and with and without a stop; "
+    "float32 with float64, and meta-gradients with central differences, for the kernels of each instruction set "
+    "of the processor; files with the written data. The test takes less than a minute and needs no other files. "
+    "Checks with two ranks are skipped if no launcher of the MPI library is in PATH. If no check failed, the exit "
+    "code is 0. Otherwise it is 70, and the failed checks are named.",
     "warploom selftest\n"
     "warploom selftest --launch 'srun --mpi=pmix -n 2' --folder $SCRATCH --json selftest.json\n",
     true};

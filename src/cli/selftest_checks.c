@@ -1,11 +1,11 @@
 /* selftest_checks.c - the checks of `warploom selftest`. Each check runs this program on small jobs, as a user does,
  * and compares results that must be equal:
  *
- *   initial states   digests that are the same on every machine, against recorded ones
- *   invariances      the digest after some meta-steps, for 1 and 2 threads, 1 and 2 ranks, with and without a stop
+ *   initial states   digests that are the same on every machine, with recorded digests
+ *   invariances      digests after some meta-steps, for 1 and 2 threads, 1 and 2 ranks, with and without a stop
  *   kernels          for each instruction set of the processor: meta-loss and norm of the meta-gradient in float32
- *                    against the float64 program, and meta-gradients against central differences
- *   files            checkpoint, trained optimizer and evaluation are read back, and a damaged byte is detected */
+ *                    with the float64 program, and meta-gradients with central differences
+ *   files            checkpoint, trained optimizer and evaluation are read again, and a damaged byte is detected */
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -21,7 +21,7 @@ enum { DIGEST_SIZE = WL_SELFTEST_DIGEST, LINE_SIZE = 4096, ARGUMENTS = 64, LIMIT
 /* A training of less than a second. */
 typedef struct job {
   const char *name, *text;
-  const char *initial; /* digest of the initial state; NULL: not recorded */
+  const char *initial; /* digest of the initial state; NULL if it is not recorded */
 } job;
 
 static const job jobs[] = {
@@ -71,8 +71,8 @@ static wl_verdict fail(wl_selftest *s, const char *format, ...) {
   return WL_FAILED;
 }
 
-/* Finds the last line of a file that contains `word`; false if there is no such line. line [LINE_SIZE] receives the
- * line without its newline. */
+/* Finds the last line of a file that contains `word`. line [LINE_SIZE] receives the line without its newline. Returns
+ * false if there is no such line. */
 static bool last_line(const char *path, const char *word, char *line) {
   char next[LINE_SIZE];
   bool found = false;
@@ -89,7 +89,7 @@ static bool last_line(const char *path, const char *word, char *line) {
 }
 
 typedef struct process {
-  bool launched; /* start the process by the launcher, on two ranks */
+  bool launched; /* the launcher starts the process on two ranks */
   int expected;  /* expected exit code */
   char output[PATH_MAX + 32], errors[PATH_MAX + 32];
 } process;
@@ -103,7 +103,7 @@ static wl_verdict explain(wl_selftest *s, const process *p, const char *command,
               line, p->errors);
 }
 
-/* Runs `program words...`; the words end with NULL. */
+/* Runs `program words...`. The list of words ends with NULL. */
 static wl_verdict run(wl_selftest *s, process *p, const char *program, ...) {
   char *argv[ARGUMENTS];
   int count = 0, code = 0;
@@ -129,7 +129,7 @@ typedef struct training {
   const char *program;
   const char *name;   /* name of its run directory */
   int threads, steps; /* steps < 0: the number of steps of the job */
-  int stop_after;     /* 0: do not stop early */
+  int stop_after;     /* 0: no early stop */
   bool resume, launched;
 } training;
 
@@ -147,7 +147,8 @@ static wl_verdict write_configuration(wl_selftest *s, const job *j, char path[PA
   return WL_PASSED;
 }
 
-/* Checks that the launcher starts two ranks. A launcher of another MPI library starts two programs of one rank each. */
+/* Checks that the launcher starts two ranks of one program. A launcher of another MPI library starts two programs with
+ * one rank each. */
 static wl_verdict check_ranks(wl_selftest *s, const process *p) {
   char line[LINE_SIZE];
   if (!last_line(p->errors, "on 1 rank", line)) return WL_PASSED;
@@ -158,7 +159,7 @@ static wl_verdict check_ranks(wl_selftest *s, const process *p) {
       s->launcher[0]);
 }
 
-/* Trains; digest [DIGEST_SIZE] receives "digest <16 hex digits> step <n>". */
+/* Runs a training. digest [DIGEST_SIZE] receives the text "digest <16 hex digits> step <n>". */
 static wl_verdict train(wl_selftest *s, const job *j, training t, char *digest) {
   char config[PATH_MAX], run_folder[PATH_MAX], output[PATH_MAX + 8], threads[32], steps[32],
       stop[32], line[LINE_SIZE];
@@ -193,7 +194,7 @@ static wl_verdict initial_state(wl_selftest *s, const void *what) {
   return WL_PASSED;
 }
 
-/* Checks that another training of the same job has the same digest as the plain training on one rank and thread. */
+/* Checks that another training of the same job has the same digest as the training on one rank and one thread. */
 static wl_verdict same_digest(wl_selftest *s, const job *j, training other) {
   char digest[DIGEST_SIZE], *const plain = s->plain[j - jobs];
   if (!plain[0] &&
@@ -248,7 +249,7 @@ static wl_verdict read_first_step(wl_selftest *s, const char *name, first_step *
 
 static double relative(double a, double b) { return fabs(a - b) / fabs(b); }
 
-/* Compares float32, with the kernels of one instruction set, with float64. Rounding errors are near 1e-6 of the
+/* Compares float32, with the kernels of one instruction set, with float64. Rounding errors are about 1e-6 of the
  * norm. */
 static wl_verdict against_float64(wl_selftest *s, const char *isa) {
   const double tolerance = 1e-4;
@@ -287,7 +288,7 @@ static wl_verdict differences(wl_selftest *s, const job *j) {
   return WL_PASSED;
 }
 
-/* Runs the checks of the kernels with the kernels of one instruction set. */
+/* Runs the checks of the kernels for one instruction set. */
 static wl_verdict kernel_check(wl_selftest *s, const void *what) {
   const char *const isa = wl_isa_name(*(const wl_isa *)what);
   const char *const before = getenv("WARPLOOM_ISA");

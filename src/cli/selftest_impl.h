@@ -1,4 +1,4 @@
-/* selftest_impl.h - the state of a self-test, its checks and its report; private to the files of `warploom
+/* selftest_impl.h - the state of a self-test, its checks and its report. Private to the files of `warploom
  * selftest`. */
 #ifndef WL_CLI_SELFTEST_IMPL_H
 #define WL_CLI_SELFTEST_IMPL_H
@@ -20,22 +20,22 @@ enum {
 typedef enum wl_verdict { WL_PASSED, WL_FAILED, WL_SKIPPED } wl_verdict;
 
 typedef struct wl_selftest {
-  char folder[PATH_MAX];  /* scratch folder, with a file of output for each process */
+  char folder[PATH_MAX];  /* folder for temporary files, with an output file for each process */
   char program[PATH_MAX]; /* this program */
   char *launcher
-      [WL_SELFTEST_WORDS]; /* words that start two ranks, then NULL; no words: there is no launcher */
+      [WL_SELFTEST_WORDS]; /* words of the command that starts two ranks, then NULL; no words if there is no launcher */
   const char *no_launcher; /* why there is no launcher */
-  char detail[WL_SELFTEST_DETAIL]; /* of the running check: the finding, or the reason for the failure */
+  char detail[WL_SELFTEST_DETAIL]; /* the finding of the running check, or the reason for its failure */
   char plain[WL_SELFTEST_JOBS]
             [WL_SELFTEST_DIGEST]; /* digest of each job that was trained on one rank and thread */
-  const char *only;               /* run only checks whose name contains this; NULL: all */
+  const char *only;               /* run only checks whose name contains this text; NULL: all checks */
   int processes;                  /* number of processes started so far, used in the names of their files */
   int counts[WL_SKIPPED + 1];     /* number of checks with each verdict */
   FILE *out;                      /* the table */
   json_t *rows;                   /* rows of the table, for --json */
 } wl_selftest;
 
-/* A check. `what` is the pointer that wl_selftest_report received. */
+/* A check. `what` is the pointer that was passed to wl_selftest_report. */
 typedef wl_verdict (*wl_selftest_check)(wl_selftest *s, const void *what);
 
 /* Runs a check and adds its row to the report. */

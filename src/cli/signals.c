@@ -22,7 +22,7 @@ bool wl_signals_stop_training(const wl_argument *arguments) {
 static volatile sig_atomic_t stop_signal, polled;
 static int speaker; /* rank of this process; rank 0 prints why the program ends */
 
-/* Ends the process from a signal handler; uses only functions that are safe in a handler. */
+/* Ends the process from a signal handler. It uses only functions that are safe in a handler. */
 static void end_now(void) {
   static const char text[] =
       "warploom: ended by a signal before there was anything to save; run it again, with --resume if it was a resumed run\n";
@@ -41,13 +41,14 @@ static void set_action(int number, void (*handler)(int)) {
   sigaction(number, &action, NULL);
 }
 
-/* Whether nohup started the program: SIGHUP then stays ignored. */
+/* Returns true if nohup started the program. SIGHUP then stays ignored. */
 static bool ignores_hangup(void) {
   struct sigaction action;
   return sigaction(SIGHUP, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
 }
 
-/* The handlers stay installed after the first signal, so that copies forwarded by a launcher have no effect. */
+/* The handlers stay installed after the first signal, because a launcher may forward a second copy of it, which must
+ * have no effect. */
 void wl_signals_prepare(bool trains, int rank) {
   static const int endings[] = {SIGTERM, SIGINT, SIGXCPU, SIGUSR1, SIGUSR2};
   speaker = rank;
@@ -64,8 +65,8 @@ void wl_signals_prepare(bool trains, int rank) {
 
 /* ---- Time limits ---- */
 
-/* Returns the seconds to the end of the SLURM job; 0 if SLURM gives no end time. The variable may be left over from
- * another job, empty or "Unknown". An end that is past, or a year ahead, is therefore not used. */
+/* Returns the seconds to the end of the SLURM job, or 0 if SLURM gives no end time. The variable may be left over from
+ * another job, empty or "Unknown". An end time in the past, or more than a year ahead, is therefore not used. */
 static double slurm_seconds_left(void) {
   enum { YEAR = 366 * 86400 };
   const char *const text = getenv("SLURM_JOB_END_TIME");
@@ -76,7 +77,7 @@ static double slurm_seconds_left(void) {
   return 0;
 }
 
-/* Reads --time-limit. Without this option, the limit is the remaining time of the SLURM job, minus a minute for the
+/* Reads --time-limit. Without this option, the limit is the remaining time of the SLURM job minus one minute for the
  * last checkpoint. */
 static wl_status time_limit(const wl_arguments *given, double *seconds) {
   enum { MARGIN = 60 };

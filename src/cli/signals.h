@@ -1,12 +1,12 @@
-/* signals.h - signals and options that stop a training early with a checkpoint, and options that resume a training:
- * --time-limit, --resume. */
+/* signals.h - signals and the option --time-limit, which stop a training early with a checkpoint, and the option
+ * --resume. */
 #ifndef WL_CLI_SIGNALS_H
 #define WL_CLI_SIGNALS_H
 
 #include "cli/arguments.h"
 #include "run/train.h"
 
-/* Options of the commands that train. */
+/* The options of the commands that train. */
 #define WL_TRAIN_ARGUMENTS                                                                          \
   {"resume", NULL,                                                                                 \
    "resume from the run directory's newest valid checkpoint; start a new run if there is none"},         \
@@ -17,17 +17,17 @@
         "SLURM the end of the job is used automatically"                                                \
   }
 
-/* Whether a command has WL_TRAIN_ARGUMENTS, and therefore trains. */
+/* Returns true if a command has WL_TRAIN_ARGUMENTS, and therefore trains. */
 bool wl_signals_stop_training(const wl_argument *arguments);
 
-/* Sets what signals do in the whole process; called before MPI starts. SIGPIPE and SIGXFSZ are ignored: writes return
- * their errors. In a command that trains, SIGTERM, SIGINT, SIGHUP, SIGXCPU, SIGUSR1 and SIGUSR2 end the process at
- * once with exit code 75 while there is nothing to save. During the training these signals are polled. Other commands
- * keep the default actions, but ignore SIGUSR1 and SIGUSR2, which batch systems send as a warning. Rank 0 prints why
- * the program ends. */
+/* Sets how the whole process handles signals. main calls this function before MPI starts. SIGPIPE and SIGXFSZ are
+ * ignored, because writes return their errors. In a command that trains, SIGTERM, SIGINT, SIGHUP, SIGXCPU, SIGUSR1 and
+ * SIGUSR2 end the process immediately with exit code 75 while there is nothing to save. During the training, it polls
+ * these signals. Other commands keep the default actions, but ignore SIGUSR1 and SIGUSR2, which batch systems send as a
+ * warning. Rank 0 prints why the program ends. */
 void wl_signals_prepare(bool trains, int rank);
 
-/* Reads the options into *request. */
+/* Reads the options into *request. Returns WL_ERR_USAGE if the time limit is not a duration. */
 wl_status wl_train_request_read(const wl_arguments *arguments, wl_train_request *request);
 
 #endif

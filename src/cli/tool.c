@@ -13,7 +13,7 @@
 
 enum { ARGUMENTS = 1024 };
 
-#ifndef WL_TOOLS /* CMakeLists.txt sets this to the names of the files in tools/ */
+#ifndef WL_TOOLS /* CMakeLists.txt sets WL_TOOLS to the names of the files in tools/ */
 #define WL_TOOLS ""
 #endif
 
@@ -31,8 +31,8 @@ bool wl_tool_find(const char *file, char *path) {
   return false;
 }
 
-/* Finds a tool by its name. The name must be a plain word, so that the name cannot be a path, and must not be the name
- * of a module that the tools share. */
+/* Finds a tool by its name. The name must be a plain word, because it must not be a path. It must not be the name of a
+ * module that several tools share. */
 static bool find_by_name(const char *name, char *path) {
   char file[64];
   if (name[strspn(name, "abcdefghijklmnopqrstuvwxyz_")] != '\0') return false;

@@ -52,14 +52,14 @@ static wl_status print_configuration(const wl_config *config) {
   return WL_OK;
 }
 
-/* A run writes config.yaml. Refuses an output folder where this would overwrite the configuration that is read, unless
- * that file is the run's own. */
+/* Refuses an output folder in which the file config.yaml of the run would overwrite the configuration that is read. The
+ * file may be overwritten if it belongs to the run itself. */
 static wl_status check_output(const wl_config *config, const char *path) {
   const char *const output = wl_schema_run(config).output;
   char written[WL_PATH_MAX], lock[WL_PATH_MAX];
   WL_TRY(wl_check_run_folder(output));
   if (wl_path_join(written, output, "config.yaml") != WL_OK ||
-      wl_path_join(lock, output, "lock") != WL_OK) /* opening the folder reports this error */
+      wl_path_join(lock, output, "lock") != WL_OK) /* this error is reported when the folder is opened */
     return WL_OK;
   if (!wl_same_file(written, path) || access(lock, F_OK) == 0) return WL_OK;
   return WL_FAIL(
@@ -81,11 +81,11 @@ static wl_status train(wl_cli *cli, const wl_config *config, const char *path,
   return status;
 }
 
-/* Prints the schema, with the keys of the plug-ins that the configuration names (NULL: no configuration). */
+/* Prints the schema with the keys of the plug-ins in the configuration. `configuration` is NULL if none is given. */
 static wl_status print_schema(const char *configuration) {
   wl_config *config = NULL;
   if (configuration) WL_TRY(wl_config_read(configuration, wl_schema(), NULL, 0, &config));
-  wl_config_destroy(&config); /* the configuration's plug-ins stay open */
+  wl_config_destroy(&config); /* the plug-ins of the configuration stay open */
   json_t *schema = wl_json_schema(wl_schema());
   char *const text = schema ? json_dumps(schema, JSON_INDENT(1)) : NULL;
   json_decref(schema);
