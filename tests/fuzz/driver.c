@@ -2,9 +2,9 @@
  *
  *   fuzz_config [-runs=N] [-seed=S] [-file=F] [SEED FILES]
  *
- * -file runs the target once, on that file. Mutations are a function of S alone. Fails when a run
- * takes more than 5 seconds or the process more than 1 GiB beyond what it began with; prints the
- * figures. With clang, link the target with -fsanitize=fuzzer in place of this file. */
+ * With -file, the target runs once, on this file. Mutations depend only on S. The program fails if a run takes more
+ * than 5 seconds, or if the process needs more than 1 GiB in addition to its memory at the start. It prints the
+ * figures. With clang, link the target with -fsanitize=fuzzer instead of this file. */
 #include <glob.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -149,7 +149,7 @@ static void add_seed(fuzzer *f, const char *path) {
   if (f->seeds < MOST_SEEDS && read_file(path, &f->seed[f->seeds])) f->seeds++;
 }
 
-/* Without seed files, uses the target's own seeds in the source tree. */
+/* If no seed files are given, uses the target's own seeds in the source tree. */
 static void add_own_seeds(fuzzer *f) {
   const char *const source = getenv("WL_SOURCE");
   for (int i = 0; source && wl_fuzz_seeds[i]; i++) {

@@ -1,8 +1,8 @@
-/* fuzz_config.c - configurations and --set lines through the parser and the full table of keys.
+/* fuzz_config.c - runs configurations and --set lines through the parser and the full table of keys.
  *
- * An input is a configuration; what follows a line "#set" are lines of --set. Whatever the input, the
- * parser answers WL_OK, or WL_ERR_CONFIG and a message of one line. What it accepts, printed, is accepted again as
- * the same configuration: all its values, in the same text. */
+ * An input is a configuration. The lines after a line "#set" are lines of --set. For any input, the parser must return
+ * WL_OK, or WL_ERR_CONFIG and a message of one line. If it accepts a configuration, the printed configuration must also
+ * be accepted, with the same values and the same text. */
 #include "fuzz/fuzz.h"
 
 #include <stdbool.h>
@@ -98,7 +98,7 @@ static void expect(int condition, const char *what) {
   abort();
 }
 
-/* Splits what follows "#set" into lines; the text ends before it. */
+/* Splits the text after "#set" into lines. The configuration ends before "#set". */
 static int split_lines(char *text, wl_override lines[MOST_LINES]) {
   char *at = strstr(text, "#set\n"), *rest = NULL;
   int count = 0;
@@ -116,7 +116,7 @@ static bool same_reals(wl_reals x, wl_reals y) {
   return same;
 }
 
-/* Numbers are compared as numbers. Equal texts could both leave out the same digits. */
+/* Numbers are compared as numbers, because two equal texts could both lack the same digits. */
 static bool same_value(const wl_map *a, const wl_map *b, const wl_option *o) {
   typedef union any {
     int64_t integer;
@@ -171,7 +171,7 @@ static void check_values(const wl_config *a, const wl_config *b) {
     }
 }
 
-/* The printed text of a configuration contains all its values. */
+/* Checks that the printed text of a configuration contains all its values. */
 static void check_round_trip(const wl_config *config) {
   char *text = NULL, *again = NULL, *difference = NULL;
   wl_config *second = NULL;

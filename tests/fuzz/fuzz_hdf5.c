@@ -1,13 +1,14 @@
-/* fuzz_hdf5.c - changed HDF5 files through every reader: an error at most, never a crash, a hang or much memory.
+/* fuzz_hdf5.c - runs changed HDF5 files through every reader. A reader may return an error, but must not crash, hang or
+ * use much memory.
  *
  *   fuzz_hdf5 [--runs N] [--first N] [--seconds S] [--megabytes M] FILE...
  *
- * Case i changes one of the files, as a function of i alone. It changes single bytes, or it changes the structure by
- * HDF5 (attributes of other shapes and types, datasets of other storage, links). A footer is computed anew where the
- * file had one, so that the change reaches the readers. A child process runs some hundred cases; when it dies the case
- * is named, its file kept as case-I.h5, and the next child continues behind it.
+ * Case i changes one of the files; the change depends only on i. It changes single bytes, or it changes the structure
+ * with HDF5 (attributes of other shapes and types, datasets of other storage, links). If the file has a footer, the
+ * footer is computed again, so that the change reaches the readers. A child process runs some hundred cases. If it
+ * dies, the program reports the case and keeps its file as case-I.h5, and the next child continues with the next case.
  *
- * With -DWL_LIBFUZZER the file has libFuzzer's entry point alone, for clang -fsanitize=fuzzer. */
+ * With -DWL_LIBFUZZER, the file has only the entry point of libFuzzer, for clang -fsanitize=fuzzer. */
 #define _GNU_SOURCE
 #include <hdf5.h>
 #include <signal.h>
@@ -57,7 +58,7 @@ static void read_optimizer(void) {
   if (wl_optimizer_load(CASE, &optimizer) == WL_OK) wl_optimizer_destroy(&optimizer);
 }
 
-/* Reads the file as the only part of a run, as a resume does. */
+/* Reads the file as the only part of a trajectory, as a resumed run does. */
 static void read_part(void) {
   wl_parts parts;
   unlink("run/trajectory/part-00000001.h5");
@@ -104,7 +105,7 @@ static void write_case(const uint8_t *data, size_t bytes, bool footer) {
   fclose(file);
 }
 
-/* The entry point of libFuzzer: reads a file without and with a footer. */
+/* The entry point of libFuzzer. Reads a file without and with a footer. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
   static bool prepared;
@@ -252,7 +253,7 @@ static void change_links(hid_t file, const choice *c) {
   }
 }
 
-/* Changes the file by HDF5, which updates its own structures and checksums. */
+/* Changes the file with HDF5, which updates its own structures and checksums. */
 static void change_structure(void) {
   const hid_t access = H5Pcreate(H5P_FILE_ACCESS);
   H5Pset_fclose_degree(access, H5F_CLOSE_STRONG);
@@ -280,7 +281,7 @@ static void change_structure(void) {
 
 typedef struct sample {
   uint8_t *data;
-  size_t bytes; /* without the footer */
+  size_t bytes; /* number of bytes without the footer */
   bool footer;
 } sample;
 
@@ -326,7 +327,7 @@ static void make_case(uint64_t number, const sample *samples, int count) {
   free(data);
 }
 
-/* Shared with the parent: the case that the child is running. */
+/* Memory shared with the parent: the case that the child is running. */
 typedef struct progress {
   uint64_t next;
   double longest;
@@ -340,15 +341,15 @@ static double processor_seconds(void) {
   return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-/* The limit in seconds of CPU time, and twenty times as many seconds of wall time, because other processes may use
- * the processor. */
+/* Sets the limit in seconds of CPU time. The limit of wall time is twenty times as long, because other processes may
+ * use the processor. */
 static void set_limit(unsigned seconds) {
   const struct itimerval limit = {.it_value.tv_sec = seconds};
   setitimer(ITIMER_PROF, &limit, NULL);
   alarm(20 * seconds);
 }
 
-/* Resets the peak memory of the process, because changing a file may need much memory. */
+/* Resets the peak memory of the process, because the change of a file may have needed much memory. */
 static void reset_memory(void) {
   FILE *const file = fopen("/proc/self/clear_refs", "w");
   if (!file) return;

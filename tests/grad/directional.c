@@ -30,7 +30,7 @@ static double norm(const double *v, int64_t n) {
   return sqrt(sum);
 }
 
-/* Tests one direction. *falls counts the directions whose error is large enough to measure how it falls. */
+/* Tests one direction. *falls counts the directions whose error is large enough for measuring how it falls. */
 static double check_direction(const directional *d, const double *origin, const double *v,
                               int *falls) {
   const double *gradient = d->gradient + d->first;

@@ -1,10 +1,10 @@
-/* tape_fixture.h - a tape with random leaves, and the checks that every tape must pass, in float64.
+/* tape_fixture.h - a tape with random leaves, and the checks that every tape must pass, in float64. The symbols are x =
+ * (theta, phi), g = dL/dx and H = d2L/dx2. The checks are:
  *
- * With x = (theta, phi), g = dL/dx and H = d2L/dx2:
- *   g    against central differences of L, along several directions
- *   H u  against central differences of <u, g>
- *   <u, H v> = <v, H u>;   loss_dot = <g, v>;   H (0, v_phi) also from NULL for v_theta;
- *   passes with NULL outputs and repeated passes yield the same bits. */
+ *   g    equals central differences of L, along several directions
+ *   H u  equals central differences of <u, g>
+ *   <u, H v> = <v, H u>;   loss_dot = <g, v>;   H (0, v_phi) is the same if v_theta is NULL
+ *   passes with NULL outputs and repeated passes yield the same bits */
 #ifndef WL_TESTS_TAPE_FIXTURE_H
 #define WL_TESTS_TAPE_FIXTURE_H
 
@@ -12,7 +12,7 @@
 
 enum { MAX_LEAVES = 16 };
 
-/* The kinds of leaf that an operand may be. */
+/* The kinds of leaf that an operand can be. */
 typedef enum leaf_kind { LEAF_THETA, LEAF_PHI, LEAF_INPUT, LEAF_KINDS } leaf_kind;
 
 typedef struct tape_case tape_case;
@@ -21,7 +21,7 @@ typedef struct tape_builder {
   wl_tape *tape;
   const tape_case *test;
   leaf_kind kind[2]; /* kinds of the operands of an operator under test */
-  int leaves;        /* named so far */
+  int leaves;        /* number of leaves named so far */
   int inputs, labels;
   wl_node input[MAX_LEAVES], label[MAX_LEAVES];
   int64_t input_size[MAX_LEAVES], label_size[MAX_LEAVES];
@@ -33,10 +33,10 @@ struct tape_case {
   wl_node (*build)(tape_builder *b); /* returns the tensor from which the loss is computed */
   int operands;                      /* number of operands whose kinds are varied: 0, 1, 2 */
   int spaced;      /* leaf values keep a distance from each other and from 0, because of kinks */
-  double h, scale; /* step, and size of the leaves' values; 0: 1e-2 and 1 */
+  double h, scale; /* step h, and scale of the leaves' values; 0 means 1e-2 and 1 */
 };
 
-/* Return a leaf of the requested kind; operand(b, k, ...) a leaf of the kind of operand k. */
+/* `leaf` returns a leaf of the given kind. `operand` returns a leaf of the kind of operand k. */
 wl_node leaf(tape_builder *b, leaf_kind kind, int ndim, const int64_t *shape);
 wl_node operand(tape_builder *b, int k, int ndim, const int64_t *shape);
 /* Returns random labels in [0, classes). */

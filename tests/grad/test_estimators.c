@@ -1,13 +1,14 @@
 /* test_estimators.c - estimators of the meta-gradient on a quadratic whose meta-gradient is known in closed form.
  *
- * One coordinate, L(theta) = (w theta - y)^2, gradient descent at rate r, which is the one meta-parameter:
+ * There is one coordinate, L(theta) = (w theta - y)^2. The rule is gradient descent, and its rate r is the only
+ * meta-parameter:
  *
  *   theta_{t+1} - y/w = rho (theta_t - y/w),   rho = 1 - 2 r w^2,   L_t = rho^{2t} L_0,   drho/dr = -(1 - rho) / r
  *
- * With windows of one step, each with the loss at its end, an episode of T windows has
+ * Windows have one step and the loss at its end. An episode of T windows then has these derivatives:
+ *
  *   exact       sum_t dL_t/dr           = sum_{t=1..T} 2 t rho^{2t-1} L_0 drho/dr
- *   truncated   theta at a window's start held fixed: each window 2 rho L_{t-1} drho/dr
- */
+ *   truncated   theta at a window's start is constant, so each window gives 2 rho L_{t-1} drho/dr */
 #include <float.h>
 
 #include "estimator/antithetic.h"
@@ -30,7 +31,7 @@ typedef struct toy {
   double first_loss, rho; /* L_0 at phi, and rho */
 } toy;
 
-/* Computes rho from L_0 and L_1 of the episode; sets phi so that rho is 0.9. */
+/* Computes rho from L_0 and L_1 of the episode. Sets phi to the value at which rho is 0.9. */
 static void choose_rate(toy *t) {
   wl_window_result result;
   wl_unit *unit = start_unit(&t->of, t->ws, 0);
@@ -43,7 +44,7 @@ static void choose_rate(toy *t) {
   wl_unit_destroy(&unit);
 }
 
-/* The tests do the work of the outer loop. */
+/* The tests do the work of the outer loop themselves. */
 static const wl_estimator_setting setting = {.seed = 1, .units = 2, .whole_episodes = true};
 
 static toy open_job(const char *job, const char *estimator) {
@@ -94,7 +95,7 @@ static double exact_end(const toy *t, int64_t windows) {
   return exact(t, windows) - exact(t, windows - 1);
 }
 
-/* Begins the episode with the perturbations of `draw`. */
+/* Begins the episode with the perturbations of draw `draw`. */
 static void begin_episode(toy *t, uint64_t draw, int64_t windows) {
   const wl_episode episode = {t->of.of.seed, WL_SPACE_CHECK, 3, 0};
   t->estimator->seed = draw;
@@ -103,7 +104,7 @@ static void begin_episode(toy *t, uint64_t draw, int64_t windows) {
   assert_ok(wl_unit_start(t->ws, t->unit, &episode));
 }
 
-/* Runs the episode's window at step k; adds its contribution to t->vector. */
+/* Runs the window of the episode at step k and adds its contribution to t->vector. */
 static void run_one_window(toy *t, int64_t k) {
   const wl_estimator *e = t->estimator;
   wl_run_outcome outcomes[8];
@@ -124,7 +125,7 @@ static void run_one_window(toy *t, int64_t k) {
   t->unit->t = k + 1;
 }
 
-/* Runs all windows of the episode; returns the sum of their gradients. */
+/* Runs all windows of the episode and returns the sum of their gradients. */
 static double run_episode(toy *t, uint64_t draw, int64_t windows) {
   begin_episode(t, draw, windows);
   t->vector[0] = 0.0;
@@ -133,7 +134,8 @@ static double run_episode(toy *t, uint64_t draw, int64_t windows) {
 }
 
 typedef struct moments {
-  double mean, deviation, error; /* of the mean */
+  /* mean of the estimates, their standard deviation, and the standard error of the mean */
+  double mean, deviation, error;
 } moments;
 
 static moments measure(const char *estimator, int64_t windows, int draws, toy *keep) {
@@ -149,7 +151,8 @@ static moments measure(const char *estimator, int64_t windows, int draws, toy *k
   return (moments){mean, deviation, deviation / sqrt((double)draws)};
 }
 
-/* The mean is within three standard errors of one value and differs from another value by many standard errors. */
+/* Checks that the mean is within three standard errors of one value, and differs from another value by many standard
+ * errors. */
 static void expect_mean(const char *estimator, int64_t windows, double (*is)(const toy *, int64_t),
                         double (*is_not)(const toy *, int64_t)) {
   toy t;
@@ -174,7 +177,7 @@ static void test_biased(void **state) {
   expect_mean("{name: es}", 6, truncated, exact);
 }
 
-/* Both signs of es start each window from one state; both signs of nres continue from separate states. */
+/* With es, both runs of a pair start each window from the same state. With nres, they continue from separate states. */
 static void test_es_joins(void **state) {
   (void)state;
   const char *const estimators[] = {"{name: es, pairs: 2}", "{name: nres, pairs: 2}"};
@@ -216,7 +219,7 @@ static void test_full_es(void **state) {
   expect_mean("{name: full_es, batches: 2, sign: true}", 4, sign_of_end, exact_end);
 }
 
-/* Forward-only estimators do not differentiate inner steps. `order: second` is therefore an error with a message. */
+/* Forward-only estimators do not differentiate inner steps, so `order: second` is an error with a message. */
 static void test_no_order(void **state) {
   (void)state;
   static const char *const names[] = {"nres", "pes", "es", "full_es"};
@@ -236,8 +239,8 @@ static void test_no_order(void **state) {
   }
 }
 
-/* With es, both signs start a window at the same loss, so the difference of the change of the loss equals the
- * difference of the loss at the end. */
+/* With es, both runs of a pair start a window at the same loss. The difference of the change of the loss therefore
+ * equals the difference of the loss at the end. */
 static void test_es_telescopes(void **state) {
   (void)state;
   toy change = open_toy("{name: es, loss: telescoping}"), end = open_toy("{name: es, loss: last}");
@@ -254,7 +257,7 @@ static void test_es_telescopes(void **state) {
   "window: {steps: 1, weights: last}\n"                             \
   "outer: {units: 2}\n"
 
-/* Returns the variance of a window's contribution, summed over meta-parameters and averaged over the windows of an
+/* Returns the variance of a window's contribution, summed over the meta-parameters and averaged over the windows of an
  * episode. */
 static double window_variance(const char *estimator, int64_t windows) {
   enum { DRAWS = 300 };
@@ -292,7 +295,7 @@ static void test_variances(void **state) {
   }
 }
 
-/* More pairs give the same mean and a variance that falls with the number of pairs. */
+/* If there are more pairs, the mean is the same, and the variance falls with the number of pairs. */
 static void test_pairs(void **state) {
   (void)state;
   toy t;
@@ -304,11 +307,11 @@ static void test_pairs(void **state) {
   assert_true(fabs(one.deviation / four.deviation - 2.0) <= 0.1);
 }
 
-/* Tests the weights by inverse variance, for each meta-parameter, from sums over units. */
+/* Tests the weights of the mixture, which are the inverse variances computed from sums over units. */
 static void test_mixture(void **state) {
   (void)state;
   toy t = open_toy("{name: mixture}");
-  const double b[3] = {1.0, 2.0, 3.0}, s[3] = {5.0, 9.0, 4.0}; /* of three units */
+  const double b[3] = {1.0, 2.0, 3.0}, s[3] = {5.0, 9.0, 4.0}; /* values of three units */
   double sum[4] = {0}, gradient = 0.0;
   for (int u = 0; u < 3; u++) {
     double unit[4] = {b[u], s[u], 0, 0};
@@ -322,7 +325,7 @@ static void test_mixture(void **state) {
   const double certain[4] = {6.0, 18.0, 12.0, 122.0};
   wl_estimator_combine(t.estimator, certain, 3, &gradient);
   assert_true(gradient == 2.0);
-  /* both parts of a unit's window agree with the truncated gradient */
+  /* both estimates of a unit's window agree with the truncated gradient */
   assert_true(fabs(run_episode(&t, 1, 6) / truncated(&t, 6) - 1.0) <= 1e-9);
   close_toy(&t);
 }
@@ -444,7 +447,7 @@ static toy open_pupil(const char *keys) {
   return t;
 }
 
-/* Returns eps of the pairs of draw 5, which the window of one step has used. */
+/* Returns the perturbations of draw 5 for both pairs, which the window of one step has used. */
 static void draw_pairs(toy *t, double eps[2]) {
   const wl_estimator_job job = {.scratch = t->scratch, .unit = t->unit};
   for (int p = 0; p < 2; p++) eps[p] = (double)*wl_antithetic_draw(t->estimator, &job, p, 0);
@@ -464,7 +467,8 @@ static void test_imitation(void **state) {
   close_toy(&t);
 }
 
-/* Without losses of imitation, the path mixes the two rates: theta_1 has the factor 1 - 2 w^2 (f r_e + (1 - f) r). */
+/* If all weights of imitation are zero, the path still mixes the two rates. theta_1 has the factor 1 - 2 w^2 (f r_e +
+ * (1 - f) r). */
 static void test_forced_path(void **state) {
   (void)state;
   toy t = open_pupil("distance: 0, force: 0.25");

@@ -1,9 +1,9 @@
-/* test_rules_grad.c - backward of every hand-designed rule against central differences of the
- * rollout it is the adjoint of, with respect to gradients, theta, state and learned scalars.
+/* test_rules_grad.c - tests the backward pass of every hand-designed rule. It must be the adjoint of the rollout, which
+ * is tested with central differences with respect to gradients, theta, state and learned scalars:
  *
  *   F = sum_{k=0..K} w_k L_k(theta_k) + <r, s_K>,   L_k(theta) = sum_i sin(c_i theta_i + k)
  *
- * with a fixed trace of gradients, entered at t0 > 0 with a state that is not zero. */
+ * The gradients of the steps are fixed inputs. The rollout starts at t0 > 0 with a state that is not zero. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -37,7 +37,7 @@ static void loss_gradient(const wl_real *theta, int64_t k, wl_real *out) {
   for (int64_t i = 0; i < N; i++) out[i] = scale_of(i) * cos(scale_of(i) * theta[i] + (double)k);
 }
 
-/* Runs forward; theta_trace [K+1][N] and `state` (out: s_K) are the caller's. */
+/* Runs forward. The caller owns theta_trace [K+1][N] and `state`, which receives s_K. */
 static void forward(const rollout *r, const wl_real *x, wl_real *theta_trace, wl_real *state) {
   wl_real u[N];
   wl_rule_pack(r->f.rule, r->f.ws, x + r->phi_at);
@@ -100,7 +100,7 @@ static void rollout_open(rollout *r, wl_real *x, const char *text, int64_t episo
   fixture_normal(3, r->width * N, 1, r->r);
 }
 
-/* The step is large enough that the fall of the error can be measured. RNNprop's ELU has a kink in its slope. */
+/* Returns a step so large that the fall of the error can be measured. The slope of RNNprop's ELU has a kink. */
 static double step_for(const char *text) {
   if (strstr(text, "rnnprop")) return 1e-3;
   return strstr(text, "nadam") ? 2e-3 : 4e-3;
@@ -120,7 +120,7 @@ static void check_rule(const char *text, int64_t episode_steps) {
                {"all", 0, r.size}};
   for (size_t p = 0; p < sizeof parts / sizeof *parts; p++) {
     if (parts[p].count == 0) continue;
-    /* as a function of Lion's gradients and state, F is linear except for the jumps of the signs */
+    /* as a function of Lion's gradients and state, F is linear except for jumps, so only theta is tested */
     if (strstr(text, "lion") && p != 1) continue;
     char name[256];
     snprintf(name, sizeof name, "%s: %s", text, parts[p].what);
@@ -183,7 +183,7 @@ static void test_per_tensor(void **state) {
   check_all("learn_per: tensor, schedule: cosine, final_fraction: 0.1", 20);
 }
 
-/* K = 7 steps from t0 = 3 in an episode of 10: every step has its own learned value. */
+/* There are K = 7 steps from t0 = 3 in an episode of 10. Every step has its own learned value. */
 static void test_per_step(void **state) {
   (void)state;
   check_all("learn_per: step", T0 + K);
@@ -194,7 +194,7 @@ static void test_per_step_and_tensor(void **state) {
   check_all("learn_per: step_tensor, schedule: cosine, final_fraction: 0.1", T0 + K);
 }
 
-/* The episode is longer than the number of learned values: the last value is used for all later steps. */
+/* If the episode is longer than the number of learned values, the last value is used for all later steps. */
 static void test_beyond_the_episode(void **state) {
   (void)state;
   check_all("learn_per: step_tensor", T0 + 3);

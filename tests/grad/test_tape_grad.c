@@ -1,4 +1,4 @@
-/* test_tape_grad.c - tests each operator alone, at odd sizes, with every kind of operand: compares gradient and
+/* test_tape_grad.c - tests each operator alone, at odd sizes, with every kind of operand. Compares gradient and
  * Hessian-vector product with central differences, and tests the identities of tape_fixture.h. */
 #include <stdio.h>
 #include <string.h>
@@ -76,7 +76,7 @@ static wl_node conv2d(tape_builder *b) {
                       1, 1);
 }
 
-static wl_node conv2d_strided(tape_builder *b) { /* the windows do not reach the edge; the filter is not square */
+static wl_node conv2d_strided(tape_builder *b) { /* the windows do not reach the edge, and the filter is not square */
   return wl_op_conv2d(b->tape, operand(b, 0, SHAPE(3, 2, 8, 6)), operand(b, 1, SHAPE(3, 2, 3, 2)),
                       3, 1);
 }
@@ -123,7 +123,7 @@ static wl_node slice(tape_builder *b) {
 static wl_node slice_columns(tape_builder *b) {
   return wl_op_columns(b->tape, operand(b, 0, SHAPE(5, 7)), 3, 2);
 }
-static wl_node slices_that_meet(tape_builder *b) { /* overlapping slices of one tensor */
+static wl_node slices_that_meet(tape_builder *b) { /* the slices overlap */
   const wl_node a = operand(b, 0, SHAPE(5, 7));
   return wl_op_mul(b->tape, wl_op_columns(b->tape, a, 0, 4), wl_op_columns(b->tape, a, 2, 4));
 }
@@ -137,7 +137,7 @@ static wl_node concat_self(tape_builder *b) {
 static wl_node swap(tape_builder *b) {
   return wl_op_swap(b->tape, operand(b, 0, SHAPE(2, 3, 5, 4)));
 }
-static wl_node embedding(tape_builder *b) { /* some labels occur twice, some rows of the table do not occur */
+static wl_node embedding(tape_builder *b) { /* some labels occur twice, and some rows of the table do not occur */
   const wl_node table = operand(b, 0, SHAPE(9, 3));
   return wl_op_embedding(b->tape, table, label_leaf(b, 7, 5));
 }
@@ -256,7 +256,7 @@ static const tape_case cases[] = {
 
 static void test_case(void **state) { check_tape_case(*state); }
 
-/* The list has a case with the name of each operator of the table. */
+/* Checks that every operator of the table has a case with its name. */
 static void test_complete(void **state) {
   (void)state;
   for (int i = 0; wl_tape_op_table[i]; i++) {

@@ -1,5 +1,5 @@
-/* test_tape_networks.c - whole networks on the tape: gradient and Hessian-vector product on the
- * joint vector (theta, phi) against central differences, and the identities of tape_fixture.h. */
+/* test_tape_networks.c - tests whole networks on the tape. Gradient and Hessian-vector product with respect to the
+ * joint vector (theta, phi) are compared with central differences. The identities of tape_fixture.h are also tested. */
 #include "grad/tape_fixture.h"
 #include "unit/cmocka_all.h"
 
@@ -26,7 +26,7 @@ static wl_node perceptron_tanh(tape_builder *b) { return perceptron(b, wl_op_tan
 static wl_node perceptron_relu(tape_builder *b) { return perceptron(b, wl_op_relu); }
 static wl_node perceptron_elu(tape_builder *b) { return perceptron(b, wl_op_elu); }
 
-/* Warp layers of phi between the task's layers of theta. */
+/* A perceptron with warp layers of phi between the task's layers of theta. */
 static wl_node warped_perceptron(tape_builder *b) {
   wl_node h = wl_op_tanh(b->tape, dense(b, LEAF_THETA, leaf(b, LEAF_INPUT, SHAPE(6, 3)), 3, 5));
   h = wl_op_add(b->tape, h, wl_op_tanh(b->tape, dense(b, LEAF_PHI, h, 5, 5)));
@@ -35,7 +35,8 @@ static wl_node warped_perceptron(tape_builder *b) {
   return wl_op_mean(b->tape, wl_op_square(b->tape, error));
 }
 
-/* [conv, batch norm with scale and shift, act, pool] twice, dense; scale and shift belong to phi. */
+/* A network with two blocks of convolution, batch norm with scale and shift, activation and pooling, and a dense layer.
+ * Scale and shift belong to phi. */
 static wl_node conv_layer(tape_builder *b, wl_node x, int64_t in, int64_t out, activation act,
                           wl_node (*pool)(wl_tape *, wl_node, int, int)) {
   wl_node h = wl_op_conv2d(b->tape, x, leaf(b, LEAF_THETA, SHAPE(out, in, 3, 3)), 1, 1);
@@ -63,7 +64,7 @@ static wl_node quadratic(tape_builder *b) {
   return wl_op_scale(b->tape, wl_op_sum(b->tape, wl_op_square(b->tape, residual)), 1.0 / 15.0);
 }
 
-/* sum_b 100 (y_b - x_b^2)^2 + (1 - x_b)^2 */
+/* The function sum_b 100 (y_b - x_b^2)^2 + (1 - x_b)^2. */
 static wl_node rosenbrock(tape_builder *b) {
   wl_tape *t = b->tape;
   const wl_node both = leaf(b, LEAF_THETA, SHAPE(3, 2));

@@ -1,13 +1,13 @@
-/* test_warp.c - what ties warp layers, preconditioners and learned initialisations together.
+/* test_warp.c - tests relations between warp layers, preconditioners and learned initialisations:
  *
- *   identity warps change no bit of a run at its start, nor do preconditioners that start as the identity
- *   d/dalpha of Meta-SGD's look-ahead is -G_q o G_s, bit for bit
- *   descent under a scale warp s = 2^k is descent with the diagonal preconditioner s^2, bit for bit
- *   a warped step is the preconditioned step, P = J J^T, up to O(a^2)
- *   online Warp-Grad over an episode is the sum of its look-ahead gradients, and truncated
- *   back-propagation with K = 1
- *   outputs that start alike behave as columns that are equal
- *   Leap and Reptile follow their formulas however windows cut the episode */
+ *   - Warps and preconditioners that start as the identity do not change any bit of a run at its start.
+ *   - d/dalpha of Meta-SGD's look-ahead is -G_q o G_s, with the same bits.
+ *   - Descent under a scale warp s = 2^k is descent with the diagonal preconditioner s^2, with the same bits.
+ *   - A warped step is the preconditioned step with P = J J^T, up to O(a^2).
+ *   - Online Warp-Grad over an episode is the sum of its look-ahead gradients, and it is truncated back-propagation
+ *     with K = 1.
+ *   - Outputs that start with equal values behave like equal columns.
+ *   - Leap and Reptile follow their formulas for any division of the episode into windows. */
 #include "window_fixture.h"
 
 #define SINUSOID "task: {family: sinusoid, widths: [6, 5], activation: tanh, shots: 4"
@@ -116,7 +116,7 @@ static void test_meta_sgd(void **state) {
   close_problem(&p);
 }
 
-/* For w = s o x, the step x - a (s o grad L(w)) changes w by -a s^2 o grad L(w). With powers of two, nothing is
+/* For w = s o x, the step x - a (s o grad L(w)) changes w by -a s^2 o grad L(w). With powers of two, no result is
  * rounded. */
 static void test_scale_is_diagonal(void **state) {
   (void)state;
@@ -222,7 +222,7 @@ static void test_step_gap(void **state) {
 enum { STEPS = 5 };
 static const double RATE = 0.0625; /* a power of two, so that -a v is exact */
 
-/* Computes d_phi L_out(theta') - a d_phi <grad L_in, v>, summed over the steps of an episode. */
+/* Computes d_phi L_out(theta') - a d_phi <grad L_in, v> and sums it over the steps of an episode. */
 static void look_ahead_by_hand(const problem *p, bool second, double *gradient) {
   const wl_model *m = p->of.model;
   const wl_task *task = p->of.tasks[0];
@@ -251,7 +251,7 @@ static void look_ahead_by_hand(const problem *p, bool second, double *gradient) 
   wl_unroll_ws_destroy(&ws);
 }
 
-/* Computes the same sum by windows of one step. */
+/* Computes the same sum with windows of one step. */
 static void look_ahead_by_windows(const problem *p, double *gradient) {
   wl_unroll_ws *ws = open_workspace(p, true, 1);
   wl_unit *unit = start_unit(p, ws, 0);
@@ -281,7 +281,7 @@ static void test_online(void **state) {
     assert_true(all_equal(windows, hand, p.of.model->phi.size));
     close_problem(&p);
     if (second) continue;
-    /* first order: one long window with a loss after each step has the same direct terms */
+    /* in first order, one long window with a loss after each step has the same direct terms */
     snprintf(yaml, sizeof yaml, "%swindow: {steps: 5, weights: [0, 1, 1, 1, 1, 1], batch: fresh}\n",
              rule);
     problem whole = open_variant(task, "", yaml);
@@ -316,7 +316,7 @@ static double share_by_hand(const path *q, bool leap, int64_t step, int64_t i) {
   return (-(double)q->u[step][i] - rise * (double)q->g[step][i]) / length;
 }
 
-/* Compares the path of an episode with the results of windows of `cut` steps, without the first two tensors. */
+/* Compares the path of an episode with the results of windows of `cut` steps, except for the first two tensors. */
 static void follow_path(const problem *p, int64_t cut, bool gradient_ws, path *q,
                         double *gradient) {
   wl_unroll_ws *ws = open_workspace(p, gradient_ws, 1);
@@ -339,7 +339,7 @@ static void follow_path(const problem *p, int64_t cut, bool gradient_ws, path *q
   wl_unroll_ws_destroy(&ws);
 }
 
-/* Leap or Reptile learns all tensors except the first two, which the list `list` names. */
+/* Creates a problem in which Leap or Reptile learns all tensors except the first two, which are in the list `list`. */
 static problem open_path_problem(bool leap, const char *list) {
   char yaml[512];
   snprintf(yaml, sizeof yaml,
@@ -350,7 +350,7 @@ static problem open_path_problem(bool leap, const char *list) {
   return open_problem(yaml);
 }
 
-/* `gradient` begins with coordinate q->first. */
+/* `gradient` begins at coordinate q->first. */
 static void assert_path_by_hand(const path *q, bool leap, const double *gradient) {
   for (int64_t i = q->first; i < q->n; i++) {
     double sum = 0.0;
@@ -368,7 +368,7 @@ static void test_path(void **state) {
     follow_path(&p, STEPS, true, &q, whole);
     bool rises = false;
     for (int64_t t = 0; t < STEPS; t++) rises = rises || q.loss[t + 1] > q.loss[t];
-    assert_true(rises); /* the loss rises, so that the test covers Leap's change of sign */
+    assert_true(rises); /* the loss rises, so that the test covers the case in which Leap changes the sign */
     assert_path_by_hand(&q, leap, whole);
     for (int64_t cut = 1; cut < STEPS; cut++) {
       follow_path(&p, cut, cut % 2 == 0, &q, gradient);
@@ -378,7 +378,7 @@ static void test_path(void **state) {
   }
 }
 
-/* The first two tensors are learned by MAML, the others from the path. */
+/* MAML learns the first two tensors, and the other tensors are learned from the path. */
 static void test_method_of_each_tensor(void **state) {
   (void)state;
   static path q;

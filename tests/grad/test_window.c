@@ -1,5 +1,5 @@
-/* test_window.c - tests the window engine in both precisions: results do not depend on storage, threads or other
- * units; meta-losses (weights, transforms, batches); divergence. */
+/* test_window.c - tests the window engine in both precisions. Results must not depend on storage, threads or other
+ * units. The test also covers meta-losses (weights, transforms, batches) and divergence. */
 #include "unroll/window_impl.h"
 #include "window_fixture.h"
 
@@ -13,7 +13,7 @@
 typedef struct storage_case {
   const char *yaml;
   wl_storage storage;
-  const char *stored[7]; /* storage policies that growing budgets lead to; NULL at the end */
+  const char *stored[7]; /* storage policies that result from growing budgets; NULL at the end */
 } storage_case;
 
 #define SEGMENTS(kind, steps) kind " in segments of " #steps " steps"
@@ -87,7 +87,7 @@ static void describe(problem *p, int64_t memory, char *text, size_t size) {
   wl_unroll_describe_storage(p->of.model, p->of.tasks[0], &p->of.spec, text, size);
 }
 
-/* Returns whether the budget is large enough; if it is not, the message names the key. */
+/* Returns true if the budget is large enough. If it is not, the message must name the key. */
 static bool is_enough(const problem *p) {
   const wl_status status = wl_unroll_check_memory(p->of.model, p->of.tasks[0], &p->of.spec);
   if (status == WL_OK) return true;
@@ -96,8 +96,8 @@ static bool is_enough(const problem *p) {
   return false;
 }
 
-/* The budgets grow from one that is too small. Each new storage policy gives the same bits as a whole window that is
- * recomputed. */
+/* The first budget is too small, and each later budget is larger. Each new storage policy gives the same bits as a
+ * whole window that is recomputed. */
 static void test_storage(void **state) {
   const storage_case *c = *state;
   problem p = open_problem(c->yaml);
@@ -152,8 +152,8 @@ static void test_long_window(void **state) {
   close_problem(&p);
 }
 
-/* Without a bound, activations are stored if they are few. Many activations are stored only if the configuration
- * requests them. */
+/* Without a bound, a small number of activations is stored. A large number is stored only if the configuration asks for
+ * it. */
 static void test_unasked_tape(void **state) {
   (void)state;
   char text[80];
@@ -181,8 +181,9 @@ static void test_unasked_tape(void **state) {
   close_problem(&p);
 }
 
-/* Memory of a small job is not rounded up like that of a large job: 1,280 coordinates with 2 x 20 units, recomputed,
- * take the memory of two copies of the state in addition to their gradients and the kernel's scratch. */
+/* The memory of a small job is not rounded up as for a large job. The job has 1,280 coordinates and an LSTM of 2 x 20
+ * units with recomputation. Its memory is two copies of the state, the gradients, and the scratch memory of the
+ * kernel. */
 static void test_small_job(void **state) {
   (void)state;
   problem p = open_problem("task: {family: quadratic, dimension: 10, batch: 128}\n" LSTM
@@ -194,13 +195,13 @@ static void test_small_job(void **state) {
   close_problem(&p);
 }
 
-/* The end of the episode shortens a window, in a workspace that divides the window into segments. */
+/* The end of the episode shortens a window in a workspace that divides windows into segments. */
 static void test_short_window(void **state) {
   (void)state;
   problem p = open_problem(QUADRATIC LSTM "window: {steps: 100, order: second}\n");
   static const struct {
     wl_storage storage;
-    int64_t reals, segment; /* budget, 0: none */
+    int64_t reals, segment; /* budget in reals (0: no budget); expected steps of a segment */
   } cases[] = {{WL_STORAGE_RECOMPUTE, 0, 100},
                {WL_STORAGE_RECOMPUTE, 34600, 60},
                {WL_STORAGE_STATES, 0, 100},
@@ -243,7 +244,7 @@ static void test_threads(void **state) {
   close_problem(&p);
 }
 
-/* Two units that use one workspace alternately get the same results as each unit alone. */
+/* Two units use one workspace alternately, and get the same results as each unit alone. */
 static void test_interleaved(void **state) {
   problem p = open_problem(*state);
   wl_unroll_ws *ws = open_workspace(&p, true, 1);
@@ -275,7 +276,7 @@ static void test_forward_only(void **state) {
   close_problem(&p);
 }
 
-/* A meta-gradient is added to the values in the array. */
+/* The meta-gradient is added to the values that the array already has. */
 static void test_accumulates(void **state) {
   (void)state;
   problem p = open_problem(QUADRATIC LSTM "window: {steps: 10, order: second}\n");
@@ -406,7 +407,7 @@ static void test_short_list(void **state) {
 
 /* ---- Batches -------------------------------------------------------------------------------- */
 
-/* The values that an observer stores: theta after each step, and at the end of the previous step. */
+/* The values that an observer stores: theta after each step, and theta after the previous step. */
 typedef struct witness {
   wl_real *theta; /* [steps][n] */
   int64_t n, steps, first;
@@ -429,7 +430,7 @@ static void check_batches(const char *yaml, wl_purpose purpose, wl_split split) 
   double losses[K + 1];
   wl_window_result result;
   assert_ok(WL_NEW(w.theta, K * w.n));
-  for (int window = 0; window < 2; window++) { /* the second starts at step K */
+  for (int window = 0; window < 2; window++) { /* the second window starts at step K */
     w.first = window * K;
     w.steps = 0;
     const wl_observer observer = {.step = keep_step, .context = &w};

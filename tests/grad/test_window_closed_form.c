@@ -28,7 +28,7 @@ typedef struct quadratic {
   double w[B][D][D], y[B][D];
 } quadratic;
 
-/* Reads W and y of episode `unit` from the task's workspace. */
+/* Reads W and y of episode number `unit` from the task's workspace. */
 static quadratic read_quadratic(const problem *p, wl_unroll_ws *ws, wl_unit *unit) {
   quadratic q;
   const wl_tape *tape = p->of.tasks[0]->tape;
@@ -45,7 +45,7 @@ static quadratic read_quadratic(const problem *p, wl_unroll_ws *ws, wl_unit *uni
   return q;
 }
 
-/* Computes out = 2/B W^T (W x - y), or without y the product of the Hessian with x. */
+/* Computes out = 2/B W^T (W x - y). Without y, computes the product of the Hessian with x. */
 static void product(const quadratic *q, const double *x, bool with_y, double *out) {
   for (int b = 0; b < B; b++)
     for (int i = 0; i < D; i++) {
@@ -104,7 +104,7 @@ static adaptation adapt(const problem *p, wl_unroll_ws *ws, const wl_unit *unit,
   for (int64_t i = 0; i < n; i++) a.alpha[i] = (wl_real)alpha[i];
   for (int64_t i = 0; i < n; i++) {
     const wl_real step =
-        a.alpha[i] * a.g_s[i]; /* rounded by itself, as the preconditioner stores it */
+        a.alpha[i] * a.g_s[i]; /* rounded separately, as the preconditioner stores it */
     memcpy(&a.v[i], &step, sizeof step);
     a.theta1[i] = a.theta0[i] - a.v[i];
   }

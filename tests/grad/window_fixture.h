@@ -1,5 +1,5 @@
 /* window_fixture.h - common code of the tests of the window engine: a problem from YAML, one run of a window with all
- * its results, exact and relative comparison. */
+ * its results, and exact and relative comparisons. */
 #ifndef WL_TEST_WINDOW_FIXTURE_H
 #define WL_TEST_WINDOW_FIXTURE_H
 
@@ -14,7 +14,7 @@
 #include "train/problem.h"
 #include "train/schema.h"
 
-/* Tolerance for comparison with a computation that has another order of operations. */
+/* Tolerance for a comparison with a computation that has another order of operations. */
 #ifdef WL_DOUBLE
 #define CLOSE 1e-11
 #else
@@ -45,7 +45,7 @@ typedef struct outcome {
   wl_real *theta;   /* [n] parameters at the end */
 } outcome;
 
-/* Runs `before` windows of episode `unit`, then the window whose results are returned. */
+/* Runs `before` windows of episode number `unit`, then the window whose results are returned. */
 typedef struct request {
   int64_t unit, before;
   int threads;
@@ -60,9 +60,9 @@ outcome run_window(const problem *p, wl_unroll_ws *ws, wl_unit *unit, int64_t st
 outcome run_request(const problem *p, request r);
 void free_outcome(outcome *o);
 
-/* Fails unless gradient, losses and theta have the same bits. */
+/* Fails if gradient, losses or theta differ in any bit. */
 void assert_same(const outcome *a, const outcome *b);
-/* Fails unless |a - b| <= tolerance * max |b| for all n elements. NaN fails. */
+/* Fails if |a - b| > tolerance * max |b| for any of the n elements. NaN also fails. */
 void assert_near(const double *a, const double *b, int64_t n, double tolerance, const char *what);
 bool all_equal(const double *a, const double *b, int64_t n);
 

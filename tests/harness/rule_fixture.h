@@ -1,4 +1,4 @@
-/* rule_fixture.h - a rule or preconditioner from one line of configuration, for tests. */
+/* rule_fixture.h - creates a rule or preconditioner from one line of configuration, for tests. */
 #ifndef WL_TESTS_RULE_FIXTURE_H
 #define WL_TESTS_RULE_FIXTURE_H
 
@@ -11,11 +11,12 @@
 wl_status fixture_config(const char *section, const wl_variant *variants, const char *text,
                          wl_config **out);
 
-/* Creates a preconditioner from `precondition: {<text>}` and `episode: {<episode>}`; T is 3 unless it is given. */
+/* Creates a preconditioner from `precondition: {<text>}` and `episode: {<episode>}`. T is 3 unless `episode` gives
+ * it. */
 wl_status fixture_precondition(const char *text, const char *episode, const wl_layout *theta,
                                wl_precondition **out);
 
-/* Creates three tensors of 20, 6 and n - 26 coordinates. Block 0 is in one tensor, block 1 in all three. */
+/* Creates three tensors of 20, 6 and n - 26 coordinates. Block 0 is in one tensor, and block 1 is in all three. */
 wl_status fixture_theta(int64_t n, wl_layout *theta);
 
 typedef struct rule_fixture {
@@ -35,7 +36,7 @@ void rule_fixture_close(rule_fixture *f);
 #define FIXTURE_STEP_(t, blocks, g, theta, s_in, s_out, u) \
   t, 0, NAN, blocks, g, theta, s_in, s_out, u, NULL
 
-/* Draws out[0..count) from N(0, sd^2), as a function of `stream` alone. */
+/* Draws out[0..count) from N(0, sd^2). The numbers depend only on `stream`. */
 void fixture_normal(uint64_t stream, int64_t count, double sd, wl_real *out);
 
 #endif

@@ -16,7 +16,7 @@
 
 #include "io/checkpoint.h"
 
-/* Asserts that the call succeeds; the test fails with the call's message. */
+/* Asserts that the call succeeds. If it fails, the test fails with the message of the call. */
 #define assert_ok(call)                                              \
   do {                                                               \
     if ((call) != WL_OK) fail_msg("%s: %s", #call, wl_last_error()); \
@@ -106,7 +106,7 @@ static inline int count_files(const char *folder, const char *part) {
   return count;
 }
 
-/* Returns the whole file, malloc'ed. */
+/* Returns the content of the whole file. The caller frees it. */
 static inline unsigned char *slurp(const char *path, size_t *bytes) {
   FILE *const file = fopen(path, "rb");
   assert_non_null(file);

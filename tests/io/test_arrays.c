@@ -1,5 +1,5 @@
-/* test_arrays.c - datasets of HDF5 files that Warploom did not write: types are converted, and values that do not fit
- * are an error. */
+/* test_arrays.c - tests datasets of HDF5 files that Warploom did not write. Types are converted, and values that do not
+ * fit are an error. */
 #include <hdf5.h>
 #include <hdf5_hl.h>
 

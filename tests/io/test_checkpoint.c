@@ -1,5 +1,5 @@
-/* test_checkpoint.c - names of checkpoints, the newest valid checkpoint, damaged checkpoints, and which checkpoints
- * are kept. */
+/* test_checkpoint.c - tests names of checkpoints, the newest valid checkpoint, damaged checkpoints, and which are
+ * kept. */
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -128,7 +128,7 @@ static void strangers_and_temporaries(void **state) {
   assert_true(file_exists("strange/checkpoints/notes.txt"));
 }
 
-/* The temporary file of a running process is kept. After the process is killed, the file is removed. */
+/* The temporary file of a running process is kept, and removed after the process is killed. */
 static void temporaries_of_the_living_stay(void **state) {
   (void)state;
   int ready[2], go[2];
@@ -137,7 +137,7 @@ static void temporaries_of_the_living_stay(void **state) {
   assert_int_equal(pipe(ready) + pipe(go), 0);
   const pid_t child = fork();
   if (child == 0) {
-    close(go[1]); /* so that the child's read ends with the parent, if the test fails */
+    close(go[1]); /* closed so that the child's read ends if the parent's test fails */
     wl_atomic_file file;
     const wl_status status = wl_atomic_begin("living/checkpoints/other.h5", &file);
     if (write(ready[1], &byte, 1) != 1 || read(go[0], &byte, 1) != 1 || status != WL_OK) _exit(1);
@@ -159,8 +159,8 @@ static void temporaries_of_the_living_stay(void **state) {
   for (int i = 0; i < 2; i++) close(ready[i]), close(go[i]);
 }
 
-/* The last checkpoint from before a divergence is kept, however many newer checkpoints there are. A damaged
- * checkpoint does not count. */
+/* The last checkpoint from before a divergence is kept, for any number of newer checkpoints. A damaged checkpoint does
+ * not count. */
 static void last_counted_stays(void **state) {
   (void)state;
   for (int64_t step = 1; step <= 6; step++) save_last_counted("diverged", step, 4);

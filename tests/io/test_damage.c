@@ -1,5 +1,5 @@
-/* test_damage.c - a truncated or changed file is reported as damaged, wherever the change is. It is never read as
- * other data. */
+/* test_damage.c - tests that a truncated or changed file is reported as damaged, for a change at any byte. The file is
+ * never read as other data. */
 #include "io_test.h"
 
 static unsigned char *image;
@@ -23,8 +23,8 @@ static int free_image(void **state) {
   return 0;
 }
 
-/* A changed file must be reported as damaged or read as written; any other result fails. Returns whether the damage
- * was reported. */
+/* Returns 1 if a changed file is reported as damaged, and 0 if it is read with the data that were written. Any other
+ * result fails. */
 static int noticed(const char *path) {
   wl_file *file = NULL;
   int different = -1;
@@ -55,7 +55,7 @@ static void truncations(void **state) {
   for (size_t length = 0; length < image_bytes; length += length / 16 + 1)
     assert_truncation_noticed(length);
   for (size_t cut = 1; cut < 300; cut++)
-    assert_truncation_noticed(image_bytes - cut); /* through the footer */
+    assert_truncation_noticed(image_bytes - cut); /* truncation within the footer */
 }
 
 static void longer_files(void **state) {
@@ -82,7 +82,7 @@ static void flips_are_found(void **state) {
   }
 }
 
-/* Changes bytes anywhere in the file: structures of HDF5, attributes, gaps, the footer. */
+/* Changes bytes anywhere in the file: in structures of HDF5, attributes, gaps and the footer. */
 static void flips_anywhere(void **state) {
   (void)state;
   unsigned seed = 12345;
@@ -96,7 +96,7 @@ static void flips_anywhere(void **state) {
     flip(byte, bit);
     unnoticed += !noticed("flip.h5");
   }
-  assert_int_equal(unnoticed, 0); /* the footer covers every byte, also its own bytes */
+  assert_int_equal(unnoticed, 0); /* the footer covers every byte, including its own bytes */
 }
 
 int main(void) {

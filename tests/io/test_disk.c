@@ -1,5 +1,5 @@
-/* test_disk.c - full disks, folders without permission, and a failure of each step in turn: the old file remains, and
- * no temporary remains. */
+/* test_disk.c - tests full disks, folders without permission, and a failure of each step in turn. The old file must
+ * remain, and no temporary file may remain. */
 #define _GNU_SOURCE
 #include "io_test.h"
 
@@ -32,7 +32,7 @@ static void assert_holds(const char *path, int64_t seed) {
   wl_file_close(&file);
 }
 
-/* A file whose array of 20 MiB goes to the disk from where it is, in slices. */
+/* A file with an array of 20 MiB, which is written in slices without a copy. */
 enum { LARGE = 5 << 20 };
 
 static wl_status try_reals(const char *path, int64_t seed, int64_t reals) {
@@ -67,7 +67,7 @@ typedef struct failing {
   void (*holds)(const char *path, int64_t seed);
 } failing;
 
-/* Runs a child process whose k-th step fails; the exit code reports what the child found. */
+/* Runs a child process whose k-th step fails. The exit code reports what the child found. */
 static int child_with_failure(const failing *f, int k) {
   fflush(NULL);
   const pid_t child = fork();
@@ -101,7 +101,7 @@ static void each_step_failing(void **state) {
                 large = {"large.h5", try_large, assert_holds_large};
   /* create, write, write the footer, verify, sync, rename */
   assert_int_equal(fail_each_step(&small), 6);
-  /* further writes: as many as the image has slices */
+  /* there is one write for each slice of the image */
   const int64_t slices = (LARGE * (int64_t)sizeof(float) - 1) / WL_ATOMIC_SLICE + 1;
   assert_in_range(fail_each_step(&large), 5 + slices, 6 + slices);
 }
@@ -123,7 +123,7 @@ static void file_size_limit(void **state) {
   assert_holds("limit.h5", 1);
 }
 
-/* Uses a real full disk, which needs the right to mount. */
+/* Uses a real full disk. The test needs the right to mount. */
 static void full_disk(void **state) {
   (void)state;
   mkdir("full", 0777);

@@ -1,4 +1,4 @@
-/* test_files.c - data are read as they were written, and invalid requests are errors. */
+/* test_files.c - tests that data are read as they were written, and that invalid requests are errors. */
 #include "io_test.h"
 
 static const wl_attribute attributes[] = {{"configuration", "seed: 1\noutput: \"\xc3\xa4\"\n"},
@@ -18,7 +18,7 @@ static void round_trip(void **state) {
   assert_ok(wl_file_open("round.h5", "dump", &file));
   assert_ok(sample_compare(file, 5, &different));
   assert_int_equal(different, 0);
-  assert_ok(sample_compare(file, 6, &different)); /* this comparison must be able to fail */
+  assert_ok(sample_compare(file, 6, &different)); /* shows that this comparison can fail */
   assert_int_equal(different, SAMPLE_FIELDS);
   wl_file_close(&file);
   assert_null(file);
@@ -176,7 +176,7 @@ static void files_repeat(void **state) {
   free(b);
 }
 
-/* A pipe or a device is not replaced by a file, although root may rename a file to that name. */
+/* A pipe or a device is not replaced by a file, although root could rename a file to its name. */
 static void other_things_stay(void **state) {
   (void)state;
   struct stat there;

@@ -1,5 +1,5 @@
-/* test_gate.c - hostile files. Each file is a valid file that HDF5 has changed and that has a new correct footer.
- * Every file gives one error, and no data are read from other files. */
+/* test_gate.c - hostile files. HDF5 has changed a valid file, and the changed file has a new correct footer. Every such
+ * file must give one error, and no data may be read from other files. */
 #include <hdf5.h>
 #include <hdf5_hl.h>
 
@@ -45,7 +45,7 @@ static void end(hid_t file) {
   free(data);
 }
 
-/* Reads everything that a file may contain; returns the first error. */
+/* Reads everything that a file may contain and returns the first error. */
 static wl_status read_bad(void) {
   json_t *description = NULL;
   const wl_status status = wl_describe(BAD, true, &description);
@@ -89,7 +89,7 @@ static void links(void **state) {
   assert_refused("neither a group nor a dataset");
 }
 
-/* Groups that contain one another twice would be visited 2^30 times. Nested groups are visited up to a limit. */
+/* Groups that contain each other twice would be visited 2^30 times. Nested groups are visited only up to a limit. */
 static void many_objects(void **state) {
   (void)state;
   char name[256] = "";
@@ -139,7 +139,7 @@ static void datasets(void **state) {
       {"other files", H5T_IEEE_F64LE, 1, {4}, store_virtual},
       {"storage layout", H5T_IEEE_F64LE, 1, {4}, store_chunks},
       {"storage layout", H5T_IEEE_F64LE, 1, {UINT64_C(1) << 30}, store_chunks},
-      {"number of bytes", H5T_IEEE_F64LE, 1, {4}, NULL}, /* never written: not in the file */
+      {"number of bytes", H5T_IEEE_F64LE, 1, {4}, NULL}, /* the data were never written, so they are not in the file */
       {"has size", H5T_IEEE_F64LE, 1, {UINT64_C(1) << 45}, NULL},
       {"has size", H5T_IEEE_F64LE, 2, {UINT64_C(1) << 30, UINT64_C(1) << 20}, NULL},
       {"5 dimensions", H5T_IEEE_F64LE, 5, {1, 1, 1, 1, 1}, NULL},
@@ -253,12 +253,12 @@ static void packed_images(void **state) {
   pack(H5T_NATIVE_UINT8, NULL, store_external);
   assert_fails(read_image(&f), WL_ERR_DATA, "other files");
   assert_int_equal(unlink("packed.h5"), 0);
-  assert_int_equal(mkfifo("packed.h5", 0600), 0); /* opening it would never return */
+  assert_int_equal(mkfifo("packed.h5", 0600), 0); /* opening a pipe would never return */
   assert_fails(read_image(&f), WL_ERR_NO_INPUT, "not a regular file");
   assert_int_equal(unlink("packed.h5"), 0);
 }
 
-/* A chunk inflates to fewer bytes than its shape requires. HDF5 would copy the memory after the chunk. */
+/* A chunk inflates to fewer bytes than its shape requires. HDF5 would then copy the memory after the chunk. */
 static void short_chunks(void **state) {
   (void)state;
   static const int good[4] = {1, 2, 3, 4};
@@ -275,7 +275,7 @@ static void short_chunks(void **state) {
   assert_fails(read_image(&f), WL_ERR_DATA, "a chunk whose length does not match");
 }
 
-/* Texts from a file are printed without characters that control a terminal. */
+/* Texts from a file are printed without control characters of the terminal. */
 static void texts(void **state) {
   (void)state;
   json_t *d = NULL;

@@ -1,4 +1,5 @@
-/* test_kill.c - if a process is killed while it writes checkpoints, the newest checkpoint is never damaged. */
+/* test_kill.c - tests that the newest checkpoint is never damaged if a process is killed while it writes
+ * checkpoints. */
 #include "io_test.h"
 
 #include <signal.h>
@@ -7,11 +8,11 @@
 
 #include "io/file_impl.h"
 
-/* Large enough that writing the file takes a considerable part of the time. */
+/* The file is so large that writing it takes a considerable part of the time. */
 enum { KILLS = 20, BALLAST = 2 << 20 };
 static double ballast[BALLAST];
 
-/* Saves the steps first, first + 1, ... and reports each step on the pipe after it is saved. */
+/* Saves the steps first, first + 1 and so on, and reports each step on the pipe after it is saved. */
 static void write_forever(int64_t first, int report) {
   for (int64_t step = first;; step++) {
     sample s;
@@ -26,7 +27,7 @@ static void write_forever(int64_t first, int report) {
   }
 }
 
-/* Waits for the first report and some further reports, then kills the process; returns the last reported step. */
+/* Waits for the first report and some further reports, then kills the process. Returns the last reported step. */
 static int64_t run_and_kill(int64_t first, long extra_microseconds) {
   int ends[2];
   int64_t last = -1, step = -1;
@@ -59,7 +60,7 @@ static int64_t newest_step(void) {
   return step;
 }
 
-/* No file with the name of a checkpoint is ever incomplete; it is not enough that a run can use the previous
+/* Asserts that no file with the name of a checkpoint is incomplete. It is not enough that a run can use the previous
  * checkpoint. */
 static void assert_all_whole(void) {
   char folder[WL_PATH_MAX], path[WL_PATH_MAX];

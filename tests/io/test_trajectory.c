@@ -1,5 +1,5 @@
-/* test_trajectory.c - parts, the index over the parts, resume, and failing disks. The test reads the index by plain
- * HDF5, as other programs do. */
+/* test_trajectory.c - tests parts, the index over the parts, resumed runs, and failing disks. The test reads the index
+ * with plain HDF5, as other programs do. */
 #include "io_test.h"
 
 #include <hdf5.h>
@@ -27,7 +27,7 @@ static wl_trajectory *open_small(const char *run, int64_t resume_step, int64_t b
   return t;
 }
 
-/* Reads a column of the index; the result is malloc'ed. */
+/* Reads a column of the index. The caller frees it. */
 static void *column(const char *index, const char *name, wl_field *field) {
   hsize_t shape[4] = {0};
   H5T_class_t class;
@@ -63,7 +63,7 @@ static void assert_losses(const char *index, int64_t meta_steps) {
   free(loss);
 }
 
-/* The index has exactly the meta-steps [0, n). */
+/* Asserts that the index has exactly the meta-steps [0, n). */
 static void assert_shows(const char *index, int64_t n) {
   wl_field f;
   int64_t *data = column(index, "meta_step", &f);
@@ -81,7 +81,7 @@ static void records_come_back(void **state) {
   (void)state;
   wl_field f;
   wl_trajectory *t = open_run("back", 0);
-  assert_ok(t_run(t, 0, 7, 3)); /* written after 3, 6 and, at the end, 7 */
+  assert_ok(t_run(t, 0, 7, 3)); /* flushed after 3, 6 and, at the end, 7 meta-steps */
   assert_ok(wl_trajectory_close(&t));
   assert_null(t);
   assert_shows(INDEX("back"), 7);
@@ -102,7 +102,7 @@ static void before_the_first_flush(void **state) {
   wl_field f;
   wl_trajectory *t = open_run("fresh", 0);
   wl_file *file = NULL;
-  assert_ok(wl_file_open(INDEX("fresh"), "trajectory", &file)); /* a reader finds the file at once */
+  assert_ok(wl_file_open(INDEX("fresh"), "trajectory", &file)); /* a reader finds the file immediately */
   wl_file_close(&file);
   assert_ok(wl_trajectory_flush(t));
   assert_int_equal(count_files("fresh/trajectory", "part-"), 0);
@@ -111,8 +111,8 @@ static void before_the_first_flush(void **state) {
   assert_int_equal(f.shape[0], T_COORDINATES);
 }
 
-/* Resumes at each meta-step in turn, with one part and with several parts: before, at and after the boundaries of
- * parts. */
+/* Resumes at each meta-step in turn, with one part and with several parts. The meta-steps are before, at and after the
+ * boundaries of parts. */
 static void resume_drops_what_lies_beyond(void **state) {
   (void)state;
   for (int64_t bytes = 0; bytes <= 3000; bytes += 3000)
@@ -128,7 +128,7 @@ static void resume_drops_what_lies_beyond(void **state) {
     }
 }
 
-/* A part is full at a number of bytes, and does not change afterwards. */
+/* A part is full at a given number of bytes, and does not change afterwards. */
 static void full_parts_stay(void **state) {
   (void)state;
   struct stat before, after;
@@ -152,12 +152,12 @@ static void interruptions_leave_no_trace(void **state) {
   assert_ok(t_run(t, 0, 12, 2));
   assert_ok(wl_trajectory_close(&t));
   t = open_small("cut", 0, 6000);
-  assert_ok(t_run(t, 0, 9, 1)); /* not closed, as after a kill that follows the checkpoint */
+  assert_ok(t_run(t, 0, 9, 1)); /* not closed, as if the process were killed after the checkpoint */
   wl_trajectory *again = open_small("cut", 6, 6000);
   assert_ok(t_run(again, 6, 12, 2));
   assert_ok(wl_trajectory_close(&again));
   wl_trajectory_close(&t);
-  again = open_small("cut", 12, 6000); /* opened once more, without new rows */
+  again = open_small("cut", 12, 6000); /* opened again, without new rows */
   assert_ok(wl_trajectory_close(&again));
   assert_shows(INDEX("cut"), 12);
 }
@@ -182,7 +182,7 @@ static void other_settings_after_a_resume(void **state) {
   assert_int_equal(f.shape[0], 6 * T_UNITS);
   const int64_t row = T_STEPS * T_COORDINATES * T_HIDDEN;
   assert_true(hidden[1] == (wl_real)0.25 &&
-              hidden[8 * row + 1] != hidden[8 * row + 1]); /* NaN: not recorded */
+              hidden[8 * row + 1] != hidden[8 * row + 1]); /* NaN if it is not recorded */
   free(hidden);
 }
 

@@ -2,7 +2,8 @@
  *
  *   trajectory_writer RUN FROM TO EVERY PAUSE [half]
  *
- * meta-steps [FROM, TO), a flush after each EVERY, PAUSE milliseconds between meta-steps. */
+ * It writes the meta-steps [FROM, TO), flushes after EVERY meta-steps, and waits PAUSE milliseconds between
+ * meta-steps. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-/* test_comm.c - agreement, equality, broadcast, maximum, integer sums and messages, for any number of ranks. */
+/* test_comm.c - tests agreement, equality, broadcast, maximum, integer sums and messages, for any number of ranks. */
 #include "mpi_test.h"
 
 #include "base/clock.h"
@@ -20,7 +20,7 @@ static void agree_on_success(void **state) {
   assert_int_equal(wl_comm_agree(*state, WL_OK), WL_OK);
 }
 
-/* Every rank from `first` on fails, each with a separate message and code. */
+/* Every rank from `first` on fails, and each has its own message and code. */
 static void agree_on_lowest(void **state) {
   wl_comm *comm = *state;
   const int rank = wl_comm_rank(comm), size = wl_comm_size(comm), first = size / 2;
@@ -54,7 +54,7 @@ static void agreed_failures_are_shared(void **state) {
   assert_false(wl_error_is_shared());
 }
 
-/* The message of a defect ends with the source line where the defect was found, also after an agreement. */
+/* The message of a defect ends with the source line at which it was found, even after an agreement. */
 static void defect_keeps_its_place(void **state) {
   wl_comm *comm = *state;
   const wl_status mine =
@@ -113,7 +113,7 @@ static void reductions_block_and_not(void **state) {
     int64_t expected = 0;
     for (int r = 0; r < wl_comm_size(comm); r++) expected += element(r, i);
     assert_int_equal(now[i], expected);
-    assert_true(later[i] == (double)element(0, i)); /* rank 0 has the largest */
+    assert_true(later[i] == (double)element(0, i)); /* rank 0 has the largest value */
   }
 }
 
@@ -137,7 +137,7 @@ static void send_and_receive(void **state) {
   }
 }
 
-/* A message of the wrong length is an error; it is not used as the next message. */
+/* A message of the wrong length is an error, and it is not received as the next message. */
 static void wrong_length_is_told(void **state) {
   wl_comm *comm = *state;
   char data[8] = {0};

@@ -1,5 +1,5 @@
-/* test_exact_sum.c - compares the exact sum with its definition in extended precision. Units are assigned to the
- * ranks in different ways; every assignment at every number of ranks must give the same bits. */
+/* test_exact_sum.c - compares the exact sum with its definition in extended precision. Units are assigned to the ranks
+ * in different ways. Every assignment must give the same bits at every number of ranks. */
 #include "mpi_test.h"
 
 #include "comm/comm_impl.h"
@@ -9,11 +9,11 @@
 
 enum { UNITS = 23, COUNT = 37, BLOCKS = 5, LEFT_OUT = 4 };
 
-/* Largest magnitudes, from subnormal numbers to numbers whose sum exceeds the largest double. */
+/* The largest magnitudes range from subnormal numbers to numbers whose sum exceeds the largest double. */
 static const int64_t bounds[BLOCKS + 1] = {0, 8, 9, 20, 29, 37};
 static const double scale[BLOCKS] = {1.0, 1e-300, 1e300, 4e-323, 0.0};
 
-/* Returns a well-distributed integer of its arguments (splitmix64). */
+/* Returns a well-distributed integer that depends on the arguments (splitmix64). */
 static uint64_t mix(uint64_t x) {
   x += 0x9e3779b97f4a7c15u;
   x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
@@ -36,7 +36,7 @@ static double value(int64_t u, int64_t i) {
 
 static bool is_counted(int64_t u) { return u != LEFT_OUT; }
 
-/* Computes the definition, element by element, with the 64-bit mantissa of long double. */
+/* Computes the definition element by element, with the 64-bit mantissa of long double. */
 static double expected(int64_t i) {
   const int b = block_of(i);
   long double largest = 0;
@@ -46,7 +46,7 @@ static double expected(int64_t i) {
   if (largest == 0) return 0.0;
   int e;
   frexpl(largest, &e);
-  const int exponent = e - 62 + 5; /* 2^5 > 23 units */
+  const int exponent = e - 62 + 5; /* 2^5 is more than 23 units */
   int64_t sum = 0;
   for (int64_t u = 0; u < UNITS; u++)
     if (is_counted(u)) sum += llrintl(ldexpl(value(u, i), -exponent));
@@ -59,7 +59,8 @@ typedef struct dealt {
   int64_t units;
 } dealt;
 
-/* Returns the number of the unit at `position` of assignment `way`, and the rank that receives it. */
+/* In assignment number `way`, unit_at returns the unit at `position`, and owner_of returns the rank that receives
+ * it. */
 static int64_t unit_at(int position, int way) {
   return (position * (int64_t)(2 * way + 1) + way) % UNITS;
 }
@@ -118,7 +119,7 @@ static void any_deal_gives_the_same_bits(void **state) {
   }
 }
 
-/* The error compared with a simple sum in extended precision is at most what the quantum allows. */
+/* Compares with a simple sum in extended precision. The error must be at most the error that the quantum allows. */
 static void sum_is_accurate(void **state) {
   dealt d;
   deal(*state, 0, &d);
@@ -160,7 +161,7 @@ static void non_finite_spoils_its_block(void **state) {
   }
 }
 
-/* Sums the largest doubles, all of the same sign: the integers then use the whole head room. */
+/* Sums the largest doubles, all of the same sign. The integers then use all their spare bits. */
 static void edge_of_the_range(void **state) {
   wl_comm *comm = *state;
   const int size = wl_comm_size(comm);
@@ -223,7 +224,7 @@ static void other_calls_between_start_and_finish(void **state) {
   }
 }
 
-/* A call that needs more scratch of one kind does not change the scratch of the other kind. */
+/* A call that needs more scratch memory of one kind does not change the scratch memory of the other kind. */
 static void scratch_never_shrinks(void **state) {
   wl_comm *comm = *state;
   static const int64_t one[2] = {0, 40}, many[31] = {0};

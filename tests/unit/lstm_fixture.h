@@ -15,7 +15,7 @@ typedef struct lstm_case {
   double momentum;
 } lstm_case;
 
-/* All inputs of a chunk, and arrays for its results. n lanes are in use; the padding is zero. */
+/* All inputs of a chunk, and arrays for its results. n lanes are in use, and the padding is zero. */
 typedef struct lstm_fixture {
   wl_lstm_net net;
   wl_rule rule; /* the rule of `net`, without options */
@@ -29,9 +29,8 @@ typedef struct lstm_fixture {
   double *phi_grad;
 } lstm_fixture;
 
-/* Runs tests() with WARPLOOM_ISA set to each instruction set of this processor in turn. If WARPLOOM_ISA is already
- * set, uses only that instruction set. Returns the number of failed tests, or 1 if no instruction set could be
- * used. */
+/* Runs tests() with WARPLOOM_ISA set to each instruction set of this processor in turn. If WARPLOOM_ISA is already set,
+ * uses only this instruction set. Returns the number of failed tests, or 1 if no instruction set could be used. */
 int lstm_fixture_each_isa(int (*tests)(const char *isa));
 /* Draws weights from U(-spread, spread), and gradients with magnitudes from 1e-6 to 1 and both signs. */
 void lstm_fixture_create(lstm_fixture *f, const lstm_case *c, double spread);
@@ -41,9 +40,10 @@ void lstm_fixture_destroy(lstm_fixture *f);
 void lstm_fixture_forward(lstm_fixture *f, int threads, bool in_place);
 /* Runs the adjoint of the chunk. Fills lam, mu, phi_grad, and gbar if `want_gbar`. */
 void lstm_fixture_backward(lstm_fixture *f, int threads, bool want_gbar);
-/* Does the same in two chunks that meet at step `cut`, whose state is taken from the live run. */
+/* Does the same in two chunks that are separated at step `cut`. The state at this step is taken from the forward
+ * run. */
 void lstm_fixture_backward_cut(lstm_fixture *f, int threads, int64_t cut);
-/* Does the same from the activations of a live run, which also fills u and after. Uses one chunk if `cut` is the
+/* Does the same from the activations of a forward run, which also fills u and after. Uses one chunk if `cut` is the
  * number of steps. */
 void lstm_fixture_backward_taped(lstm_fixture *f, int threads, int64_t cut);
 

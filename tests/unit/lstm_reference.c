@@ -1,16 +1,15 @@
-/* lstm_reference.c - the coordinatewise LSTM one coordinate at a time, to be read and compared with.
+/* lstm_reference.c - a simple implementation of the coordinatewise LSTM, which processes one coordinate at a time.
  *
- * Forward of a layer (x inputs, h and c state, z pre-activations in gate order i, j, f, o):
+ * Forward pass of a layer, with inputs x, state h and c, and pre-activations z in gate order i, j, f, o:
  *   z = W [x; h] + b;  c' = sigmoid(z_f + forget_bias) c + sigmoid(z_i) tanh(z_j);  h' = sigmoid(z_o) tanh(c')
- * Backward of a layer, given dh and dc of its outputs (i, j, f, o now the gates):
+ * Backward pass of a layer from the adjoints dh and dc of its outputs, where i, j, f, o are the values of the gates:
  *   dc += dh o (1 - tanh(c')^2)
  *   dz_i = dc j i (1-i);  dz_j = dc i (1-j^2);  dz_f = dc c f (1-f);  dz_o = dh tanh(c') o (1-o)
  *   dW += dz [x; h]^T;  db += dz;  [dx; dh] = W^T dz;  dc = dc f
+ * With momentum b, V' = b V + g. The inputs are computed from g and from (1 - b) V', and the update is u = output_scale
+ * o_1 - rate e^o_2 (g + b V').
  *
- * With momentum b, V' = b V + g: inputs from g and from (1 - b) V', and u = output_scale o_1 -
- * rate e^o_2 (g + b V').
- *
- * All arithmetic in double, whatever the working precision. */
+ * All arithmetic is in double, for any working precision. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,16 +18,16 @@
 
 enum { MAX_UNITS = WL_LSTM_MAX_LAYERS * WL_LSTM_MAX_HIDDEN };
 
-/* Values of one step of one coordinate that its backward pass needs. The units of all layers follow one another. */
+/* The values of one step of one coordinate that its backward pass needs. The units of all layers are in one array. */
 typedef struct step_tape {
   double x[4], slope[4];             /* inputs and their derivatives */
-  double sum, rate;                  /* V' and rate e^o_2 */
+  double sum, rate;                  /* V', and rate e^o_2 */
   double gate[4][MAX_UNITS];         /* i, j, f, o */
   double h[MAX_UNITS], c[MAX_UNITS]; /* after the step */
 } step_tape;
 
 typedef struct reference_scratch {
-  step_tape tape[WL_CHUNK_STEPS + 1]; /* [0] holds the state at the start */
+  step_tape tape[WL_CHUNK_STEPS + 1]; /* element 0 holds the state at the start */
   double dh[MAX_UNITS], dc[MAX_UNITS], dsum;
   double dz[4 * WL_LSTM_MAX_HIDDEN];
 } reference_scratch;
@@ -58,7 +57,7 @@ static void preprocess(const wl_lstm_net *net, double g, double *x, double *slop
   }
 }
 
-/* Computes the inputs of a step, and their derivatives by g and by V', from g and the previous step. */
+/* Computes the inputs of a step from g and the previous step, and their derivatives with respect to g and V'. */
 static void read_gradient(const wl_lstm_net *net, double g, const step_tape *prev,
                           step_tape *next) {
   preprocess(net, g, next->x, next->slope);
@@ -193,7 +192,7 @@ static void head_reverse(const wl_lstm_net *net, const wl_real *phi, int64_t ind
   grad[net->head_bias + index] += d;
 }
 
-/* Runs the adjoint of one step: replaces s->dh and s->dc after the step by those before it, and computes dx
+/* Runs the adjoint of one step. Replaces s->dh and s->dc after the step by their values before it, and computes dx
  * [inputs]. */
 static void reverse(const wl_lstm_net *net, const wl_real *phi, double g, const step_tape *prev,
                     const step_tape *next, double du, reference_scratch *s, double dx[4],
@@ -215,7 +214,8 @@ static void reverse(const wl_lstm_net *net, const wl_real *phi, double g, const 
   }
 }
 
-/* Returns the adjoint of g from the adjoints of the inputs and of the update; replaces s->dsum of V' by that of V. */
+/* Returns the adjoint of g from the adjoints of the inputs and of the update. Replaces s->dsum, the adjoint of V', by
+ * the adjoint of V. */
 static double gradient_reverse(const wl_lstm_net *net, const step_tape *next, double du,
                                const double dx[4], reference_scratch *s) {
   const int64_t channels = net->through_inputs ? net->channels : 0;
@@ -230,7 +230,7 @@ static double gradient_reverse(const wl_lstm_net *net, const step_tape *next, do
   return gbar;
 }
 
-/* Replays one coordinate of a chunk and runs its backward pass. `at` is its position among all lanes. */
+/* Runs one coordinate of a chunk forward and backward. `at` is its position among all lanes. */
 static void coordinate_backward(const wl_lstm_net *net, const wl_real *phi, reference_scratch *s,
                                 const wl_rule_chunk *k, int64_t at, double *grad) {
   const int64_t n = WL_LANES * k->blocks,

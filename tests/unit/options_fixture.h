@@ -25,7 +25,7 @@ typedef struct fixture_mlp {
 } fixture_mlp;
 extern const wl_option fixture_outer_options[], fixture_quadratic_options[], fixture_mlp_options[];
 
-/* Reads the row of the key `noise`, which every task has, into a wl_draw. */
+/* The row of the key `noise`, which every task has and which is read into a wl_draw. */
 extern const wl_option *const fixture_noise;
 
 #endif

@@ -1,4 +1,4 @@
-/* test_arguments.c - command-line options from a table. */
+/* test_arguments.c - tests the parsing of command-line options from a table. */
 #include <string.h>
 
 #include "cli/arguments.h"

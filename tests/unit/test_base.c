@@ -1,4 +1,4 @@
-/* test_base.c - status and allocation, layouts, fields, digests, suggestions. */
+/* test_base.c - tests status and allocation, layouts, fields, digests and suggestions. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -71,7 +71,7 @@ static void layout_places_blocks_in_order(void **state) {
   (void)state;
   wl_layout layout = {0};
   int64_t offset = -1;
-  for (int i = 0; i < 40; ++i) { /* more than the first capacity */
+  for (int i = 0; i < 40; ++i) { /* more than the initial capacity */
     char name[16];
     snprintf(name, sizeof name, "w%d", i);
     assert_int_equal(wl_layout_add(&layout, "rule", name, 2, (int64_t[]){2, 3}, &offset), WL_OK);
@@ -143,7 +143,7 @@ static void field_sizes(void **state) {
 
 static void digest_known_values(void **state) {
   (void)state;
-  /* XXH3_64bits of nothing with seed 0 is published with xxHash; our digest chains from there */
+  /* xxHash publishes XXH3_64bits of no bytes with seed 0; our digest starts from this value */
   wl_digest digest = {0};
   char hex[17];
   wl_digest_add(&digest, "", "abc", 3);
@@ -184,8 +184,8 @@ static void suggestions(void **state) {
   assert_null(wl_suggest("", words, 4));
 }
 
-/* A kept failure is returned later with its own message, also if other calls have failed since then, and only
- * once. */
+/* A stored failure is returned later with its own message, and only once, even if other calls have failed since
+ * then. */
 static void failure_keeps_its_own_message(void **state) {
   (void)state;
   wl_failure kept = {0};

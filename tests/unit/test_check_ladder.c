@@ -1,5 +1,5 @@
-/* test_check_ladder.c - how `warploom check` classifies a derivative that is right, wrong, zero, near a kink, or
- * hidden by rounding. The tests use functions of one variable whose derivatives are known. */
+/* test_check_ladder.c - tests how `warploom check` classifies a derivative that is right, wrong, zero, near a kink, or
+ * hidden by rounding. The tests use functions of one variable with known derivatives. */
 #include "cmocka_all.h"
 
 #include <math.h>
@@ -23,7 +23,7 @@ static void assert_right(const wl_ladder *l) {
   if (!(l->error <= TOLERANCE)) fail_msg("error %.1e", l->error);
 }
 
-/* Whether the error is above the tolerance and neither a kink nor rounding explains it. */
+/* Asserts that the error is above the tolerance, and that neither a kink nor rounding explains it. */
 static void assert_wrong(const wl_ladder *l) {
   if (!(l->error > TOLERANCE) || l->kink || l->faint)
     fail_msg("error %.1e, kink %d, faint %d", l->error, l->kink, l->faint);
@@ -48,8 +48,8 @@ static void smooth(void **state) {
   }
 }
 
-/* Adam's first step on gradients from 1e-3 down is g / (|g| + 1e-8). It changes direction within |g|, and the loss is
- * a million times as large as the change that the step causes. */
+/* Adam's first step for a gradient g is g / (|g| + 1e-8). The step changes direction within a distance of |g|. The loss
+ * is a million times as large as the change that the step causes. */
 static const double gradients[] = {1e-3, 3e-5, -1e-6};
 
 static double turning(void *context, double h) {
@@ -80,7 +80,7 @@ static void turns_too_early(void **state) {
   assert_wrong(&l);
 }
 
-/* The change is below the rounding of the loss except at the largest h. */
+/* The change is below the rounding of the loss, except at the largest h. */
 static double faint(void *context, double h) {
   const double *size = context;
   return 2.3 + (size ? *size : 1e-10) * sin(h + 0.4);
@@ -116,7 +116,7 @@ static void forgotten(void **state) {
     l = climb(small, factors[i] * slope, slope);
     assert_wrong(&l);
   }
-  l = climb(small, 0.0, 0.0); /* the whole block */
+  l = climb(small, 0.0, 0.0); /* the gradient of the whole block is zero */
   assert_wrong(&l);
 }
 
@@ -129,7 +129,7 @@ static void kink(void **state) {
   (void)state;
   wl_ladder l = climb(bent, 0.0, 1.0); /* the slope on this side of the kink */
   assert_true(l.error > TOLERANCE && l.kink && !l.faint);
-  l = climb(bent, 9.0, 1.0); /* no kink has this size */
+  l = climb(bent, 9.0, 1.0); /* no kink is as large as this */
   assert_wrong(&l);
   l = climb(wave, 0.0, 0.0); /* the reference gradient is a block of zeros, so every relative error is infinite */
   assert_wrong(&l);

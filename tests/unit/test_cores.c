@@ -1,5 +1,5 @@
-/* test_cores.c - binding of threads to cores: each bound thread has one core, no two threads have the same core, and
- * a released thread may use all cores of the process. */
+/* test_cores.c - tests the binding of threads to cores. Each bound thread has one core, no two threads have the same
+ * core, and a released thread may use all cores of the process. */
 #define _GNU_SOURCE
 #include <omp.h>
 #include <sched.h>
@@ -26,7 +26,7 @@ static void unset_bindings(void) {
   unsetenv("GOMP_CPU_AFFINITY");
 }
 
-/* Before anything is bound, every thread may use all cores of the process. */
+/* Runs before any thread is bound. Every thread may then use all cores of the process. */
 static void test_user_binds(void **state) {
   (void)state;
   unset_bindings();
@@ -74,8 +74,8 @@ static void test_wished(void **state) {
   assert_int_equal(wl_cores_wished(), 0);
 }
 
-/* Runs before anything is bound. The job owns a part of the machine's cores in any case, and the whole machine only
- * if SLURM says so. */
+/* Runs before any thread is bound. The job always owns a part of the machine's cores. It owns the whole machine only if
+ * SLURM says so. */
 static void test_owned(void **state) {
   (void)state;
   const bool part = wl_cores_allowed() < sysconf(_SC_NPROCESSORS_ONLN);

@@ -1,5 +1,5 @@
-/* test_curves.c - tests which curves in a file are used for a suite's task: curves with the same definition, in which
- * keys that are newer than the file have their defaults. */
+/* test_curves.c - tests which curves in a file are used for a task of a suite. The definitions must be the same, and
+ * keys that are newer than the file must have their defaults. */
 #include "cmocka_all.h"
 
 #include <stdio.h>
@@ -15,7 +15,8 @@ static void write_text(const char *path, const char *text) {
   assert_int_equal(fclose(file), 0);
 }
 
-/* Writes a curve whose definition has `from` replaced by `to`; returns the number of curves that the suite then finds. */
+/* Writes a curve whose definition has `from` replaced by `to`. Returns the number of curves that the suite then
+ * finds. */
 static int found_with(const char *suite_text, const char *from, const char *to) {
   int64_t steps[1] = {10}, diverged[WL_SPEEDUP_RATES] = {0};
   double loss[WL_SPEEDUP_RATES] = {0}, best[1] = {0};

@@ -1,4 +1,4 @@
-/* test_draws.c - the trainer's random draws: horizons, families of a mixture, initial meta-parameters. */
+/* test_draws.c - tests the random draws of the trainer: horizons, families of a mixture, initial meta-parameters. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 #include "unit/cmocka_all.h"
 #include "unroll/model.h"
 
-/* ---- Horizons: [low, high] is log-uniform, both ends included -------------------------------- */
+/* ---- Horizons: [low, high] is log-uniform and includes both ends ------------------------------ */
 
 static int64_t horizon_of(const int64_t *steps, int count, int64_t episode) {
   return wl_plan_horizon(&(wl_plan_setting){.seed = 5, .horizon = steps, .n_horizon = count},
@@ -57,7 +57,7 @@ static void long_horizons(void **state) {
   }
   assert_uncorrelated("horizons of two episodes", logs, logs + 1, DRAWS - 1);
   assert_reaches_ends("long horizons", logs, DRAWS, log(100.0), log(20000.0), 1);
-  for (int64_t e = 0; e < DRAWS; e++) x[e] += 0.5; /* the integer T stands for the interval [T, T + 1) */
+  for (int64_t e = 0; e < DRAWS; e++) x[e] += 0.5; /* the integer T represents the interval [T, T + 1) */
   assert_distributed("long horizons", x, DRAWS, cdf_log_uniform, 100, 20001);
 }
 
@@ -163,8 +163,8 @@ static void clear(built *b) {
   wl_config_destroy(&b->config);
 }
 
-/* Collects block `name` of the initial meta-parameters over `seeds` seeds. With `identity`, 1 is subtracted from its
- * diagonal. */
+/* Collects the block `name` of the initial meta-parameters over `seeds` seeds. If `identity` is true, subtracts 1 from
+ * its diagonal. */
 static void check_initial(const char *yaml, const char *name, int seeds, bool identity,
                           distribution_cdf cdf, double a, double b) {
   char what[320];

@@ -1,4 +1,5 @@
-/* test_duration.c - durations in common notations and in SLURM's, and texts that are not durations. */
+/* test_duration.c - tests durations in common notations and in the notation of SLURM, and texts that are not
+ * durations. */
 #include <string.h>
 
 #include "cli/duration.h"

@@ -1,5 +1,5 @@
-/* test_float_state.c - the floating-point state. float32 builds flush subnormal numbers in every thread, float64
- * builds keep them. The rounding mode, traps and flags of a caller are restored. */
+/* test_float_state.c - tests the floating-point state. float32 builds flush subnormal numbers in every thread, and
+ * float64 builds keep them. The rounding mode, traps and flags of a caller are restored. */
 #define _GNU_SOURCE
 #include <fenv.h>
 #include <float.h>
@@ -18,13 +18,14 @@ enum { FLUSHES = 0 };
 enum { FLUSHES = 1 };
 #endif
 
-/* Returns half of the smallest normal number, which is 0 if results are flushed. */
+/* Returns half of the smallest normal number. The result is 0 if subnormal results are flushed. */
 static bool flushes_results(void) {
   volatile wl_real smallest = FLUSHES ? (wl_real)FLT_MIN : (wl_real)DBL_MIN;
   return smallest * (wl_real)0.5 == 0;
 }
 
-/* Returns a subnormal number, made from its bits, times 2^20; the product is 0 if operands are read as zero. */
+/* Returns a subnormal number times 2^20. The subnormal number is made from its bits, and the product is 0 if subnormal
+ * operands are read as zero. */
 static bool flushes_operands(void) {
   union {
     uint64_t bits;

@@ -1,5 +1,5 @@
-/* test_keys.c - tests the whole table of keys: each row has a member that receives its value and has the type of the
- * key, and no key of a section hides another key. */
+/* test_keys.c - tests the whole table of keys. Each row must have a member for its value, with the type of the key. No
+ * key of a section may hide another key. */
 #include "cmocka_all.h"
 
 #include <string.h>

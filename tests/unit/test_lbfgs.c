@@ -1,6 +1,6 @@
-/* test_lbfgs.c - tests the rule `lbfgs`: convergence on quadratic functions, curvature that is not positive, gradients that
- * are not finite, and a state that is updated in place. Built in both precisions. tensor_rules has
- * its values. */
+/* test_lbfgs.c - tests the rule `lbfgs` in both precisions: convergence on quadratic functions, curvature that is not
+ * positive, gradients that are not finite, and a state that is updated in place. test_tensor_rules.c tests its
+ * values. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -54,7 +54,7 @@ static void take_step(unit *x, int t) {
   for (int i = 0; i < N; i++) x->p[i] += x->u[i];
 }
 
-/* Sets the gradient of sum_i c_i p_i^2 / 2, in which c has `sign` and takes the values 1, 10, 100 in turn. */
+/* Sets the gradient of sum_i c_i p_i^2 / 2. The c_i have the sign `sign` and the absolute values 1, 10, 100 in turn. */
 static void set_gradient(unit *x, double sign) {
   static const double curvature[3] = {1, 10, 100};
   for (int i = 0; i < N; i++) x->g[i] = (wl_real)(sign * curvature[i % 3]) * x->p[i];
@@ -66,7 +66,8 @@ static double length(const wl_real *x, int n) {
   return sqrt(sum);
 }
 
-/* Slices have 3 coordinates of different curvature; the whole tensor has 3 different curvatures. Both are solved. */
+/* Each slice has 3 coordinates with different curvatures, and the whole tensor has only these 3 curvatures. The rule
+ * must find the minimum in both cases. */
 static void test_quadratic_functions(void **state) {
   (void)state;
   static const char *const rules[] = {"name: lbfgs, damping: 1e-9",
@@ -89,7 +90,8 @@ static void test_quadratic_functions(void **state) {
   }
 }
 
-/* On a concave function the memory stays empty: each slice moves away from the maximum by steps of the first length. */
+/* On a concave function, the memory stays empty. Each slice moves away from the maximum by steps of the first
+ * length. */
 static void test_concave_function(void **state) {
   (void)state;
   static unit x;
@@ -108,8 +110,8 @@ static void test_concave_function(void **state) {
   close_unit(&x);
 }
 
-/* After steps on a convex function, a pair of negative curvature leaves the memory to the bit, and later steps stay within
- * the bound. */
+/* After some steps on a convex function, a pair of negative curvature does not change any bit of the memory. Later
+ * steps stay within the bound. */
 static void test_negative_curvature_is_skipped(void **state) {
   (void)state;
   static unit x;

@@ -1,5 +1,5 @@
-/* test_lstm.c - tests the fast LSTM kernel: against the reference, against itself (threads, updates in place, replay)
- * and against central differences, in both precisions and for each instruction set of this processor. */
+/* test_lstm.c - tests the fast LSTM kernel in both precisions and for each instruction set of this processor. Compares
+ * it with the reference, with itself (threads, updates in place, recomputation), and with central differences. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -92,7 +92,7 @@ static void forward_equals_reference(void **context) {
   }
 }
 
-/* Compares the adjoint of each case with that of the reference. */
+/* Compares the adjoint of each case with the adjoint of the reference. */
 static void check_backward(bool through_inputs) {
   for (int i = 0; i < CASES; i++) {
     lstm_fixture fast, slow;
@@ -121,7 +121,7 @@ static void partial_backward_equals_reference(void **context) {
   check_backward(false);
 }
 
-/* The number of threads, updates in place, and a request for gbar must not change a bit. */
+/* The number of threads, updates in place, and a request for gbar must not change any bit. */
 static void bits_do_not_depend_on_how(void **context) {
   (void)context;
   for (int i = 0; i < CASES; i++) {
@@ -146,8 +146,8 @@ static void bits_do_not_depend_on_how(void **context) {
   }
 }
 
-/* A replay has the same bits as the live run: if a chunk is cut in two at a live state, the adjoints of each
- * coordinate are equal, and the weight gradients differ only by the order of summation. */
+/* A recomputed run has the same bits as the first run. If a chunk is divided at a state of the first run, the adjoints
+ * of each coordinate are equal. The weight gradients differ only in the order of summation. */
 static void replay_equals_live(void **context) {
   (void)context;
   for (int i = 0; i < 3; i++) {
@@ -174,8 +174,8 @@ static void assert_same_adjoints(const lstm_fixture *a, const lstm_fixture *b) {
   assert_memory_equal(a->phi_grad, b->phi_grad, (size_t)a->net.parameters * sizeof(double));
 }
 
-/* Stored activations give the same bits as a replay, in one chunk and in two, for activations that fit in the caches
- * (few coordinates) and for larger ones (1,000 coordinates). */
+/* Stored activations give the same bits as recomputed ones, in one chunk and in two chunks. The test uses a few
+ * coordinates, whose activations fit in the caches, and 1,000 coordinates. */
 static void tape_equals_replay(void **context) {
   (void)context;
   for (int i = 0; i < CASES; i++) {
@@ -217,7 +217,7 @@ static void no_adjoint_is_zero(void **context) {
   }
 }
 
-/* Unused lanes with zero adjoints contribute nothing: the gradient of n lanes equals that of n lanes with padding. */
+/* Unused lanes have zero adjoints and add nothing: the gradient of n lanes is the same with and without padding. */
 static void padding_adds_nothing(void **context) {
   (void)context;
   lstm_fixture f;
@@ -265,8 +265,8 @@ static void extremes_stay_finite(void **context) {
 }
 
 #ifdef WL_DOUBLE
-/* F(phi, g, s) = sum_k u_k lam_{k+1} + mu . s_K. The chunk computes the adjoint of F. The lam_{k+1} are constants:
- * lam0 plus the loss terms of the later steps. */
+/* Computes F(phi, g, s) = sum_k u_k lam_{k+1} + mu . s_K. The chunk computes the adjoint of F. The lam_{k+1} are
+ * constants: lam0 plus the loss terms of the later steps. */
 static double objective(lstm_fixture *f) {
   lstm_fixture_forward(f, 1, true);
   double value = 0;
@@ -291,7 +291,7 @@ static double difference(lstm_fixture *f, wl_real *x, const wl_real *d, int64_t 
   return (above - below) / (2 * h);
 }
 
-/* Compares with the sign along one direction. The error must fall as h^2 until rounding dominates. */
+/* Compares signed values along one direction. The error must fall as h^2 until rounding dominates. */
 static void check_direction(lstm_fixture *f, int i, wl_real *x, int64_t n, double inner,
                             double scale, const wl_real *d) {
   const double coarse = fabs(difference(f, x, d, n, 1e-3 * scale) - inner);
@@ -327,7 +327,7 @@ static void backward_equals_differences(void **context) {
       for (int64_t p = 0; p < state; p++) inner += d[p] * f.mu[p];
       check_direction(&f, i, f.state, state, inner, 1, d);
       inner =
-          0; /* 0: all gradients change by the same factor, so none crosses a kink of the preprocessing */
+          0; /* 0: all gradients change by the same factor, so that none crosses a kink of the preprocessing */
       for (int64_t p = 0; p < all; p++) inner += (d[p] *= f.g[p]) * f.gbar[p];
       check_direction(&f, i, f.g, all, inner, 0.1, d);
       wl_free(d);

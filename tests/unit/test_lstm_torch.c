@@ -76,7 +76,7 @@ static void fill_like_script(lstm_fixture *f) {
   }
 }
 
-/* Fails unless |a - b| <= tolerance |b| over n coordinates of `width` columns. */
+/* Fails if |a - b| > tolerance |b| over n coordinates of `width` columns. */
 static void compare(const char *what, const wl_real *a, const double *b, int64_t n, int64_t width) {
   double difference = 0, norm = 0;
   for (int64_t i = 0; i < n; i++)
@@ -89,7 +89,7 @@ static void compare(const char *what, const wl_real *a, const double *b, int64_t
     fail_msg("%s: relative error %.3g > %.3g", what, sqrt(difference / norm), tolerance);
 }
 
-/* Compares each tensor of phi separately: weight and bias of the layers, then of the head. */
+/* Compares each tensor of phi separately: first weights and biases of the layers, then of the head. */
 static void compare_phi(const lstm_fixture *f, const double *b) {
   const wl_lstm_net *net = &f->net;
   int64_t edges[2 * WL_LSTM_MAX_LAYERS + 3], count = 0;

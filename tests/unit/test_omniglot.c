@@ -1,5 +1,5 @@
-/* test_omniglot.c - the batches of the omniglot family. Each image is found again in the file, which shows the
- * character, the drawer and the quarter turn that belong to a label. */
+/* test_omniglot.c - tests the batches of the omniglot family. Each image of a batch is found in the file, which shows
+ * the character, the drawer and the quarter turn that belong to its label. */
 #include "glyphs_fixture.h"
 #include "task/glyph_image.h"
 
@@ -34,7 +34,7 @@ static found identify(const wl_real *x, int32_t label) {
   return (found){0};
 }
 
-/* Finds the character, drawer and turn of each row of a batch of the bound episode; returns the number of rows. */
+/* Finds the character, drawer and turn of each row in a batch of the bound episode. Returns the number of rows. */
 static int64_t look(fixture *f, wl_batch batch, found rows[MOST_ROWS]) {
   wl_tape_ws *tape = wl_task_ws_tape(f->ws);
   wl_task_load(f->task, f->ws, &batch);
@@ -56,7 +56,7 @@ static void bind(fixture *f, wl_space space, int64_t index, int64_t unit) {
 #define BASE "{family: omniglot, file: tiny.glyphs, ways: 5, query: 2, test_alphabets: 1"
 #define MULTI BASE ", shots: 4, batch: 10, alphabets: 2, filters: [2]"
 
-/* character of label c in alphabet a, equal for all episodes; -1: not seen yet */
+/* character of label c in alphabet a, the same for all episodes; -1: not seen yet */
 typedef struct seen {
   int64_t character[GLYPH_ALPHABETS][5], space[GLYPH_ALPHABETS];
 } seen;
@@ -105,7 +105,7 @@ static void test_multi_shot(void **state) {
   for (int a = 0; a < GLYPH_ALPHABETS; a++)
     for (int k = 0; k < 3; k++) of_space[k] += s.space[a] == (int64_t)spaces[k];
   assert_int_equal(of_space[0], 2);
-  assert_int_equal(of_space[1], 1); /* the remaining one of the four alphabets with 5 characters */
+  assert_int_equal(of_space[1], 1); /* the last of the four alphabets with 5 characters */
   assert_int_equal(of_space[2], 1);
   assert_int_equal(s.space[1], -1); /* three characters are too few */
   close_fixture(&f);
@@ -141,8 +141,8 @@ static void test_fully_connected(void **state) {
   close_fixture(&f);
 }
 
-/* With the statistics of the training split, the loss differs from the loss with each batch's own statistics,
- * repeated evaluations give the same loss, and training does not change. */
+/* With the statistics of the training split, the loss differs from the loss with each batch's own statistics. Repeated
+ * evaluations give the same loss, and training does not change. */
 static void test_statistics(void **state) {
   (void)state;
   double loss[2], accuracy;
@@ -161,8 +161,8 @@ static void test_statistics(void **state) {
   assert_true(isfinite(loss[1]) && loss[0] != loss[1]);
 }
 
-/* alphabet_seed decides which split gets each alphabet; the run's seed has no effect on it. Evaluations therefore use
- * the same alphabets. */
+/* alphabet_seed alone decides which split gets each alphabet. The seed of the run has no effect on it, so evaluations
+ * use the same alphabets. */
 static void test_alphabet_seed(void **state) {
   (void)state;
   int64_t different = 0;
@@ -184,8 +184,8 @@ static void test_alphabet_seed(void **state) {
 
 /* ---- Few-shot -------------------------------------------------------------------------------- */
 
-/* Each class has `each` drawers, and each drawer occurs `times` times. The bits of the result, one set for each
- * label, name the drawers. */
+/* Checks that each class has `each` drawers, and that each drawer occurs `times` times. The result has one set of bits
+ * for each label, in which bit d means that drawer d occurs. */
 static void check_set(const found *rows, int64_t n, int64_t ways, int64_t each, int64_t times,
                       uint64_t drawers[]) {
   int64_t count[8][GLYPH_DRAWERS] = {{0}}, character[8], turn[8];
@@ -211,7 +211,7 @@ static void check_set(const found *rows, int64_t n, int64_t ways, int64_t each, 
   }
 }
 
-/* Compares support set and query set of one episode; returns the largest quarter turn that occurs. */
+/* Compares the support set and the query set of one episode. Returns the largest quarter turn that occurs. */
 static int64_t check_few_shot_episode(fixture *f, wl_space space) {
   found support[MOST_ROWS], query[MOST_ROWS];
   uint64_t of_support[8], of_query[8];
@@ -273,7 +273,7 @@ static distorted distort(int64_t turn, wl_distortion d, double u0, double u1, do
   return out;
 }
 
-/* Creates an image with ink at (i,j) and paper elsewhere. */
+/* Returns the ink at (i,j), and 0 outside of the image. */
 static double ink_at(const distorted *d, int64_t i, int64_t j) {
   return i >= 0 && i < GLYPH_SIDE && j >= 0 && j < GLYPH_SIDE ? d->ink[i * GLYPH_SIDE + j] : 0;
 }
@@ -281,7 +281,7 @@ static double ink_at(const distorted *d, int64_t i, int64_t j) {
 static void test_distortions(void **state) {
   (void)state;
   const distorted shifted =
-      distort(0, (wl_distortion){.shift = 0.25}, 0, 1, 0, 0); /* two pixels down, two left */
+      distort(0, (wl_distortion){.shift = 0.25}, 0, 1, 0, 0); /* two pixels down, two pixels to the left */
   const distorted small = distort(0, (wl_distortion){.scale = 0.5}, 0, 0, 0, 0); /* half the size */
   const distorted large =
       distort(0, (wl_distortion){.scale = 0.5}, 0, 0, 0, 1); /* larger by half */
@@ -299,8 +299,8 @@ static void test_distortions(void **state) {
   assert_true(shows(by_turn.x, 4, 2, 1));
 }
 
-/* Along b the source lies 1 / k times as far from the centre as the output, across b it lies k times as far. A turn rotates
- * the stretched image. */
+/* Along direction b, the source is 1 / k times as far from the centre as the output. Across b, it is k times as far. A
+ * turn rotates the stretched image. */
 static void test_stretch(void **state) {
   (void)state;
   const double k = 1.4, b = 0.3 * M_PI, along[2] = {cos(b), sin(b)};
@@ -327,7 +327,7 @@ static void test_stretch(void **state) {
     }
 }
 
-/* The centre of mass moves by whole pixels, before a turn about the centre. An empty image does not change. */
+/* The centre of mass moves by whole pixels, before the turn about the centre. An empty image does not change. */
 static void test_centre(void **state) {
   (void)state;
   const wl_glyphs g = {.rows = 5, .columns = 5, .pixels = 25};
@@ -338,7 +338,7 @@ static void test_centre(void **state) {
   wl_glyph_image(&g, ink, 0, &d, u, x);
   assert_memory_equal(x, nothing, sizeof x);
   ink[0] = ink[1] = ink[2] = ink[5] =
-      1; /* the centre of mass is (0.25, 0.75): two down, one to the right */
+      1; /* the centre of mass is (0.25, 0.75), which gives two pixels down and one to the right */
   wl_glyph_image(&g, ink, 0, &d, u, x);
   for (int p = 0; p < 25; p++)
     assert_true(x[p] == (wl_real)(p == 11 || p == 12 || p == 13 || p == 16));

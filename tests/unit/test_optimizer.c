@@ -1,7 +1,9 @@
-/* test_optimizer.c - optimizer.h: a run through the public interface is the engine's run to the bit,
- * for rules, preconditioners and learned initial parameters; and what its functions refuse.
+/* test_optimizer.c - tests optimizer.h. A run through the public interface has the same bits as a run of the engine,
+ * for rules, preconditioners and learned initial parameters. The test also covers requests that the functions must
+ * refuse.
  *
- * Trained parameters are stood in for by initial ones, shifted so that nothing is at its default. */
+ * The tests use initial parameters instead of trained ones. They are shifted, so that no parameter has its default
+ * value. */
 #define _GNU_SOURCE
 #include "cmocka_all.h"
 
@@ -167,7 +169,7 @@ static void expect_usage(wl_status status, const char *word) {
 
 /* ---- Tensors that lie anywhere, and a state that is saved and set ------------------------------ */
 
-/* The tensors of a network in separate arrays; matrices have exchanged axes. */
+/* The tensors of a network in separate arrays. Matrices have exchanged axes. */
 typedef struct scattered {
   int count;
   wl_tensor_shape shapes[8];
@@ -279,7 +281,7 @@ static void test_rate_and_decay(void **state) {
   close_fixture(&f);
 }
 
-/* Each element of a matrix with exchanged axes gets the right update, also in tiles that are not full. */
+/* Each element of a matrix with exchanged axes gets the right update, even in tiles that are not full. */
 static void test_large_exchanged_matrix(void **state) {
   (void)state;
   enum { ROWS = 37, COLUMNS = 141 };
@@ -340,7 +342,7 @@ static void test_runs_are_the_engines(void **state) {
   }
 }
 
-/* A file written from the meta-parameters of another optimizer takes the same steps. A phi that does not fit is
+/* A file written from the meta-parameters of another optimizer takes the same steps. A phi of the wrong length is
  * refused. */
 static void test_write(void **state) {
   (void)state;
@@ -519,8 +521,8 @@ static void run_on_vanishing(int threads, float theta[MANY]) {
   wl_optimizer_destroy(&optimizer);
 }
 
-/* The team's threads belong to the caller: the caller creates them with subnormal numbers kept, and this setting is
- * restored after the calls. */
+/* The threads of the team belong to the caller. The caller creates them with a setting that keeps subnormal numbers,
+ * and this setting is restored after the calls. */
 static void test_subnormals_in_the_callers_threads(void **state) {
   (void)state;
   static float one[MANY], two[MANY];
@@ -542,7 +544,7 @@ static void test_subnormals_in_the_callers_threads(void **state) {
     fesetround(FE_TONEAREST);
   }
   for (int i = 0; i < TEAM; i++) assert_true(kept[i]);
-  run_on_vanishing(1, two); /* rounds to nearest for any rounding mode of the caller */
+  run_on_vanishing(1, two); /* the library rounds to nearest for any rounding mode of the caller */
   assert_memory_equal(one, two, sizeof one);
   close_fixture(&f);
 }
@@ -562,7 +564,8 @@ static void test_subnormals_in_the_calling_thread(void **state) {
 
 static void printer(void) {}
 
-/* HDF5 prints its errors as the surrounding program has set it, before and after a load in which errors occur. */
+/* HDF5 prints its errors or not, as the surrounding program has chosen. This does not change after a load in which
+ * errors occur. */
 static void test_printing_of_hdf5_is_the_programs(void **state) {
   (void)state;
   wl_optimizer *optimizer = NULL;

@@ -1,4 +1,4 @@
-/* test_options.c - valid configurations: values, defaults, overrides, and printed text that is parsed again. */
+/* test_options.c - tests valid configurations: values, defaults, overrides, and printed text that is parsed again. */
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -122,7 +122,8 @@ static void overrides_reach_lists_and_sections(void **state) {
   wl_config_destroy(&config);
 }
 
-/* The printed YAML of a configuration, parsed and printed again, is the same text and the same configuration. */
+/* Asserts that the printed YAML of a configuration can be parsed again. The result must be the same configuration, and
+ * it must print the same text. */
 static void assert_round_trip(const char *text) {
   wl_config *first = parse(text, 0, NULL);
   char *yaml = NULL, *again = NULL, *difference = NULL;
@@ -176,7 +177,7 @@ static void yaml_round_trips(void **state) {
   }
 }
 
-/* Other YAML readers must also read these texts as texts. */
+/* Other YAML readers must also read these values as texts. */
 static void doubtful_texts_are_quoted(void **state) {
   (void)state;
   static const char *const doubtful[] = {"yes", "No", "null", "12", "1e3", "NULL", ".inf", "y"};
@@ -248,8 +249,8 @@ static void help_lists_every_key(void **state) {
   }
 }
 
-/* A variant names the keys that it shares with an earlier variant. A key with another default is printed in full
- * again. */
+/* If a variant shares keys with an earlier variant, its help only lists their names. A key with another default is
+ * printed in full again. */
 static void help_prints_shared_keys_once(void **state) {
   (void)state;
   static const wl_option first[] = {
@@ -278,7 +279,7 @@ static void help_prints_shared_keys_once(void **state) {
   free(text);
 }
 
-/* Values are stored in the members that the rows name, each with its type. */
+/* Values are stored in the members that the rows of the table name, each with its type. */
 static void tables_fill_their_structs(void **state) {
   (void)state;
   wl_config *config = parse(
@@ -312,7 +313,7 @@ static void tables_fill_their_structs(void **state) {
   wl_config_destroy(&config);
 }
 
-/* If a key is a text, the value of --set is this text, for any characters with a meaning in YAML. */
+/* If a key is a text, the value of --set is exactly this text, even if it has characters with a meaning in YAML. */
 static void texts_are_taken_whole(void **state) {
   (void)state;
   static const char *const names[] = {
@@ -336,7 +337,7 @@ static void texts_may_be_quoted(void **state) {
   wl_config_destroy(&config);
 }
 
-/* Overrides by the program are values. A key that is removed gets its default. */
+/* Overrides by the program are typed values. A key that an override removes gets its default. */
 static void overrides_carry_values(void **state) {
   (void)state;
   const int64_t hidden[] = {4, 5};
@@ -365,7 +366,7 @@ static void overrides_carry_values(void **state) {
   wl_config_destroy(&config);
 }
 
-/* ~/, ${NAME} and $NAME in a path are expanded; other such characters are part of a name. */
+/* ~/, ${NAME} and $NAME are expanded in a path. In other places, these characters are part of a name. */
 static void paths_are_expanded(void **state) {
   (void)state;
   setenv("HOME", "/home/somebody", 1);
@@ -396,7 +397,7 @@ static void paths_are_expanded(void **state) {
   }
 }
 
-/* Keys with these flags, which a resume may change, do not appear in the list of differences. */
+/* Keys with certain flags, which a resumed run may change, do not appear in the list of differences. */
 static void differences_leave_flagged_keys_out(void **state) {
   (void)state;
   wl_config *a = parse(quadratic, 0, NULL);
@@ -430,8 +431,8 @@ static void files_are_read(void **state) {
   remove("job.yaml");
 }
 
-/* The choices of two keys make all combinations, and the last key changes fastest. The combinations of the next map
- * follow. */
+/* The choices of two keys make all combinations, in which the last key changes fastest. The combinations of the next
+ * map follow. */
 static void draws_become_maps(void **state) {
   (void)state;
   wl_config *config = parse(
@@ -445,7 +446,7 @@ static void draws_become_maps(void **state) {
     int64_t hidden, layers;
     double proportion;
   } wanted[] = {{32, 1, 1}, {64, 2, 1}, {5, 1, 1}, {32, 1, 2}, {64, 2, 2}, {5, 1, 2}};
-  for (int i = 0; i < 6; ++i) { /* `proportion` is a common key, and therefore precedes the keys of the family */
+  for (int i = 0; i < 6; ++i) { /* `proportion` is a common key, so it precedes the keys of the family */
     int count;
     const wl_map *const map = wl_config_map(config, "task", i);
     const int64_t *hidden = config_ints(map, "hidden", &count);
@@ -469,7 +470,7 @@ static void draws_become_maps(void **state) {
   wl_config_destroy(&config);
 }
 
-/* A key that the module can vary during the run does not expand the map. */
+/* If the module can vary a key during the run, the key does not expand the map. */
 static void distributions_stay(void **state) {
   (void)state;
   static const struct {

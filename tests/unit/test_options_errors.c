@@ -197,7 +197,7 @@ static void modules_name_the_place(void **state) {
   wl_config_destroy(&config);
 }
 
-/* Makes allocation k of a parse fail, for every k. The failure is reported, without a leak or a crash. */
+/* Makes allocation k of a parse fail, for every k. The failure must be reported, without a leak or a crash. */
 static void allocations_may_fail(void **state) {
   (void)state;
   wl_status status = WL_ERR_OS;

@@ -1,5 +1,5 @@
-/* test_outer.c - compares the outer optimizers with PyTorch over twelve meta-steps: Adam, AdamW, SGD, momentum,
- * clipping, schedules, groups and their spans (tests/reference/outer.py). */
+/* test_outer.c - compares the outer optimizers with PyTorch over twelve meta-steps (tests/reference/outer.py). The
+ * cases are Adam, AdamW, SGD, momentum, clipping, schedules, and groups with their ranges of meta-steps. */
 #include "cmocka_all.h"
 
 #include <math.h>

@@ -1,4 +1,4 @@
-/* test_precondition.c - preconditioners in both precisions: identity at the start, comparison with simple
+/* test_precondition.c - tests the preconditioners in both precisions: identity at the start, comparison with simple
  * implementations, the adjoint identity <P g, r> = <g, P^T r>, draws, and messages for wrong configurations. */
 #include <math.h>
 #include <setjmp.h>
@@ -85,7 +85,7 @@ static const char *const texts[] = {"name: scalar",
                                     "name: gap, approximate: true"};
 enum { TEXTS = sizeof texts / sizeof *texts };
 
-/* All of them leave the gradient unchanged to the bit, and do not write the padding. */
+/* All these preconditioners leave every bit of the gradient unchanged, and do not write the padding. */
 static void test_identity_at_the_start(void **state) {
   (void)state;
   for (int k = 0; k < TEXTS; k++) {
@@ -133,7 +133,7 @@ static void test_adjoint_identity(void **state) {
   }
 }
 
-/* Sums over the indices one by one: M0 (o, p), M1 (q, i), M2 (s, r), as in the formulas of kronecker.c. */
+/* Sums over the indices one after the other: M0 (o, p), M1 (q, i), M2 (s, r), as in the formulas of kronecker.c. */
 static double conv_entry(const wl_real *m0, const wl_real *m1, const wl_real *m2, const wl_real *g,
                          int o, int i, int r) {
   double sum = 0;
@@ -267,7 +267,7 @@ static void test_scalar_per_step_and_tensor(void **state) {
   wl_real g[LIMIT], out[LIMIT];
   fixture_normal(1, f.theta.size, 1, g);
   fixture_normal(2, f.theta.size, 1, f.theta_values);
-  for (f.t = 0; f.t < 5; f.t++) { /* steps beyond T have the factors of the last step */
+  for (f.t = 0; f.t < 5; f.t++) { /* steps after T have the factors of the last step */
     const int64_t row = 3 * (f.t < 3 ? f.t : 2);
     apply(&f, g, out);
     for (int i = 0; i < f.theta.size; i++) {
@@ -308,10 +308,10 @@ static void test_scalar_skip_is_pamela(void **state) {
 
 /* ---- GAP ------------------------------------------------------------------------------------- */
 
-/* Computes m from phi by the paper's function softplus_2. */
+/* Computes m from phi with the function softplus_2 of the paper. */
 static double softplus2(double x) { return 0.5 * log1p(exp(2 * (x + 0.5 * log(exp(2) - 1)))); }
 
-/* A diagonal gradient with falling entries has unit vectors as singular vectors, so P is a diagonal
+/* Tests a diagonal gradient with falling entries. Its singular vectors are unit vectors, so P is a diagonal
  * preconditioner. */
 static void check_diagonal_gradient(const char *text) {
   static fixture f;
@@ -338,8 +338,8 @@ static void test_gap_of_a_diagonal_gradient(void **state) {
   check_diagonal_gradient("name: gap, approximate: true");
 }
 
-/* For any shape and rank, the singular vectors have length 1, are orthogonal, and diagonalise G G^T with falling
- * values. */
+/* For any shape and rank, the singular vectors have length 1, are orthogonal, and diagonalise G G^T. The singular
+ * values fall. */
 static void check_singular(int64_t m, int64_t n, int64_t rank) {
   wl_real x[900], a[900] = {0}, u[900], p[900], q[900];
   static wl_real work[40000];

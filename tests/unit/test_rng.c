@@ -1,5 +1,5 @@
-/* test_rng.c - random streams: published values, independence of how a stream is divided into calls, distributions.
- * Moments are compared within five standard errors of samples of SAMPLES numbers. */
+/* test_rng.c - tests random streams: published values, independence of how a stream is divided into calls, and
+ * distributions. Moments are compared within five standard errors of samples of SAMPLES numbers. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -31,7 +31,7 @@ static void known_answers(void **state) {
   assert_true(out[2] == UINT64_C(0xa5a1610e72fd18b5) && out[3] == UINT64_C(0x57bd43b5e52b7fe6));
 }
 
-/* Each generator gives the same numbers in one call and in calls of odd sizes. */
+/* Each generator gives the same numbers in one call and in several calls of odd sizes. */
 typedef void (*generator)(uint64_t first, int64_t n, wl_real *out);
 
 static void uniform(uint64_t first, int64_t n, wl_real *out) {
@@ -94,7 +94,7 @@ static void every_part_of_the_key_counts(void **state) {
     }
 }
 
-/* Mean of x^power. */
+/* Returns the mean of x^power. */
 static double moment(const wl_real *x, int power) {
   double sum = 0;
   for (int i = 0; i < SAMPLES; ++i) sum += pow((double)x[i], power);
@@ -114,9 +114,9 @@ static void normal_moments(void **state) {
   (void)state;
   wl_rng_normal(stream, 0, SAMPLES, 2.0, sample);
   assert_mean(moment(sample, 1), 0, 4);
-  assert_mean(moment(sample, 2), 4, 32); /* var x^2 = 2 sd^4 */
+  assert_mean(moment(sample, 2), 4, 32); /* the variance of x^2 is 2 sd^4 */
   assert_mean(moment(sample, 3), 0, 15 * 64);
-  assert_mean(moment(sample, 4), 48, 96 * 256); /* var x^4 = 96 sd^8 */
+  assert_mean(moment(sample, 4), 48, 96 * 256); /* the variance of x^4 is 96 sd^8 */
   double products = 0;
   for (int i = 1; i < SAMPLES; ++i) products += (double)sample[i] * (double)sample[i - 1];
   assert_mean(products / SAMPLES, 0, 16);
@@ -155,8 +155,7 @@ static void indices_are_uniform(void **state) {
     counts[values[i]]++;
   }
   for (int k = 0; k < 10; ++k) assert_mean(counts[k] / (double)SAMPLES, 0.1, 0.09);
-  /* a quarter of the draws is rejected for this bound; without the rejection, remainder 2 would occur with
-   * probability 1/4 */
+  /* a quarter of the draws is rejected for this bound; without the rejection, remainder 2 would have probability 1/4 */
   wl_rng_index(stream, 0, SAMPLES, UINT64_C(3) << 61, values);
   int twos = 0;
   for (int i = 0; i < SAMPLES; ++i) twos += values[i] % 3 == 2;

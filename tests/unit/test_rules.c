@@ -1,5 +1,5 @@
-/* test_rules.c - the hand-designed rules: values of torch.optim, invariances to the bit,
- * schedules, learned scalars, and what a wrong configuration says. Built in both precisions. */
+/* test_rules.c - tests the hand-designed rules in both precisions: values of torch.optim, bits that must not change,
+ * schedules, learned scalars, and messages for wrong configurations. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -85,8 +85,8 @@ static void test_learned_scalars_start_at_the_configured(void **state) {
 
 /* ---- invariances to the bit ---- */
 
-/* With phi (T, tensors), each coordinate gets the rate of its step and tensor. Steps beyond T have the rate of the
- * last step. */
+/* With phi (T, tensors), each coordinate gets the rate of its step and tensor. Steps after T have the rate of the last
+ * step. */
 static void test_rates_by_step_and_tensor(void **state) {
   (void)state;
   rule_fixture f;
@@ -116,7 +116,7 @@ typedef struct trace {
 
 typedef struct result {
   wl_real lam[N], mu[WIDEST * N], gbar[STEPS * N];
-  double phi[4 * STEPS * 3]; /* at most 4 scalars, by step and tensor */
+  double phi[4 * STEPS * 3]; /* at most 4 scalars for each step and tensor */
 } result;
 
 static void run_forward(const rule_fixture *f, trace *r) {
@@ -209,8 +209,8 @@ static void test_blocks_may_be_split(void **state) {
   }
 }
 
-/* Coordinates whose gradients are always zero have zero updates and finite adjoints, which are zero where they must
- * be. */
+/* If the gradients of a coordinate are always zero, its updates are zero. Its adjoints are finite, and zero where they
+ * must be. */
 static void test_no_gradient_at_all(void **state) {
   (void)state;
   for (int i = 0; i < LEARNERS; i++) {
@@ -330,7 +330,7 @@ static void test_fixed_rules(void **state) {
   assert_int_equal(wl_rule_create_fixed("gradient", 0.5, &rule), WL_ERR_CONFIG);
 }
 
-/* Makes each allocation fail once: the call returns an error, leaks nothing and leaves no incomplete rule. */
+/* Makes each allocation fail once. The call must return an error, leak nothing and leave no incomplete rule. */
 static void test_out_of_memory(void **state) {
   (void)state;
   wl_layout theta;

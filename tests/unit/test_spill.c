@@ -1,4 +1,5 @@
-/* test_spill.c - rows are read as they were written, for each size and in any order, and no file remains. */
+/* test_spill.c - tests that rows are read as they were written, for each size and in any order, and that no file
+ * remains. */
 #include <dirent.h>
 
 #include "train/spill.h"
@@ -17,7 +18,7 @@ static int files_in(const char *folder) {
   return count;
 }
 
-/* Returns the bytes of element i of row r. Read as float or half, they may be any bits, including NaNs. */
+/* Returns the bytes of element i of row r. As float or half, they may have any bits, including NaNs. */
 static void fill(unsigned char *row, int r, size_t bytes, int version) {
   for (size_t i = 0; i < bytes; i++) row[i] = (unsigned char)(r * 31 + (int)i * 7 + version * 101);
 }

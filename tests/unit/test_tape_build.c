@@ -1,5 +1,5 @@
-/* test_tape_build.c - building tapes: errors are kept and told by finish, failing allocations leave
- * nothing behind, cost and storage are as promised, workspaces are independent. float32. */
+/* test_tape_build.c - tests the building of tapes in float32. Errors are stored and reported by wl_tape_finish, failing
+ * allocations leave nothing behind, cost and storage are as documented, and workspaces are independent. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +12,7 @@
   (int)(sizeof(int64_t[]){__VA_ARGS__} / sizeof(int64_t)), (const int64_t[]) { __VA_ARGS__ }
 
 typedef struct bad_build {
-  wl_node (*build)(wl_tape *t, wl_node x, wl_node labels); /* x is (6,5) of theta, and there are 4 labels */
+  wl_node (*build)(wl_tape *t, wl_node x, wl_node labels); /* x is a tensor (6,5) of theta, and there are 4 labels */
   wl_status status;
   const char *texts[3]; /* parts that the message must contain */
 } bad_build;
@@ -207,7 +207,7 @@ static void test_storage(void **state) {
   wl_tape_destroy(&n.tape);
 }
 
-/* Each product takes 2 m n k FLOP in forward, and the same number for each gradient that is computed. */
+/* Each product takes 2 m n k FLOP in the forward pass, and the same number for each gradient that is computed. */
 static void test_cost(void **state) {
   (void)state;
   net small = {0}, large = {0};
@@ -237,7 +237,7 @@ static outcome pass(const net *n, wl_tape_ws *ws, const wl_real *x, double scale
   return o;
 }
 
-/* Two workspaces of one tape are independent: computing in one does not change the other, and repeated passes have
+/* Two workspaces of one tape are independent. A computation in one does not change the other, and repeated passes have
  * the same bits. */
 static void test_independent_workspaces(void **state) {
   (void)state;

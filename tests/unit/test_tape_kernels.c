@@ -18,7 +18,7 @@ static const double EPSILON = FLT_EPSILON;
 static double exact_sigmoid(double x) { return 1.0 / (1.0 + exp(-x)); }
 static double exact_elu(double x) { return x > 0 ? x : expm1(x); }
 
-/* Returns the largest relative error over x in [low, high], in units of the precision's epsilon. */
+/* Returns the largest relative error over x in [low, high], in units of the machine epsilon. */
 static double worst_error(wl_map_kernel map, double (*exact)(double), double low, double high) {
   enum { POINTS = 20011 };
   wl_real x[POINTS], y[POINTS];
@@ -69,7 +69,7 @@ static void test_special_values(void **state) {
 
 typedef void (*product)(wl_mnk, const wl_real *, const wl_real *, wl_real *, bool);
 
-/* Computes element (i, j) of op(A) op(B) for form 0: nn, 1: nt, 2: tn. */
+/* Computes element (i, j) of op(A) op(B). The form is 0 for nn, 1 for nt and 2 for tn. */
 static double naive(int form, int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b,
                     int64_t i, int64_t j) {
   double sum = 0;
@@ -126,8 +126,8 @@ static void test_products(void **state) {
   }
 }
 
-/* Exits with code 77 if WARPLOOM_ISA names an instruction set that this processor lacks, because other kernels would
- * then be tested. */
+/* Exits with code 77 if this processor lacks the instruction set in WARPLOOM_ISA, because the test would use other
+ * kernels. */
 int main(void) {
   const char *const wanted = getenv("WARPLOOM_ISA");
   if (wanted && strcmp(wanted, wl_isa_name(wl_isa_choose())) != 0) {

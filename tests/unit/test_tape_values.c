@@ -1,5 +1,5 @@
-/* test_tape_values.c - what operators compute in forward, against plain loops in double, at odd
- * sizes; accuracy; and two workspaces of one tape. Gradients are the subject of tests/grad. */
+/* test_tape_values.c - tests the values that operators compute in the forward pass, at odd sizes, against plain loops
+ * in double. Also tests accuracy, and two workspaces of one tape. tests/grad tests the gradients. */
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
@@ -17,7 +17,7 @@ static const double TOLERANCE = 1e-13;
 static const double TOLERANCE = 3e-6;
 #endif
 
-/* A tape with up to three data leaves a, b and labels. Its loss is the sum of `y`. */
+/* A tape with up to three data leaves: a, b and labels. Its loss is the sum of `y`. */
 typedef struct fixture {
   wl_tape *tape;
   wl_tape_ws *ws;
@@ -204,7 +204,7 @@ static void test_conv2d(void **state) {
     }
 }
 
-/* Pooling of (2,3,7,5). */
+/* Tests pooling of a tensor (2,3,7,5). */
 static void check_pool(int size, int stride, int average) {
   fixture f;
   begin(&f);
@@ -235,7 +235,7 @@ static void test_pool(void **state) {
     }
 }
 
-/* Batch norm: each channel has mean 0, and variance v / (v + eps). */
+/* Tests batch norm. Each channel of the result has mean 0 and variance v / (v + eps). */
 static void check_norm(wl_node input, fixture *f, int64_t batch, int64_t channels, int64_t inner) {
   f->a = input;
   const wl_real *y = run(f, wl_op_batch_norm(f->tape, input, 1e-2), batch * channels * inner, 0);
@@ -276,7 +276,7 @@ static void fill_batch(fixture *f, int batch, double mean[2], double variance[2]
   }
 }
 
-/* Collects the statistics of two batches and normalises a third batch by their means. Afterwards the batch's own
+/* Collects the statistics of two batches and normalises a third batch with their means. Afterwards, the batch's own
  * statistics are used as before. */
 static void test_held_statistics(void **state) {
   (void)state;
@@ -312,7 +312,7 @@ static void test_held_statistics(void **state) {
   end(&f);
 }
 
-/* Shapes and losses. */
+/* Tests shapes and losses. */
 
 static void test_shape(void **state) {
   (void)state;
@@ -374,7 +374,8 @@ static void test_softmax_cross_entropy(void **state) {
   close_classifier(&c);
 }
 
-/* A label out of range or a NaN makes the loss NaN without an invalid access; a row of NaN counts as a miss. */
+/* A label out of range or a NaN makes the loss NaN, without an invalid access. A row of NaN counts as a wrong
+ * classification. */
 static void test_bad_data(void **state) {
   (void)state;
   classifier c;
@@ -399,8 +400,8 @@ static void test_bad_data(void **state) {
   close_classifier(&c);
 }
 
-/* Tests windows of 2 x 2 elements with equal elements or NaN. The last NaN counts as the maximum; without NaN, the
- * first of equal elements is the maximum. */
+/* Tests windows of 2 x 2 elements with equal elements or NaN. If there are NaNs, the last one counts as the maximum.
+ * Otherwise, the first of equal elements is the maximum. */
 enum { PAIR_ROWS = 4, PAIR_COLUMNS = 22, PAIR_SIZE = PAIR_ROWS * PAIR_COLUMNS };
 
 static int64_t chosen(const wl_real *x, int64_t i, int64_t j) {
@@ -437,7 +438,7 @@ static void test_pool_choice(void **state) {
   wl_tape_destroy(&t);
 }
 
-/* The derivative of relu at 0 is 0; the gradient of max_pool goes to the first of equal elements. */
+/* The derivative of relu at 0 is 0. The gradient of max_pool is passed to the first of equal elements. */
 static void test_kinks(void **state) {
   (void)state;
   wl_tape *t = NULL;

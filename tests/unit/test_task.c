@@ -1,5 +1,5 @@
-/* test_task.c - properties of every task family: the registry, and episodes that are pure functions of their
- * identity. Runs in both precisions. */
+/* test_task.c - tests properties of every task family in both precisions: the registry, and episodes that depend only
+ * on their identity. */
 #include "glyphs_fixture.h"
 
 static const char *const cases[] = {
@@ -21,7 +21,7 @@ static const char *const cases[] = {
 };
 enum { CASES = sizeof cases / sizeof *cases };
 
-/* Draws an episode; computes loss and gradient at its theta_0. */
+/* Draws an episode, and computes loss and gradient at its theta_0. */
 static double drawn_loss(fixture *f, wl_task_ws *ws, const wl_episode *episode,
                          const wl_batch *batch) {
   assert_ok(wl_task_bind(f->task, ws, episode));
@@ -40,16 +40,16 @@ static void test_pure_function(void **state) {
   const double loss_b = drawn_loss(&f, f.ws, &b, &batch);
   assert_true(loss_b != loss);
   drawn_loss(&f, f.ws, &b, &other);
-  /* the same episode again, after another one and another batch: the same bits */
+  /* the same episode has the same bits after another episode and another batch */
   assert_true(drawn_loss(&f, f.ws, &a, &batch) == loss);
   assert_memory_equal(f.grad, first, (size_t)f.n * sizeof *first);
-  /* and in a fresh workspace without room for tangents */
+  /* also in a new workspace without memory for tangents */
   wl_task_ws *fresh = NULL;
   assert_ok(wl_task_ws_create(f.task, false, &fresh));
   assert_true(drawn_loss(&f, fresh, &a, &batch) == loss);
   assert_memory_equal(f.grad, first, (size_t)f.n * sizeof *first);
   wl_task_ws_destroy(&fresh);
-  /* the other episode, when nothing came before it */
+  /* the other episode has the same bits if it comes first */
   assert_ok(wl_task_ws_create(f.task, false, &fresh));
   assert_true(drawn_loss(&f, fresh, &b, &batch) == loss_b);
   wl_task_ws_destroy(&fresh);
@@ -99,7 +99,7 @@ static void test_registry(void **state) {
     for (int i = 0; i < count; i++) assert_string_not_equal(variants[i].name, variants[count].name);
   }
   assert_null(variants[count].name);
-  assert_int_equal(count, CASES - 1 + 1); /* one family twice; python, which tests/plugins tests */
+  assert_int_equal(count, CASES - 1 + 1); /* one family occurs twice; tests/plugins tests the family python */
   wl_task *task = NULL;
   assert_ok(task_from("{family: quadratic, proportion: 2.5}", &task));
   assert_close(task->proportion, 2.5, 0.0);
@@ -109,7 +109,7 @@ static void test_registry(void **state) {
   assert_null(task);
 }
 
-/* Values that the options tables accept but the families refuse. */
+/* Values that the tables of options accept, but the families refuse. */
 static void test_impossible_options(void **state) {
   (void)state;
   static const char *const bad[][2] = {
@@ -129,7 +129,7 @@ static void test_impossible_options(void **state) {
   }
 }
 
-/* The properties, each of which is tested on every family. */
+/* The properties. Each is tested on every family. */
 static const struct {
   const char *name;
   CMUnitTestFunction test;

@@ -1,5 +1,5 @@
-/* test_task_augment.c - the values that an episode draws for its augmentations: compares distributions with the
- * documentation, and each augmentation with the task without it. float64. */
+/* test_task_augment.c - tests the values that an episode draws for its augmentations, in float64. Compares
+ * distributions with the documentation, and each augmentation with the task without it. */
 #include "task/image_source.h"
 #include "task_fixture.h"
 
@@ -16,8 +16,8 @@ static int ascending(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-/* The test of Kolmogorov and Smirnov. The caller has transformed the values [n] so that they should be uniform in [0,
- * 1]. For a probability of 1e-4 the bound is 2.23 / sqrt n. */
+/* Applies the test of Kolmogorov and Smirnov to values [n] that should be uniform in [0, 1]. A correct sample exceeds
+ * the bound 2.23 / sqrt n with a probability of 1e-4. */
 static void expect_uniform(double *u, int n, const char *what) {
   qsort(u, (size_t)n, sizeof *u, ascending);
   double distance = 0.0;
@@ -57,7 +57,7 @@ static void test_loss_scale(void **state) {
   close_fixture(&f);
 }
 
-/* Creates two tasks that differ only in augmentations, at the same episode, each with its theta_0. */
+/* Two tasks that differ only in augmentations, at the same episode. Each has its own theta_0. */
 typedef struct pair {
   fixture plain, varied;
 } pair;
@@ -81,8 +81,9 @@ static void close_pair(pair *p) {
 
 #define NET "family: mlp, widths: [6, 5], batch: 8, initialisation: he, normalisation: layer"
 
-/* Both tasks have the same network: the losses at the start are equal, and the gradient is c times the gradient
- * without the augmentation. Factors are log-uniform, and their number is that of the kind. */
+/* Both tasks have the same network. The losses at the start are equal, and each gradient element is c times the element
+ * without the augmentation. The factors c are log-uniform, and their number depends on the kind of
+ * reparametrisation. */
 static void test_reparametrisation(void **state) {
   (void)state;
   static const char *const kinds[] = {"global", "tensor", "parameter"};
@@ -120,7 +121,7 @@ static void test_reparametrisation(void **state) {
       }
     }
     for (int i = 0; i < found; i++)
-      u[i] = fmin(fmax(u[i], 0.0), 1.0); /* the logarithm's rounding */
+      u[i] = fmin(fmax(u[i], 0.0), 1.0); /* removes the rounding of the logarithm */
     expect_uniform(u, found, kinds[kind]);
     close_pair(&p);
   }
@@ -153,7 +154,7 @@ static void test_scale_jitter(void **state) {
 }
 
 /* The difference of the gradients is N(0, sd^2). It differs between steps, and is equal if a step is computed again.
- * The inner loss has the linear term of this noise; outer and evaluation losses do not. */
+ * The inner loss has the linear term of this noise. Outer losses and evaluation losses do not have it. */
 static void test_gradient_noise(void **state) {
   (void)state;
   pair p = open_pair("{family: mlp, widths: [4], batch: 4}",
@@ -193,7 +194,7 @@ static void test_gradient_noise(void **state) {
   close_pair(&p);
 }
 
-/* An episode uses a tenth of the data, or all data. */
+/* An episode uses either a tenth of the data or all data. */
 static void test_data_fraction(void **state) {
   (void)state;
   write_tiny("drawn", false);
@@ -222,7 +223,7 @@ static void test_data_fraction(void **state) {
   close_fixture(&all);
 }
 
-/* Each combination counts as a task; the combinations share the proportion. */
+/* Each combination counts as a task, and the combinations share the proportion. */
 static void test_combinations(void **state) {
   (void)state;
   wl_task *task = NULL;

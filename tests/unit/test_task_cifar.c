@@ -1,5 +1,5 @@
-/* test_task_cifar.c - CIFAR-10's binary format: contents, truncation, labels out of range. The files have their full
- * size of 10,000 records each and are gzipped. */
+/* test_task_cifar.c - tests the binary format of CIFAR-10: contents, truncation, labels out of range. The files have
+ * their full size of 10,000 records each and are gzipped. */
 #include "task/dataset_impl.h"
 
 #include "task_fixture.h"
@@ -7,7 +7,7 @@
 enum { RECORD = 3073, RECORDS = 10000, FILES = 6 };
 
 static uint8_t cifar_label(int file, int64_t i) { return (uint8_t)((i + file) % 10); }
-/* Each run of 32 equal bytes is one row of a channel. */
+/* Returns the pixel value of a row. All 32 pixels of one row of a channel are equal. */
 static uint8_t cifar_pixel(int file, int64_t i, int64_t row) {
   return (uint8_t)(i * 5 + row * 3 + file);
 }
@@ -17,7 +17,7 @@ static void cifar_name(int file, char name[32]) {
   else snprintf(name, 32, "test_batch.bin");
 }
 
-/* Writes one file with `records` records; record `bad` (-1: none) has the label 10. */
+/* Writes one file with `records` records. Record number `bad` has the label 10; -1 means no record. */
 static void write_cifar(const char *directory, int file, int64_t records, int64_t bad) {
   char name[32], path[128];
   cifar_name(file, name);

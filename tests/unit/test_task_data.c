@@ -1,5 +1,5 @@
-/* test_task_data.c - image data: plain and gzipped files give the same task, damaged ones are
- * named with file and byte, the built-in set is what it says. */
+/* test_task_data.c - tests image data. Plain and gzipped files give the same task, errors name the damaged file and the
+ * byte, and the built-in data set has the documented content. */
 #include "task/image_source.h"
 
 #include "task_fixture.h"
@@ -46,7 +46,7 @@ static void test_plain_equals_gzipped(void **state) {
   assert_true(loss[0][0] == loss[1][0] && loss[0][1] == loss[1][1]);
 }
 
-/* Opens a data set through its own options; `more` has further keys, such as ", side: 4". */
+/* Opens a data set with its own options. `more` has further keys, for example ", side: 4". */
 static const wl_dataset *open_data_as(const char *data, const char *more) {
   static const wl_option options[] = {WL_DATASET_OPTIONS(wl_image_source, keys), {0}};
   const wl_section sections[] = {{.name = "task", .doc = "data", .options = options}, {0}};
@@ -87,7 +87,7 @@ static void test_contents(void **state) {
   assert_null(d);
 }
 
-/* A minibatch contains complete images of the split, each about equally often, with the right labels. */
+/* A minibatch has complete images of the split with the right labels. All images occur about equally often. */
 static void test_gather(void **state) {
   (void)state;
   enum { BATCH = 300, STEPS = 40 };
@@ -113,7 +113,7 @@ static void test_gather(void **state) {
       hits[which]++;
       drawn[i] = which;
     }
-    /* the parts from which the batch is gathered are not copies of each other */
+    /* the parts from which the batch is gathered differ */
     assert_memory_not_equal(drawn, drawn + 128, 128 * sizeof *drawn);
   }
   const double expected = (double)(BATCH * STEPS) / TINY_HELDOUT;
@@ -158,7 +158,8 @@ static void test_fraction(void **state) {
   wl_dataset_close(&d);
 }
 
-/* Halving the side averages 2 x 2 pixels. Resizing from 8 to 3 interpolates the pixels at 5/6, 3 1/2 and 6 1/6. */
+/* If the side is halved, each pixel is the mean of 2 x 2 pixels. If the side is resized from 8 to 3, pixels are
+ * interpolated at 5/6, 3 1/2 and 6 1/6. */
 static void test_resized(void **state) {
   (void)state;
   write_tiny("resized", false);
@@ -183,7 +184,7 @@ static void test_resized(void **state) {
   wl_dataset_close(&half);
   wl_dataset_close(&three);
   const wl_dataset *same = open_data_as("resized", ", side: 8");
-  assert_non_null(same->split[0].pixels); /* nothing to do */
+  assert_non_null(same->split[0].pixels); /* the size does not change, so there is nothing to compute */
   wl_dataset_close(&same);
 }
 
@@ -247,7 +248,7 @@ static void test_missing(void **state) {
                  (const char *const[]){"missing", "t10k-labels-idx1-ubyte.gz", NULL});
 }
 
-/* Texts that are missing, too short for a held-out sequence, or not a file. */
+/* Tests texts that are missing, too short for a held-out sequence, or not a file. */
 static void test_bad_texts(void **state) {
   (void)state;
   static const struct {
@@ -281,7 +282,7 @@ static void test_named_data_gives_a_hint(void **state) {
   if (access("/usr/share/datasets/cifar-10", F_OK) != 0)
     expect_failure("cifar-10", "", WL_ERR_NO_INPUT,
                    (const char *const[]){"data_batch_1.bin", "WARPLOOM_DATA", NULL});
-  /* named data in WARPLOOM_DATA are found, with their number of classes */
+  /* named data in the folder WARPLOOM_DATA are found, with their number of classes */
   mkdir("shelf", 0777);
   write_tiny("shelf/mnist", true);
   setenv("WARPLOOM_DATA", "shelf", 1);
@@ -291,7 +292,7 @@ static void test_named_data_gives_a_hint(void **state) {
   unsetenv("WARPLOOM_DATA");
 }
 
-/* Writes the set, then replaces one of its files by `bytes`. */
+/* Writes the data set, then replaces one of its files by `bytes`. */
 static void spoil(const char *directory, const char *name, const uint8_t *bytes, int64_t n) {
   write_tiny(directory, false);
   write_file(directory, name, false, bytes, n);
@@ -359,7 +360,7 @@ static void test_bad_labels(void **state) {
                  (const char *const[]){"byte 15", "0 to 2", NULL});
 }
 
-/* Rewrites a file with its byte `at` inverted, or cut off at that byte. */
+/* Rewrites a file. Its byte `at` is inverted, or the file is truncated at this byte. */
 static void damage(const char *path, long at, bool cut) {
   FILE *file = fopen(path, "rb");
   assert_non_null(file);
@@ -421,7 +422,7 @@ static void test_members(void **state) {
   EXPECT_DATA_ERROR("members", "train-labels-idx1-ubyte.gz", "damaged");
 }
 
-/* Folders and pipes take the place of files: reading a pipe would never end. */
+/* Uses folders and pipes instead of files. Reading a pipe would never end. */
 static void test_no_regular_file(void **state) {
   (void)state;
   write_tiny("irregular", false);

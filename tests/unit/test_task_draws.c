@@ -1,5 +1,5 @@
-/* test_task_draws.c - what task families draw has the distributions that their options and headers state:
- * shape, both ends, uniform choices, and independence of tasks, batches and steps. */
+/* test_task_draws.c - tests that the draws of task families have the distributions in their options and headers. The
+ * tests cover the shape, both ends, uniform choices, and independence of tasks, batches and steps. */
 #include "glyphs_fixture.h"
 #include "harness/distribution.h"
 #include "task/dataset.h"
@@ -15,7 +15,7 @@ static void bind(fixture *f, int64_t index) {
   assert_ok(wl_task_bind(f->task, f->ws, &episode));
 }
 
-/* Returns an input of the task's tape by name, as the last load filled it. */
+/* Returns an input of the task's tape by its name, with the values of the last load. */
 static const wl_real *input(const fixture *f, const char *name, int64_t *size) {
   for (int i = 0; i < wl_tape_leaf_count(f->task->tape); i++) {
     const wl_tape_leaf leaf = wl_tape_leaf_at(f->task->tape, i);
@@ -33,7 +33,7 @@ static double *sample_of(int64_t n) {
   return x;
 }
 
-/* ---- Sinusoids: the wave is found again from many points of it ------------------------------- */
+/* ---- Sinusoids: the wave is fitted to many of its points ------------------------------------- */
 
 typedef struct wave {
   double amplitude, phase, frequency, residual;
@@ -82,11 +82,11 @@ static void check_waves(bool varying) {
     assert_true(w.residual <= 1e-4 * w.amplitude * w.amplitude);
     amplitude[i] = w.amplitude;
     phase[i] = varying ? w.phase : -w.phase;
-    if (phase[i] < -0.01) phase[i] += 2 * M_PI; /* the fit gives the equivalent phase on the other side of pi */
+    if (phase[i] < -0.01) phase[i] += 2 * M_PI; /* the fit may give the equivalent phase on the other side of pi */
     frequency[i] = w.frequency;
     for (int64_t j = 0; j < POINTS; j++) x[i * POINTS + j] = (double)points[j];
   }
-  const double slack = varying ? 5e-4 : 1e-5; /* of the fit */
+  const double slack = varying ? 5e-4 : 1e-5; /* error of the fit */
   assert_uncorrelated("amplitude and phase", amplitude, phase, WAVES);
   assert_uncorrelated("amplitudes of two units", amplitude, amplitude + 1, WAVES - 1);
   if (varying) assert_uncorrelated("phase and frequency", phase, frequency, WAVES);
@@ -139,7 +139,7 @@ static void support_and_query(void **state) {
 
 /* ---- Families of functions ------------------------------------------------------------------- */
 
-/* Collects all values of an input over episodes; the caller frees them. */
+/* Collects all values of an input over several episodes. The caller frees them. */
 static double *collect_input(const char *yaml, const char *name, int64_t episodes, int64_t *n) {
   fixture f = open_fixture(yaml);
   int64_t size = 0;
@@ -178,7 +178,7 @@ static void quadratics(void **state) {
   check_input(uniform, "y", cdf_uniform, 0, 1);
 }
 
-/* Tests the integer coefficients of a surface: the values are equally frequent, and units and surfaces differ. */
+/* Tests the integer coefficients of a surface. All values are equally frequent, and units and surfaces differ. */
 static void check_coefficient(const char *name, int low, int high) {
   char what[64];
   int64_t n = 0, counts[16] = {0};
@@ -233,7 +233,7 @@ static void logistic_points(void **state) {
   fixture f = open_fixture(
       "{family: logistic, dimension: 4, classes: 3, samples: 400, batch: 400, separation: 3}");
   for (int64_t e = 0; e < EPISODES; e++) {
-    const wl_batch all = {WL_FOR_EVAL_BATCH, WL_SPLIT_TRAIN, 0}; /* each point once */
+    const wl_batch all = {WL_FOR_EVAL_BATCH, WL_SPLIT_TRAIN, 0}; /* the batch has each point once */
     bind(&f, e);
     wl_task_load(f.task, f.ws, &all);
     const wl_real *x = input(&f, "x", NULL);
@@ -327,8 +327,8 @@ static void initial_convolutions(void **state) {
   check_theta0(plain, "conv2.bias", 400, cdf_normal, 0, 0.2);
 }
 
-/* With data_seed, all episodes have the same points, and each episode has separate initial values. Another seed gives
- * other points. Without data_seed the points differ. */
+/* With data_seed, all episodes have the same points, and each episode has its own initial values. Another seed gives
+ * other points. Without data_seed, the points differ. */
 static void shared_points(void **state) {
   (void)state;
   static const char *const seeds[] = {"0", "5", "6"};
@@ -355,7 +355,7 @@ static void shared_points(void **state) {
 
 /* ---- Batches --------------------------------------------------------------------------------- */
 
-/* Returns the number of the point in each row of a batch; the only feature identifies the point. */
+/* Returns the number of the point in each row of a batch. The only feature identifies the point. */
 static void draw_points(fixture *f, wl_batch batch, const double *point, int64_t n, double *which) {
   int64_t rows;
   wl_task_load(f->task, f->ws, &batch);
@@ -399,7 +399,7 @@ static void minibatches(void **state) {
 
 /* ---- Characters ------------------------------------------------------------------------------ */
 
-/* Returns the character and drawer of an image without distortion; -1 if there is none. */
+/* Finds the character and drawer of an image without distortion. The result is -1 if there is none. */
 static void identify(const wl_real *x, int64_t *character, int64_t *drawer) {
   *character = *drawer = -1;
   for (int64_t i = 0; i < GLYPH_CHARACTERS * GLYPH_DRAWERS; i++) {

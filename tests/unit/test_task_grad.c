@@ -1,5 +1,5 @@
-/* test_task_grad.c - gradients and Hessian-vector products of every family against central
- * differences, in float64.
+/* test_task_grad.c - compares gradients and Hessian-vector products of every family with central differences, in
+ * float64.
  *
  *   <grad, v> = (L(theta + h v) - L(theta - h v)) / 2h                signed, several v
  *   H v       = (grad(theta + h v) - grad(theta - h v)) / 2h          and <u, H v> = <v, H u> */
@@ -60,7 +60,7 @@ static double dot(const wl_real *a, const wl_real *b, int64_t n) {
   return sum;
 }
 
-/* Returns unit vector number k; `which` distinguishes u from v. */
+/* Draws the direction number k. `which` distinguishes u from v. The direction has length 1. */
 static void direction(int k, uint64_t which, int64_t n, wl_real *v) {
   wl_rng_normal(
       (wl_stream){.seed = 3, .purpose = WL_FOR_PROBE, .index = (uint64_t)k, .step = which}, 0, n,

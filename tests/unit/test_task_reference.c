@@ -1,6 +1,6 @@
-/* test_task_reference.c - losses and gradients against values that numpy computed from the
- * formulas, random draws included (tests/reference/task_losses.py); and the distributions that
- * the families draw from. float64. */
+/* test_task_reference.c - compares losses and gradients, including their random draws, with values that numpy computed
+ * from the formulas (tests/reference/task_losses.py). Also tests the distributions from which the families draw. The
+ * precision is float64. */
 #include "task_fixture.h"
 
 typedef struct reference {
@@ -8,7 +8,7 @@ typedef struct reference {
   wl_batch batch;
   int64_t n;
   double loss;
-  double projection[3]; /* of the gradient on cos(1 + k i), k = 1, 2, 3 */
+  double projection[3]; /* projections of the gradient on cos(1 + k i), k = 1, 2, 3 */
 } reference;
 
 static const reference references[] = {
@@ -81,13 +81,13 @@ static void test_theta0(void **state) {
   assert_close(m.most, 1.0, 0.0);
 }
 
-/* Tests kinds by name on 196-20-10: bounds and deviations of the 3920 elements of the first weight, and zero
- * biases. */
+/* Tests the named kinds of initialisation on a 196-20-10 network: bounds and deviations of the 3920 elements of the
+ * first weight, and zero biases. */
 static void test_initialisers(void **state) {
   (void)state;
   static const struct {
     const char *name;
-    double sd, bound; /* bound 0: none */
+    double sd, bound; /* standard deviation; bound, 0 if there is none */
   } expected[] = {
       {"fan-in", 0.87962566 / 14, 2.0 / 14},
       {"he", 0.10101525, 0},
@@ -101,7 +101,7 @@ static void test_initialisers(void **state) {
     assert_close(m.sd, expected[k].sd, 5 * expected[k].sd / 396);
     if (expected[k].bound > 0) {
       assert_true(m.least >= -expected[k].bound && m.most <= expected[k].bound);
-      assert_close(m.most, expected[k].bound, 0.01 * expected[k].bound); /* and reaches it */
+      assert_close(m.most, expected[k].bound, 0.01 * expected[k].bound); /* the largest value is close to the bound */
     }
     const moments bias = theta0_moments(yaml, 3920, 20, 1);
     assert_true(bias.least == 0.0 && bias.most == 0.0);
@@ -109,7 +109,7 @@ static void test_initialisers(void **state) {
 }
 
 /* The columns of the dense weight (196,20) and the rows of the convolution's weight (4, 1 * 3 * 3) are orthonormal.
- * Scales of normalisations start at 1, shifts at 0. */
+ * Scales of normalisations start at 1, and shifts at 0. */
 static void test_orthogonal(void **state) {
   (void)state;
   fixture f =
@@ -137,8 +137,8 @@ static void test_orthogonal(void **state) {
   close_fixture(&f);
 }
 
-/* For 1-40-40-1 the biases are zero, and the weights are within two deviations, with sd 0.01 sqrt(1 - 4 f(2) / (2
- * F(2) - 1)). */
+/* For a 1-40-40-1 network, the biases are zero. The weights are within two deviations, with sd 0.01 sqrt(1 - 4 f(2) /
+ * (2 F(2) - 1)). */
 static void test_sinusoid_theta0(void **state) {
   (void)state;
   moments m = theta0_moments("{family: sinusoid}", 80, 1600, 20);
@@ -181,7 +181,7 @@ static void test_quadratic_draws(void **state) {
   }
 }
 
-/* At theta = 0 the loss is the mean of y^2: E A^2 / 2 up to the finite range of x. */
+/* At theta = 0, the loss is the mean of y^2. Its expectation is E A^2 / 2, except for the finite range of x. */
 static void test_sinusoid_draws(void **state) {
   (void)state;
   enum { EPISODES = 3000 };

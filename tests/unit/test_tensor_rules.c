@@ -1,5 +1,5 @@
-/* test_tensor_rules.c - tests rules that see tensors in both precisions: values of an independent script, threads,
- * symmetries, scale. */
+/* test_tensor_rules.c - tests rules that see tensors, in both precisions: values of an independent script, threads,
+ * symmetries and scale. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,7 +19,7 @@
 #ifdef WL_DOUBLE
 static const double tolerance = 1e-9;
 #else
-static const double tolerance = 1e-2; /* Newton-Schulz enlarges rounding errors */
+static const double tolerance = 1e-2; /* Newton-Schulz iterations enlarge rounding errors */
 #endif
 
 enum { SHAPES = 5, MOST_PHI = 4000, MOST_STATE = 32 * TENSOR_N };
@@ -52,7 +52,7 @@ static void open_rule(runner *r, const char *options, int threads) {
   r->rule->ops->init(r->rule, 1, r->phi);
 }
 
-/* Sets the script's meta-parameters: initial values that are not drawn, plus small changes. */
+/* Sets the same meta-parameters as in the script: the initial values that are not drawn, plus small changes. */
 static void wiggle_phi(runner *r) {
   const wl_tensor_entry *const base = wl_layout_find(&r->rule->phi, "base");
   const bool lbfgs = strcmp(r->rule->ops->name, "lbfgs") == 0;
@@ -103,7 +103,7 @@ static double rms_of(const double *x, int64_t n) {
   return sqrt(sum / (double)n);
 }
 
-/* An error is compared with the root mean square of its tensor. */
+/* Compares an error with the root mean square of its tensor. */
 static void compare(const runner *r, const char *options, int t, const double *expected) {
   for (int j = 0; j < SHAPES; j++) {
     const wl_tensor_entry *const b = &r->theta.tensors[j];
@@ -139,7 +139,7 @@ static void test_values(void **state) {
 #ifdef WL_DOUBLE
 static double slope(int i) { return 1 + 0.01 * i; }
 
-/* Computes the adjoint of <r, s>, with a separate r for each field. */
+/* Starts the adjoint of <r, s>, with a separate r for each field. */
 static void start_adjoint(const runner *r, double *mu) {
   memset(mu, 0, MOST_STATE * sizeof *mu);
   for (int f = 0; f < r->rule->n_fields; f++) {
@@ -200,7 +200,8 @@ static void backward_steps(runner *r, traced *x, int first, int steps) {
   wl_rule_backward(r->rule, r->ws, &chunk, x->phi);
 }
 
-/* Runs the last step alone, then the others, so that the adjoint of the state is passed from chunk to chunk. */
+/* Runs the adjoint of the last step alone, then of the other steps. The adjoint of the state is passed between the
+ * chunks. */
 static void backward(runner *r, traced *x) {
   for (int i = 0; i < TENSOR_N; i++)
     x->lam[i] = loss_weight[TENSOR_STEPS] * x->loss_grad[TENSOR_STEPS][i];
@@ -233,7 +234,7 @@ static void test_gradients(void **state) {
 
 /* ---- Newton-Schulz steps ---- */
 
-/* out [m][n] = A B, or A^T B if `transposed`. A has `terms` columns, or rows if `transposed`. */
+/* Computes out [m][n] = A B, or A^T B if `transposed`. A has `terms` columns, or `terms` rows if `transposed`. */
 static void multiply(int m, int n, int terms, const double *a, bool transposed, const double *b,
                      double *out) {
   for (int i = 0; i < m; i++)
@@ -260,8 +261,8 @@ static void plain_steps(int rows, int columns, double *x) {
   }
 }
 
-/* Tests all widths of tiles and of partial tiles, tall and wide matrices, sides above the kernel's largest side, and
- * values so far from 1 that their squares leave the range of float. */
+/* Tests all widths of tiles and partial tiles, tall and wide matrices, and sides above the largest side of the kernel.
+ * Also tests values so far from 1 that their squares exceed the range of float. */
 static void newton_schulz_steps(void **state) {
   (void)state;
   static const int sides[] = {1, 2, 3, 7, 8, 13, 16, 17, 31, 32, 40, 64, 65, 80};
@@ -304,7 +305,7 @@ static const char *const all_rules[] = {
     "name: controller, correction: lstm"};
 enum { ALL_RULES = sizeof all_rules / sizeof *all_rules };
 
-/* Runs steps of a rule at its initial meta-parameters. Gradients are multiplied by `scale`, theta by a power of
+/* Runs steps of a rule with its initial meta-parameters. Multiplies gradients by `scale`, and theta by a power of
  * `scale`. */
 static void run_steps(runner *r, const char *options, int threads, double scale) {
   open_runner(r, options, threads);
@@ -368,8 +369,9 @@ static void test_rows_may_be_exchanged(void **state) {
   }
 }
 
-/* If gradients are multiplied by 16, the steps of Muon and of the controller change only through the epsilons, and
- * those of L-BFGS not at all. The steps of Celo2 also change through its clipped input, whose weight is set to 0 here. */
+/* If gradients are multiplied by 16, the steps of Muon and of the controller change only because of the epsilons, and
+ * the steps of L-BFGS do not change. The steps of Celo2 also change because of its clipped input, so the weight of this
+ * input is set to 0. */
 static void test_the_gradient_scale_cancels(void **state) {
   (void)state;
   static const char *const rules[] = {"name: muon, vector_rate: 0", "name: controller",
@@ -380,7 +382,7 @@ static void test_the_gradient_scale_cancels(void **state) {
   for (int i = 0; i < 5; i++) {
     open_runner(&small, rules[i], 1);
     open_runner(&large, rules[i], 1);
-    if (strstr(rules[i], "celo2")) /* input 1 of 30, 8 units */
+    if (strstr(rules[i], "celo2")) /* the weights of input 1 of 30, for 8 units */
       memset(small.phi + 8, 0, 8 * sizeof *small.phi);
     memcpy(large.phi, small.phi, sizeof small.phi);
     wl_rule_pack(small.rule, small.ws, small.phi);

@@ -1,5 +1,5 @@
-/* test_vary.c - the settings that eval --vary adds: keys that a family has are varied, unchanged settings are left
- * out, and a message names a family without such a key. */
+/* test_vary.c - tests the settings that eval --vary adds. Keys that a family has are varied, and unchanged settings are
+ * left out. If a family lacks such a key, a message names the family. */
 #include "cmocka_all.h"
 
 #include <stdio.h>
@@ -25,7 +25,8 @@ static void write_variation(const wl_variation *v, FILE *out) {
   fputc(']', out);
 }
 
-/* Joins the overrides of `axis` for a task with spaces; returns the note if there are none. */
+/* Joins the overrides of `axis` for a task with spaces and compares them with the expected text. If there are no
+ * overrides, compares the note. */
 static void expect(const char *task, const char *axis, const char *wanted) {
   char text[2048], found[1024] = "", note[160];
   wl_config *config = NULL;
