@@ -1,8 +1,8 @@
-# The shared library libwarploom and all that `cmake --install` adds to the program: headers, CMake
-# package, pkg-config file, tools, job files, documentation.
+# Builds the shared library libwarploom, and installs it with headers, CMake package, pkg-config file, tools, job files
+# and documentation.
 #
-# The library holds the objects of src/api and what they need of the other folders' archives, MPI
-# not among it. src/api/exports.map lists its public names; all others stay inside.
+# The library contains the objects of src/api and the objects of other folders that they need. It does not contain MPI.
+# src/api/exports.map lists its public names; all other names are hidden.
 include(CMakePackageConfigHelpers)
 
 set(WL_EXPORTS ${CMAKE_SOURCE_DIR}/src/api/exports.map)
@@ -36,7 +36,7 @@ install(FILES ${CMAKE_BINARY_DIR}/package/warploom.pc DESTINATION ${CMAKE_INSTAL
 install(DIRECTORY include/warploom DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
 install(DIRECTORY tools jobs DESTINATION ${CMAKE_INSTALL_DATADIR}/warploom USE_SOURCE_PERMISSIONS
   PATTERN "__pycache__" EXCLUDE
-  REGEX "(evaluation|previous-[0-9]+)[.](h5|png)$" EXCLUDE) # what somebody measured in the source tree
+  REGEX "(evaluation|previous-[0-9]+)[.](h5|png)$" EXCLUDE) # results that a user measured in the source tree
 install(DIRECTORY examples DESTINATION ${CMAKE_INSTALL_DATADIR}/warploom PATTERN "__pycache__" EXCLUDE
   PATTERN "*.so" EXCLUDE)
 install(FILES README.md CHANGELOG.md CITATION.cff LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})

@@ -1,5 +1,6 @@
-# CPack: `cpack -G TGZ` (a tree that can be moved) and `cpack -G DEB` in the build folder; `cpack --config
-# CPackSourceConfig.cmake` for the sources. packaging/build-deb.sh configures, builds and packs as Debian expects it.
+# CPack makes packages in the build folder: `cpack -G TGZ` makes a tree that can be moved, `cpack -G DEB` a Debian
+# package, and `cpack --config CPackSourceConfig.cmake` an archive of the sources. packaging/build-deb.sh configures,
+# builds and packs as Debian expects it.
 set(CPACK_PACKAGE_VENDOR "The Warploom developers")
 set(CPACK_PACKAGE_CONTACT "The Warploom developers <warploom@localhost>" CACHE STRING "maintainer, in the fields of packages")
 set(CPACK_PACKAGE_DESCRIPTION_FILE ${CMAKE_SOURCE_DIR}/packaging/description.txt)
@@ -14,8 +15,8 @@ set(CPACK_SOURCE_GENERATOR TGZ)
 set(CPACK_SOURCE_PACKAGE_FILE_NAME ${PROJECT_NAME}-${PROJECT_VERSION})
 set(CPACK_SOURCE_IGNORE_FILES "/[.]git/" "/build[^/]*/" "/runs/" "/__pycache__/" "[.]egg-info/" "${CMAKE_BINARY_DIR}/")
 
-# Libraries' packages are found by dpkg-shlibdeps. mpirun and what the tools import are recommended: without them the
-# program works on one rank.
+# dpkg-shlibdeps finds the packages of the libraries. mpirun and the Python modules of the tools are only recommended,
+# because the program works without them on one rank.
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SECTION science)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)

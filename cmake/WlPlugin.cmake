@@ -1,6 +1,6 @@
-# What plug-ins need (docs/plugins.md): symbols of the program, installed headers, the compiler's flags.
+# Provides what plug-ins need (docs/plugins.md): symbols of the program, installed headers, and the compiler's flags.
 
-# The functions of these headers are what a task family or a rule calls.
+# A task family or a rule calls the functions of these headers.
 set(WL_PLUGIN_HEADERS
   base/layout.h base/options.h base/plugin.h base/real.h base/rng.h base/status.h
   tensor/tape.h task/family.h task/task.h task/warp.h
@@ -13,7 +13,7 @@ endforeach()
 install(FILES ${CMAKE_SOURCE_DIR}/cmake/WarploomPlugin.cmake
   DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/warploom)
 
-# The flags of `warploom plugin build`: those of the program, without warnings and sanitizers.
+# The flags of `warploom plugin build` are the flags of the program, without warnings and sanitizers.
 get_filename_component(wl_plugin_compiler ${CMAKE_C_COMPILER} NAME)
 string(JOIN " " wl_plugin_flags -std=gnu17 -O3 ${WL_NUMERICS})
 foreach(suffix "" "64")

@@ -1,22 +1,22 @@
 #!/bin/bash
-# Installs what the tests need (Debian), builds, and runs every test through CTest.
+# Installs the packages that the tests need (Debian), builds, and runs every test with CTest.
 #
 #   tests/run.sh [--quick] [CTEST OPTIONS...]
 #
-#   --quick     leave out the tests labelled slow (SLURM, several hosts, long fault runs)
+#   --quick     leave out the tests with the label slow (SLURM, several hosts, long fault runs)
 #
-# Without CTEST OPTIONS the tests of MPI run a second time with MPICH (mpicc.mpich, mpiexec.mpich), built in a separate
-# folder. The digests under both libraries are compared.
+# Without CTEST OPTIONS, the tests of MPI run a second time with MPICH (mpicc.mpich, mpiexec.mpich), built in a separate
+# folder. The digests with both libraries are compared.
 #   BUILD_DIR   environment variable: build directory (default: build)
 #
-# The script fails when a test fails. It also fails when too few tests ran, because a test that was not built or not
-# found has not passed. It prints the reasons of skipped tests.
+# The script fails if a test fails. It also fails if too few tests ran, because a test that was not built or not found
+# has not passed. It prints the reasons of skipped tests.
 set -euo pipefail
 
-FLOOR=122      # tests that must have run and passed, whole suite: 132 but those of SLURM, several hosts and optional packages
-FLOOR_MPICH=10 # the part with MPICH
-MPICH_TESTS='^(comm_n[123]|comm_singleton|exact_sum_n[1-4]|subnormals|mpi_libraries)$' # MPICH's ranks do not yield their core
-FLOOR_QUICK=120 # the same with --quick
+FLOOR=122      # number of tests that must pass: 132 in the whole suite, without SLURM, several hosts and optional packages
+FLOOR_MPICH=10 # number of tests that must pass with MPICH
+MPICH_TESTS='^(comm_n[123]|comm_singleton|exact_sum_n[1-4]|subnormals|mpi_libraries)$' # only these tests run with MPICH, because its waiting ranks do not yield their core
+FLOOR_QUICK=120 # number of tests that must pass with --quick
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 BUILD=${BUILD_DIR:-build}
@@ -45,7 +45,7 @@ elif [ ${#options[@]} -gt 0 ]; then
   mpich=0
 fi
 
-# Prints how many tests have this result in the log of CTest: Passed, Failed, Skipped, Timeout, "Not Run" ...
+# Prints how many tests have this result in the log of CTest, such as Passed, Failed, Skipped, Timeout or "Not Run".
 count() { grep -cE "^ *[0-9]+/[0-9]+ Test +#[0-9]+: .*\*?\*?\*?$1" "$log" || true; }
 
 cd "$ROOT"
@@ -65,7 +65,7 @@ passed=$(count '   Passed')
 skipped=$(count 'Skipped')
 step "$passed tests passed, $skipped skipped, CTest's exit code $code (log: $log)"
 if [ "$skipped" -gt 0 ]; then
-  echo "skipped, with the reasons they gave:"
+  echo "skipped, with these reasons:"
   grep -h '^skipped: ' "$BUILD/Testing/Temporary/LastTest.log" | sort | uniq -c || true
 fi
 # Runs the tests of MPI with MPICH. Only the targets that these tests use are built.
@@ -84,7 +84,7 @@ test_with_mpich() {
 }
 
 [ "$code" = 0 ] || die "tests failed"
-[ "$passed" -ge "$FLOOR" ] || die "only $passed tests passed, at least $FLOOR should: something was not built or was skipped"
+[ "$passed" -ge "$FLOOR" ] || die "only $passed tests passed, at least $FLOOR should: a test was not built or was skipped"
 if [ "$mpich" = 1 ]; then
   step "building and testing with MPICH in $BUILD-mpich"
   test_with_mpich

@@ -1,6 +1,6 @@
-# Checks `warploom ablate`. It trains every subset of the parts once, and each run equals the run that `train` makes
-# with those parts. The name of the output folder is one that YAML would not read as text. The table does not depend on
-# the number of ranks. --resume trains nothing again. Nothing is trained before every subset has been checked.
+# Checks `warploom ablate`. It trains every subset of the parts once, and each run equals the run of `train` with the
+# same parts. YAML would not read the name of the output folder as text. The table does not depend on the number of
+# ranks. --resume trains nothing again. All subsets are checked before anything is trained.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 

@@ -1,5 +1,5 @@
-# Checks what bad input causes: one rank prints one clear error on standard error, the exit code is the one of
-# sysexits.h, no rank hangs, and no file gets its final name.
+# Checks the results of bad input. One rank prints one clear error on standard error, and the exit code is the right one
+# of sysexits.h. No rank hangs, and no file gets its final name.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 
@@ -14,8 +14,8 @@ outer: {steps: 4, units: 2}
 C
 
 cases=0
-# Runs `warploom ARGS` on RANKS ranks, for RANKS = 1 without a launcher. Expects exit code CODE and one error line that
-# contains every WORD.
+# Runs `warploom ARGS` on RANKS ranks, or without a launcher if RANKS is 1. Expects the exit code CODE, and one error
+# line that contains every WORD.
 expect() { # RANKS CODE WORDS(|-separated) ARGS...
   local ranks=$1 code=$2 words=$3 got=0 word lines launch=()
   [ "$ranks" = 1 ] || launch=("$WL_MPIEXEC" -n "$ranks")
@@ -74,7 +74,7 @@ expect 2 78 "task" train empty.yaml
 printf 'task: {family: quadratic}\nrule: {name: adam}\n' >nothing.yaml
 expect 2 78 "nothing.yaml:2|rule.name|nothing to learn" train nothing.yaml
 
-# errors that show only when the parts are combined: --dry-run builds the parts as a training does
+# errors that are only found when the parts are combined: --dry-run builds the parts as a training does
 expect_parts() { # WORDS OVERRIDES...
   local words=$1 options=() o
   shift
@@ -163,7 +163,7 @@ expect_same "exit code when ranks disagree" 76 $got
 grep -q "configuration" err.txt || fail "disagreement: no word of the configuration"
 [ ! -e split/checkpoints ] || fail "disagreement left checkpoints"
 
-# no permission (not tried by root, who may write anywhere); no space on the disk
+# no permission (not tested by root, who may write anywhere); no space on the disk
 if [ "$(id -u)" != 0 ]; then
   mkdir locked && chmod 555 locked
   expect 2 77 "locked" train good.yaml --set output=locked/run

@@ -1,7 +1,7 @@
 #!/bin/bash
-# Checks the batch scripts for PBS and Flux with substitutes for the commands of these systems, which Debian does not
-# have. The test sets the variables of a job, and its scripts qsub, qstat and flux record their arguments and answer.
-# The test does not show what the real systems do with directives and signals. It also runs shellcheck on all scripts.
+# Checks the batch scripts for PBS and Flux. Debian does not have these systems, so the test has substitutes for qsub,
+# qstat and flux, which record their arguments and answer. The test sets the variables of a job. It does not show what
+# the real systems do with directives and signals. It also runs shellcheck on all scripts.
 . "$WL_SOURCE/tests/harness/training.sh"
 export WARPLOOM=$WL_BIN WARPLOOM_JOBS=$WL_SOURCE/jobs WARPLOOM_PYTHON=${WL_PYTHON:-python3}
 unset SLURM_JOB_ID RUN

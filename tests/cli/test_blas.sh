@@ -1,12 +1,13 @@
-# Checks what Warploom does with an OpenBLAS that does not know the processor: Warploom selects other kernels and names
-# them. An OpenBLAS that computes wrong products is refused. The user's choice of kernels is kept.
+# Checks Warploom with an OpenBLAS that does not know the processor. Warploom selects other kernels and names them. It
+# refuses an OpenBLAS that computes wrong products, and it keeps the user's choice of kernels.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 
 grep -qw avx2 /proc/cpuinfo || skip "this processor has no AVX2"
 write_config endless.yaml
 sed -e 's/steps: 1000000,/steps: 2,/' endless.yaml >short.yaml
-# Stands before OpenBLAS in the linker's search: says that it took kernels of 2004 unless told otherwise.
+# This library is found before OpenBLAS by the linker. It reports kernels of 2004, unless the environment chooses other
+# kernels.
 cat >stand_in.c <<'C'
 #include <stdlib.h>
 char *openblas_get_corename(void) {

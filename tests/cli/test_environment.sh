@@ -1,5 +1,5 @@
-# Checks that variables which other jobs, sites or shells left in the environment change neither what the program reads
-# nor where it reads.
+# Checks environment variables that other jobs, sites or shells have left. They must not change what the program reads,
+# or from which files it reads.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 
@@ -30,7 +30,7 @@ expect_same "more ranks than cores with OMP_NUM_THREADS=1" "$forward" \
   "$(OMP_NUM_THREADS=1 timeout 60 "$WL_MPIEXEC" -n $(($(nproc) + 1)) "$WL_BIN" train forward.yaml --quiet --set threads=0 \
     --set output=crowded 2>err.txt || cat err.txt >&2)"
 
-# Waiting threads of OpenMP soon sleep, unless the user has set how they wait.
+# Waiting threads of OpenMP soon sleep, unless the user has chosen how they wait.
 waits() { env -u OMP_WAIT_POLICY OMP_DISPLAY_ENV=verbose "$@" "$WL_BIN" --version 2>&1 | grep SPINCOUNT | tail -n 1; }
 waits A=1 | grep -q "'1000'" || fail "OpenMP's waiting: $(waits A=1)"
 waits GOMP_SPINCOUNT=77 | grep -q "'77'" || fail "OpenMP's waiting is not the user's: $(waits GOMP_SPINCOUNT=77)"
@@ -45,7 +45,7 @@ SLURM_JOB_END_TIME=$(($(date +%s) + 4)) timeout 60 "$WL_BIN" train endless.yaml 
 grep -q 'SLURM_JOB_END_TIME' err.txt || fail "the end of a SLURM job is not named"
 echo "ok: the end of a SLURM job"
 
-# A rank number that was left in the environment does not stop a program without a launcher from printing.
+# A rank number that was left in the environment must not prevent a program without a launcher from printing.
 for rank in OMPI_COMM_WORLD_RANK PMIX_RANK PMI_RANK SLURM_PROCID; do
   ! env $rank=3 "$WL_BIN" trian short.yaml 2>err.txt || fail "an unknown command is taken"
   grep -q "did you mean 'train'" err.txt || fail "$rank=3: nothing is said"
@@ -53,7 +53,7 @@ done
 [ -n "$(SLURM_PROCID=3 "$WL_BIN" --version)" ] || fail "SLURM_PROCID=3: no version"
 echo "ok: inherited ranks"
 
-# If standard output cannot be written, the error names it, also in commands that only print.
+# If standard output cannot be written, the error says so, even in commands that only print.
 for what in --help "train --help" "train --list rules" "train --json-schema" "init --task quadratic"; do
   code=0
   # shellcheck disable=SC2086

@@ -26,7 +26,7 @@ echo picture >run/evaluation.png
 evaluate run --steps 4
 expect_same "the new evaluation" 4 "$(steps_of run/evaluation.h5)"
 expect_same "the earlier evaluation" 3 "$(steps_of run/evaluation-previous-1.h5)"
-[ -e run/evaluation-previous-1.png ] && [ ! -e run/evaluation.png ] || fail "a picture stands beside other data"
+[ -e run/evaluation-previous-1.png ] && [ ! -e run/evaluation.png ] || fail "a picture shows other data than the evaluation"
 # with equal settings, the earlier evaluation is replaced, and --no-picture removes its picture
 echo picture >run/evaluation.png
 evaluate run --steps 4
@@ -42,7 +42,7 @@ evaluate other --steps 4 --output table.h5
 mkdir shelf here
 cp run/optimizer.h5 shelf/trained.h5
 (cd here && evaluate ../shelf/trained.h5 --steps 3)
-[ "$(ls shelf)" = trained.h5 ] && [ -e here/trained-evaluation.h5 ] || fail "an evaluation landed beside the trained file"
+[ "$(ls shelf)" = trained.h5 ] && [ -e here/trained-evaluation.h5 ] || fail "an evaluation was written into the folder of the trained file"
 
 refuses() { # WORDS ARGUMENTS...
   local code=0
@@ -73,8 +73,8 @@ cp own.h5 keep.h5
 refuses "not an evaluation" eval run --steps 3 --seeds 2 --output keep.h5
 refuses "not an HDF5 file" eval run --steps 3 --seeds 2 --output keep.yaml
 sums | cmp - before || fail "a refused output was written"
-cmp keep.h5 own.h5 && cmp keep.yaml q.yaml || fail "a file that is no evaluation was replaced"
-"$WL_BIN" export run --output run/optimizer.h5 --quiet || fail "the run's own optimizer is where export writes by default"
+cmp keep.h5 own.h5 && cmp keep.yaml q.yaml || fail "a file that is not an evaluation was replaced"
+"$WL_BIN" export run --output run/optimizer.h5 --quiet || fail "export refuses to write its default file, the optimizer of the run"
 
 # Warp-Grad is compared with gradient descent at a tuned rate on the network without warp layers
 cat >warp.yaml <<'C'
@@ -94,7 +94,7 @@ tables warped warp
 rate=$("$WL_PYTHON" -c 'import json; print(repr(json.load(open("warped.json"))["cases"][0]["rules"][1]["learning_rate"]))')
 tables tuned warp --learned-only --set "rule.rate=$rate"
 tables plain warp --learned-only --set "rule.rate=$rate" --set task.warp=none
-"$WL_PYTHON" - <<'P' || fail "what Warp-Grad is compared with"
+"$WL_PYTHON" - <<'P' || fail "the baseline of Warp-Grad"
 import json
 load = lambda name: json.load(open(name + ".json"))["cases"][0]["rules"]
 learned, baseline = load("warped")

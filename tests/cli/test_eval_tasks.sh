@@ -1,6 +1,6 @@
-# Checks what `eval` reports of few-shot tasks and of explicit warps: intervals over 600 tasks, and plain descent from
-# the learned theta_0. For a warp that has learned nothing, the difference is exactly 0. The figures do not depend on
-# the number of ranks.
+# Checks the reports of `eval` about few-shot tasks and explicit warps. Intervals are over 600 tasks, and the baseline
+# is plain descent from the learned theta_0. If a warp has learned nothing, the difference is exactly 0. The figures do
+# not depend on the number of ranks.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 
@@ -62,11 +62,11 @@ error = statistics.stdev(losses) / math.sqrt(600)
 assert math.isclose(learned["final_loss"], statistics.fmean(losses), rel_tol=1e-12)
 assert math.isclose(learned["final_loss_half_width"], 1.964 * error, rel_tol=1e-3), (learned, error)
 assert plain["rule"] == "sgd from theta_0" and learned["heldout_loss_of_set"] == losses
-# the learned rule is plain descent; at the tuned rate it equals the baseline
+# the learned rule is plain descent, so that at the tuned rate it equals the baseline
 assert same["rules"][0]["final_loss_of_set"] == plain["final_loss_of_set"], "the baseline is not descent from theta_0"
 assert plain["final_loss"] < few["start_loss"], "tuned descent from theta_0 does not adapt"
 
-# the file holds what the verdict of few-shot tasks rests on
+# the file has the data on which the verdict of few-shot tasks depends
 import h5py
 with h5py.File("few.h5") as file:
     stored = list(file["case-00/difference"])
@@ -77,10 +77,10 @@ assert start["warp_advantage"] == 0 and start["warp_advantage_half_width"] == 0,
 assert start["warp_coverage"] == 1
 assert warped["warp_advantage"] != 0 and 0 < warped["warp_coverage"] <= 1
 P
-# Drawing a picture prints nothing between the JSON on standard output.
+# Drawing a picture adds nothing to the JSON on standard output.
 "$WL_BIN" eval mountain --seeds 2 --output drawn.h5 --json - 2>/dev/null | "$WL_PYTHON" -c 'import json, sys; json.load(sys.stdin)' ||
   fail "no JSON on standard output"
 "$WL_PYTHON" "$WL_SOURCE/tools/plot_evaluation.py" few.h5 --output few.png >/dev/null || fail "no picture of a few-shot evaluation"
 grep -q "600 fresh tasks" few.out || fail "the table does not name the tasks"
-grep -q "warp reaches" warped.out || fail "the table does not tell what the warp reaches"
+grep -q "warp reaches" warped.out || fail "the table does not say how much the warp reaches"
 echo "ok"

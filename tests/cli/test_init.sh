@@ -1,5 +1,5 @@
 #!/bin/bash
-# Checks that `warploom init` prints a valid configuration for every family, and that the perceptron's learns.
+# Checks that `warploom init` prints a valid configuration for every family, and that the configuration for mlp learns.
 . "$WL_SOURCE/tests/harness/training.sh"
 
 count=0
@@ -7,13 +7,13 @@ while read -r family _; do
   "$WL_BIN" init --task "$family" --output "$family.yaml" || fail "init --task $family"
   grep -q '^  # ' "$family.yaml" || fail "$family.yaml has no comments"
   count=$((count + 1))
-  case $family in omniglot | python) continue ;; esac # the data or the module is missing here
+  case $family in omniglot | python) continue ;; esac # this machine does not have the data or the module
   "$WL_BIN" train "$family.yaml" --dry-run >/dev/null 2>dry.err || fail "$family.yaml: $(tail -n 1 dry.err)"
 done < <("$WL_BIN" train --list tasks)
 [ "$count" -ge 10 ] || fail "init was tried on $count families"
 
-# Prints the mean of the windows' last losses over the last quarter of a short training, in thousandths. The loss of
-# guessing is 2303.
+# Prints the mean over the last quarter of a short training of the last loss of each window, in thousandths. Random
+# guesses give 2303.
 loss_of() { # CONFIG STEPS
   "$WL_BIN" train "$1" --quiet --set threads=1 --set outer.steps="$2" --set output="run-$1" >/dev/null
   awk -F'"last_loss":' '{split($2, v, /[,}]/); a[NR] = v[1]}

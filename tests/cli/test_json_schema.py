@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks `warploom train --json-schema`: every configuration in jobs/ is valid, and both the schema and the program
+"""Checks `warploom train --json-schema`. Every configuration in jobs/ is valid, and both the schema and the program
 refuse wrong configurations."""
 
 import copy
@@ -21,7 +21,7 @@ PROGRAM, SOURCE = os.environ["WL_BIN"], os.environ["WL_SOURCE"]
 
 
 class Loader(yaml.SafeLoader):
-    """PyYAML reads YAML 1.1, where 1e-3 is a text; YAML 1.2 takes it for a number."""
+    """Reads a file as YAML 1.2, in which 1e-3 is a number. PyYAML reads YAML 1.1, in which 1e-3 is a text."""
 
 
 Loader.add_implicit_resolver(
@@ -54,7 +54,7 @@ for path in files:
 
 base = {"threads": 1, "task": {"family": "quadratic", "dimension": 3, "batch": 2},
         "rule": {"name": "lstm", "hidden": [4]}, "window": {"steps": 4, "weights": {"last": 2}}}
-CHANGES = [  # section, key, value, whether it is valid
+CHANGES = [  # section, key, value, and true if the value is valid
     ("window", "weights", "sum", True), ("window", "weights", [1, 0, 0, 0, 2.5], True),
     ("window", "weights", {"last": 0}, False), ("window", "weights", {"sum": 2}, False),
     ("window", "weights", "some", False), ("window", "steps", 0, False), ("window", "steps", 2.5, False),

@@ -1,5 +1,5 @@
-# Checks the messages of a training. The progress line has means over whole episodes. A warning appears if the rule does
-# nothing, and only then. A count of 1 is followed by the singular.
+# Checks the messages of a training. The progress line has means over whole episodes. A warning appears only if the rule
+# does nothing. After a count of 1, the noun is in the singular.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 
@@ -16,9 +16,9 @@ C
 "$WL_BIN" train idle.yaml >/dev/null 2>idle.err
 [ "$(grep -c 'warning: meta-step 100: an episode lowers the loss by' idle.err)" = 1 ] || { cat idle.err >&2; fail "an idle rule: not one warning"; }
 "$WL_BIN" train idle.yaml --set output=busy --set task.widths=[16] --set task.batch=64 --set task.activation=tanh --set task.initialisation=fan-in --set rule.rate=1 >/dev/null 2>busy.err
-! grep -q warning busy.err || { cat busy.err >&2; fail "a rule that learns is warned of"; }
+! grep -q warning busy.err || { cat busy.err >&2; fail "a warning about a rule that learns"; }
 grep -q ' 1 unit on 1 rank x 1 thread' busy.err && grep -q '^1 meta-parameter ' busy.err || fail "$(head -n 1 busy.err)"
-# A window of one step has one loss, from which the effect of the rule cannot be seen.
+# A window of one step has only one loss, which does not show the effect of the rule.
 "$WL_BIN" train idle.yaml --set output=single --set episode.steps=1 --set window.steps=1 --set window.weights=sum >/dev/null 2>single.err
 ! grep -q warning single.err || { cat single.err >&2; fail "a warning from windows of one step"; }
 ! grep -qE '(^| )1 (units|ranks|threads|checkpoints|meta-parameters)' busy.err || fail "a plural of one"

@@ -1,6 +1,6 @@
 # Checks that signals end the program in every phase with exit code 75. Before a training there is nothing to save, and
-# the program ends at once. During a training it saves a checkpoint. A closed pipe and a file size limit do not kill the
-# process; they are errors of a write.
+# the program ends immediately. During a training, it first saves a checkpoint. A closed pipe or a file size limit does
+# not kill the process: the write returns an error.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 
@@ -31,8 +31,8 @@ end_by() { # SIGNAL CODE WHAT
 }
 reads_the_pipe() { [ -e /proc/$process/fd ] && ls -l /proc/$process/fd | grep -q waiting.yaml; }
 
-# The configuration is a pipe into which nothing is written. A background process opens the pipe for writing, because
-# otherwise the program would already wait in open().
+# The configuration is a pipe without data. A background process opens the pipe for writing, because otherwise the
+# program would wait in open().
 mkfifo waiting.yaml
 sleep 60 >waiting.yaml &
 writer=$!
@@ -41,7 +41,7 @@ for signal in TERM INT HUP XCPU USR1 USR2; do
   start train waiting.yaml --set output=unborn
   wait_for 10 reads_the_pipe
   end_by $signal 75 "while the configuration is read"
-  [ ! -e unborn ] || fail "SIG$signal before the training left a run"
+  [ ! -e unborn ] || fail "SIG$signal before the training left a run directory"
   [ "$(grep -c 'ended by a signal' err.txt)" = 1 ] || fail "SIG$signal: no word"
 done
 echo "ok: six signals while the configuration is read"

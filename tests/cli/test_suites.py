@@ -2,7 +2,7 @@
 """Checks that no job of jobs/general trains on a task of jobs/suites.
 
 Every task that a job may draw differs from each task of a suite in data, network or loss. The suites unseen and
-validation have no common task. The test also checks that it finds a task that a job does draw."""
+validation have no common task. The test also checks that it can find a task that a job does draw."""
 import copy
 import glob
 import json
@@ -17,7 +17,7 @@ except ImportError as missing:
     sys.exit(77)
 
 SOURCE = os.environ["WL_SOURCE"]
-# what makes a task: the other keys say how it is sampled, started and measured
+# keys that define a task; the other keys define how it is sampled, started and measured
 KEYS = ("family", "data", "text", "side", "widths", "filters", "strides", "features", "order", "pooling", "batch_norm", "layer_norm",
         "normalisation", "activation", "cell", "hidden", "embedding", "width", "heads", "length", "dimension", "classes", "separation",
         "loss_scale")
@@ -39,7 +39,7 @@ def drawn(value):
 
 
 def same(task, entry, defaults):
-    """Returns whether `entry` of a job may draw `task` of a suite."""
+    """Returns true if `entry` of a job may draw `task` of a suite."""
     if task["family"] != entry["family"]:
         return False
     own = defaults[task["family"]]

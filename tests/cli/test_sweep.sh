@@ -1,5 +1,5 @@
 #!/bin/bash
-# Checks jobs/sweep.sh on this machine. It makes the runs of all combinations, whose results equal those of single
+# Checks jobs/sweep.sh on this machine. The sweep makes the runs of all combinations, with the same results as single
 # trainings. It compares the runs, continues an interrupted sweep, and refuses bad arguments.
 . "$WL_SOURCE/tests/harness/training.sh"
 export WARPLOOM=$WL_BIN WARPLOOM_PYTHON=${WL_PYTHON:-python3} WARPLOOM_LAUNCH="$WL_MPIEXEC -n 2"
@@ -41,7 +41,7 @@ assert len(got) == 2 and all(a[:2] == b[:2] and abs(a[2] - b[2]) <= 1e-9 * abs(b
 P
 [ -s swept/training.png ] && [ -s swept/comparison.json ] || fail "no picture or no JSON of the comparison"
 
-# A sweep continues: the missing run is made, and the other runs do not change
+# If a run is missing, the sweep makes it again, and the other runs do not change
 rm -r swept/004*
 touch -d '1 hour ago' swept/001*/config.yaml
 sweep 0 again job.yaml --over outer.learning_rate=1e-4,3e-3 --over seed=1..2 --set rule.hidden=[4] --local

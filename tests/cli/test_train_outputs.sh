@@ -1,5 +1,6 @@
-# Checks what a training prints and writes: the digest line, the resolved configuration, which reproduces the run, one
-# metrics line for each meta-step, also after a resume, and the trained optimizer.
+# Checks what a training prints and writes: the digest line, the resolved configuration, the metrics and the trained
+# optimizer. A training with the resolved configuration reproduces the run. There is one metrics line for each
+# meta-step, even after a resume.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 . "$WL_SOURCE/tests/fault/mlp_job.sh"
@@ -59,16 +60,17 @@ expect_same "run from the resolved configuration" "$digest" "$(train_on 1 run/co
 cmp dry.yaml run/config.yaml || fail "--dry-run differs from the resolved configuration"
 # --dry-run also prints the memory that a rank needs, and warns of ranks without work.
 "$WL_MPIEXEC" -n 3 "$WL_BIN" train mlp.yaml --set outer.units=2 --dry-run 2>dry.err >dry.out
-grep -q '^memory .* MiB a rank' dry.err || fail "--dry-run does not tell the memory"
+grep -q '^memory .* MiB a rank' dry.err || fail "--dry-run does not print the memory"
 grep -q '1 of 3 ranks have no work' dry.err || fail "idle ranks are not reported: $(cat dry.err)"
-# The estimate of the memory is near the peak: if the last checkpoint has units, if it has none, and with `states`.
+# The estimate of the memory is near the peak. The cases are a last checkpoint with units, a last checkpoint without
+# units, and the storage `states`.
 for job in "3 first recompute" "5 first recompute" "2 second states"; do
   read -r steps order storage <<<"$job"
   "$WL_BIN" train mlp.yaml --set output="memory-$order-$steps" --set 'task={family: mlp, data: synthetic, widths: [120], batch: 16}' \
     --set rule.hidden=[20,20] --set episode.steps=100 --set window.steps=20 --set window.order="$order" \
     --set window.storage="$storage" --set outer.units=2 --set outer.steps="$steps" 2>memory.err >/dev/null
   off=$(sed -n 's/^memory .* at the peak.* is [+-]\([0-9.]*\) % off$/\1/p' memory.err)
-  expect_below "memory's estimate off by, in percent, after $steps meta-steps with $storage" 10 "${off:-999}"
+  expect_below "error of the memory's estimate in percent, after $steps meta-steps with $storage" 10 "${off:-999}"
 done
 for list in tasks rules preconditioners initialisations estimators; do
   [ "$("$WL_BIN" train --list $list | wc -l)" -ge 2 ] || fail "--list $list is empty"

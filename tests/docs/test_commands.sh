@@ -9,7 +9,7 @@ links() { # PAGE
   local target
   grep -oE '\]\([^)#]+' "$1" | sed 's/^](//' | grep -v '^http' | sort -u >links || true
   while read -r target; do
-    [ -e "$(dirname "$1")/$target" ] || fail "$1 links to $target, which is not there"
+    [ -e "$(dirname "$1")/$target" ] || fail "$1 links to $target, which does not exist"
   done <links
 }
 
@@ -29,7 +29,7 @@ cp -r "$WL_SOURCE"/{docs,examples,jobs,python,tests,tools,include,CONTRIBUTING.m
 cd tree
 ln -s "$(dirname "$WL_BIN")" build
 
-# Makes the files that the earlier sections of the guide have made.
+# Makes the files that earlier sections of the guide have made.
 build/warploom train jobs/quadratic-gaussian.yaml --quiet --set output=runs/quadratic-gaussian \
   --set outer.steps=150 --set outer.learning_rate=5e-3 --set task.batch=16 --set trajectory.every=0 --set threads=1 >/dev/null
 run_blocks docs/guide.md guide.out

@@ -1,8 +1,8 @@
 #!/bin/bash
 # Tries the indented commands of README, guide and jobs/README in a copy of the tree. Commands of warploom run with
-# options that reduce the work, and the Python tools run with --help. The other commands install, build or submit; for
-# these the test checks that the programs and files of the line exist, and continuous integration and the SLURM tests
-# run them. The configuration in README is tried too.
+# options that reduce the work, and the Python tools run with --help. The other commands install, build or submit. The
+# test only checks that their programs and files exist; continuous integration and the SLURM tests run them. The
+# configuration in README is also tried.
 set -euo pipefail
 : "${WL_BIN:?run the tests through ctest}" "${WL_SOURCE:?}" "${WL_MPIEXEC:?}" "${WL_PYTHON:?}"
 fail() { echo "FAILED: $*" >&2; exit 1; }
@@ -12,7 +12,7 @@ cp -r "$WL_SOURCE"/{docs,jobs,python,tests,tools,README.md} tree/
 cd tree
 ln -s "$(dirname "$WL_BIN")" build
 
-# Makes a run that a line needs; it is shorter than its configuration says.
+# Makes a run that a line needs, with fewer meta-steps than in its configuration.
 need_run() { # NAME
   [ -e "runs/$1" ] || build/warploom train "jobs/$1.yaml" --quiet --set threads=1 --set outer.steps=2 --set outer.units=2 >/dev/null
 }
@@ -23,7 +23,7 @@ less_of() { # WORDS...
   case "$*" in
     *" train "*) echo --dry-run ;;
     *" eval "*--speedup*) echo "--speedup suite.yaml --curves suite.h5 --baselines adam --no-picture --output report.json" ;;
-    *" eval "*fashion*) echo "$eval --learned-only --set task.data=synthetic" ;; # built in, and small
+    *" eval "*fashion*) echo "$eval --learned-only --set task.data=synthetic" ;; # built-in and small data
     *" eval "*) echo "$eval" ;;
     *" check "*sinusoid*) echo "--directions 1 --set task.widths=[4,4]" ;;
     *" check "*) echo "--directions 1 --set task.batch=2 --set task.widths=[2] --set rule.hidden=[2]" ;;

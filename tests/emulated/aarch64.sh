@@ -1,18 +1,17 @@
 #!/bin/bash
 # Compiles for aarch64 and runs the unit and gradient tests under qemu's user emulation. They test the kernels in plain
-# vector types and the floating-point state that the register FPCR holds.
+# vector types, and the floating-point state in the register FPCR.
 #
 #   tests/emulated/aarch64.sh [PROGRAM...]
 #
-#   PROGRAM    test programs by name (default: those of tests/unit and tests/grad)
+#   PROGRAM    test programs by name (default: the programs of tests/unit and tests/grad)
 #   BUILD_DIR  environment variable: build directory (default: build-aarch64)
 #   LIMIT      environment variable: seconds for each program (default: 1800)
 #
-# The script is not part of continuous integration, because `lstm`, `window` and `window64` take minutes each. It fails
-# when a program fails. It needs
+# The script is not part of continuous integration, because `lstm`, `window` and `window64` take several minutes each.
+# It fails if a program fails. It needs
 #   apt-get install --no-install-recommends gcc-aarch64-linux-gnu qemu-user cmake
-# and downloads the libraries for arm64 with apt-get into BUILD_DIR. It uses separate package lists and installs
-# nothing.
+# It downloads the libraries for arm64 with apt-get into BUILD_DIR. It uses separate package lists and installs nothing.
 set -euo pipefail
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 BUILD=${BUILD_DIR:-build-aarch64} LIMIT=${LIMIT:-1800}
@@ -70,12 +69,12 @@ END
     die "no configuration: see $BUILD/configure.log"
 }
 
-# Prints the names of a folder's test programs, from CTest's list.
+# Prints the names of the test programs of a folder from CTest's list.
 programs_of() { # FOLDER
   sed -n "s|^add_test(.* \"[^\"]*/tests/$1/\([A-Za-z0-9_]*\)\")\$|\1|p" "$BUILD/tests/$1/CTestTestfile.cmake" | sort -u
 }
 
-# Builds one program, runs it in a separate folder, and prints its name and how it ended.
+# Builds one program, runs it in a separate folder, and prints its name and its result.
 run_one() { # FOLDER PROGRAM
   local scratch=$BUILD/scratch/$2 start=$SECONDS code=0
   if ! cmake --build "$BUILD" -j "$(nproc)" --target "$2" >"$BUILD/build-$2.log" 2>&1; then

@@ -1,20 +1,20 @@
 #!/bin/bash
 # Runs test programs on an emulated processor with AVX-512, for machines without these instructions. Bochs boots
-# Debian's kernel; the initial file system contains the programs and their libraries.
+# Debian's kernel. The initial file system contains the programs and their libraries.
 #
 #   tests/emulated/run.sh [PROGRAM...]
 #
-#   PROGRAM    test programs under BUILD_DIR/tests/unit (default: those whose kernels exist once for each
+#   PROGRAM    test programs in BUILD_DIR/tests/unit (default: the programs with separate kernels for each
 #              instruction set)
 #   BUILD_DIR  environment variable: build directory (default: build)
-#   MODEL      environment variable: processor, of `bochs --help cpu` (default: corei7_skylake_x)
-#   LIMIT      environment variable: seconds until it is given up (default: 3600)
+#   MODEL      environment variable: a processor of `bochs --help cpu` (default: corei7_skylake_x)
+#   LIMIT      environment variable: largest number of seconds (default: 3600)
 #
-# Every program runs with WARPLOOM_ISA=avx512. The script fails when a program fails or needs a file that is missing. It
+# Every program runs with WARPLOOM_ISA=avx512. The script fails if a program fails or needs a file that is missing. It
 # needs
 #   apt-get install --no-install-recommends bochs bochs-term busybox-static cpio lz4 grub-pc-bin \
 #     grub-common xorriso mtools
-# and downloads the kernel with apt-get. `lstm` alone takes ten minutes of processor time.
+# It downloads the kernel with apt-get. The test `lstm` takes ten minutes of processor time.
 set -euo pipefail
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 BUILD=${BUILD_DIR:-build}
@@ -33,7 +33,7 @@ require() {
   [ "$(uname -m)" = x86_64 ] || die "the programs are for x86-64"
 }
 
-# The kernel of Debian's images for virtual machines has few drivers, and the drivers needed here are built in.
+# The kernel of Debian's images for virtual machines has few drivers. The drivers that this script needs are built in.
 fetch_kernel() {
   local package
   [ -e "$DIR/vmlinuz" ] && return
@@ -45,7 +45,7 @@ fetch_kernel() {
   rm -r "$DIR/kernel"
 }
 
-# Makes the files of the guest: busybox, the programs, and the libraries that the programs name.
+# Makes the files of the guest: busybox, the programs, and their libraries.
 make_initial_files() { # PROGRAM...
   local program library
   rm -rf "$DIR/files"
@@ -64,8 +64,7 @@ make_initial_files() { # PROGRAM...
   (cd "$DIR/files" && find . | cpio -o -H newc --quiet | lz4 -l -q -9) >"$DIR/initial"
 }
 
-# Bochs 2.7 reports a wrong size for the compacted form of XSAVE. Without the compacted form the kernel uses the
-# standard form.
+# Bochs 2.7 reports a wrong size for the compacted form of XSAVE. With this option, the kernel uses the standard form.
 make_disk() {
   rm -rf "$DIR/disk"
   mkdir -p "$DIR/disk/boot/grub"

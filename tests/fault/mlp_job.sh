@@ -1,5 +1,6 @@
-# Functions for perceptron jobs that are small enough to run many times. Source this file after harness/training.sh.
-# The configuration has log_ratio because it needs the loss at the episode's start, which a resume must restore.
+# Functions for perceptron jobs that are small enough to run many times. Source this file after harness/training.sh. The
+# configuration uses log_ratio, because log_ratio needs the loss at the episode's start, which a resumed run must
+# restore.
 write_mlp_config() { # FILE
   cat >"$1" <<'C'
 seed: 3
@@ -64,7 +65,7 @@ checkpoint: {every: 1}
 C
 }
 
-# Trains CONFIG on RANKS ranks into RUN; prints the digest line.
+# Trains CONFIG on RANKS ranks into RUN and prints the digest line.
 train_on() { # RANKS CONFIG RUN [OPTIONS...]
   local ranks=$1 config=$2 run=$3 code=0
   shift 3
@@ -74,7 +75,7 @@ train_on() { # RANKS CONFIG RUN [OPTIONS...]
 }
 
 # Trains CONFIG on two ranks into RUN and sends SIGKILL to the job as soon as there is a second checkpoint. Many
-# meta-steps must remain at that time, because the kill of a job that has ended would test nothing.
+# meta-steps must remain at this time. If the job had already ended, the test would test nothing.
 kill_in_the_middle() { # CONFIG RUN [OPTIONS...]
   local config=$1 run=$2 code=0 launcher
   shift 2
@@ -84,6 +85,6 @@ kill_in_the_middle() { # CONFIG RUN [OPTIONS...]
   kill -KILL -- "-$launcher"
   wait "$launcher" || code=$?
   [ "$code" = 137 ] || fail "the killed job ended with $code"
-  # the ranks live up to a second longer than their launcher, and still write
+  # the ranks run up to a second longer than their launcher, and still write
   wait_for 30 "the end of the killed job's ranks" flock -n "$run/lock" true
 }

@@ -1,5 +1,6 @@
-# Checks the stages of a curriculum. The bits do not depend on the number of ranks and threads, on a stop in a later
-# stage with a resume on another number of ranks, or on a kill. Stages begin where the evaluations in the log say.
+# Checks the stages of a curriculum. The bits do not depend on the number of ranks and threads, on a kill, or on a stop
+# in a later stage with a resume on another number of ranks. Stages begin at the meta-steps that follow from the
+# evaluations in the log.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 . "$WL_SOURCE/tests/fault/mlp_job.sh"
@@ -29,7 +30,8 @@ train_on 3 stages.yaml killed --resume --set outer.steps="$(($(checkpoint_step k
 steps=$(awk '{ print $4 }' killed.digest)
 expect_same "killed and resumed" "$(train_on 2 stages.yaml long --set outer.steps="$steps")" "$(cat killed.digest)"
 
-# Every evaluation that is not better than the best of the stage begins the next stage, whose lengths the episodes have.
+# Every evaluation that is not better than the best of the stage begins the next stage, and the episodes have the
+# lengths of their stage.
 "$WL_PYTHON" - <<'P'
 import json, math, re
 
@@ -50,7 +52,7 @@ for step, shown, loss, steps in ((int(a), int(b), float(c), int(d)) for a, b, c,
         changes.append(step)
 assert stage == 3, changes
 for row in rows:
-    # an episode of K steps more may end in the next stage
+    # an episode with K more steps may end in the next stage
     step = row["meta_step"]
     if step <= changes[0]:
         assert row["inner_steps"] == 5, row

@@ -1,10 +1,10 @@
-# Checks a training that diverges. It ends with a separate exit code and message, at a meta-step that depends neither on
-# the number of ranks nor on a resume. It reports at once that units are left out. The last checkpoint from before the
-# divergence remains.
+# Checks a training that diverges. It ends with its own exit code and message, at a meta-step that depends neither on
+# the number of ranks nor on a resume. It reports immediately that units are left out. The last checkpoint from before
+# the divergence is kept.
 . "$WL_SOURCE/tests/harness/training.sh"
 EXIT_DIVERGED=69
 
-# The rule is frozen for ten meta-steps and diverges at the eleventh.
+# The rule is frozen for ten meta-steps and diverges at meta-step eleven.
 cat >job.yaml <<'Y'
 seed: 1
 threads: 1
@@ -44,18 +44,18 @@ expect_same "exit code at the run's end" $EXIT_DIVERGED "$(code_of 1 end --set o
 expect_same "exit code with endless patience" 0 "$(code_of 1 patient --set outer.patience=0)"
 expect_same "exit code with finite units" 0 "$(code_of 1 finite --set outer.steps=9)"
 
-# A resume with a different rate is refused. A new run starts with the last valid meta-parameters, not with those that
-# diverge.
+# A resume with a different rate is refused. A new run starts with the last valid meta-parameters, not with the diverged
+# ones.
 lower="--set groups.learning_rate=1e-3"
 expect_same "exit code with another rate" 78 "$(code_of 1 split --resume $lower)"
-grep -q 'groups.learning_rate.*`start`' split.err || fail "the refusal does not say how to go on: $(cat split.err)"
-expect_same "exit code from the last valid one" 0 "$(code_of 2 new --set start=split/checkpoints/step-00000010.h5 $lower)"
-expect_same "exit code from the diverged one" $EXIT_DIVERGED "$(code_of 1 lost --set start=split $lower)"
+grep -q 'groups.learning_rate.*`start`' split.err || fail "the refusal does not name the fix: $(cat split.err)"
+expect_same "exit code from the last valid checkpoint" 0 "$(code_of 2 new --set start=split/checkpoints/step-00000010.h5 $lower)"
+expect_same "exit code from the diverged checkpoint" $EXIT_DIVERGED "$(code_of 1 lost --set start=split $lower)"
 beyond="--set groups.optimizer=sgd --set groups.learning_rate=1e308"
 expect_same "exit code beyond the largest number" $EXIT_DIVERGED "$(code_of 1 infinite $beyond)"
 grep -q "error: .*meta-step 11 of 60: since then its meta-parameters are not finite" infinite.err ||
   fail "the error does not say what is not finite: $(cat infinite.err)"
-expect_same "exit code from what is not finite" 65 "$(code_of 1 nowhere --set start=infinite)"
+expect_same "exit code from a file that is not finite" 65 "$(code_of 1 nowhere --set start=infinite)"
 grep -q "'infinite/checkpoints/step-00000011.h5'.*not finite" nowhere.err || fail "the file is not named: $(cat nowhere.err)"
 grep -q 'error: no unit.*set `start` to a checkpoint from before' lost.err || fail "the error does not name the start: $(cat lost.err)"
 grep -q "warning" finite.err && fail "a warning without skipped units: $(cat finite.err)"

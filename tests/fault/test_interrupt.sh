@@ -1,5 +1,5 @@
 # Sends Ctrl-C or SIGTERM to mpirun, or a signal to one rank, within a meta-step of many seconds. The ranks must leave
-# their windows at the next inner step, the last complete meta-step must be saved within a second, and a resumed run
+# their windows at the next inner step, and the last complete meta-step must be saved within a second. A resumed run
 # must end with the digest of an uninterrupted run.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
@@ -36,12 +36,12 @@ interrupt() { # SIGNAL WHOM (launcher, rank) RUN
   sleep 0.5
   start=$(seconds_now)
   case $2 in
-    launcher) limit=2; kill -"$1" "$launcher" ;; # Open MPI passes the signal on after one second and kills after two
+    launcher) limit=2; kill -"$1" "$launcher" ;; # Open MPI forwards the signal after one second and kills after two
     rank) limit=1; kill -"$1" "$(ranks_of "$run" | tail -n 1)" ;;
   esac
   wait "$launcher" || code=$?
   wait_for 20 "the end of the ranks of $run" no_rank_of "$run"
-  [ "$code" != 0 ] || fail "$run ended as if nothing had happened"
+  [ "$code" != 0 ] || fail "$run ended without reporting the signal"
   step=$(checkpoint_step "$run")
   expect_same "$run: meta-step of the checkpoint" "$(last_reported "$run")" "$step"
   saved=$(awk -v a="$start" -v b="$(stat -c %.3Y "$run/checkpoints/$(printf 'step-%08d.h5' "$step")")" 'BEGIN { printf "%.2f", b - a }')

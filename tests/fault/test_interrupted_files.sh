@@ -1,5 +1,5 @@
-# Compares the files of an interrupted run with those of an uninterrupted run, dataset by dataset: after a stop, after a
-# kill, and on another number of ranks. Some units diverge and stop in the middle of their episode.
+# Compares each dataset in the files of an interrupted run with the dataset of an uninterrupted run. The cases are a
+# stop, a kill, and another number of ranks. Some units diverge and stop in the middle of their episode.
 . "$WL_SOURCE/tests/harness/training.sh"
 
 # At this rate the quadratic functions diverge, and the perceptrons do not.

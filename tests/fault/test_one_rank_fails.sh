@@ -1,8 +1,8 @@
 #!/bin/bash
 # test_one_rank_fails.sh [all] - makes memory or the disk fail on one of two ranks, at a few points of train, eval and
-# check. The job must always end, with one error that names the rank, and with the exit code of that error.
+# check. The job must always end with one error that names the rank, and with the exit code of this error.
 #
-# With `all` the test tries every point of every command, which takes minutes.
+# With `all`, the test tries every point of every command, which takes minutes.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 
@@ -34,7 +34,8 @@ command_of() { # NAME
   esac
 }
 
-# Sets `code` and writes the error output to err. A rank knows its number from the launcher's variables.
+# Runs the command, sets `code`, and writes the error output to err. A rank knows its number from the launcher's
+# variables.
 run_failing() { # RANK VARIABLE POINT COMMAND
   rm -rf run
   [ "$4" != resume ] || cp -r trained run
@@ -61,7 +62,7 @@ try_points() { # RANK VARIABLE COMMAND CODE POINTS...
   local rank=$1 variable=$2 command=$3 expected=$4 hits=0 k
   shift 4
   for k in "$@"; do fails_well "$rank" "$variable" "$k" "$command" "$expected" || break; done
-  [ "$hits" -gt 0 ] || fail "$command does not come to the points $*"
+  [ "$hits" -gt 0 ] || fail "$command does not reach the points $*"
   echo "ok: $command, $variable on rank $rank: $hits points"
 }
 

@@ -1,16 +1,16 @@
 #!/bin/bash
 # test_random_faults.sh [FAULTS] [SEED] - interrupts trainings in random ways at random times. Each training is resumed
-# on another number of ranks and must end with the digest of the uninterrupted run.
+# on another number of ranks and must end with the digest of the uninterrupted run. The kinds of faults are:
 #
-#   kill       SIGKILL of one rank, a third of them while the job starts
-#   signal     SIGTERM, SIGINT or SIGUSR1 to one rank: exit 75 within a meta-step, nothing repeated
-#   truncated  SIGKILL, then the newest checkpoint loses its end
+#   kill       SIGKILL of one rank; in a third of the cases while the job starts
+#   signal     SIGTERM, SIGINT or SIGUSR1 to one rank: exit code 75 within a meta-step, and no meta-step is repeated
+#   truncated  SIGKILL, then the newest checkpoint is truncated
 #   flipped    SIGKILL, then one bit of the newest checkpoint changes
-#   disk       the disk fills up while it is being written to (a small tmpfs)
-#   cut        one of three hosts is cut off for good (network namespaces)
+#   disk       the disk (a small tmpfs) becomes full during a write
+#   cut        one of three hosts is permanently disconnected (network namespaces)
 #
 # Every wait has a time limit, so a hang is a failure. The test prints a line for each fault and a table at the end.
-# Without root, the test leaves out `disk` and `cut` and says so.
+# Without root, it leaves out `disk` and `cut` and prints a message.
 HOSTS_MADE_BY=$WL_SOURCE/tests/netns/cluster.sh
 if [ -z "${CLUSTER:-}" ]; then
   code=0
@@ -24,17 +24,17 @@ fi
 
 FAULTS=${1:-12}
 RANDOM=${2:-20161} # the seed of all random choices; the timing still depends on the machine
-STEPS=20           # of the job
-PATIENCE=120       # seconds for a start or a run; on an idle machine they take much less
+STEPS=20           # number of meta-steps of the job
+PATIENCE=120       # seconds for a start or a run; an idle machine needs much less
 END=60             # seconds for the end of a job that has lost a rank or its disk
-# Open MPI looks for a lost host after TIME s and gives it up after PROBES tries, INTERVAL s apart
+# Open MPI tests a lost host after TIME s, and gives it up after PROBES tries with an interval of INTERVAL s
 TIME=3 INTERVAL=1 PROBES=3
 export OMPI_MCA_oob_tcp_keepalive_time=$TIME OMPI_MCA_oob_tcp_keepalive_intvl=$INTERVAL
 export OMPI_MCA_oob_tcp_keepalive_probes=$PROBES
 KINDS=(kill signal truncated flipped)
 if [ -n "${CLUSTER:-}" ]; then
   KINDS+=(disk cut)
-  # what makes mpirun use the hosts' network is for jobs on the hosts alone
+  # the settings with which mpirun uses the network of the hosts are only for jobs on the hosts
   over_hosts=(env OMPI_MCA_{btl,oob}_tcp_if_include="$OMPI_MCA_btl_tcp_if_include")
   unset OMPI_MCA_btl_tcp_if_include OMPI_MCA_oob_tcp_if_include
 fi
@@ -54,7 +54,7 @@ last_step() { # RUN: the last meta-step that it reported
 }
 has_done() { [ "$(last_step "$1")" -ge "$2" ] || ! kill -0 "$job" 2>/dev/null; }
 checkpoints_of() { printf '%s\n' "$1"/checkpoints/step-*.h5 | sort; }
-whole_step() { # RUN: of the newest checkpoint that is not damaged; 0 without one
+whole_step() { # RUN: step of the newest checkpoint that is not damaged; 0 if there is none
   checkpoints_of "$1" | grep -vxF "$damaged" | tail -n 1 | sed -n 's/.*step-0*\([0-9][0-9]*\).h5/\1/p' | grep . || echo 0
 }
 random_below() { echo $(((RANDOM * 32768 + RANDOM) % $1)); }
@@ -62,7 +62,7 @@ ranks_of() { pgrep -f "^$WL_BIN train .*output=$1 " || true; }
 no_rank_of() { [ -z "$(ranks_of "$1")" ]; }
 has_rank_of() { ! no_rank_of "$1" || ! kill -0 "$job" 2>/dev/null; }
 
-# Starts the job in the background: its launcher's process is $job.
+# Starts the job in the background. The process of its launcher is $job.
 launch() { # LAUNCHER-AND-RANKS... : sets job; uses run, every
   timeout -k 2 $PATIENCE "$@" "$WL_BIN" train job.yaml --resume --quiet --set output="$run" --set checkpoint.every="$every" \
     >"$run.out" 2>"$run.err" &
@@ -70,13 +70,13 @@ launch() { # LAUNCHER-AND-RANKS... : sets job; uses run, every
 }
 launch_here() { launch "$WL_MPIEXEC" -n "$(between 1 4)"; }
 
-# Waits for the end of the job. Sets `code`, and `took`, the seconds since `start`.
+# Waits for the end of the job. Sets `code`, and sets `took` to the seconds since `start`.
 await_end() { # SECONDS
   local deadline=$((SECONDS + $1))
   while kill -0 $job 2>/dev/null && [ $SECONDS -lt $deadline ]; do sleep 0.05; done
   took=$(seconds_since "$start")
   if kill -0 $job 2>/dev/null; then
-    # the launcher of Open MPI sometimes hangs when a rank dies; no rank is left in that case
+    # the launcher of Open MPI sometimes hangs when a rank dies; in this case no rank is left
     no_rank_of "$run" || { ps -eo pid,stat,wchan:24,time,args >&2; fail "$kind: ranks are left after $took s"; }
     launcher_hangs=$((launcher_hangs + 1))
     kill $job
@@ -93,7 +93,7 @@ kill_one() { # SIGNAL
   kill "-$1" "${ranks[RANDOM % ${#ranks[@]}]}" 2>/dev/null || true
 }
 
-# Each function launches a job, waits, causes its fault, and waits for the end of the job.
+# Each function starts a job, waits, causes its fault, and waits for the end of the job.
 wait_for_moment() { # LEAST MOST: waits for that many meta-steps and a random part of the next one
   wait_for $PATIENCE "a meta-step of $run" has_done "$run" "$(between "$1" "$2")"
   nap 0.1
@@ -121,11 +121,11 @@ strike_signal() {
   await_end $END
   [ "$code" != 0 ] || return 0
   [ "$code" = $EXIT_STOPPED ] || fail "$name to one rank: exit $code, not $EXIT_STOPPED: $(cat "$run.err")"
-  # the meta-step under way, and the next where that one's sum was under way
+  # the current meta-step, and the next one if its sum was in progress
   [ $(($(last_step "$run") - before)) -le 2 ] || fail "$name: $(last_step "$run") meta-steps done, $before at the signal"
-  [ "$(last_step "$run")" = "$(checkpoint_step "$run")" ] || fail "$name: not all was in the checkpoint"
+  [ "$(last_step "$run")" = "$(checkpoint_step "$run")" ] || fail "$name: the checkpoint does not have all meta-steps"
 }
-strike_damaged() { # COMMAND: what it does to the file
+strike_damaged() { # COMMAND: changes the file
   launch_here
   wait_for_moment $((2 * every + 1)) $((STEPS - 2))
   kill_one KILL
@@ -133,7 +133,7 @@ strike_damaged() { # COMMAND: what it does to the file
   [ "$code" != 0 ] || return 0
   damaged=$(checkpoints_of "$run" | tail -n 1)
   "$1" "$damaged"
-  ! "$WL_BIN" info "$damaged" --verify >/dev/null 2>&1 || fail "$kind: the damage to $damaged was not seen"
+  ! "$WL_BIN" info "$damaged" --verify >/dev/null 2>&1 || fail "$kind: the damage to $damaged was not detected"
 }
 cut_short() { truncate -s "$(random_below "$(stat -c %s "$1")")" "$1"; }
 flip_bit() {
@@ -182,7 +182,7 @@ fault() { # NAME KIND
   if [ -z "$damaged" ] && [ "$resumed_at" -gt 0 ]; then
     "$WL_BIN" info "$run" --verify >/dev/null || fail "$kind left a checkpoint that does not verify"
   fi
-  # a checkpoint is written beside the training, up to where the next is due; a damaged one is one more that is gone
+  # a checkpoint is written in the background until the next one is due; a damaged checkpoint adds one more interval
   [ $((reported - resumed_at)) -le $(((2 + (${#damaged} > 0)) * every)) ] || fail "$kind: step $resumed_at is the newest of $reported"
   digest=$(train_on "$(between 1 4)" job.yaml "$run" --resume --set checkpoint.every="$every")
   [ "$digest" = "$expected" ] || fail "$run, $kind: expected '$expected', got '$digest'"
@@ -208,12 +208,12 @@ report() {
 launcher_hangs=0 number=0 too_late=0 bag=()
 while [ $number -lt "$FAULTS" ]; do
   [ ${#bag[@]} -gt 0 ] || mapfile -t bag < <(printf '%s\n' "${KINDS[@]}" | shuf --random-source=<(yes $RANDOM))
-  fault "run-$((number + 1))" "${bag[0]}" # not in a condition, in which set -e has no effect
+  fault "run-$((number + 1))" "${bag[0]}" # not in a condition, because set -e has no effect there
   if [ $struck = 1 ]; then
     number=$((number + 1)) bag=("${bag[@]:1}")
   else
     too_late=$((too_late + 1))
-    [ $too_late -le $((10 + FAULTS)) ] || fail "the job is done too soon for faults"
+    [ $too_late -le $((10 + FAULTS)) ] || fail "the job ends too early for faults"
   fi
   clean_up "$run"
 done

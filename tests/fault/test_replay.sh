@@ -4,7 +4,8 @@ set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 . "$WL_SOURCE/tests/fault/mlp_job.sh"
 
-# Writes a configuration with log_ratio, which needs the loss at the episode's start. A resume must restore that loss.
+# Writes a configuration with log_ratio, which needs the loss at the episode's start. A resumed run must restore this
+# loss.
 write_replay_config() { # FILE PRECISION
   cat >"$1" <<C
 seed: 3
@@ -32,7 +33,7 @@ for ranks in 2 3 4; do
   expect_same "$ranks ranks" "$expected" "$(train_on $ranks $config single-$ranks)"
 done
 expect_same "2 threads" "$expected" "$(train_on 1 $config threads --set threads=2)"
-# One point of each unit is in memory, or none. The other points are read from the scratch file.
+# No point, or one point of each unit, is in memory. The other points are read from the scratch file.
 mkdir scratch
 for capacity in 0.1 1e-3; do
   spill="--set replay.capacity=$capacity --set replay.spill=scratch"
@@ -53,4 +54,4 @@ code=0
 [ $code = 78 ] && grep -q 'replay.spill' error || fail "no room and no folder: exit $code, $(cat error)"
 code=0
 "$WL_BIN" train $config $spill --set replay.spill=nowhere --set output=none 2>error || code=$?
-[ $code = 73 ] && grep -q 'nowhere' error || fail "a folder that is not there: exit $code, $(cat error)"
+[ $code = 73 ] && grep -q 'nowhere' error || fail "a folder that does not exist: exit code $code, $(cat error)"

@@ -19,13 +19,13 @@ for job in mlp mixture; do
   expect_same "$job stopped on 3 ranks, on 2, ended on 4" "$expected" "$(train_on 4 $job.yaml $job-split --resume)"
 done
 
-# Storage does not change the arithmetic: a window that is recomputed from snapshots has the same meta-gradient.
+# The storage does not change the arithmetic. A window that is recomputed from snapshots has the same meta-gradient.
 long="--set episode.steps=100 --set window.steps=100 --set outer.steps=3"
 expected=$(train_on 1 mlp.yaml whole $long --set window.storage=activations)
 expect_same "window of 100 steps within 3.5 MiB" "$expected" "$(train_on 2 mlp.yaml cut $long --set window.memory=3.5)"
 expect_same "window of 100 steps recomputed" "$expected" "$(train_on 2 mlp.yaml recompute $long --set window.storage=recompute)"
 
-# This also holds in second order, where `states` stores the unit's state in another place while a window runs.
+# This is also true in second order, where `states` moves the unit's state while a window runs.
 exact="--set episode.steps=50 --set window.steps=25 --set window.order=second --set outer.steps=4"
 expected=$(train_on 1 mlp.yaml exact $exact --set window.storage=recompute)
 for storage in activations states; do
@@ -35,8 +35,8 @@ train_on 3 mlp.yaml exact-split $exact --set window.storage=states --stop-after 
 expect_same "second order with states, resumed in an episode to recompute" "$expected" \
   "$(train_on 1 mlp.yaml exact-split $exact --set window.storage=recompute --resume)"
 
-# These products are so large that BLAS would split them over threads if its environment allowed that. Warploom
-# prevents the split.
+# These products are so large that BLAS would distribute them over threads if its environment allowed this. Warploom
+# prevents it.
 large="--set task.widths=[64] --set task.batch=512 --set outer.steps=2 --set outer.units=1"
 expected=$(OPENBLAS_NUM_THREADS=1 train_on 1 mlp.yaml blas-1 $large)
 expect_same "two threads offered to BLAS" "$expected" "$(OPENBLAS_NUM_THREADS=2 train_on 1 mlp.yaml blas-2 $large)"

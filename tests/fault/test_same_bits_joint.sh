@@ -1,6 +1,6 @@
-# Checks that the bits of the joint system are equal on 1 to 4 ranks, with 2 threads, after a stop with a resume on
-# another number of ranks, and after a kill. The joint system has an LSTM on warped, preconditioned gradients, a learned
-# theta_0, and groups with separate rates, clips and spans. test_replay.sh checks offline Warp-Grad.
+# Checks that the bits of the joint system are equal on 1 to 4 ranks, with 2 threads, after a kill, and after a stop
+# with a resume on another number of ranks. The joint system has an LSTM on warped, preconditioned gradients, a learned
+# theta_0, and groups with separate rates, clips and ranges of meta-steps. test_replay.sh checks offline Warp-Grad.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 . "$WL_SOURCE/tests/fault/mlp_job.sh"
@@ -36,8 +36,8 @@ to_there="--set outer.schedule=constant --set outer.steps=$steps"
 expect_same "killed on 2 ranks, ended on 3" "$(train_on 1 joint.yaml whole $to_there)" \
   "$(train_on 3 joint.yaml killed --resume $to_there)"
 
-# Tests GAP, whose singular vectors LAPACK computes, on clipped gradients, with scalars by step and tensor and a shared
-# head.
+# Tests GAP on clipped gradients, with scalars for each step and tensor and a shared head. LAPACK computes the singular
+# vectors of GAP.
 cat >gap.yaml <<'C'
 seed: 4
 threads: 1
@@ -55,7 +55,7 @@ expect_same "GAP on 3 ranks with 2 threads" "$expected" "$(train_on 3 gap.yaml g
 train_on 2 gap.yaml gapsplit --stop-after 4 >/dev/null
 expect_same "GAP stopped on 2 ranks, ended on 1" "$expected" "$(train_on 1 gap.yaml gapsplit --resume)"
 
-# With gradient skip connections the unit keeps the last preconditioned gradient. The stop is in the middle of an
+# With gradient skip connections, the unit stores the last preconditioned gradient. The stop is in the middle of an
 # episode.
 cat >skip.yaml <<'C'
 seed: 4

@@ -1,5 +1,5 @@
-# Checks staggered units, each with a separate clock, by back-propagation and forward only. The bits do not depend on
-# the number of ranks and threads, or on resumes within episodes.
+# Checks staggered units, each with its own clock, by back-propagation and by a forward-only estimator. The bits do not
+# depend on the number of ranks and threads, or on resumes within episodes.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 . "$WL_SOURCE/tests/fault/mlp_job.sh"
@@ -36,7 +36,7 @@ for name in ("bptt", "nres", "pes", "mixture"):
         for field in one["units"]:
             assert one["units"][field][:].tobytes() == other["units"][field][:].tobytes(), field
 P
-echo "ok: units are apart, and the same in both checkpoints"
+echo "ok: units have different clocks, and are equal in both checkpoints"
 
 code=0
 "$WL_BIN" train bptt.yaml --set output=whole --set outer.every=episode >whole.out 2>whole.err || code=$?

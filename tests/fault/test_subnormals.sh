@@ -1,10 +1,10 @@
-# Checks a training whose parameters and adjoints become smaller than the smallest normal number. The bits are equal
-# with 1 and 2 threads and on 1 and 2 ranks, and the units' parameters and state contain no subnormal number.
+# Checks a training in which parameters and adjoints become smaller than the smallest normal number. The bits are equal
+# with 1 and 2 threads and on 1 and 2 ranks. The parameters and states of the units contain no subnormal number.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 
-# Parameters start at zero and get subnormal updates. Every thread computes updates of the LSTM; the main thread alone
-# computes those of the other rule. The adjoints become subnormal as well.
+# Parameters start at zero and get subnormal updates. Every thread computes updates of the LSTM, and only the main
+# thread computes updates of the other rule. The adjoints also become subnormal.
 write_vanishing() { # FILE RULE
   cat >"$1" <<C
 seed: 5

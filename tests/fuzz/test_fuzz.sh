@@ -1,4 +1,4 @@
-# test_fuzz.sh FUZZ_HDF5 RUNS: makes a file of each kind, then changes these files RUNS times. No case may crash, take
+# test_fuzz.sh FUZZ_HDF5 RUNS - makes a file of each kind, then changes these files RUNS times. No case may crash, take
 # 5 seconds or need 1 GiB.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"

@@ -16,7 +16,7 @@ MLP = "family: mlp, widths: [3], batch: 4"
 
 
 def lstm(keys):
-    """The LSTM as published in 2016, but for these keys."""
+    """Returns the LSTM as published in 2016, with these keys changed."""
     published = {"preprocessing": "none", "gradient_scale": "1.0", "output_scale": "1.0", "momentum": "0",
                  "through_inputs": "true"}
     rest = ", ".join(f"{key}: {value}" for key, value in published.items() if f"{key}:" not in keys)
@@ -26,12 +26,12 @@ def lstm(keys):
 LSTM = lstm("output_scale: 0.1")
 SMALL = lstm("output_scale: 0.1, hidden: [4]")
 
-# task, rule, window, what else
+# task, rule, window, other sections
 GRID = [
     # the LSTM as published, both orders, on quadratics and the MLP
     *[(task, lstm(f"output_scale: 0.1, preprocessing: {input_}"), f"steps: 6, order: {order}", "episode: {steps: 12}")
       for task in (QUADRATIC, MLP) for input_ in ("none", "log", "paper") for order in ("first", "second")],
-    # momentum's output layer starts at zero, which would hide every layer before it
+    # the output layer with momentum starts at zero, which would hide every layer before it
     *[(task, lstm("output_scale: 0.1, hidden: [4], momentum: 0.9"), f"steps: 6, order: {order}", "episode: {steps: 12}")
       for task, order in ((QUADRATIC, "first"), (LOGISTIC, "second"))],
     # hand-designed rules with learned scalars
@@ -41,7 +41,7 @@ GRID = [
     (LOGISTIC, "name: rmsprop, rate: 0.05, learn: [rate]", "steps: 4, order: second", ""),
     (LOGISTIC, "name: adam, rate: 0.05, learn: [rate, beta1, beta2]", "steps: 4, order: second", ""),
     (LOGISTIC, "name: adam, rate: 0.05, learn: [rate], learn_per: tensor", "steps: 4", ""),
-    # augmented tasks: the loss's scale, parameters of other sizes, noise, in both orders
+    # augmented tasks: scale of the loss, scaled parameters and noise, in both orders
     *[(MLP + ", reparametrise: parameter, reparametrise_range: [0.5, 2], loss_scale: {log_uniform: [0.5, 2]}, "
        "gradient_noise: 0.01, scale_jitter: 1, warp: [linear], warp_noise: 0.1", SMALL, f"steps: 4, order: {order}", "")
       for order in ("first", "second")],
@@ -55,14 +55,15 @@ GRID = [
                    "name: controller, newton_schulz: false",
                    "name: controller, newton_schulz: false, correction: mlp",
                    "name: controller, newton_schulz: false, correction: lstm", "name: rnnprop, hidden: [3, 2], rate: 0.01")],
-    # the minibatch loss is an input of the controller: in second order its slope counts, also that by warp layers
+    # the minibatch loss is an input of the controller; in second order, its derivative by theta and by warp layers
+    # matters
     ("family: mlp, widths: [4, 3], batch: 4, activation: tanh, warp: [linear, tanh], warp_noise: 0.1, gradient_noise: 0.01",
      "name: controller, newton_schulz: false", "steps: 3, order: second",
-     "episode: {steps: 200}\nprecondition: {name: scalar, per: tensor}"),  # the warm-up has its kink at 3 % of the steps
+     "episode: {steps: 200}\nprecondition: {name: scalar, per: tensor}"),  # the warm-up has a kink at 3 % of the steps
     # preconditioners and initialisations, with and without the LSTM
     (MLP, "name: sgd, rate: 0.3", "steps: 3, order: second", "precondition: {name: diagonal}"),
     (MLP, "name: sgd, rate: 0.3", "steps: 3, order: second", "precondition: {name: kronecker}"),
-    # at the usual initial scale the factors of the hidden layer move the loss by its rounding
+    # at the usual initial scale, the factors of the hidden layer would change the loss only by rounding errors
     (MLP + ", activation: tanh, initial_scale: 0.5", "name: sgd, rate: 0.3", "steps: 3, order: second",
      "precondition: {name: gap, noise: 0.2}"),
     (LOGISTIC, SMALL, "steps: 4", "precondition: {name: scalar, per: step_tensor, learn_decay: true}"),
@@ -77,11 +78,11 @@ GRID = [
     (LOGISTIC, SMALL, "steps: 4, order: second",
      "precondition: {name: diagonal}\ninitialisation: {name: maml}"),
     (LOGISTIC, SMALL, "steps: 4", "precondition: {name: diagonal}\ninitialisation: {name: maml}"),
-    # the joint system, whose diagonal moves the loss by less than its rounding on the usual differences
+    # the joint system, in which the diagonal changes the loss by less than rounding at the usual differences
     *[("family: mlp, widths: [4, 3], batch: 4, activation: tanh, warp: [linear, tanh, linear], warp_noise: 0.1", SMALL,
        f"steps: 2, weights: last, batch: fresh, order: {order}",
        "episode: {steps: 2}\nprecondition: {name: diagonal}\ninitialisation: {name: maml}") for order in ("first", "second")],
-    # Adam's root near zero gradients bends the loss early
+    # the square root of Adam at gradients near zero makes the loss strongly curved
     ("family: mlp, widths: [4, 3], batch: 4, activation: tanh, warp: [linear, tanh, linear], warp_noise: 0.1",
      "name: adamw, rate: 0.05, learn: [rate, beta1, beta2]", "steps: 3, weights: last, batch: fresh, order: second",
      "episode: {steps: 3}\nprecondition: {name: kronecker}\ninitialisation: {name: maml}"),
@@ -90,7 +91,7 @@ GRID = [
       for loss, weights in (("log", "mean"), ("log_ratio", "last"), ("plain", "[1, 0, -1, 2, 3]"))],
     (LOGISTIC, SMALL, "steps: 4, loss: log_ratio, order: second", "initialisation: {name: maml}"),
     (LOGISTIC, SMALL, "steps: 4, batch: fresh, split: heldout, order: second", ""),
-    # imitation: forced paths and each term, with a rule that reads theta, with snapshots, with a learned theta_0
+    # imitation: forced paths and each term, with a rule that reads theta, with snapshots, and with a learned theta_0
     (MLP, SMALL, "steps: 6", "episode: {steps: 12}\nimitation: {teacher: adam, rate: 0.01}"),
     (MLP, SMALL, "steps: 5, loss: log_ratio, weights: mean",
      "episode: {steps: 9}\nimitation: {teacher: momentum, force: 0.4, distance: 0.2, cosine: 0.3, magnitude: 0.2}"),
@@ -107,7 +108,7 @@ def configuration(task, rule, window, more):
 
 
 def check(text, *options):
-    """(exit code, report or None, what was said)."""
+    """Returns the exit code, the report (None if there is none), and the output of `check`."""
     with open("config.yaml", "w", encoding="utf-8") as file:
         file.write(text)
     if os.path.exists("report.json"):
@@ -133,7 +134,7 @@ def grid_passes(case):
 
 
 def slopes_seen():
-    """The order of the error is measured, not only not refuted."""
+    """Checks that the order of the error is measured, and not only that no order was refused."""
     _, report, _ = check(configuration(QUADRATIC, LSTM, "steps: 6, order: second", ""))
     return all(1.9 <= block["slope"] <= 2.1 for block in report["tasks"][0]["blocks"])
 
@@ -144,7 +145,7 @@ def a_failure_is_told():
 
 
 def zero_is_named():
-    """theta_0 has no effect in a later window."""
+    """Checks that theta_0 has no effect in a later window."""
     text = configuration(LOGISTIC, SMALL, "steps: 4", "initialisation: {name: maml}")
     code, report, said = check(text, "--windows", "1")
     zero = [block["name"] for block in report["tasks"][0]["blocks"] if block["zero"]]
@@ -152,7 +153,8 @@ def zero_is_named():
 
 
 def untested_is_told():
-    """Where most blocks move no loss, agreement says nothing: not passed, and exit code 65."""
+    """If most blocks do not change the loss, agreement shows nothing: the check does not pass, and its exit code
+    is 65."""
     code, report, said = check(configuration(MLP, "name: sgd, rate: 0.1, learn: [rate]", "steps: 2", "initialisation: {name: maml}"),
                                "--windows", "1")
     blocks = report["tasks"][0]["blocks"]
@@ -179,7 +181,8 @@ def rounding_is_no_gradient():
 
 
 def kinks_are_told_from_errors():
-    """A loss clipped just above its value has a kink that no difference resolves; well above, one that does not matter."""
+    """A loss clipped just above its value has a kink that differences cannot resolve. A loss clipped well above its
+    value has a kink that does not matter."""
     def verdicts(window):
         code, report, said = check(configuration(LOGISTIC, SMALL, f"steps: 4, weights: last, order: second, {window}", ""))
         return code, report["tasks"][0]["meta_loss"], [block["kink"] for block in report["tasks"][0]["blocks"]], said
@@ -190,7 +193,8 @@ def kinks_are_told_from_errors():
 
 
 def faint_is_told_from_errors():
-    """A large epsilon leaves preconditioners gradients below the noise of the finite differences: named, and not called wrong."""
+    """With a large epsilon, gradients of preconditioners are below the noise of the finite differences. The report names
+    these blocks and does not call them wrong."""
     text = configuration("family: mlp, widths: [4, 3], batch: 4, activation: tanh", "name: adamw, rate: 0.05, epsilon: 0.01",
                          "steps: 3, weights: last, order: second", "episode: {steps: 3}\nprecondition: {name: kronecker}")
     code, report, said = check(text)

@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
-"""Meta-gradients of `warploom check --dump` against the values that PyTorch gave, at 1e-9.
+"""Compares meta-gradients of `warploom check --dump` with the values of PyTorch, within 1e-9.
 
-Each case also passes `check` itself, that is, central differences. Where PyTorch is installed the
-dump is recomputed as well (tests/reference/check_window.py).
-"""
+Each case must also pass `check` itself, that is, the comparison with central differences. If PyTorch is installed,
+the dump is also recomputed (tests/reference/check_window.py)."""
 
 import os
 import sys

@@ -18,9 +18,9 @@
 
 set(WL_NO_GRACE OMPI_MCA_odls_base_sigkill_timeout=0)
 set(WL_TEST_RUNNER ${CMAKE_CURRENT_LIST_DIR}/run_test.sh)
-# PMIx 4 and earlier keep what ranks tell one another in shared memory (ds21, ds12). On a loaded machine a rank
-# sometimes reads that memory before it is complete, and ends in MPI_Init with a segmentation fault or a missing segment
-# (openpmix issue 1114, ompi issue 6761). With `hash` the ranks ask by message.
+# Processes exchange data through PMIx. PMIx 4 and earlier store these data in shared memory (ds21, ds12). On a loaded
+# machine, a rank sometimes reads this memory before it is complete. The rank then ends in MPI_Init with a segmentation
+# fault or a missing segment (openpmix issue 1114, ompi issue 6761). With `hash`, the ranks request the data by message.
 set(WL_TEST_ENVIRONMENT
   PMIX_MCA_gds=hash
   OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
@@ -67,7 +67,7 @@ function(wl_add_script_test name)
   wl_set_test_properties(${name})
 endfunction()
 
-# A test of a missing library is an error; without this check the test would be left out without a message.
+# A missing library of a test is an error. Without this check, the test would be left out without a message.
 function(wl_require_libraries test)
   foreach(folder ${ARGN})
     if(NOT TARGET wl_${folder})
@@ -76,7 +76,7 @@ function(wl_require_libraries test)
   endforeach()
 endfunction()
 
-# Adds the program of a unit or MPI test. Reads the variables ARG_* of its caller.
+# Adds the program of a unit or MPI test. Uses the caller's variables ARG_*.
 function(wl_add_test_program name)
   set(suffix "")
   if(ARG_DOUBLE)

@@ -1,8 +1,8 @@
-# Functions for scripts that run a command in separate namespaces. A script sources this file, calls
-# `own_root SCRIPT ARGS...`, then calls `in_namespaces NAME SCRIPT ARGS...`.
+# Functions for scripts that run a command in separate namespaces. A script sources this file, calls `own_root SCRIPT
+# ARGS...`, and then calls `in_namespaces NAME SCRIPT ARGS...`.
 #
 # Only a mount point can be made private, and in a chroot / is not a mount point. In a chroot, own_root therefore
-# restarts the script in a namespace in which / is mounted a second time. It does not do so if mounts are shared,
+# restarts the script in a namespace in which / is mounted a second time. It does not do this if mounts are shared,
 # because the second mount would then be visible outside of the namespace.
 is_bare_chroot() { ! unshare --mount true && unshare --mount --propagation unchanged true; } 2>/dev/null
 
@@ -24,7 +24,7 @@ in_namespaces() { # NAME SCRIPT ARGS...
   trap 'exit 143' TERM INT HUP
   timeout --foreground -k 5 "$LIMIT" unshare --pid --fork --kill-child --mount --mount-proc --uts --net \
     --propagation private bash "$script" --inside "$@" || status=$?
-  # SIGTERM does not end a shell that is the first process of a namespace; after LIMIT only SIGKILL ends it
+  # SIGTERM does not end a shell that is the first process of a namespace, so SIGKILL ends it after LIMIT
   if [ "$status" = 137 ]; then echo "$name: ended after $LIMIT s" >&2; status=124; fi
   exit "$status"
 }

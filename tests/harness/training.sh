@@ -1,5 +1,5 @@
 # Functions for test scripts that run trainings: a small configuration, digests, and numbers of steps for a given time.
-# A script of wl_add_script_test sources this file. WL_BIN, WL_MPIEXEC and WL_SOURCE are set, and the current folder is
+# A test script sources this file. wl_add_script_test sets WL_BIN, WL_MPIEXEC and WL_SOURCE, and the current folder is
 # the scratch directory.
 set -euo pipefail
 
@@ -8,7 +8,7 @@ EXIT_STOPPED=75
 
 skip() { echo "skipped: $*"; exit 77; }
 fail() { echo "FAILED: $*" >&2; exit 1; }
-# An empty EXPECTED is a failure, because two missing digests do not agree.
+# An empty EXPECTED is a failure, because two missing digests must not count as equal.
 expect_same() { # WHAT EXPECTED GOT
   [ -n "$2" ] && [ "$2" = "$3" ] || fail "$1: expected '$2', got '$3'"
   echo "ok: $1: $2"
@@ -48,17 +48,18 @@ checkpoint_step() { # RUN
   case $newest in '' | *[!0-9]*) echo -1 ;; *) echo $((10#$newest)) ;; esac
 }
 
-# Does not look for a file of a given step, because older checkpoints are removed, perhaps before this test runs.
+# This function does not look for the file of a given step, because older checkpoints may already be removed.
 has_checkpoint_after() { [ "$(checkpoint_step "$1")" -gt "$2" ]; } # RUN STEP
 
-# Prints the number of meta-steps that a stopped run reported after its newest checkpoint. A resume computes them again.
+# Prints the number of meta-steps that a stopped run reported after its newest checkpoint. A resumed run computes them
+# again.
 steps_beyond_checkpoint() { # RUN
   local last
   last=$(tail -q -n 1 "$1"/*.jsonl | grep -o '"meta_step":[0-9]*' | grep -o '[0-9]*$' | tail -n 1)
   echo $((${last:-0} - $(checkpoint_step "$1")))
 }
 
-# Prints how many meta-steps of CONFIG two ranks on this machine do in about SECONDS.
+# Prints how many meta-steps of CONFIG two ranks on this machine run in about SECONDS.
 steps_in() { # SECONDS CONFIG
   local code=0 done_steps
   "$WL_MPIEXEC" -n 2 "$WL_BIN" train "$2" --set output=calibration --time-limit 3s >calibration.out 2>calibration.err ||

@@ -1,7 +1,8 @@
 """Compares the recipes of packaging/ with the requirements of CMake: versions, dependencies, options, files, and
 commands.
 
-Spack's language is replaced by functions that record; an easyconfig is Python without imports."""
+The test replaces the language of Spack by functions that record their arguments. An easyconfig is Python without
+imports."""
 import importlib.util
 import os
 import re
@@ -12,7 +13,8 @@ from pathlib import Path
 
 SOURCE = Path(os.environ["WL_SOURCE"])
 PACKAGING = SOURCE / "packaging"
-# What CMake looks for, and its name in Spack and in EasyBuild (None: part of the compiler or of the toolchain).
+# The libraries that CMake searches, with their names in Spack and in EasyBuild (None: part of the compiler or of the
+# toolchain).
 NAMES = {"MPI": ("mpi", None), "HDF5": ("hdf5", "HDF5"), "BLAS": ("openblas", "OpenBLAS"), "ZLIB": ("zlib-api", "zlib"),
          "yaml": ("libyaml", "libyaml"), "jansson": ("jansson", "Jansson"), "xxhash": ("xxhash", "xxHash"),
          "random123": ("random123", "random123"), "openblas": ("openblas", "OpenBLAS"),
@@ -41,7 +43,7 @@ PYTHON = re.search(r'requires-python = ">=(\S+)"', text("python/pyproject.toml")
 
 
 class Recorder(types.ModuleType):
-    """Stands for spack.package: each directive records its arguments."""
+    """Replaces spack.package. Each directive records its arguments."""
 
     def __init__(self):
         super().__init__("spack.package")

@@ -30,7 +30,7 @@ class Shell:
         os.write(self.end, text.encode())
 
     def wait(self, *words, seconds=60):
-        """Reads what is shown until all words have appeared."""
+        """Reads the output of zsh until all words have appeared."""
         shown, until = "", time.time() + seconds
         while time.time() < until:
             if select.select([self.end], [], [], 0.2)[0]:

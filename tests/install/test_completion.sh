@@ -15,7 +15,7 @@ code=0
 "$WL_BIN" completion fish 2>refused || code=$?
 [ "$code" = 64 ] && grep -q 'accepted are bash and zsh' refused || fail "an unknown shell: exit code $code, $(cat refused)"
 
-compopt() { :; } # fails outside of a completion
+compopt() { :; } # compopt fails outside of a completion
 . completion/warploom
 
 # Prints what bash offers for the last word, one per line.
@@ -41,7 +41,7 @@ for command in $commands; do
   expect "the options of $command" "$options" warploom "$command" --
 done
 
-# Keys, and values of a key; bash splits words at '='.
+# Keys, and values of a key. bash splits words at '='.
 "$WL_BIN" train "$WL_SOURCE/jobs/quickstart.yaml" --dry-run >resolved.yaml
 awk '/^[a-z_]+:$/ { section = $1; sub(/:/, ".", section); next } /^[a-z_]+: / { section = "" }
      /^ *[a-z_0-9]+:/ { key = $1; sub(/:/, "", key); print section key }' resolved.yaml | sort >keys
@@ -60,7 +60,7 @@ expect "shells" $'bash\nzsh' warploom completion ""
 mkdir runs && touch job.yaml
 expect "a configuration" "job.yaml" warploom train jo
 expect "a folder" "runs" warploom bench --folder ru
-expect "a file of a tool" "job.yaml" warploom watch jo
+expect "files for a tool" "job.yaml" warploom watch jo
 expect "no file for a number" "" warploom train --stop-after ""
 echo "ok: bash"
 

@@ -1,7 +1,7 @@
 #!/bin/bash
-# Installs into a temporary prefix and uses the installed files as a new user would: the program, and the library by
-# pkg-config and by find_package, from C and from C++, with an optimizer that the test trains. The installed files do
-# not name the source tree or the build directory.
+# Installs into a temporary prefix and uses the installed files as a new user would. It uses the program, and the
+# library by pkg-config and by find_package, from C and from C++, with an optimizer that the test trains. The installed
+# files must not contain the path of the source tree or the build directory.
 set -euo pipefail
 : "${WL_BIN:?run the tests through ctest}" "${WL_SOURCE:?}"
 fail() { echo "FAILED: $*" >&2; exit 1; }
@@ -36,7 +36,7 @@ check_symbols() {
   cat "$prefix"/include/warploom/*.h | sed 's|^ \*.*||; s|/\*.*||' | grep -oE 'wl_[a-z_0-9]+\(' | tr -d '(' | sort -u >declared
   diff exported declared >difference || fail "exported symbols against declared ones: $(cat difference)"
   [ "$(nm -D --defined-only "$libdir/libwarploom.so" | grep -vc ' wl_.*@@\| WARPLOOM_0')" = 0 ] ||
-    fail "a symbol without the prefix wl_ leaks"
+    fail "a symbol without the prefix wl_ is exported"
   ! objdump -p "$libdir/libwarploom.so" | grep -q 'NEEDED.*libmpi' || fail "the library needs MPI"
   echo "ok: $(wc -l <exported) symbols, those of the headers"
 }
@@ -92,7 +92,7 @@ from_every_source() {
   done
 }
 
-# Builds a task and a rule with the installed headers: by `warploom plugin build`, and by CMake.
+# Builds a task and a rule with the installed headers, by `warploom plugin build` and by CMake.
 plugins() {
   mkdir own && cp "$prefix"/share/warploom/examples/plugins/{welsch.c,soft_clip.c,welsch.yaml} own/
   (cd own && "$prefix/bin/warploom" plugin build soft_clip.c) 2>plugin.err || { cat plugin.err >&2; fail "plugin build"; }

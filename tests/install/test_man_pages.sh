@@ -1,5 +1,5 @@
 #!/bin/bash
-# Checks that every page of the manual exists and names its subject, and that groff and mandoc report no fault.
+# Checks that every page of the manual exists and names its subject, and that groff and mandoc report no error.
 set -euo pipefail
 fail() { echo "FAILED: $*" >&2; exit 1; }
 pages=$(dirname "$WL_BIN")/docs

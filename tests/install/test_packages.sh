@@ -1,6 +1,6 @@
 #!/bin/bash
 # Checks the packages of this build. dpkg installs the .deb in a copy of this machine's root. The tarball is unpacked in
-# another folder. The test loads the environment modules, and compares the recipes of other systems with the
+# another folder. The test loads the environment modules, and compares the recipes for other systems with the
 # requirements of CMake.
 set -euo pipefail
 : "${WL_BIN:?run the tests through ctest}" "${WL_SOURCE:?}" "${WL_PYTHON:?}"

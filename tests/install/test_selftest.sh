@@ -21,7 +21,7 @@ for isa in $("$WL_BIN" --version | sed -n 's/^kernels.*has \(.*\);.*/\1/p' | tr 
 done
 expect result.json '"failed": 0'
 [ "$(grep -c '"result": "passed"' result.json)" = "$(grep -c '  passed ' table)" ] || fail "table and JSON differ"
-[ -z "$(find . -maxdepth 1 -name 'warploom-selftest-*')" ] || fail "scratch files are left behind"
+[ -z "$(find . -maxdepth 1 -name 'warploom-selftest-*')" ] || fail "temporary files are left behind"
 
 # There is no launcher.
 PATH=$PWD/empty PROGRAM=$(realpath "$WL_BIN") selftest 0 --only 'LSTM: 1 and 2 ranks'
@@ -29,7 +29,7 @@ expect table 'SKIPPED .*no launcher of the MPI library was found in PATH'
 selftest 0 --only 'LSTM: 1 and 2 ranks' --launch none
 expect table 'SKIPPED .*--launch none'
 
-# One launcher belongs to another MPI library, one fails, and one changes the result.
+# One launcher belongs to another MPI library, one launcher fails, and one launcher changes the result.
 printf '#!/bin/sh\nexec "$@"\n' >separate
 printf '#!/bin/sh\nexec "%s" -n 2 "$@" --set seed=99\n' "$WL_MPIEXEC" >other
 chmod +x separate other

@@ -1,9 +1,8 @@
 """Compares docs/hdf5-schema.md with the files that a training, an evaluation and a check write.
 
-Every attribute and dataset of a file must stand on the page with its type, dimensions and units; what the
-page calls "always" must be in every file of its kind; and what it calls "optional" in some file of this test.
-WL_BIN and WL_SOURCE are set; the current folder is empty.
-"""
+Every attribute and dataset of a file must be on the page with its type, dimensions and units. A dataset that the page
+calls "always" must be in every file of its kind, and a dataset that it calls "optional" in some file of this test.
+WL_BIN and WL_SOURCE are set, and the current folder is empty."""
 
 import os
 import pathlib
@@ -82,13 +81,13 @@ def tables(lines):
 
 
 def pattern(path):
-    """A path of the page, <name> standing for any part, as a regular expression."""
+    """Returns a path of the page as a regular expression, in which <name> matches any part."""
     parts = re.split(r"(<[^>]+>)", path)
     return "".join("[^/]+" if part.startswith("<") else re.escape(part) for part in parts)
 
 
 def read_page(text):
-    """Root attributes, attributes of datasets, and for each kind its rows of datasets."""
+    """Returns the root attributes, the attributes of datasets, and for each kind its rows of datasets."""
     attributes, kinds, title = {}, {}, ""
     for section in re.split(r"^#+ ", text, flags=re.M):
         title = section.splitlines()[0] if section.strip() else ""
@@ -206,7 +205,7 @@ def check_scales(path):
         xarray.open_dataset(path, engine="h5netcdf", group=group or None).close()
 
 
-# ---- making them ----
+# ---- making the files ----
 
 
 def run(*arguments, code=0):
@@ -227,7 +226,7 @@ def make_files():
     run("eval", "run", "--steps", "6", "--seeds", "2", "--tune-units", "1", "--no-picture")
     pathlib.Path("suite.yaml").write_text("suite: s\nseeds: 1\ntasks: [{name: q, horizons: [3], family: quadratic, dimension: 2}]\n")
     run("eval", "--speedup", "suite.yaml")
-    # whether gradients are right is for the tests of `check`; here only its file matters
+    # other tests check the gradients; this test only needs the file
     run("check", "job.yaml", "--dump", "dump.h5", "--windows", "1", "--tolerance", "1e-5")
     return sorted(map(str, pathlib.Path(".").rglob("*.h5")))
 

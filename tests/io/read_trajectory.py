@@ -1,8 +1,7 @@
-"""Reads trajectories with h5py, xarray and h5dump, also while the program writes them.
+"""Reads trajectories with h5py, xarray and h5dump, even while the program writes them.
 
-read_trajectory.py WRITER, in an empty folder. What a record holds follows from its meta-step and unit
-(trajectory_sample.h).
-"""
+Run as read_trajectory.py WRITER in an empty folder. The content of a record follows from its meta-step and unit
+(trajectory_sample.h)."""
 
 import shutil
 import subprocess
@@ -20,7 +19,7 @@ def write(*arguments):
 
 
 def expected_loss(meta_step):
-    """Losses of a window, NaN beyond its length."""
+    """Returns the losses of a window. Losses after its end are NaN."""
     loss = meta_step[:, None] + 0.125 * np.arange(STEPS)
     length = np.where(meta_step % 2 == 1, STEPS, 3)
     return np.where(np.arange(STEPS) < length[:, None], loss, np.nan)
@@ -85,7 +84,7 @@ def test_while_written():
         except FileNotFoundError:
             time.sleep(0.01)
             continue
-        except KeyError:  # nothing recorded yet
+        except KeyError:  # nothing is recorded yet
             continue
         assert count >= seen, (count, seen)
         seen, reads = count, reads + 1
@@ -94,7 +93,7 @@ def test_while_written():
 
 
 def test_open_index_while_rows_are_added():
-    """An index opened before its part is written anew, with more rows, still reads the same data."""
+    """If an index is opened before its part is written again with more rows, it still reads the same data."""
     write("grown", 0, 20, 1, 0)
     with h5py.File("grown/trajectory.h5", "r") as file:
         before = file["meta_step"][()]

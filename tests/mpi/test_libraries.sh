@@ -1,13 +1,16 @@
-# Checks that digests under two MPI libraries are equal, on 1 and 3 ranks, and for a run that stopped under one library
-# and resumed under the other.
+# Checks that digests are equal with two MPI libraries, on 1 and 3 ranks. Also checks a run that stopped with one
+# library and resumed with the other.
+#
 #   test_libraries.sh OTHER_WARPLOOM OTHER_MPIEXEC
-# OTHER_WARPLOOM is a program built with another MPI library, OTHER_MPIEXEC its launcher; tests/run.sh gives both.
+#
+# OTHER_WARPLOOM is a program built with another MPI library, and OTHER_MPIEXEC is its launcher. tests/run.sh gives
+# both.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 other=$1 other_mpiexec=$2
 
 mpi_of() { "$1" --version | sed -n 's/^MPI *//p'; }
-[ -n "$(mpi_of "$other")" ] && [ "$(mpi_of "$WL_BIN")" != "$(mpi_of "$other")" ] || fail "one MPI library alone: $(mpi_of "$other")"
+[ -n "$(mpi_of "$other")" ] && [ "$(mpi_of "$WL_BIN")" != "$(mpi_of "$other")" ] || fail "there is only one MPI library: $(mpi_of "$other")"
 
 write_config endless.yaml
 sed -e 's/steps: 1000000,/steps: 12,/' endless.yaml >job.yaml
@@ -34,7 +37,7 @@ wait $launcher || code=$?
 [ $code = 75 ] || { cat stopped.txt >&2; fail "SIGUSR1 to $other_mpiexec: exit $code"; }
 has_checkpoint_after stopped 0 || fail "no checkpoint"
 
-# A rank that fails alone ends the job.
+# A failure of one rank ends the job.
 code=0
 timeout -k 5 60 "$other_mpiexec" -n 2 bash -c '[ "${PMI_RANK:-${OMPI_COMM_WORLD_RANK:-0}}" = 0 ] || export WL_FAIL_ALLOC=40; exec "$@"' \
   one "$other" train job.yaml --quiet --set output=failed >failed.txt 2>&1 || code=$?

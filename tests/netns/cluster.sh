@@ -1,22 +1,22 @@
 #!/bin/bash
 # Makes several hosts on this machine for mpirun, for the duration of one command. The hosts are network namespaces on a
-# bridge, each with a separate host name, address 10.77.0.N and /dev/shm.
+# bridge. Each host has its own host name, address 10.77.0.N and /dev/shm.
 #
-#   cluster.sh COMMAND [ARGS...]    make the hosts, run COMMAND, end it all
-#   cluster.sh bash                 look around: cluster on h2 ip address
+#   cluster.sh COMMAND [ARGS...]    make the hosts, run COMMAND, and remove the hosts
+#   cluster.sh bash                 an interactive shell, in which for example `$CLUSTER on h2 ip address` can be run
 #
-# The exit status is that of COMMAND, 77 with a reason if namespaces cannot be made, or 124 if COMMAND took longer than
-# LIMIT. For COMMAND, $CLUSTER names this script, with the commands below. Variables make mpirun start ranks on the
-# hosts and communicate over the network of the hosts only.
+# The exit status is the one of COMMAND, 77 with a reason if namespaces cannot be made, or 124 if COMMAND took longer
+# than LIMIT. For COMMAND, $CLUSTER is the path of this script, with the commands below. Environment variables make
+# mpirun start ranks on the hosts and communicate only over the network of the hosts.
 #
 #   $CLUSTER on hN COMMAND...       run COMMAND on a host
-#   $CLUSTER cut hN, heal hN        take the host's port out of the bridge or back in: packets vanish,
-#                                   processes live on; heal returns when the host can be reached again
+#   $CLUSTER cut hN, heal hN        remove the host's port from the bridge, or add it again. After `cut`, packets are lost
+#                                   and processes continue to run. `heal` returns when the host can be reached again.
 #   $CLUSTER kill hN                kill every process of the host
 #
-# Environment: HOSTS (3), LIMIT seconds for everything (300), RATE (a limit for tc's tbf, as 100mbit). The script needs
-# root with CAP_NET_ADMIN and CAP_SYS_ADMIN, iproute2, and util-linux. It does not use the network of the machine. No
-# process remains after its end.
+# Environment variables: HOSTS (3), LIMIT in seconds for everything (300), RATE (a limit of the bandwidth, for example
+# 100mbit). The script needs root with CAP_NET_ADMIN and CAP_SYS_ADMIN, iproute2, and util-linux. It does not use the
+# network of the machine. No process remains after its end.
 set -euo pipefail
 export LC_ALL=C PATH=$PATH:/usr/sbin:/sbin
 HOSTS=${HOSTS:-3} LIMIT=${LIMIT:-300} RATE=${RATE:-}
@@ -42,7 +42,7 @@ on() { # HOST COMMAND...
   nsenter -t "$pid" --net --uts --mount --root --wd="$PWD" "$@"
 }
 
-# A host is a process that holds its namespaces; commands enter them.
+# A host is a process that holds its namespaces. Commands enter these namespaces.
 make_host() { # NUMBER
   local host=h$1 pid deadline=$((SECONDS + 60))
   unshare --net --uts --mount --propagation private sh -c '
@@ -62,7 +62,7 @@ make_host() { # NUMBER
   [ -z "$RATE" ] || on "$host" tc qdisc add dev eth0 root tbf rate "$RATE" burst 256kb latency 50ms
 }
 
-# A host that answers, even with a refusal, can be reached: the other hosts know its address again.
+# A host can be reached if it answers, even with a refusal. The other hosts then know its address again.
 answers() { # NUMBER
   { on "h$(($1 == 1 ? 2 : 1))" timeout 1 bash -c "exec 3<>/dev/tcp/10.77.0.$1/9" 2>&1 || true; } | grep -q refused
 }
@@ -102,7 +102,7 @@ kill_host() { # HOST
   done
 }
 
-# The first process of the namespaces: when it ends, all others in them are killed.
+# The first process of the namespaces. When it ends, all other processes in them are killed.
 inside() { # COMMAND...
   local i
   export CLUSTER=$DIR/cluster # a separate path, because the path of this script may contain spaces

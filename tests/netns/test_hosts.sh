@@ -1,15 +1,15 @@
 #!/bin/bash
 # Checks that a training on three hosts over TCP has the digest of a training on one host. If a host is cut off, or all
-# its processes are killed, the job ends within a stated time and with a message. The run resumes on other hosts and
-# reaches the digest of an uninterrupted run.
+# its processes are killed, the job ends within a given time and with a message. The run resumes on other hosts and ends
+# with the digest of an uninterrupted run.
 [ -n "${CLUSTER:-}" ] || exec "$WL_SOURCE/tests/netns/cluster.sh" bash "$0"
 . "$WL_SOURCE/tests/harness/training.sh"
 
-# Open MPI looks for a lost host after TIME s and gives it up after PROBES tries, INTERVAL s apart.
+# Open MPI tests a lost host after TIME s, and gives it up after PROBES tries with an interval of INTERVAL s.
 TIME=5 INTERVAL=2 PROBES=3
 export OMPI_MCA_oob_tcp_keepalive_time=$TIME OMPI_MCA_oob_tcp_keepalive_intvl=$INTERVAL
 export OMPI_MCA_oob_tcp_keepalive_probes=$PROBES
-TAKE_DOWN=20 # seconds that a busy machine may need to take the job down; an idle one needs two
+TAKE_DOWN=20 # seconds that a busy machine may need to end the job; an idle machine needs two
 END_OF_CUT_HOST=$((TIME + PROBES * INTERVAL + TAKE_DOWN))
 END_OF_KILLED_HOST=$TAKE_DOWN
 
@@ -25,8 +25,8 @@ train_on() { # HOSTS RUN STEPS OUTPUT
 }
 no_rank_left() { ! pgrep -f "$WL_BIN train train.yaml --resume" >/dev/null; }
 
-# lose NAME HOSTS LIMIT COMMAND... starts a run on HOSTS with far more meta-steps than it can do, and interrupts it with
-# COMMAND after the first checkpoint.
+# lose NAME HOSTS LIMIT COMMAND... starts a run on HOSTS with far more meta-steps than it can do. After the first
+# checkpoint, it interrupts the run with COMMAND.
 lose() {
   local name=$1 hosts=$2 limit=$3 code=0 start took
   shift 3
@@ -37,14 +37,14 @@ lose() {
   "$@"
   wait "$job" || code=$?
   took=$(seconds_since "$start")
-  [ "$code" != 0 ] || { cat "$name.out" >&2; fail "$name: the job ended as if nothing had happened"; }
+  [ "$code" != 0 ] || { cat "$name.out" >&2; fail "$name: the job ended without reporting the lost host"; }
   expect_below "$name: seconds until the job ended" "$limit" "$took"
   grep -qiE 'lost (communication|connection)|unable to reliably start|failed' "$name.out" || { cat "$name.out" >&2; fail "$name: no message"; }
   wait_for 15 "the far ranks to be gone" no_rank_left
   expect_below "$name: meta-steps to repeat" "$((2 * every))" "$(steps_beyond_checkpoint "$name")"
 }
 
-# go_on NAME HOSTS resumes that run for a few meta-steps and compares it with an uninterrupted run.
+# go_on NAME HOSTS resumes this run for a few meta-steps and compares it with an uninterrupted run.
 go_on() {
   local name=$1 hosts=$2 to
   to=$(($(checkpoint_step "$name") + every))

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Checks that an error of a plug-in names file, line and key of the configuration, and has the right exit code.
+# Checks that an error in a plug-in names file, line and key of the configuration, and has the right exit code.
 . "$WL_SOURCE/tests/harness/training.sh"
 cp "$WL_SOURCE"/examples/plugins/{welsch.c,soft_clip.c} .
 "$WL_BIN" plugin build welsch.c 2>build.err || { cat build.err >&2; fail "build"; }
@@ -53,7 +53,7 @@ refused "value out of range" 78 "out of range; accepted: from 0 to 1" '{plugin: 
 refused "another hash" 78 "not 0123456789abcdef" '{plugin: ./welsch.so, plugin_hash: 0123456789abcdef}'
 refused "drawn plug-in" 78 "expected a text" '{plugin: {one_of: [./welsch.so]}}'
 
-# Tables and keys that are wrong; `plugin build` and `plugin info` say the same.
+# Tests wrong tables and keys. `plugin build` and `plugin info` must report the same errors.
 wrong() { # NAME PATTERN SED_EXPRESSION..
   local name=$1 pattern=$2 action code
   changed "$name" "${@:3}"
@@ -98,7 +98,8 @@ awk '/^    {0}};/ { for (i = 0; i < 150; i++) printf "    {\"k%d\", WL_OPT_REAL,
 compile many.so many.c
 refused "too many keys" 78 "many.so: its table has more than [0-9]* keys" '{plugin: ./many.so}'
 
-# A crash prints one line that names file and function, and the exit code is the one of the signal.
+# After a crash, the program prints one line that names the file and the function. The exit code is the code of the
+# signal.
 crash() { # WHAT LINE SED_EXPRESSION [CONFIGURATION]
   local code=0
   changed crashing "$3"
@@ -140,7 +141,7 @@ refused "inputs that nothing fills" 78 "the tape has the input 'x'" '{plugin: ./
 changed no_batches 's/  return build(w, task);/  task->eval_batches = 0;\n&/'
 refused "no batches of an evaluation" 78 "create set eval_batches to 0" '{plugin: ./no_batches.so}'
 
-# Functions whose results depend on the calls before: `check` names what differs.
+# The results of these functions depend on earlier calls. `check` must name the results that differ.
 impure() { # WHAT DIFFERS SED_EXPRESSION
   local code=0
   changed impure "$3"
@@ -162,7 +163,7 @@ code=0
 [ $code = 70 ] && grep -q "impure_rule.so: soft_clip: the updates differ" impure.err || fail "an impure rule: code $code: $(cat impure.err)"
 echo "ok: an impure rule"
 
-# The file also works in float64. A file with float32 only is refused.
+# The file also works in float64. A file with only float32 is refused.
 compile narrow.so welsch.c
 config '{plugin: ./narrow.so}' >narrow.yaml
 code=0
@@ -170,7 +171,7 @@ code=0
 [ $code = 78 ] && grep -q "narrow.so: was built for float32, and this program computes in float64" narrow.err ||
   fail "float32 alone in check: code $code, $(cat narrow.err)"
 
-# The ranks read different files of one name, because /proc/self/cwd is a different folder for each rank.
+# The ranks read different files with the same name, because /proc/self/cwd is a different folder for each rank.
 mkdir a b
 cp welsch.so a
 sed 's/OUTLIER = 10.0/OUTLIER = 11.0/' welsch.c >changed.c && "$WL_BIN" plugin build changed.c --output b/welsch.so 2>build.err
@@ -206,7 +207,7 @@ for line in 'void wl_op_absent(void); void use(void); void use(void) { wl_op_abs
   { cat welsch.c; echo "$line"; } >kept.c
   code=0
   "$WL_BIN" plugin build kept.c >kept.out 2>kept.err || code=$?
-  [ $code != 0 ] && grep -q wl_op_absent kept.err || fail "a function that nobody has: code $code: $(cat kept.err)"
+  [ $code != 0 ] && grep -q wl_op_absent kept.err || fail "an undefined function: code $code: $(cat kept.err)"
   cmp kept.so kept.before || fail "a build that failed replaced the file"
 done
 grep -q "implicit declaration" kept.err || fail "an undeclared function is no error of the compiler: $(cat kept.err)"
@@ -217,7 +218,7 @@ usage 73 new task my_task
 "$WL_BIN" plugin new rule my_rule 2>new.err && "$WL_BIN" plugin build my_rule.c 2>new.err || fail "plugin new: $(cat new.err)"
 "$WL_BIN" train my_rule.yaml --set outer.steps=2 --set output=new-rule --quiet >new.out || fail "the new rule does not train"
 
-# A source in two files whose functions are not static.
+# A source in two files with functions that are not static.
 cat >two.c <<'S'
 #include <warploom/task.h>
 wl_node squares(wl_tape *t, wl_node x);

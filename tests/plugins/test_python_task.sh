@@ -1,7 +1,7 @@
 #!/bin/bash
-# Checks the task family `python` with NumPy: gradients, digests on several ranks and threads and after a kill with a
-# resume, and evaluation. Also checks the errors for a wrong module, for a process that dies, and for a process that
-# does not answer.
+# Checks the task family `python` with NumPy: gradients, evaluation, and digests on several ranks and threads and after
+# a kill with a resume. Also checks the errors for a wrong module, for a process that dies, and for a process that does
+# not answer.
 . "$WL_SOURCE/tests/harness/training.sh"
 : "${WL_PYTHON:?}"
 "$WL_PYTHON" -c 'import numpy' || skip "no NumPy"
@@ -12,8 +12,8 @@ interpreter=(--set "task.python=$WL_PYTHON")
 grep -q '^All passed' check.out || fail "check: $(cat check.out)"
 [ ! -s check.err ] || ! grep -q Traceback check.err || fail "a traceback without an error: $(cat check.err)"
 
-# The gradient that Python returns is that of the built-in family with the same loss: Rosenbrock's chain with c = 1,
-# divided by its number of terms, from the point where all variables are 0.
+# The gradient from Python equals the gradient of the built-in family with the same loss. The loss is Rosenbrock's chain
+# with c = 1, divided by its number of terms. The start is the point where all variables are 0.
 cat >ones.py <<'P'
 import numpy as np
 from valley_numpy import Valley

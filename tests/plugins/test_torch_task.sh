@@ -1,6 +1,6 @@
 #!/bin/bash
-# Checks the task family `python` with a PyTorch model: gradients, digests on several ranks, and losses that equal those
-# of PyTorch without Warploom.
+# Checks the task family `python` with a PyTorch model: gradients, digests on several ranks, and losses that equal the
+# losses of PyTorch without Warploom.
 . "$WL_SOURCE/tests/harness/training.sh"
 : "${WL_PYTHON:?}"
 "$WL_PYTHON" -c 'import torch, numpy' 2>/dev/null || skip "no PyTorch"
@@ -14,7 +14,7 @@ for ranks in 1 2; do
   expect_same "$ranks ranks" "$(digest_line run-1.out)" "$(digest_line run-$ranks.out)"
 done
 
-# Compares plain gradient descent by Warploom with PyTorch's optimizer, with equal problem, start and batches.
+# Compares plain gradient descent in Warploom with PyTorch's optimizer. Problem, start and batches are the same.
 cat >fixed.py <<'P'
 import torch
 from curve_torch import Curve

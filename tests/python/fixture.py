@@ -41,7 +41,7 @@ def train(name, rule, more=""):
 
 
 def train_all(rules):
-    """{name: file} of {name: section rule}."""
+    """Trains optimizers and returns {name: file}, for {name: section rule}."""
     with ThreadPoolExecutor(4) as pool:
         return dict(zip(rules, pool.map(train, rules, rules.values())))
 
@@ -51,7 +51,7 @@ class Shape(ctypes.Structure):
 
 
 class COptimizer:
-    """libwarploom over a list of NumPy arrays, each a tensor in Warploom's axes."""
+    """Calls libwarploom for a list of NumPy arrays. Each array is a tensor with the axes of Warploom."""
 
     def __init__(self, path, arrays, horizon):
         self.library = ctypes.CDLL(str(LIBRARY))
@@ -65,7 +65,7 @@ class COptimizer:
         expect(status == 0, f"the C library: {self.library.wl_last_error().decode()}")
 
     def step(self, gradient, theta, loss):
-        """Changes theta, flat float32, in place."""
+        """Changes theta in place. theta is a flat float32 array."""
         pointer = ctypes.POINTER(ctypes.c_float)
         self._check(self.library.wl_optimizer_set_loss(self.handle, ctypes.c_double(loss)))
         self._check(self.library.wl_optimizer_step(self.handle, ctypes.c_int64(theta.size),

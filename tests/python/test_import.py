@@ -1,7 +1,7 @@
 """Checks warploom.import_weights.
 
-The C library's steps with imported weights equal those of a NumPy reference in float64, written from the published
-formulas alone. `warploom eval` reads the imported file. Wrong weights are refused."""
+A NumPy reference in float64 is written only from the published formulas. With imported weights, the steps of the C
+library equal the steps of this reference. `warploom eval` reads the imported file. Wrong weights are refused."""
 import os
 import sys
 
@@ -33,7 +33,7 @@ def net(x, weights):
 
 
 class Accumulators:
-    """m, v, R, C of one tensor of rank 1 or 2 (learned_optimization, common.py)."""
+    """Returns the accumulators m, v, R, C of one tensor of rank 1 or 2 (learned_optimization, common.py)."""
 
     def __init__(self, shape, b_m, b_v, b_f):
         self.b_m, self.b_v, self.b_f = b_m, b_v, b_f
@@ -42,7 +42,7 @@ class Accumulators:
         self.r, self.c = [0.0] * 3, [0.0] * 3
 
     def take(self, g):
-        """Moments, R, C, factored g, factored m."""
+        """Returns the moments, R, C, the factored g and the factored m."""
         self.m = [b * m + (1 - b) * g for b, m in zip(self.b_m, self.m)]
         self.v = self.b_v * self.v + (1 - self.b_v) * g**2
         square, fg, fm = g**2 + 1e-30, [], []
@@ -123,7 +123,7 @@ class Celo2:
 
 
 def difference(path, reference):
-    """|theta_C - theta| / |theta - theta_0| after some steps."""
+    """Returns |theta_C - theta| / |theta - theta_0| after some steps."""
     draw = np.random.default_rng(5)
     theta = [draw.standard_normal(shape).astype(np.float32) for shape in SHAPES]
     expected = [p.astype(float) for p in theta]

@@ -1,4 +1,5 @@
-"""Checks that a notebook of docs/notebooks runs from beginning to end and has the expected output. Argument: its name.
+"""Checks that a notebook of docs/notebooks runs from beginning to end and has the expected output. The argument is its
+name.
 
 The committed notebooks have no outputs, so they cannot show outputs of an older program."""
 import json
@@ -24,7 +25,7 @@ NOTEBOOKS = {"meta-train": (3, r"lstm1\.weight +\(80, 24\)"), "own-model": (1, r
 
 
 def execute(name):
-    """Cells of the executed notebook, in a folder that looks like docs/notebooks of a source tree."""
+    """Executes the notebook in a folder with the layout of docs/notebooks, and returns its cells."""
     folder = Path("docs/notebooks")
     folder.mkdir(parents=True)
     for part in ("data", "jobs"):

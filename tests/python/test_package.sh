@@ -16,7 +16,7 @@ version=$(sed -n 's/^project(warploom VERSION \([0-9.]*\).*/\1/p' "$WL_SOURCE/CM
 wheel=wheels/warploom-$version-py3-none-any.whl
 [ -f "$wheel" ] || { ls wheels >&2; fail "the wheel's version is not $version"; }
 
-# NumPy, h5py, PyTorch and pip are those of the system.
+# NumPy, h5py, PyTorch and pip of the system are used.
 "$WL_PYTHON" -m venv --without-pip --system-site-packages fresh
 fresh/bin/python -m pip install "${OPTIONS[@]}" "$wheel" >pip.txt 2>&1 || { cat pip.txt >&2; fail "pip install"; }
 

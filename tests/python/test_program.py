@@ -35,7 +35,8 @@ def expect_error(code, words, action):
 
 
 def test_train():
-    """A name that a shell would take apart is a name; ranks, a file and a dictionary give the same bits."""
+    """A name with special characters of the shell is used unchanged. The numbers of ranks, a file and a dictionary give
+    the same bits."""
     odd = "a run; touch hacked $(touch hacked)"
     one = warploom.train(CONFIG, odd, quiet=True, settings={"outer.steps": 4, "episode.steps": [8, 12]})
     expect(not os.path.exists("hacked") and one.path.name == odd, "a value reached a shell")
@@ -80,7 +81,7 @@ def test_export(run):
 
 
 def test_plots(run):
-    """The pictures of the tools, as figures; pyplot keeps none of them open, and the caller's style stays."""
+    """Checks the figures of the tools. pyplot does not keep them open, and the style of the caller does not change."""
     try:
         import matplotlib
     except ImportError:
@@ -101,7 +102,7 @@ def test_plots(run):
 
 
 def test_average():
-    """Of a training with outer.average the average counts, in a checkpoint as in optimizer.h5."""
+    """If outer.average is set, a checkpoint gives the average, as optimizer.h5 does."""
     run = warploom.train({**CONFIG, "outer": {**CONFIG["outer"], "learning_rate": 0.1, "average": 0.9}}, "mean", quiet=True)
     blocks = []
     for path in (run.path, run.path / "optimizer.h5"):
@@ -113,7 +114,7 @@ def test_average():
 
 
 def same(variable, dataset, name):
-    """The values, dimensions and units are those that h5py reads directly."""
+    """Checks that values, dimensions and units are the ones that h5py reads directly."""
     expect(isinstance(variable, Variable) and np.array_equal(variable.values, dataset[()], equal_nan=True), f"{name}: values")
     expect(variable.units == dataset.attrs["units"].decode() and variable.long_name, f"{name}: units or long name")
     expect(len(variable.dimensions) == dataset.ndim, f"{name}: dimensions {variable.dimensions}")
@@ -151,7 +152,7 @@ def test_xarray(run, trajectory):
 
 
 def test_more_xarray(run):
-    """Metrics and a case of an evaluation, with the units that the files have."""
+    """Checks metrics and a case of an evaluation, with the units in the files."""
     try:
         import xarray  # noqa: F401
     except ImportError:

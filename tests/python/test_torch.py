@@ -1,9 +1,9 @@
 """Compares warploom.torch.LearnedOptimizer with the C library, on a small network for the digits.
 
-Both take equal steps from equal gradients, and have equal loss curves if each computes its gradients. The test also
-checks exact resumes, parameter groups, and errors.
+Both must make equal steps for equal gradients. If each computes its own gradients, the loss curves must be equal. The
+test also checks exact resumes, parameter groups, and errors.
 
-The measure is |theta_torch - theta_C| / |theta_C - theta_0| after all steps from the gradients of one run. Each step
+The measure is |theta_torch - theta_C| / |theta_C - theta_0| after all steps with the gradients of one run. Each step
 rounds theta to float32, so the measure is about 1e-7 if theta moves by about its norm. Each rule has a limit."""
 import copy
 import io
@@ -29,9 +29,9 @@ from warploom.rules import Bundle
 from warploom.torch import LearnedOptimizer, load_initial_parameters
 
 torch.set_num_threads(1)
-# name: (section rule, steps, limit, steps with the same curve). Newton-Schulz steps amplify the rounding of small singular
-# values, and the controller's net in C has float32. At the rates of the controller training is chaotic: a last bit of theta
-# shows in the loss after some 50 steps.
+# name: (section rule, steps, limit, steps with the same curve). Newton-Schulz steps amplify the rounding of small
+# singular values, and the network of the controller in C has float32. At the rates of the controller, training is
+# chaotic: a difference in the last bit of theta changes the loss visibly after some 50 steps.
 RULES = {
     "controller": ("{name: controller}", 1000, 5e-5, 30),
     "lstm": ("{name: lstm, output_scale: 0.01}", 1000, 1e-6, 1000),
@@ -79,7 +79,7 @@ def loss_of(model, t):
 
 
 def flat(tensors):
-    """In Warploom's axes, one after the other; and the arrays themselves."""
+    """Returns the tensors with the axes of Warploom as one flat array, and the arrays themselves."""
     arrays = [(x.t() if x.dim() == 2 else x).detach().numpy() for x in tensors]
     return np.concatenate([a.reshape(-1) for a in arrays]), arrays
 
@@ -97,7 +97,7 @@ def run(model, optimizer, first, steps, watch=lambda loss: None):
 
 
 def same_steps(path, steps, make=network, **options):
-    """The measure from the same gradients, and the losses of the run. options: of the class."""
+    """Returns the measure for the same gradients, and the losses of the run. `options` are options of the class."""
     model = make()
     theta, arrays = flat(model.parameters())
     start = theta.copy()
@@ -110,7 +110,7 @@ def same_steps(path, steps, make=network, **options):
 
 
 def curve_of_c(path, horizon, steps):
-    """The losses of the first steps of a run that the C library makes by itself."""
+    """Returns the losses of the first steps of a run in which the C library computes its own gradients."""
     model = network()
     theta, arrays = flat(model.parameters())
     c, losses = COptimizer(path, arrays, horizon), []
@@ -130,7 +130,7 @@ def curve_of_c(path, horizon, steps):
 
 
 def test_rules(paths):
-    """Each rule; where it takes many steps, also the curve that the C library makes from its own gradients."""
+    """Checks each rule. For a rule with many steps, also checks the curve of the C library for its own gradients."""
     for name, (_, steps, limit, curve) in RULES.items():
         measure, losses = same_steps(paths[name], steps)
         print(f"{name}: {steps} steps, difference {measure:.2e}, loss {losses[0]:.3f} to {np.mean(losses[-20:]):.4f}")
@@ -144,7 +144,7 @@ def test_rules(paths):
 
 
 def test_library(paths):
-    """With backend="c", each rule takes the steps of the C library, bit by bit."""
+    """With backend="c", each rule makes the steps of the C library with the same bits."""
     for name, path in paths.items():
         measure, losses = same_steps(path, 60, backend="c")
         expect(measure == 0, f"{name}: backend c differs from the library by {measure:.2e}")
@@ -152,7 +152,8 @@ def test_library(paths):
 
 
 def test_backends(paths):
-    """auto takes the library where it can act on all parameters; a state belongs to one backend; what c refuses."""
+    """Checks backend="auto", which uses the library if the library can update all parameters. A state belongs to one
+    backend. Also checks requests that backend="c" refuses."""
     model, lstm = network(), paths["lstm"]
     optimizer = LearnedOptimizer(model.parameters(), lstm)
     run(model, optimizer, 0, 2)
@@ -178,7 +179,7 @@ def test_backends(paths):
 
 
 def test_preconditioners():
-    """A preconditioner runs on the network of the training and on no other; in PyTorch those that it supports."""
+    """A preconditioner runs only on the network of the training. In PyTorch, only the supported preconditioners run."""
 
     def perceptron():
         torch.manual_seed(2)
@@ -204,7 +205,8 @@ def test_preconditioners():
 
 
 def test_bundles(paths):
-    """Small tensors that are taken together get the updates that they get one by one, also when one has no gradient."""
+    """Small tensors that are processed together get the same updates as one after the other, even if one has no
+    gradient."""
     for name in ("adam", "lstm", "rnnprop"):
         results = []
         for most in (Bundle.MOST, 0):
@@ -224,7 +226,7 @@ def test_bundles(paths):
 
 
 def test_threads(paths):
-    """Optimizers in two threads at once take the steps that they take one after the other."""
+    """Two optimizers in two threads make the same steps as one after the other."""
     def train_one(name):
         torch.manual_seed(3)
         model = torch.nn.Linear(64, 10)
@@ -251,7 +253,7 @@ def equal(a, b):
 
 
 def test_resume(paths):
-    """30 steps equal 18 steps, a state through a file, and 12 steps: bit by bit."""
+    """30 steps have the same bits as 18 steps, a state that is saved to a file and loaded, and 12 more steps."""
     for name, backend in [(name, backend) for name in ("controller", "lstm", "small_fc", "lbfgs", "adam", "rnnprop")
                           for backend in ("torch", "c")]:
         model = network()
@@ -279,7 +281,7 @@ def test_groups(paths):
 
 
 def check_groups(path, backend):
-    """lr, weight decay and a scheduler act as documented; a group with lr 0 does not move."""
+    """lr, weight decay and a scheduler work as documented. A group with lr 0 does not move."""
     model = network()
     convolution, rest = model[0].parameters(), [p for layer in model[1:] for p in layer.parameters()]
     optimizer = LearnedOptimizer([{"params": convolution, "lr": 0.0}, {"params": rest}], path, backend=backend)
@@ -288,7 +290,7 @@ def check_groups(path, backend):
     expect(equal(before[:2], parameters_of(model)[:2]), "a group of lr 0 moved")
     expect(not equal(before[2:], parameters_of(model)[2:]), "the other group did not move")
 
-    moved = []  # the movement of a first step, without and with weight decay
+    moved = []  # the movement in a first step, without and with weight decay
     for settings in ({}, {"weight_decay": 0.25}):
         model = network()
         optimizer = LearnedOptimizer(model.parameters(), path, lr=0.5, backend=backend, **settings)
@@ -307,7 +309,7 @@ def check_groups(path, backend):
 
 
 def test_parameters(paths):
-    """Closures; parameters without gradients, of float64, of half precision; a scalar."""
+    """Checks closures, a scalar, and parameters without gradients, in float64 and in half precision."""
     double, single = network().double(), network()
     theirs, ours = (LearnedOptimizer(m.parameters(), paths["lstm"]) for m in (double, single))
     for t in range(20):
@@ -363,7 +365,7 @@ def test_errors(paths):
 
 
 def test_initial_parameters(paths):
-    """Learned initial parameters reach the tensors of their names; a drawn tensor keeps its values."""
+    """Learned initial parameters are copied to the tensors with their names. A drawn tensor keeps its values."""
     path = train("initial", "{name: sgd, learn: [rate]}", "initialisation: {name: maml, fresh: [dense2.bias]}\n")
     model = torch.nn.Sequential(torch.nn.Linear(64, 8, dtype=torch.float64), torch.nn.ReLU(), torch.nn.Linear(8, 10))
     drawn = model[2].bias.detach().clone()
@@ -381,7 +383,7 @@ def test_initial_parameters(paths):
 
 
 def test_per_tensor():
-    """Scalars for each step and tensor, which belong to the network of the training."""
+    """Tests scalars for each step and tensor, which belong to the network of the training."""
     path = train("tensor", "{name: adamw, learn: [rate, beta1, weight_decay], learn_per: step_tensor}")
 
     def perceptron():

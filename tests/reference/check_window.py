@@ -1,17 +1,16 @@
 #!/usr/bin/env python3
 """Recomputes with PyTorch, in float64, the windows that `warploom check CONFIG --dump FILE` wrote.
 
-    check_window.py DUMP ...                    compares losses, theta and meta-gradients, at 1e-9
+    check_window.py DUMP ...                    compares losses, theta and meta-gradients, within 1e-9
     check_window.py --make-values WARPLOOM [--case NAME ...]
                                                 writes values/*.h5 for the cases of window_cases.py
 
-Nothing here comes from Warploom's sources: the LSTM is written after Andrychowicz et al. 2016 and
-the numerics of google-deepmind/learning-to-learn, and derivatives are autograd's. First order: the
-inner gradient is detached. Second order: it keeps its graph.
+The script uses no source code of Warploom. The LSTM follows Andrychowicz et al. 2016 and the numerics of
+google-deepmind/learning-to-learn, and autograd computes the derivatives. In first order, the inner gradient is
+detached. In second order, it keeps its graph.
 
     g_t = grad L_in(theta_t);  (u_t, s_{t+1}) = rule(P g_t, s_t);  theta_{t+1} = theta_t + u_t
-    F   = sum_k w_k T(L_out(theta_k))
-"""
+    F   = sum_k w_k T(L_out(theta_k))"""
 
 import argparse
 import math
@@ -25,7 +24,7 @@ import yaml
 
 import window_cases
 
-FLOAT32_EPSILON = 2.0 ** -23  # told apart from zero by the logarithm of preprocessing `log`
+FLOAT32_EPSILON = 2.0 ** -23  # smallest value that the logarithm of preprocessing `log` distinguishes from zero
 ACTIVATIONS = {"sigmoid": torch.sigmoid, "tanh": torch.tanh, "relu": torch.relu,
                "elu": torch.nn.functional.elu}
 
@@ -34,10 +33,10 @@ def unknown(what, name):
     return SystemExit(f"check_window.py: {what} '{name}' is not among those recomputed here")
 
 
-# ---- Warp layers: after which layer and on which side, then stage by stage ----------------------
+# ---- Warp layers: first the layer and the side, then the stages -----------------------------------
 
 class Warp:
-    """The warp layers of a task's network, called wherever a network has room for one."""
+    """The warp layers of a task's network. The network calls them at each place where a warp layer can be."""
 
     STAGES = ("linear", "scale", "residual", "conv3x3", "conv1x1", "batch_norm", *ACTIVATIONS)
 
@@ -58,7 +57,8 @@ class Warp:
         return h
 
     def learned_loss(self, y):
-        """l(h, y) of the last hidden layer, which the network has just computed, and the target."""
+        """Returns l(h, y), where h is the last hidden layer, which the network has just computed, and y is the
+        target."""
         inside = self.affine("warp.loss.", "1", self.hidden) + y @ self.phi["warp.loss.target"]
         return torch.tanh(inside) @ self.phi["warp.loss.weight2"]
 
@@ -92,7 +92,7 @@ class Warp:
 
 
 def per_channel(values, h):
-    """(C) against (B, C) or (B, C, H, W)."""
+    """Returns a (C) tensor in a shape that is compatible with (B, C) or (B, C, H, W)."""
     return values if h.ndim == 2 else values[:, None, None]
 
 
@@ -101,17 +101,17 @@ def convolve(h, weight):
 
 
 def normalise(h, scale, shift):
-    """Batch norm by the batch's own statistics."""
+    """Returns the batch norm of x with the statistics of the batch."""
     over = (0,) if h.ndim == 2 else (0, 2, 3)
     mean = h.mean(dim=over, keepdim=True)
     variance = ((h - mean) ** 2).mean(dim=over, keepdim=True)
     return (h - mean) / torch.sqrt(variance + 1e-5) * per_channel(scale, h) + per_channel(shift, h)
 
 
-# ---- Inner losses: tensors by name, inputs by name, warp -> scalar ------------------------------
+# ---- Inner losses: functions of tensors by name, inputs by name, and the warp; each returns a scalar ----
 
 def quadratic_loss(setting, theta, inputs, _):
-    """Mean over the functions of ||W x - y||^2."""
+    """Returns the mean of ||W x - y||^2 over the functions."""
     residual = torch.einsum("bij,bj->bi", inputs["w"], theta["x"]) - inputs["y"]
     return (residual ** 2).sum() / setting["batch"]
 
@@ -128,13 +128,13 @@ def perceptron(setting, theta, hidden, warp):
 
 
 def mlp_loss(setting, theta, inputs, warp):
-    """Cross-entropy of a perceptron, mean over the batch."""
+    """Returns the cross-entropy of a perceptron, as a mean over the batch."""
     logits = perceptron(setting, theta, inputs["x"], warp)
     return setting["loss_scale"] * torch.nn.functional.cross_entropy(logits, inputs["labels"])
 
 
 def conv_loss(setting, theta, inputs, warp):
-    """Cross-entropy of convolutions, each with its stages, and a perceptron on top."""
+    """Returns the cross-entropy of a network of convolutions, each with its stages, followed by a perceptron."""
     batch, side = setting["batch"], math.isqrt(inputs["x"].numel() // setting["batch"])
     h = inputs["x"].reshape(batch, 1, side, side)
     for layer in range(1, len(setting["filters"]) + 1):
@@ -153,7 +153,7 @@ def conv_loss(setting, theta, inputs, warp):
 
 
 def sinusoid_loss(setting, theta, inputs, warp):
-    """Weighted squared error; rows that a set does not have carry weight 0."""
+    """Returns the weighted squared error. Rows that a set does not have get the weight 0."""
     error = perceptron(setting, theta, inputs["x"], warp) - inputs["y"]
     loss = (inputs["weight"] * error ** 2).sum()
     if "learned" in inputs:
@@ -173,10 +173,10 @@ LOSSES = {"quadratic": quadratic_loss, "mlp": mlp_loss, "conv": conv_loss, "sinu
           "mountain": mountain_loss}
 
 
-# ---- Update rules: raw or preconditioned gradient (n), state -> update (n), state ---------------
+# ---- Update rules: from gradient (n), raw or preconditioned, and state to update (n) and state -----
 
 def lstm_inputs(setting, gradient):
-    """(n, 1) or (n, 2) inputs of the network."""
+    """Returns the inputs of the network, (n, 1) or (n, 2)."""
     gradient = setting["gradient_scale"] * gradient
     kind = setting["preprocessing"]
     if kind == "none":
@@ -194,7 +194,8 @@ def lstm_inputs(setting, gradient):
 
 
 def lstm_rule(setting, phi, gradient, state):
-    """Coordinatewise LSTM; state is (n, width): h and c of each layer in turn, then with momentum V."""
+    """Runs the coordinatewise LSTM. The state is (n, width): h and c of each layer, followed by V if there is
+    momentum."""
     below, after, column, momentum = lstm_inputs(setting, gradient), [], 0, setting["momentum"]
     if momentum:
         total = momentum * state[:, -1] + gradient
@@ -228,7 +229,7 @@ RULES = {"lstm": lstm_rule, "sgd": sgd_rule}
 # ---- Imitation: a teacher's updates are constants, computed by torch.optim --------------------
 
 class Teacher:
-    """Updates of a hand-designed rule along a path, from the episode's start."""
+    """Computes the updates of a hand-designed rule along a path, from the start of the episode."""
 
     def __init__(self, setting, tensors):
         self.setting, self.tensors = setting, tensors
@@ -250,13 +251,13 @@ class Teacher:
         return self.point.detach().clone()
 
     def matrices(self, flat):
-        """The tensors with several axes, or all of them if there is none."""
+        """Returns the tensors with several axes, or all tensors if there is none with several axes."""
         parts = list(flat.split([math.prod(shape) for _, shape in self.tensors]))
         chosen = [part for part, (_, shape) in zip(parts, self.tensors) if len(shape) > 1]
         return chosen or parts
 
     def apart(self, expert, learned):
-        """a D_cos + b D_mag + c D_dist of one step."""
+        """Returns a D_cos + b D_mag + c D_dist of one step."""
         pairs = list(zip(self.matrices(expert), self.matrices(learned)))
         cosine = sum(1 - torch.nn.functional.cosine_similarity(e, l, dim=0, eps=0.0) for e, l in pairs) / len(pairs)
         magnitude = sum((e.abs() - l.abs()).abs().mean() for e, l in pairs) / len(pairs)
@@ -269,11 +270,11 @@ class Teacher:
 
 # ---- The window ---------------------------------------------------------------------------------
 
-GAP_START = 0.5 * math.log(math.exp(2) - 1)  # where softplus_2 is 1
+GAP_START = 0.5 * math.log(math.exp(2) - 1)  # softplus_2 is 1 at this value
 
 
 class Window:
-    """One task of a dump and its settings."""
+    """One task of a dump, with its settings."""
 
     def __init__(self, file, number=0):
         self.setting = yaml.safe_load(file.attrs["configuration"])
@@ -299,7 +300,7 @@ class Window:
                 raise unknown("meta-parameter", name)
 
     def inputs(self, which, k):
-        """Inputs of step k; a leading length of 1 serves all steps."""
+        """Returns the inputs of step k. If the first dimension is 1, all steps share the inputs."""
         prefix = f"input/{which}/"
         if not any(name.startswith(prefix) for name in self.dump):
             prefix = "input/inner/"
@@ -315,7 +316,7 @@ class Window:
         return LOSSES[self.task["family"]](self.task, named, self.inputs(which, k), self.warp)
 
     def start(self):
-        """theta at the window's start: phi's where it is learned and the episode starts here."""
+        """Returns theta at the window's start. If the episode starts here, learned tensors are read from phi."""
         parts = []
         for name, shape in self.tensors:
             value = self.phi.get("theta0." + name) if self.t0 == 0 else None
@@ -327,7 +328,7 @@ class Window:
         return torch.cat(parts)
 
     def clip(self, gradient):
-        """`episode.clip_value`, then `episode.clip_norm`."""
+        """Applies `episode.clip_value`, then `episode.clip_norm`."""
         value, norm = (self.setting["episode"][key] for key in ("clip_value", "clip_norm"))
         if value > 0:
             gradient = gradient.clamp(-value, value)
@@ -335,7 +336,7 @@ class Window:
             gradient = gradient * (norm / gradient.norm())
         return gradient
 
-    before = 0.0  # the preconditioned gradient of the step before
+    before = 0.0  # preconditioned gradient of the previous step
 
     def precondition(self, gradient, k, theta):
         name, at, out = self.setting["precondition"]["name"], 0, []
@@ -354,7 +355,7 @@ class Window:
         return torch.cat(out)
 
     def scalar(self, gradient, k, theta):
-        """Factors of the gradient, the parameters and the result before, for each step and tensor."""
+        """Adds the gradient, the parameters and the previous result, with factors for each step and tensor."""
         if self.setting["precondition"]["per"] != "step_tensor":
             raise unknown("per", self.setting["precondition"]["per"])
         alpha, decay, skip = (self.phi.get("precondition." + key) for key in ("alpha", "decay", "skip"))
@@ -368,7 +369,7 @@ class Window:
         return out
 
     def gap(self, tensor, gradient):
-        """Singular values times m, the left vectors of (out, rest) held constant."""
+        """Multiplies the singular values by m. The left singular vectors of (out, rest) are constants."""
         if gradient.ndim < 2:
             return gradient
         shape, dense = gradient.shape, gradient.ndim == 2
@@ -387,7 +388,7 @@ class Window:
         return gradient * self.phi["precondition." + tensor]
 
     def kronecker(self, tensor, gradient):
-        """M0 G M1 of a matrix; a third matrix along all that is left."""
+        """Returns M0 G M1 for a matrix. Tensors with more axes have a third matrix for the remaining axes."""
         shape, factor = gradient.shape, lambda d: self.phi[f"precondition.{tensor}.axis{d}"]
         gradient = gradient.reshape(*shape[:2], -1) if len(shape) > 2 else gradient
         gradient = torch.tensordot(factor(0), gradient, dims=([1], [0]))
@@ -418,7 +419,7 @@ class Window:
         return loss.clamp(max=self.setting["window"]["clip"]) if kind == "clipped" else loss
 
     def inner_gradient(self, k, theta):
-        """Raw gradient at theta_k: with its graph in second order, else a constant."""
+        """Returns the raw gradient at theta_k. In second order it keeps its graph, and otherwise it is a constant."""
         second = self.setting["window"]["order"] == "second"
         point = theta if second and theta.requires_grad else theta.detach().requires_grad_()
         loss = self.loss("inner", k, point)
@@ -432,7 +433,7 @@ class Window:
         return loss, gradient, update, state
 
     def run(self):
-        """Everything that the dump also holds, by the same names."""
+        """Returns all results that the dump also has, with the same names."""
         theta = self.start()
         state = torch.tensor(self.dump["state_start"]) if "state_start" in self.dump else None
         rows = {"theta": [theta], "update": [], "gradient": [], "inner_loss": []}
@@ -465,7 +466,7 @@ class Window:
 
 
 def recompute(dump):
-    """(what PyTorch finds for task 0, largest relative difference to the dump by name)."""
+    """Returns the results of PyTorch for task 0, and the largest relative difference to the dump for each name."""
     with h5py.File(dump, "r") as file:
         window = Window(file)
     found = window.run()
@@ -482,7 +483,7 @@ def recompute(dump):
 
 
 def report(name, worst):
-    """Prints one line for a dump and returns whether all differences are within the tolerance."""
+    """Prints one line for a dump. Returns true if all differences are within the tolerance."""
     largest = max(worst, key=worst.get)
     good = all(value <= window_cases.TOLERANCE for value in worst.values())
     print(f"{name}: {'ok' if good else 'WRONG'}, {len(worst)} arrays, "

@@ -3,11 +3,10 @@
 
     lstm_reference.py > lstm_values.h
 
-torch.nn.LSTMCell does the cells and autograd the derivatives, of
+torch.nn.LSTMCell computes the cells, and autograd computes the derivatives of
     F = sum_k lam_{k+1} . u_k + mu . s_K
-with lam_{k+1} = lam0 + the loss terms of later steps. Inputs are exact fractions made from
-integers, the same in C: uniform(seed, i) = ((i + 1) (2 seed + 1) 2654435761 mod 2^32) / 2^32.
-"""
+with lam_{k+1} = lam0 + the loss terms of later steps. Inputs are exact fractions made from integers, which are the
+same in C: uniform(seed, i) = ((i + 1) (2 seed + 1) 2654435761 mod 2^32) / 2^32."""
 import sys
 
 import numpy as np
@@ -46,7 +45,7 @@ def preprocess(kind, g):
 
 
 class Net:
-    """phi as Warploom lays it out, gates in the order input, candidate, forget, output."""
+    """Returns phi in the layout of Warploom, in which the gates have the order input, candidate, forget, output."""
 
     def __init__(self, inputs, hidden, phi, momentum):
         self.cells, self.momentum, at = [], momentum, 0
@@ -62,7 +61,7 @@ class Net:
         self.head_bias = phi[at + heads * inputs:]
 
     def step(self, kind, g, state, total):
-        """u, the state after, and the running sum V' after."""
+        """Returns u, the state after the step, and the running sum V' after the step."""
         x, after = preprocess(kind, g), []
         if self.momentum:
             total = self.momentum * total + g
@@ -83,7 +82,7 @@ class Net:
 
 
 def split(rows, hidden):
-    """[n][width] with columns h1 c1 h2 c2 ... to a list of (h, c)."""
+    """Converts [n][width] with columns h1 c1 h2 c2 ... to a list of (h, c)."""
     out, at = [], 0
     for units in hidden:
         out.append((rows[:, at:at + units], rows[:, at + units:at + 2 * units]))

@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
 """Computes reference values of the hand-designed update rules with torch.optim in float64.
 
-Writes optimizers_values.h: for each rule the parameters after each of STEPS steps along a fixed
-trace of gradients, which does not depend on the parameters. Rerun with
-    /usr/bin/python3 tests/reference/optimizers.py > tests/reference/optimizers_values.h
-"""
+Writes optimizers_values.h, which has for each rule the parameters after each of STEPS steps along a fixed sequence of
+gradients. The gradients do not depend on the parameters. To write the file again:
+    /usr/bin/python3 tests/reference/optimizers.py > tests/reference/optimizers_values.h"""
 import math
 
 import torch
@@ -13,7 +12,7 @@ STEPS, SIZE = 12, 5
 
 
 def gradient(t, i):
-    """Changes sign and size; coordinate 4 has none for the first six steps."""
+    """Returns gradients that change sign and size. Coordinate 4 has none for the first six steps."""
     if i == 4 and t < 6:
         return 0.0
     return math.sin(1.3 * t + 0.7 * i) * 10.0 ** (i - 2)
@@ -22,7 +21,8 @@ def gradient(t, i):
 START = [0.5, -1.25, 2.0, -0.03125, 0.75]
 
 class NAdam:
-    """Dozat 2016 without his momentum schedule, as optax.nadam; with decoupled decay as optax.nadamw."""
+    """Runs Nadam of Dozat 2016 without its momentum schedule, as in optax.nadam. With decoupled decay, it is
+    optax.nadamw."""
 
     def __init__(self, p, lr, betas=(0.9, 0.999), eps=1e-8, decay=0.0):
         self.p, self.lr, self.betas, self.eps, self.decay, self.t = p[0], lr, betas, eps, decay, 0
@@ -39,7 +39,7 @@ class NAdam:
 
 
 class Lion:
-    """Chen et al. 2023."""
+    """Runs Lion of Chen et al. 2023."""
 
     def __init__(self, p, lr, betas=(0.9, 0.99), decay=0.0):
         self.p, self.lr, self.betas, self.decay = p[0], lr, betas, decay

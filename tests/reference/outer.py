@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
 """Computes reference values of the outer optimizers with torch.optim in float64.
 
-Writes outer_values.h: for each case the meta-parameters after each of STEPS meta-steps along a fixed
-trace of gradients, which does not depend on them. The groups are rule (3 numbers), precondition (2)
-and initialisation (2). Rerun with
-    /usr/bin/python3 tests/reference/outer.py > tests/reference/outer_values.h
-"""
+Writes outer_values.h, which has for each case the meta-parameters after each of STEPS meta-steps along a fixed
+sequence of gradients. The gradients do not depend on the meta-parameters. The groups are rule (3 numbers),
+precondition (2) and initialisation (2). To write the file again:
+    /usr/bin/python3 tests/reference/outer.py > tests/reference/outer_values.h"""
 import math
 from dataclasses import dataclass, field
 
@@ -20,7 +19,7 @@ START = [0.5, -1.25, 2.0, -0.03125, 0.75, 1.5, -0.375]
 
 
 def gradient(t, i):
-    """Changes sign and size; the last coordinate has none for the first four steps."""
+    """Returns gradients that change sign and size. The last coordinate has none for the first four steps."""
     if i == SIZE - 1 and t < 4:
         return 0.0
     return math.sin(1.3 * t + 0.7 * i) * 10.0 ** (i % 5 - 2)
@@ -46,7 +45,7 @@ def warm_cosine(rate, warm, final):
 
 @dataclass
 class Group:
-    """One group's own settings, and the meta-steps [first, last) in which it is not frozen."""
+    """Returns the settings of one group, and the meta-steps [first, last) in which it is not frozen."""
     make: object = None
     clip_norm: float = 0.0
     first: int = 0
@@ -116,7 +115,7 @@ def run(case):
 
 
 def clip_exactly(parts, bound):
-    """clip_grad_norm_ divides by norm + 1e-6; here the clipped norm is the bound itself."""
+    """clip_grad_norm_ divides by norm + 1e-6. In this function, the clipped norm equals the bound."""
     norm = clip_grad_norm_(parts, math.inf).item()
     if norm > bound:
         clip_grad_norm_(parts, bound * (norm + 1e-6) / norm)

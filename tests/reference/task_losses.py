@@ -3,11 +3,10 @@
 
     python3 tests/reference/task_losses.py > tests/unit/task_reference.inc
 
-Draws come from numpy's own Philox4x64-10, keyed as src/base/rng.h says; losses are written
-from their formulas; gradients are complex-step derivatives, exact to rounding (Squire and
-Trapp 1998). theta_i = sin(1 + i) / 2. Of each gradient three projections are kept, on
-cos(1 + k i), k = 1, 2, 3. Episode: seed 7, space "tune", index 5, unit 2.
-"""
+Draws are made with numpy's Philox4x64-10, with the keys that src/base/rng.h documents. Losses are computed from their
+formulas, and gradients are complex-step derivatives, which are exact to rounding (Squire and Trapp 1998). The point
+is theta_i = sin(1 + i) / 2. Of each gradient, three projections are stored, on cos(1 + k i), k = 1, 2, 3. The episode
+has seed 7, space "tune", index 5 and unit 2."""
 import numpy as np
 
 SEED, SPACE, INDEX, UNIT = 7, 1, 5, 2
@@ -18,7 +17,7 @@ TRAIN, HELDOUT = 0, 1
 # ---- random numbers ----
 
 def bits(purpose, step, n):
-    """Words 0 .. n-1 of a stream: blocks (b, step, unit, index) under (seed, purpose | space << 32)."""
+    """Returns words 0 .. n-1 of a stream: blocks (b, step, unit, index) under the key (seed, purpose | space << 32)."""
     words = []
     for block in range((n + 3) // 4):
         counter = block | step << 64 | UNIT << 128 | INDEX << 192
@@ -57,7 +56,8 @@ def tiny(split):
 
 
 def resize(images, side):
-    """Bilinear about pixel centres, as one matrix on either side; the same as PyTorch's where that is installed."""
+    """Returns bilinear interpolation about pixel centres, as one matrix for each side. If PyTorch is installed, compares
+    it with PyTorch."""
     n = int(round(images.shape[1]**0.5))
     x = (np.arange(side) + 0.5) * n / side - 0.5
     low, part = np.floor(x).astype(int), x - np.floor(x)
@@ -77,7 +77,7 @@ def resize(images, side):
 
 
 def images_of(purpose, split, step, batch, side=SIDE, fraction=1.0):
-    """A minibatch, or for EVAL the whole split (its order does not matter to a mean)."""
+    """Returns a minibatch, or the whole split for EVAL, because the order does not change a mean."""
     x, labels = tiny(split)
     if side != SIDE:
         x = resize(x, side)
@@ -91,7 +91,7 @@ def images_of(purpose, split, step, batch, side=SIDE, fraction=1.0):
 
 
 def sequences(purpose, split, step, batch, length):
-    """Tokens and their successors, (batch, length) each, of the text of tests/unit/task_fixture.h."""
+    """Returns tokens and their successors, each (batch, length), from the text of tests/unit/task_fixture.h."""
     i = np.arange(400)
     text = (7 * i * i + 3 * i + i // 9) % 11
     _, text = np.unique(text, return_inverse=True)
@@ -189,7 +189,8 @@ def mlp(widths, activation, batch, purpose, split, step, scale, norm=None, side=
 
 
 def strided_conv(batch, step):
-    """Two convolutions, 3 filters of stride 2 and 2 of stride 1; layer norm after GELU; the mean over the image."""
+    """Runs two convolutions: 3 filters with stride 2, and 2 filters with stride 1. Layer norm follows GELU, and the
+    result is the mean over the image."""
     x, labels = images_of(INNER, TRAIN, step, batch)
     x = x.reshape(batch, 1, SIDE, SIDE)
 
@@ -364,7 +365,7 @@ def mountain():
 
 
 def cases():
-    """(configuration, purpose, split, step, (loss, size))"""
+    """Returns (configuration, purpose, split, step, (loss, size)) for each case."""
     for distribution in "gaussian", "uniform":
         yield (f"{{family: quadratic, dimension: 3, batch: 4, distribution: {distribution}}}", INNER, TRAIN, 0,
                quadratic(distribution, 4, 3))

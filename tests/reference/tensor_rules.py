@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
-"""Reference values of the update rules that see tensors, in NumPy float64, written from their formulas.
+"""Computes reference values of the update rules that see tensors, in NumPy float64, from their formulas.
 
-Writes tensor_rules_values.h: for each case the updates of STEPS steps along a fixed trace of gradients over
-tensors of SHAPES. Rerun with
-    /usr/bin/python3 tests/reference/tensor_rules.py > tests/reference/tensor_rules_values.h
-"""
+Writes tensor_rules_values.h, which has for each case the updates of STEPS steps along a fixed sequence of gradients,
+for tensors of SHAPES. To write the file again:
+    /usr/bin/python3 tests/reference/tensor_rules.py > tests/reference/tensor_rules_values.h"""
 import math
 
 import numpy as np
@@ -48,7 +47,7 @@ def rms(x):
 
 
 def newton_schulz(x):
-    """Five steps on a matrix, on the side of its smaller dimension."""
+    """Returns a matrix after five Newton-Schulz steps, which use the products of its smaller dimension."""
     a, b, c = 3.4445, -4.7750, 2.0315
     x = x / (np.linalg.norm(x) + 1e-8)
     tall = x.shape[0] > x.shape[1]
@@ -76,7 +75,7 @@ def fan_in(shape):
 
 
 class Controller:
-    """The prototype's rule C3; C0 without the net."""
+    """Rule C3 of the prototype, or rule C0 if there is no network."""
 
     def __init__(self, net, ns, correction=None, precondition=False):
         self.net, self.ns, self.correction, self.precondition = net, ns, correction, precondition
@@ -105,7 +104,8 @@ class Controller:
             self.h, self.c = ([np.zeros(s + (8,)) for s in SHAPES] for _ in range(2))
 
     def corrected(self, j, u, inputs):
-        """The update, each coordinate scaled by a net of its normalised gradient and momenta and the time."""
+        """Returns the update. A network scales each coordinate; its inputs are the normalised gradient, the momenta and
+        the time."""
         weight, bias = self.hidden
         if self.correction == "mlp":
             h = np.tanh(inputs @ weight.T + bias)
@@ -171,7 +171,7 @@ class Controller:
 
 
 class Muon:
-    """Jordan et al. 2024; Adam on vectors at 0.3 of the rate; linear schedule."""
+    """Runs Muon of Jordan et al. 2024. Vectors use Adam with 0.3 of the rate. The schedule is linear."""
 
     def __init__(self, rate, decay):
         self.rate, self.decay = rate, decay
@@ -205,7 +205,7 @@ def safe_rsqrt(x):
 
 
 class FeatureNet:
-    """MLPLOpt, AdafacMLPLOpt and Celo2, at the wiggled meta-parameters."""
+    """Runs MLPLOpt, AdafacMLPLOpt and Celo2 with the changed meta-parameters."""
 
     def __init__(self, kind, hidden, base=False, ns=False, **options):
         self.kind, self.base, self.ns, self.options = kind, base, ns, options
@@ -229,7 +229,7 @@ class FeatureNet:
         self.r, self.c = [[0.0] * 3 for _ in SHAPES], [[0.0] * 3 for _ in SHAPES]
 
     def inputs(self, j, g, p):
-        """Raw features of tensor j after its accumulators took g."""
+        """Returns the raw features of tensor j after its accumulators were updated with g."""
         shape = SHAPES[j]
         if self.kind == "celo2":
             g = np.clip(g, -1000, 1000)
@@ -299,8 +299,8 @@ class FeatureNet:
 
 
 class RNNprop:
-    """Lv, Jiang and Li 2017, two layers; with a rate, a second output scales Adam's direction. plain: the LSTM without
-    the dense layer before it and the tanh behind it."""
+    """Runs RNNprop of Lv, Jiang and Li 2017 with two layers. With a rate, a second output scales the direction of Adam.
+    If `plain` is true, there is neither a dense layer before the LSTM nor a tanh after it."""
 
     def __init__(self, hidden, rate=0, plain=False):
         self.hidden, self.rate, self.plain = hidden, rate, plain
@@ -338,7 +338,7 @@ class RNNprop:
 
 
 class Lbfgs:
-    """L-BFGS. H is computed as a matrix, by BFGS updates of H_0 from the oldest pair to the newest."""
+    """Runs L-BFGS. H is computed as a matrix, by BFGS updates of H_0 from the oldest pair to the newest pair."""
 
     def __init__(self, memory, sliced, rate=1, first=.03, damping=1e-3, growth=3):
         phi = np.log([rate] * 4 + [first, damping, growth, 1]) + wiggle(8)
@@ -346,7 +346,7 @@ class Lbfgs:
         self.memory, self.sliced, self.before, self.pairs = memory, sliced, None, {}
 
     def rows(self, x):
-        """The slices of a tensor as rows of a matrix."""
+        """Returns the slices of a tensor as rows of a matrix."""
         return x.reshape(x.shape[0] if self.sliced and x.ndim >= 2 else 1, -1)
 
     def update(self, key, rate, g, s, y):

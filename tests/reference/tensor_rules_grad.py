@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Reference gradients of the rules that tensor_rules.py has, by PyTorch's automatic differentiation in float64.
+"""Computes reference gradients of the rules in tensor_rules.py, with PyTorch's automatic differentiation in float64. The
+function is
 
     F = sum_k w_k sum_i sin(c_i theta_k,i + k) + <r, s_K>
 
-over the same trace of gradients, with respect to that trace, theta_0 and the meta-parameters. Rerun with
-    /usr/bin/python3 tests/reference/tensor_rules_grad.py > tests/reference/tensor_rules_grad_values.h
-"""
+over the same sequence of gradients. It is differentiated with respect to this sequence, theta_0 and the
+meta-parameters. To write the file again:
+    /usr/bin/python3 tests/reference/tensor_rules_grad.py > tests/reference/tensor_rules_grad_values.h"""
 import numpy
 import torch
 
@@ -16,13 +17,13 @@ WEIGHTS = [0.3, -0.7, 1.1, 0.9]
 
 
 class Torch:
-    """What tensor_rules.py uses of NumPy."""
+    """Provides the functions of NumPy that tensor_rules.py uses."""
     exp, tanh, log, sum = torch.exp, torch.tanh, torch.log, torch.sum
     ndarray = torch.Tensor
 
     @staticmethod
     def sqrt(x):
-        return torch.sqrt(torch.clamp(x, min=1e-300))  # the slope at zero is zero, not infinite
+        return torch.sqrt(torch.clamp(x, min=1e-300))  # the derivative at zero is zero, not infinite
 
     @staticmethod
     def zeros(shape):
@@ -86,7 +87,7 @@ CASES = [
 
 
 def fields(rule):
-    """The state in the order of the rule's fields."""
+    """Returns the state in the order of the rule's fields."""
     if isinstance(rule, rules.Controller):
         units = [[x[..., k] for x in y] for y in (rule.h, rule.c) for k in range(8)] if rule.correction == "lstm" else []
         return [torch.cat([x.reshape(-1) for x in field]) for field in (rule.m, rule.s, rule.v, *units)] + [

@@ -1,12 +1,11 @@
 """Meta-gradients that are compared with PyTorch: the cases, their dumps and their reference values.
 
-A case is a configuration. `warploom check CONFIG --dump FILE` writes its problem and what the engine
-made of it; values/CASE.h5 holds the meta-gradient that check_window.py computed with PyTorch, by
-block, and checksums of the problem, so that a changed problem is told from a wrong gradient.
+A case is a configuration. `warploom check CONFIG --dump FILE` writes its problem and the results of the engine.
+values/CASE.h5 holds the meta-gradient that check_window.py computed with PyTorch, for each block. It also holds
+checksums of the problem, which show whether the problem has changed or a gradient is wrong.
 
-Shared by check_window.py, which makes the values, and tests/grad/check_reference.py, which compares.
-Needs h5py and numpy alone.
-"""
+check_window.py makes the values, and tests/grad/check_reference.py compares them. Both use this file, which needs
+only h5py and numpy."""
 
 import os
 import subprocess
@@ -15,7 +14,7 @@ import h5py
 import numpy as np
 
 TOLERANCE = 1e-9  # relative to the largest entry of a block
-ROUNDING = 1e-4  # a block smaller than the largest by this is compared to 1e-13 of that instead
+ROUNDING = 1e-4  # a block that is smaller than this share of the largest block is compared within 1e-13 of the largest block
 VALUES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "values")
 
 HIDDEN = "hidden: [20, 20]"
@@ -35,7 +34,7 @@ KRONECKER = "precondition: {name: kronecker, noise: 0.1}\n"
 
 
 def lstm(keys):
-    """The LSTM as published in 2016, but for these keys."""
+    """Returns the LSTM as published in 2016, with these keys changed."""
     published = {"preprocessing": "none", "gradient_scale": "1.0", "output_scale": "1.0", "momentum": "0",
                  "through_inputs": "true"}
     rest = ", ".join(f"{key}: {value}" for key, value in published.items() if f"{key}:" not in keys)
@@ -75,7 +74,7 @@ CASES = {
         MLP, "name: sgd, rate: 1.0", f"steps: 3, order: second, weights: last, {HELDOUT}", 3,
         "initialisation: {name: maml}\n"
         "precondition: {name: diagonal, initial_range: [0.1, 0.9]}\n"),
-    # warp layers, each kind and side, with the preconditioners, theta_0 and the LSTM beside them
+    # warp layers of each kind and on each side, with preconditioners, theta_0 and the LSTM
     "warp-linear-second": configuration(
         MLP + ", warp: [linear, scale], warp_side: before, warp_noise: 0.1",
         "name: sgd, rate: 0.5, learn: [rate]", f"steps: 3, order: second, weights: last, {HELDOUT}", 3,
@@ -101,7 +100,7 @@ CASES = {
     "conv-residual-first": configuration(
         CONV + ", order: pool-norm-act, warp: [residual, batch_norm], warp_noise: 0.1",
         lstm("hidden: [5], output_scale: 0.1"), "steps: 3, batch: fresh", 3, MAML + DIAGONAL),
-    # singular values of the gradient, in tall and wide matrices and of low rank
+    # singular values of the gradient, for tall and wide matrices and for low rank
     "gap-mlp-second": configuration(
         "family: mlp, data: synthetic, widths: [12, 4], batch: 6, activation: tanh, initial_scale: 0.5",
         "name: sgd, rate: 0.5, learn: [rate]", f"steps: 3, order: second, weights: last, {HELDOUT}", 3,
@@ -114,17 +113,17 @@ CASES = {
     "gap-approximate-second": configuration(
         CONV + ", activation: tanh", "name: sgd, rate: 0.2", "steps: 2, batch: fresh, order: second", 2,
         MAML + "precondition: {name: gap, noise: 0.3, approximate: true}\n"),
-    # a head whose outputs start alike
+    # a head in which all outputs start with equal values
     "shared-head-second": configuration(
         MLP, "name: sgd, rate: 0.5", f"steps: 3, order: second, weights: last, {HELDOUT}", 3,
         "initialisation: {name: maml, shared: [dense2.weight, dense2.bias]}\n"),
-    # rates and decays by step and tensor, and the clip before a preconditioner
+    # rates and decays for each step and tensor, and the clip before a preconditioner
     "step-decay-second": configuration(
         MLP, "name: sgd, rate: 1", f"steps: 3, order: second, {HELDOUT}", "3, clip_norm: 0.3, clip_value: 0.1",
         MAML + DECAY),
     "step-decay-first": configuration(
         MLP, lstm("hidden: [5], output_scale: 0.1"), "steps: 4", "6, clip_norm: 0.2", DECAY),
-    # gradient skip connections, before descent and before an LSTM
+    # gradient skip connections, before gradient descent and before an LSTM
     "step-skip-second": configuration(
         MLP, "name: sgd, rate: 1", f"steps: 4, order: second, {HELDOUT}", 4, MAML + SKIP),
     "step-skip-first": configuration(
@@ -134,7 +133,7 @@ CASES = {
         "family: sinusoid, shots: 4, query: 6, widths: [6, 5], activation: tanh, warp: residual, warp_width: 4, "
         "warp_loss: 3, warp_noise: 0.3", "name: sgd, rate: 0.1",
         "steps: 2, weights: last, batch: fresh, order: second", 2, MAML + DIAGONAL),
-    # a teacher: its path alone, and mixed paths with every loss of imitation
+    # a teacher: only its path, and mixed paths with every imitation term
     "imitation-adam-first": configuration(
         MLP, lstm("hidden: [5], output_scale: 0.01, preprocessing: log"), "steps: 25", 25,
         "imitation: {teacher: adam, rate: 0.01}\n"),
@@ -160,7 +159,7 @@ def make_dump(program, case, folder):
 
 
 def read_group(group):
-    """The datasets below a group by path, as arrays; scales that only name a dimension left out."""
+    """Returns the datasets below a group as arrays, by path. Scales that only name a dimension are left out."""
     arrays = {}
 
     def visit(name, item):
@@ -171,7 +170,7 @@ def read_group(group):
 
 
 def checksums(file):
-    """Two numbers for each array of the problem: its norm, and a sum that heeds the order."""
+    """Returns two numbers for each array of the problem: its norm, and a sum that depends on the order."""
     sums = {}
     problem = {"phi/" + name: array for name, array in read_group(file["phi"]).items()}
     for part in ("theta_start", "state_start", "input"):
@@ -187,13 +186,13 @@ def checksums(file):
 
 
 def largest(blocks):
-    """Largest entry of all blocks: what rounding of the whole gradient is relative to."""
+    """Returns the largest entry of all blocks. Rounding errors are relative to this entry."""
     return max(np.max(np.abs(block), initial=0.0) for block in blocks)
 
 
 def difference(actual, wanted, least=0.0):
-    """Largest difference relative to the largest entry, or to `least` where that is more: a block that is
-    zero but for rounding has no scale of its own. inf for another shape or a NaN."""
+    """Returns the largest difference, relative to the largest entry or to `least` if that is larger. A block that is
+    zero up to rounding has no scale. The result is inf for another shape or a NaN."""
     if actual is None or actual.shape != wanted.shape:
         return np.inf
     scale = max(np.max(np.abs(wanted), initial=0.0), least)
@@ -214,7 +213,8 @@ def write_values(case, dump, gradient):
 
 
 def compare_with_values(case, dump):
-    """(largest difference over the blocks, names of problem arrays that are not the reference's)."""
+    """Returns the largest difference over the blocks, and the names of arrays that differ from the reference
+    problem."""
     with h5py.File(os.path.join(VALUES, case + ".h5"), "r") as want, h5py.File(dump, "r") as file:
         sums = checksums(file)
         changed = [name for name in want["checksum"]

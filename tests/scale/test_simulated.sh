@@ -1,6 +1,7 @@
 #!/bin/bash
-# Checks the program under SimGrid's SMPI. 8 simulated ranks compute the bits of one real rank. On 16 ranks, where the
-# simulated clock advances by given times, a mixture of sizes is divided evenly and the waiting times are counted.
+# Checks the program under SimGrid's SMPI. A run on 8 simulated ranks has the same bits as a run on one real rank. On 16
+# ranks, the simulated clock advances by given times. The test then checks that a mixture of task sizes is divided
+# evenly, and that the waiting times are counted.
 set -euo pipefail
 module=$WL_BUILD/warploom_smpi.so
 if ! command -v smpirun >/dev/null || [ ! -e "$module" ]; then
@@ -50,7 +51,7 @@ start quadratic-20 0 0
 rest - 0 0
 EOT
 folded=$(WL_FOLD=$PWD/work.txt simulate 16 --set output=folded --set outer.units=128 --set episode.steps=3) || fail "$folded"
-/usr/bin/env python3 - <<'PY' || fail "where the time of 16 folded ranks goes"
+/usr/bin/env python3 - <<'PY' || fail "the times of 16 simulated ranks"
 import json
 rows = [json.loads(line) for line in open("folded/metrics.jsonl")]
 for row in rows:

@@ -20,12 +20,12 @@ wait_completed() { # ID OUTPUT SECONDS
   is_state "$1" COMPLETED || { show_job "$1" "$2"; fail "job $1 ended as $(job_state "$1")"; }
 }
 
-# Sets the last meta-step of train.yaml. Before this call the training has so many meta-steps that an interruption
+# Sets the last meta-step of train.yaml. Before this call, the training has so many meta-steps that an interruption
 # cannot come too late, even on a fast machine. Jobs that start after this call read the new value.
 end_after() { sed -i "s/steps: 1000000,/steps: $1,/" train.yaml; } # STEPS
 
-# SLURM starts a requeued job after two minutes. This function starts the job at once, but not in the second of its
-# requeue, because the node distinguishes starts by whole seconds and would refuse the job.
+# SLURM starts a requeued job after two minutes. This function starts the job earlier. It waits until the second of the
+# requeue is over, because the node distinguishes starts only by whole seconds and would refuse the job.
 start_now() { # ID [UPDATES...]
   local job=$1
   shift

@@ -2,21 +2,21 @@
 # Makes a SLURM cluster for the duration of one command: munge, slurmctld and several slurmd on this machine, in
 # separate namespaces.
 #
-#   sandbox.sh COMMAND [ARGS...]   start the cluster, run COMMAND with SLURM_CONF set, end it all
-#   sandbox.sh bash                look around in it: sinfo, sbatch, squeue
+#   sandbox.sh COMMAND [ARGS...]   start the cluster, run COMMAND with SLURM_CONF set, and end the cluster
+#   sandbox.sh bash                an interactive shell in the cluster, for sinfo, sbatch and squeue
 #
-# The exit status is that of COMMAND, 77 with a reason if the cluster cannot run, or 124 if COMMAND took longer than
-# LIMIT. Environment: NODES (3), CPUS per node (2), GRACE seconds on preemption (10), LIMIT seconds for everything
-# (300).
+# The exit status is the one of COMMAND, 77 with a reason if the cluster cannot run, or 124 if COMMAND took longer than
+# LIMIT. Environment variables: NODES (3), CPUS of each node (2), GRACE in seconds on preemption (10), LIMIT in seconds
+# for everything (300).
 #
 # The script needs root with CAP_SYS_ADMIN, and slurm-wlm, munge, iproute2, util-linux. It uses these namespaces:
 #
 #   process namespace   no process remains after the end
-#   network namespace   ports cannot collide, nothing is reachable from outside
-#   host name, /dev/shm, PMIx folder per node
+#   network namespace   ports cannot collide, and no port can be reached from outside
+#   host name, /dev/shm and PMIx folder of each node
 #                       otherwise Open MPI treats the nodes as one, and their files have equal names
 #
-# There are two partitions, `batch` and `urgent`; a job in `urgent` requeues jobs in `batch`. There are no cgroups and
+# There are two partitions, `batch` and `urgent`. A job in `urgent` requeues jobs in `batch`. There are no cgroups and
 # no accounting.
 set -euo pipefail
 export LC_ALL=C PATH=$PATH:/usr/sbin:/sbin
@@ -116,7 +116,7 @@ start_node() { # NAME
 
 nodes_are_idle() { [ "$(timeout 3 sinfo -h -N -p batch -t idle -o %N | wc -l)" = "$NODES" ]; }
 
-# The first process of the namespaces: when it ends, all others in them are killed.
+# The first process of the namespaces. When it ends, all other processes in them are killed.
 inside() { # COMMAND...
   # SLURM looks up names with AI_ADDRCONFIG, which finds no name if the only addresses are in 127.0.0.0/8
   ip link set lo up
@@ -128,7 +128,7 @@ inside() { # COMMAND...
   mount --bind "$DIR/hosts" /etc/hosts
   mount -t tmpfs -o size=25% none /dev/shm
   export SLURM_CONF=$DIR/slurm.conf TMPDIR=$DIR/tmp
-  export PMIX_MCA_gds=hash # for the reason in WlTest.cmake; the daemons need it too
+  export PMIX_MCA_gds=hash # needed for the reason in WlTest.cmake, also by the daemons
   start_munge
   write_configuration >"$SLURM_CONF"
   echo "PMIxCliTmpDirBase=$DIR/pmix" >"$DIR/mpi.conf"

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Checks jobs/submit-seeds.sh: an array over seeds, in which each run is interrupted once, and the job that compares the
-# runs when all are done.
+# runs when all runs are done.
 . "$WL_SOURCE/tests/slurm/job.sh"
 
 every=$(steps_in 1 train.yaml)

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Checks that scancel loses no meta-step. The run resumes in another job, on more nodes and ranks and with another
-# launcher, and has the digest of an uninterrupted run. A cancelled chain does not start again.
+# launcher. It has the digest of an uninterrupted run. A cancelled chain does not start again.
 . "$WL_SOURCE/tests/slurm/job.sh"
 
 every=$(steps_in 1 train.yaml)

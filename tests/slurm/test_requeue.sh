@@ -1,6 +1,6 @@
 #!/bin/bash
-# Checks jobs/chain.sbatch with three interruptions: by its warning signal, by an administrator's requeue, and by
-# preemption. The digest equals that of an uninterrupted run.
+# Checks jobs/chain.sbatch with three interruptions: its warning signal, a requeue by an administrator, and preemption.
+# The digest equals the digest of an uninterrupted run.
 . "$WL_SOURCE/tests/slurm/job.sh"
 
 every=$(steps_in 1 train.yaml)

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Checks jobs/smoke.sbatch as a user submits it, on two nodes by srun and by mpirun. The job receives what
-# WARPLOOM_SETUP sets, and reports errors.
+# Checks jobs/smoke.sbatch as a user submits it, on two nodes with srun and with mpirun. The job receives the settings
+# of WARPLOOM_SETUP, and it reports errors.
 . "$WL_SOURCE/tests/slurm/job.sh"
 set -- train.yaml --set episode.steps=40 --set outer.units=4
 
@@ -26,7 +26,7 @@ sbatch --wait --ntasks-per-node=2 --output=absent.out "$WARPLOOM_JOBS/single.sba
 expect_same "exit code without a configuration" 66 "$code"
 grep -q "no configuration 'absent.yaml'" absent.out || fail "the absent configuration was not named"
 
-# if a rank dies, the job ends at once with a message; the checkpoints of the run remain valid
+# if a rank dies, the job ends immediately with a message, and the checkpoints of the run remain valid
 export RUN=$PWD/died
 job=$(submit --nodes=2 --ntasks-per-node=2 --time=5 --output=died.out "$WARPLOOM_JOBS/single.sbatch" train.yaml --set checkpoint.every=2)
 wait_for 60 "a checkpoint" has_checkpoint_after "$RUN" 0
@@ -35,5 +35,5 @@ kill -KILL "$(pgrep -f "^$WL_BIN train" | tail -n 1)"
 wait_for 60 "the end of job $job" job_ended "$job"
 expect_below "seconds until a job ends that lost a rank under srun" 30 "$(seconds_since "$start")"
 grep -q 'task .*Killed' died.out || { cat died.out >&2; fail "the lost rank is not named"; }
-grep -q 'ended with code 137: .* is safe; continue with' died.out || { cat died.out >&2; fail "the job does not say how to go on"; }
+grep -q 'ended with code 137: .* is safe; continue with' died.out || { cat died.out >&2; fail "the job does not say how to continue"; }
 "$WL_BIN" info "$RUN" --verify >/dev/null || fail "no whole checkpoint after the loss of a rank"

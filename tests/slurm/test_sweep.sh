@@ -1,5 +1,5 @@
 #!/bin/bash
-# Checks jobs/sweep.sh under SLURM: an array over the combinations, and the job that compares the runs when all are
+# Checks jobs/sweep.sh under SLURM: an array over the combinations, and the job that compares the runs when all runs are
 # done.
 . "$WL_SOURCE/tests/slurm/job.sh"
 

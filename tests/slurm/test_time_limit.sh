@@ -1,10 +1,10 @@
 #!/bin/bash
 # Checks a job that reaches SLURM's time limit. SLURM checks limits every 30 s, so its warning comes up to a minute
-# early. The job stops with a checkpoint, requeues itself, resumes, and ends with the digest of an uninterrupted run.
+# early. The job stops with a checkpoint, requeues itself and resumes. It ends with the digest of an uninterrupted run.
 . "$WL_SOURCE/tests/slurm/job.sh"
 
-# The configuration has far more meta-steps than the job can do. After the warning the test sets the last meta-step to
-# one that is some steps later.
+# The configuration has far more meta-steps than the job can do. After the warning, the test sets the last meta-step to
+# a number that is some steps later.
 export RUN=$PWD/limited
 job=$(submit --nodes=1 --ntasks-per-node=2 --time=1 --signal=B:USR1@45 --output=limited.out \
   "$WARPLOOM_JOBS/chain.sbatch" train.yaml --set checkpoint.every=0)

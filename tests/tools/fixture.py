@@ -1,7 +1,6 @@
-"""Makes small real runs, runs the tools as commands, and provides checks whose failure ends the test.
+"""Makes small runs, runs the tools as commands, and provides checks that end the test if they fail.
 
-Under wl_add_script_test: WL_BIN, WL_MPIEXEC, WL_SOURCE are set and the current folder is scratch.
-"""
+wl_add_script_test sets WL_BIN, WL_MPIEXEC and WL_SOURCE, and the current folder is the scratch folder."""
 import contextlib
 import io
 import os
@@ -15,7 +14,7 @@ SOURCE, PROGRAM = Path(os.environ["WL_SOURCE"]), os.environ["WL_BIN"]
 TOOLS = SOURCE / "tools"
 sys.path.insert(0, str(TOOLS))
 os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
-os.environ["MPLCONFIGDIR"] = os.path.join(os.path.dirname(os.getcwd()), "matplotlib")  # font cache of all these tests
+os.environ["MPLCONFIGDIR"] = os.path.join(os.path.dirname(os.getcwd()), "matplotlib")  # all these tests share a font cache
 
 try:
     import h5py  # noqa: F401
@@ -75,7 +74,7 @@ def program(*arguments, ranks=1, code=0):
 
 
 def train(text, name, *sets, ranks=1, code=0, options=()):
-    """Makes a run directory of that name."""
+    """Makes a run directory with this name."""
     Path(f"{name}.yaml").write_text(text)
     program("train", f"{name}.yaml", "--quiet", "--set", f"output={name}", *[x for s in sets for x in ("--set", s)],
             *options, ranks=ranks, code=code)
@@ -101,7 +100,8 @@ def tool(name, *arguments):
 
 
 def run_inside(name, arguments):
-    """A tool in this process, which has matplotlib loaded already: (exit code, standard output, standard error)."""
+    """Runs a tool in this process, which has already loaded matplotlib. Returns the exit code, standard output and
+    standard error."""
     before, sys.argv = sys.argv, [str(TOOLS / name), *map(str, arguments)]
     try:
         with contextlib.redirect_stderr(io.StringIO()) as errors, contextlib.redirect_stdout(io.StringIO()) as out:
@@ -121,7 +121,7 @@ def tool_inside(name, *arguments):
 
 
 def tool_fails(code, words, name, *arguments):
-    """Runs a tool that must end with `code` and one line that holds every word."""
+    """Runs a tool that must end with the exit code `code` and with one line that contains every word."""
     got, _, errors = run_inside(name, arguments)
     call = f"{name} {' '.join(map(str, arguments))}"
     expect_equal(f"exit code of {call}; it says: {errors}; code", code, got)

@@ -1,4 +1,4 @@
-"""Checks that wrong input gives one clear line with the fix, the exit code of sysexits.h, and no traceback. Checks
+"""Checks that wrong input gives one clear line with the fix, an exit code of sysexits.h, and no traceback. Also checks
 --help."""
 import os
 import shutil
@@ -28,7 +28,7 @@ def check_help():
 
 
 def check_missing_packages():
-    """A Python without its site packages prints no traceback, but names the packages to install."""
+    """A Python without its site packages must print no traceback, and must name the packages to install."""
     for name in TOOL_NAMES:
         done = subprocess.run([sys.executable, "-S", TOOLS / name, "run"], capture_output=True, text=True, timeout=60)
         expect_equal(f"{name} without packages", 69, done.returncode)
@@ -87,7 +87,8 @@ def check_arguments():
 
 
 def check_unreadable():
-    """What the system refuses is told in a line. A folder in the place of a file: root may read everything else."""
+    """An error of the operating system is reported in one line. The test uses a folder instead of a file, because root
+    may read everything else."""
     os.makedirs("odd/metrics.jsonl")
     shutil.copy("run/config.yaml", "odd/config.yaml")
     for name in ("plot_training.py", "report.py", "watch.py", "export_csv.py"):

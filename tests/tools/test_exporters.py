@@ -22,7 +22,7 @@ LINE = re.compile(r'warploom_(\w+)\{((?:\w+="(?:[^"\\\n]|\\["\\n])*",?)*)\} (\S+
 
 
 def read_page(path):
-    """{(quantity, run, state): value}; every line of the file has the text format."""
+    """Returns {(quantity, run, state): value}. Checks that every line of the file has the text format."""
     values, typed = {}, set()
     for line in Path(path).read_text().splitlines():
         if line.startswith("# TYPE "):
@@ -62,10 +62,10 @@ def check_prometheus():
 
 
 def check_rename():
-    """A reader never sees an incomplete page while the tool writes."""
+    """A reader never sees an incomplete page while the tool writes it."""
     os.makedirs("begun")
     with open("runs/first/config.yaml") as config, open("begun/config.yaml", "w") as copy:
-        copy.write(config.read())  # a run that never ends, so that the writing goes on
+        copy.write(config.read())  # a run that never ends, so that the tool continues to write
     writing = subprocess.Popen([sys.executable, TOOLS / "export_prometheus.py", "runs", "begun", "-o", "live.prom", "--every", "0.001"])
     pages = set()
     until = time.time() + 20
@@ -74,7 +74,7 @@ def check_rename():
             text = Path("live.prom").read_text()
             expect(text.endswith("\n") and "warploom_state{" in text.splitlines()[-1], f"a part of a page: {text[-200:]!r}")
             page = os.stat("live.prom")
-            pages.add((page.st_ino, page.st_mtime_ns))  # a file system may give a new file the number of a removed one
+            pages.add((page.st_ino, page.st_mtime_ns))  # a file system may give the number of a removed file to a new file
     expect(len(pages) >= 4, "the page is not written again")
     writing.terminate()
     writing.wait(timeout=30)
@@ -118,7 +118,7 @@ def varint(data, at):
 
 
 def fields(data):
-    """{number: [values]} of a message."""
+    """Returns {number: [values]} of a message."""
     found, at = {}, 0
     while at < len(data):
         key, at = varint(data, at)
@@ -136,7 +136,7 @@ def fields(data):
 
 
 def read_events(folder):
-    """{(tag, step): (value, time)} of the scalars, and the tags of everything else."""
+    """Returns {(tag, step): (value, time)} for the scalars, and the tags of all other values."""
     scalars, others = {}, set()
     path, = Path(folder).glob("events.out.tfevents.*")
     for body in records(path.read_bytes()):

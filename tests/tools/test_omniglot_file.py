@@ -1,5 +1,5 @@
-"""Checks the real packed Omniglot, whose file WARPLOOM_OMNIGLOT names: its layout, and that a network learns its
-characters with the family `omniglot`. The test is skipped if there is no such file."""
+"""Checks the real packed Omniglot in the file WARPLOOM_OMNIGLOT: its layout, and that a network learns its characters
+with the family `omniglot`. The test is skipped if there is no such file."""
 import json
 import os
 import sys
@@ -17,7 +17,7 @@ if not os.path.isfile(PATH):
     sys.exit(77)
 
 CHARACTERS, DRAWERS, ALPHABETS, BACKGROUND, BACKGROUND_CHARACTERS = 1623, 20, 50, 30, 964
-INK = {28: 0.0805}  # share of a side that was seen
+INK = {28: 0.0805}  # expected share of ink for each side of the images
 RUN = """
 seed: 1
 threads: 1

@@ -1,5 +1,5 @@
-"""Checks that the report is well-formed, self-contained, and has the figures of the run. A browser draws it if there is
-one."""
+"""Checks that the report is well-formed, self-contained, and has the figures of the run. If there is a browser, it draws
+the report."""
 import base64
 import html.parser
 import os
@@ -19,7 +19,7 @@ VOID = {"meta", "img", "br", "hr", "link", "input"}
 
 
 class Page(html.parser.HTMLParser):
-    """Tags balanced; everything that is referred to, and the text."""
+    """Checks that tags are balanced, and collects all references and the text."""
 
     def __init__(self):
         super().__init__()

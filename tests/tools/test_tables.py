@@ -1,4 +1,4 @@
-"""Checks that comparisons distinguish equal runs from others, and that CSV contains every number of the files."""
+"""Checks that comparisons distinguish equal runs from other runs, and that CSV contains every number of the files."""
 import csv
 import io
 import json
@@ -36,7 +36,7 @@ def check_comparison():
                 losses.append(float(np.mean(file["case-00/final_loss"][names.index(rule)])))
         expect_equal(f"final losses of {rule}", losses, row["final_loss"])
         expect(abs(row["mean"] - sum(losses) / 2) <= 1e-12 * abs(row["mean"]), f"mean of {rule}")
-        half = 12.706 * abs(losses[0] - losses[1]) / 2  # Student's t at one degree, two values
+        half = 12.706 * abs(losses[0] - losses[1]) / 2  # Student's t with one degree of freedom, for two values
         expect(abs(row["half_width"] - half) <= 1e-9 * max(half, 1e-300), f"interval of {rule}: {row['half_width']}, not {half}")
     expect_equal("rules over seeds", {"learned (lstm)", "sgd", "momentum", "nesterov", "rmsprop", "adam"}, set(table))
     said = tool("compare_runs.py", "one", "other")
@@ -102,7 +102,7 @@ def check_datasets():
 
 
 def check_configuration():
-    """The configuration that the tools understand is the one that the program resolved."""
+    """The tools understand the configuration in the same way as the program."""
     c = wf.Run("one").configuration
     wanted = {"seed": 1, "output": "one", "task.family": "quadratic", "task.dimension": 5, "rule.hidden": [4], "episode.steps": [12],
               "outer.learning_rate": 0.01, "trajectory.hidden": False, "precondition.name": "none"}

@@ -1,4 +1,4 @@
-"""Checks tools/watch.py: the states of a run, redrawing on a terminal, and its end when the run ends."""
+"""Checks tools/watch.py: the states of a run, drawing on a terminal, and its end when the run ends."""
 import json
 import os
 import pty
@@ -36,7 +36,7 @@ def check_states():
 
 
 def check_follow():
-    """On a terminal the tool redraws in place, and ends when the run ends."""
+    """On a terminal, the tool draws at the same place again, and ends when the run ends."""
     with open("live.yaml", "w") as file:
         file.write(QUADRATIC)
     os.makedirs("live")
@@ -53,7 +53,7 @@ def check_follow():
     while True:
         try:
             piece = os.read(master, 65536)
-        except OSError:  # the other end is closed
+        except OSError:  # the other end of the terminal is closed
             break
         if not piece:
             break
@@ -63,7 +63,8 @@ def check_follow():
 
 
 def check_several():
-    """From four runs on a line for each; a folder stands for the runs in it, in their order."""
+    """For four or more runs, the tool prints one line for each. A folder means all runs in it, in order of their
+    names."""
     os.makedirs("sweep")
     for number in (1, 2, 3):
         os.rename(train(QUADRATIC, f"run-{number}", f"seed={number}", "outer.steps=8"), f"sweep/run-{number}")

@@ -1,5 +1,5 @@
-# Tests the LSTM kernels in both precisions. Each program tests all instruction sets.
-# Threads wait passively, because spinning threads on a busy machine delay the threads that they wait for.
+# Tests the LSTM kernels in both precisions. Each program tests all instruction sets. Threads wait without spinning,
+# because spinning threads on a busy machine delay the threads for which they wait.
 foreach(test lstm lstm_torch)
   set(lstm_sources test_${test}.c lstm_fixture.c lstm_reference.c)
   foreach(suffix "" "64")
