@@ -1,5 +1,5 @@
-# CPack makes packages in the build folder: `cpack -G TGZ` makes a tree that can be moved, `cpack -G DEB` a Debian
-# package, and `cpack --config CPackSourceConfig.cmake` an archive of the sources. packaging/build-deb.sh configures,
+# CPack makes packages in the build folder. `cpack -G TGZ` makes a tree that can be moved. `cpack -G DEB` makes a Debian
+# package. `cpack --config CPackSourceConfig.cmake` makes an archive of the sources. packaging/build-deb.sh configures,
 # builds and packs as Debian expects it.
 set(CPACK_PACKAGE_VENDOR "The Warploom developers")
 set(CPACK_PACKAGE_CONTACT "The Warploom developers <warploom@localhost>" CACHE STRING "maintainer, in the fields of packages")

@@ -132,7 +132,7 @@ static const char *own_file(const wl_command *command) {
   return strcmp(command->name, "eval") == 0 ? "evaluation.h5" : NULL;
 }
 
-/* Returns true if `value`, such as FILE, is the name in --help of the value of the i-th given option. */
+/* Returns true if the i-th given option takes a value that --help calls `value`, such as FILE. */
 static bool takes(const wl_arguments *a, int i, const char *value) {
   const wl_argument *option = a->table;
   while (strcmp(option->name, a->given[i].name) != 0) option++;

@@ -60,7 +60,8 @@ typedef struct wl_speedup_cell {
   double seconds; /* seconds of a step */
 } wl_speedup_cell;
 
-/* Mean final losses over the losses of tuned rules. A diverged cell has an infinite ratio. The struct owns the array. */
+/* Mean final losses over the losses of tuned rules. A diverged cell has an infinite ratio. The struct owns the
+ * array. */
 typedef struct wl_loss_ratios {
   double *of_cell; /* [cells]; NaN on tasks without a curve */
   int64_t judged, lower,
@@ -106,8 +107,8 @@ wl_status wl_speedup_run(const wl_speedup_request *request, wl_comm *comm, wl_ta
 void wl_speedup_clear(wl_speedup *speedup);
 void wl_task_curves_clear(wl_task_curves *curves);
 
-/* Lists the steps at which a run of `last` steps records losses, and returns their number. The distance is 10 steps,
- * or, if `growing` is true, a distance that grows with the step (1 + t / 20). steps may be NULL. */
+/* Lists the steps at which a run of `last` steps records losses, and returns their number. The distance of the steps is
+ * 10. If `growing` is true, the distance after step t is 1 + t / 20. steps may be NULL. */
 int64_t wl_speedup_points(int64_t last, bool growing, int64_t *steps);
 /* Computes curve->best from the losses. `smoothing` is the decay of the running mean in ten steps. */
 void wl_speedup_envelope(wl_baseline_curve *curve, double smoothing);

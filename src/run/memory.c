@@ -27,8 +27,8 @@ double wl_memory_peak(void) {
   return getrusage(RUSAGE_SELF, &used) == 0 ? 1024.0 * (double)used.ru_maxrss : 0.0;
 }
 
-/* Returns the current resident memory, or the peak if the system does not report resident memory. Before that, returns
- * freed memory to the system: the memory that was freed after reading data would otherwise be counted twice. */
+/* Returns the current resident memory, or the peak if the system does not report resident memory. The function first
+ * releases freed memory to the system. Otherwise, memory that was freed after reading data would be counted twice. */
 static double resident(void) {
   long all = 0, here = 0;
 #ifdef __GLIBC__

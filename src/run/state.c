@@ -13,7 +13,7 @@
 #include "unroll/restart.h"
 
 typedef struct field_list {
-  /* [capacity + 1] if more fields are added, they overwrite the last entry, and check_list fails */
+  /* [capacity + 1] further fields overwrite the last entry, and check_list then fails */
   wl_field *at;
   int count, capacity;
 } field_list;

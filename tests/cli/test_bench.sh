@@ -1,5 +1,5 @@
-# Checks `warploom bench` on one and two ranks: it prints a table, it writes the figures of the table as JSON, it leaves
-# no file behind, and it refuses bad input.
+# Checks `warploom bench` on one and two ranks. It prints a table and writes the same figures as JSON. It leaves no file
+# behind, and it refuses bad input.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 
@@ -28,7 +28,7 @@ echo "ok: figures at 1 and 2 ranks"
 
 "$WL_BIN" bench "${SHORT[@]}" --megabytes 0 --json - 2>table.txt | "$WL_PYTHON" -c '
 import json, sys; assert "files" not in json.load(sys.stdin)' || fail "JSON on standard output"
-grep -q 'Exact sum over 1 rank,' table.txt || fail "the table goes to standard error beside JSON on standard output"
+grep -q 'Exact sum over 1 rank,' table.txt || fail "the table is not on standard error when JSON is on standard output"
 "$WL_BIN" bench --coordinates 20000 --threads 1 --repeats 1 --megabytes 0 --json - 2>table.txt | "$WL_PYTHON" -c '
 import json, sys; k = json.load(sys.stdin)["kernel"]; assert "activations" not in k and k["recompute"]["rate"] > 0' ||
   fail "activations of more than 256 MiB are kept"

@@ -1,4 +1,4 @@
-# Tries each shipped configuration with each shipped command: train --dry-run, ablate --dry-run, check, and train with
+# Tries each shipped configuration with the shipped commands: train --dry-run, ablate --dry-run, check, and train with
 # no meta-step, followed by eval over every axis, info and export. The test reduces sizes, and replaces data sets that
 # are not installed.
 set -euo pipefail
@@ -22,8 +22,7 @@ succeeds() { # WHAT COMMAND...
   "${@:2}" >out 2>err </dev/null || { tail -n 3 err >&2; fail "$1"; }
 }
 
-# Some first-order configurations leave out a term on purpose. `check` refuses them and names the key that adds the
-# term.
+# Some first-order configurations omit a term on purpose. `check` refuses them and names the key that adds the term.
 check_it() { # FILE NAME OPTIONS...
   local code=0
   "$WL_BIN" check "$1" --quiet --directions 1 "${@:3}" >out 2>err </dev/null || code=$?
@@ -37,7 +36,7 @@ check_it() { # FILE NAME OPTIONS...
   fi
 }
 
-# A rule other than the LSTM, without other parts, has nothing to leave out. A mixture of tasks is refused.
+# If there is only a rule, and it is not the LSTM, there is no part to leave out. A mixture of tasks is refused.
 ablate_it() { # FILE NAME OPTIONS...
   local code=0
   "$WL_BIN" ablate "$1" --dry-run "${@:3}" >out 2>err </dev/null || code=$?

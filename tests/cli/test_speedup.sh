@@ -1,6 +1,6 @@
 # Checks `eval --speedup`. Curves and tables do not depend on the number of ranks. They follow the protocol, which the
-# test recomputes from the file of curves. The speed-up of the baseline over itself is 1, and of a diverging rule 0.
-# When a suite grows, the computed curves are kept.
+# test recomputes from the file of curves. The speed-up of the baseline over itself is 1, and the speed-up of a
+# diverging rule is 0. If tasks are added to a suite, the computed curves are kept.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 
@@ -26,7 +26,7 @@ learned=$WL_SOURCE/jobs/trained/quadratic-gaussian.h5
 run 2 two "$learned" --speedup small.yaml --baselines adam,nesterov,muon-linear,nadamw-cosine --curves two.h5
 run 1 again "$learned" --speedup small.yaml --baselines adam,nesterov,muon-linear,nadamw-cosine --curves again.h5
 run 1 smooth "$learned" --speedup smooth.yaml
-run 1 growing "$learned" --speedup growing.yaml # points apart by other than ten steps
+run 1 growing "$learned" --speedup growing.yaml # the distance of the points grows, instead of ten steps
 
 # --reach computes shorter curves of the same suite
 run 1 once "$learned" --speedup small.yaml --baselines adam,adam-linear --reach 1 --curves once.h5
@@ -52,7 +52,7 @@ with h5py.File("short.h5") as short, h5py.File("two.h5") as two:
     assert (a["loss"][8:12, : n - 1] == b["loss"][8:12, : n - 1]).all()
 P
 
-# a hand-designed rule takes the place of the learned rule
+# runs a hand-designed rule as the learned rule
 system() { # NAME RULE
   printf 'threads: 1\noutput: %s\ntask: {family: quadratic, dimension: 4, batch: 4}\nrule: %s\nepisode: {steps: 20}\nwindow: {steps: 5}\nouter: {steps: 0, units: 1}\n' "$1" "$2" >"$1.yaml"
   "$WL_BIN" train "$1.yaml" --quiet >/dev/null
@@ -70,7 +70,7 @@ system wild "{name: sgd, rate: 1e9, learn: [rate]}"
 run 1 same adam --speedup one.yaml
 run 1 wild wild --speedup one.yaml
 
-"$WL_PYTHON" - <<'P' || fail "the figures are not the protocol's"
+"$WL_PYTHON" - <<'P' || fail "the figures do not follow the protocol"
 import json, math
 import h5py, numpy as np
 
@@ -147,7 +147,7 @@ mkdir rank0 rank1
 cp one.h5 rank0/
 code=0
 timeout 60 "$WL_MPIEXEC" -n 2 bash -c 'cd rank${OMPI_COMM_WORLD_RANK:-$PMI_RANK} && exec "$WL_BIN" eval --speedup ../one.yaml --curves one.h5' >/dev/null 2>apart || code=$?
-[ $code != 0 ] && [ $code != 124 ] && grep -q "file of curves, differs" apart || fail "files apart: exit code $code, $(cat apart)"
+[ $code != 0 ] && [ $code != 124 ] && grep -q "file of curves, differs" apart || fail "ranks with different files: exit code $code, $(cat apart)"
 
 # curves of a second file are added to the first; a task without a curve is left out
 run 1 merged "$learned" --speedup small.yaml --baselines none --curves merged.h5,two.h5
@@ -169,7 +169,7 @@ ratios = sorted(c["loss_ratio"] for c in strongest["cells"])
 assert len(ratios) == 3 and strongest["loss_ratio"]["median"] == ratios[1] and strongest["loss_ratio"]["worst"] == ratios[2]
 P
 
-# one suite grows, and a task of another suite changes
+# a task is added to one suite, and a task of another suite changes
 printf '  - {name: more, horizons: [10], family: quadratic, dimension: 2, batch: 2}\n' >>small.yaml
 "$WL_BIN" eval --speedup small.yaml --curves two.h5 >/dev/null 2>grown
 expect_same "what a task more computes" "more: adam, 15 rates x 3 seeds" "$(cat grown)"

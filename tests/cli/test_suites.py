@@ -74,7 +74,7 @@ def main():
                 assert not any(same(task, entry, defaults) for entry in job), f"{path} trains on {task['name']} of {name}"
     for task in suites["unseen"]:
         assert not any(same(task, other, defaults) for other in suites["validation"]), f"{task['name']} of unseen is in validation"
-    # each task of `unseen`, with a choice of activations, is found in a job that has it
+    # adds each task of `unseen` to a job, with a choice of activations, and checks that the task is found
     for task in suites["unseen"]:
         entry = copy.deepcopy(task)
         if "activation" in defaults[task["family"]]:

@@ -1,11 +1,11 @@
 # Checks imitation of a teacher with staggered units of a mixture, for each estimator that supports imitation. The bits
-# do not depend on the number of ranks and threads, on a stop within episodes with a resume on another number of ranks,
-# or on a kill.
+# do not depend on the number of ranks and threads, on a kill, or on a stop within episodes with a resume on another
+# number of ranks.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 . "$WL_SOURCE/tests/fault/mlp_job.sh"
 
-imitation() { # KEYS: of the section
+imitation() { # KEYS: keys of the section
   sed -i '/^imitation:/d' $name.yaml
   echo "imitation: {$1}" >>$name.yaml
 }

@@ -63,7 +63,7 @@ no_rank_of() { [ -z "$(ranks_of "$1")" ]; }
 has_rank_of() { ! no_rank_of "$1" || ! kill -0 "$job" 2>/dev/null; }
 
 # Starts the job in the background. The process of its launcher is $job.
-launch() { # LAUNCHER-AND-RANKS... : sets job; uses run, every
+launch() { # LAUNCHER-AND-RANKS... (sets job, uses run and every)
   timeout -k 2 $PATIENCE "$@" "$WL_BIN" train job.yaml --resume --quiet --set output="$run" --set checkpoint.every="$every" \
     >"$run.out" 2>"$run.err" &
   job=$!

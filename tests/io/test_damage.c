@@ -1,5 +1,5 @@
-/* test_damage.c - tests that a truncated or changed file is reported as damaged, for a change at any byte. The file is
- * never read as other data. */
+/* test_damage.c - tests that a truncated file, or a file with any changed byte, is reported as damaged. No reader
+ * returns wrong data from it. */
 #include "io_test.h"
 
 static unsigned char *image;

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Checks the examples of docs/plugins.md. One command builds each of them. The commands describe, check, train, resume,
-# evaluate and export them like built-in families and rules.
+# Checks the examples of docs/plugins.md. One command builds each example. The commands describe, check, train, resume,
+# evaluate and export the examples like built-in families and rules.
 . "$WL_SOURCE/tests/harness/training.sh"
 cp "$WL_SOURCE"/examples/plugins/{welsch.c,soft_clip.c,welsch.yaml} .
 "$WL_BIN" plugin build welsch.c 2>build.err || { cat build.err >&2; fail "plugin build welsch.c"; }
@@ -72,7 +72,7 @@ grep -q 'learned (soft_clip)' eval.out || fail "no row of the rule in $(cat eval
 
 printf 'seed: 1\ntask: [{family: quadratic}, {plugin: ./welsch.so}]\nrule: {name: sgd, learn: [rate]}\nepisode: {steps: 4}\nwindow: {steps: 4}\nouter: {steps: 2, units: 2}\n' >mixture.yaml
 "$WL_BIN" train mixture.yaml --set output=mixture --quiet >mixture.out || fail "a mixture with a plug-in"
-# A changed plug-in is an error that names both hashes, unless the configuration gives the new hash.
+# If a plug-in has changed, the error names both hashes. If the configuration gives the new hash, there is no error.
 sed 's/OUTLIER = 10.0/OUTLIER = 11.0/' welsch.c >changed.c
 "$WL_BIN" plugin build changed.c --output welsch.so 2>build.err
 new=$("$WL_BIN" plugin info welsch.so | awk '$1 == "hash" { print $2 }')
@@ -92,7 +92,7 @@ grep -q "has the hash $new, not $hash" eval.err || fail "message of the evaluati
   fail "a resume that accepts the new plug-in"
 grep -q '^digest .* step 50$' resume.out || fail "the resume that accepts: $(cat resume.out)"
 
-# The plug-in was moved. The identity of a run includes the hash of a plug-in and not its path.
+# The plug-in was moved. The identity of a run includes the hash of a plug-in, but not its path.
 mkdir moved && mv welsch.so soft_clip.so welsch.yaml moved
 "$WL_BIN" train moved/welsch.yaml --set output=one --set outer.steps=60 --set task.plugin_hash=$new --resume --quiet >moved.out ||
   fail "a resume with moved plug-ins"

@@ -56,8 +56,8 @@ def tiny(split):
 
 
 def resize(images, side):
-    """Returns bilinear interpolation about pixel centres, as one matrix for each side. If PyTorch is installed, compares
-    it with PyTorch."""
+    """Resizes images by bilinear interpolation about pixel centres, which is a product with one matrix on each side. If
+    PyTorch is installed, compares it with PyTorch."""
     n = int(round(images.shape[1]**0.5))
     x = (np.arange(side) + 0.5) * n / side - 0.5
     low, part = np.floor(x).astype(int), x - np.floor(x)
@@ -77,7 +77,8 @@ def resize(images, side):
 
 
 def images_of(purpose, split, step, batch, side=SIDE, fraction=1.0):
-    """Returns a minibatch, or the whole split for EVAL, because the order does not change a mean."""
+    """Returns a minibatch, or the whole split for EVAL. The order of the rows does not matter, because it does not
+    change the mean loss."""
     x, labels = tiny(split)
     if side != SIDE:
         x = resize(x, side)

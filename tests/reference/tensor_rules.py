@@ -47,7 +47,7 @@ def rms(x):
 
 
 def newton_schulz(x):
-    """Returns a matrix after five Newton-Schulz steps, which use the products of its smaller dimension."""
+    """Applies five Newton-Schulz steps to a matrix, with the Gram matrix of the smaller dimension."""
     a, b, c = 3.4445, -4.7750, 2.0315
     x = x / (np.linalg.norm(x) + 1e-8)
     tall = x.shape[0] > x.shape[1]

@@ -1,5 +1,5 @@
-/* test_task_data.c - tests image data. Plain and gzipped files give the same task, errors name the damaged file and the
- * byte, and the built-in data set has the documented content. */
+/* test_task_data.c - tests image data. Plain and gzipped files give the same task. Errors name the damaged file and the
+ * byte. The built-in data set has the documented content. */
 #include "task/image_source.h"
 
 #include "task_fixture.h"
@@ -434,7 +434,7 @@ static void test_no_regular_file(void **state) {
   expect_failure("irregular", "", WL_ERR_NO_INPUT, (const char *const[]){"regular", NULL});
 }
 
-/* A number of classes that differs from the data is refused. */
+/* If the configured number of classes differs from the data, it is refused. */
 static void test_other_classes(void **state) {
   (void)state;
   static const char *const words[] = {"task.classes", "10 classes", NULL};
