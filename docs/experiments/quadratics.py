@@ -1,0 +1,115 @@
+#!/usr/bin/python3
+"""Final losses of curvature methods on the quadratics of jobs/, computed in NumPy without Warploom.
+
+A set is one task of jobs/quadratic-*.yaml: 128 functions ||W x - y||^2, 100 steps, losses and exact gradients in float32. Each method
+runs once with one curvature for all of theta, and once with a separate curvature for each function. The table gives log10
+of the mean final loss over 20 sets. Rerun with `docs/experiments/quadratics.py`; it takes half a minute."""
+import numpy as np
+
+FUNCTIONS, DIMENSION, STEPS, SETS = 128, 10, 100, 20
+FIRST_STEP = 0.1  # length of the first step
+TINY = 1e-38
+
+
+def draw(distribution, seed):
+    rng = np.random.default_rng(seed)
+    draw_one = rng.standard_normal if distribution == "Gaussian" else rng.random
+    w, y = draw_one((FUNCTIONS, DIMENSION, DIMENSION)), draw_one((FUNCTIONS, DIMENSION))
+    return (a.astype(np.float32) for a in (w, y, 0.01 * rng.standard_normal(y.shape)))
+
+
+def sums(separate):
+    """The scalar product over all of theta, or one for each function, in float64."""
+    return lambda a, b: np.sum(a.astype(float) * b, -1 if separate else None, keepdims=True)
+
+
+def curvature(dot, s, y):
+    return np.maximum(dot(s, y), TINY), np.maximum(dot(y, y), TINY)
+
+
+def conjugate_gradients(x, gradient, dot, multiply):
+    """Linear conjugate gradients with exact steps: the smallest loss in the Krylov space of the first gradient."""
+    g = gradient(x)
+    d = -g
+    for _ in range(STEPS):
+        x = x - dot(g, d) / np.maximum(dot(d, multiply(d)), TINY) * d
+        new = gradient(x)
+        d = -new + np.maximum(0, dot(new, new - g) / np.maximum(dot(g, g), TINY)) * d
+        g = new
+    return x
+
+
+def barzilai_borwein(x, gradient, dot, _, short=True):
+    """Steps s.y / y.y (short) or s.s / s.y (long)."""
+    g = gradient(x)
+    a = FIRST_STEP / np.sqrt(dot(g, g))
+    for _ in range(STEPS):
+        s = -a * g
+        x, y = x + s, gradient(x + s) - g
+        g = g + y
+        sy, yy = curvature(dot, s, y)
+        a = np.where(dot(s, y) > 0, sy / yy if short else dot(s, s) / sy, a)
+    return x
+
+
+def lbfgs(x, gradient, dot, _, memory=5):
+    g, pairs = gradient(x), []
+    u = -FIRST_STEP * g / np.sqrt(dot(g, g))
+    for _ in range(STEPS):
+        new = gradient(x + u)
+        pairs = (pairs + [(u, new - g)])[-memory:]
+        x, g, q, kept = x + u, new, new, []
+        for s, y in reversed(pairs):
+            rho = np.where(dot(s, y) > 1e-30, 1 / curvature(dot, s, y)[0], 0)
+            a = rho * dot(s, q)
+            q = q - a * y
+            kept.append((s, y, a, rho))
+        sy, yy = curvature(dot, *pairs[-1])
+        q = q * (sy / yy)
+        for s, y, a, rho in reversed(kept):
+            q = q + (a - rho * dot(y, q)) * s
+        u = -q
+    return x
+
+
+def anderson(x, gradient, dot, _, depth=5):
+    """Anderson acceleration, type II, of x - a g(x), with a = s.y / y.y; least squares with a shift of 1e-10."""
+    g, pairs = gradient(x), []
+    u = -FIRST_STEP * g / np.sqrt(dot(g, g))
+    for _ in range(STEPS):
+        new = gradient(x + u)
+        pairs = (pairs + [(u, new - g)])[-depth:]
+        x, g = x + u, new
+        sy, yy = curvature(dot, *pairs[-1])
+        norms = [np.sqrt(curvature(dot, s, y)[1]) for s, y in pairs]
+        s, y = ([p[i] / n for p, n in zip(pairs, norms)] for i in (0, 1))
+        gram = np.array([[dot(a, b)[..., 0] for b in y] for a in y]) + 1e-10 * np.eye(len(y))[..., None]
+        right = np.array([dot(a, g)[..., 0] for a in y])
+        c = np.linalg.solve(np.moveaxis(gram, -1, 0), np.moveaxis(right, -1, 0)[..., None])[..., 0]
+        c = [c[:, k:k + 1] for k in range(len(y))]
+        u = -sum(k * a for k, a in zip(c, s)) - sy / yy * (g - sum(k * a for k, a in zip(c, y)))
+    return x
+
+
+def final_loss(method, distribution, separate, seed, options):
+    w, y, x = draw(distribution, seed)
+    residual = lambda x: np.einsum("bij,bj->bi", w, x.astype(np.float32)) - y  # noqa: E731
+    multiply = lambda v: np.float32(2 / FUNCTIONS) * np.einsum("bij,bi->bj", w, np.einsum("bij,bj->bi", w, v))  # noqa: E731
+    gradient = lambda x: np.float32(2 / FUNCTIONS) * np.einsum("bij,bi->bj", w, residual(x))  # noqa: E731
+    x = method(x, gradient, sums(separate), multiply, **options)
+    return np.mean(np.sum(residual(x).astype(float) ** 2, -1))
+
+
+METHODS = [("conjugate gradients, exact steps", conjugate_gradients, {}),
+           ("Barzilai-Borwein, long", barzilai_borwein, {"short": False}),
+           ("Barzilai-Borwein, short", barzilai_borwein, {}),
+           *((f"Anderson acceleration, depth {m}", anderson, {"depth": m}) for m in (3, 5)),
+           *((f"L-BFGS, {m} pairs", lbfgs, {"memory": m}) for m in (3, 5, 20))]
+
+if __name__ == "__main__":
+    print("| method | uniform, all of theta | Gaussian, all of theta | uniform, each function | Gaussian, each function |")
+    print("| --- | --- | --- | --- | --- |")
+    for name, method, options in METHODS:
+        cells = [np.log10(np.mean([final_loss(method, distribution, separate, 1000 + k, options) for k in range(SETS)]))
+                 for separate in (False, True) for distribution in ("uniform", "Gaussian")]
+        print(f"| {name} | " + " | ".join(f"{x:.2f}" for x in cells) + " |")
