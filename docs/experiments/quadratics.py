@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 """Final losses of curvature methods on the quadratics of jobs/, computed in NumPy without Warploom.
 
-A set is one task of jobs/quadratic-*.yaml: 128 functions ||W x - y||^2, 100 steps, losses and exact gradients in float32. Each method
-runs once with one curvature for all of theta, and once with a separate curvature for each function. The table gives log10
-of the mean final loss over 20 sets. Rerun with `docs/experiments/quadratics.py`; it takes half a minute."""
+A set is one task of jobs/quadratic-*.yaml: 128 functions ||W x - y||^2, 100 steps, losses and exact gradients in
+float32. Each method runs once with one curvature for all of theta, and once with a separate curvature for each function.
+The table gives log10 of the mean final loss over 20 sets. The script takes half a minute."""
 import numpy as np
 
 FUNCTIONS, DIMENSION, STEPS, SETS = 128, 10, 100, 20
@@ -94,8 +94,9 @@ def anderson(x, gradient, dot, _, depth=5):
 def final_loss(method, distribution, separate, seed, options):
     w, y, x = draw(distribution, seed)
     residual = lambda x: np.einsum("bij,bj->bi", w, x.astype(np.float32)) - y  # noqa: E731
-    multiply = lambda v: np.float32(2 / FUNCTIONS) * np.einsum("bij,bi->bj", w, np.einsum("bij,bj->bi", w, v))  # noqa: E731
-    gradient = lambda x: np.float32(2 / FUNCTIONS) * np.einsum("bij,bi->bj", w, residual(x))  # noqa: E731
+    gradient_of = lambda r: np.float32(2 / FUNCTIONS) * np.einsum("bij,bi->bj", w, r)  # noqa: E731
+    multiply = lambda v: gradient_of(np.einsum("bij,bj->bi", w, v))  # noqa: E731
+    gradient = lambda x: gradient_of(residual(x))  # noqa: E731
     x = method(x, gradient, sums(separate), multiply, **options)
     return np.mean(np.sum(residual(x).astype(float) ** 2, -1))
 
