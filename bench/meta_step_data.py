@@ -54,8 +54,8 @@ def read_dump(path):
 
 
 def check(path, window):
-    """Compares window(dump) -> (meta-loss, gradient by name) with the dump and prints the difference. Returns 0 if it
-    is small."""
+    """Compares the result of window(dump), a meta-loss and gradients by name, with the dump. Prints the difference and
+    returns 0 if it is small."""
     dump = read_dump(path)
     loss, gradient = window(dump)
     worst = abs(loss - dump["meta_loss"]) / abs(dump["meta_loss"])

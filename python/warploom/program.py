@@ -124,7 +124,7 @@ def train(config, output, *, ranks=1, settings=None, resume=False, time_limit=No
 
 
 def evaluate(trained, output, *, ranks=1, settings=None, quiet=False, program=None, launcher=("mpirun", "-n"), **options):
-    """Evaluates a run directory or a file into the file `output` and returns it as a files.Evaluation.
+    """Evaluates a run directory or a file. Writes the file `output` and returns it as a files.Evaluation.
 
     options: options of `warploom eval`, such as seeds=3, units=2, steps=400, vary=["width", "horizon"]."""
     for key in ("learned_only", "speedup"):

@@ -133,7 +133,7 @@ def _log_label(value, _):
 
 
 def _log_ticks(low, high, subs, stride):
-    """Returns the visible positions sub x 10^k of every stride-th decade."""
+    """Returns the positions sub x 10^k inside the limits, for every stride-th decade."""
     decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
     ticks = [sub * 10.0**k for k in decades if k % stride == 0 for sub in subs]
     return [t for t in ticks if low * 0.999 <= t <= high * 1.001]
