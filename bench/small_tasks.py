@@ -29,7 +29,7 @@ SINUSOID_MODES, WARP_MODES = ["eager", "compile", "compile-step"], ["chain", "ch
 
 
 class Warploom:
-    """Runs the program. A measurement is the seconds of a meta-step without the start of the program."""
+    """Runs the program. A measurement is the time of a meta-step in seconds, without the start of the program."""
 
     def __init__(self, name, program, cores, steps, job, *settings):
         self.name, self.cores, self.steps = name, cores, steps

@@ -1,4 +1,5 @@
-"""Common code of the comparisons with other programs: interleaved rounds, versions, a table of ratios.
+"""This module has the common code of the comparisons with other programs: interleaved rounds, versions, a table of
+ratios.
 
 Each contender is a separate process, so threads, libraries and compiled code of one contender have no effect on
 another. A contender compiles, prints `ready` with its versions, and waits. For each `go` on its standard input, it

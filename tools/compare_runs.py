@@ -2,8 +2,8 @@
 """Compares runs: the differences of their configurations, their digests, and their figures.
 
 Runs with equal configurations, builds and processor types have equal digests after equal meta-steps, for any number of
-ranks, threads and restarts. The output states if the digests are equal. Keys that only determine the place and form of
-files or the number of threads do not count as differences.
+ranks, threads and restarts. The output states if the digests are equal. Keys that have an effect only on files or on
+the number of threads do not count as differences.
 
 Examples:
   compare_runs.py runs/one-rank runs/eight-ranks

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Packs the archives of Omniglot into one HDF5 file for the task family `omniglot`.
 
-The tool reads images_background.zip and images_evaluation.zip of https://github.com/brendenlake/omniglot (python/):
-ALPHABET/characterNN/*.png, 20 drawers of each character, 105 x 105 pixels, black ink on white. It sorts the alphabets
-of both archives by name.
+The tool reads images_background.zip and images_evaluation.zip of https://github.com/brendenlake/omniglot (python/). The
+archives contain ALPHABET/characterNN/*.png, with 20 drawings of each character. An image has 105 x 105 pixels and shows
+black ink on white. The tool sorts the alphabets of both archives by name.
 
   image                  (character, drawer, row, column) uint8   1: ink, 0: paper
   alphabet_of_character  (character) int32                        index into alphabet_name
