@@ -17,8 +17,10 @@ enum { GROUP = VECTORS * VECTOR_LANES, HALF = VECTORS / 2 };
 /* ---- Rows and columns ----------------------------------------------------------------------- */
 
 /* Table indices of the lanes of a vector that is in several lines: first + after[lane], at most `most`. */
+typedef int32_t lanes __attribute__((vector_size(VECTOR_LANES * sizeof(int32_t))));
 typedef struct spread {
-  int32_t first, most, after[VECTOR_LANES];
+  int32_t first, most;
+  lanes after;
 } spread;
 
 /* The positions of the lanes of a vector in the tensor. */
@@ -46,42 +48,39 @@ INLINE void move_on(const wl_feature_view *w, cursor *c) {
   }
 }
 
+INLINE lanes lane_numbers(void) {
+  lanes numbers;
+  for (int l = 0; l < VECTOR_LANES; l++) numbers[l] = l;
+  return numbers;
+}
+
 /* Sets lanes [from, last] to the indices from `first` on if the index advances, otherwise to `first`. Lanes beyond the
  * last one have its index. */
 INLINE void spread_line(spread *s, int32_t from, int32_t last, int32_t first, bool advances) {
   const int32_t step = advances ? -1 : 0, end = first + ((last - from) & step);
-  for (int32_t l = 0; l < VECTOR_LANES; l++) {
-    const int32_t index = first + ((l - from) & step);
-    s->after[l] = l < from ? s->after[l] : index < end ? index : end;
-  }
+  const lanes number = lane_numbers(), index = first + ((number - from) & step);
+  const lanes beyond = index > end, before = number < from;
+  s->after = (s->after & before) | (((index & ~beyond) | (end & beyond)) & ~before);
   s->first = first < s->first ? first : s->first;
   s->most = end > s->most ? end : s->most;
 }
 
-INLINE void start_spread(spread *s) {
-  s->first = INT32_MAX;
-  s->most = 0;
-}
-
-INLINE void finish_spread(spread *s) {
-  for (int l = 0; l < VECTOR_LANES; l++) s->after[l] -= s->first;
-}
-
 NOINLINE void spread_place(const wl_feature_view *w, cursor c, place *at) {
-  const int32_t lanes = (int32_t)(at->left < VECTOR_LANES ? at->left : VECTOR_LANES);
-  start_spread(&at->rows);
-  start_spread(&at->columns);
-  for (int32_t from = 0; from < lanes;) {
+  const int32_t count = (int32_t)(at->left < VECTOR_LANES ? at->left : VECTOR_LANES);
+  spread rows = {.first = INT32_MAX}, columns = rows;
+  for (int32_t from = 0; from < count;) {
     const int32_t k = (int32_t)c.k, next = from + (int32_t)(w->line - c.k),
-                  last = (next < lanes ? next : lanes) - 1;
-    spread_line(&at->rows, from, last, w->row[c.line] + (w->row_advances ? k : 0), w->row_advances);
-    spread_line(&at->columns, from, last, w->column[c.line] + (w->column_advances ? k : 0),
+                  last = (next < count ? next : count) - 1;
+    spread_line(&rows, from, last, w->row[c.line] + (w->row_advances ? k : 0), w->row_advances);
+    spread_line(&columns, from, last, w->column[c.line] + (w->column_advances ? k : 0),
                 w->column_advances);
     c = (cursor){c.line + 1, 0};
     from = next;
   }
-  finish_spread(&at->rows);
-  finish_spread(&at->columns);
+  rows.after -= rows.first;
+  columns.after -= columns.first;
+  at->rows = rows;
+  at->columns = columns;
 }
 
 INLINE void find_place(const wl_feature_view *w, cursor c, int64_t left, place *at) {
@@ -101,7 +100,7 @@ INLINE void find_place(const wl_feature_view *w, cursor c, int64_t left, place *
 #if VECTOR_BYTES == 64 && !defined(WL_DOUBLE)
 /* If the lanes read entries of one vector, a load and a permutation take less time than a gather. */
 INLINE vec gather(const wl_real *table, const spread *s) {
-  const __m512i after = _mm512_loadu_si512(s->after);
+  const __m512i after = (__m512i)s->after;
   const int32_t beyond = VECTOR_LANES - 1 - (s->most - s->first);
   if (beyond < 0) return (vec)_mm512_i32gather_ps(after, table + s->first, sizeof *table);
   const __mmask16 read = (__mmask16)(0xffff >> beyond);
@@ -252,6 +251,15 @@ INLINE void roots_of(const wl_inverse_root *f, int64_t count, const wl_real *res
 static void inverse_roots(const wl_inverse_root *f, int64_t count, const wl_real *x, wl_real *out) {
   if (f->divisor == 1) roots_of(f, count, x, out, false);
   else roots_of(f, count, x, out, true);
+}
+
+static void pack(int tiles, int size, const double *from, double scale, wl_real *to) {
+  typedef double units __attribute__((vector_size(WL_NET_ROWS * sizeof(double)), aligned(8)));
+  typedef wl_real packed
+      __attribute__((vector_size(WL_NET_ROWS * sizeof(wl_real)), aligned(sizeof(wl_real))));
+  for (int tile = 0; tile < tiles; tile++)
+    *(packed *)(to + tile * size) =
+        __builtin_convertvector(*(const units *)(from + tile * WL_NET_ROWS) * scale, packed);
 }
 
 /* `one` holds one entry of each table, or one vector of entries. */
@@ -578,4 +586,4 @@ static void rescale(int64_t n, double along, wl_real *u, double decay, const wl_
 #define JOIN(a, b) JOIN_(a, b)
 extern const wl_feature_kernel JOIN(wl_feature_kernel_, WL_VARIANT);
 const wl_feature_kernel JOIN(wl_feature_kernel_, WL_VARIANT) = {
-    squares, moments, forward, follow, inverse_roots, combine, sum_squares, rescale};
+    squares, moments, forward, follow, inverse_roots, pack, combine, sum_squares, rescale};

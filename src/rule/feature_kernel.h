@@ -111,6 +111,8 @@ typedef struct wl_feature_kernel {
   void (*follow)(const wl_follow *f, int64_t count, const wl_real *old, wl_real *new);
   /* Computes out = 1 / sqrt(max(x / divisor + shift, least)). */
   void (*inverse_roots)(const wl_inverse_root *f, int64_t count, const wl_real *x, wl_real *out);
+  /* Computes to = from scale for `tiles` tiles, which are `size` reals apart in `to`, of WL_NET_ROWS units each. */
+  void (*pack)(int tiles, int size, const double *from, double scale, wl_real *to);
   void (*combine)(const wl_combination *c, int64_t count, wl_real *out);
   /* sum_squares returns the sum of squares of u [n]. rescale computes u <- along u + decay p. */
   double (*sum_squares)(int64_t n, const wl_real *u);

@@ -11,22 +11,19 @@ const wl_real *wl_feature_squares(const wl_feature_ws *ws, int j) {
   return ws->partial + ws->tensor[j].partial;
 }
 
-static void take_squares(wl_feature_ws *ws, int threads) {
-  const wl_tensors *const all = &ws->tensors;
-  const int tasks = all->count * WL_LINE_GROUPS;
-#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1 && all->pieces > 1)
-  for (int task = 0; task < tasks; task++) {
-    const int j = task / WL_LINE_GROUPS, group = task % WL_LINE_GROUPS;
-    const wl_tensor *const t = &all->tensor[j];
-    const wl_feature_tensor *const own = &ws->tensor[j];
-    if (!t->matrix) continue;
-    const int64_t size = (own->lines + WL_LINE_GROUPS - 1) / WL_LINE_GROUPS, first = group * size;
-    const int64_t count = own->lines - first < size ? own->lines - first : size;
-    const int64_t rows = t->factored.rows, both = rows + t->factored.columns;
-    wl_real *const sums = ws->partial + ws->tensor[j].partial + group * both;
-    memset(sums, 0, (size_t)both * sizeof *sums);
-    if (count > 0) ws->kernel->squares(&ws->view[j], first, count, sums, sums + rows);
-  }
+/* Sums the squares of one group of lines. */
+static void take_squares(void *data, int64_t task) {
+  const wl_feature_ws *const ws = data;
+  const int64_t j = task / WL_LINE_GROUPS, group = task % WL_LINE_GROUPS;
+  const wl_tensor *const t = &ws->tensors.tensor[j];
+  const wl_feature_tensor *const own = &ws->tensor[j];
+  if (!t->matrix) return;
+  const int64_t size = (own->lines + WL_LINE_GROUPS - 1) / WL_LINE_GROUPS, first = group * size;
+  const int64_t count = own->lines - first < size ? own->lines - first : size;
+  const int64_t rows = t->factored.rows, both = rows + t->factored.columns;
+  wl_real *const sums = ws->partial + own->partial + group * both;
+  memset(sums, 0, (size_t)both * sizeof *sums);
+  if (count > 0) ws->kernel->squares(&ws->view[j], first, count, sums, sums + rows);
 }
 
 /* Computes the tables of a matrix's rows from R, which is in `r`. */
@@ -147,7 +144,7 @@ static void factor_all(const wl_feature_rule *f, wl_feature_ws *ws, const wl_inn
   const int64_t at = (f->momenta + 1) * wl_pad(all->n), columns = at + WL_FACTORED * ws->rows;
   int64_t table = 0;
   for (int j = 0; j < all->count; j++) set_tables(ws, j, &table);
-  take_squares(ws, threads);
+  wl_share_out(threads, (int64_t)all->count * WL_LINE_GROUPS, take_squares, ws);
   for (int j = 0; j < all->count; j++) {
     const wl_tensor *const t = &all->tensor[j];
     const int64_t row = at + t->row_at, column = columns + t->column_at;
@@ -214,25 +211,28 @@ static void normalise(const wl_feature_rule *f, wl_feature_ws *ws, int j) {
   ws->view[j].tap_scale = scale;
 }
 
+/* Computes the moments of one piece. */
+static void take_moments(void *data, int64_t i) {
+  const wl_feature_ws *const ws = data;
+  const wl_piece *const p = &ws->tensors.piece[i];
+  const wl_tensor *const t = &ws->tensors.tensor[p->tensor];
+  const wl_feature_tensor *const own = &ws->tensor[p->tensor];
+  const int64_t stride = own->taps * WL_MOST_FEATURES;
+  double *const sums = ws->piece_sum + own->sums + (i - t->first_piece) * stride;
+  memset(sums, 0, (size_t)stride * sizeof *sums);
+  ws->kernel->moments(&ws->view[p->tensor], p->first - t->offset, p->count, sums);
+}
+
 void wl_feature_rule_advance(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_inner_step *step) {
   const wl_feature_rule *f = rule->impl;
   wl_feature_ws *const ws = rule_ws->impl;
   const wl_tensors *const all = &ws->tensors;
-  const int threads = rule_ws->threads;
+  const int threads = all->pieces > 1 ? rule_ws->threads : 1;
   static const double tau[WL_TIMES] = {1, 3, 10, 30, 100, 300, 1e3, 3e3, 1e4, 3e4, 1e5};
   for (int i = 0; i < f->times; i++) ws->time[i] = tanh((double)step->t / tau[i] - 1);
   for (int j = 0; j < all->count; j++) set_view(f, ws, j, step);
   if (wl_feature_factors(f)) factor_all(f, ws, step, threads);
-#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1 && all->pieces > 1)
-  for (int64_t i = 0; i < all->pieces; i++) {
-    const wl_piece *const p = &all->piece[i];
-    const wl_tensor *const t = &all->tensor[p->tensor];
-    const wl_feature_tensor *const own = &ws->tensor[p->tensor];
-    const int64_t stride = own->taps * WL_MOST_FEATURES;
-    double *const sums = ws->piece_sum + own->sums + (i - t->first_piece) * stride;
-    memset(sums, 0, (size_t)stride * sizeof *sums);
-    ws->kernel->moments(&ws->view[p->tensor], p->first - t->offset, p->count, sums);
-  }
+  wl_share_out(threads, all->pieces, take_moments, ws);
   for (int j = 0; j < all->count; j++) normalise(f, ws, j);
   wl_tensors_clear_padding(all->n, (int)rule->state_width, step->s_out);
 }

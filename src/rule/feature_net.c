@@ -71,23 +71,17 @@ typedef struct layer_source {
   const wl_feature_rule *folded; /* not NULL: input k is the feature feature_of(k) */
 } layer_source;
 
-/* Computes to = from scale. */
-static inline void pack_units(const double *from, double scale, int units, wl_real *to) {
-  for (int r = 0; r < units; r++) to[r] = (wl_real)(from[r] * scale);
-}
-
 /* Packs one tile of `rows` units, beginning with unit `first`. Padding units and padding inputs are zero. */
 static wl_real *pack_tile(const layer_source *s, int first, int rows, wl_real *out) {
   const int there = s->units - first < rows ? s->units - first : rows;
   memset(out, 0, (size_t)((s->inputs + 1) * rows) * sizeof *out);
-  pack_units(s->bias + first, 1, there, out);
+  for (int r = 0; r < there; r++) out[r] = (wl_real)s->bias[first + r];
   for (int k = 0; k < s->real_inputs; k++) {
     const int input = s->folded ? feature_of(s->folded, true, k) : k;
     const double scale = s->scale ? s->scale[input] : 1;
     const double *const from = s->weight + input * s->units + first;
     wl_real *const to = out + (k + 1) * rows;
-    if (there == WL_NET_ROWS) pack_units(from, scale, WL_NET_ROWS, to);
-    else pack_units(from, scale, there, to);
+    for (int r = 0; r < there; r++) to[r] = (wl_real)(from[r] * scale);
   }
   return out + (s->inputs + 1) * rows;
 }
@@ -99,6 +93,21 @@ static wl_real *pack_layer(const layer_source *s, wl_real *out) {
   for (int first = 0; first < wl_feature_padded(s->units); first += WL_NET_ROWS)
     out = pack_tile(s, first, WL_NET_ROWS, out);
   return out;
+}
+
+/* Packs the first layer, at each step for each tensor. */
+static void pack_first(const wl_feature_kernel *kernel, const layer_source *s, wl_real *out) {
+  const int tiles = s->units / WL_NET_ROWS, size = (s->inputs + 1) * WL_NET_ROWS;
+  if (s->units % WL_NET_ROWS != 0) {
+    pack_layer(s, out);
+    return;
+  }
+  kernel->pack(tiles, size, s->bias, 1, out);
+  for (int k = 0; k < s->inputs; k++) {
+    const int input = s->folded ? feature_of(s->folded, true, k) : k;
+    kernel->pack(tiles, size, s->weight + input * s->units, s->scale ? s->scale[input] : 1,
+                 out + (k + 1) * WL_NET_ROWS);
+  }
 }
 
 /* Packs the layers above the first layer. These layers depend only on phi. */
@@ -135,7 +144,8 @@ static void pack_net(const wl_feature_rule *f, wl_feature_ws *ws, int j, const d
   for (int l = 0; l < f->layers; l++) net->width[l] = wl_feature_padded(f->width[l]);
   if (folded) fold_tables(f, ws, j, bias, parts);
   if (folded) fold_tables(f, ws, j, NULL, columns);
-  pack_layer(&(layer_source){.bias = bias,
+  pack_first(ws->kernel,
+             &(layer_source){.bias = bias,
                              .weight = ws->phi.phi + f->weight[0],
                              .scale = ws->tensor[j].taps > 1 ? NULL : wl_feature_inverse(ws, j),
                              .units = f->width[0],
@@ -160,22 +170,30 @@ void wl_feature_rule_pack(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_rea
   pack_upper(f, ws);
 }
 
+/* The step of one piece. */
+typedef struct net_work {
+  const wl_feature_rule *rule;
+  const wl_feature_ws *ws;
+} net_work;
+
+static void run_piece(void *data, int64_t i) {
+  const net_work *const work = data;
+  const wl_feature_ws *const ws = work->ws;
+  const wl_piece *const p = &ws->tensors.piece[i];
+  const wl_tensor *const t = &ws->tensors.tensor[p->tensor];
+  if (work->rule->adam_vectors && !t->matrix) return;
+  ws->kernel->forward(&ws->view[p->tensor], &ws->net[p->tensor], p->first - t->offset, p->count);
+}
+
 void wl_feature_rule_step(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_inner_step *step) {
   const wl_feature_rule *f = rule->impl;
   wl_feature_ws *const ws = rule_ws->impl;
   const wl_tensors *const all = &ws->tensors;
-  const int threads = rule_ws->threads;
   wl_feature_rule_advance(rule, rule_ws, step);
   double bias[WL_NET_MOST_WIDTH];
   first_bias(f, &ws->phi, ws->time, bias);
   for (int j = 0; j < all->count; j++) pack_net(f, ws, j, bias);
-#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1 && all->pieces > 1)
-  for (int64_t i = 0; i < all->pieces; i++) {
-    const wl_piece *const p = &all->piece[i];
-    const wl_tensor *const t = &all->tensor[p->tensor];
-    if (f->adam_vectors && !t->matrix) continue;
-    ws->kernel->forward(&ws->view[p->tensor], &ws->net[p->tensor], p->first - t->offset, p->count);
-  }
+  wl_share_out(all->pieces > 1 ? rule_ws->threads : 1, all->pieces, run_piece, &(net_work){f, ws});
   if (f->finish) f->finish(rule, rule_ws, step);
   wl_tensors_clear_padding(all->n, 1, step->u);
 }

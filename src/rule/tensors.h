@@ -63,6 +63,18 @@ int64_t wl_tensors_pieces(const wl_layout *theta);
 void wl_tensors_sum(const wl_tensors *tensors, int tensor, int stride, const double *piece_sum,
                     double *sum);
 
+/* Calls work(data, i) for 0 <= i < count on `threads` threads. With one thread, it does not start a team of threads: for
+ * a small task, this would take as long as the work. */
+static inline void wl_share_out(int threads, int64_t count, void (*work)(void *data, int64_t i),
+                                void *data) {
+  if (threads <= 1) {
+    for (int64_t i = 0; i < count; i++) work(data, i);
+    return;
+  }
+#pragma omp parallel for schedule(static) num_threads(threads)
+  for (int64_t i = 0; i < count; i++) work(data, i);
+}
+
 /* Returns the index of a field's first real in the state of a rule that sees tensors. */
 int64_t wl_rule_field_offset(const wl_rule *rule, const wl_layout *theta, int field);
 /* Sets the padding of `fields` consecutive arrays over coordinates to zero. */
