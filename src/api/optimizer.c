@@ -32,7 +32,8 @@ wl_status wl_optimizer_check_array(const float *array, const char *function, con
 wl_status wl_optimizer_set_threads(wl_optimizer *o, int threads) {
   WL_TRY(wl_optimizer_check_handle(o, "wl_optimizer_set_threads"));
   if (threads < 1 || threads > WL_OPTIMIZER_THREADS_MAX)
-    return WL_FAIL(WL_ERR_USAGE, "wl_optimizer_set_threads: %d threads; give 1 to %d", threads,
+    return WL_FAIL(WL_ERR_USAGE,
+                   "wl_optimizer_set_threads: %d threads are not possible; give 1 to %d", threads,
                    WL_OPTIMIZER_THREADS_MAX);
   o->threads = threads;
   return WL_OK;
@@ -137,16 +138,16 @@ static wl_status check_network(const wl_optimizer *o, const wl_layout *given) {
   const wl_layout *const theta = wl_task_theta(o->task);
   if (given->count != theta->count)
     return WL_FAIL(WL_ERR_USAGE,
-                   "wl_optimizer_start_tensors: %d tensors, but this optimizer belongs to a "
-                   "network of %d",
+                   "wl_optimizer_start_tensors: %d tensors are given, but this optimizer "
+                   "belongs to a network of %d tensors",
                    given->count, theta->count);
   for (int j = 0; j < theta->count; j++) {
     const wl_tensor_entry *const a = &given->tensors[j], *const b = &theta->tensors[j];
     if (a->ndim == b->ndim && memcmp(a->shape, b->shape, (size_t)a->ndim * sizeof *a->shape) == 0)
       continue;
     return WL_FAIL(WL_ERR_USAGE,
-                   "wl_optimizer_start_tensors: tensor %d is not of the shape that '%s' has in the "
-                   "network to which this optimizer belongs",
+                   "wl_optimizer_start_tensors: tensor %d must have the shape of '%s' in the "
+                   "network of this optimizer",
                    j, b->name);
   }
   return WL_OK;
@@ -172,7 +173,8 @@ wl_status wl_optimizer_start_tensors(wl_optimizer *o, int count, const wl_tensor
 wl_status wl_optimizer_set_loss(wl_optimizer *o, double loss) {
   WL_TRY(wl_optimizer_check_handle(o, "wl_optimizer_set_loss"));
   if (o->run.n == 0)
-    return WL_FAIL(WL_ERR_USAGE, "wl_optimizer_set_loss: no run; call wl_optimizer_start first");
+    return WL_FAIL(WL_ERR_USAGE,
+                   "wl_optimizer_set_loss: there is no run; call wl_optimizer_start first");
   o->run.loss = loss;
   return WL_OK;
 }
@@ -204,7 +206,7 @@ static wl_status check_state(const wl_optimizer *o, const char *function, int64_
                              const float *state) {
   WL_TRY(wl_optimizer_check_handle(o, function));
   if (o->run.n == 0)
-    return WL_FAIL(WL_ERR_USAGE, "%s: no run; call wl_optimizer_start first", function);
+    return WL_FAIL(WL_ERR_USAGE, "%s: there is no run; call wl_optimizer_start first", function);
   if (size != wl_optimizer_state_size(o))
     return WL_FAIL(WL_ERR_USAGE, "%s: size is %lld, but the state of this run has %lld numbers",
                    function, (long long)size, (long long)wl_optimizer_state_size(o));

@@ -36,8 +36,8 @@ static wl_status need_network(wl_optimizer *o) {
   return wl_task_create(wl_config_map(o->config, "task", 0), seed, &o->task);
 }
 
-/* First creates the rule for no particular network, as for a mixture of tasks. A coordinatewise rule can be created in
- * this way. A rule with scalars per tensor returns an error; the function then creates the rule for its network. */
+/* First creates the rule without a network, as for a mixture of tasks. A coordinatewise rule can be created in this
+ * way. A rule with scalars per tensor returns an error; the function then creates the rule for its network. */
 static wl_status create_rule(wl_optimizer *o) {
   static const wl_layout no_tensors;
   const wl_map *options = wl_config_map(o->config, "rule", 0);
@@ -113,7 +113,8 @@ static wl_status in_own_settings(wl_status (*act)(const file_job *), const file_
   static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
   wl_float_state callers;
   const locale_t plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-  if (plain == (locale_t)0) return WL_FAIL(WL_ERR_OS, "%s: no memory for a locale", job->path);
+  if (plain == (locale_t)0)
+    return WL_FAIL(WL_ERR_OS, "%s: there is no memory for a locale", job->path);
   const locale_t callers_locale = uselocale(plain);
   wl_float_state_enter(&callers);
   pthread_mutex_lock(&lock);

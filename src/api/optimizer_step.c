@@ -221,7 +221,7 @@ static wl_status check_part(const wl_optimizer_run *run, const parts *given, int
     return WL_FAIL(WL_ERR_USAGE, "%s: `gradient` and `theta` overlap; give two arrays",
                    given->function);
   if (isfinite(part->rate) && isfinite(part->weight_decay)) return WL_OK;
-  return WL_FAIL(WL_ERR_USAGE, "%s: rate %g and weight decay %g of tensor %d: give finite numbers",
+  return WL_FAIL(WL_ERR_USAGE, "%s: rate %g and weight decay %g of tensor %d must be finite",
                  given->function, (double)part->rate, (double)part->weight_decay, i);
 }
 
@@ -250,8 +250,8 @@ wl_status wl_optimizer_step_tensors(wl_optimizer *o, int count, const wl_tensor_
   WL_TRY(wl_optimizer_check_handle(o, "wl_optimizer_step_tensors"));
   if (!tensors || count != o->run.layout.count || o->run.n == 0)
     return WL_FAIL(WL_ERR_USAGE,
-                   "wl_optimizer_step_tensors: %d tensors, but the run was started over %d (0: no "
-                   "run); call wl_optimizer_start_tensors first",
+                   "wl_optimizer_step_tensors: %d tensors are given, but the run has %d tensors "
+                   "(0: no run); call wl_optimizer_start_tensors first",
                    tensors ? count : 0, o->run.layout.count);
   return step_parts(o, &(parts){"wl_optimizer_step_tensors", count, tensors, false});
 }

@@ -14,17 +14,19 @@ static int64_t shape_size(int ndim, const int64_t *shape) {
 wl_status wl_layout_add(wl_layout *layout, const char *group, const char *name, int ndim,
                         const int64_t *shape, int64_t *offset) {
   if (strlen(name) >= WL_NAME_SIZE || strlen(group) >= WL_NAME_SIZE || name[0] == '\0')
-    return WL_FAIL(WL_ERR_SOFTWARE, "tensor '%s' of group '%s': names have 1 to %d characters", name,
-                   group, WL_NAME_SIZE - 1);
+    return WL_FAIL(WL_ERR_SOFTWARE,
+                   "tensor '%s' of group '%s': a name must have 1 to %d characters", name, group,
+                   WL_NAME_SIZE - 1);
   if (wl_layout_find(layout, name))
     return WL_FAIL(WL_ERR_SOFTWARE, "tensor '%s' is already in the layout", name);
   if (ndim < 0 || ndim > WL_MAX_DIMS)
-    return WL_FAIL(WL_ERR_SOFTWARE, "tensor '%s': %d dimensions, at most %d are possible", name,
-                   ndim, WL_MAX_DIMS);
+    return WL_FAIL(WL_ERR_SOFTWARE, "tensor '%s' has %d dimensions, but at most %d are possible",
+                   name, ndim, WL_MAX_DIMS);
   const int64_t size = shape_size(ndim, shape);
   int64_t end = 0;
   if (size < 0 || __builtin_add_overflow(layout->size, size, &end))
-    return WL_FAIL(WL_ERR_SOFTWARE, "tensor '%s': its shape is empty, negative or too large", name);
+    return WL_FAIL(WL_ERR_SOFTWARE, "the shape of tensor '%s' is empty, negative or too large",
+                   name);
 
   WL_TRY(WL_GROW(layout->tensors, layout->count, layout->capacity));
   wl_tensor_entry *const block = &layout->tensors[layout->count++];

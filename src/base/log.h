@@ -11,8 +11,9 @@ void wl_log_warning(const char *format, ...) __attribute__((format(printf, 1, 2)
 /* Prints "warploom: error: ..." on any rank. */
 void wl_log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Shows progress. On a terminal, progress is one line that is redrawn. Elsewhere, a plain line is printed at most every
- * half minute. The caller may call this function at any rate. `text` is shown after "done/total rate time left". */
+/* Shows progress. On a terminal, progress is one line that is overwritten. Elsewhere, a plain line is printed at most
+ * every half minute. The caller may call this function at any rate. `text` is shown after "done/total rate time
+ * left". */
 void wl_log_progress(const char *what, long done, long total, const char *text);
 void wl_log_progress_end(void);
 

@@ -47,8 +47,9 @@ static wl_status enter_list(const edit *e, spot *s, const char *component, bool 
                          s->node->count, component);
   wl_entry *const entry = wl_node_at(s->node, index < 0 ? 0 : index);
   if (!entry)
-    return wl_location_fail(e->location, e->path, "there is no item %d: the list has %d items, counted from 0", index,
-                         s->node->count);
+    return wl_location_fail(e->location, e->path,
+                            "there is no item %d: the list has %d items, and counting starts at 0",
+                            index, s->node->count);
   move_to(s, entry, true);
   return WL_OK;
 }
@@ -106,7 +107,7 @@ static wl_status follow_path(const edit *e, wl_node *root, spot *s) {
     const size_t length = dot ? (size_t)(dot - component) : strlen(component);
     WL_TRY(wl_pool_text(e->pool, component, length, &key));
     if (key[0] == '\0')
-      return wl_location_fail(e->location, "", "'%s' has an empty part between its dots", e->path);
+      return wl_location_fail(e->location, "", "'%s' has an empty part between two dots", e->path);
     WL_TRY(descend(e, s, key));
     component = dot ? dot + 1 : NULL;
   }

@@ -13,11 +13,11 @@
 
 const wl_option wl_plugin_options[] = {
     {"plugin", WL_OPT_STRING, "", NULL, 0, 0, "1",
-     "Shared object (plug-in) with a task family or a rule, which replaces a built-in one (docs/plugins.md). A "
-     "relative path starts at the configuration's folder.",
+     "Plug-in (a shared object) with a task family or a rule, used instead of a built-in one "
+     "(docs/plugins.md). A relative path starts at the configuration's folder.",
      .flags = WL_KEY_FREE | WL_KEY_PATH | WL_KEY_BESIDE | WL_KEY_FIXED},
     {"plugin_hash", WL_OPT_STRING, "", NULL, 0, 0, "1",
-     "Hash of that file, which Warploom writes. If it is given, no other file is accepted.",
+     "Hash of the plug-in, which Warploom writes. If a hash is given, no other file is accepted.",
      .flags = WL_KEY_HASH | WL_KEY_FIXED},
     {0}};
 enum { PLUGIN, PLUGIN_HASH };

@@ -119,8 +119,8 @@ static wl_status open_locked(const wl_plugin_kind *kind, const char *path, const
   if (hash[0] && strcmp(hash, found) != 0)
     return WL_FAIL(
         WL_ERR_CONFIG,
-        "%s: has the hash %s, not %s: it is not the file that was used. Restore that file, or accept this "
-        "one with the key plugin_hash: %s",
+        "%s: has the hash %s, not %s: it is not the file of the first run. Restore that file, "
+        "or accept this file with the key plugin_hash: %s",
         path, found, hash, found);
   *out = find_open(kind, found);
   return *out ? WL_OK : open_new(kind, path, found, out);

@@ -43,7 +43,7 @@ typedef struct gap {
 
 static const wl_option gap_options[] = {
     {"approximate", WL_OPT_BOOL, "false", NULL, 0, 0, "1",
-     "Use the diagonal approximation: the factors multiply rows of the gradient; there are no singular vectors.",
+     "Use the diagonal approximation, in which the factors multiply rows of the gradient.",
      WL_SLOT(gap, approximate)},
     {"noise", WL_OPT_REAL, "0", NULL, 0, 1e3, "1",
      "Standard deviation of the initial parameter of each factor; 0: all factors are 1.",

@@ -42,7 +42,8 @@ typedef struct kronecker {
 
 static const wl_option kronecker_options[] = {
     {"noise", WL_OPT_REAL, "0", NULL, 0, 1e3, "1",
-     "Standard deviation of the noise added to each initial element; 0: the identity.",
+     "Standard deviation of the noise added to each initial element; 0: the matrices start as "
+     "the identity.",
      WL_SLOT(kronecker, noise)},
     {0}};
 

@@ -94,4 +94,7 @@ static const wl_feature_rule celo2base_rule = {CELO2_RULE, .vector_rate = 1};
 
 WL_DEFINE_RULE(celo2, "small network with an orthogonalised output for matrices; Adam for vectors",
                feature_rule);
-WL_DEFINE_RULE(celo2base, "small network of normalised features for all tensors (Celo2-base)", feature_rule);
+WL_DEFINE_RULE(celo2base,
+               "small network that reads normalised features of all tensors "
+               "(Celo2-base)",
+               feature_rule);

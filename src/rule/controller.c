@@ -80,7 +80,7 @@ static const wl_option controller_options[] = {
      "The iteration has no adjoint; therefore the rule needs a forward-only estimator.",
      WL_SLOT(wl_controller, newton_schulz)},
     {"precondition", WL_OPT_BOOL, "false", NULL, 0, 0, NULL,
-     "Divide z by the fourth root of the second moment before the Newton-Schulz steps",
+     "Divide z by the fourth root of the second moment before the Newton-Schulz steps.",
      WL_SLOT(wl_controller, precondition)},
     {"mix", WL_OPT_BOOL, "true", NULL, 0, 0, NULL,
      "Learn the mixture of gradient and momenta (k1, k2); false: the mixture is always (0.1, 0).",

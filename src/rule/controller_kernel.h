@@ -33,7 +33,7 @@ typedef struct wl_controller_pass {
   const wl_real *g, *p;     /* gradient, parameters */
   const wl_real *m, *s, *v; /* `moments` replaces the old values by the new values */
   wl_real *m_out, *s_out, *v_out;
-  wl_real *z, *u; /* `blends` writes z, `updates` reads N */
+  wl_real *z, *u; /* `blends` writes z; `updates` reads N */
 } wl_controller_pass;
 
 typedef struct wl_controller_scalars {

@@ -3,7 +3,7 @@
  * A scalar x, for example the rate or the momentum, has a value x_t,j at step t for the coordinates of slot j:
  *   learned for the run          There is one number and one slot.
  *   learned for each tensor      Each slot has one number; a slot is a tensor of theta.
- *   learned for each step        Each step t < T has one number, and there is one slot. Later steps use the last number.
+ *   learned for each step        Each step t < T has one number; later steps use the last one. There is one slot.
  *   learned for step and tensor  Each step t < T and slot has one number, in phi (T, slots).
  * phi holds x (WL_SCALAR_FREE) or the logit of x (WL_SCALAR_UNIT) in the tensor "rule.<key>". The functions `step` and
  * `vjp` of a rule receive these coefficients:

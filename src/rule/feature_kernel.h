@@ -45,7 +45,7 @@ typedef struct wl_factor_tables {
 typedef struct wl_feature_view {
   wl_feature_kind kind;
   int momenta;
-  /* the tensor has two or more dimensions, and R and C; otherwise each coordinate is a row, and C = R */
+  /* the tensor has two or more dimensions; if not, each coordinate is a row, and C = R */
   bool factored;
   int64_t line;                /* length of a line */
   const int32_t *row, *column; /* [lines] index at a line's start */

@@ -103,7 +103,7 @@ static wl_status lbfgs_create(const wl_map *options, const wl_rule_setting *sett
   rule->state_width = rule->n_fields;
   rule->reads_theta = true;
   rule->cost = 40 + 20 * (double)c->memory;
-  rule->forward_only = "its memory of steps and gradient changes";
+  rule->forward_only = "the memory of steps and gradient changes";
   WL_TRY(wl_layout_add(&rule->phi, "rule", "rate", 1, &knots, NULL));
   WL_TRY(wl_layout_add(&rule->phi, "rule", "first_step", 1, &one, NULL));
   WL_TRY(wl_layout_add(&rule->phi, "rule", "damping", 1, &one, NULL));

@@ -48,7 +48,7 @@ static const wl_scalar scalars[SCALARS] = {{"rate", WL_SCALAR_FREE},
 static const wl_option lion_options[] = {
     WL_ELEMENTWISE_OPTIONS("0.0001"),
     {"beta1", WL_OPT_REAL, "0.9", NULL, 0, 0.999999999, "1",
-     "Weight of the running mean in the direction.", WL_SCALAR_SLOT(BETA1)},
+     "Weight of the running mean in the direction of the step.", WL_SCALAR_SLOT(BETA1)},
     {"beta2", WL_OPT_REAL, "0.99", NULL, 0, 0.999999999, "1", "Decay of the running mean.",
      WL_SCALAR_SLOT(BETA2)},
     WL_DECAY_OPTION("0", WEIGHT_DECAY),

@@ -12,4 +12,7 @@ static const wl_feature_rule mlp_rule = {.kind = WL_FEATURES_MLP,
                                          .m_decay = {0.1, 0.5, 0.9, 0.99, 0.999, 0.9999},
                                          .epsilon = 1e-5};
 
-WL_DEFINE_RULE(mlp, "small network of gradient, parameter, six momenta and time (MLPLOpt)", feature_rule);
+WL_DEFINE_RULE(mlp,
+               "small network that reads gradient, parameter, six momenta and time "
+               "(MLPLOpt)",
+               feature_rule);

@@ -24,7 +24,7 @@ INLINE vec elu(vec x) {
   return choose((mask)(x > splat(0)), x, exponential(minimum(splat(0), x)) - (wl_real)1);
 }
 
-/* The values of one step that its adjoint reads. */
+/* The values of one step that the adjoint of the step reads. */
 typedef struct activations {
   vec g, m, v, denominator, x[2]; /* new m and v; x: inputs */
   vec dense[MOST];

@@ -50,7 +50,7 @@ typedef struct wl_schedule {
    "Factor of the rate at each reduction by `schedule: step`.",                                   \
    WL_SLOT(type, member.decay_factor)},                                                           \
   {"final_fraction", WL_OPT_REAL, "0", NULL, 0, 1e3, "1",                                         \
-   "Fraction of the rate at the end of linear and cosine schedules.", WL_SLOT(type, member.final_fraction)}
+   "Fraction of the rate that remains at the end of linear and cosine schedules.", WL_SLOT(type, member.final_fraction)}
 /* clang-format on */
 
 /* Completes the schedule that an update rule has read from `options`, for runs of T = `steps` steps. warmup_steps is

@@ -99,7 +99,7 @@ INLINE vec splat(wl_real x) { return x - (vec){0}; }
 /* Returns a in lanes where m is all ones, and b in lanes where m is zero. */
 INLINE vec choose(mask m, vec a, vec b) { return (vec)((m & (mask)a) | (~m & (mask)b)); }
 
-/* The intrinsics below take one instruction. A comparison and a selection take three. */
+/* The intrinsics below take one instruction. A comparison and a selection would take three instructions. */
 #if VECTOR_BYTES == 64 && !defined(WL_DOUBLE)
 INLINE vec minimum(vec a, vec b) { return (vec)_mm512_min_ps((__m512)a, (__m512)b); }
 INLINE vec maximum(vec a, vec b) { return (vec)_mm512_max_ps((__m512)a, (__m512)b); }

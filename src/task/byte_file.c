@@ -169,6 +169,6 @@ wl_status wl_byte_file_expect_end(wl_byte_file *file) {
                    "%s: byte %lld: expected the end of the file, but the file has more bytes",
                    file->path, (long long)file->offset);
   if (source->packed && !source->complete)
-    return damaged(file, "it ends before its checksum: truncated");
+    return damaged(file, "it is truncated: it ends before its checksum");
   return WL_OK;
 }

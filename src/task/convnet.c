@@ -72,7 +72,7 @@ static int64_t side_left(const wl_convnet *net, int64_t side) {
 static wl_status check_options(const wl_map *map, const wl_convnet *net,
                                const wl_convnet_shape *shape) {
   if (net->kernel % 2 == 0)
-    return wl_map_fail(map, "kernel", "%lld is even, expected an odd side", (long long)net->kernel);
+    return wl_map_fail(map, "kernel", "%lld is even; give an odd number", (long long)net->kernel);
   if (side_left(net, shape->rows) < 1 || side_left(net, shape->columns) < 1)
     return wl_map_fail(map, "filters",
                        "%d layers that halve the image are too many for images of %lld x %lld",

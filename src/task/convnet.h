@@ -63,7 +63,7 @@ typedef struct wl_convnet {
    "Units of dense layers between the last convolution and the output.",                          \
    WL_SLOT(type, member.dense.widths)},                                                           \
   {"activation", WL_OPT_CHOICE, "relu", WL_ACTIVATIONS, 0, 0, "1",                                \
-   "Non-linearity after each layer but the last.", WL_SLOT(type, member.dense.activation)},       \
+   "Non-linearity after each layer except the last.", WL_SLOT(type, member.dense.activation)},    \
   WL_INITIALISER_OPTIONS("he", type, member.initialiser)
 /* clang-format on */
 

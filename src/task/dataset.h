@@ -40,7 +40,7 @@ typedef struct wl_dataset_keys {
    "Images: synthetic or digits (built in), fashion-mnist, mnist, cifar-10, or the path of a directory " \
    "with IDX files (plain or gzipped) or CIFAR-10's binary files.", WL_SLOT(type, member.data), WL_KEY_PATH}, \
   {"classes", WL_OPT_INT, "0", NULL, 0, 256, "1",                                                 \
-   "Number of classes. 0: for named data, the number of classes of the data; for other data, the largest training label plus one.",\
+   "Number of classes. 0: the number of the data; for unnamed data, largest training label plus one.",\
    WL_SLOT(type, member.classes)},                                                                \
   {"side", WL_OPT_INT, "0", NULL, 0, 4096, "pixels",                                              \
    "Side of the resized images (bilinear, no antialiasing); 0: the original size.",               \

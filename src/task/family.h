@@ -39,7 +39,7 @@ typedef struct wl_perceptron {
  * This struct has a member `member` of type wl_perceptron. */
 /* clang-format off */
 #define WL_PERCEPTRON_OPTIONS(fallback, choice, type, member)                                     \
-  {"widths", WL_OPT_INTS, fallback, NULL, 1, 1e6, "1", "Units of each hidden layer; [] for none.", \
+  {"widths", WL_OPT_INTS, fallback, NULL, 1, 1e6, "1", "Units of each hidden layer; []: no hidden layers.",\
    WL_SLOT(type, member.widths)},                                                                 \
   {"activation", WL_OPT_CHOICE, choice, WL_ACTIVATIONS, 0, 0, "1",                                \
    "Non-linearity of the hidden layers.", WL_SLOT(type, member.activation)},                      \

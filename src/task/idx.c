@@ -45,8 +45,8 @@ static wl_status read_header(wl_byte_file *file, int ndim, int64_t *sizes) {
 static wl_status check_promise(const wl_byte_file *file, int64_t bytes) {
   if (file->offset + bytes > file->limit)
     return WL_FAIL(WL_ERR_DATA,
-                   "%s: truncated: its header states %lld bytes of data, more than the file can hold; fetch the "
-                   "file again",
+                   "%s: truncated: its header states %lld bytes of data, but the file has "
+                   "fewer; fetch the file again",
                    file->path, (long long)bytes);
   return WL_OK;
 }
@@ -93,8 +93,8 @@ static wl_status count_classes(const wl_byte_file *file, const wl_images *images
     if (seen[c]) continue;
     const int64_t at = find_label(images, c);
     return WL_FAIL(WL_ERR_DATA,
-                   "%s: byte %lld: label %d, but no image has label %d; if that is meant, set the "
-                   "key 'classes'",
+                   "%s: byte %lld: there is a label %d, but no image has label %d; if this is "
+                   "intended, set the key 'classes'",
                    file->path, (long long)(at + 8), images->labels[at], c);
   }
   *classes = last + 1;

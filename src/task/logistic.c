@@ -45,7 +45,7 @@ static const wl_option options[] = {
     {"dimension", WL_OPT_INT, "20", NULL, 1, 1e5, "1", "Number of features d.",
      WL_SLOT(logistic, dimension)},
     {"classes", WL_OPT_INT, "2", NULL, 2, 1000, "1",
-     "Number of classes, each one Gaussian; 2 is the binary case.", WL_SLOT(logistic, classes)},
+     "Number of classes; each class is one Gaussian.", WL_SLOT(logistic, classes)},
     {"samples", WL_OPT_INT, "1024", NULL, 1, 1e6, "1",
      "Number of training points of a task. The number of held-out points is the same.",
      WL_SLOT(logistic, samples)},

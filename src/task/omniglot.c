@@ -116,7 +116,8 @@ static const wl_option options[] = {
     {"augment_scale", WL_OPT_REAL, "0", NULL, 0, 0.9, "1",
      "Images are resized at random by up to this fraction.", WL_SLOT(omniglot, keys.augment_scale)},
     {"augment_stretch", WL_OPT_REAL, "0", NULL, 0, 1, "1",
-     "Images are stretched at random by up to this fraction along a random direction, and compressed as much across it.",
+     "Images are stretched at random by up to this fraction along a random direction, and "
+     "compressed by the same factor across this direction.",
      WL_SLOT(omniglot, keys.augment_stretch)},
     WL_CONVNET_OPTIONS("[64, 64, 64, 64]", "pool-norm-act", omniglot, net),
     {0}};
@@ -147,7 +148,8 @@ static wl_status check_options(const wl_map *map, const omniglot *o) {
   const wl_glyphs *g = o->glyphs;
   if (o->shots + o->query > g->drawers)
     return wl_map_fail(map, "shots",
-                       "%lld drawers and %lld drawers for `query` are more than the %lld drawers of the file",
+                       "%lld drawers, and %lld drawers for `query`, are more than the %lld "
+                       "drawers of the file",
                        (long long)o->shots, (long long)o->query, (long long)g->drawers);
   const int64_t more = o->shots > o->query ? o->shots : o->query,
                 fewer = o->shots + o->query - more;

@@ -291,7 +291,8 @@ static double loss(const wl_task *task, const wl_episode *episode, const wl_batc
 const wl_task_family wl_task_python = {
     .name = "python",
     .summary =
-        "loss and gradient from a Python function (NumPy or PyTorch); first order only, slow",
+        "loss and gradient of a Python function (NumPy or PyTorch); supports only first order, "
+        "and is slow",
     .options = options,
     .create = create,
     .destroy = destroy,

@@ -22,7 +22,8 @@ static const wl_option options[] = {
     {"batch", WL_OPT_INT, "128", NULL, 1, 1e6, "1",
      "Number of functions of one task; the loss is their mean.", WL_SLOT(quadratic, batch)},
     {"distribution", WL_OPT_CHOICE, "gaussian", "gaussian|uniform", 0, 0, "1",
-     "Entries of W and y: N(0,1) as in the paper of 2016, or uniform in [0,1) as in its code.",
+     "Distribution of the entries of W and y: N(0,1) as in the paper of 2016, or uniform in "
+     "[0,1) as in the code of the paper.",
      WL_SLOT(quadratic, distribution)},
     {0}};
 

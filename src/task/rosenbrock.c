@@ -23,9 +23,10 @@ typedef struct rosenbrock {
 
 static const wl_option options[] = {
     {"dimension", WL_OPT_INT, "2", NULL, 2, 1e6, "1",
-     "Number of variables; even for `coupling: pairs`.", WL_SLOT(rosenbrock, dimension)},
+     "Number of variables, which must be even for `coupling: pairs`.",
+     WL_SLOT(rosenbrock, dimension)},
     {"coupling", WL_OPT_CHOICE, "chained", "chained|pairs", 0, 0, "1",
-     "Terms couple neighbours in a chain, or independent pairs of variables.",
+     "Variables that a term couples: neighbours in a chain, or independent pairs.",
      WL_SLOT(rosenbrock, coupling)},
     {"curvature", WL_OPT_REAL, "100.0", NULL, 0, 1e9, "1",
      "Factor c of the squared distance from the valley.", WL_SLOT(rosenbrock, curvature)},
@@ -60,7 +61,7 @@ static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
   wl_map_read(map, options, r);
   const bool pairs = r->coupling == PAIRS;
   if (pairs && r->dimension % 2)
-    return wl_map_fail(map, "dimension", "%lld is odd, `coupling: pairs` needs an even number",
+    return wl_map_fail(map, "dimension", "%lld is odd, but `coupling: pairs` needs an even number",
                        (long long)r->dimension);
   WL_TRY(build(r, pairs, r->curvature, task));
   task->n = r->dimension;

@@ -128,7 +128,8 @@ static wl_status theta0(const wl_task *task, const wl_episode *episode, wl_real 
 const wl_task_family wl_task_sinusoid = {
     .name = "sinusoid",
     .summary =
-        "few-shot regression of a sine wave: inner batch = support set, outer batch = query set",
+        "few-shot regression of a sine wave: the inner batch is the support set, the outer "
+        "batch is the query set",
     .options = options,
     .few_shot = true,
     .create = create,

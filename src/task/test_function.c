@@ -27,8 +27,8 @@ typedef struct test_function {
 static const wl_option options[] = {
     {"function", WL_OPT_CHOICE, "rastrigin", "rastrigin|ackley|beale|rosenbrock|styblinski-tang", 0,
      0, "1", "The function.", WL_SLOT(test_function, function)},
-    {"dimension", WL_OPT_INT, "2", NULL, 1, 1e6, "1", "Number of variables; even for beale.",
-     WL_SLOT(test_function, dimension)},
+    {"dimension", WL_OPT_INT, "2", NULL, 1, 1e6, "1",
+     "Number of variables, which must be even for beale.", WL_SLOT(test_function, dimension)},
     {"shift", WL_OPT_REAL, "0.0", NULL, 0, 1e6, "1",
      "For each task, the function is translated by a vector with elements that are uniform in [-shift, shift].",
      WL_SLOT(test_function, shift)},
@@ -109,7 +109,7 @@ static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
   if (f->function == ROSENBROCK && f->dimension < 2)
     return wl_map_fail(map, "dimension", "`function: rosenbrock` needs at least two variables");
   if (f->function == BEALE && f->dimension % 2)
-    return wl_map_fail(map, "dimension", "%lld is odd, `function: beale` needs an even number",
+    return wl_map_fail(map, "dimension", "%lld is odd, but `function: beale` needs an even number",
                        (long long)f->dimension);
   WL_TRY(build(f, task));
   task->n = f->dimension;
@@ -136,7 +136,8 @@ static wl_status theta0(const wl_task *task, const wl_episode *episode, wl_real 
 const wl_task_family wl_task_test_function = {
     .name = "test-function",
     .summary =
-        "function of Rastrigin, Ackley, Beale, Rosenbrock, or Styblinski and Tang, moved by a drawn vector",
+        "function of Rastrigin, Ackley, Beale, Rosenbrock, or Styblinski and Tang, translated "
+        "by a drawn vector",
     .options = options,
     .create = create,
     .destroy = destroy,

@@ -34,8 +34,8 @@ static wl_status read_file(const char *path, FILE *file, wl_text *text) {
   if (fstat(fileno(file), &info) != 0)
     return WL_FAIL(WL_ERR_IO, "%s: cannot be read: %s", path, strerror(errno));
   if (info.st_size < 1 || info.st_size > MAX_TEXT)
-    return WL_FAIL(WL_ERR_DATA, "%s: %lld bytes, expected 1 to %d", path, (long long)info.st_size,
-                   MAX_TEXT);
+    return WL_FAIL(WL_ERR_DATA, "%s: the file has %lld bytes; 1 to %d are expected", path,
+                   (long long)info.st_size, MAX_TEXT);
   WL_TRY(WL_NEW(text->tokens, info.st_size));
   text->count = (int64_t)fread(text->tokens, 1, (size_t)info.st_size, file);
   if (text->count != (int64_t)info.st_size)
@@ -54,7 +54,7 @@ static wl_status make_text(const void *request, void **object) {
   struct stat info;
   if (stat(path, &info) == 0 &&
       !S_ISREG(info.st_mode)) /* tested before opening, because opening a pipe waits for a writer */
-    return WL_FAIL(WL_ERR_NO_INPUT, "%s: not a regular file; name a text file", path);
+    return WL_FAIL(WL_ERR_NO_INPUT, "%s: is not a regular file; name a text file", path);
   FILE *file = fopen(path, "rb");
   if (!file)
     return WL_FAIL(errno == EACCES ? WL_ERR_PERMISSION : WL_ERR_NO_INPUT,

@@ -128,8 +128,8 @@ enum { STAGES = sizeof table / sizeof *table };
 
 static wl_status find_stages(const wl_strings *names, const wl_map *options, wl_warp *w) {
   if (names->count > MAX_STAGES)
-    return wl_map_fail(options, "warp", "%d stages, at most %d are possible", names->count,
-                       MAX_STAGES);
+    return wl_map_fail(options, "warp", "there are %d stages, but at most %d are possible",
+                       names->count, MAX_STAGES);
   for (int i = 0; i < names->count; i++) {
     for (int k = 0; k < STAGES; k++)
       if (strcmp(names->at[i], table[k].name) == 0) w->stages[w->n_stages] = &table[k];
@@ -147,7 +147,7 @@ static wl_status copy_layers(const wl_strings *names, const wl_map *options, wl_
   for (int i = 0; i < names->count; i++) {
     if (strcmp(names->at[i], "all") == 0) w->all = true;
     else if (w->n_layers == MAX_LAYERS || strlen(names->at[i]) >= WL_NAME_SIZE)
-      return wl_map_fail(options, "warp_after", "at most %d names of fewer than %d characters",
+      return wl_map_fail(options, "warp_after", "give at most %d names of fewer than %d characters",
                          MAX_LAYERS, WL_NAME_SIZE);
     else snprintf(w->layers[w->n_layers++], WL_NAME_SIZE, "%s", names->at[i]);
   }

@@ -69,7 +69,7 @@ typedef struct wl_warp_keys {
    "Hidden units of a learned term of the support loss, for regression (sinusoid); 0: no term.",  \
    WL_SLOT(type, member.loss)},                                                                   \
   {"warp_noise", WL_OPT_REAL, "0", NULL, 0, 1e3, "1",                                             \
-   "Standard deviation of the noise added to each initial warp parameter; 0: the identity.", WL_SLOT(type, member.noise)}
+   "Standard deviation of the noise added to each initial warp parameter; 0: no noise.", WL_SLOT(type, member.noise)}
 /* clang-format on */
 
 /* Returns true if the options contain a stage or a learned loss. */

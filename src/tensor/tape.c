@@ -167,7 +167,8 @@ static wl_node push_data(wl_tape *t, wl_leaf kind, const char *name, int ndim,
   if (t->status != WL_OK) return -1;
   if (shape_size(ndim, shape) < 0)
     return wl_tape_refuse(t, WL_ERR_SOFTWARE,
-                          "input '%s': %d dimensions are too many, or a size is not in [1, 2^31)",
+                          "input '%s': the number of dimensions, %d, is too large, or a size "
+                          "is not in [1, 2^31)",
                           name, ndim);
   const wl_node leaf = push_leaf(t, kind, 0, ndim, shape);
   if (leaf >= 0) snprintf(t->nodes[leaf].name, WL_NAME_SIZE, "%s", name);
