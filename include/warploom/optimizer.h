@@ -103,8 +103,8 @@ wl_status wl_optimizer_initial(const wl_optimizer *optimizer, int64_t n, float *
  * overlap. The function allocates no memory.
  *
  *   WL_ERR_USAGE   There is no run, n differs from the run's n, an array is NULL, or the arrays overlap.
- *   WL_ERR_DATA    A gradient is not finite; theta and the rule state are unchanged. Or the update is not finite; theta
- *                  is unchanged, the rule state is lost, and the run has ended. */
+ * WL_ERR_DATA A gradient or the update is not finite. In both cases theta is unchanged. If a gradient is not finite,
+ * the rule state is unchanged. If the update is not finite, the rule state is lost, and the run has ended. */
 wl_status wl_optimizer_step(wl_optimizer *optimizer, int64_t n, const float *gradient,
                             float *theta);
 

@@ -4,8 +4,7 @@
  * receives the key's value. The module reads all values once, with wl_map_read. The same table is used for YAML
  * validation, --set overrides, --help, the man page, the JSON Schema and the resolved configuration. The table also
  * says what a resume may change. An unknown key, a wrong type or an impossible value causes WL_ERR_CONFIG with a
- * message such as "file:line: key 'outer.learning_rat': unknown; did you mean "
-                   "'learning_rate'? ...". */
+ * message such as "file:line: key 'outer.learning_rat': unknown; did you mean 'learning_rate'? ...". */
 #ifndef WL_BASE_OPTIONS_H
 #define WL_BASE_OPTIONS_H
 

@@ -21,7 +21,7 @@ typedef enum wl_purpose {
   WL_FOR_EVAL_BATCH,     /* fixed sample of an evaluation */
   WL_FOR_DATASET,        /* synthetic data sets */
   WL_FOR_AUGMENT,        /* augmentation of images */
-  WL_FOR_UNUSED,         /* unused; the purposes below keep their values */
+  WL_FOR_UNUSED,         /* unused; it remains, because the other values must not change */
   WL_FOR_REPLAY,         /* draws from the trajectory buffer */
   WL_FOR_PROBE,          /* directions of gradient checks */
   WL_FOR_STAGGER,        /* step at which a unit begins its first episode */

@@ -12,7 +12,7 @@ static int least(int a, int b) { return a < b ? a : b; }
 
 /* Returns the distance of two words of at most LONGEST characters. */
 static int edit_distance(const char *a, int length_a, const char *b, int length_b) {
-  int rows[3][LONGEST + 1]; /* rows i-2, i-1 and i of d; the roles rotate */
+  int rows[3][LONGEST + 1]; /* rows i-2, i-1 and i of d; a new row overwrites the oldest row */
   for (int j = 0; j <= length_b; ++j) rows[0][j] = j;
   for (int i = 1; i <= length_a; ++i) {
     int *const row = rows[i % 3];

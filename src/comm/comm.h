@@ -36,9 +36,9 @@ bool wl_comm_bind_threads(const wl_comm *comm, int threads);
 const char *wl_comm_library(void); /* "Open MPI v4.1.4, ..." */
 
 /* Combines the statuses of all ranks. If no rank failed, all ranks get WL_OK. If ranks failed, all ranks get the code
- * and the message of the lowest failing rank. The message begins with
-     "rank 3: ..." if there are several ranks, and is
- * marked as shared. Call this function before any collective that a failed rank would not call. Collective. */
+ * and the message of the lowest failing rank. The message begins with "rank 3: ..." if there are several ranks. The
+ * last error is marked as shared. Call this function before any collective that a failed rank would not call.
+ * Collective. */
 wl_status wl_comm_agree(wl_comm *comm, wl_status mine);
 /* Returns WL_ERR_PROTOCOL unless all ranks pass the same 64-bit value. The message contains `what`. Collective. */
 wl_status wl_comm_same(wl_comm *comm, const char *what, uint64_t value);

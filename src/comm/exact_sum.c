@@ -96,7 +96,7 @@ static void add_rounded(const summing *s, int64_t unit, int64_t block) {
   const two_factors inverse = power_of_two(-quantum_exponent(s->maxima[block], s->headroom));
   for (int64_t i = s->in->blocks[block]; i < s->in->blocks[block + 1]; i++) {
     const int64_t rounded = llrint(x[i] * inverse.first * inverse.second);
-    /* unsigned, because an overflow must be defined: it occurs if a caller's `total` is wrong, and is reported */
+    /* unsigned arithmetic: an overflow, which a wrong `total` causes, is defined and is reported */
     s->integers[i] = (int64_t)((uint64_t)s->integers[i] + (uint64_t)rounded);
   }
 }

@@ -25,7 +25,7 @@ typedef struct wl_kernel_setting {
   int64_t coordinates;
   int threads;
   const char *preprocessing;
-  int64_t most_kept; /* largest bytes of activations that the window may store */
+  int64_t most_kept; /* largest number of bytes of activations that the window may store */
 } wl_kernel_setting;
 
 wl_status wl_kernel_window_create(const wl_kernel_setting *setting, wl_kernel_window *out);

@@ -37,7 +37,7 @@ typedef struct kronecker {
   int count;
   tensor *tensors;
   int64_t largest; /* elements of the largest tensor */
-  double noise;    /* standard deviation of the initial deviation from the identity */
+  double noise;    /* standard deviation of the initial noise */
 } kronecker;
 
 static const wl_option kronecker_options[] = {

@@ -40,7 +40,7 @@ typedef struct wl_precondition_ops {
   wl_status (*create)(const wl_map *options, const wl_layout *theta, wl_precondition *p);
   void (*destroy)(wl_precondition *p);
   void (*init)(const wl_precondition *p, uint64_t seed, wl_real *phi);
-  /* Computes the factor, the part of P that depends on the gradient; NULL: P has none. */
+  /* Computes the factor, which is the part of P that depends on the gradient. NULL: P has no factor. */
   void (*find_factor)(const wl_precondition *p, const wl_real *g, wl_real *factor,
                       wl_real *scratch);
   /* Computes out = P g for theta->size elements. Padding elements are not changed. scratch [p->scratch]. */

@@ -8,9 +8,9 @@
  *
  * Factors may be negative. One factor for each tensor is the layer-wise rate of MAML++ (Antoniou 2019). MAML++ in full
  * has one factor for each step and tensor. With the rule sgd at rate 1, alpha and beta = 1 - lambda are the rate and
- * the decay of ALFA's step theta' = beta theta - alpha g (Baik et al. 2020). In ALFA a network computes them; here they
- * are learned directly. kappa is the gradient skip connection of PAMELA (Rajasegaran et al. 2020): kappa is -skip of
- * the rule pamela. Steps after step T use the factors of step T. */
+ * the decay of ALFA's step theta' = beta theta - alpha g (Baik et al. 2020). In ALFA, a network computes alpha and
+ * beta; here they are learned directly. kappa is the gradient skip connection of PAMELA (Rajasegaran et al. 2020):
+ * kappa is -skip of the rule pamela. Steps after step T use the factors of step T. */
 #include "precondition/precondition.h"
 
 #include <string.h>

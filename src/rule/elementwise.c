@@ -137,7 +137,7 @@ wl_status wl_elementwise_create(const wl_elementwise *definition, const wl_map *
   WL_CHECK(setting->episode_steps >= 1);
   elementwise *e = NULL;
   WL_TRY(WL_NEW(e, 1));
-  rule->impl = e; /* destroy frees `e`, also after a failure below */
+  rule->impl = e; /* wl_elementwise_destroy frees `e`, also if a later call fails */
   e->definition = definition;
   rule->state_width = definition->state_width;
   rule->reads_theta = definition->reads_theta;
@@ -396,8 +396,7 @@ static double direct_slope(const elementwise *e, const workspace *w, int i, int6
   return i == 0 ? wl_schedule_rate(&w->schedule, 1.0, t) : 1;
 }
 
-/* Adds the contributions of x_t and q_t to the adjoint of phi. For one scalar that is learned for the run or for each
- * tensor. */
+/* Adds the contributions of x_t and q_t to the adjoint of phi. The scalar is learned for the run or for each tensor. */
 static void fold_constant(const elementwise *e, const workspace *w, const wl_rule_chunk *chunk,
                           int i, double *phi_grad) {
   const bool unit = e->definition->scalar[i].range == WL_SCALAR_UNIT;
@@ -417,8 +416,8 @@ static void fold_constant(const elementwise *e, const workspace *w, const wl_rul
   }
 }
 
-/* Adds the contributions of x_t and q_t to the adjoint of phi. For one slot of a scalar that is learned for each step;
- * q_t depends on every step up to t. */
+/* Adds the contributions of x_t and q_t to the adjoint of phi. The function processes one slot of a scalar that is
+ * learned for each step. q_t depends on every step up to t. */
 static void fold_steps(const elementwise *e, const workspace *w, const wl_rule_chunk *chunk, int i,
                        int64_t slot, double *phi_grad) {
   const bool unit = e->definition->scalar[i].range == WL_SCALAR_UNIT;

@@ -41,7 +41,7 @@ typedef struct wl_scalar {
 
 /* One scalar x at one step, for the lanes of one block. */
 typedef struct wl_coefficient {
-  wl_real value[WL_LANES];      /* x_t; for scalar 0, the rate, times the schedule's factor */
+  wl_real value[WL_LANES]; /* x_t; the rate (scalar 0) is multiplied by the schedule's factor */
   wl_real complement[WL_LANES]; /* 1 - x_t, for WL_SCALAR_UNIT, without cancellation */
   wl_real
       correction[WL_LANES]; /* 1 / (1 - x_0 x_1 ... x_t), the bias correction of a running mean */

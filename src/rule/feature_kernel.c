@@ -335,7 +335,7 @@ NOINLINE void clear_beyond(int64_t left, int inputs, vec *f) {
 }
 
 /* short_count returns the number of features that are not entries of tables. short_number returns the index of the k-th
- * of them among all features. */
+ * of these features among all features. */
 INLINE int short_count(const int kind) {
   return kind == WL_FEATURES_MLP ? 8 : feature_count(kind) - 4 * WL_FACTORED;
 }

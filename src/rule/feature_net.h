@@ -64,7 +64,7 @@ typedef struct wl_feature_tensor {
   const int32_t *line_row, *line_column; /* [lines] */
   const int32_t *row_group;              /* [rows] index over the axes other than the two largest */
   int64_t line, lines, groups,
-      second;      /* length of a line, lines, groups, length of the second axis */
+      second;      /* length of a line; numbers of lines and groups; length of the second axis */
   int64_t largest; /* length of the largest axis */
   bool row_advances, column_advances;
   int64_t taps; /* number of taps that are normalised separately; 1 except for celo2 */

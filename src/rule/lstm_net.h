@@ -42,8 +42,7 @@ typedef struct wl_lstm_net {
   wl_real gradient_scale, output_scale, forget_bias;
 } wl_lstm_net;
 
-/* Sets layers, offsets and sizes. 1 <= layers <= WL_LSTM_MAX_LAYERS; hidden [layers]; momentum is 0 if there is no
- * momentum. */
+/* Sets layers, offsets and sizes. 1 <= layers <= WL_LSTM_MAX_LAYERS; hidden [layers]; momentum 0 means no momentum. */
 void wl_lstm_net_shape(wl_lstm_net *net, wl_lstm_input input, double momentum, int layers,
                        const int64_t *hidden);
 /* Sets the scales. The shape must be set before. strength 0 selects the published values k = 5 or p = 10. */

@@ -1,10 +1,14 @@
 /* lstm_shapes.h - tiles of lstm_kernel.c, and the memory layout of weights, slots, sums and scratch.
  *
  * A slot is one step of one block, in rows:
- *   state [width] (h1 c1 h2 c2 ..., V), x [inputs], per layer gates [hidden][4] (i, j, f, o, later
- *   dz) and tanh c [hidden], last the adjoints of the heads. Before the sweep the row of the second
- *   head holds the rate of the Nesterov step. Slot 0 holds the state before the first step.
- * Everything is static, as in vector.h. */
+ *
+ *   state [width] (h1 c1 h2 c2 ..., V)
+ *   x [inputs]
+ *   for each layer: gates [hidden][4] (i, j, f, o; later dz) and tanh c [hidden]
+ *   adjoints of the heads
+ *
+ * Before the sweep, the row of the second head has the rate of the Nesterov step. Slot 0 has the state before the first
+ * step. Everything is static, as in vector.h. */
 #ifndef WL_RULE_LSTM_SHAPES_H
 #define WL_RULE_LSTM_SHAPES_H
 

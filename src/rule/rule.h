@@ -28,7 +28,7 @@ typedef struct wl_rule_ws wl_rule_ws;
  * threads. */
 enum { WL_CHUNK_STEPS = 20 };
 
-/* A chunk: the consecutive steps t0 .. t0+K-1 of one episode for all blocks, 1 <= K <= WL_CHUNK_STEPS. The adjoint of
+/* A chunk consists of the steps t0 .. t0+K-1 of one episode for all blocks, 1 <= K <= WL_CHUNK_STEPS. The adjoint of
  * each coordinate is computed for k = K-1 .. 0:
  *   (gbar_k, thetabar, sbar, phibar) = rule^T (u: lam, s: mu)
  *   lam <- lam + thetabar + loss_weight[k] loss_grad[k];   mu <- sbar;   phi_grad += phibar */
@@ -139,7 +139,8 @@ struct wl_rule {
   const wl_state_field
       *fields; /* fields of a rule that sees tensors, fields of coordinates first; borrowed */
   int n_fields;
-  const char *forward_only; /* what has no adjoint, for messages; NULL: the rule has an adjoint */
+  const char
+      *forward_only; /* the part without an adjoint, for messages; NULL: the rule has an adjoint */
   int64_t
       activations; /* number of reals that a step can store for each block for the adjoint; 0: none */
   bool reads_theta;

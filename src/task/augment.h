@@ -3,13 +3,14 @@
  *   L~(theta) = s (L(c o theta) + <xi_t, theta>)
  *   theta_0~  = j o theta_0 / c
  *
- *   s    loss_scale
- *   c    reparametrise: one factor for all parameters, for each tensor or for each parameter, log-uniform in
- *        reparametrise_range. The network is the same; the scale of its parameters differs (Celo: Moudgil et al. 2025)
- *   j    with probability scale_jitter, a factor for each tensor's initial values, log-uniform in scale_jitter_range;
- *        otherwise 1
- *   xi   gradient_noise: N(0, sd^2), drawn for each inner step. Only inner losses include it; it is a term of the loss,
- *        so a gradient remains the gradient of its loss
+ *   s    The factor loss_scale.
+ *   c    The key reparametrise: one factor for all parameters, for each tensor or for each parameter, log-uniform in
+ *        reparametrise_range. The network is the same, but the scale of the parameters differs (Celo: Moudgil et al.
+ *        2025).
+ *   j    A factor of each tensor's initial values. With probability scale_jitter, the factor is log-uniform in
+ *        scale_jitter_range, otherwise 1.
+ *   xi   The key gradient_noise: N(0, sd^2), drawn for each inner step. Only inner losses have this term. The noise is
+ *        a term of the loss, and therefore a gradient is still the gradient of its loss.
  *
  * o multiplies elements, and log-uniform means that the logarithm is uniform. All drawn values are functions of the
  * episode. Gradients and Hessian-vector products are exact for L~. Private to src/task. */

@@ -1,7 +1,7 @@
 /* glyph_image.h - converts one packed image to a network's input. The image is turned, distorted and converted to
  * reals.
  *
- *   x(p) = ink(A^-1 (p - c - t) + c'),   A = (1 + s) R(angle) S,   c the centre, nearest pixel, paper outside
+ *   x(p) = ink(A^-1 (p - c - t) + c'),   A = (1 + s) R(angle) S
  *
  * c is the centre of the image. x(p) is the nearest pixel of the packed image, or paper outside of it. Without
  * `centre`, c' = c. With `centre`, c' is the ink's centre of mass, where the distance from c is rounded to whole

@@ -91,7 +91,7 @@ typedef struct wl_task_family {
    (uint32_t)sizeof(wl_task) * 251 + (uint32_t)(sizeof(wl_episode) + sizeof(wl_batch)))
 extern const struct wl_plugin_kind wl_task_plugins;
 
-/* All families; the last entry is NULL. wl_task_variants returns them as variants of the section `task`. */
+/* All families; the last entry is NULL. wl_task_variants returns the families as variants of the section `task`. */
 extern const wl_task_family *const wl_task_families[];
 const wl_variant *wl_task_variants(void);
 /* Options of all families: proportion, statistics of batch norm, augmentations, warp layers. Ends with key NULL. */

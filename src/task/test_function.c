@@ -1,5 +1,5 @@
 /* test_function.c - the task family test-function: common test functions of n variables for optimizers. With z = x - o,
- * they are
+ * the functions are
  *
  *   rastrigin        sum z_i^2 + 10 (1 - cos 2 pi z_i)                                    minimum at z = 0
  *   ackley           20 (1 - exp(-0.2 sqrt(mean z_i^2))) + e - exp(mean cos 2 pi z_i)     z = 0

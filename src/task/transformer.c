@@ -4,10 +4,10 @@
  *   x <- x + attention(norm x) W_o + b_o;   x <- x + gelu(norm x W_1 + b_1) W_2 + b_2
  *   L = mean over B and T of cross-entropy(norm x W + b, next token)
  *
- * The attention (Vaswani et al. 2017) divides q, k, v = x W_qkv + b into `heads` parts. For each part it computes
- * softmax(q k^T / sqrt(d / heads)) v over the token and the tokens before it. Each norm is a layer norm with scale and
- * shift. As in GPT-2, there is a norm before the attention, the dense part and the output layer. Token t of sequence b
- * is row b T + t. */
+ * The attention (Vaswani et al. 2017) divides q, k, v = x W_qkv + b into `heads` parts. For each part, the attention
+ * computes softmax(q k^T / sqrt(d / heads)) v over the token and the tokens before it. Each norm is a layer norm with
+ * scale and shift. As in GPT-2, there is a norm before the attention, the dense part and the output layer. Token t of
+ * sequence b is row b T + t. */
 #include <math.h>
 
 #include "task/family.h"

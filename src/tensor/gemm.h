@@ -30,8 +30,9 @@ void wl_gemm_nt(wl_mnk size, const wl_real *a, const wl_real *b, wl_real *c,
 void wl_gemm_tn(wl_mnk size, const wl_real *a, const wl_real *b, wl_real *c,
                 bool keep); /* A (k,m) B (k,n) */
 
-/* These functions compute the same products. If Warploom's kernels have 64-byte vectors (AVX-512) and the kernels of
- * BLAS do not, they use Warploom's kernels for all sizes. In other cases, they call the functions above. */
+/* These functions compute the same products as the functions above. If Warploom's kernels have 64-byte vectors
+ * (AVX-512) and the kernels of BLAS do not, Warploom's kernels are used for all sizes. In other cases, the functions
+ * above are called. */
 void wl_gemm_wide_nn(wl_mnk size, const wl_real *a, const wl_real *b, wl_real *c);
 void wl_gemm_wide_nt(wl_mnk size, const wl_real *a, const wl_real *b, wl_real *c);
 void wl_gemm_wide_tn(wl_mnk size, const wl_real *a, const wl_real *b, wl_real *c);

@@ -39,7 +39,7 @@ static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 static int64_t lapack_work(int64_t m, int64_t n) { return (PANEL + 5) * (most(m, n) + PANEL); }
 int64_t wl_singular_work(int64_t m, int64_t n) {
   const int64_t k = least(m, n);
-  /* a blasint has at most as many bytes as two wl_reals */
+  /* a blasint is at most as large as two wl_reals */
   return lapack_work(m, n) + 2 * n + k + k * n + k + k * k;
 }
 

@@ -63,7 +63,7 @@ struct wl_tape {
   size_t temp_bytes; /* largest temp_bytes of the nodes */
   wl_node loss, logits, labels;
   double cost;
-  wl_status status; /* first error of a builder, with its text */
+  wl_status status; /* first error while the tape is built, with its message */
   char message[512];
 };
 
