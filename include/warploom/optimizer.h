@@ -112,7 +112,7 @@ wl_status wl_optimizer_step(wl_optimizer *optimizer, int64_t n, const float *gra
 typedef struct wl_tensor_step {
   const float *gradient; /* [size] */
   float *theta;          /* [size] */
-  int transposed; /* not 0: both arrays store a matrix of shape (rows, columns) as (columns, rows) */
+  int transposed; /* 1: both arrays store a matrix of shape (rows, columns) as (columns, rows); 0: they do not */
   float rate, weight_decay; /* 1 and 0: the update is as in training */
 } wl_tensor_step;
 

@@ -92,7 +92,7 @@ static wl_status append_slice(wl_atomic_file *file, const char *data, size_t byt
     if (done <= 0) return wl_os_fail("write", file->path, done < 0 ? errno : ENOSPC);
     at += (size_t)done;
   }
-#ifdef SYNC_FILE_RANGE_WRITE /* starts the write to the disk early, to save time */
+#ifdef SYNC_FILE_RANGE_WRITE /* start the write to the disk early, to save time */
   if (bytes == WL_ATOMIC_SLICE) (void)sync_file_range(file->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 #endif
   return WL_OK;
@@ -185,7 +185,7 @@ wl_status wl_atomic_end(wl_atomic_file *file, wl_status status, wl_status (*chec
   if (status == WL_OK) status = commit(file, check);
   if (file->fd >= 0) close(file->fd);
   file->fd = -1;
-  unlink(file->temporary); /* fails without effect after the rename */
+  unlink(file->temporary); /* after the rename, this call fails and has no effect */
   return status;
 }
 

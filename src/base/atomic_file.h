@@ -19,7 +19,7 @@ typedef struct wl_atomic_file {
   const char *path; /* borrowed */
   char temporary[WL_PATH_MAX];
   int fd;
-  bool unsynced; /* set by the caller: no sync; after a power failure the old file may be back */
+  bool unsynced; /* set by the caller: no sync; a power failure may then undo the write */
 } wl_atomic_file;
 
 /* Creates the temporary file. Errors: WL_ERR_PERMISSION, WL_ERR_CANNOT_CREATE. */

@@ -18,7 +18,7 @@ typedef struct wl_background { /* zeroed: no work */
   pthread_t thread;
   bool threaded; /* a thread was created and must be joined */
   atomic_bool busy;
-  wl_failure failure; /* the failure of the work */
+  wl_failure failure; /* the stored failure of the work */
   double seconds;     /* total seconds of all work so far */
 } wl_background;
 

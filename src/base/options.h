@@ -16,7 +16,7 @@
 #include "base/status.h"
 
 typedef enum wl_option_type {
-  WL_OPT_INT, /* 64-bit integer; 1e4 and 10_000 are accepted, 1.5 is not */
+  WL_OPT_INT, /* 64-bit integer; 1e4 and 10_000 are accepted, but not 1.5 */
   WL_OPT_REAL,
   WL_OPT_BOOL,           /* true, false, yes, no, on, off */
   WL_OPT_STRING,         /* "" allowed unless `required` */
@@ -56,7 +56,7 @@ typedef enum wl_draw_kind {
 } wl_draw_kind;
 typedef struct wl_draw {
   wl_draw_kind kind;
-  double low, high; /* for WL_DRAW_FIXED, both are the number */
+  double low, high; /* bounds; for WL_DRAW_FIXED, both are the number */
   wl_reals choices; /* for WL_DRAW_ONE_OF */
 } wl_draw;
 
@@ -115,11 +115,11 @@ typedef enum wl_key_flags {
 } wl_key_flags;
 
 typedef struct wl_option {
-  const char *key; /* such as "learning_rate", without the section's "outer." */
+  const char *key; /* name without the section, for example "learning_rate" */
   wl_option_type type;
   const char *fallback; /* default as YAML text; NULL: the key is required */
   const char *choices;  /* "sum|mean|{last: N}" for choices, else NULL; N is a whole number */
-  double min, max;      /* inclusive range of each number; both 0: any number */
+  double min, max;      /* inclusive bounds of each number; both 0: any number */
   const char *units;    /* "1", "steps", "seconds", ... */
   const char *doc;      /* one sentence, shown by --help and the man page */
   wl_slot slot;         /* where wl_map_read stores the value */
@@ -158,7 +158,7 @@ typedef enum wl_override_kind {
   WL_OVERRIDE_TEXT, /* `text` as a string, not parsed */
   WL_OVERRIDE_REAL,
   WL_OVERRIDE_INTS,
-  WL_OVERRIDE_ABSENT,  /* removes a section, key or item */
+  WL_OVERRIDE_ABSENT,  /* the override removes a section, key or item */
   WL_OVERRIDE_ANY_HASH /* no path: hashes in the configuration are not compared with the files */
 } wl_override_kind;
 typedef struct wl_override {

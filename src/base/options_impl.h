@@ -30,7 +30,7 @@ void wl_pool_clear(wl_pool *pool);
 /* Where a text was written: "job.yaml" line 3, or "--set outer.steps=5" line 0. */
 typedef struct wl_location {
   const char *origin;
-  int line; /* counted from 1; 0: there is no line */
+  int line; /* line number, counted from 1; 0: there is no line */
 } wl_location;
 
 typedef enum wl_node_kind { WL_NODE_SCALAR, WL_NODE_LIST, WL_NODE_MAP } wl_node_kind;
@@ -41,7 +41,7 @@ typedef struct wl_entry wl_entry;
 struct wl_node {
   wl_node_kind kind;
   wl_location location;
-  const char *text;    /* the text of a scalar; "" otherwise */
+  const char *text;    /* the text of a scalar; for other nodes "" */
   bool plain;          /* true for a scalar without quotes */
   const char *given;   /* for keys of type text: the text after the '=' of --set; else NULL */
   const char *problem; /* why the text is not valid YAML; NULL: the text is valid */
@@ -80,7 +80,7 @@ typedef struct wl_value {
   const wl_option *option;
   wl_location location; /* location of the value; for a default, location of the map */
   bool is_list;         /* true for lists, and for a WL_OPT_CHOICE_OR_REALS with numbers */
-  int64_t integer;  /* also the index of a choice */
+  int64_t integer;      /* an integer, or the index of a choice */
   int64_t argument; /* N of a choice that is written as {name: N} */
   double real;
   bool boolean;
@@ -90,9 +90,9 @@ typedef struct wl_value {
   const double *reals;
   const char *const *strings;
   bool chosen;             /* the value is one of the choices of a draw, in the map of a combination */
-  bool given;              /* for a hash: the configuration gives the hash; false: it was computed */
+  bool given; /* for a hash: true if the configuration gives the hash, false if it was computed */
   wl_draw_kind draw;       /* if not WL_DRAW_FIXED, the next two members are set */
-  int n_choices;           /* for uniform and log_uniform 2: low and high */
+  int n_choices;           /* number of choices; for uniform and log_uniform 2, low and high */
   struct wl_value *choices; /* [n_choices] */
 } wl_value;
 
@@ -111,7 +111,8 @@ typedef struct wl_group {
   int count;
   wl_map *maps; /* [count] maps as written */
   int n_drawn;
-  wl_map *drawn; /* [n_drawn] one for each combination of choices; == maps if no key is drawn */
+  wl_map *
+      drawn; /* [n_drawn] one for each combination of choices; equal to `maps` if no key is drawn */
 } wl_group;
 
 struct wl_config {

@@ -154,8 +154,8 @@ wl_status wl_plugin_list(const wl_plugin_search *search, wl_plugin_export export
   char hash[WL_FILE_HASH_SIZE];
   void *object = NULL;
   *count = 0;
-  WL_TRY(
-      wl_file_hash(search->path, hash)); /* gives a clearer error for a missing file than dlopen */
+  WL_TRY(wl_file_hash(search->path,
+                      hash)); /* for a missing file, this call gives a clearer error than dlopen */
   WL_TRY(load_object(search->path, search->shown, &object));
   for (int k = 0; k < search->n_kinds; k++)
     for (int i = 0; i < 2 && *count < WL_PLUGIN_EXPORTS; i++) {

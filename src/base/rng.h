@@ -65,7 +65,7 @@ void wl_rng_uniform_double(wl_stream s, uint64_t first, int64_t n, double lo, do
                            double *out);
 void wl_rng_normal(wl_stream s, uint64_t first, int64_t n, double sd, wl_real *out);
 void wl_rng_truncated_normal(wl_stream s, uint64_t first, int64_t n, double sd,
-                             wl_real *out); /* |x| <= 2 sd, redrawn */
+                             wl_real *out); /* numbers with |x| > 2 sd are redrawn */
 void wl_rng_index(wl_stream s, uint64_t first, int64_t n, uint64_t bound,
                   int64_t *out); /* [0, bound) */
 /* Draws a uniformly random permutation of 0..n-1. Uses the Fisher-Yates shuffle and the elements 0..n-1 of the

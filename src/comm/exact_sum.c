@@ -42,7 +42,7 @@ static two_factors power_of_two(int exponent) {
 /* Returns the exponent of q for a block. `largest` > 0 is the block's largest magnitude. */
 static int quantum_exponent(double largest, int headroom) {
   int e = 0;
-  frexp(largest, &e); /* largest < 2^e, subnormals too */
+  frexp(largest, &e); /* largest < 2^e, also for subnormal numbers */
   return e - 62 + headroom;
 }
 

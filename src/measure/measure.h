@@ -8,7 +8,7 @@
 /* Rates of the ranks while all ranks compute at the same time. */
 typedef struct wl_kernel_rate {
   double least, most, total; /* cs/s */
-  double share;              /* share of the peak: total flop / peak_total */
+  double share;              /* fraction of the peak rate: total flop / peak_total */
 } wl_kernel_rate;
 
 /* Figures of the LSTM of 2 x 20 units with preprocessing, in windows of WL_CHUNK_STEPS steps, forward and backward. A
@@ -16,7 +16,7 @@ typedef struct wl_kernel_rate {
 typedef struct wl_kernel_figures {
   int64_t coordinates;                      /* number of coordinates of each rank */
   int threads;                              /* number of threads of each rank */
-  double flop;                              /* operations of one cs: two forward passes and one backward pass */
+  double flop; /* operations of one coordinate-step, with a second forward pass */
   double peak_least, peak_most, peak_total; /* FLOP/s of the slowest and of the fastest rank; sum over all ranks */
   wl_kernel_rate recompute, activations;    /* `activations` is zeros if the activations were too large */
   wl_kernel_rate vanishing;                 /* rate of `recompute` with subnormal gradients and adjoints */
@@ -35,7 +35,7 @@ typedef struct wl_file_figures {
   int64_t bytes;
   double plain;      /* bytes/s of write, sync and rename of one file */
   double checkpoint; /* bytes/s of a checkpoint: made by HDF5, written with a footer, read back, synced, renamed */
-  double verify;     /* bytes/s of opening the checkpoint, which compares every byte */
+  double verify;     /* bytes/s of opening the checkpoint, including the check of every byte */
   double ratio;      /* the checkpoint's rate divided by the plain rate: median over the rounds */
 } wl_file_figures;
 

@@ -33,7 +33,7 @@ wl_status wl_measure_sum(wl_comm *comm, int64_t count, double *seconds) {
                                  .sum = sum};
   if (status == WL_OK) status = run(comm, &template, LEAST, seconds);
   if (status == WL_OK) {
-    const double wanted = ENOUGH / *seconds; /* the same on all ranks */
+    const double wanted = ENOUGH / *seconds; /* all ranks compute the same number */
     const int repeats = wanted < LEAST ? LEAST : wanted > MOST ? MOST : (int)wanted;
     status = run(comm, &template, repeats, seconds);
   }

@@ -49,7 +49,7 @@ static wl_status diagonal_create(const wl_map *options, const wl_layout *theta,
     WL_CHECK(length < (int)sizeof name);
     int64_t offset = 0;
     WL_TRY(wl_layout_add(&p->phi, "precondition", name, b->ndim, b->shape, &offset));
-    WL_CHECK(offset == b->offset); /* apply and adjoint use the offsets of theta also for phi */
+    WL_CHECK(offset == b->offset); /* `apply` and `adjoint` use the offsets of theta also for phi */
   }
   return WL_OK;
 }

@@ -28,7 +28,7 @@
 typedef struct matrix {
   int64_t offset, out, rest, least; /* least = min(out, rest) */
   bool out_last;                    /* stored (rest,out) */
-  int64_t at;                       /* offset of its x in phi */
+  int64_t at;                       /* offset of the matrix's x in phi */
   int64_t basis; /* offset of the matrix's part of the factor: rank, U^T (least,out) */
 } matrix;
 
@@ -38,7 +38,7 @@ typedef struct gap {
   bool approximate;
   double noise;   /* standard deviation of the initial x */
   int64_t widest; /* largest of `least` */
-  int64_t most;   /* elements of the largest matrix */
+  int64_t most;   /* number of elements of the largest matrix */
 } gap;
 
 static const wl_option gap_options[] = {
@@ -85,7 +85,8 @@ static wl_status gap_create(const wl_map *options, const wl_layout *theta, wl_pr
     return wl_map_fail(options, "name",
                        "gap needs weight matrices, but this task has none; use diagonal");
   if (impl->approximate) p->factor = 0;
-  if (work < 2 * impl->most) work = 2 * impl->most; /* the two products of an adjoint */
+  if (work < 2 * impl->most)
+    work = 2 * impl->most; /* an adjoint needs the memory of two products */
   p->scratch = impl->widest + impl->most + work;
   return WL_OK;
 }

@@ -36,7 +36,7 @@ typedef struct tensor {
 typedef struct kronecker {
   int count;
   tensor *tensors;
-  int64_t largest; /* elements of the largest tensor */
+  int64_t largest; /* number of elements of the largest tensor */
   double noise;    /* standard deviation of the initial noise */
 } kronecker;
 
@@ -79,7 +79,7 @@ static wl_status add_tensor(const wl_map *options, wl_precondition *p, const wl_
     WL_TRY(add_axis(p, b, t, before, size));
     before *= size;
   }
-  if (t->axes == 0) WL_TRY(add_axis(p, b, t, 1, 1)); /* a tensor without axes: one number */
+  if (t->axes == 0) WL_TRY(add_axis(p, b, t, 1, 1)); /* a tensor without axes is one number */
   return WL_OK;
 }
 

@@ -18,16 +18,16 @@
 typedef struct work {
   const wl_controller *c;
   wl_controller_ws *ws;
-  const wl_controller_pass *pass; /* m, s, v: the new state */
+  const wl_controller_pass *pass; /* m, s, v are the new state */
   const wl_controller_now *now;
-  wl_real *lam, *mu, *gbar; /* gbar: NULL if it is not needed */
+  wl_real *lam, *mu, *gbar; /* gbar is NULL if it is not needed */
   double *phi_grad;
   int64_t losses; /* offset of the averages of the loss in the state */
 } work;
 
 /* Values of one coordinate. */
 typedef struct point {
-  double g, p, m, s, v; /* m, s, v: new state, not bias-corrected */
+  double g, p, m, s, v; /* m, s, v are the new state without bias correction */
   double M, S, root, inverse, z, w;
 } point;
 
@@ -401,7 +401,7 @@ static double step_backward(const work *w, const wl_inner_step *step) {
   return losses_bar(w, step, fast_first);
 }
 
-/* lam += w_k grad L_out(theta_k). */
+/* Computes lam += w_k grad L_out(theta_k). */
 static void add_loss_gradient(const wl_rule_chunk *chunk, int64_t k) {
   if (chunk->loss_grad == NULL || chunk->loss_weight[k] == 0) return;
   const int64_t pad = chunk->blocks * WL_LANES;

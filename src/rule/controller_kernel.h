@@ -39,7 +39,7 @@ typedef struct wl_controller_pass {
 typedef struct wl_controller_scalars {
   double m, s, v; /* bias corrections */
   double epsilon; /* e */
-  double floor;   /* f; 0: `blends` does not divide */
+  double floor;   /* f; if f is 0, `blends` does not divide */
   double k1, k2, c0, c1, c2;
 } wl_controller_scalars;
 

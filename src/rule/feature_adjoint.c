@@ -351,7 +351,7 @@ static void row_factor_bar(const work *w, int k) {
 /* The rows or the columns of a tensor. */
 typedef struct lines {
   int64_t count, length; /* number of lines, and number of elements of a line */
-  double *bar;           /* [count] in: adjoint of R or C; out: of the mean squares */
+  double *bar;           /* [count] in: adjoint of R or C; out: adjoint of the mean squares */
   const wl_real *old;    /* [count] R or C before the step */
   wl_real *mu;           /* [count] in/out: adjoint of `old` */
   const wl_real *sums;   /* sums of squares of each group */

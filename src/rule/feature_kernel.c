@@ -27,7 +27,7 @@ typedef struct spread {
 typedef struct place {
   int64_t left;
   bool apart;          /* the lanes are in several lines, and each lane has separate indices */
-  int64_t row, column; /* otherwise: indices of the first lane */
+  int64_t row, column; /* if not apart: indices of the first lane */
   spread rows, columns;
 } place;
 

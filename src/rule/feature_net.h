@@ -68,8 +68,8 @@ typedef struct wl_feature_tensor {
   int64_t largest; /* length of the largest axis */
   bool row_advances, column_advances;
   int64_t taps; /* number of taps that are normalised separately; 1 except for celo2 */
-  int64_t sums; /* offset of the sums of its pieces */
-  int64_t partial, inverse, part; /* offsets in the workspace's arrays of these names */
+  int64_t sums; /* offset of the sums of the tensor's pieces */
+  int64_t partial, inverse, part; /* offsets in the workspace's arrays with these names */
 } wl_feature_tensor;
 
 /* Additional memory for the adjoint. */

@@ -46,7 +46,7 @@ static const double TINY = 1e-60;
 enum { RATE, FIRST_STEP = KNOTS, DAMPING, GROWTH, SCALE, META };
 
 typedef struct lbfgs {
-  int64_t memory, steps; /* steps: T of the longest episode */
+  int64_t memory, steps; /* `steps` is T of the longest episode */
   enum { PER_TENSOR, PER_SLICE } per;
   double rate, first_step, damping, growth;
 } lbfgs;
@@ -57,7 +57,7 @@ typedef struct slice {
 } slice;
 
 typedef struct workspace {
-  int64_t slices, largest; /* largest: coordinates of the largest slice */
+  int64_t slices, largest; /* `largest` is the number of coordinates of the largest slice */
   slice *slice;            /* [slices] */
   double *scratch;         /* [threads][largest] H g */
   double phi[META];        /* the meta-parameters; exponentials of them from FIRST_STEP on */

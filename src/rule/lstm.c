@@ -25,7 +25,7 @@ typedef struct lstm_ws {
   unsigned char *scratch; /* [threads][scratch_bytes] */
   /* number of groups with stored weight gradients that are not yet added */
   int64_t wave;
-  int64_t partial_count; /* reals of one group's weight gradient, padded */
+  int64_t partial_count; /* number of reals of one group's weight gradient, padded */
   wl_real *partial;      /* [wave][partial_count] */
 } lstm_ws;
 

@@ -28,11 +28,11 @@ typedef struct wl_lstm_layer {
 typedef struct wl_lstm_net {
   int layers;
   wl_lstm_layer layer[WL_LSTM_MAX_LAYERS];
-  int64_t heads;                  /* outputs: 1, with momentum 2 */
+  int64_t heads;                  /* number of outputs: 1, or 2 with momentum */
   int64_t head_weight, head_bias; /* offsets in phi: (heads, hidden of the last layer), (heads) */
   int64_t parameters;             /* size of phi */
-  int64_t width;                  /* rows of state: 2 x the sum of hidden, with momentum 1 more */
-  int64_t sum;                    /* row of the running sum with momentum, the last row */
+  int64_t width; /* rows of state: twice the sum of hidden, and 1 more with momentum */
+  int64_t sum;   /* last row: the running sum, if there is momentum */
   wl_lstm_input input;
   int64_t channels;       /* number of inputs from one gradient: 1 or 2 */
   wl_real momentum, rate; /* of the Nesterov step; momentum 0: no Nesterov step */

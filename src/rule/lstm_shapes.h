@@ -29,7 +29,7 @@ static int64_t tiles(int64_t n, int64_t size) { return (n + size - 1) / size; }
 typedef struct slot_layout {
   int64_t x, gates[WL_LSTM_MAX_LAYERS], tanh_c[WL_LSTM_MAX_LAYERS], head; /* rows */
   int64_t
-      size; /* reals in a slot; the number of rows is odd, which avoids conflicts of slots in the L1 cache */
+      size; /* reals in a slot; an odd number of rows avoids conflicts of slots in the L1 cache */
 } slot_layout;
 
 static slot_layout slot_of(const wl_lstm_net *net) {
@@ -104,7 +104,8 @@ static packed_layout packed_of(const wl_lstm_net *net) {
 /* Layout of the sums of a group's weight gradient. Each layer has [hidden][h columns, x columns, bias][4 gates]. Each
  * head then has the weights, padded to a multiple of four, and the bias. */
 typedef struct sums_layout {
-  int64_t layer[WL_LSTM_MAX_LAYERS], head, bias, size; /* bias: offset from the start of a head */
+  int64_t layer[WL_LSTM_MAX_LAYERS], head, bias,
+      size; /* `bias` is the offset from the start of a head */
   int64_t per_head;
 } sums_layout;
 

@@ -37,7 +37,7 @@ typedef struct fetch {
   int spans;
   struct {
     const wl_real *next;
-    int64_t left, each; /* number of reals that remain to prefetch; number for each tile */
+    int64_t left, each; /* number of reals that remain to prefetch; number of reals for each tile */
   } span[3];
 } fetch;
 

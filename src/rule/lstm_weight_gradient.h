@@ -11,7 +11,7 @@
 
 /* A run of slots: `blocks` blocks of `steps` steps. The starting slot of each block precedes its steps. */
 typedef struct slot_run {
-  int64_t blocks, steps, slot; /* slot: number of reals in a slot */
+  int64_t blocks, steps, slot; /* `slot` is the number of reals in a slot */
 } slot_run;
 
 /* Adds the sum of in dz^T over steps and lanes to out [inputs + bias][4], for the 4 gates of one unit. `in` and `dz`

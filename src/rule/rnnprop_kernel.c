@@ -26,11 +26,11 @@ INLINE vec elu(vec x) {
 
 /* The values of one step that the adjoint of the step reads. */
 typedef struct activations {
-  vec g, m, v, denominator, x[2]; /* new m and v; x: inputs */
+  vec g, m, v, denominator, x[2]; /* m and v are the new values; x are the inputs */
   vec dense[MOST];
   vec i[LAYERS][MOST], j[LAYERS][MOST], f[LAYERS][MOST], o[LAYERS][MOST];
   vec c[LAYERS][MOST], tanh_c[LAYERS][MOST], h[LAYERS][MOST]; /* new values */
-  vec out;                                                    /* output; if not `plain`, its tanh */
+  vec out;    /* the output, or its tanh if not `plain` */
   vec factor; /* rate e^o2 of the Adam direction, with two heads */
 } activations;
 

@@ -14,8 +14,8 @@ typedef struct wl_rnnprop_net {
   int layers, hidden[WL_RNNPROP_MOST_LAYERS]; /* the dense layer has hidden[0] units */
   int64_t in_weight, in_bias, weight[WL_RNNPROP_MOST_LAYERS], bias[WL_RNNPROP_MOST_LAYERS],
       out_weight, out_bias, parameters;
-  int64_t width;             /* reals of state of a coordinate: m, v, then h and c of each layer */
-  int heads;                 /* 2 if the Adam direction has a factor */
+  int64_t width; /* number of reals of state of a coordinate: m, v, then h and c of each layer */
+  int heads;     /* number of outputs: 2 if the Adam direction has a factor, otherwise 1 */
   double output_scale, rate; /* rate 0: there is no Adam direction */
 } wl_rnnprop_net;
 

@@ -23,8 +23,9 @@ static inline int wl_thread_index(void) { return 0; }
 enum { WL_PIECE = 2048 };
 
 typedef struct wl_factored {
-  int largest, second;   /* axes; 0 below rank 2 */
-  int64_t rows, columns; /* size / shape[largest], size / shape[second]; size and 0 below rank 2 */
+  int largest, second; /* indices of axes; 0 for vectors and scalars */
+  int64_t rows,
+      columns; /* size / shape[largest], size / shape[second]; for vectors and scalars size and 0 */
 } wl_factored;
 
 typedef struct wl_tensor {

@@ -16,7 +16,7 @@ static wl_status read_records(wl_byte_file *file, wl_images *images, int64_t fir
   for (int64_t i = first; i < first + PER_FILE; i++) {
     WL_TRY(wl_byte_file_read(file, &images->labels[i], 1, "a label"));
     if (images->labels[i] >= CLASSES)
-      return WL_FAIL(WL_ERR_DATA, "%s: byte %lld: label %d is out of range, expected 0 to %d",
+      return WL_FAIL(WL_ERR_DATA, "%s: byte %lld: label %d is out of range; 0 to %d are expected",
                      file->path, (long long)file->offset - 1, images->labels[i], CLASSES - 1);
     WL_TRY(wl_byte_file_read(file, images->pixels + i * PIXELS, PIXELS, "an image"));
   }

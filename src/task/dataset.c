@@ -31,9 +31,9 @@ static const named_data known[] = {
 
 /* The source of a data set. */
 typedef struct source {
-  char directory[WL_DATA_PATH]; /* or the name of a built-in data set */
-  int64_t classes;              /* 0: determined from the data */
-  int64_t side;                 /* pixels; 0: images are not resized */
+  char directory[WL_DATA_PATH]; /* a directory, or the name of a built-in data set */
+  int64_t classes;              /* number of classes; 0: determined from the data */
+  int64_t side;                 /* side in pixels; 0: images are not resized */
   bool grey;
 } source;
 

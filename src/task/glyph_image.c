@@ -66,7 +66,7 @@ static void add_centre(const wl_glyphs *g, const uint8_t *ink, inverse *map) {
 
 static wl_real sample(const wl_glyphs *g, const uint8_t *ink, double row, double column) {
   const double r = row + 0.5,
-               c = column + 0.5; /* the conversion rounds down, as both are positive */
+               c = column + 0.5; /* the conversion rounds down, because both are positive */
   if (!(r >= 0 && r < (double)g->rows && c >= 0 && c < (double)g->columns)) return 0;
   return ink[(int64_t)r * g->columns + (int64_t)c];
 }

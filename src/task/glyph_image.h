@@ -20,7 +20,7 @@ typedef struct wl_distortion {
   double rotate;  /* degrees */
   double shift;   /* fraction of the side */
   double scale;   /* fraction of the size, less than 1 */
-  double stretch; /* the largest k, less 1 */
+  double stretch; /* the largest k minus 1 */
   bool centre;    /* first, move the ink's centre of mass to the image's centre */
 } wl_distortion;
 

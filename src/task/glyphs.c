@@ -10,7 +10,7 @@
 
 enum { PATH_SIZE = 4096, IMAGE = 0, ALPHABET, BACKGROUND, ARRAYS };
 
-static wl_glyphs_reader reader; /* set once, before any task */
+static wl_glyphs_reader reader; /* set once, before the first task is created */
 
 void wl_glyphs_set_reader(wl_glyphs_reader with) { reader = with; }
 

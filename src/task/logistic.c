@@ -20,8 +20,8 @@ typedef struct logistic {
   wl_node x, labels, reference;
 } logistic;
 
-/* Drawn arrays. The member `step` of the stream distinguishes them. The arrays of points and of labels contain both
- * splits. */
+/* Drawn arrays. The member `step` of the stream distinguishes the arrays. The arrays of points and of labels contain
+ * both splits. */
 enum { DRAW_MEANS, DRAW_POINTS, DRAW_LABELS };
 
 /* A drawn task: labels (2,N), points (2,N,d), means (C,d). Training points come before held-out points. */

@@ -62,9 +62,9 @@ typedef struct drawn {
   int64_t *order[2]; /* multi-shot, by split: [ways * shots], [ways * query], for evaluations */
 } drawn;
 
-/* Numbers drawn for a task. The member `step` of the stream distinguishes them. */
+/* Numbers drawn for a task. The member `step` of the stream distinguishes the numbers. */
 enum { DRAW_POOL, DRAW_CHARACTERS, DRAW_TURNS, DRAW_ORDER, DRAW_DRAWERS };
-/* Numbers drawn for all tasks. The member `index` of the stream distinguishes them. */
+/* Numbers drawn for all tasks. The member `index` of the stream distinguishes the numbers. */
 enum { SPLIT_ALPHABETS, SPLIT_CHARACTERS };
 
 static const wl_option options[] = {

@@ -18,7 +18,7 @@
 #include "base/clock.h"
 
 struct wl_python_process {
-  pid_t id; /* 0: ended and waited for */
+  pid_t id; /* process id; 0: the process has ended */
   int socket;
   double timeout;
 };

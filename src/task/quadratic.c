@@ -13,7 +13,7 @@ typedef struct quadratic {
   wl_node w, y;
 } quadratic;
 
-/* Drawn arrays. The member `step` of the stream distinguishes them. */
+/* Drawn arrays. The member `step` of the stream distinguishes the arrays. */
 enum { DRAW_W, DRAW_Y };
 
 static const wl_option options[] = {

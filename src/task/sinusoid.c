@@ -18,7 +18,8 @@ typedef struct sinusoid {
   int64_t shots, query, rows;
   enum { FIXED, VARYING } frequency;
   wl_perceptron hidden;
-  wl_node x, y, weight; /* (rows,1) each; weight 1/K, 0 in rows beyond the set */
+  wl_node x, y,
+      weight; /* (rows,1) each; the weight is 1/K, and 0 in rows that are not in the set */
   wl_node learned;      /* (rows,1) weight of the learned loss, 0 in the query set; -1: none */
 } sinusoid;
 
@@ -27,7 +28,7 @@ typedef struct wave {
   double amplitude, frequency, phase;
 } wave;
 
-/* Drawn arrays. The member `step` of the stream distinguishes them. */
+/* Drawn arrays. The member `step` of the stream distinguishes the arrays. */
 enum { DRAW_WAVE, DRAW_SUPPORT, DRAW_QUERY };
 
 static const wl_option options[] = {

@@ -17,7 +17,7 @@
 typedef struct transformer {
   wl_text_source source;
   wl_initialiser initialiser;
-  int64_t width, heads, hidden; /* d, parts, units of the dense part */
+  int64_t width, heads, hidden; /* d; number of heads; number of units of the dense part */
   wl_node tokens, next;
 } transformer;
 

@@ -30,7 +30,7 @@ struct wl_warp {
   int64_t width, loss;
   double noise;
   wl_node hidden;          /* last hidden layer built so far */
-  int64_t hidden_channels; /* 0: none yet; -1: an image */
+  int64_t hidden_channels; /* number of channels of `hidden`; 0: no layer yet; -1: an image */
   bool loss_used;
   char met[512];             /* names of the network's layers, used in messages */
   char prefix[WL_NAME_SIZE]; /* "warp.dense1.linear", of the stage under construction */

@@ -119,7 +119,7 @@ static bool compare_widths(void) {
 /* Returns true if Warploom's kernels have wider vectors than the kernels of BLAS. The result depends only on the
  * processor, the library and the environment. Equal calls therefore give equal bits. */
 static bool ours_are_wider(void) {
-  static _Atomic int known; /* 0: not determined yet; the value is equal in every thread */
+  static _Atomic int known; /* 0: not determined yet; every thread determines the same value */
   int answer = atomic_load_explicit(&known, memory_order_relaxed);
   if (answer == 0) {
     answer = compare_widths() ? 1 : -1;

@@ -41,7 +41,9 @@ static inline exp_parts split_exp(float x) {
   q = q * r + 0.5f;
   uint32_t bits;
   memcpy(&bits, &shifted, sizeof bits);
-  bits = (bits + 126u) << 23; /* n - 1, biased; the shift discards the bits of the constant 1.5 2^23 */
+  bits =
+      (bits + 126u)
+      << 23; /* the biased exponent n - 1; the shift discards the bits of the constant 1.5 2^23 */
   float scale;
   memcpy(&scale, &bits, sizeof scale);
   return (exp_parts){q * r * r + r, scale};

@@ -10,8 +10,8 @@
 
 /* batched products */
 
-/* Defines a function that computes out_n (rows,columns) = first_n * second_n, or += with `keep`, for every n with one
- * kernel. */
+/* Defines a function that computes out_n (rows,columns) = first_n * second_n for every n with one kernel. With `keep`,
+ * the function adds to out_n. */
 #define BATCHED(name, kernel, rows, columns, inner, first, second)                                \
   static void name(const wl_op_call *c, const wl_real *p, const wl_real *q, wl_real *out,         \
                    bool keep) {                                                                   \

@@ -25,8 +25,8 @@ enum { STRIPE = 16 }; /* lengths n are rounded up to full vectors of every instr
 typedef struct conv_frame {
   int64_t in, out, height, width, rows, columns;
   int64_t kernel_height, kernel_width;
-  int64_t terms;  /* in kh kw: lines of the matrix of windows */
-  int64_t length; /* elements of an output plane, a multiple of STRIPE */
+  int64_t terms;  /* in kh kw, the number of lines of the matrix of windows */
+  int64_t length; /* number of elements of an output plane, a multiple of STRIPE */
 } conv_frame;
 
 typedef struct conv_shape {

@@ -58,7 +58,7 @@ typedef struct wl_tape_node {
 
 struct wl_tape {
   int count, capacity;
-  wl_tape_node *nodes; /* [count], operands before their consumers */
+  wl_tape_node *nodes; /* [count]; operands come before their consumers */
   wl_layout theta, phi;
   size_t temp_bytes; /* largest temp_bytes of the nodes */
   wl_node loss, logits, labels;
@@ -71,10 +71,11 @@ struct wl_tape {
 typedef struct wl_operand {
   const wl_tape_node *node;
   const wl_real *value;  /* [node->size] */
-  const int32_t *labels; /* label leaves: used instead of value */
-  wl_real *grad;         /* gradient, a result of reverse; NULL: not computed */
+  const int32_t *labels; /* for label leaves, used instead of value */
+  wl_real *grad;         /* gradient, which reverse computes; NULL: not computed */
   const wl_real *dot;    /* derivative of value along v, an input; NULL: zero */
-  wl_real *graddot;      /* derivative of grad along v, a result of tangent reverse; NULL: not computed */
+  wl_real
+      *graddot; /* derivative of grad along v, which tangent reverse computes; NULL: not computed */
   bool keep;             /* the passes add to grad and graddot; false: they overwrite the arrays */
 } wl_operand;
 

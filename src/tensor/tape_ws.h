@@ -17,7 +17,7 @@ struct wl_tape_ws {
   const wl_tape *tape; /* borrowed */
   wl_cell *cells;      /* [tape->count] */
   wl_op_call *calls; /* [tape->count] prepared calls of the operators, without the caller's vectors */
-  unsigned moving;   /* parameters for which the calls' dots were last set */
+  unsigned moving;   /* the parameters for which the dots of the calls were set */
   unsigned char *arena;
   void *temp;                 /* [tape->temp_bytes] */
   /* arguments of the last forward pass; borrowed until the last pass that uses them */
