@@ -317,7 +317,7 @@ static void test_shapes_of_the_network(void **state) {
     s.shapes[j].shape[0] = s.shapes[j].shape[1];
     s.shapes[j].shape[1] = rows;
   }
-  expect_usage(wl_optimizer_start_tensors(optimizer, s.count, s.shapes, 0), "not of the shape");
+  expect_usage(wl_optimizer_start_tensors(optimizer, s.count, s.shapes, 0), "must have the shape");
   wl_optimizer_destroy(&optimizer);
   close_fixture(&f);
 }
