@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Final losses of curvature methods on the quadratics of jobs/, computed in NumPy without Warploom.
+"""Prints final losses of curvature methods on the quadratics of jobs/, computed in NumPy without Warploom.
 
 A set is one task of jobs/quadratic-*.yaml: 128 functions ||W x - y||^2, 100 steps, losses and exact gradients in
 float32. Each method runs once with one curvature for all of theta, and once with a separate curvature for each function.
@@ -19,7 +19,7 @@ def draw(distribution, seed):
 
 
 def sums(separate):
-    """The scalar product over all of theta, or one for each function, in float64."""
+    """Returns the scalar product over all of theta, or one scalar product for each function, in float64."""
     return lambda a, b: np.sum(a.astype(float) * b, -1 if separate else None, keepdims=True)
 
 
@@ -28,7 +28,8 @@ def curvature(dot, s, y):
 
 
 def conjugate_gradients(x, gradient, dot, multiply):
-    """Linear conjugate gradients with exact steps: the smallest loss in the Krylov space of the first gradient."""
+    """Runs linear conjugate gradients with exact steps, which reach the lowest loss in the Krylov space of the first
+    gradient."""
     g = gradient(x)
     d = -g
     for _ in range(STEPS):
@@ -40,7 +41,7 @@ def conjugate_gradients(x, gradient, dot, multiply):
 
 
 def barzilai_borwein(x, gradient, dot, _, short=True):
-    """Steps s.y / y.y (short) or s.s / s.y (long)."""
+    """Runs gradient descent with the step lengths s.y / y.y (short) or s.s / s.y (long)."""
     g = gradient(x)
     a = FIRST_STEP / np.sqrt(dot(g, g))
     for _ in range(STEPS):
@@ -73,7 +74,8 @@ def lbfgs(x, gradient, dot, _, memory=5):
 
 
 def anderson(x, gradient, dot, _, depth=5):
-    """Anderson acceleration, type II, of x - a g(x), with a = s.y / y.y; least squares with a shift of 1e-10."""
+    """Runs Anderson acceleration, type II, of x - a g(x) with a = s.y / y.y. The least squares have a shift of
+    1e-10."""
     g, pairs = gradient(x), []
     u = -FIRST_STEP * g / np.sqrt(dot(g, g))
     for _ in range(STEPS):
