@@ -30,8 +30,8 @@ class Controller(Rule):
         sums = torch.stack([own.cpu() for _, own in passes]).double().numpy()
         losses = self._follow_loss(now)
         inputs = self._inputs(tensors, sums, q, now, losses)
-        sizes, depth = self._sizes(tensors, sums), max(2, sum(x.matrix for x in tensors))
-        return [self._update_one(x, passes[j][0], q, self._steer(x, inputs[j], sizes[j], (now.t, T, left, losses[1], depth)))
+        sizes, matrices = self._sizes(tensors, sums), sum(x.matrix for x in tensors)
+        return [self._update_one(x, passes[j][0], q, self._steer(x, inputs[j], sizes[j], (now.t, T, left, losses[1], matrices)))
                 for j, x in enumerate(tensors)]
 
     def _horizon(self, now):
@@ -98,14 +98,15 @@ class Controller(Rule):
 
     def _steer(self, x, inputs, size, moment):
         """Returns the factors k1, k2 of the mixture and c0, c1, c2 of the step."""
-        t, T, left, to_first, depth = moment
-        b, a0, a1, a2, k1, k2, tau, alpha, power, w, decline, deepen = self.phi["base"][0 if x.matrix else 1]
+        t, T, left, to_first, matrices = moment
+        row = 1 if not x.matrix else 2 if matrices == 1 else 0
+        b, a0, a1, a2, k1, k2, tau, alpha, power, w, decline, deepen = self.phi["base"][row]
         o = self._net(inputs)
         if not self.option("mix"):
-            k1, k2, o[4], o[5] = 0.1, 0.0, 0.0, 0.0
+            k1, k2, o[4], o[5] = 0.3, 0.05, 0.0, 0.0
         rate = math.exp(b) * (T / self.UNKNOWN_HORIZON)**-tau * max(size, self.LEAST_SIZE)**alpha
         rate *= left**math.exp(power) * min(1, (t + 1) / (max(0, w) * T + 1)) * math.exp(3 * math.tanh(o[0] / 3))
-        rate *= (depth / 3)**-deepen
+        rate *= (max(2, matrices) / 3)**-deepen
         rate *= math.exp(max(0, decline) * max(-9, min(0, to_first)))
         if x.matrix:
             rate /= math.sqrt(x.fan_in)
@@ -124,7 +125,8 @@ class Controller(Rule):
         z = torch.add(torch.add(m, x.g - m, alpha=k1), ahead, alpha=k2)
         u = (c1 * z + c2 * s) / ((x.state["second_moment"] * q[2]).sqrt_() + epsilon)
         if x.matrix and self.option("newton_schulz"):
-            n = orthogonal(self._halved(x, z, q[2], epsilon) if self.option("precondition", False) else z)
+            n = self._halved(x, z, q[2], epsilon) if self.option("precondition", False) else z
+            n = newton_schulz(n.flatten(1)).view(x.g.shape)
             u = u + n * (c0 / ((total(n * n) / n.numel()).sqrt() + TINY)).to(n.dtype)
         return u
 

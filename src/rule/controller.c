@@ -17,10 +17,14 @@
  * of L / L_0 therefore reduces the steps when the loss approaches zero. Without this factor, large steps could set
  * rectified units permanently to zero.
  *
- * The meta-parameters are b, a0, a1, a2, k1, k2, tau, alpha, q, w, lambda and delta, separately for matrices and for
- * vectors. The net has 17 inputs, two hidden layers of 16 tanh units and 6 outputs; its last layer is 0 at the start.
- * The outputs are added to o, a0, a1 and a2, and, multiplied by 0.3, to k1 and k2. `put_inputs` lists the inputs. With
- * initial phi, the rule is Muon with Nesterov momentum and a linear schedule for matrices, and Adam for vectors.
+ * The meta-parameters are b, a0, a1, a2, k1, k2, tau, alpha, q, w, lambda and delta, separately for matrices, for
+ * vectors, and for the matrix of a network with a single matrix. Such a network is a linear model. The length of N is too
+ * large near its minimum, so its matrix starts with Adam's direction and a schedule that falls faster. The net has 17
+ * inputs, two hidden layers of 16 tanh units and 6 outputs; its last layer is 0 at the start. The outputs are added to
+ * o, a0, a1 and a2, and, multiplied by 0.3, to k1 and k2. `put_inputs` lists the inputs. With initial phi, the rule is
+ * Muon with Nesterov momentum and a linear schedule for matrices, and Adam for vectors. Initial values are rounded
+ * values of earlier trainings. N of a convolution's kernel is the orthogonal factor of the matrix of the kernel's first
+ * axis and all others.
  *
  * If T is unknown (0), the rate uses T = 2000 and x = 0. If the loss is unknown, the two inputs of the net that depend
  * on the loss are 0, and the factor of L / L_0 is 1. r is at least 1e-3; without this bound, parameters with initial
@@ -83,7 +87,7 @@ static const wl_option controller_options[] = {
      "Divide z by the fourth root of the second moment before the Newton-Schulz steps.",
      WL_SLOT(wl_controller, precondition)},
     {"mix", WL_OPT_BOOL, "true", NULL, 0, 0, NULL,
-     "Learn the mixture of gradient and momenta (k1, k2); false: the mixture is always (0.1, 0).",
+     "Learn the mixture of gradient and momenta (k1, k2); false: the mixture is always (0.3, 0.05).",
      WL_SLOT(wl_controller, mix)},
     {"losses", WL_OPT_BOOL, "true", NULL, 0, 0, NULL,
      "The rule uses the minibatch losses; false: the rule treats the losses as unknown.",
@@ -153,7 +157,7 @@ static wl_status controller_create(const wl_map *options, const wl_rule_setting 
   rule->reads_theta = true;
   rule->cost = (c->newton_schulz ? 500 : 60) + (lstm ? 1500 : c->correction ? 250 : 0);
   if (c->newton_schulz) rule->forward_only = "Newton-Schulz steps";
-  WL_TRY(wl_layout_add(&rule->phi, "rule", "base", 2, (int64_t[]){2, SCALARS}, &c->base));
+  WL_TRY(wl_layout_add(&rule->phi, "rule", "base", 2, (int64_t[]){KINDS, SCALARS}, &c->base));
   if (c->net) WL_TRY(add_net(c, &rule->phi));
   return c->correction ? add_correction(c, &rule->phi) : WL_OK;
 }
@@ -170,15 +174,15 @@ static void init_correction(const wl_controller *c, uint64_t seed, wl_real *phi)
 
 static void controller_init(const wl_rule *rule, uint64_t seed, wl_real *phi) {
   const wl_controller *c = rule->impl;
-  const double matrix[SCALARS] = {log(0.07), 1, 0, 0, INITIAL_K1, 0, 0.25, 0.5, 0, 0.03, 0.25, 0.7};
-  for (int kind = 0; kind < 2; kind++)
-    for (int i = 0; i < SCALARS; i++) phi[c->base + kind * SCALARS + i] = (wl_real)matrix[i];
-  phi[c->base + SCALARS + B] = (wl_real)log(0.006);
-  for (int kind = c->newton_schulz ? 1 : 0; kind < 2; kind++) {
-    phi[c->base + kind * SCALARS + A0] = 0;
-    phi[c->base + kind * SCALARS + A1] = 1;
-  }
-  const int64_t scalars = 2 * SCALARS;
+  const double orthogonal = c->newton_schulz ? 1 : 0, k1 = INITIAL_K1, k2 = INITIAL_K2;
+  const double initial[KINDS][SCALARS] = {
+      [MATRICES] = {log(0.065), orthogonal, 1 - orthogonal, 0, k1, k2, 0.35, 0.35, 0, 0.03, 0.25, 0.7},
+      [VECTORS] = {log(0.006), 0, 1, 0, k1, k2, 0.35, 0.5, 0, 0.03, 0.25, 0.7},
+      [SOLE] = {log(0.12), 0, 1, 0, k1, k2, 0.35, 0.35, 0.8, 0.03, 0.25, 0.7}};
+  for (int kind = 0; kind < KINDS; kind++)
+    for (int i = 0; i < SCALARS; i++)
+      phi[c->base + kind * SCALARS + i] = (wl_real)initial[kind][i];
+  const int64_t scalars = KINDS * SCALARS;
   memset(phi + scalars, 0, (size_t)(rule->phi.size - scalars) * sizeof *phi);
   if (c->correction) init_correction(c, seed, phi);
   for (int l = 0; c->net && l < 2; l++) {
@@ -204,7 +208,7 @@ static int64_t scratch_of(const wl_layout *theta, int *matrices) {
   if (wl_tensors_create(theta, &tensors) == WL_OK)
     for (int j = 0; j < tensors.count; j++) {
       if (!tensors.tensor[j].matrix) continue;
-      const int64_t size = wl_orthogonal_scratch(&tensors.tensor[j], false);
+      const int64_t size = wl_orthogonal_scratch(&tensors.tensor[j], true);
       if (size > most) most = size;
       ++*matrices;
     }
@@ -261,6 +265,7 @@ static wl_status allocate(const wl_rule *rule, const wl_layout *theta, bool adjo
   const wl_controller *c = rule->impl;
   int matrices = 0;
   WL_TRY(wl_tensors_create(theta, &ws->tensors));
+  for (int j = 0; j < ws->tensors.count; j++) ws->matrices += ws->tensors.tensor[j].matrix;
   ws->kernel = wl_controller_kernel_select();
   WL_TRY(WL_NEW(ws->phi, rule->phi.size));
   WL_TRY(WL_NEW(ws->net, WL_CONTROLLER_PACKED));
@@ -405,19 +410,21 @@ double wl_controller_mean_size(const wl_controller_ws *ws) {
   return matrices > 0 ? sum / matrices : all / ws->tensors.count;
 }
 
-/* Returns the number of matrices, or 2 if there are fewer. */
-static double depth_of(const wl_tensors *all) {
-  int matrices = 0;
-  for (int j = 0; j < all->count; j++) matrices += all->tensor[j].matrix;
-  return fmax(2, matrices);
+double wl_controller_depth(const wl_controller_ws *ws) { return fmax(2, ws->matrices); }
+
+int64_t wl_controller_base(const wl_controller *c, const wl_controller_ws *ws, int j) {
+  const int kind = !ws->tensors.tensor[j].matrix ? VECTORS : ws->matrices == 1 ? SOLE : MATRICES;
+  return c->base + kind * SCALARS;
 }
 
-double wl_controller_rate(const double *base, const wl_tensor *t, const wl_controller_now *now,
-                          double size, double o) {
+double wl_controller_rate(const wl_controller *c, const wl_controller_ws *ws, int j,
+                          const wl_controller_now *now, double size, double o) {
+  const wl_tensor *const t = &ws->tensors.tensor[j];
+  const double *const base = ws->phi + wl_controller_base(c, ws, j);
   const double warm = (now->t + 1) / (fmax(0, base[W]) * now->T + 1);
   const double scale = t->matrix ? 1 / sqrt(t->fan_in) : 1;
   return exp(base[B]) * pow(now->T / UNKNOWN_HORIZON, -base[TAU]) *
-         pow(now->depth / MIDDLE_DEPTH, -base[DELTA]) * pow(fmax(size, LEAST_SIZE), base[ALPHA]) *
+         pow(wl_controller_depth(ws) / MIDDLE_DEPTH, -base[DELTA]) * pow(fmax(size, LEAST_SIZE), base[ALPHA]) *
          scale * pow(1 - now->x, exp(base[Q])) * fmin(1, warm) *
          exp(fmax(0, base[LAMBDA]) * clip(fmin(0, now->fast_first), 9)) * exp(3 * tanh(o / 3));
 }
@@ -427,17 +434,17 @@ double wl_controller_rate(const double *base, const wl_tensor *t, const wl_contr
 static void steer(const wl_controller *c, wl_controller_ws *ws, int j, const wl_controller_now *now,
                   double mean) {
   const wl_tensor *const t = &ws->tensors.tensor[j];
-  const double *const base = ws->phi + c->base + (t->matrix ? 0 : SCALARS);
+  const double *const base = ws->phi + wl_controller_base(c, ws, j);
   double out[OUTPUTS] = {0};
   if (c->net) ws->kernel->net(ws->net, ws->input[j], out);
   const double rate =
-      wl_controller_rate(base, t, now, t->matrix ? wl_controller_size(ws, j) : mean, out[0]);
+      wl_controller_rate(c, ws, j, now, t->matrix ? wl_controller_size(ws, j) : mean, out[0]);
   wl_controller_scalars *const s = &ws->scalars[j];
   s->c0 = -rate * (base[A0] + out[1]);
   s->c1 = -rate * (base[A1] + out[2]);
   s->c2 = -rate * (base[A2] + out[3]);
   s->k1 = c->mix ? base[K1] + 0.3 * out[4] : INITIAL_K1;
-  s->k2 = c->mix ? base[K2] + 0.3 * out[5] : 0;
+  s->k2 = c->mix ? base[K2] + 0.3 * out[5] : INITIAL_K2;
 }
 
 static void take_moments(wl_controller_ws *ws, const wl_controller_pass *pass, int threads) {
@@ -479,7 +486,7 @@ static void orthogonalise(wl_controller_ws *ws, const wl_controller_pass *pass) 
       const wl_tensor *const t = &all->tensor[j];
       if (!t->matrix) continue;
       ws->kernel->blends(pass, &ws->scalars[j], t->offset, t->size);
-      const double sum = wl_orthogonal(t, false, pass->z + t->offset, scratch);
+      const double sum = wl_orthogonal(t, true, pass->z + t->offset, scratch);
       ws->scalars[j].c0 /= root_mean_square(sum, t->size) + TINY;
     }
   }
@@ -512,7 +519,6 @@ wl_controller_pass wl_controller_advance(const wl_rule *rule, wl_rule_ws *rule_w
     put_inputs(ws, j, now, ratio);
   }
   put_means(ws);
-  now->depth = depth_of(all);
   const double mean = wl_controller_mean_size(ws);
   for (int j = 0; j < all->count; j++) steer(c, ws, j, now, mean);
   wl_tensors_clear_padding(all->n, (int)rule->state_width, out);

@@ -144,13 +144,13 @@ static double size_at(const work *w, int j, double mean) {
 /* From the bar of the rate's logarithm, computes the bars of the rate's parameters, of r and of ln(L / L_0). */
 static void rate_bar(const work *w, int j, double size, double log_bar, double *loss_bar) {
   const wl_controller_now *const now = w->now;
-  const int64_t at = w->c->base + (w->ws->tensors.tensor[j].matrix ? 0 : SCALARS);
+  const int64_t at = wl_controller_base(w->c, w->ws, j);
   const double *const base = w->ws->phi + at;
   double *const out = w->phi_grad + at;
   const double declined = clip(fmin(0, now->fast_first), 9);
   out[B] += log_bar;
   out[TAU] -= log(now->T / UNKNOWN_HORIZON) * log_bar;
-  out[DELTA] -= log(w->now->depth / MIDDLE_DEPTH) * log_bar;
+  out[DELTA] -= log(wl_controller_depth(w->ws) / MIDDLE_DEPTH) * log_bar;
   out[ALPHA] += log(fmax(size, LEAST_SIZE)) * log_bar;
   if (now->x < 1) out[Q] += exp(base[Q]) * log(1 - now->x) * log_bar;
   if (base[W] > 0 && now->t + 1 < base[W] * now->T + 1)
@@ -164,15 +164,13 @@ static void rate_bar(const work *w, int j, double size, double log_bar, double *
  * r. */
 static void steer_bar(const work *w, int j, double mean, double *loss_bar) {
   const wl_controller *const c = w->c;
-  const int64_t at = c->base + (w->ws->tensors.tensor[j].matrix ? 0 : SCALARS);
-  const double *const base = w->ws->phi + at;
   const wl_controller_scalars *const s = &w->ws->scalars[j];
   wl_controller_bar *const bar = &w->ws->bar[j];
   activations a;
   net_forward(w, w->ws->input[j], &a);
   const double log_bar = bar->c1 * s->c1 + bar->c2 * s->c2, squash = tanh(a.out[0] / 3);
   const double minus_rate =
-      -wl_controller_rate(base, &w->ws->tensors.tensor[j], w->now, size_at(w, j, mean), a.out[0]);
+      -wl_controller_rate(c, w->ws, j, w->now, size_at(w, j, mean), a.out[0]);
   const double mix = c->mix ? 1 : 0;
   const double out_bar[OUTPUTS] = {log_bar * (1 - squash * squash),
                                    0,
@@ -180,7 +178,7 @@ static void steer_bar(const work *w, int j, double mean, double *loss_bar) {
                                    minus_rate * bar->c2,
                                    0.3 * mix * bar->k1,
                                    0.3 * mix * bar->k2};
-  double *const grad = w->phi_grad + at;
+  double *const grad = w->phi_grad + wl_controller_base(c, w->ws, j);
   grad[A1] += out_bar[2];
   grad[A2] += out_bar[3];
   grad[K1] += mix * bar->k1;

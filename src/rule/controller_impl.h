@@ -8,6 +8,8 @@
 #include "rule/tensors.h"
 
 enum { B, A0, A1, A2, K1, K2, TAU, ALPHA, Q, W, LAMBDA, DELTA, SCALARS };
+/* The rows of learned scalars: matrices, vectors, and the matrix of a network that has only one. */
+enum { MATRICES, VECTORS, SOLE, KINDS };
 enum {
   INPUTS = WL_CONTROLLER_INPUTS,
   HIDDEN = WL_CONTROLLER_HIDDEN,
@@ -17,8 +19,8 @@ enum { M, S, V, LOSS_FAST, LOSS_SLOW, LOSS_FIRST, FIELDS };
 
 static const double DECAY_M = 0.9, DECAY_S = 0.99, DECAY_V = 0.99, DECAY_FAST = 0.9,
                     DECAY_SLOW = 0.98;
-static const double LEAST_SIZE = 1e-3, INITIAL_K1 = 0.1, MIDDLE_DEPTH = 3, UNKNOWN_HORIZON = 2000,
-                    EPSILON = 1e-8, FLOOR = 0.1, TINY = 1e-30;
+static const double LEAST_SIZE = 1e-3, INITIAL_K1 = 0.3, INITIAL_K2 = 0.05, MIDDLE_DEPTH = 3,
+                    UNKNOWN_HORIZON = 2000, EPSILON = 1e-8, FLOOR = 0.1, TINY = 1e-30;
 
 typedef struct wl_controller {
   bool net, newton_schulz, precondition, mix, losses, horizon;
@@ -34,6 +36,7 @@ typedef struct wl_controller_bar {
 
 typedef struct wl_controller_ws {
   wl_tensors tensors;
+  int matrices; /* number of matrices among them */
   const wl_controller_kernel *kernel;
   double *phi;                       /* [phi.size] */
   wl_real *net;                      /* [WL_CONTROLLER_PACKED] */
@@ -61,7 +64,6 @@ typedef struct wl_controller_now {
   double m, s, v; /* bias corrections */
   bool known;     /* the loss is known */
   double fast_slow, fast_first;
-  double depth; /* D */
 } wl_controller_now;
 
 /* Computes the new state. Computes the sums, inputs and scalars for the update of a coordinate. Returns the pass that
@@ -72,8 +74,13 @@ wl_controller_pass wl_controller_advance(const wl_rule *rule, wl_rule_ws *rule_w
  * over the matrices, or over all tensors if there are no matrices. */
 double wl_controller_size(const wl_controller_ws *ws, int j);
 double wl_controller_mean_size(const wl_controller_ws *ws);
-double wl_controller_rate(const double *base, const wl_tensor *t, const wl_controller_now *now,
-                          double size, double o);
+/* Returns the offset in phi of the learned scalars of tensor j. */
+int64_t wl_controller_base(const wl_controller *c, const wl_controller_ws *ws, int j);
+/* Returns D, the number of matrices, at least 2. */
+double wl_controller_depth(const wl_controller_ws *ws);
+/* Returns the rate of tensor j, whose r is `size`; o is the net's first output. */
+double wl_controller_rate(const wl_controller *c, const wl_controller_ws *ws, int j,
+                          const wl_controller_now *now, double size, double o);
 void wl_controller_backward(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_rule_chunk *chunk,
                             double *phi_grad);
 

@@ -143,6 +143,14 @@ def test_rules(paths):
         expect(apart <= 100 * limit, f"{name}: the loss curve is {apart:.2e} from the C library's")
 
 
+def test_single_matrix(paths):
+    """A network of one matrix has its own learned scalars."""
+    make = lambda: torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10))  # noqa: E731
+    measure, losses = same_steps(paths["controller"], 60, make)
+    print(f"one matrix: difference {measure:.2e}, loss {losses[0]:.3f} to {losses[-1]:.3f}")
+    expect(measure <= 5e-5, f"one matrix: differs from the C library by {measure:.2e}")
+
+
 def test_library(paths):
     """With backend="c", each rule makes the steps of the C library with the same bits."""
     for name, path in paths.items():
@@ -410,6 +418,7 @@ def main():
     test_version()
     test_errors(paths)
     test_parameters(paths)
+    test_single_matrix(paths)
     test_library(paths)
     test_backends(paths)
     test_preconditioners()

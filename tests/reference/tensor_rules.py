@@ -79,18 +79,19 @@ class Controller:
 
     def __init__(self, net, ns, correction=None, precondition=False):
         self.net, self.ns, self.correction, self.precondition = net, ns, correction, precondition
-        first = [math.log(.07), 1, 0, 0, .1, 0, .25, .5, 0, .03, .25, .7]
-        second = [math.log(.006), 0, 1, 0, .1, 0, .25, .5, 0, .03, .25, .7]
+        first = [math.log(.065), 1, 0, 0, .3, .05, .35, .35, 0, .03, .25, .7]
+        second = [math.log(.006), 0, 1, 0, .3, .05, .35, .5, 0, .03, .25, .7]
+        sole = [math.log(.12), 0, 1, 0, .3, .05, .35, .35, .8, .03, .25, .7]
         if not ns:
             first[1:4] = 0, 1, 0
-        count = 24 + (17 * 16 + 16 + 16 * 16 + 16 + 6 * 16 + 6 if net else 0)
+        count = 36 + (17 * 16 + 16 + 16 * 16 + 16 + 6 * 16 + 6 if net else 0)
         rows, inputs = {"mlp": (8, 4), "lstm": (32, 12), None: (0, 0)}[correction]
         count += (rows * (inputs + 1) + 9 if correction else 0)
         self.phi = wiggle(count)
-        phi = self.phi + np.array(first + second + [0.0] * (count - 24))
-        self.base = phi[:24].reshape(2, 12)
+        phi = self.phi + np.array(first + second + sole + [0.0] * (count - 36))
+        self.base = phi[:36].reshape(3, 12)  # the third row is for a network of one matrix
         if net:
-            sizes, at, self.layers = [17, 16, 16, 6], 24, []
+            sizes, at, self.layers = [17, 16, 16, 6], 36, []
             for i, o in zip(sizes, sizes[1:]):
                 w = phi[at:at + i * o].reshape(o, i)
                 self.layers.append((w, phi[at + i * o:at + i * o + o]))
@@ -154,7 +155,7 @@ class Controller:
             u = (a1 + o[2]) * z / denominators[j] + (a2 + o[3]) * s[j] / denominators[j]
             if matrix and self.ns:
                 half = np.sqrt(np.sqrt(v[j]) + .1 * rms(np.sqrt(v[j]))) if self.precondition else 1
-                n = orthogonal(z / half)
+                n = orthogonal(z / half, flat=True)
                 u = u + (a0 + o[1]) * n / rms(n)
             r = rms(p[j]) * math.sqrt(fan_in(shape)) if matrix else sum(sizes) / len(sizes)
             rate = np.exp(b) * (T / 2000) ** -tau * r ** alpha * (1 - x) ** np.exp(q)

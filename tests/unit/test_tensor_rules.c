@@ -134,6 +134,44 @@ static void test_values(void **state) {
   }
 }
 
+/* ---- a network of one matrix ---- */
+
+enum { SOLE_ROW = 24, B = 0, A1 = 2, TAU = 6, ALPHA, Q, W, LAMBDA, DELTA };
+
+/* The matrix of a network that has only one takes the third row of learned scalars, and a vector the second. All
+ * averages of the first step equal their arguments, so each coordinate moves by the rate times a1 + a2, against the
+ * sign of its gradient. */
+static void test_a_single_matrix_has_its_own_scalars(void **state) {
+  (void)state;
+  static runner r;
+  memset(&r, 0, sizeof r);
+  const int64_t shape[2] = {17, 16}, size = 17 * 16;
+  assert_int_equal(wl_layout_add(&r.theta, "", "weight", 2, shape, NULL), WL_OK);
+  assert_int_equal(wl_layout_add(&r.theta, "", "bias", 1, shape + 1, NULL), WL_OK);
+  open_rule(&r, "name: controller, net: false", 1);
+  double square = 0;
+  for (int i = 0; i < r.theta.size; i++) {
+    r.p[i] = (wl_real)(0.3 * sin(1.1 * i + 0.2));
+    r.g[i] = (wl_real)(0.1 * sin(0.9 * i + 0.1 * i * i) + 1e-3);
+    if (i < size) square += (double)(r.p[i] * r.p[i]);
+  }
+  const double own[12] = {-1.5, 0, 0.8, 0.3, 0.2, -0.1, 0.3, 0.4, 0.6, 0.5, 0.1, 0.9};
+  for (int k = 0; k < 12; k++) r.phi[SOLE_ROW + k] = (wl_real)own[k];
+  wl_rule_pack(r.rule, r.ws, r.phi);
+  const wl_inner_step step = {0,   TENSOR_T, loss_at(0), wl_blocks(r.theta.size), r.g, r.p, r.state,
+                              r.state, r.u, NULL};
+  wl_rule_step(r.rule, r.ws, &step);
+  const double size_of_p = sqrt(square / (double)size) * sqrt(17);
+  const double length = exp(own[B]) * pow(TENSOR_T / 2000.0, -own[TAU]) * pow(2.0 / 3, -own[DELTA]) *
+                        pow(size_of_p, own[ALPHA]) / sqrt(17) / (own[W] * TENSOR_T + 1) *
+                        (own[A1] + own[A1 + 1]);
+  for (int i = 0; i < size; i++)
+    if (!(fabs((double)r.u[i] + copysign(length, (double)r.g[i])) <= 1e-4 * length))
+      fail_msg("coordinate %d: %.9g, not %.9g against the gradient", i, (double)r.u[i], length);
+  for (int64_t i = size; i < r.theta.size; i++) assert_true(fabs((double)r.u[i]) < 0.5 * length);
+  close_runner(&r);
+}
+
 /* ---- gradients ---- */
 
 #ifdef WL_DOUBLE
@@ -434,6 +472,7 @@ static void test_no_gradient(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_values),
+                                     cmocka_unit_test(test_a_single_matrix_has_its_own_scalars),
 #ifdef WL_DOUBLE
                                      cmocka_unit_test(test_gradients),
 #endif
