@@ -215,7 +215,8 @@ static wl_status match(const wl_file *file, const wl_field *wanted, const wl_fie
   return WL_FAIL(
       WL_ERR_DATA,
       "dataset '%s' of '%s' is %s, expected %s: the file belongs to another configuration or "
-      "precision",
+      "precision, or to an older version of its rule; train again with this version, or use the "
+      "program of the file's attribute `version`",
       wanted->name, file->path, have, want);
 }
 
