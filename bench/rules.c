@@ -1,5 +1,5 @@
-/* rules.c - measures the time of one step of every update rule over about a million parameters, compared with Adam, and
- * the rate of Newton-Schulz steps, compared with the processor's peak.
+/* rules.c - measures one step of every update rule over about a million parameters, compared with Adam, and
+ * Newton-Schulz steps, compared with the processor's peak.
  *
  *   bench_rules [THREADS [ROUNDS]]
  *

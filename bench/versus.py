@@ -168,7 +168,7 @@ class Cores:
 
     def report(self):
         good = sum(seen >= self.TWO for seen in self.kept)
-        return (f"{good} of {len(self.kept)} measurements on two cores were made while these did the work of two "
+        return (f"{good} of {len(self.kept)} measurements on two cores were made while both cores had their full rate "
                 f"(lowest ratio of the rate of both to the rate of one: {min(self.kept):.2f})")
 
 

@@ -82,7 +82,7 @@ main() {
   step "comparing it with tuned hand-designed rules"
   mpirun -n "$RANKS" "$build/warploom" eval "$OUTPUT" </dev/null
 
-  # eval already draws this picture if it finds its tools
+  # eval has already drawn this picture if it found the tools
   step "drawing the loss curves"
   [ -s "$OUTPUT/evaluation.png" ] ||
     /usr/bin/python3 tools/plot_evaluation.py "$OUTPUT/evaluation.h5" --output "$OUTPUT/evaluation.png"

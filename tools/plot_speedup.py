@@ -2,8 +2,8 @@
 """Draws performance profiles of `warploom eval --speedup`: the fraction of runs with a speed-up of at least x.
 
 The picture has one curve for each tuned hand-designed rule, in steps on the left and in wall-clock time on the right.
-Reports of several learned rules are compared with the first baseline that all reports have. If a rule is as fast as the
-baseline, its curve falls at the value 1.
+Reports of several learned rules are compared with the first baseline that all reports have. The curve of a rule that is
+as fast as the baseline falls at a speed-up of 1.
 
 Examples:
   plot_speedup.py runs/general/speedup-unseen.json

@@ -7,7 +7,7 @@
  *                        the spread. The spread is computed from the median distance, which ignores the short
  *                        times in which the processor did other work
  *   WL_FOLD=FILE         no unit is computed. Its windows and starts take the seconds of FILE, multiplied by a
- *                        random factor of that spread. Messages and planning are those of the real program
+ *                        random factor of that spread. Messages and planning are computed as in the real program
  *
  *   window <family>-<n> <seconds of an inner step> <relative deviation>
  *   start  <family>-<n> <seconds> <relative deviation>
