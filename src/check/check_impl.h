@@ -56,6 +56,7 @@ typedef struct wl_rollout {
   double magnitude;   /* sum of |w_k T(L_k)|, which bounds the rounding error of F */
 } wl_rollout;
 
+/* Creates a rollout of the window, which it borrows. The caller frees *out with wl_rollout_destroy. */
 wl_status wl_rollout_create(const wl_check_window *window, wl_rollout **out);
 void wl_rollout_destroy(wl_rollout **rollout);
 /* Returns F at phi [phi.size]. The result is not finite if the run diverges. */
@@ -71,6 +72,7 @@ wl_status wl_check_pure(const wl_problem *problem, const double *phi);
 
 /* The data for an independent recomputation. wl_dump_add adds one window, and wl_dump_write writes one file. */
 typedef struct wl_dump wl_dump;
+/* Starts a dump with the meta-parameters phi [phi.size]. The caller frees *out with wl_dump_destroy. */
 wl_status wl_dump_create(const wl_problem *problem, const double *phi, wl_dump **out);
 void wl_dump_destroy(wl_dump **dump);
 /* Adds copies of the window and of the trace of `rollout`. The rollout must have run at the base point. */

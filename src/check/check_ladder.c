@@ -7,7 +7,7 @@ enum { HIGHER = 10, COLUMNS = 6 };
 static const double TOP = 0.316227766016837933; /* 10^-0.5 */
 static const double RATIO = 0.316227766016837933;
 static const double ASYMPTOTIC = 0.05;      /* no order is measured at a larger error */
-/* if an error above this value rises at the next h, rounding is not the reason */
+/* rounding is not the cause if an error above this value rises at the next h */
 static const double ENOUGH = 1e-6;
 static const double ROUNDING_MARGIN = 30.0; /* no order is measured at errors below this number of rounding errors */
 static const double SMOOTH_LEAST = 1.8,
@@ -100,7 +100,7 @@ static void look_above(wl_ladder *l) {
     const double error = extrapolate(l, &r[i], i, 1.0 / (RATIO * RATIO));
     if (is_seen(l, &r[i])) l->error = fmin(l->error, error);
   }
-  l->moved = before.moved; /* keep the change on the ladder alone */
+  l->moved = before.moved; /* restores the values of the ladder, without the larger h */
   l->claimed = before.claimed;
 }
 

@@ -24,6 +24,7 @@ typedef struct wl_ladder {
   int orders;
 } wl_ladder;
 
+/* Computes the results from the other members of *ladder. Calls ladder->loss for each h of the ladder. */
 void wl_ladder_climb(wl_ladder *ladder);
 /* Returns true if the gradient is zero up to rounding, so that it has no relative error. Over the whole ladder, the
  * changes of F (`moved`) and the changes that the gradient predicts (`claimed`) must then be within rounding of

@@ -32,6 +32,7 @@ typedef struct wl_arguments {
 wl_status wl_arguments_parse(const wl_argument *table, int argc, char **argv, wl_arguments *out,
                              int *operands);
 
+/* Returns true if the option is given on the command line. */
 bool wl_argument_given(const wl_arguments *arguments, const char *name);
 /* Returns the last value that is given for an option, or `fallback` if the option is not given. */
 const char *wl_argument_text(const wl_arguments *arguments, const char *name, const char *fallback);
@@ -44,6 +45,7 @@ int wl_argument_overrides(const wl_arguments *arguments, wl_override overrides[W
  * WL_ERR_USAGE if the value is not a number or is out of range. */
 wl_status wl_argument_int(const wl_arguments *arguments, const char *name, int64_t min, int64_t max,
                           int64_t *out);
+/* Does the same for a real number. */
 wl_status wl_argument_real(const wl_arguments *arguments, const char *name, double min, double max,
                            double *out);
 

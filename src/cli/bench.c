@@ -17,7 +17,7 @@
 static const wl_argument arguments[] = {
     {"coordinates", "N", "number of coordinates of each rank; default 16000"},
     {"threads", "N", "number of threads of each rank; default: the cores of a node divided by its ranks"},
-    {"repeats", "N", "number of measurements of each kind, whose median is reported; default 7"},
+    {"repeats", "N", "number of measurements of each kind; the table has their median; default 7"},
     {"folder", "FOLDER",
      "folder of the test files, which are removed afterwards; default: the current folder"},
     {"megabytes", "N", "size of the test files; default 64; 0: no files"},

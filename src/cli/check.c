@@ -202,15 +202,15 @@ const wl_command wl_command_check = {
     wl_command_help_keys,
     true,
     run_check,
-    "Computes the meta-gradient of one window of each task with the training engine, and compares each block "
-    "with central differences of a plain rollout, along random directions and over a range of step sizes. A "
-    "block passes if the best difference agrees within the tolerance and the error falls as h^2. The rollout has "
+    "Computes the meta-gradient of one window of each task with the training engine. Then compares each block "
+    "with central differences of a plain rollout, along random directions and for several step sizes. A block "
+    "passes if the best difference agrees within the tolerance and the error falls as h^2. The rollout has "
     "separate code for loops, weights, loss transforms and batches. It shares with the engine the task's loss, "
     "the rule's step and the preconditioner's product, but not their derivatives. Use --set to make large tasks "
-    "small. Before that, check computes data, initial parameters, losses and updates twice in two orders; if bits differ, "
-    "it names what differs and exits with code 70. If a gradient is exactly zero, blocks that start at zero are first changed by small random values, "
-    "because they may hide others. If most blocks still do not change the loss, check says so and exits with "
-    "code 65. Exit code 0: all passed.",
+    "small. Before that, check computes data, initial parameters, losses and updates twice in two orders. If bits "
+    "differ, it names what differs and exits with code 70. If a gradient is exactly zero, blocks that start at "
+    "zero are first changed by small random values, because they may hide others. If most blocks still do not "
+    "change the loss, check says so and exits with code 65. Exit code 0: all passed.",
     "warploom check jobs/quickstart.yaml --set task.batch=8 --set rule.momentum=0 --set window.order=first\n"
     "warploom check jobs/maml-sinusoid.yaml\n"
     "warploom check jobs/maml-sinusoid.yaml --dump window.h5   # for another program\n"};

@@ -6,9 +6,9 @@
 
 /* Prepares the environment variables. main must call this function first. It removes variables that would change how
  * this program and its children parse the command line (POSIXLY_CORRECT) or access files (HDF5_*). Some libraries read
- * variables before main runs. In two cases, the program therefore sets a variable and executes itself once more: it
- * sets GOMP_SPINCOUNT, unless the user has chosen how OpenMP threads wait, and OPENBLAS_CORETYPE, if OpenBLAS does not
- * recognise the processor. */
+ * variables before main runs. In two cases, the program therefore sets a variable and executes itself once more. It
+ * sets GOMP_SPINCOUNT, unless the user has chosen how OpenMP threads wait. It sets OPENBLAS_CORETYPE if OpenBLAS does
+ * not recognise the processor. */
 void wl_environment_prepare(char **argv);
 
 /* Warns on rank 0 in three cases: other kernels replace the kernels that OpenBLAS chose, slow kernels run, or ranks run

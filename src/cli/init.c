@@ -142,7 +142,7 @@ static wl_status init(const wl_arguments *given) {
   WL_TRY(find_family(name, &family));
   WL_TRY(open_output(path, &out));
   write_configuration(family, out);
-  if (!path) return WL_OK; /* output goes to standard output, whose errors main checks */
+  if (!path) return WL_OK; /* main checks for errors of standard output */
   if (fclose(out) == 0) return WL_OK;
   return WL_FAIL(WL_ERR_IO, "%s: cannot be written: %s", path, strerror(errno));
 }

@@ -33,7 +33,7 @@ static int fail_early(wl_status status) {
   return (int)status;
 }
 
-/* Handles a failure of this rank alone. Ends all ranks, because other ranks could wait for this rank forever. */
+/* Handles a failure of only this rank. Ends all ranks, because other ranks could wait for this rank forever. */
 static void end_all_ranks(wl_comm *comm, int rank, wl_status status) {
   wl_log_error("rank %d: %s", rank, wl_last_error());
   wl_comm_abort(comm, (int)status);

@@ -206,12 +206,12 @@ const wl_command wl_command_selftest = {
     NULL,
     false,
     run_selftest,
-    "Starts this program on small built-in jobs and compares results. The comparisons are: initial states with "
-    "recorded digests; the digests of runs with 1 and 2 threads, with 1 and 2 ranks, and with and without a stop; "
-    "float32 with float64, and meta-gradients with central differences, for the kernels of each instruction set "
-    "of the processor; files with the written data. The test takes less than a minute and needs no other files. "
-    "Checks with two ranks are skipped if no launcher of the MPI library is in PATH. If no check failed, the exit "
-    "code is 0. Otherwise it is 70, and the failed checks are named.",
+    "Starts this program on small built-in jobs and compares results. Initial states must have the recorded "
+    "digests. Runs with 1 and 2 threads, with 1 and 2 ranks, and with and without a stop must have equal digests. "
+    "For the kernels of each instruction set of the processor, float32 must agree with float64, and "
+    "meta-gradients must agree with central differences. Files must contain the written data. The test takes less "
+    "than a minute and needs no other files. Checks with two ranks are skipped if no launcher of the MPI library "
+    "is in PATH. If no check failed, the exit code is 0. Otherwise it is 70, and the failed checks are named.",
     "warploom selftest\n"
     "warploom selftest --launch 'srun --mpi=pmix -n 2' --folder $SCRATCH --json selftest.json\n",
     true};

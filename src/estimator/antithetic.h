@@ -19,6 +19,7 @@ typedef struct wl_antithetic_run {
   int particle, pair, sign;
   int64_t drawn_at;
 } wl_antithetic_run;
+/* Runs the window of `job` as the run `run`, and fills *outcome. */
 wl_status wl_antithetic_forward(const wl_estimator *estimator, const wl_estimator_job *job,
                                 wl_antithetic_run run, wl_run_outcome *outcome);
 /* Does the run with number job->run: run 2p is pair p with sign +1, and run 2p + 1 is pair p with sign -1. */

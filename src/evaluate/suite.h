@@ -29,7 +29,8 @@ typedef struct wl_suite {
   const char *name;
   int64_t seed, seeds;
   int64_t
-      /* random batches for each loss during a run, every 10 steps; 0: whole fixed sample, at growing distances */
+      /* random batches for each loss during a run, every 10 steps; 0: whole fixed sample, after a growing number of
+       * steps */
       batches;
   int64_t reach; /* tuned rules run for `reach` times the longest horizon */
   double smoothing; /* decay of the running mean of the losses in 10 steps; 0: no running mean */

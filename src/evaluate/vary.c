@@ -44,7 +44,7 @@ static const wl_option varied_options[] = {
     {"loss_scale", WL_OPT_REAL, .slot = WL_SLOT(varied_keys, loss_scale)},
     {0}};
 
-/* The variations collected so far, and what is needed to add more. */
+/* The list of variations, and the data for adding variations to it. */
 typedef struct collection {
   const wl_map *task;
   varied_keys trained;

@@ -9,6 +9,7 @@ enum { WL_METRICS = 17 };
 
 /* The metrics in order. docs/hdf5-schema.md lists them. */
 extern const wl_metric wl_metrics[WL_METRICS];
+/* Copies the figures of a report to `values`, in the order of wl_metrics. */
 void wl_metrics_values(const wl_meta_report *report, double values[WL_METRICS]);
 /* Returns one line of JSON without the newline. The caller frees the string. Non-finite values are written as null. Not
  * collective. */

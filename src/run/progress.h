@@ -9,6 +9,7 @@
 
 typedef struct wl_progress wl_progress;
 
+/* Creates an empty ring buffer for the reports of `trainer`. The caller frees *out with wl_progress_destroy. */
 wl_status wl_progress_create(const wl_trainer *trainer, wl_progress **out);
 void wl_progress_destroy(wl_progress **progress); /* accepts NULL */
 void wl_progress_add(wl_progress *progress, const wl_meta_report *report);

@@ -351,7 +351,7 @@ static size_t field_bytes(const wl_field *f) {
   return (size_t)wl_field_count(f) * wl_type_size(f->type);
 }
 
-/* Copies the data of the fields listed so far, and makes the fields point to the copies. */
+/* Copies the data of all listed fields, and makes the fields point to the copies. */
 static wl_status copy_fields(wl_snapshot *s) {
   size_t total = 0;
   for (int i = 0; i < s->list.count; i++) total += wl_pad((int64_t)field_bytes(&s->list.at[i]));
@@ -476,8 +476,8 @@ static wl_status read_units(wl_trainer *tr, const wl_file *file, unit_table *tab
   if (!wl_file_has(file, "units/inner_step"))
     return WL_FAIL(
         WL_ERR_DATA,
-        "the checkpoint was written within an episode by an earlier version, whose units "
-        "have no clocks: resume with that version up to the end of an episode");
+        "the checkpoint was written within an episode by an earlier version of Warploom, which does not store the "
+        "clocks of units: resume with that version up to the end of an episode");
   WL_TRY(read_clocks(tr, file));
   WL_TRY(wl_trainer_place_units(tr));
   for (int i = 0; i < WL_UNIT_FIELDS; i++) WL_TRY(size_column(tr, i, &table->of[i]));

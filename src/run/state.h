@@ -21,6 +21,7 @@ wl_status wl_snapshot_take(wl_trainer *trainer, wl_snapshot **out);
 /* Writes the copy as a checkpoint of RUN. Any thread may call this function, because it uses neither the trainer nor
  * MPI. */
 wl_status wl_snapshot_write(const wl_snapshot *snapshot, const char *run, int keep);
+/* Returns the size of the copied fields in bytes. */
 int64_t wl_snapshot_bytes(const wl_snapshot *snapshot);
 void wl_snapshot_destroy(wl_snapshot **snapshot); /* accepts NULL */
 /* Loads the newest valid checkpoint of RUN and sets *resumed to true, or to false if there is no checkpoint. Returns

@@ -257,7 +257,7 @@ static void warn_of_idleness(run *r) {
   r->told = true;
   wl_log_warning(
       "meta-step %lld: an episode lowers the loss by only %.1f %%, so the rule has almost no effect. Start from a "
-      "rule that works, such as rule.momentum: 0.9 with rule.rate near that of tuned Nesterov, or raise "
+      "rule that works, such as rule.momentum: 0.9 with rule.rate near the rate of tuned Nesterov, or raise "
       "rule.output_scale",
       (long long)wl_state_of(r->trainer)->meta_step, 100.0 * gain);
 }

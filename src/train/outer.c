@@ -92,7 +92,7 @@ static const char *const group_names[WL_OUTER_GROUPS] = {"rule", "precondition",
                                                          "initialisation"};
 
 const wl_variant wl_outer_group_variants[] = {
-    {"none", "no group has settings of its own", NULL},
+    {"none", "no group has separate settings", NULL},
     {"rule", "the update rule's meta-parameters", group_options},
     {"precondition", "the preconditioner's", group_options},
     {"warp", "the warp layers'", group_options},

@@ -56,6 +56,7 @@ typedef struct wl_outer_keys {
   double average;
   wl_schedule schedule; /* all members except `steps`, which the caller sets */
 } wl_outer_keys;
+/* Reads the section `outer` of the configuration. */
 wl_outer_keys wl_outer_read(const wl_config *config);
 
 /* Creates the optimizer from the sections `outer` and `groups`. The caller frees *out with wl_outer_destroy. Not

@@ -46,6 +46,7 @@ typedef struct wl_plan {
   int *heap;
 } wl_plan;
 
+/* Creates the clocks of all units. Copies `setting`. The caller frees *out with wl_plan_destroy. */
 wl_status wl_plan_create(const wl_plan_setting *setting, wl_plan **out);
 void wl_plan_destroy(wl_plan **plan);
 /* Call this at the start of a meta-step. Each unit at step 0 draws the task and horizon of its episode. These units are

@@ -27,6 +27,7 @@ typedef struct wl_reduction {
   double *gradient; /* [phi.size] mean of the counted meta-gradients */
 } wl_reduction;
 
+/* Prepares sums of contributions of `width` numbers. The caller frees *out with wl_reduction_clear. */
 wl_status wl_reduction_create(const wl_layout *phi, int64_t width, wl_reduction *out);
 void wl_reduction_clear(wl_reduction *reduction);
 /* Allocates memory for `own` contributions of this rank. Their contents are undefined. */

@@ -42,6 +42,7 @@ typedef struct wl_replay_tables {
   int64_t *count;     /* [places] number of points */
   double *start_loss; /* [places] */
 } wl_replay_tables;
+/* Returns the tables of the buffer. The buffer owns the arrays. */
 wl_replay_tables wl_replay_state(wl_replay *replay);
 int64_t wl_replay_points(const wl_replay *replay); /* Returns the number of points of all places. */
 /* Sends all points to rank 0, which stores them in `points` [wl_replay_points][width]. Collective. */

@@ -56,8 +56,8 @@ static wl_status fit(const wl_replay_keys *keys, wl_replay_store *s) {
         layer / MIB);
   return wl_map_fail(
       map, "capacity",
-      "the buffer takes %.1f MiB; raise it, set replay.stride to at least %.0f, or name a "
-      "folder on disk in replay.spill",
+      "the buffer takes %.1f MiB; raise the capacity, set replay.stride to at least %.0f, or name a folder on "
+      "disk in replay.spill",
       ceil(layer * (double)s->shape.points / (0.1 * MIB)) / 10.0,
       ceil((double)s->shape.horizon / fitting));
 }

@@ -34,6 +34,7 @@ typedef struct wl_trajectory_keys {
   enum { WL_RECORDED_SINGLE, WL_RECORDED_HALF } precision;
 } wl_trajectory_keys;
 
+/* Each of these functions reads one section of the configuration. wl_schema_run reads the top level. */
 wl_run_keys wl_schema_run(const wl_config *config);
 wl_replay_keys wl_schema_replay(const wl_config *config);
 wl_curriculum_keys wl_schema_curriculum(const wl_config *config);

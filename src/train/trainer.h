@@ -63,6 +63,7 @@ typedef struct wl_trainer_state {
  * configuration. */
 wl_status wl_trainer_create(const wl_config *config, wl_comm *comm, wl_trainer **out);
 void wl_trainer_destroy(wl_trainer **trainer);
+/* These functions return the two parts of a trainer. The trainer owns them. */
 const wl_trainer_setup *wl_setup_of(const wl_trainer *trainer);
 wl_trainer_state *wl_state_of(const wl_trainer *trainer);
 /* Returns the length of the vector of the exact sum, for the memory estimate. */

@@ -127,7 +127,7 @@ wl_status wl_imitation_check_stages(const wl_imitation *m, int64_t stages) {
   const int count = m->keys.share.count;
   if (count == 1 || count == stages) return WL_OK;
   return wl_map_fail(m->map, "share",
-                     "give one number, or one for each of the %lld stages (the last is that of "
+                     "give one number, or one for each of the %lld stages (the last stage has the episodes of "
                      "episode.steps), not %d",
                      (long long)stages, count);
 }

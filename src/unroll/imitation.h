@@ -38,6 +38,7 @@ const wl_variant *wl_imitation_variants(void);
 wl_status wl_imitation_create(const wl_config *config, const wl_rule_setting *setting,
                               wl_imitation **out);
 void wl_imitation_destroy(wl_imitation **imitation);
+/* Returns the teacher. `imitation` owns it. */
 const wl_rule *wl_imitation_teacher(const wl_imitation *imitation);
 /* Returns the factor of the normalised differences, for forward-only estimators. */
 double wl_imitation_scale(const wl_imitation *imitation);
@@ -48,6 +49,7 @@ int64_t wl_imitation_span(const wl_imitation *imitation, int64_t horizon);
 double wl_imitation_share(const wl_imitation *imitation, int64_t stage);
 /* Returns WL_ERR_CONFIG if the configuration has neither one share nor one share for each stage. */
 wl_status wl_imitation_check_stages(const wl_imitation *imitation, int64_t stages);
+/* Returns the weights at meta-step `meta_step`. */
 wl_imitation_weights wl_imitation_at(const wl_imitation *imitation, int64_t meta_step);
 
 /* Computes D_cos, D_mag and D_dist of two updates [theta->size]. */

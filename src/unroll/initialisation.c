@@ -25,8 +25,8 @@ typedef struct initialisation_keys {
 
 static const wl_option options[] = {
     {"fresh", WL_OPT_STRINGS, "[]", NULL, 0, 0, "1",
-     "Tensors that are drawn again for each episode, such as those of the head [dense1.weight, dense1.bias]. The "
-     "other tensors are learned.",
+     "Tensors that are drawn again for each episode, for example the tensors of the head [dense1.weight, "
+     "dense1.bias]. The other tensors are learned.",
      WL_SLOT(initialisation_keys, fresh)},
     {"maml", WL_OPT_STRINGS, "[]", NULL, 0, 0, "1", "Tensors that MAML learns, for any value of `name`.",
      WL_SLOT(initialisation_keys, by_method[MAML])},

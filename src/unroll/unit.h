@@ -85,6 +85,7 @@ bool wl_unit_field_is_inline(const wl_unit_field *field);
 /* Returns the number of values that this field has in a unit of this shape. */
 int64_t wl_unit_field_count(const wl_unit_field *field, const wl_model *model, const wl_task *task,
                             const wl_unit_shape *shape);
+/* Returns the address of the numbers of this field in the unit. */
 void *wl_unit_field_data(const wl_unit_field *field, wl_unit *unit);
 /* Returns the bytes of all fields of a unit. */
 int64_t wl_unit_bytes(const wl_model *model, const wl_task *task, const wl_unit_shape *shape);

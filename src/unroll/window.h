@@ -11,7 +11,7 @@
  *   phi-gradient += phibar + w_k T'(L_k) dL_out/dphi [+ (d grad L_in/dphi)^T gbar]
  *
  * The terms in brackets are computed only in second order. If the rule reads L_in(theta_k), second order also uses the
- * adjoint of this input: its product with grad L_in is added to lam, and its product with dL_in/dphi to the
+ * adjoint of this input. Its product with grad L_in is added to lam. Its product with dL_in/dphi is added to the
  * phi-gradient.
  *
  * This module uses neither MPI nor HDF5. */
@@ -88,6 +88,7 @@ int64_t wl_unroll_ws_bytes(const wl_model *model, const wl_task *task, const wl_
 void wl_unroll_set_phi(wl_unroll_ws *ws, const double *phi);
 /* Sets the weights of imitation. Before the first call the workspace has the weights of meta-step 0. */
 void wl_unroll_set_imitation(wl_unroll_ws *ws, const wl_imitation_weights *weights);
+/* Returns the current weights of imitation. The workspace owns them. */
 const wl_imitation_weights *wl_unroll_imitation(const wl_unroll_ws *ws);
 /* These functions return buffers for losses that are computed outside a window: the task's workspace, and the part of
  * phi that belongs to the network (NULL if there is none). The buffers are borrowed. */
@@ -101,6 +102,7 @@ void wl_unroll_describe_storage(const wl_model *model, const wl_task *task,
 /* A function that is called at each inner step and at each chunk of a backward pass. If it returns true, the window
  * ends immediately with WL_TRY_AGAIN, and the state of the window's unit is undefined. */
 typedef bool (*wl_interrupt)(void *context);
+/* Sets the function `asked`, which is then called with `context`. NULL: no function is called. */
 void wl_unroll_set_interrupt(wl_unroll_ws *ws, wl_interrupt asked, void *context);
 
 /* Starts the episode: draws the task, sets theta_0 (learned or drawn), and sets the rule's state to zero. */

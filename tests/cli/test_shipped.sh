@@ -4,7 +4,7 @@
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 
-# Prints overrides that make a configuration small, for those keys of the dry run whose values can be reduced.
+# Prints overrides that make a configuration small. They reduce the values of keys that the dry run prints.
 cuts() { # FULL
   awk 'BEGIN {
       small["task.widths"] = small["task.filters"] = small["rule.hidden"] = "[2]"

@@ -1,5 +1,5 @@
-# Checks that the bits after n meta-steps are equal: on 1, 2, 3, 4 and 7 ranks, with 1 and 2 threads, without a stop,
-# and with a stop in the middle of an episode and a resume on another number of ranks.
+# Checks that the bits after n meta-steps are equal on 1, 2, 3, 4 and 7 ranks and with 1 and 2 threads. A stop in the
+# middle of an episode and a resume on another number of ranks must not change them.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 . "$WL_SOURCE/tests/fault/mlp_job.sh"

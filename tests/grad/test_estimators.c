@@ -249,7 +249,8 @@ static void test_es_telescopes(void **state) {
   close_toy(&end);
 }
 
-/* With a rate for each step, the derivatives of a window's loss by the rates so far are orthogonal. */
+/* Each step has its own rate. The derivatives of a window's loss with respect to the rates of different windows are
+ * therefore orthogonal. */
 #define RATES                                                       \
   "task: {family: quadratic, dimension: 1, batch: 1}\n"             \
   "rule: {name: sgd, rate: 0.01, learn: [rate], learn_per: step}\n" \

@@ -10,11 +10,11 @@
 #
 #   common: [PROCESSORS <n>] [TIMEOUT <seconds>] [LABELS <labels>...] [LINK <targets>...]
 #           [ENVIRONMENT <name=value>...]
-#   ENVIRONMENT ${WL_NO_GRACE}: when one rank ends with an exit code other than 0, Open MPI kills the others at once
-#   instead of after two seconds. Tests that send signals to the launcher must not use it.
+#   ENVIRONMENT ${WL_NO_GRACE}: if a rank ends with an exit code other than 0, Open MPI kills the other ranks
+#   immediately. Without it, Open MPI waits two seconds. Tests that send signals to the launcher must not use it.
 #
-# LIBS names folders of src ("base", "task"); the libraries that they depend on are linked too.
-# The labels always include the name of the test's folder (unit, mpi, ...).
+# LIBS names folders of src ("base", "task"); the libraries that they depend on are linked too. The labels always
+# include the name of the test's folder (unit, mpi, ...).
 
 set(WL_NO_GRACE OMPI_MCA_odls_base_sigkill_timeout=0)
 set(WL_TEST_RUNNER ${CMAKE_CURRENT_LIST_DIR}/run_test.sh)

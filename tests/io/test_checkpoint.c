@@ -84,7 +84,7 @@ static void large_ones_are_kept_alike(void **state) {
 static void order_is_by_number(void **state) {
   (void)state;
   save("order", 99999999, 5);
-  save("order", 100000000, 5); /* as text, nine digits would sort before eight */
+  save("order", 100000000, 5); /* sorted as text, a number of nine digits could precede a number of eight digits */
   save("order", 2, 5);
   assert_newest("order", 100000000);
 }

@@ -9,7 +9,8 @@
 
 enum { UNITS = 23, COUNT = 37, BLOCKS = 5, LEFT_OUT = 4 };
 
-/* The largest magnitudes range from subnormal numbers to numbers whose sum exceeds the largest double. */
+/* The magnitudes of the blocks range from subnormal numbers to numbers so large that their sum exceeds the largest
+ * double. */
 static const int64_t bounds[BLOCKS + 1] = {0, 8, 9, 20, 29, 37};
 static const double scale[BLOCKS] = {1.0, 1e-300, 1e300, 4e-323, 0.0};
 

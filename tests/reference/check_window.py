@@ -57,8 +57,7 @@ class Warp:
         return h
 
     def learned_loss(self, y):
-        """Returns l(h, y), where h is the last hidden layer, which the network has just computed, and y is the
-        target."""
+        """Returns l(h, y). h is the last hidden layer, which the network has just computed, and y is the target."""
         inside = self.affine("warp.loss.", "1", self.hidden) + y @ self.phi["warp.loss.target"]
         return torch.tanh(inside) @ self.phi["warp.loss.weight2"]
 

@@ -104,7 +104,7 @@ static double small(void *context, double h) {
   return faint(&size, h);
 }
 
-/* If F does not change at all, D is zero, and so is a gradient that was left out by mistake. This must not count as
+/* If F does not change at all, D is zero. A gradient that was left out by mistake is also zero. This must not count as
  * agreement. */
 static void forgotten(void **state) {
   (void)state;

@@ -1,4 +1,4 @@
-/* test_lbfgs.c - tests the rule `lbfgs` in both precisions: convergence on quadratic functions, curvature that is not
+/* test_lbfgs.c - tests the rule `lbfgs` in both precisions. The cases are quadratic functions, curvature that is not
  * positive, gradients that are not finite, and a state that is updated in place. test_tensor_rules.c tests its
  * values. */
 #include <math.h>
@@ -131,8 +131,8 @@ static void test_negative_curvature_is_skipped(void **state) {
   close_unit(&x);
 }
 
-/* If a gradient is not finite, its slice does not move in that step, and its memory does not change. Gradients whose
- * difference is not finite do not enter the memory. Other slices keep their bits. */
+/* If a gradient is not finite, its slice does not move in that step, and its memory does not change. If the difference
+ * of two gradients is not finite, the pair is not stored in the memory. Other slices keep their bits. */
 static void test_gradients_that_are_not_finite(void **state) {
   (void)state;
   static const double bad[] = {NAN, INFINITY, -INFINITY, 3e38, -3e38};

@@ -209,8 +209,8 @@ static void test_blocks_may_be_split(void **state) {
   }
 }
 
-/* If the gradients of a coordinate are always zero, its updates are zero. Its adjoints are finite, and zero where they
- * must be. */
+/* If the gradients of a coordinate are always zero, its updates are zero. Its adjoints are finite, and the derivatives
+ * with respect to phi are zero. */
 static void test_no_gradient_at_all(void **state) {
   (void)state;
   for (int i = 0; i < LEARNERS; i++) {

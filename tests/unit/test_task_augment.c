@@ -1,5 +1,5 @@
 /* test_task_augment.c - tests the values that an episode draws for its augmentations, in float64. Compares
- * distributions with the documentation, and each augmentation with the task without it. */
+ * distributions with the documentation, and compares each augmented task with the same task without augmentation. */
 #include "task/image_source.h"
 #include "task_fixture.h"
 
