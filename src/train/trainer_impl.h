@@ -40,7 +40,8 @@ int wl_trainer_lanes(const wl_trainer *trainer);
 wl_status wl_trainer_run_units(wl_trainer *trainer, const wl_watcher *watcher, int64_t *own);
 
 /* These functions are in start_copy.c. wl_trainer_keep_clocks copies clocks and meta-parameters before wl_plan_begin.
- * wl_trainer_keep_start copies units after their assignment to ranks. wl_trainer_return_to_start restores all copies. */
+ * wl_trainer_keep_start copies units after their assignment to ranks. wl_trainer_return_to_start restores all
+ * copies. */
 wl_status wl_start_copy_create(const wl_trainer *trainer, wl_start_copy *copy);
 void wl_start_copy_clear(const wl_trainer *trainer, wl_start_copy *copy);
 void wl_trainer_keep_clocks(wl_trainer *trainer);

@@ -66,7 +66,7 @@ sleep 0.3
 end_by TERM 75 "under nohup"
 echo "ok: nohup"
 
-# The readers of both streams end. The training continues. At its end the program reports that the result could not be
+# The programs that read both streams end. The training continues. At its end the program reports that the result could not be
 # written.
 code=0
 { env --default-signal "$WL_BIN" train short.yaml --set output=piped 2>&1 && echo 0 >code || echo $? >code; } | true

@@ -12,8 +12,7 @@ own_root() { # SCRIPT ARGS...
     mount --rbind / /mnt && exec chroot /mnt env -C "$PWD" bash "$@"' sh "$@"
 }
 
-# Runs `SCRIPT --inside ARGS...` in namespaces, for at most LIMIT seconds, and exits with its exit status. DIR names a
-# temporary folder of this call.
+# Runs `SCRIPT --inside ARGS...` in namespaces, for at most LIMIT seconds, and exits with its exit status. DIR is the path of a temporary folder.
 in_namespaces() { # NAME SCRIPT ARGS...
   local name=$1 script=$2 status=0
   shift 2
