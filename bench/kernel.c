@@ -113,7 +113,7 @@ static double run_live(wl_kernel_window *w, bool keep) {
   return wl_thread_seconds() - start;
 }
 
-/* Repeats the forward pass of the first few blocks, all in cache, as the backward pass does. */
+/* Repeats the forward pass of the first few blocks. Their data is in the cache, as in the backward pass. */
 static double run_again(wl_kernel_window *w) {
   const int64_t few = w->blocks < WL_LSTM_GROUP ? w->blocks : WL_LSTM_GROUP;
   wl_kernel_window_reset(w);

@@ -256,7 +256,7 @@ wl_requeue() { # STEP_AT_START ARGS...
   fi
   wl_made_progress "$1" ||
     wl_die 1 "$WL_MAX_STALLS starts without a complete meta-step: request more time for the job (--time)"
-  wl_say "step $(wl_checkpoint_step) is safe; requeueing job $WL_JOB"
+  wl_say "step $(wl_checkpoint_step) is stored; requeueing job $WL_JOB"
   if [ "$WL_BATCH" != slurm ]; then
     wl_submit_next "${@:2}"
     return "$WL_STOPPED_EARLY"
@@ -294,8 +294,8 @@ wl_show_results() { # CODE
     "  curves:         ${WARPLOOM_PYTHON:-python3} tools/plot_training.py $RUN"
   case $1 in
     0) return 0 ;;
-    "$WL_STOPPED_EARLY") wl_say "stopped early, step $(wl_checkpoint_step) is safe; continue with" ;;
-    *) wl_say "ended with code $1: see the message above; step $(wl_checkpoint_step) is safe; continue with" ;;
+    "$WL_STOPPED_EARLY") wl_say "stopped early, step $(wl_checkpoint_step) is stored; continue with" ;;
+    *) wl_say "ended with code $1: see the message above; step $(wl_checkpoint_step) is stored; continue with" ;;
   esac
   case $WL_BATCH in
     pbs) wl_say "  qsub -v RUN=$RUN,<the same variables> <the same script>" ;;
