@@ -13,7 +13,7 @@ STAGES = 7  # curves between the start and the end of meta-training
 
 
 class Absent(Exception):
-    """A part that this run has not recorded. The message names the key that records it."""
+    """Raised for a part that this run has not recorded. The message names the key that records it."""
 
 
 class Source:

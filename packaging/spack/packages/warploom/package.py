@@ -1,4 +1,4 @@
-"""Spack recipe of Warploom, for the tree that it is in:
+"""This Spack recipe builds Warploom from the tree that contains the recipe:
 
     spack repo add packaging/spack
     spack install --test=root warploom
