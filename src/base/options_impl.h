@@ -79,7 +79,7 @@ wl_status wl_tree_override(wl_pool *pool, wl_node *root, const wl_override *over
 typedef struct wl_value {
   const wl_option *option;
   wl_location location; /* location of the value; for a default, location of the map */
-  bool is_list;         /* true for lists, and for a WL_OPT_CHOICE_OR_REALS with numbers */
+  bool is_list;         /* true for lists, and for a WL_OPT_CHOICE_OR_REALS that contains numbers */
   int64_t integer;      /* an integer, or the index of a choice */
   int64_t argument; /* N of a choice that is written as {name: N} */
   double real;

@@ -25,8 +25,8 @@ int wl_comm_size(const wl_comm *comm);
 /* Returns the number of ranks on this node. Used for advice on the numbers of ranks and threads. */
 int wl_comm_node_size(const wl_comm *comm);
 /* Returns the default number of threads of a rank. The default is the node's number of cores divided by its number of
- * ranks, but at least 1. The cores to which this rank is bound and OMP_NUM_THREADS limit the default. A single rank on
- * a shared machine uses only the idle cores. */
+ * ranks, but at least 1. The default is at most the number of cores to which this rank is bound, and at most
+ * OMP_NUM_THREADS. A single rank on a shared machine uses only the idle cores. */
 int wl_comm_cores(const wl_comm *comm);
 /* Binds each of the `threads` threads of the caller's OpenMP team to a separate core. The function binds only if the
  * job owns its cores and the node's ranks use all of the node's cores. In other cases, another program may be bound to

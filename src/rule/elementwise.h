@@ -116,7 +116,7 @@ typedef struct wl_elementwise_keys {
 
 /* The member that receives the value of scalar i. */
 #define WL_SCALAR_SLOT(i) WL_SLOT(wl_elementwise_keys, scalar[i])
-/* The keys of all these rules. Each rule's table of options begins with these keys. */
+/* The keys that all these rules have. Each rule's table of options begins with these keys. */
 /* clang-format off */
 #define WL_ELEMENTWISE_OPTIONS(default_rate)                                                      \
   {"rate", WL_OPT_REAL, default_rate, NULL, 0, 1e9, "1", "Learning rate.", WL_SCALAR_SLOT(0)},    \

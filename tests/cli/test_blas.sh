@@ -30,7 +30,7 @@ run() { # ENVIRONMENT...
 says() { grep -q "$1" err.txt || { cat err.txt >&2; fail "nothing of '$1'"; }; }
 
 run LD_PRELOAD=./stand_in.so
-[ $code = 0 ] && says 'took its Prescott kernels: running its Haswell ones'
+[ $code = 0 ] && says 'chose its Prescott kernels: the program uses its Haswell kernels'
 [ "$(grep -c Prescott err.txt)" = 1 ] || fail "said more than once"
 ! grep -q 'warning: OpenBLAS' err.txt || fail "warned although other kernels run"
 h5dump -a /blas run/optimizer.h5 | grep -q Haswell || fail "the file names other kernels"
