@@ -73,8 +73,8 @@ static wl_status create_image(writer *w) {
   return WL_OK;
 }
 
-/* Closes the image, which is filled if `status` is WL_OK. HDF5 superblocks of versions 2 and 3 contain the file's length; the flush gives the image this
- * length. */
+/* Closes the image, which is filled if `status` is WL_OK. HDF5 superblocks of versions 2 and 3 contain the file's
+ * length; the flush gives the image this length. */
 static wl_status close_image(writer *w, wl_status status, char **image, uint64_t *bytes) {
   enum { VERSION_AT = 8, END_AT = 28 };
   hsize_t room = 0;

@@ -195,8 +195,8 @@ static void rnnprop_step(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_inne
 #pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
   for (int64_t b = 0; b < step->blocks; b++) {
     const int64_t at = b * WL_LANES, state = at * net->width;
-    ws->kernel->step(net, ws->phi, time, step->g + at, step->s_in + state, step->s_out + state,
-                     step->u + at);
+    ws->kernel->step(&(wl_rnnprop_input){net, ws->phi, time, step->g + at, step->s_in + state},
+                     step->s_out + state, step->u + at);
   }
 }
 
@@ -216,13 +216,16 @@ static void block_backward(const wl_rnnprop_net *net, workspace *ws, const wl_ru
   if (!chunk->mu) memset(mu, 0, (size_t)size * sizeof *mu);
   memcpy(ws->states, chunk->state + block * size, (size_t)size * sizeof *ws->states);
   for (int64_t k = 0; k + 1 < chunk->steps; k++)
-    ws->kernel->step(net, ws->phi, time_of(chunk->t0 + k),
-                     chunk->g + (k * chunk->blocks + block) * WL_LANES, ws->states + k * size,
+    ws->kernel->step(&(wl_rnnprop_input){net, ws->phi, time_of(chunk->t0 + k),
+                                         chunk->g + (k * chunk->blocks + block) * WL_LANES,
+                                         ws->states + k * size},
                      ws->states + (k + 1) * size, unwanted);
   for (int64_t k = chunk->steps - 1; k >= 0; k--) {
     const int64_t at = (k * chunk->blocks + block) * WL_LANES;
-    ws->kernel->backward(net, ws->phi, time_of(chunk->t0 + k), chunk->g + at, ws->states + k * size,
-                         lam, mu, chunk->gbar ? chunk->gbar + at : unwanted, ws->phi_bar);
+    ws->kernel->backward(
+        &(wl_rnnprop_input){net, ws->phi, time_of(chunk->t0 + k), chunk->g + at,
+                            ws->states + k * size},
+        &(wl_rnnprop_bars){lam, mu, chunk->gbar ? chunk->gbar + at : unwanted, ws->phi_bar});
     add_loss_gradient(chunk, k, at, lam);
   }
 }

@@ -99,11 +99,11 @@ static void forward(const wl_rnnprop_net *net, const wl_real *phi, wl_rnnprop_ti
                                                      splat(phi[net->out_bias + 1])));
 }
 
-static void step(const wl_rnnprop_net *net, const wl_real *phi, wl_rnnprop_time time,
-                 const wl_real *g, const wl_real *s_in, wl_real *s_out, wl_real *u) {
+static void step(const wl_rnnprop_input *in, wl_real *s_out, wl_real *u) {
+  const wl_rnnprop_net *const net = in->net;
   activations a;
   for (int at = 0; at < WL_LANES; at += VECTOR_LANES) {
-    forward(net, phi, time, g + at, s_in + at, &a);
+    forward(net, in->phi, in->time, in->g + at, in->state + at, &a);
     store_row(s_out + at, a.m);
     store_row(s_out + WL_LANES + at, a.v);
     for (int l = 0; l < net->layers; l++)
@@ -136,9 +136,11 @@ INLINE void gate_bars(const activations *a, int layer, int u, vec old_c, vec h_b
 
 /* Computes the adjoint of one layer. h_bar [H] is the adjoint of h from the layer above, without the contribution in
  * mu. below_bar [in] is a result. */
-static void cell_backward(const wl_rnnprop_net *net, const wl_real *phi, int layer,
-                          const activations *a, const wl_real *state, const vec *h_bar,
-                          vec *below_bar, wl_real *mu, wl_real *phi_bar) {
+static void cell_backward(const wl_rnnprop_input *input, int layer, const activations *a,
+                          const vec *h_bar, vec *below_bar, const wl_rnnprop_bars *bars) {
+  const wl_rnnprop_net *const net = input->net;
+  const wl_real *const phi = input->phi, *const state = input->state;
+  wl_real *const mu = bars->mu, *const phi_bar = bars->phi_bar;
   const int H = net->hidden[layer], in = wl_rnnprop_inputs(net, layer);
   const vec *const below = below_of(net, layer, a);
   const int64_t row = row_of(net, layer) * WL_LANES;
@@ -197,14 +199,15 @@ static void dense_backward(const wl_rnnprop_net *net, const wl_real *phi, const 
   }
 }
 
-static void backward_of(const wl_rnnprop_net *net, const wl_real *phi, wl_rnnprop_time time,
-                        const wl_real *g, const wl_real *state, const wl_real *lam, wl_real *mu,
-                        wl_real *gbar, wl_real *phi_bar) {
+static void backward_of(const wl_rnnprop_input *in, const wl_rnnprop_bars *bars) {
+  const wl_rnnprop_net *const net = in->net;
+  const wl_real *const phi = in->phi;
+  wl_real *const phi_bar = bars->phi_bar;
   activations a;
   vec bar[2][MOST], x_bar[2] = {{0}, {0}};
-  forward(net, phi, time, g, state, &a);
+  forward(net, phi, in->time, in->g, in->state, &a);
   const int last = net->layers - 1, H = net->hidden[last];
-  const vec u_bar = load_row(lam);
+  const vec u_bar = load_row(bars->lam);
   vec out_bar[2] = {(wl_real)-net->output_scale * u_bar, {0}};
   if (!net->plain) out_bar[0] *= splat(1) - a.out * a.out;
   if (net->heads == 2) {
@@ -220,18 +223,17 @@ static void backward_of(const wl_rnnprop_net *net, const wl_real *phi, wl_rnnpro
       add(phi_bar + (row + k) * WL_LANES, out_bar[head] * a.h[last][k]);
     }
   }
-  for (int l = last; l >= 0; l--)
-    cell_backward(net, phi, l, &a, state, bar[l % 2], bar[(l + 1) % 2], mu, phi_bar);
+  for (int l = last; l >= 0; l--) cell_backward(in, l, &a, bar[l % 2], bar[(l + 1) % 2], bars);
   if (net->plain) UNROLL for (int k = 0; k < 2; k++) x_bar[k] += bar[1][k];
   else dense_backward(net, phi, &a, bar[1], x_bar, phi_bar);
-  input_backward(time, &a, x_bar, mu, gbar);
+  input_backward(in->time, &a, x_bar, bars->mu, bars->gbar);
 }
 
-static void backward(const wl_rnnprop_net *net, const wl_real *phi, wl_rnnprop_time time,
-                     const wl_real *g, const wl_real *s_in, const wl_real *lam, wl_real *mu,
-                     wl_real *gbar, wl_real *phi_bar) {
+static void backward(const wl_rnnprop_input *in, const wl_rnnprop_bars *bars) {
   for (int at = 0; at < WL_LANES; at += VECTOR_LANES)
-    backward_of(net, phi, time, g + at, s_in + at, lam + at, mu + at, gbar + at, phi_bar + at);
+    backward_of(
+        &(wl_rnnprop_input){in->net, in->phi, in->time, in->g + at, in->state + at},
+        &(wl_rnnprop_bars){bars->lam + at, bars->mu + at, bars->gbar + at, bars->phi_bar + at});
 }
 
 #define JOIN_(a, b) a##b

@@ -29,16 +29,26 @@ typedef struct wl_rnnprop_time {
   wl_real m, v;
 } wl_rnnprop_time;
 
+/* What a step of one block reads. */
+typedef struct wl_rnnprop_input {
+  const wl_rnnprop_net *net;
+  const wl_real *phi;
+  wl_rnnprop_time time;
+  const wl_real *g, *state; /* [16], [width][16] */
+} wl_rnnprop_input;
+
+/* Adjoints of a step of one block. */
+typedef struct wl_rnnprop_bars {
+  const wl_real *lam; /* [16] adjoint of u */
+  wl_real *mu;        /* [width][16] adjoint of the new state on entry, of the old state on return */
+  wl_real *gbar;      /* [16] result */
+  wl_real *phi_bar;   /* [parameters][16] the adjoint of phi for each lane is added */
+} wl_rnnprop_bars;
+
 typedef struct wl_rnnprop_kernel {
-  /* Computes one step of one block. Shapes: g, u [16]; s_in, s_out [width][16]. s_in and s_out may be the same
-   * array. */
-  void (*step)(const wl_rnnprop_net *net, const wl_real *phi, wl_rnnprop_time time,
-               const wl_real *g, const wl_real *s_in, wl_real *s_out, wl_real *u);
-  /* Computes the adjoint of `step`. lam [16] is the adjoint of u. mu [width][16] is the adjoint of s_out on entry and
-   * of s_in on return. gbar [16] is a result. Adds the adjoint of phi for each lane to phi_bar [parameters][16]. */
-  void (*backward)(const wl_rnnprop_net *net, const wl_real *phi, wl_rnnprop_time time,
-                   const wl_real *g, const wl_real *s_in, const wl_real *lam, wl_real *mu,
-                   wl_real *gbar, wl_real *phi_bar);
+  /* Computes the new state [width][16], which may be the same array as in->state, and the update u [16]. */
+  void (*step)(const wl_rnnprop_input *in, wl_real *state, wl_real *u);
+  void (*backward)(const wl_rnnprop_input *in, const wl_rnnprop_bars *bars);
 } wl_rnnprop_kernel;
 
 /* Returns the table for this processor. */
