@@ -138,7 +138,7 @@ wl_status wl_optimizer_get_state(const wl_optimizer *optimizer, int64_t size, fl
 wl_status wl_optimizer_set_state(wl_optimizer *optimizer, int64_t size, const float *state,
                                  int64_t steps);
 
-/* A named tensor of phi, in C order. Used for meta-parameters that another program computed. */
+/* A named tensor of phi, in C order, for meta-parameters that another program computed. */
 typedef struct wl_meta_parameters {
   const char *name; /* "layer1.weight" */
   int64_t size;

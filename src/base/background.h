@@ -29,7 +29,8 @@ bool wl_background_is_busy(wl_background *background);
 /* Waits for the work and returns its status; the message of a failure becomes the caller's last error. Returns WL_OK
  * if no work was started since the last call. */
 wl_status wl_background_wait(wl_background *background);
-/* Waits and ignores the status. The caller's last error is unchanged. Used for clean-up after another failure. */
+/* Waits and ignores the status. The caller's last error is unchanged. This function is for clean-up after another
+ * failure. */
 void wl_background_drop(wl_background *background);
 
 #endif

@@ -13,8 +13,8 @@ typedef enum wl_fault { WL_FAULT_ALLOC, WL_FAULT_IO, WL_FAULT_COUNT } wl_fault;
 /* Counts this call; returns true if this call must fail. */
 bool wl_fault_due(wl_fault which);
 
-/* Makes the k-th call of wl_fault_due from now on return true; k = 0 makes no call return true. For tests within one
- * process. */
+/* Makes the k-th call of wl_fault_due from now on return true; k = 0 makes no call return true. This function is for
+ * tests within one process. */
 void wl_fault_request(wl_fault which, long long k);
 
 #endif

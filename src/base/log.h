@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-/* Sets the rank of this process. `quiet` is true if the option --quiet was given. Called once. */
+/* Sets the rank of this process. `quiet` is true if the option --quiet was given. This function is called once. */
 void wl_log_setup(int rank, bool quiet);
 void wl_log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void wl_log_warning(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -205,8 +205,8 @@ void wl_map_choices(const wl_map *map, char *text, size_t size);
  * that the map does not have are skipped. */
 void wl_map_read(const wl_map *map, const wl_option *table, void *out);
 
-/* Sets an error that names file, line and full key of this map's value, and returns WL_ERR_CONFIG. For checks that only
- * the module can make. */
+/* Sets an error that names file, line and full key of this map's value, and returns WL_ERR_CONFIG. Modules call this
+ * function for checks that only the module can make. */
 wl_status wl_map_fail(const wl_map *map, const char *key, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -36,8 +36,8 @@ static void move_to(spot *s, wl_entry *entry, bool item) {
   *s = (spot){.node = entry->node, .holder = s->node, .entry = entry, .item = item};
 }
 
-/* Moves the spot to an item of a list. The component is the number of the item. In a list of one item, the path may
- * omit the number. Sets *used if the component was the number. */
+/* Moves the current position to an item of a list. The component is the number of the item. In a list of one item, the
+ * path may omit the number. Sets *used if the component was the number. */
 static wl_status enter_list(const edit *e, spot *s, const char *component, bool *used) {
   const int index = component_index(component);
   *used = index >= 0;
@@ -71,7 +71,7 @@ static wl_status new_node(const edit *e, wl_node_kind kind, const char *text, bo
   return WL_OK;
 }
 
-/* Moves the spot to a key's entry in a map. Creates an empty entry if the map has no entry for the key. */
+/* Moves the current position to a key's entry in a map. Creates an empty entry if the map has no entry for the key. */
 static wl_status enter_map(const edit *e, spot *s, const char *key) {
   wl_entry *entry = wl_node_find(s->node, key);
   if (!entry) {

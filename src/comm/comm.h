@@ -22,7 +22,7 @@ void wl_comm_finish(wl_comm **comm);
 void wl_comm_abort(wl_comm *comm, int code) __attribute__((noreturn));
 int wl_comm_rank(const wl_comm *comm);
 int wl_comm_size(const wl_comm *comm);
-/* Returns the number of ranks on this node. Used for advice on the numbers of ranks and threads. */
+/* Returns the number of ranks on this node. Messages use this number for advice on the numbers of ranks and threads. */
 int wl_comm_node_size(const wl_comm *comm);
 /* Returns the default number of threads of a rank. The default is the node's number of cores divided by its number of
  * ranks, but at least 1. The default is at most the number of cores to which this rank is bound, and at most

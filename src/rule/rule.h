@@ -95,7 +95,7 @@ typedef struct wl_rule_ops {
   void (*destroy)(wl_rule *rule);
   /* Draws the initial meta-parameters phi [rule->phi.size] from the stream (seed, WL_FOR_META_INIT). */
   void (*init)(const wl_rule *rule, uint64_t seed, wl_real *phi);
-  /* Copies phi into the workspace in a layout for fast steps. Called after every change of phi. */
+  /* Copies phi into the workspace in a layout for fast steps. This function is called after every change of phi. */
   void (*pack)(const wl_rule *rule, wl_rule_ws *ws, const wl_real *phi);
   void (*step)(const wl_rule *rule, wl_rule_ws *ws, const wl_inner_step *step);
   /* Computes the adjoint of a chunk. Adds to phi_grad [rule->phi.size] in double. */
@@ -170,7 +170,8 @@ wl_status wl_rule_create(const wl_map *options, const wl_rule_setting *setting, 
  * defaults. */
 wl_status wl_rule_create_by(const wl_override *keys, int count, const wl_rule_setting *setting,
                             wl_rule **out);
-/* Creates a hand-designed rule with the given rate and the default values of all other keys. Used for baselines. */
+/* Creates a hand-designed rule with the given rate and the default values of all other keys. The rule is for
+ * baselines. */
 wl_status wl_rule_create_fixed(const char *name, double rate, wl_rule **out);
 /* Does the same as wl_rule_create_fixed. Also sets the key `schedule` to "constant", "linear" or "cosine", if the rule
  * has this key. */

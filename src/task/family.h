@@ -1,5 +1,5 @@
-/* family.h - functions for task families: random streams of an episode, dense layers, activations. For the files of
- * src/task and for plug-ins. */
+/* family.h - functions for task families: random streams of an episode, dense layers, activations. The files of
+ * src/task and plug-ins use these functions. */
 #ifndef WL_TASK_FAMILY_H
 #define WL_TASK_FAMILY_H
 

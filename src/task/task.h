@@ -72,7 +72,8 @@ typedef struct wl_task_family {
   /* Writes the tape's inputs for this batch. NULL: `bind` writes them. */
   void (*load)(const wl_task *task, const wl_episode *episode, const void *draw,
                const wl_batch *batch, wl_tape_ws *tape_ws);
-  /* Writes the inputs that are the same for all batches of an episode. Called once for each episode. May be NULL. */
+  /* Writes the inputs that are the same for all batches of an episode. This function is called once for each episode,
+   * and may be NULL. */
   void (*bind)(const wl_task *task, const wl_episode *episode, const void *draw,
                wl_tape_ws *tape_ws);
   /* Computes the loss and its gradient [n] (NULL: not computed). With this function, the tape has only the layout of
@@ -113,7 +114,7 @@ static inline const wl_layout *wl_task_theta(const wl_task *task) {
 void wl_task_phi0(const wl_task *task, uint64_t seed, wl_real *phi);
 /* Returns true if the task's augmentations change theta_0. Augmentations never change a learned theta_0. */
 bool wl_task_moves_start(const wl_task *task);
-/* Returns the number of floating-point operations of one gradient. Used to distribute work over ranks. */
+/* Returns the number of floating-point operations of one gradient. The number is used to distribute work over ranks. */
 double wl_task_cost(const wl_task *task);
 
 wl_status wl_task_ws_create(const wl_task *task, bool with_tangent, wl_task_ws **out);
@@ -126,7 +127,7 @@ double wl_task_loss_scale(const wl_task_ws *ws);
 /* Draws the episode's task into the workspace, unless the workspace already contains this task. */
 wl_status wl_task_bind(const wl_task *task, wl_task_ws *ws, const wl_episode *episode);
 /* wl_task_ws_tape returns the tape's workspace, borrowed. wl_task_load writes a batch of the bound episode to its
- * inputs. For code that writes the data of a loss to a file. */
+ * inputs. Code that writes the data of a loss to a file calls these functions. */
 wl_tape_ws *wl_task_ws_tape(wl_task_ws *ws);
 void wl_task_load(const wl_task *task, wl_task_ws *ws, const wl_batch *batch);
 /* Writes theta_0 [n] of the bound episode. The caller sets the padding. */

@@ -23,7 +23,7 @@
  *
  *   l(h, y) = tanh(h W1 + y v + b1) W2       W2 = 0 at the start
  *
- * For the files of src/task and for plug-ins. */
+ * The files of src/task and plug-ins use this header. */
 #ifndef WL_TASK_WARP_H
 #define WL_TASK_WARP_H
 

@@ -219,7 +219,7 @@ void WL_KERNEL(dots)(int64_t m, int64_t n, int64_t k, const wl_real *a, int64_t 
   }
 }
 
-/* Used if there are few terms. Transposes B^T panel by panel and uses `spread`. */
+/* Multiplies if there are few terms. Transposes B^T panel by panel and uses `spread`. */
 static void nt_short(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b,
                      wl_real *c, bool keep) {
   enum { PANEL = VECTORS * LANES };

@@ -91,8 +91,8 @@ wl_status wl_tape_finish(wl_tape *t, wl_node loss, wl_node logits, wl_node label
 
 const wl_layout *wl_tape_theta_layout(const wl_tape *t);
 const wl_layout *wl_tape_phi_layout(const wl_tape *t);
-/* Returns the estimated number of floating-point operations of one forward and reverse pass. Used to distribute work
- * over ranks. */
+/* Returns the estimated number of floating-point operations of one forward and reverse pass. The number is used to
+ * distribute work over ranks. */
 double wl_tape_cost(const wl_tape *t);
 
 /* Creates a workspace. With with_tangent, the workspace also has the arrays for wl_tape_tangent. */
@@ -100,8 +100,8 @@ wl_status wl_tape_ws_create(const wl_tape *t, bool with_tangent, wl_tape_ws **ou
 void wl_tape_ws_destroy(wl_tape_ws **ws);
 size_t wl_tape_ws_bytes(const wl_tape *t, bool with_tangent);
 
-/* An input or label leaf. Code that writes the data of a loss to a file uses these leaves, in order of creation.
- * Borrowed and valid as long as the tape. */
+/* An input or label leaf. Code that writes the data of a loss to a file uses these leaves, in order of creation. The
+ * pointers are borrowed and valid as long as the tape. */
 typedef struct wl_tape_leaf {
   wl_node node;
   const char *name;
