@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Reads an integer of at most nine digits and advances *text. Returns -1 if the text does not start with one. */
+/* Reads an integer of at most nine digits and advances *text. Returns -1 if the text does not start with an integer. */
 static long take_number(const char **text) {
   long value = 0;
   int digits = 0;

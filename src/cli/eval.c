@@ -38,9 +38,9 @@ static const wl_argument arguments[] = {
      "the same losses on a suite of tasks such as jobs/suites/unseen.yaml. Without RUN, only compute the curves "
      "of these rules"},
     {"baselines", "LIST",
-     "with --speedup, compute the missing curves of these rules: adam, nesterov, nadamw, lion, muon, also as "
-     "NAME-linear or NAME-cosine; or all; or none, which only checks the suite; default adam. The report includes "
-     "every rule that has curves in the file, on the tasks that have a curve"},
+     "with --speedup, compute the missing curves of these rules: adam, nesterov, nadamw, lion, muon, also with "
+     "the suffix -linear or -cosine; all: all of them; none: only check the suite; default adam. The report has "
+     "every rule with curves in the file, on the tasks that have its curve"},
     {"curves", "FILE",
      "with --speedup, the file of these curves; default SUITE with the ending .h5. Further files after commas are "
      "also read; the first file receives their curves"},
@@ -322,7 +322,7 @@ static wl_status run_eval(wl_cli *cli, int argc, char **argv) {
 const wl_command wl_command_eval = {
     "eval",
     "RUN",
-    "compares a trained optimizer with tuned hand-designed ones on fresh tasks",
+    "compares a trained optimizer with tuned hand-designed rules on fresh tasks",
     0,
     1,
     arguments,

@@ -39,9 +39,9 @@ const wl_command wl_command_info = {
     false,
     run_info,
     "Describes a run directory (its newest checkpoint), a checkpoint, a trajectory, an exported optimizer or an "
-    "evaluation: configuration, provenance, digest, and every dataset with shape, unit and meaning. It first "
-    "compares the file, and each checkpoint of a run, with its checksum. --verify does this for every file of a "
-    "run directory, decodes every dataset, and names damaged files.",
+    "evaluation: configuration, provenance, digest, and every dataset with shape, unit and meaning. Compares the "
+    "file, and each checkpoint of a run, with its checksum. With --verify, compares every file of a run "
+    "directory, decodes every dataset, and names damaged files.",
     "warploom info runs/quickstart\n"
     "warploom info runs/quickstart --verify                             # exit code 65: damaged\n"
     "warploom info jobs/trained/fashion-mlp.h5 --json - | jq .digest\n"};

@@ -1,4 +1,4 @@
-/* picture.c - finds and runs a drawing tool. If the drawing fails, this is never an error. */
+/* picture.c - finds and runs a drawing tool. A failed drawing is not an error. */
 #include "cli/picture.h"
 
 #include <fcntl.h>

@@ -476,8 +476,8 @@ static wl_status read_units(wl_trainer *tr, const wl_file *file, unit_table *tab
   if (!wl_file_has(file, "units/inner_step"))
     return WL_FAIL(
         WL_ERR_DATA,
-        "the checkpoint was written within an episode by an earlier version of Warploom, which does not store the "
-        "clocks of units: resume with that version up to the end of an episode");
+        "an earlier version of Warploom wrote the checkpoint within an episode and did not store the clocks of "
+        "units: resume with that version up to the end of an episode");
   WL_TRY(read_clocks(tr, file));
   WL_TRY(wl_trainer_place_units(tr));
   for (int i = 0; i < WL_UNIT_FIELDS; i++) WL_TRY(size_column(tr, i, &table->of[i]));

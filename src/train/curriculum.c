@@ -18,8 +18,8 @@ static wl_status list_stages(const wl_map *map, wl_ints given, const wl_problem 
     if (c->length[2 * i + 1] >= c->length[2 * i + 3])
       return wl_map_fail(
           map, "steps",
-          "each stage must be longer than the previous one, and episode.steps is the last stage, but a stage of "
-          "%lld steps precedes a stage of %lld steps",
+          "each stage must be longer than the previous one: a stage of %lld steps precedes a stage of %lld steps "
+          "(the last stage is episode.steps)",
           (long long)c->length[2 * i + 1], (long long)c->length[2 * i + 3]);
   return WL_OK;
 }

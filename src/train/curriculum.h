@@ -2,9 +2,9 @@
  *
  * `curriculum.steps` lists the episode lengths of the first stages. The last stage has episodes of `episode.steps`.
  * Every `curriculum.every` meta-steps, the rule is evaluated on fixed tasks. The episodes of an evaluation have the
- * length of the next stage, or of the last stage if there is no next stage. If `curriculum.patience` consecutive
- * evaluations are not better than the best evaluation of the stage, the next stage begins, and phi returns to its value
- * at the best evaluation. The length of running episodes does not change. */
+ * length of the next stage, or of the last stage if there is no next stage. The next stage begins after
+ * `curriculum.patience` consecutive evaluations that are not better than the best evaluation of the stage. phi then
+ * returns to its value at the best evaluation. The length of running episodes does not change. */
 #ifndef WL_TRAIN_CURRICULUM_H
 #define WL_TRAIN_CURRICULUM_H
 

@@ -14,8 +14,8 @@
 #include "train/trainer.h"
 
 /* Creates the buffer. *out is NULL if the configuration has no replay. `trainer` must have model, plan and spec; the
- * buffer does not keep a pointer to it. Returns WL_ERR_CONFIG if there is more than one task, if each window has a
- * meta-step, or if the buffer exceeds its capacity and has no scratch file. */
+ * buffer does not keep a pointer to it. Returns WL_ERR_CONFIG in three cases: there is more than one task, each window
+ * has a meta-step, or the buffer exceeds its capacity and has no scratch file. */
 wl_status wl_replay_create(const wl_trainer *trainer, wl_replay **out);
 void wl_replay_destroy(wl_replay **replay);
 

@@ -26,10 +26,10 @@ static const wl_option top_options[] = {
      "(fine-tuning).",
      WL_SLOT(wl_run_keys, start), .flags = WL_KEY_PATH},
     {"threads", WL_OPT_INT, "0", NULL, 0, 1024, "1",
-     "Number of threads of each rank. 0: the number of cores of a node divided by its ranks, but at most "
-     "OMP_NUM_THREADS and the number of cores to which the rank is bound. A single rank on a shared machine uses "
-     "the idle cores. If a job owns its cores and uses all of them, each thread is bound to one core, unless "
-     "OMP_PROC_BIND, OMP_PLACES or GOMP_CPU_AFFINITY is set.",
+     "Number of threads of each rank. 0: the number of cores of a node divided by its ranks. This number is at "
+     "most OMP_NUM_THREADS and the number of cores to which the rank is bound. A single rank on a shared machine "
+     "uses the idle cores. If a job owns its cores and uses all of them, each thread is bound to one core. The "
+     "variables OMP_PROC_BIND, OMP_PLACES and GOMP_CPU_AFFINITY prevent this binding.",
      WL_SLOT(wl_run_keys, threads), .flags = WL_KEY_FREE},
     {NULL, 0, NULL, NULL, ANY, NULL, NULL}};
 
@@ -68,11 +68,11 @@ static const wl_option window_options[] = {
      "Andrychowicz et al. 2016). second: exact.",
      WL_SLOT(window_keys, order)},
     {"storage", WL_OPT_CHOICE, "auto", "auto|activations|states|recompute|snapshots", ANY, "1",
-     "What a window stores for its backward pass. activations: the activations of the LSTM at every step (other "
-     "rules: recompute). states: the rule state before every step (with `order: first`: recompute). recompute: "
-     "the gradients; the steps of the rule are computed again. snapshots: the state at the start of each segment; "
-     "the steps of the segment are computed again. auto: the fastest storage within `memory`. The result does not "
-     "depend on this key.",
+     "Values that a window stores for its backward pass. activations: the activations of the LSTM at every step "
+     "(other rules: recompute). states: the rule state before every step (with `order: first`: recompute). "
+     "recompute: the gradients; the steps of the rule are computed again. snapshots: the state at the start of "
+     "each segment; the steps of the segment are computed again. auto: the fastest storage within `memory`. The "
+     "result does not depend on this key.",
      WL_SLOT(window_keys, storage), .flags = WL_KEY_FREE},
     {"memory", WL_OPT_REAL, "0", NULL, AT_LEAST(0), "MiB",
      "Bound on the storage of a window. Windows that need more storage are recomputed from snapshots. 0: no "

@@ -113,8 +113,8 @@ static void prepare_rule_bar(wl_window_run_state *run, int64_t first, int64_t sl
   }
 }
 
-/* Computes lam at the start of the chunk: adds the gradients of the losses, and, if the rule reads theta, the part of
- * the rule for its one step. */
+/* Computes lam at the start of the chunk by adding the gradients of the losses. If the rule reads theta, the chunk has
+ * one step, and the part of the rule for this step is also added. */
 static void finish_lam(wl_window_run_state *run, int64_t first, int64_t slot, int64_t count,
                        const wl_real *rule_bar_before) {
   wl_unroll_ws *ws = run->ws;
