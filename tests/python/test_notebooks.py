@@ -21,7 +21,7 @@ for module in NEEDED:
 
 # name: (pictures, a line of the output that must be found)
 NOTEBOOKS = {"meta-train": (3, r"lstm1\.weight +\(80, 24\)"), "own-model": (1, r"learned +last losses 0\.0\d+ +accuracy 0\.9"),
-             "analyse-run": (3, r"wait_seconds +\d+\.\d+ s +waiting")}
+             "analyse-run": (3, r"wait_seconds +\d+\.\d+ s +time spent waiting")}
 
 
 def execute(name):
