@@ -218,7 +218,7 @@ def print_text(c, everything):
     if c.differences:
         print(by_run(c.labels, [(k, [wf.show(v) for v in row]) for k, row in c.differences.items()]))
     else:
-        print("  none that matter" + ("" if everything else " (--all: also keys without effect on the result)"))
+        print("  none" if everything else "  none that affects the result (--all: also keys without effect on the result)")
     print("\nDigests")
     keys = ["digest", "meta_steps", "rank_layout"] + (["revision", "precision", "processor", "blas", "date"] if everything else [])
     print(by_run(c.labels, [(k.replace("_", " "), [p.get(k) for p in c.provenance]) for k in keys]))

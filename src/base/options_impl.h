@@ -92,7 +92,7 @@ typedef struct wl_value {
   bool chosen;             /* the value is one of the choices of a draw, in the map of a combination */
   bool given; /* for a hash: true if the configuration gives the hash, false if it was computed */
   wl_draw_kind draw;       /* if not WL_DRAW_FIXED, the next two members are set */
-  int n_choices;           /* number of choices; for uniform and log_uniform 2, low and high */
+  int n_choices;           /* number of choices; 2 for uniform and log_uniform, whose choices are low and high */
   struct wl_value *choices; /* [n_choices] */
 } wl_value;
 

@@ -20,7 +20,7 @@ typedef struct edit {
 typedef struct spot {
   wl_node *node;
   wl_node *holder; /* the list or map that contains `entry` */
-  wl_entry *entry; /* NULL if the node is the root, or if the list has one item and is written as a map */
+  wl_entry *entry; /* the entry of `node` in `holder`; NULL if the node is the root */
   bool item;       /* the last part of the path is the number of an item */
 } spot;
 

@@ -184,7 +184,7 @@ const wl_command wl_command_bench = {
     "It prints coordinate-steps per second and the share of the multiply-add rate of the same cores. Second, it "
     "measures the exact sum that ends every meta-step. Third, it writes a checkpoint into FOLDER and compares the "
     "rate with a plain write and fsync of the same bytes. Run it on idle nodes of a new cluster before a "
-    "training. A low share means that ranks are not bound to separate cores. A slow sum means a slow network. The "
-    "file rates show which folder to use.",
+    "training. A low share means that ranks are not bound to separate cores. A slow sum means a slow network. To "
+    "choose a folder for runs, compare the write rates of several folders.",
     "warploom bench\n"
     "mpirun -n 64 warploom bench --threads 1 --folder $SCRATCH --json bench.json\n"};

@@ -97,7 +97,7 @@ static int list_case(int i, const wl_eval_case *c, tables *t, wl_field *out) {
       field(i, "heldout_accuracy", WL_FLOAT64, sets, t->accuracy,
             "share of held-out samples that are classified correctly"),
       field(i, "learning_rate", WL_FLOAT64, rules, t->rate, "tuned rate; NaN for the learned rule"),
-      field(i, "diverged", WL_INT64, rules, t->diverged, "runs that became non-finite"),
+      field(i, "diverged", WL_INT64, rules, t->diverged, "number of runs whose loss became non-finite"),
       field(
           i, "summary", WL_FLOAT64, four, t->summary,
           "loss at theta_0; log10 of the ratio of final losses (learned / best hand-designed), half width of its "

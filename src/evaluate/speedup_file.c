@@ -44,7 +44,7 @@ static void curve_fields(const wl_suite_task *t, wl_baseline_curve *c,
   describe(&out[1], 2, WL_SPEEDUP_RATES, c->points, "rate",
            "mean over runs; NaN if a run diverged");
   out[2] = field(t, c->baseline.name, "diverged", WL_INT64, c->diverged);
-  describe(&out[2], 1, WL_SPEEDUP_RATES, 0, "rate", "runs that became non-finite");
+  describe(&out[2], 1, WL_SPEEDUP_RATES, 0, "rate", "number of runs whose loss became non-finite");
 }
 
 wl_status wl_speedup_save(const char *paths, const wl_suite *suite, const wl_task_curves *curves) {

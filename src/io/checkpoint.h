@@ -13,9 +13,10 @@ typedef struct wl_attribute {
   const char *name, *value;
 } wl_attribute;
 
-/* Writes a file. `kind` is "checkpoint", "optimizer", "evaluation" or "dump" and is stored as the file's format. The
- * root attributes are `attributes` plus creator, version, revision, compiler, HDF5 version and date. Errors: WL_ERR_IO
- * (disk full), WL_ERR_CANNOT_CREATE, WL_ERR_PERMISSION. On an error, `path` is unchanged. */
+/* Writes a file. `kind` is "checkpoint", "optimizer", "evaluation", "baselines" or "dump". It becomes the root
+ * attribute `kind`. The other root attributes are `attributes` and the ones of every file: version, compiler, date and
+ * others (docs/hdf5-schema.md). Errors: WL_ERR_IO (disk full), WL_ERR_CANNOT_CREATE, WL_ERR_PERMISSION. On an error,
+ * `path` is unchanged. */
 wl_status wl_file_write(const char *path, const char *kind, const wl_field *fields, int n_fields,
                         const wl_attribute *attributes, int n_attributes);
 

@@ -99,11 +99,11 @@ static wl_status list_state(const wl_trainer *tr, field_list *list) {
   add(list, "progress/skipped", WL_INT64, 1, &wl_state_of(tr)->skipped,
       "number of non-finite units left out so far");
   add(list, "progress/last_counted", WL_INT64, 1, &wl_state_of(tr)->last_counted,
-      "meta-step at whose end a unit was last counted")
+      "last meta-step in which at least one unit was finite, counted from 1")
       ->in_digest = false;
   add(list, "progress/episodes_without_finite_unit", WL_INT64, 1,
       &wl_state_of(tr)->episodes_without_finite_unit,
-      "number of episodes begun since a unit was last counted")
+      "number of episodes begun since a unit was last finite")
       ->in_digest = false;
   if (wl_state_of(tr)->plan->setting.restart > 0) add_restarts(list, wl_state_of(tr)->plan);
   if (wl_state_of(tr)->curriculum) add_curriculum(list, phi, wl_state_of(tr)->curriculum);

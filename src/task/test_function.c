@@ -136,8 +136,7 @@ static wl_status theta0(const wl_task *task, const wl_episode *episode, wl_real 
 const wl_task_family wl_task_test_function = {
     .name = "test-function",
     .summary =
-        "function of Rastrigin, Ackley, Beale, Rosenbrock, or Styblinski and Tang, translated "
-        "by a drawn vector",
+        "the Rastrigin, Ackley, Beale, Rosenbrock or Styblinski-Tang function, shifted by a random vector",
     .options = options,
     .create = create,
     .destroy = destroy,

@@ -125,7 +125,8 @@ static inline const wl_real *wl_ws_warp(const wl_unroll_ws *ws) {
 static inline wl_real *wl_ws_factor(const wl_unroll_ws *ws, int64_t slot) {
   return ws->traces.factor ? ws->traces.factor + slot * ws->plan.factor : NULL;
 }
-/* Returns the inputs of the preconditioner at inner step t with traces at `slot`. The member `before` is not set. */
+/* Returns the inputs of the preconditioner at inner step t. `slot` is the place of this step in the traces. The member
+ * `before` is not set. */
 static inline wl_gradient wl_ws_gradient(const wl_unroll_ws *ws, int64_t t, int64_t slot,
                                          const wl_real *g, const wl_real *theta) {
   return (wl_gradient){

@@ -36,7 +36,7 @@ interrupt() { # SIGNAL WHOM (launcher, rank) RUN
   sleep 0.5
   start=$(seconds_now)
   case $2 in
-    launcher) limit=2; kill -"$1" "$launcher" ;; # Open MPI forwards the signal after one second and kills after two
+    launcher) limit=2; kill -"$1" "$launcher" ;; # Open MPI forwards the signal after one second, and kills the ranks one second later
     rank) limit=1; kill -"$1" "$(ranks_of "$run" | tail -n 1)" ;;
   esac
   wait "$launcher" || code=$?

@@ -93,12 +93,13 @@ kill_one() { # SIGNAL
   kill "-$1" "${ranks[RANDOM % ${#ranks[@]}]}" 2>/dev/null || true
 }
 
-# Each function starts a job, waits, causes its fault, and waits for the end of the job.
 wait_for_moment() { # LEAST MOST: waits for that many meta-steps and a random part of the next one
   wait_for $PATIENCE "a meta-step of $run" has_done "$run" "$(between "$1" "$2")"
   nap 0.1
   start=$(seconds_now)
 }
+
+# Each of these functions starts a job, waits, causes its fault, and waits for the end of the job.
 strike_kill() {
   launch_here
   if [ $((RANDOM % 3)) = 0 ]; then

@@ -283,9 +283,10 @@ static double window_variance(const char *estimator, int64_t windows) {
   return (squares - mean) / (double)windows;
 }
 
-/* Let v_u be the derivative of a window's loss by the meta-parameters of window u <= w, and P the number of
- * meta-parameters. The variance of nres is (P + 1) |sum_u v_u|^2. The variance of pes is w P sum_u |v_u|^2 + |sum_u
- * v_u|^2, which is never smaller. Here the v_u are orthogonal, so it is about w times as large. */
+/* Let v_u be the derivative of the loss of window w with respect to the meta-parameters of window u, for u <= w. P is
+ * the number of meta-parameters. The variance of nres is (P + 1) |sum_u v_u|^2. The variance of pes is
+ * w P sum_u |v_u|^2 + |sum_u v_u|^2, which is never smaller. Here the v_u are orthogonal, so the variance of pes is
+ * about w times as large. */
 static void test_variances(void **state) {
   (void)state;
   for (int64_t windows = 20; windows <= LONGEST; windows += 6) {

@@ -79,7 +79,7 @@ def loss_of(model, t):
 
 
 def flat(tensors):
-    """Returns the tensors with the axes of Warploom as one flat array, and the arrays themselves."""
+    """Transposes matrices to Warploom's order of axes. Returns all values as one flat array, and the list of the arrays."""
     arrays = [(x.t() if x.dim() == 2 else x).detach().numpy() for x in tensors]
     return np.concatenate([a.reshape(-1) for a in arrays]), arrays
 

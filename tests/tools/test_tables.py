@@ -23,7 +23,7 @@ def check_comparison():
     train(QUADRATIC, "slow", "outer.learning_rate=1e-4", "rule.hidden=[5]")
     evaluate("one")
     equal = tool("compare_runs.py", "one", "two")
-    expect("the same bits" in equal and "none that matter" in equal, f"what touches no bits counts as a difference in\n{equal}")
+    expect("the same bits" in equal and "none that affects the result" in equal, f"keys without effect on the result are listed as differences in\n{equal}")
     seeds = tool("compare_runs.py", "one", "other")
     expect("differ, as the seeds do" in seeds and "Over 2 seeds" in seeds, seeds)
     evaluate("other")

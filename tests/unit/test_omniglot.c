@@ -184,8 +184,9 @@ static void test_alphabet_seed(void **state) {
 
 /* ---- Few-shot -------------------------------------------------------------------------------- */
 
-/* Checks that each class has `each` drawers, and that each drawer occurs `times` times. The result has one set of bits
- * for each label, in which bit d means that drawer d occurs. */
+/* Checks that each label has one character in one turn, by `each` different drawers, and `times` images by each of
+ * these drawers. No two labels have the same character in the same turn. Sets bit d of drawers[label] if drawer d
+ * occurs. */
 static void check_set(const found *rows, int64_t n, int64_t ways, int64_t each, int64_t times,
                       uint64_t drawers[]) {
   int64_t count[8][GLYPH_DRAWERS] = {{0}}, character[8], turn[8];

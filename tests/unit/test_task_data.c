@@ -113,7 +113,7 @@ static void test_gather(void **state) {
       hits[which]++;
       drawn[i] = which;
     }
-    /* the parts from which the batch is gathered differ */
+    /* the first and the second 128 samples of the minibatch are different */
     assert_memory_not_equal(drawn, drawn + 128, 128 * sizeof *drawn);
   }
   const double expected = (double)(BATCH * STEPS) / TINY_HELDOUT;

@@ -1,6 +1,6 @@
-/* test_task_reference.c - compares losses and gradients, including their random draws, with values that numpy computed
- * from the formulas (tests/reference/task_losses.py). Also tests the distributions from which the families draw. The
- * precision is float64. */
+/* test_task_reference.c - compares the losses and gradients of the families with values from numpy.
+ * tests/reference/task_losses.py computed these values in float64 from the formulas, and draws the same random numbers.
+ * Also tests the distributions from which the families draw. */
 #include "task_fixture.h"
 
 typedef struct reference {

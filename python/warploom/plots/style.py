@@ -72,7 +72,7 @@ def check_output(path):
         raise wf.ToolError(wf.USAGE, f"{path}: the extension selects the format: use .png, .svg or .pdf")
     folder = os.path.dirname(path) or "."
     if not os.access(folder, os.W_OK):
-        why = "cannot write there" if os.path.isdir(folder) else "no such directory"
+        why = "no permission to write to the folder" if os.path.isdir(folder) else "the folder does not exist"
         raise wf.ToolError(wf.CANNOT_CREATE, f"{path}: cannot be written: {why}: {folder}")
 
 
