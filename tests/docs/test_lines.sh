@@ -2,10 +2,12 @@
 # Tries the indented commands of README, guide and jobs/README in a copy of the tree. Commands of warploom run with
 # options that reduce the work, and the Python tools run with --help. The other commands install, build or submit. The
 # test only checks that their programs and files exist; continuous integration and the SLURM tests run them. The
-# configuration in README is also tried.
+# configuration in README is also tried. In all Markdown files, each row of a table must have as many cells as its header.
 set -euo pipefail
 : "${WL_BIN:?run the tests through ctest}" "${WL_SOURCE:?}" "${WL_MPIEXEC:?}" "${WL_PYTHON:?}"
 fail() { echo "FAILED: $*" >&2; exit 1; }
+
+"$WL_PYTHON" "$WL_SOURCE/tests/docs/table_rows.py" "$WL_SOURCE" || fail "rows of tables with a wrong number of cells"
 
 mkdir tree
 cp -r "$WL_SOURCE"/{docs,jobs,python,tests,tools,README.md} tree/
