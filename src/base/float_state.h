@@ -15,7 +15,7 @@
 #include <stdbool.h>
 
 typedef struct wl_float_state {
-  bool changed; /* whether `environment` was saved */
+  bool changed; /* true: `environment` holds the saved state */
   unsigned long control;
   fenv_t environment;
 } wl_float_state;

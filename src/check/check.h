@@ -57,14 +57,14 @@ typedef struct wl_check_block {
 /* The window that is checked for one task. */
 typedef struct wl_check_task {
   char family[WL_NAME_SIZE];
-  int64_t n, t0, steps; /* inner parameters, first step, number of steps */
+  int64_t n, t0, steps; /* number of inner parameters, first step, number of steps */
   double meta_loss;
   double disagreement; /* relative difference of engine and rollout in meta-loss and final theta */
   bool passed;         /* engine and rollout agree */
 } wl_check_task;
 
 typedef struct wl_check_request {
-  int directions;   /* random directions for each block */
+  int directions;   /* number of random directions for each block */
   double tolerance; /* relative */
   /* number of windows before the checked window, which give it a nonzero starting state; -1: one window if the episode
    * is long enough and theta_0 is not learned, otherwise none */

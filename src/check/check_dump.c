@@ -212,7 +212,7 @@ wl_status wl_dump_add(wl_dump *d, const wl_check_window *w, wl_rollout *r) {
   const int i = w->number;
   char prefix[64];
   WL_TRY(add_count(d, i, "t0", w->t0, "inner step of the episode at which the window starts"));
-  WL_TRY(add_count(d, i, "steps", w->steps, "inner steps of the window, K"));
+  WL_TRY(add_count(d, i, "steps", w->steps, "number K of inner steps of the window"));
   WL_TRY(add_number(d, i, "start_loss", w->start_loss,
                     "outer loss at the episode's start, only if t0 > 0"));
   WL_TRY(add_offsets(d, w));

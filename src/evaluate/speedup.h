@@ -42,7 +42,7 @@ typedef struct wl_baseline_curve {
   wl_baseline baseline;
   int64_t points;
   int64_t *steps;    /* [points] inner steps in rising order */
-  double *loss;      /* [15][points] mean over runs; not finite if a run diverged */
+  double *loss;      /* [15][points] mean loss over runs; not finite if a run diverged */
   int64_t *diverged; /* [15] number of diverged runs */
   double *best;      /* [points] smoothed loss, minimum over rates and earlier points */
 } wl_baseline_curve;
@@ -57,15 +57,15 @@ typedef struct wl_speedup_cell {
   const wl_suite_task *task; /* borrowed */
   int64_t horizon;
   double *final; /* [seeds] loss on the fixed sample after the last step; NaN if the run diverged */
-  double seconds; /* seconds of a step */
+  double seconds; /* time of a step in seconds */
 } wl_speedup_cell;
 
-/* Mean final losses over the losses of tuned rules. A diverged cell has an infinite ratio. The struct owns the
+/* Mean final losses divided by the losses of tuned rules. A diverged cell has an infinite ratio. The struct owns the
  * array. */
 typedef struct wl_loss_ratios {
   double *of_cell; /* [cells]; NaN on tasks without a curve */
   int64_t judged, lower,
-      ties; /* cells; with a ratio below 1 - WL_SPEEDUP_TIE, and within 1 +- WL_SPEEDUP_TIE */
+      ties; /* numbers of cells: with a ratio; with a ratio below 1 - WL_SPEEDUP_TIE; within 1 +- WL_SPEEDUP_TIE */
   double median, worst;
 } wl_loss_ratios;
 
@@ -78,7 +78,7 @@ typedef struct wl_speedup_table {
   double median, median_low, median_high, iqm, iqm_low, iqm_high;
   double wall_median, wall_iqm, wall_low, wall_high; /* wall_low, wall_high: interval of wall_iqm */
   int64_t caps;                                      /* number of capped runs */
-  wl_loss_ratios losses; /* over the baseline's best loss at the same horizon */
+  wl_loss_ratios losses; /* final losses divided by the baseline's best loss at the same horizon */
 } wl_speedup_table;
 
 typedef struct wl_speedup {
@@ -87,7 +87,7 @@ typedef struct wl_speedup {
   int tables;
   wl_speedup_table table[WL_MAX_BASELINES];
   wl_loss_ratios
-      strongest; /* over the least loss of all baselines that have a curve of the cell's task */
+      strongest; /* final losses divided by the lowest loss of all baselines with a curve of the cell's task */
   int *strongest_table; /* [cells] index of that baseline's table; -1 if there is none */
 } wl_speedup;
 

@@ -42,7 +42,7 @@ static void curve_fields(const wl_suite_task *t, wl_baseline_curve *c,
   describe(&out[0], 1, c->points, 0, "point", "inner steps at which the loss was measured");
   out[1] = field(t, c->baseline.name, "loss", WL_FLOAT64, c->loss);
   describe(&out[1], 2, WL_SPEEDUP_RATES, c->points, "rate",
-           "mean over runs; NaN if a run diverged");
+           "mean loss over runs, not smoothed; NaN if a run diverged");
   out[2] = field(t, c->baseline.name, "diverged", WL_INT64, c->diverged);
   describe(&out[2], 1, WL_SPEEDUP_RATES, 0, "rate", "number of runs whose loss became non-finite");
 }

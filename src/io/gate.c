@@ -121,7 +121,7 @@ wl_status wl_gate_list(const char *path, hid_t file, bool virtual, wl_names *dat
 typedef struct candidate {
   const char *path, *name;
   hid_t dataset, creation;
-  uint64_t bytes; /* size of all elements */
+  uint64_t bytes; /* number of bytes of all elements */
   uint64_t file_bytes;
   size_t element;
 } candidate;

@@ -58,21 +58,21 @@ typedef struct column_spec {
 #define SAMPLED(name, meaning, ...) \
   { #name, offsetof(wl_record, name), WL_REAL_TYPE, true, {__VA_ARGS__ }, meaning }
 static const column_spec specs[] = {
-    INTEGER(meta_step, "meta-steps done when the window ran"),
-    INTEGER(unit, "unit of work within the meta-step"),
-    INTEGER(episode, "episode the window belongs to"),
+    INTEGER(meta_step, "number of meta-steps done before the window"),
+    INTEGER(unit, "number of the unit within the meta-step"),
+    INTEGER(episode, "number of the episode to which the window belongs"),
     INTEGER(task, "index of the task in the configuration"),
     INTEGER(t0, "first inner step of the window"),
-    INTEGER(steps, "inner steps of the window; later rows are NaN"),
+    INTEGER(steps, "number of inner steps of the window; later rows are NaN"),
     SERIES(loss, WL_FLOAT64, STEP, "inner loss at theta_t"),
-    SERIES(outer_loss, WL_FLOAT64, STEP, "outer loss at theta_t, NaN where not evaluated"),
+    SERIES(outer_loss, WL_FLOAT64, STEP, "outer loss at theta_t; NaN: not evaluated"),
     SERIES(gradient_norm, WL_FLOAT64, STEP, "Euclidean norm of the gradient"),
     SERIES(update_norm, WL_FLOAT64, STEP, "Euclidean norm of the update"),
     SAMPLED(gradient, "gradient of the sampled coordinates", STEP, COORDINATE),
     SAMPLED(update, "update of the sampled coordinates", STEP, COORDINATE),
     SAMPLED(hidden, "state of the rule at the sampled coordinates, after the step", STEP,
             COORDINATE, STATE),
-    SERIES(snapshot_step, WL_INT64, SNAPSHOT, "inner step of each snapshot, -1: none"),
+    SERIES(snapshot_step, WL_INT64, SNAPSHOT, "inner step of each snapshot; -1: no snapshot"),
     SAMPLED(theta, "inner parameters at the snapshots", SNAPSHOT, PARAMETER)};
 enum { N_SPECS = sizeof specs / sizeof *specs };
 
@@ -125,7 +125,7 @@ static wl_status add_metric_column(wl_trajectory *t, const wl_metric *metric, wl
 }
 
 static wl_status add_columns(wl_trajectory *t) {
-  static const wl_metric meta_step = {"meta_step", "meta-steps done, this one included"};
+  static const wl_metric meta_step = {"meta_step", "number of meta-steps done, including this one"};
   for (int i = 0; i < N_SPECS; i++) WL_TRY(add_record_column(t, &specs[i]));
   WL_TRY(add_metric_column(t, &meta_step, WL_INT64));
   for (int i = 0; i < t->setting.n_metrics; i++)

@@ -16,7 +16,7 @@
  * theta_k to theta_{k+1}. The losses of row k are those at theta_k. The sampled coordinates are the same for every
  * record of a run and task family. */
 typedef struct wl_record {
-  int64_t meta_step;                /* meta-steps done when the window ran: 0 for the first */
+  int64_t meta_step;                /* number of meta-steps done before the window */
   int64_t unit, episode, t0, steps; /* t0: first inner step of the window */
   int64_t task;                     /* index of the task in the configuration */
   double *loss;                     /* [steps] inner loss */
@@ -40,7 +40,7 @@ typedef struct wl_trajectory_setting {
   int64_t steps;       /* largest window K: rows are padded with NaN */
   int64_t coordinates; /* number of sampled coordinates; 0: no coordinates are sampled */
   const int64_t *index; /* [coordinates] indices of the sampled coordinates in theta, copied and stored */
-  int64_t hidden;      /* recorded reals of the rule's state of each sampled coordinate; 0: no state is recorded */
+  int64_t hidden;      /* number of recorded reals of each sampled coordinate's state; 0: no state is recorded */
   int64_t n;           /* largest number of inner parameters of a snapshot; 0: no snapshots */
   int64_t snapshots;   /* largest number of snapshots of a window */
   int compression;     /* deflate level, 0..9; shuffle is added when > 0 */

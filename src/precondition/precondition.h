@@ -16,7 +16,7 @@ typedef struct wl_precondition wl_precondition;
 
 /* The inputs of a step. */
 typedef struct wl_gradient {
-  int64_t t, n;          /* inner step, parameters */
+  int64_t t, n;          /* inner step, number of parameters */
   const wl_real *g;      /* [n] */
   const wl_real *theta;  /* [n]; NULL unless reads_theta is set */
   const wl_real *factor; /* [p->factor] */

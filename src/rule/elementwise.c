@@ -26,7 +26,7 @@ typedef struct elementwise {
   bool by_step;
   int64_t rows;   /* number of values over the steps: T or 1 */
   int64_t slots;  /* number of values at one step: tensors or 1 */
-  int64_t count;  /* numbers for each learned scalar: rows times slots */
+  int64_t count;  /* number of values for each learned scalar: rows times slots */
   int32_t *slot;  /* [pad(n)] slot of each coordinate; NULL: one slot */
   int64_t blocks; /* number of blocks that `slot` covers */
   bool learned[WL_ELEMENTWISE_MAX_SCALARS];

@@ -54,7 +54,7 @@ typedef struct wl_coefficient_bar {
 } wl_coefficient_bar;
 
 typedef struct wl_elementwise {
-  int64_t state_width; /* reals of state per coordinate, at most WL_ELEMENTWISE_MAX_WIDTH */
+  int64_t state_width; /* number of reals of state for each coordinate, at most WL_ELEMENTWISE_MAX_WIDTH */
   bool reads_theta;
   double cost; /* FLOP per coordinate-step, forward and backward */
   int scalars; /* at most WL_ELEMENTWISE_MAX_SCALARS; [0] is the rate */

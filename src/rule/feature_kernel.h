@@ -63,7 +63,7 @@ typedef struct wl_feature_view {
 /* A layer is stored as tiles of WL_NET_ROWS units. A tile has the biases, followed by the weights of each input. The
  * last layer is stored as plain rows. */
 typedef struct wl_packed_net {
-  int inputs, layers; /* hidden layers */
+  int inputs, layers; /* number of inputs, number of hidden layers */
   /* Contribution of table entries to each unit of the first layer, as wl_feature_kernel.combine stores it. That of rows
    * includes the bias. These arrays are used if a line consists of whole vectors. The net then reads only the other
    * features, and m_j r_j c_j has the index of R_j. NULL: the net reads all features. */

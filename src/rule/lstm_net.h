@@ -20,7 +20,7 @@ enum { WL_LSTM_GROUP = 8 };
 typedef enum wl_lstm_input { WL_LSTM_RAW, WL_LSTM_LOG, WL_LSTM_PAPER, WL_LSTM_ADAM } wl_lstm_input;
 
 typedef struct wl_lstm_layer {
-  int64_t in, hidden;   /* inputs from below, units */
+  int64_t in, hidden;   /* number of inputs from below, number of units */
   int64_t weight, bias; /* offsets in phi: (4 hidden, in + hidden), (4 hidden) */
   int64_t h, c;         /* first row in a block of state, each [hidden][16] */
 } wl_lstm_layer;
@@ -63,7 +63,7 @@ typedef struct wl_lstm_step {
 } wl_lstm_step;
 
 typedef struct wl_lstm_kernel {
-  const char *name; /* instruction set */
+  const char *name; /* name of the instruction set */
   /* These functions return the bytes of the packed weights, which all threads share, and the bytes of the scratch of
    * one thread. */
   size_t (*packed_bytes)(const wl_lstm_net *net);

@@ -41,7 +41,7 @@ typedef struct wl_rnnprop_input {
 typedef struct wl_rnnprop_bars {
   const wl_real *lam; /* [16] adjoint of u */
   wl_real *mu;        /* [width][16] adjoint of the new state on entry, of the old state on return */
-  wl_real *gbar;      /* [16] result */
+  wl_real *gbar;      /* [16] out: adjoint of g */
   wl_real *phi_bar;   /* [parameters][16] the kernel adds the adjoint of phi for each lane to this array */
 } wl_rnnprop_bars;
 

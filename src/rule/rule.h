@@ -134,7 +134,7 @@ struct wl_rule {
   const wl_rule_ops *ops;
   void *impl;
   wl_layout phi;       /* meta-parameters, group "rule"; empty for a fixed rule */
-  int64_t state_width; /* reals of state per coordinate */
+  int64_t state_width; /* number of reals of state for each coordinate */
   bool tensorwise;
   const wl_state_field
       *fields; /* fields of a rule that sees tensors, fields of coordinates first; borrowed */

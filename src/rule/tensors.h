@@ -47,7 +47,7 @@ typedef struct wl_piece {
 
 typedef struct wl_tensors {
   int count;
-  int64_t n;         /* coordinates */
+  int64_t n;         /* number of coordinates */
   wl_tensor *tensor; /* [count] */
   int64_t pieces;
   wl_piece *piece; /* [pieces] */

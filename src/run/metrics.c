@@ -12,17 +12,17 @@ const wl_metric wl_metrics[WL_METRICS] = {
     {"mean_loss", "mean outer loss over the steps of the windows"},
     {"gradient_norm", "Euclidean norm of the mean meta-gradient"},
     {"gradient_variance", "variance of the units' meta-gradients: mean of |g_u - mean g|^2"},
-    {"signal_to_noise", "|mean g|^2 / gradient_variance; pure noise gives 1 / (units - 1)"},
+    {"signal_to_noise", "|mean g|^2 divided by gradient_variance; pure noise gives 1 / (units - 1)"},
     {"learning_rate", "learning rate of the outer optimizer"},
     {"units", "number of units of the meta-step"},
     {"skipped_units", "number of units left out because they became non-finite"},
     {"inner_steps", "length T of the longest episode"},
-    {"compute_seconds", "computation, slowest rank"},
-    {"compute_seconds_least", "computation, fastest rank"},
+    {"compute_seconds", "compute time of the slowest rank"},
+    {"compute_seconds_least", "compute time of the fastest rank"},
     {"wait_seconds", "time spent waiting for the slowest rank, mean over ranks"},
     {"reduce_seconds", "time of the exact sum after all ranks reached it, on rank 0"},
     {"io_seconds", "time that training spent on files, on rank 0"},
-    {"validation_loss", "mean final loss on fixed tasks, only if outer.validate is due"}};
+    {"validation_loss", "mean final loss on fixed tasks; NaN if outer.validate is not due"}};
 
 void wl_metrics_values(const wl_meta_report *r, double values[WL_METRICS]) {
   const double all[WL_METRICS] = {r->meta_loss,

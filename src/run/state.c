@@ -70,7 +70,8 @@ static void add_curriculum(field_list *list, const wl_layout *phi, wl_curriculum
   add(list, "curriculum/stage", WL_INT64, 1, &c->stage, "number of the current stage, from 0");
   add(list, "curriculum/failures", WL_INT64, 1, &c->failures,
       "number of evaluations since the best evaluation of the stage");
-  add(list, "curriculum/best_loss", WL_FLOAT64, 1, &c->best_loss, "loss of the best evaluation");
+  add(list, "curriculum/best_loss", WL_FLOAT64, 1, &c->best_loss,
+      "loss of the best evaluation; infinite: no evaluation yet");
   add(list, "curriculum/exported", WL_INT64, 1, &c->exported,
       "1: curriculum/best is the result of the training")
       ->in_digest = false;
@@ -90,12 +91,12 @@ static wl_status list_state(const wl_trainer *tr, field_list *list) {
   if (wl_state_of(tr)->average)
     add_blocks(list, phi, "average", wl_state_of(tr)->average, "exponential average of phi");
   add(list, "outer/updates", WL_INT64, WL_OUTER_GROUPS, wl_state_of(tr)->outer->updates,
-      "updates applied to the groups rule, precondition, warp and initialisation");
-  add(list, "progress/meta_step", WL_INT64, 1, &wl_state_of(tr)->meta_step, "meta-steps done");
+      "number of updates applied to each of the groups rule, precondition, warp and initialisation");
+  add(list, "progress/meta_step", WL_INT64, 1, &wl_state_of(tr)->meta_step, "number of meta-steps done");
   add(list, "progress/episode", WL_INT64, 1, &wl_state_of(tr)->plan->clock[0].episode,
       "episode number of unit 0");
   add(list, "progress/inner_step", WL_INT64, 1, &wl_state_of(tr)->plan->clock[0].t,
-      "inner steps done by unit 0 in its episode");
+      "number of inner steps that unit 0 has done in its episode");
   add(list, "progress/skipped", WL_INT64, 1, &wl_state_of(tr)->skipped,
       "number of non-finite units left out so far");
   add(list, "progress/last_counted", WL_INT64, 1, &wl_state_of(tr)->last_counted,

@@ -7,7 +7,7 @@
 
 typedef struct wl_image_source {
   wl_dataset_keys keys;
-  int64_t batch;          /* B, images of a minibatch */
+  int64_t batch;          /* number B of images of a minibatch */
   int64_t eval_samples;   /* configured number of images of the fixed sample */
   wl_draw
       fraction; /* fraction of the training split's images (the first ones) that an episode uses */

@@ -43,8 +43,8 @@ typedef struct omniglot {
   const wl_glyphs *glyphs; /* shared, released in destroy */
   bool few_shot;
   int64_t ways, shots, query;
-  int64_t batch;    /* rows of the tape */
-  int64_t quarters; /* classes of a character: 4 with quarter turns, else 1 */
+  int64_t batch;    /* number of rows of the tape */
+  int64_t quarters; /* number of classes of a character: 4 with quarter turns, else 1 */
   wl_distortion distortion;
   int64_t *member; /* [characters] sorted by alphabet, in a drawn order within each */
   int64_t *start;  /* [alphabets + 1] index in `member` of an alphabet's first character */

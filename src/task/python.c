@@ -115,7 +115,7 @@ typedef struct exchange {
   const void *sent;
   size_t sent_bytes;
   void *received;
-  size_t room; /* size of `received` */
+  size_t room; /* number of bytes of `received` */
   bool exact;  /* the reply must fill `received` exactly */
   size_t got;
   double loss;

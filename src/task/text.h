@@ -9,9 +9,9 @@
 #include "task/task.h"
 
 typedef struct wl_text {
-  int64_t count;      /* characters */
-  int64_t training;   /* characters of the training split */
-  int64_t vocabulary; /* V */
+  int64_t count;      /* number of characters */
+  int64_t training;   /* number of characters of the training split */
+  int64_t vocabulary; /* number V of different characters */
   uint8_t *tokens;    /* [count], 0 .. V - 1 */
 } wl_text;
 

@@ -41,15 +41,15 @@ typedef struct wl_tape_node {
   wl_node in[2];           /* operands, -1: none */
   int ndim;
   int64_t shape[WL_MAX_DIMS];
-  int64_t size;     /* elements */
+  int64_t size;     /* number of elements */
   int64_t offset;   /* theta and phi leaves: first element in the flat vector */
   unsigned depends; /* WL_TAPE_THETA, WL_TAPE_PHI: the parameters on which the node depends */
   bool on_path;     /* the loss depends on the node */
   bool keep[2];     /* the node adds to the operand's gradient array instead of overwriting this array */
   bool lends; /* the node and its first operand share one gradient array */
   bool borrows;       /* the gradient array is the array of a consumer with `lends` */
-  size_t saved_bytes; /* values that forward stores for the other passes: arg-max, probabilities */
-  size_t temp_bytes;  /* scratch within one pass, shared by all nodes */
+  size_t saved_bytes; /* bytes that forward stores for the other passes: arg-max, probabilities */
+  size_t temp_bytes;  /* bytes of scratch within one pass; all nodes share the scratch */
   /* settings of the operator */
   double factor; /* scale: factor; shift: term; batch_norm: eps */
   int64_t column;

@@ -52,10 +52,10 @@ typedef struct wl_trainer_state {
   wl_outer *outer;
   wl_curriculum *curriculum; /* NULL if there is only one stage */
   wl_replay *replay; /* NULL without replay; the meta-gradient then comes from the windows of the episodes */
-  int64_t meta_step; /* meta-steps done */
+  int64_t meta_step; /* number of meta-steps done */
   int64_t skipped;   /* number of units skipped so far */
   int64_t last_counted;     /* last meta-step in which at least one unit was finite, counted from 1 */
-  int64_t episodes_without_finite_unit;    /* number of episodes begun since a unit was last counted */
+  int64_t episodes_without_finite_unit;    /* number of episodes begun since a unit was last finite */
 } wl_trainer_state;
 
 /* Creates tasks, model, plan and outer optimizer, and sets phi to its initial values. Borrows `config` and `comm`. The

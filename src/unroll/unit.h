@@ -13,7 +13,7 @@
 typedef struct wl_unit_shape {
   int particles;    /* total number of inner states */
   int accumulators; /* number of vectors over phi */
-  int differences;  /* numbers */
+  int differences;  /* number of differences (telescoping loss) */
   const wl_rule *teacher; /* NULL if there is no teacher; borrowed */
   bool restarts;          /* the unit stores a state from which it can restart (restart.h) */
 } wl_unit_shape;
