@@ -35,7 +35,7 @@ descent="rule={name: sgd, rate: 0.02, learn: [rate]}"
   by_hand warped --set "$descent" --set "initialisation={name: none}"
 } >by_hand
 
-"$WL_PYTHON" - <<'P' || fail "the table is wrong"
+"$WL_PYTHON" - <<'P' || fail "the table in two.json is wrong"
 import itertools, json
 table = json.load(open("two.json"))
 rows = {frozenset(row["parts"]): row for row in table["subsets"]}
@@ -48,7 +48,7 @@ assert rows[frozenset(["warp"])]["digest"] == warped, "the warp alone"
 assert table["few_shot"] and table["sets"] == 20 and table["hand_designed"][0]["rule"] == "sgd from theta_0"
 assert rows[frozenset(parts)]["difference_to_whole"] == 0 and rows[frozenset()]["half_width"] > 0
 P
-[ "$(grep -c ' yes\| - ' two.out)" = 8 ] || fail "the table has not 8 rows"
+[ "$(grep -c ' yes\| - ' two.out)" = 8 ] || fail "the printed table does not have 8 rows"
 
 refuses() { # CODE WORDS ARGUMENTS...
   local code=0

@@ -160,8 +160,8 @@ chmod +x disagree.sh
 got=0
 timeout -k 5 60 "$WL_MPIEXEC" -n 2 ./disagree.sh >out.txt 2>err.txt || got=$?
 expect_same "exit code when ranks disagree" 76 $got
-grep -q "configuration" err.txt || fail "disagreement: no word of the configuration"
-[ ! -e split/checkpoints ] || fail "disagreement left checkpoints"
+grep -q "configuration" err.txt || fail "the error of ranks that disagree does not name the configuration"
+[ ! -e split/checkpoints ] || fail "ranks that disagree have written checkpoints"
 
 # no permission (not tested by root, who may write anywhere); no space on the disk
 if [ "$(id -u)" != 0 ]; then

@@ -7,10 +7,10 @@ SHORT=(--coordinates 640 --threads 1 --repeats 3 --megabytes 1)
 for ranks in 1 2; do
   mkdir -p files
   "$WL_MPIEXEC" -n $ranks "$WL_BIN" bench "${SHORT[@]}" --folder files --json figures.json >table.txt
-  [ "$(grep -c '% of the peak' table.txt)" = 3 ] || fail "no three shares of the peak in the table"
+  [ "$(grep -c '% of the peak' table.txt)" = 3 ] || fail "the table does not have three shares of the peak"
   [ "$(grep -c 'kFLOP' table.txt)" = 1 ] || fail "each rank prints a table"
   [ -z "$(ls files)" ] || fail "files are left behind: $(ls files)"
-  "$WL_PYTHON" - $ranks <<'P' || fail "the JSON of $ranks ranks"
+  "$WL_PYTHON" - $ranks <<'P' || fail "the JSON figures of $ranks ranks are wrong"
 import json, sys
 ranks, f = int(sys.argv[1]), json.load(open("figures.json"))
 kernel, files = f["kernel"], f["files"]
@@ -27,7 +27,7 @@ done
 echo "ok: figures at 1 and 2 ranks"
 
 "$WL_BIN" bench "${SHORT[@]}" --megabytes 0 --json - 2>table.txt | "$WL_PYTHON" -c '
-import json, sys; assert "files" not in json.load(sys.stdin)' || fail "JSON on standard output"
+import json, sys; assert "files" not in json.load(sys.stdin)' || fail "--json - does not print valid figures on standard output"
 grep -q 'Exact sum over 1 rank,' table.txt || fail "the table is not on standard error when JSON is on standard output"
 "$WL_BIN" bench --coordinates 20000 --threads 1 --repeats 1 --megabytes 0 --json - 2>table.txt | "$WL_PYTHON" -c '
 import json, sys; k = json.load(sys.stdin)["kernel"]; assert "activations" not in k and k["recompute"]["rate"] > 0' ||

@@ -32,9 +32,9 @@ expect_same "more ranks than cores with OMP_NUM_THREADS=1" "$forward" \
 
 # Waiting threads of OpenMP soon sleep, unless the user has chosen how they wait.
 waits() { env -u OMP_WAIT_POLICY OMP_DISPLAY_ENV=verbose "$@" "$WL_BIN" --version 2>&1 | grep SPINCOUNT | tail -n 1; }
-waits A=1 | grep -q "'1000'" || fail "OpenMP's waiting: $(waits A=1)"
-waits GOMP_SPINCOUNT=77 | grep -q "'77'" || fail "OpenMP's waiting is not the user's: $(waits GOMP_SPINCOUNT=77)"
-! waits OMP_WAIT_POLICY=passive | grep -q "'1000'" || fail "OpenMP's waiting is not the user's"
+waits A=1 | grep -q "'1000'" || fail "waiting threads do not sleep soon: $(waits A=1)"
+waits GOMP_SPINCOUNT=77 | grep -q "'77'" || fail "GOMP_SPINCOUNT=77 has no effect: $(waits GOMP_SPINCOUNT=77)"
+! waits OMP_WAIT_POLICY=passive | grep -q "'1000'" || fail "OMP_WAIT_POLICY=passive has no effect"
 echo "ok: OpenMP's waiting"
 
 # An invalid or past end time of a job has no effect. The run stops at a valid end time and names the variable.
@@ -47,10 +47,10 @@ echo "ok: the end of a SLURM job"
 
 # A rank number that was left in the environment must not prevent a program without a launcher from printing.
 for rank in OMPI_COMM_WORLD_RANK PMIX_RANK PMI_RANK SLURM_PROCID; do
-  ! env $rank=3 "$WL_BIN" trian short.yaml 2>err.txt || fail "an unknown command is taken"
-  grep -q "did you mean 'train'" err.txt || fail "$rank=3: nothing is said"
+  ! env $rank=3 "$WL_BIN" trian short.yaml 2>err.txt || fail "$rank=3: an unknown command is not refused"
+  grep -q "did you mean 'train'" err.txt || fail "$rank=3: the error does not suggest 'train'"
 done
-[ -n "$(SLURM_PROCID=3 "$WL_BIN" --version)" ] || fail "SLURM_PROCID=3: no version"
+[ -n "$(SLURM_PROCID=3 "$WL_BIN" --version)" ] || fail "SLURM_PROCID=3: --version prints nothing"
 echo "ok: inherited ranks"
 
 # If standard output cannot be written, the error says so, even in commands that only print.

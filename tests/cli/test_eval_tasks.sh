@@ -48,7 +48,7 @@ P
 eval_on 1 start start --seeds 4 --units 2
 eval_on 2 warped mountain --seeds 4 --units 2
 
-"$WL_PYTHON" - <<'P' || fail "the figures are wrong"
+"$WL_PYTHON" - <<'P' || fail "the figures in the JSON files are wrong"
 import json, math, statistics
 
 def case(name):
@@ -81,6 +81,6 @@ P
 "$WL_BIN" eval mountain --seeds 2 --output drawn.h5 --json - 2>/dev/null | "$WL_PYTHON" -c 'import json, sys; json.load(sys.stdin)' ||
   fail "no JSON on standard output"
 "$WL_PYTHON" "$WL_SOURCE/tools/plot_evaluation.py" few.h5 --output few.png >/dev/null || fail "no picture of a few-shot evaluation"
-grep -q "600 fresh tasks" few.out || fail "the table does not name the tasks"
+grep -q "600 fresh tasks" few.out || fail "the table does not give the number of tasks"
 grep -q "warp reaches" warped.out || fail "the table does not say how much the warp reaches"
 echo "ok"

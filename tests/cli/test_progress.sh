@@ -21,10 +21,10 @@ grep -q ' 1 unit on 1 rank x 1 thread' busy.err && grep -q '^1 meta-parameter ' 
 # A window of one step has only one loss, which does not show the effect of the rule.
 "$WL_BIN" train idle.yaml --set output=single --set episode.steps=1 --set window.steps=1 --set window.weights=sum >/dev/null 2>single.err
 ! grep -q warning single.err || { cat single.err >&2; fail "a warning from windows of one step"; }
-! grep -qE '(^| )1 (units|ranks|threads|checkpoints|meta-parameters)' busy.err || fail "a plural of one"
+! grep -qE '(^| )1 (units|ranks|threads|checkpoints|meta-parameters)' busy.err || fail "the output has a plural after the number 1"
 
 # an episode has 4 windows, so the last 20 meta-steps are 5 whole episodes
-"$WL_PYTHON" - "$(grep '^meta-step 150/150' busy.err)" <<'P' || fail "the progress line"
+"$WL_PYTHON" - "$(grep '^meta-step 150/150' busy.err)" <<'P' || fail "the last progress line has wrong figures"
 import json, re, sys
 lines = [json.loads(line) for line in open("busy/metrics.jsonl")][-20:]
 shown = [float(x) for x in re.search(r"meta-loss (\S+)  window's last loss (\S+)", sys.argv[1]).groups()]

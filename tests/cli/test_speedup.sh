@@ -30,7 +30,7 @@ run 1 growing "$learned" --speedup growing.yaml # the distance of the points gro
 
 # --reach computes shorter curves of the same suite
 run 1 once "$learned" --speedup small.yaml --baselines adam,adam-linear --reach 1 --curves once.h5
-"$WL_PYTHON" - <<'P' || fail "--reach"
+"$WL_PYTHON" - <<'P' || fail "--reach 1 gives wrong curves"
 import h5py
 with h5py.File("once.h5") as once, h5py.File("two.h5") as two:
     a, b = once["quadratic/adam"], two["quadratic/adam"]
@@ -41,7 +41,7 @@ with h5py.File("once.h5") as once, h5py.File("two.h5") as two:
 P
 
 run 2 short "$learned" --speedup short.yaml --baselines adam,adam-linear --curves short.h5
-"$WL_PYTHON" - <<'P' || fail "reach and rates"
+"$WL_PYTHON" - <<'P' || fail "the keys reach and rates of a suite give wrong curves"
 import h5py, numpy as np
 with h5py.File("short.h5") as short, h5py.File("two.h5") as two:
     a, b = short["quadratic/adam"], two["quadratic/adam"]
@@ -198,5 +198,5 @@ refuses 78 "rise" --speedup fall.yaml
 printf 'suite: rates\ntasks: [{name: a, horizons: [5], rates: [1e-2], family: quadratic}]\n' >rates.yaml
 refuses 78 "the lowest and the highest rate" --speedup rates.yaml
 "$WL_PYTHON" "$WL_SOURCE/tools/plot_speedup.py" two.json again.json -o both.png >/dev/null || fail "no picture"
-[ -s both.png ] || fail "an empty picture"
+[ -s both.png ] || fail "the picture is empty"
 echo ok

@@ -28,7 +28,7 @@ for line in "001_learning_rate=1e-4_seed=1 1e-4 1" "002_learning_rate=1e-4_seed=
 done
 has swept/comparison.txt 'Final losses on fresh tasks'
 has swept/comparison.txt '^Settings, the best first'
-"$WARPLOOM_PYTHON" - <<'P' || fail "the comparison by settings"
+"$WARPLOOM_PYTHON" - <<'P' || fail "the comparison by settings is wrong"
 import json, statistics
 c = json.load(open("swept/comparison.json"))
 of = {}

@@ -17,7 +17,7 @@ expect_same "last line of standard output" "$(tail -n 1 run.out)" "$digest"
 steps=$(grep -o '"meta_step":[0-9]*' run/metrics.jsonl | grep -o '[0-9]*$' | tr '\n' ' ')
 expect_same "metrics" "$(seq -s ' ' 1 20) " "$steps"
 
-"$WL_PYTHON" - <<'P' || fail "files cannot be read"
+"$WL_PYTHON" - <<'P' || fail "the files of the run do not have the expected content"
 import json, math, h5py
 for line in open("run/metrics.jsonl"):
     m = json.loads(line)
@@ -33,7 +33,7 @@ P
 # outer.average: an exponential average over meta-steps, in which the first meta-steps have smaller weights. The average
 # is exported.
 train_on 2 mlp.yaml average --set outer.steps=4 --set outer.average=0.3 --set checkpoint.every=1 --set checkpoint.keep=9 >/dev/null
-"$WL_PYTHON" - <<'P' || fail "the average of phi"
+"$WL_PYTHON" - <<'P' || fail "outer.average: the average of phi is wrong"
 import h5py
 import numpy as np
 

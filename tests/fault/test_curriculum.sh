@@ -22,7 +22,7 @@ for ranks in 2 3; do
   expect_same "$ranks ranks" "$expected" "$(train_on $ranks stages.yaml ranks-$ranks)"
 done
 expect_same "2 threads" "$expected" "$(train_on 1 stages.yaml threads --set threads=2)"
-[ "$(train_on 1 stages.yaml plain --set curriculum.steps=[])" != "$expected" ] || fail "stages change nothing"
+[ "$(train_on 1 stages.yaml plain --set curriculum.steps=[])" != "$expected" ] || fail "the stages have no effect on the digest"
 train_on 3 stages.yaml cut --stop-after 61 >/dev/null
 expect_same "stopped on 3 ranks, ended on 2" "$expected" "$(train_on 2 stages.yaml cut --resume)"
 kill_in_the_middle stages.yaml killed

@@ -48,7 +48,7 @@ expect_same "exit code with finite units" 0 "$(code_of 1 finite --set outer.step
 # ones.
 lower="--set groups.learning_rate=1e-3"
 expect_same "exit code with another rate" 78 "$(code_of 1 split --resume $lower)"
-grep -q 'groups.learning_rate.*`start`' split.err || fail "the refusal does not name the fix: $(cat split.err)"
+grep -q 'groups.learning_rate.*`start`' split.err || fail "the error does not name the correction: $(cat split.err)"
 expect_same "exit code from the last valid checkpoint" 0 "$(code_of 2 new --set start=split/checkpoints/step-00000010.h5 $lower)"
 expect_same "exit code from the diverged checkpoint" $EXIT_DIVERGED "$(code_of 1 lost --set start=split $lower)"
 beyond="--set groups.optimizer=sgd --set groups.learning_rate=1e308"

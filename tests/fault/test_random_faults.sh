@@ -214,7 +214,7 @@ while [ $number -lt "$FAULTS" ]; do
     number=$((number + 1)) bag=("${bag[@]:1}")
   else
     too_late=$((too_late + 1))
-    [ $too_late -le $((10 + FAULTS)) ] || fail "the job ends too early for faults"
+    [ $too_late -le $((10 + FAULTS)) ] || fail "$too_late jobs ended before their fault"
   fi
   clean_up "$run"
 done

@@ -39,7 +39,7 @@ for capacity in 0.1 1e-3; do
   spill="--set replay.capacity=$capacity --set replay.spill=scratch"
   expect_same "$capacity MiB, the rest on disk" "$expected" "$(train_on 3 $config spilled-$capacity $spill)"
 done
-[ -z "$(ls scratch)" ] || fail "scratch files stay: $(ls scratch)"
+[ -z "$(ls scratch)" ] || fail "scratch files were not removed: $(ls scratch)"
 expect_same "stopped on 3 ranks, resumed on 2 with the buffer" "$expected" "$(
   train_on 3 $config split $spill --stop-after 3 >/dev/null
   train_on 2 $config split $spill --resume)"
@@ -51,7 +51,7 @@ expect_same "killed on 2 ranks, resumed on 1" "$(train_on 1 $config whole --set 
 # The error for points that cannot be stored names the fix.
 code=0
 "$WL_BIN" train $config --set replay.capacity=1e-3 --set output=none 2>error || code=$?
-[ $code = 78 ] && grep -q 'replay.spill' error || fail "no room and no folder: exit $code, $(cat error)"
+[ $code = 78 ] && grep -q 'replay.spill' error || fail "a buffer without enough memory and without a folder: exit $code, $(cat error)"
 code=0
 "$WL_BIN" train $config $spill --set replay.spill=nowhere --set output=none 2>error || code=$?
 [ $code = 73 ] && grep -q 'nowhere' error || fail "a folder that does not exist: exit code $code, $(cat error)"

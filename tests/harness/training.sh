@@ -84,7 +84,7 @@ wait_for() { # SECONDS WHAT COMMAND...
   local deadline=$((SECONDS + $1)) what=$2
   shift 2
   until "$@"; do
-    [ $SECONDS -lt $deadline ] || fail "waited in vain for: $what"
+    [ $SECONDS -lt $deadline ] || fail "timeout: waited for $what"
     sleep 0.1
   done
 }

@@ -71,7 +71,7 @@ expect_same "killed and resumed" "$whole" "$(digest_line killed.out)"
 grep -q 'learned (soft_clip)' eval.out || fail "no row of the rule in $(cat eval.out)"
 
 printf 'seed: 1\ntask: [{family: quadratic}, {plugin: ./welsch.so}]\nrule: {name: sgd, learn: [rate]}\nepisode: {steps: 4}\nwindow: {steps: 4}\nouter: {steps: 2, units: 2}\n' >mixture.yaml
-"$WL_BIN" train mixture.yaml --set output=mixture --quiet >mixture.out || fail "a mixture with a plug-in"
+"$WL_BIN" train mixture.yaml --set output=mixture --quiet >mixture.out || fail "a mixture with a plug-in cannot be trained"
 # If a plug-in has changed, the error names both hashes. If the configuration gives the new hash, there is no error.
 sed 's/OUTLIER = 10.0/OUTLIER = 11.0/' welsch.c >changed.c
 "$WL_BIN" plugin build changed.c --output welsch.so 2>build.err
@@ -98,5 +98,5 @@ mkdir moved && mv welsch.so soft_clip.so welsch.yaml moved
   fail "a resume with moved plug-ins"
 grep -q '^digest .* step 60$' moved.out || fail "the resume with moved plug-ins: $(cat moved.out)"
 "$WL_BIN" export one --output exported.h5 --quiet || fail "export"
-"$WL_BIN" info exported.h5 >info.out && grep -q "plugin_hash" info.out || fail "the exported file does not name the hash"
+"$WL_BIN" info exported.h5 >info.out && grep -q "plugin_hash" info.out || fail "the exported file does not have the plug-in's hash"
 echo "ok: hashes"

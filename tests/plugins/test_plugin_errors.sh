@@ -201,7 +201,7 @@ usage 65 info empty.so
 echo 'int main( {' >broken.c
 usage 65 build broken.c
 grep -q "broken.c:1" usage.err || fail "the compiler's message is missing: $(cat usage.err)"
-[ ! -e broken.so ] || fail "a failed build left a file"
+[ ! -e broken.so ] || fail "a build that failed has written a file"
 cp welsch.c kept.c && "$WL_BIN" plugin build kept.c 2>kept.err && cp kept.so kept.before || fail "build of kept.c"
 for line in 'void wl_op_absent(void); void use(void); void use(void) { wl_op_absent(); }' 'void use(void); void use(void) { wl_op_absent(); }'; do
   { cat welsch.c; echo "$line"; } >kept.c

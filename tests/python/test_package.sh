@@ -44,5 +44,5 @@ optimizer = LearnedOptimizer([weight], run.path)
 optimizer.step()
 assert optimizer.backend == "c" and not weight.eq(1).any(), optimizer.backend
 EOF2
-PYTHONPATH='' WARPLOOM=$WL_BIN fresh/bin/python use.py || fail "the installed package"
+PYTHONPATH='' WARPLOOM=$WL_BIN fresh/bin/python use.py || fail "use.py fails with the installed package"
 echo "ok: warploom $version"

@@ -39,8 +39,8 @@ def test_train():
     the same bits."""
     odd = "a run; touch hacked $(touch hacked)"
     one = warploom.train(CONFIG, odd, quiet=True, settings={"outer.steps": 4, "episode.steps": [8, 12]})
-    expect(not os.path.exists("hacked") and one.path.name == odd, "a value reached a shell")
-    expect(one.configuration["outer.steps"] == 4 and one.configuration["episode.steps"] == [8, 12], "settings are lost")
+    expect(not os.path.exists("hacked") and one.path.name == odd, "a shell has interpreted a value")
+    expect(one.configuration["outer.steps"] == 4 and one.configuration["episode.steps"] == [8, 12], "the configuration of the run does not have the given settings")
     with open("config.yaml", "w", encoding="utf-8") as file:
         json.dump(CONFIG, file)
     two = warploom.train("config.yaml", "two", ranks=2, quiet=True, launcher=LAUNCHER)
@@ -48,7 +48,7 @@ def test_train():
     three = warploom.train(CONFIG, "three", quiet=True, resume=True)
     digests = [run.newest().attributes["digest"] for run in (two, three)]
     expect(digests[0] == digests[1], f"a dictionary, a stop and a resume give other bits: {digests}")
-    expect([step for step, _ in three.checkpoints()] == [3, 6], "a resume begins anew")
+    expect([step for step, _ in three.checkpoints()] == [3, 6], "a resumed run does not have the checkpoints 3 and 6")
     return two
 
 
@@ -63,12 +63,12 @@ def test_errors():
 def test_check():
     table = warploom.check(CONFIG, quiet=True, directions=2)
     expect(table["passed"] and table["tasks"][0]["blocks"], "a right gradient does not pass")
-    expect(not warploom.check(CONFIG, quiet=True, tolerance=1e-30)["passed"], "nothing is below 1e-30, but passed")
+    expect(not warploom.check(CONFIG, quiet=True, tolerance=1e-30)["passed"], "the check passes with the tolerance 1e-30")
 
 
 def test_evaluate(run):
     evaluation = warploom.evaluate(run.path, "evaluation.h5", quiet=True, seeds=2, vary=["horizon"])
-    expect(evaluation.cases[0].curve.shape[1] == 2 and len(evaluation.cases) > 1, "options are lost")
+    expect(evaluation.cases[0].curve.shape[1] == 2 and len(evaluation.cases) > 1, "the options seeds and vary have no effect")
 
 
 def test_export(run):
@@ -76,8 +76,8 @@ def test_export(run):
     with np.load("phi.npz") as archive, h5py.File(run.path / "optimizer.h5") as file:
         blocks = {name for name in file["phi"] if not name.startswith("dim_")}
         expect(set(archive) == blocks | {"configuration"}, f"blocks {set(archive)}")
-        expect(all(np.array_equal(archive[name], file["phi"][name][()]) for name in blocks), "values differ")
-        expect(str(archive["configuration"]) == file.attrs["configuration"].decode(), "another configuration")
+        expect(all(np.array_equal(archive[name], file["phi"][name][()]) for name in blocks), "the exported tensors differ from optimizer.h5")
+        expect(str(archive["configuration"]) == file.attrs["configuration"].decode(), "the exported configuration differs from optimizer.h5")
 
 
 def test_plots(run):
@@ -94,10 +94,10 @@ def test_plots(run):
     warploom.evaluate(run.path, run.path / "evaluation.h5", quiet=True, seeds=2)
     expect_error(64, "unknown part 'nothing'", lambda: run.plot_trajectories(["nothing"]))
     losses = run.plot_training(smooth=1).axes[0].get_lines()
-    expect(any(np.allclose(line.get_ydata(), run.metrics["meta_loss"]) for line in losses), "no line is the meta-loss")
+    expect(any(np.allclose(line.get_ydata(), run.metrics["meta_loss"]) for line in losses), "no line of the picture shows the meta-loss")
     for figure in (run.plot_evaluation(), run.plot_trajectories(["loss"])):
         figure.savefig("figure.png")
-        expect(len(figure.axes) >= 1 and os.path.getsize("figure.png") > 10000, "a figure is empty")
+        expect(len(figure.axes) >= 1 and os.path.getsize("figure.png") > 10000, "a picture is empty")
     expect(not plt.get_fignums() and plt.rcParams["axes.grid"] == grid, "figures stay open, or the style stays")
 
 
@@ -165,7 +165,7 @@ def test_more_xarray(run):
                 expect(metrics[name].attrs["units"] == variable.units, f"{name}: {metrics[name].attrs} not {variable.units}")
         case = evaluation.cases[0]
         table = evaluation.case_to_xarray(case.name)
-        expect(np.array_equal(table.curve.sel(rule=case.rules[1]).values, case.curve[1]), "the curve is another rule's")
+        expect(np.array_equal(table.curve.sel(rule=case.rules[1]).values, case.curve[1]), "the table has the curve of another rule")
         expect_error(64, "no case 'other'", lambda: evaluation.case_to_xarray("other"))
     expect(metrics.sizes["meta_step"] == len(run.metrics["meta_loss"]) and float(metrics.meta_loss[0]) == run.metrics["meta_loss"][0],
            "metrics are lost")

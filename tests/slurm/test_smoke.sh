@@ -36,4 +36,4 @@ wait_for 60 "the end of job $job" job_ended "$job"
 expect_below "seconds until a job ends that lost a rank under srun" 30 "$(seconds_since "$start")"
 grep -q 'task .*Killed' died.out || { cat died.out >&2; fail "the lost rank is not named"; }
 grep -q 'ended with code 137: .* is stored; continue with' died.out || { cat died.out >&2; fail "the job does not say how to continue"; }
-"$WL_BIN" info "$RUN" --verify >/dev/null || fail "no whole checkpoint after the loss of a rank"
+"$WL_BIN" info "$RUN" --verify >/dev/null || fail "no valid checkpoint after the loss of a rank"

@@ -53,7 +53,7 @@ def check_prometheus():
         expect_equal("planned", 60, page["meta_steps_planned", label, None])
     expect_equal("states", [0, 0, 1], [page["state", "first", s] for s in ("running", "quiet", "finished")])
     text = Path("out.prom").read_text()
-    expect("# HELP warploom_meta_loss meta-loss F, mean over the counted units" in text, "no meaning from the schema")
+    expect("# HELP warploom_meta_loss meta-loss F, mean over the counted units" in text, "the page of metrics does not have the description of the meta-loss")
     expect_equal("mode", 0o644, os.stat("out.prom").st_mode & 0o777)
     expect_equal("other files", [], [n for n in os.listdir() if n.endswith(".tmp")])
     tool_fails(64, [".prom"], "export_prometheus.py", "runs", "-o", "out.txt")
@@ -75,7 +75,7 @@ def check_rename():
             expect(text.endswith("\n") and "warploom_state{" in text.splitlines()[-1], f"a part of a page: {text[-200:]!r}")
             page = os.stat("live.prom")
             pages.add((page.st_ino, page.st_mtime_ns))  # a file system may give the number of a removed file to a new file
-    expect(len(pages) >= 4, "the page is not written again")
+    expect(len(pages) >= 4, "the page of metrics was written fewer than four times in 20 s")
     writing.terminate()
     writing.wait(timeout=30)
 
@@ -175,13 +175,13 @@ def check_tensorboard():
         for key, tag in tags.items():
             got = scalars[tag, row["meta_step"]][0]
             expect(abs(got - row[key]) <= 1e-6 * abs(row[key]), f"{tag} at {row['meta_step']}: expected {row[key]}, got {got}")
-    expect(not any(tag == "loss/validation_loss" for tag, _ in scalars), "a scalar that was never measured")
+    expect(not any(tag == "loss/validation_loss" for tag, _ in scalars), "the events have a validation loss, but the run has no validation")
     times = [scalars["loss/meta_loss", row["meta_step"]][1] for row in rows]
     expect(times == sorted(times) and abs(times[-1] - os.path.getmtime("runs/first/metrics.jsonl")) < 2, f"times: {times[-1]}")
     done = run_tool("export_tensorboard.py", "runs", "events", env=environment)
-    expect(done.returncode == 73 and "holds event files already" in done.stderr, f"a second time: {done.stderr}")
+    expect(done.returncode == 73 and "holds event files already" in done.stderr, f"a folder with event files is not refused: {done.stderr}")
     done = run_tool("export_tensorboard.py", "runs/first", "runs/first", env=environment)
-    expect(done.returncode == 73 and "run directory" in done.stderr, f"into the run: {done.stderr}")
+    expect(done.returncode == 73 and "run directory" in done.stderr, f"a run directory as output is not refused: {done.stderr}")
 
 
 train(QUADRATIC, "first")

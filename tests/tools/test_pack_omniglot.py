@@ -77,7 +77,7 @@ def check_tool():
         said = tool("pack_omniglot.py", "background.zip", "evaluation.zip", "--side", side, "-o", f"o{side}.h5")
         expect("15 characters of 5 alphabets (3 background), 20 drawers" in said, said)
         check_layout(f"o{side}.h5", side)
-    expect(not [n for n in os.listdir(".") if ".tmp-" in n], "a temporary file stays")
+    expect(not [n for n in os.listdir(".") if ".tmp-" in n], "a temporary file was not removed")
     write_archive("short", EVALUATION, drop=("Keble", 2, 4))
     with open("text.zip", "w") as file:
         file.write("no archive\n")

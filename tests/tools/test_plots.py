@@ -25,7 +25,7 @@ def check_png(path, colours, least=60):
     image = matplotlib.image.imread(path)
     expect(image.shape[0] > 400 and image.shape[1] > 1000, f"{path}: only {image.shape}")
     ink = (image[:, :, :3].min(axis=2) < 0.95).mean()
-    expect(0.01 < ink < 0.6, f"{path}: {ink:.3f} of it is drawn upon")
+    expect(0.01 < ink < 0.6, f"{path}: the share of coloured pixels is {ink:.3f}")
     for colour in colours:
         found = pixels_near(image, colour)
         expect(found >= least, f"{path}: {found} pixels of {colour}, fewer than {least}")
@@ -63,7 +63,7 @@ def check_evaluation_content(path):
     expect(np.allclose(drawn, np.exp(np.log(curve).mean(axis=0)), rtol=1e-9), "learned curve is not the geometric mean")
     band = figure.axes[0].collections[0].get_paths()[0].vertices[:, 1]
     half = 3.182 * np.log10(curve).std(axis=0, ddof=1) / 2  # Student's t for 4 seeds
-    expect(np.isclose(band.max(), (10 ** (np.log10(curve).mean(axis=0) + half)).max(), rtol=1e-3), "band is not the 95 % interval")
+    expect(np.isclose(band.max(), (10 ** (np.log10(curve).mean(axis=0) + half)).max(), rtol=1e-3), "the drawn band differs from the 95 % interval")
     points = [l.get_xdata() for l in figure.axes[1].get_lines() if len(np.atleast_1d(l.get_xdata())) == 4]
     expect(any(np.allclose(sorted(p), sorted(final)) for p in points), "final losses of the seeds are not drawn")
 
@@ -96,7 +96,7 @@ def check_rule_content(run):
     with h5py.File(f"{run}/trajectory.h5") as file:
         raw_g, raw_u = file["gradient"][()], file["update"][()]
     expect_equal("pairs", int(np.isfinite(raw_g).sum()), len(g))
-    expect(np.allclose(np.sort(g * u), np.sort((raw_g.astype(float) * raw_u)[np.isfinite(raw_g)])), "pairs are mixed up")
+    expect(np.allclose(np.sort(g * u), np.sort((raw_g.astype(float) * raw_u)[np.isfinite(raw_g)])), "a gradient is drawn with the update of another coordinate or step")
     expect_equal("inner steps", (0, 11), (int(steps.min()), int(steps.max())))
 
 

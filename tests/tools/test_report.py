@@ -52,7 +52,7 @@ def parse(path):
     page.feed(content)
     expect_equal("open tags", [], page.open)
     expect(all(link.startswith("#") and link[1:] in page.ids for link in page.links), f"links: {page.links}")
-    expect("url(" not in content.split("</style>")[0] and "@import" not in content, "style loads something")
+    expect("url(" not in content.split("</style>")[0] and "@import" not in content, "the style of the report loads another file")
     for source in page.images:
         head, _, data = source.partition(",")
         expect_equal("picture", "data:image/svg+xml;base64", head)
@@ -72,9 +72,9 @@ def check_browser(path):
                    check=True, timeout=240, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     image = matplotlib.image.imread("page.png")[:, :, :3]
     inked = (image.min(axis=2) < 0.9).reshape(10, -1).mean(axis=1)
-    expect(inked.min() > 0.001, f"blank stretches in the page: {inked.round(4)}")
+    expect(inked.min() > 0.001, f"a tenth of the page is empty; shares of dark pixels: {inked.round(4)}")
     orange = (np.abs(image - np.array([0.835, 0.369, 0.0])).max(axis=2) < 0.1).sum()
-    expect(orange > 500, f"the learned rule is not to be seen: {orange} pixels of its colour")
+    expect(orange > 500, f"the curve of the learned rule has only {orange} pixels")
 
 
 def main():
@@ -82,7 +82,7 @@ def main():
     expect_equal("name", "run/report.html", tool("report.py", run).strip())
     page, text = parse("run/report.html")
     expect_equal("pictures without an evaluation", 2, len(page.images))
-    expect("warploom eval run" in text, "no word on how to evaluate")
+    expect("warploom eval run" in text, "the report does not say how to evaluate the run")
 
     evaluate(run, "--vary", "horizon")
     tool("report.py", run, "--output", "full.html", "--title", "A <title> & more")

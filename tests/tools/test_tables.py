@@ -44,7 +44,7 @@ def check_comparison():
     text = tool("compare_runs.py", "one", "slow")
     for word in ("outer.learning_rate", "0.01", "0.0001", "rule.hidden", "[5]", "as the configurations do", "learned (lstm)"):
         expect(word in text, f"'{word}' is missing in\n{text}")
-    expect("output" not in text, f"book-keeping counts as a difference in\n{text}")
+    expect("output" not in text, f"the key output is listed as a difference in\n{text}")
     data = json.loads(tool("compare_runs.py", "one", "slow", "other", "--json", "-"))
     expect_equal("differences", {"seed", "outer.learning_rate", "rule.hidden"}, set(data["differences"]))
     with h5py.File("one/optimizer.h5") as file:
@@ -62,7 +62,7 @@ def check_tampered():
     for path in (wf.Run("changed").checkpoints()):
         with h5py.File(path[1], "r+") as file:
             file.attrs["digest"] = "0123456789abcdef"
-    expect("although the configurations do not" in tool("compare_runs.py", "one", "changed"), "another digest goes unnoticed")
+    expect("although the configurations do not" in tool("compare_runs.py", "one", "changed"), "a digest that differs is not reported")
 
 
 def check_metrics():
@@ -87,13 +87,13 @@ def check_datasets():
     names = [r[0] for r in rows[1:]]
     expect_equal("names", ["learned (lstm)"] * 4 + ["sgd"] * 4, names[:8])
     same = lambda text, value: text == "" and np.isnan(value) or text != "" and float(text) == value
-    expect(all(same(r[2], a) and same(r[3], b) for r, a, b in zip(rows[1:], final.ravel(), heldout.ravel())), "values differ")
+    expect(all(same(r[2], a) and same(r[3], b) for r, a, b in zip(rows[1:], final.ravel(), heldout.ravel())), "the table differs from the losses in the file")
     wide = rows_of(tool("export_csv.py", "one/trajectory.h5", "gradient", "--wide"))
     with h5py.File("one/trajectory.h5") as file:
         gradient = file["gradient"][()]
     expect_equal("wide shape", (gradient.shape[0] * gradient.shape[1], gradient.shape[2] + 2), (len(wide) - 1, len(wide[0])))
     got = np.array([[x or "nan" for x in r[2:]] for r in wide[1:]], dtype=np.float32)
-    expect(np.array_equal(got, gradient.reshape(got.shape), equal_nan=True), "wide values differ")
+    expect(np.array_equal(got, gradient.reshape(got.shape), equal_nan=True), "the wide table differs from the gradients in the file")
     expect_equal("text", [["case-00/rule_name"], ["learned (lstm)"], ["sgd"]],
                  rows_of(tool("export_csv.py", "one/evaluation.h5", "case-00/rule_name"))[:3])
     tool("export_csv.py", "one/trajectory.h5", "metrics/meta_loss", "-o", "loss.csv")

@@ -21,7 +21,7 @@ def check_states():
     long_ago = time.time() - 10000
     os.utime("stopped/metrics.jsonl", (long_ago, long_ago))
     expect_equal("state of one that is silent", "quiet", state_of("stopped")["state"])
-    expect("--resume" in tool("watch.py", "stopped", "--once"), "no word on how to go on")
+    expect("--resume" in tool("watch.py", "stopped", "--once"), "the output does not say how to resume the run")
     train(QUADRATIC, "stopped", options=["--resume"])
     expect_equal("state at the end", ("finished", 60), tuple(state_of("stopped")[k] for k in ("state", "meta_step")))
     text = tool("watch.py", "stopped", "--once")
@@ -32,7 +32,7 @@ def check_states():
     os.makedirs("empty")
     with open("stopped/config.yaml") as config, open("empty/config.yaml", "w") as copy:
         copy.write(config.read())
-    expect("waiting for the first meta-step" in tool("watch.py", "empty", "--once"), "a run that has not begun")
+    expect("waiting for the first meta-step" in tool("watch.py", "empty", "--once"), "the output does not say that the run has no meta-step yet")
 
 
 def check_follow():
@@ -70,7 +70,7 @@ def check_several():
         os.rename(train(QUADRATIC, f"run-{number}", f"seed={number}", "outer.steps=8"), f"sweep/run-{number}")
     expect_equal("runs of a folder", ["sweep/run-1", "sweep/run-2", "sweep/run-3"],
                  [s["run"] for s in json.loads(tool("watch.py", "sweep", "--once", "--json", "-"))])
-    expect("last loss" in tool("watch.py", "sweep", "--once"), "three runs without their blocks")
+    expect("last loss" in tool("watch.py", "sweep", "--once"), "three runs are not printed as separate blocks")
     lines = tool("watch.py", "sweep", "empty", "--once").splitlines()
     expect_equal("lines", 6, len(lines))
     for number in (1, 2, 3):

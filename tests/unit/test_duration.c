@@ -29,7 +29,7 @@ static void test_no_times(void **state) {
       "1-2-3:00:00", ".",   "h",   "1.5:00", "36501d", "99999999999:00", "soon", "+5"};
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
     double seconds = 0;
-    if (wl_duration_parse(texts[i], "--t", &seconds) != WL_ERR_USAGE) fail_msg("'%s' is taken", texts[i]);
+    if (wl_duration_parse(texts[i], "--t", &seconds) != WL_ERR_USAGE) fail_msg("'%s' is not refused", texts[i]);
     assert_non_null(strstr(wl_last_error(), texts[i]));
   }
 }

@@ -29,9 +29,9 @@ static bool has_key(const wl_option *options, const char *key) {
 static void check_rows(const wl_section *s, const wl_option *options) {
   for (const wl_option *o = options; o && o->key; o++) {
     const wl_slot_kind expected = o->flags & WL_KEY_DRAW ? WL_SLOT_DRAW : slot_of(o->type);
-    if (o->slot.kind == WL_SLOT_NONE) fail_msg("%s.%s goes nowhere", s->name, o->key);
+    if (o->slot.kind == WL_SLOT_NONE) fail_msg("%s.%s: no member of the struct receives the value", s->name, o->key);
     if (o->slot.kind != expected)
-      fail_msg("%s.%s: its member's type is not that of the key", s->name, o->key);
+      fail_msg("%s.%s: the type of the member differs from the type of the key", s->name, o->key);
     if (has_key(o + 1, o->key)) fail_msg("%s.%s is declared twice", s->name, o->key);
     if (!o->doc || !*o->doc) fail_msg("%s.%s is not described", s->name, o->key);
     if ((o->flags & WL_KEY_PATH) && o->type != WL_OPT_STRING)
@@ -46,7 +46,8 @@ static void every_key_has_a_member_of_its_type(void **state) {
     for (const wl_variant *v = s->variants; v && v->name; v++) {
       check_rows(s, v->options);
       for (const wl_option *o = v->options; o && o->key; o++)
-        if (has_key(s->options, o->key)) fail_msg("%s.%s: %s hides it", s->name, o->key, v->name);
+        if (has_key(s->options, o->key))
+          fail_msg("%s.%s: the variant %s has a key of the same name", s->name, o->key, v->name);
     }
   }
 }
