@@ -9,7 +9,7 @@
 
 /* The caller's arrays of a step: one array for each tensor of the run, or one array for all tensors. */
 typedef struct parts {
-  const char *function; /* for messages */
+  const char *function; /* name of the called function, for messages */
   int count;
   const wl_tensor_step *part; /* [count] */
   bool whole;                 /* part[0] contains all tensors, one after the other */

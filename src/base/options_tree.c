@@ -9,8 +9,8 @@
 #include "base/options_impl.h"
 
 enum {
-  MAX_DEPTH = 16,     /* depth of nesting; a configuration needs four */
-  MAX_KEYS = 256,     /* keys of one map */
+  MAX_DEPTH = 16,     /* largest depth of nesting; a configuration needs four */
+  MAX_KEYS = 256,     /* largest number of keys of a map */
   MAX_NODES = 250000, /* without a bound, aliases could multiply the values */
   MAX_ANCHORS = 64,
   MAX_DIRECTIVES = 8 /* libyaml compares each %TAG directive with all earlier ones */

@@ -11,7 +11,7 @@
 typedef struct wl_argument {
   const char *name;  /* name without dashes, for example "stop-after" for --stop-after */
   const char *value; /* name of the option's value in --help, for example "N"; NULL for a flag */
-  const char *doc;   /* one sentence */
+  const char *doc;   /* help for the option: one sentence */
 } wl_argument;
 
 /* Largest number of options on a command line, and largest number of entries in a table. */

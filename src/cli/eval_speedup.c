@@ -39,7 +39,8 @@ static wl_status read_baselines(const char *list, request *q) {
     return WL_FAIL(WL_ERR_USAGE, "--baselines: the list is longer than %zu bytes",
                    sizeof names - 1);
   for (name = strtok_r(names, ",", &rest); name; name = strtok_r(NULL, ",", &rest)) {
-    if (q->count == WL_MAX_BASELINES) return WL_FAIL(WL_ERR_USAGE, "--baselines: too many");
+    if (q->count == WL_MAX_BASELINES)
+      return WL_FAIL(WL_ERR_USAGE, "--baselines: more than %d names are given", WL_MAX_BASELINES);
     WL_TRY(wl_baseline_find(name, &q->baselines[q->count++]));
   }
   return WL_OK;

@@ -21,7 +21,7 @@
 enum { WL_MAX_SEEDS = 10000, WL_FEW_SHOT_TASKS = 600 };
 
 typedef struct wl_eval_setting {
-  int64_t steps; /* horizon */
+  int64_t steps; /* horizon: number of inner steps */
   /* number of sets (2 .. WL_MAX_SEEDS; 0 means 10, or 600 for few-shot tasks), number of tasks in each set */
   int64_t seeds, units;
   int64_t tune_units; /* number of tasks for tuning a rate; 0 means 5, or 25 for few-shot tasks */

@@ -50,7 +50,7 @@ typedef struct collection {
   varied_keys trained;
   /* the trained configuration is a mixture; only its first task is varied */
   bool mixture;
-  int64_t horizon;   /* trained */
+  int64_t horizon;   /* horizon of the training */
   wl_variation *out; /* [WL_MAX_VARIATIONS] */
   int count;
 } collection;

@@ -38,7 +38,7 @@ static const wl_state_field fields[PAIRS + 2 * MOST_PAIRS] = {{"gradient", WL_ST
                                                               PAIR(9),
                                                               PAIR(10)};
 
-static const double LEAST_COSINE = 1e-4; /* of s and y */
+static const double LEAST_COSINE = 1e-4; /* a pair is kept if the cosine of the angle between s and y is larger */
 /* Pairs with |s|^2 or |y|^2 below TINY or |y|^2 above 1 / TINY are ignored: float32 could not store them. */
 static const double TINY = 1e-60;
 
@@ -277,7 +277,7 @@ static double two_loops(const view *v) {
   for (; pairs < v->memory; pairs++) {
     const wl_real *const s = v->out + (PAIRS + 2 * pairs) * v->pad, *const y = s + v->pad;
     const pair_sums sum = sum_pair(v->n, s, y, v->q);
-    if (!(sum.sy > 0)) break; /* empty */
+    if (!(sum.sy > 0)) break; /* the remaining places are empty */
     inverse[pairs] = 1 / sum.sy;
     longest = fmax(longest, sum.ss);
     a[pairs] = inverse[pairs] * sum.sq;

@@ -20,7 +20,7 @@
 typedef struct lstm_ws {
   const wl_lstm_kernel *kernel;
   int threads;
-  size_t scratch_bytes;   /* per thread */
+  size_t scratch_bytes;   /* bytes of scratch for each thread */
   unsigned char *packed;  /* weights in the layout of the kernel */
   unsigned char *scratch; /* [threads][scratch_bytes] */
   /* number of groups with stored weight gradients that are not yet added */

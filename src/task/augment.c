@@ -8,7 +8,7 @@
 struct wl_augment {
   wl_draw loss_scale, gradient_noise;
   int reparametrise; /* value of wl_augment_keys.reparametrise */
-  double jitter;     /* probability */
+  double jitter;     /* value of wl_augment_keys.scale_jitter: a probability */
   double reparametrise_range[2], jitter_range[2];
 };
 

@@ -15,7 +15,7 @@ enum { DEFLATE_LIMIT = 1032, BUFFER = 1 << 17, READ_MOST = 1 << 30, GZIP_WINDOW 
 
 typedef struct byte_source {
   FILE *file;
-  bool packed;   /* gzip */
+  bool packed;   /* the file is compressed with gzip */
   bool complete; /* the last gzip member has ended and its checksum is correct */
   z_stream stream;
   uint8_t buffer[BUFFER];

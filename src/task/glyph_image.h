@@ -17,9 +17,9 @@
 
 /* Bounds of the random distortion. */
 typedef struct wl_distortion {
-  double rotate;  /* degrees */
-  double shift;   /* fraction of the side */
-  double scale;   /* fraction of the size, less than 1 */
+  double rotate;  /* largest angle, in degrees */
+  double shift;   /* largest shift, as a fraction of the side */
+  double scale;   /* largest change of the size, as a fraction less than 1 */
   double stretch; /* the largest k minus 1 */
   bool centre;    /* first, move the ink's centre of mass to the image's centre */
 } wl_distortion;

@@ -123,7 +123,7 @@ static void list_lines(const conv_frame *f, int64_t *at) {
 /* Copies an image to a frame or to planes. Row i is copied to row i stride + down, and column j to column j stride +
  * right. Elements outside the frame are skipped. The other elements of the frame stay zero for all images. */
 typedef struct placement {
-  int64_t rows, columns; /* of the image */
+  int64_t rows, columns; /* size of the image */
   int64_t down, right, stride;
 } placement;
 
