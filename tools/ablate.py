@@ -48,16 +48,16 @@ def arguments():
                         help="override a key for all subsets")
     parser.add_argument("--rate", type=float, default=0.1,
                         help="initial value of the learned rate of gradient descent (default 0.1)")
-    parser.add_argument("--steps", type=int, help="horizon of the evaluation (default: horizon of the training)")
-    parser.add_argument("--seeds", type=int, help="sets of fresh tasks (default 10, or 600 for few-shot tasks)")
-    parser.add_argument("--units", type=int, default=1, help="tasks in each set (default 1)")
+    parser.add_argument("--steps", type=int, help="number of inner steps of the evaluation (default: horizon of the training)")
+    parser.add_argument("--seeds", type=int, help="number of sets of fresh tasks (default 10, or 600 for few-shot tasks)")
+    parser.add_argument("--units", type=int, default=1, help="number of tasks in each set (default 1)")
     parser.add_argument("--seed", type=int, default=1, help="seed of the fresh tasks (default 1)")
     parser.add_argument("--resume", action="store_true",
                         help="continue existing runs; a complete run is not trained again")
     parser.add_argument("--dry-run", action="store_true", help="check every subset without a training")
     parser.add_argument("--launch", default="", metavar="COMMAND", help='launcher of the ranks, such as "mpirun -n 4"')
     parser.add_argument("--warploom", default=os.environ.get("WARPLOOM") or program(), metavar="FILE",
-                        help="the program")
+                        help="the program warploom that the ablation runs")
     parser.add_argument("--quiet", action="store_true", help="print only warnings and errors on standard error")
     parser.add_argument("--json", metavar="FILE", help="also write the table as JSON; - for standard output")
     a = parser.parse_args()

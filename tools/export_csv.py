@@ -108,7 +108,7 @@ def main():
     parser.add_argument("source", metavar="RUN|FILE", help="a run directory, or an HDF5 file of Warploom")
     parser.add_argument("datasets", metavar="DATASET", nargs="*", help="path in the file, e.g. case-00/curve")
     parser.add_argument("-o", "--output", metavar="FILE", default="-", help="CSV to write (default: standard output)")
-    parser.add_argument("--wide", action="store_true", help="the last dimension as columns")
+    parser.add_argument("--wide", action="store_true", help="write the last dimension as columns")
     a = parser.parse_args()
     path = wf.require_path(a.source)
     if path.is_dir():

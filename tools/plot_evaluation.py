@@ -27,8 +27,8 @@ def main():
     parser = wf.Parser(__doc__)
     parser.add_argument("file", metavar="FILE", help="a file from `warploom eval`, or a run directory that contains it")
     ws.add_output(parser, "FILE with the extension .png")
-    parser.add_argument("--case", metavar="NAME", help="only this setting, e.g. trained or 'horizon x 5'")
-    parser.add_argument("--smooth", type=int, default=1, metavar="N", help="running mean of the curves over N steps")
+    parser.add_argument("--case", metavar="NAME", help="draw only this setting, e.g. trained or 'horizon x 5'")
+    parser.add_argument("--smooth", type=int, default=1, metavar="N", help="draw the running mean of the curves over N steps")
     a = parser.parse_args()
     if a.output:
         ws.check_output(a.output)

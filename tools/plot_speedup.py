@@ -21,7 +21,7 @@ from warploom.plots.speedup import draw, read
 def main():
     parser = wf.Parser(__doc__)
     parser.add_argument("reports", metavar="REPORT.json", nargs="+")
-    parser.add_argument("--output", "-o", metavar="FILE", help="picture (default: the first report's name with .png)")
+    parser.add_argument("--output", "-o", metavar="FILE", help="picture to write (default: the first report's name with .png)")
     a = parser.parse_args()
     reports = [read(path) for path in a.reports]
     output = a.output or os.path.splitext(a.reports[0])[0] + ".png"

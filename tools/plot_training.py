@@ -28,7 +28,7 @@ def main():
     parser.add_argument("runs", metavar="RUN", nargs="+", help="a run directory; the run may be in progress")
     ws.add_output(parser, "training.png in the first RUN")
     parser.add_argument("--smooth", type=int, metavar="N",
-                        help="running mean over N meta-steps (default: complete episodes, about a fiftieth of the run)")
+                        help="draw the running mean over N meta-steps (default: complete episodes, about a fiftieth of the run)")
     a = parser.parse_args()
     if a.output:
         ws.check_output(a.output)

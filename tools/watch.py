@@ -222,7 +222,7 @@ def main():
     parser.add_argument("--once", action="store_true", help="print the state once and end")
     parser.add_argument("--every", type=float, default=2.0, metavar="SECONDS",
                         help="seconds between two updates (default: 2)")
-    parser.add_argument("--json", metavar="FILE", help="with --once: the state as JSON; - for standard output")
+    parser.add_argument("--json", metavar="FILE", help="with --once: write the state as JSON; - for standard output")
     a = parser.parse_args()
     if a.json and not a.once:
         parser.error("--json needs --once")

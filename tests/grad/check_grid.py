@@ -55,8 +55,8 @@ GRID = [
                    "name: controller, newton_schulz: false",
                    "name: controller, newton_schulz: false, correction: mlp",
                    "name: controller, newton_schulz: false, correction: lstm", "name: rnnprop, hidden: [3, 2], rate: 0.01")],
-    # the minibatch loss is an input of the controller; in second order, its derivative by theta and by warp layers
-    # matters
+    # The minibatch loss is an input of the controller. In second order, the meta-gradient therefore contains the
+    # derivatives of this loss with respect to theta and to the warp layers.
     ("family: mlp, widths: [4, 3], batch: 4, activation: tanh, warp: [linear, tanh], warp_noise: 0.1, gradient_noise: 0.01",
      "name: controller, newton_schulz: false", "steps: 3, order: second",
      "episode: {steps: 200}\nprecondition: {name: scalar, per: tensor}"),  # the warm-up has a kink at 3 % of the steps
