@@ -235,9 +235,11 @@ def test_bundles(paths):
 
 def test_threads(paths):
     """Two optimizers in two threads make the same steps as one after the other."""
-    def train_one(name):
-        torch.manual_seed(3)
-        model = torch.nn.Linear(64, 10)
+    def draw_model():
+        torch.manual_seed(3)  # all threads share torch's generator, so threads must not draw
+        return torch.nn.Linear(64, 10)
+
+    def train_one(name, model):
         optimizer = LearnedOptimizer(model.parameters(), paths[name], horizon=40, backend="c", threads=1)
         for t in range(40):
             torch.nn.functional.cross_entropy(model(IMAGES[t:t + 32].flatten(1)), LABELS[t:t + 32]).backward()
@@ -246,9 +248,10 @@ def test_threads(paths):
         return parameters_of(model)
 
     names = ["lstm", "controller"]
-    alone = [train_one(name) for name in names]
+    alone = [train_one(name, draw_model()) for name in names]
+    models = [draw_model() for _ in names]
     with ThreadPoolExecutor(2) as pool:
-        together = list(pool.map(train_one, names))
+        together = list(pool.map(train_one, names, models))
     expect(all(map(equal, alone, together)), "two optimizers in two threads disturb each other")
 
 
