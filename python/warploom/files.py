@@ -31,8 +31,9 @@ USAGE, DATA, NO_INPUT, CANNOT_CREATE, IO, NO_PERMISSION = 64, 65, 66, 73, 74, 77
 
 SCHEMA_VERSION = 3
 # Keys that control the output and the execution of a run. They have no effect on its result.
-BOOKKEEPING = ("output", "threads", "checkpoint.", "trajectory.", "outer.patience", "window.memory", "window.storage",
-               "replay.spill")
+# tests/cli/test_json_schema.py compares them with the program's keys.
+BOOKKEEPING = ("output", "threads", "checkpoint.", "trajectory.", "outer.patience", "outer.validate", "window.memory",
+               "window.storage", "replay.spill", "task.module", "task.python", "task.timeout")
 
 
 class ToolError(Exception):
@@ -224,6 +225,8 @@ def differences(configurations):
 
 
 def is_bookkeeping(key):
+    """`key` is a name of parse_configuration, such as task.python or task[1].python."""
+    key = re.sub(r"\[\d+\]", "", key)
     return any(key == k or (k.endswith(".") and key.startswith(k)) for k in BOOKKEEPING)
 
 

@@ -75,6 +75,30 @@ for section, key, value, valid in CHANGES:
 for name, value in (("windw", {}), ("seed", -1), ("threads", 100000), ("rule", ["lstm"])):
     changed = {**base, name: value}
     assert not check.is_valid(changed) and not accepted_by_program(changed), f"{name} = {value}"
+
+
+def free_keys(node, path=""):
+    """Lists the keys that have no effect on a result, as section.key."""
+    for item in node if isinstance(node, list) else []:
+        yield from free_keys(item, path)
+    for name, value in node.items() if isinstance(node, dict) else []:
+        if name == "properties":
+            for key, of_key in value.items():
+                if of_key.get("x-identity") is False:
+                    yield f"{path}.{key}" if path else key
+                yield from free_keys(of_key, f"{path}.{key}" if path else key)
+        elif isinstance(value, (dict, list)):
+            yield from free_keys(value, path)
+
+
+sys.path.insert(0, os.path.join(SOURCE, "python"))
+from warploom import files as run_files  # noqa: E402
+
+free = set(free_keys(schema))
+# outer.patience has an effect only on trainings that diverge
+listed = {key for key in run_files.BOOKKEEPING if not key.endswith(".")} - {"outer.patience"}
+assert len(free) > 10 and all(map(run_files.is_bookkeeping, free)), [k for k in free if not run_files.is_bookkeeping(k)]
+assert listed <= free, f"warploom/files.py: {listed - free} have an effect on results"
 assert not check.is_valid({}) and "task" in schema["required"]
 assert schema["properties"]["threads"]["x-resume-may-change"] and schema["properties"]["seed"]["x-identity"]
 print(f"ok: {len(files)} configurations, {len(CHANGES) + 4} changes")
