@@ -80,8 +80,8 @@ static void add_curriculum(field_list *list, const wl_layout *phi, wl_curriculum
 /* Lists the state that is the same on every rank. */
 static wl_status list_state(const wl_trainer *tr, field_list *list) {
   const wl_layout *phi = &wl_setup_of(tr)->problem.model->phi;
-  /* at most five vectors over phi, with a field for each tensor, and 48 other fields */
-  list->capacity = 5 * phi->count + 48;
+  /* at most five vectors over phi with a field for each tensor, two fields for each unit field, and 24 others */
+  list->capacity = 5 * phi->count + 2 * WL_UNIT_FIELDS + 24;
   WL_TRY(WL_NEW(list->at, list->capacity + 1));
   add_blocks(list, phi, "phi", wl_state_of(tr)->phi, "meta-parameters");
   add_blocks(list, phi, "outer/first_moment", wl_state_of(tr)->outer->first,
