@@ -64,8 +64,8 @@ typedef struct wl_speedup_cell {
  * array. */
 typedef struct wl_loss_ratios {
   double *of_cell; /* [cells]; NaN on tasks without a curve */
-  int64_t judged, lower,
-      ties; /* numbers of cells: with a ratio; with a ratio below 1 - WL_SPEEDUP_TIE; within 1 +- WL_SPEEDUP_TIE */
+  /* numbers of cells: with a ratio; with a ratio below 1 - WL_SPEEDUP_TIE; within 1 +- WL_SPEEDUP_TIE */
+  int64_t judged, lower, ties;
   double median, worst;
 } wl_loss_ratios;
 
@@ -77,7 +77,7 @@ typedef struct wl_speedup_table {
   bool *capped;
   double median, median_low, median_high, iqm, iqm_low, iqm_high;
   double wall_median, wall_iqm, wall_low, wall_high; /* wall_low, wall_high: interval of wall_iqm */
-  int64_t caps;                                      /* number of capped runs */
+  int64_t caps; /* number of capped runs */
   wl_loss_ratios losses; /* final losses divided by the baseline's best loss at the same horizon */
 } wl_speedup_table;
 
@@ -86,8 +86,8 @@ typedef struct wl_speedup {
   wl_speedup_cell *cell; /* [cells] */
   int tables;
   wl_speedup_table table[WL_MAX_BASELINES];
-  wl_loss_ratios
-      strongest; /* final losses divided by the lowest loss of all baselines with a curve of the cell's task */
+  /* final losses divided by the lowest loss of all baselines with a curve of the cell's task */
+  wl_loss_ratios strongest;
   int *strongest_table; /* [cells] index of that baseline's table; -1 if there is none */
 } wl_speedup;
 
