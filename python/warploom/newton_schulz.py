@@ -21,7 +21,7 @@ def _normalised(x):
 
 
 def _apply(p, x):
-    """P of the smaller side times X."""
+    """Multiplies X by P along the shorter side of X: returns P X or X P."""
     return p @ x if x.shape[-2] <= x.shape[-1] else x @ p
 
 

@@ -112,8 +112,8 @@ static bool bend_stays(const rung *r, int j) {
 
 /* Returns true if a kink explains the error at the smallest h at which D is above rounding. The error of D is then at
  * most a few times the jump of the slope at the kink. This error does not decrease with h, except at the last h if this
- * h is smaller than the distance to the kink. If F is smooth or its kinks are further away, the error of a wrong
- * gradient is not explained by a kink. */
+ * h is smaller than the distance to the kink. If F is smooth, or if every kink is further away than the largest h,
+ * no kink explains the error of a wrong gradient. */
 static bool is_kink(const rung *r, int count) {
   int j = count - 1;
   while (j > 0 && !(r[j].floor <= 0.1 * r[j].error)) j--;

@@ -225,8 +225,8 @@ wl_status wl_antithetic_pair(const wl_estimator *e, const wl_estimator_job *job,
   return wl_antithetic_forward(e, job, run, outcome);
 }
 
-/* Returns the imitation part of the difference of a pair (ELO). D_i is the i-th imitation term, a_i its
- * weight, and s the scale of imitation:
+/* Returns the part of the difference of an antithetic pair's objectives that comes from imitation (ELO,
+ * arXiv 2607.06772). D_i is the i-th imitation term, a_i its weight, and s the scale of imitation:
  *
  *   s sum_i a_i mean_k d_ik / r_i,   d_ik = D_i(+) - D_i(-) at step k,   r_i^2 = mean of d_ik^2 over pairs and steps */
 static double imitation_difference(const wl_estimator *e, const wl_estimator_job *job, int pair,

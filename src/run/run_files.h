@@ -25,8 +25,8 @@ wl_status wl_run_files_open(const char *path, bool resume, wl_comm *comm, wl_run
  * meta-steps will be computed again. Collective; all ranks return the same status. */
 wl_status wl_run_files_start(wl_run_files *files, const wl_config *config, wl_trainer *trainer,
                              wl_recorder *recorder);
-/* Writes the report of a meta-step to the metrics. First adds to the report the seconds spent on files since the
- * previous report. Returns a failure of the background thread, if there is one. Not collective; only rank 0 calls this
+/* Adds to `report` the seconds that were spent on files since the previous report, then writes it to the metrics.
+ * Returns a failure of the background thread, if there is one. Not collective; only rank 0 calls this
  * function. */
 wl_status wl_run_files_log(wl_run_files *files, int64_t meta_step, wl_meta_report *report,
                            bool resumed);

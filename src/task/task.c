@@ -5,7 +5,7 @@
  *   hvp        d/de grad L(theta + e v, phi; batch)       forward, reverse, tangent along (v, 0)
  *   evaluate   mean of L over the fixed sample            one forward per batch
  *
- * A workspace stores which episode it contains and which batch the tape's inputs contain. These three functions can be
+ * A workspace stores the episode of its drawn task, and the batch in the tape's inputs. These three functions can be
  * called in any order, and nothing is drawn or loaded twice. */
 #include "task/task.h"
 

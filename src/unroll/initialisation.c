@@ -10,8 +10,8 @@ struct wl_initialisation_ops {
   const char *name; /* name of the method, and of the key that lists its tensors */
   bool adjoint;     /* the method learns through the adjoint of theta_0 */
   bool losses;      /* `step` reads next_loss */
-  /* Adds the part of one step to the gradient of the method's tensors, grad [phi.size]. NULL if the method does not use
-   * the path. */
+  /* Adds the term of one path step to `grad` [phi.size], for the tensors of the method. NULL if the method does not
+   * use the path. */
   void (*step)(const wl_initialisation *init, const wl_path_step *step, double *grad);
 };
 

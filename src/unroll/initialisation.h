@@ -68,7 +68,7 @@ void wl_initialisation_extract(const wl_initialisation *init, const wl_real *the
 bool wl_initialisation_is_adjoint(const wl_initialisation *init, int64_t offset);
 /* Adds `lam`, the adjoint of theta_0, to grad [phi.size] for the tensors that are learned through the adjoint. */
 void wl_initialisation_adjoint(const wl_initialisation *init, const wl_real *lam, double *grad);
-/* Adds the part of one step to grad [phi.size], for the tensors that are learned from the path. */
+/* Adds the term of one path step to `grad` [phi.size], for the tensors that are learned from the path. */
 void wl_initialisation_step(const wl_initialisation *init, const wl_path_step *step, double *grad);
 
 #endif

@@ -35,8 +35,8 @@ static wl_node warped_perceptron(tape_builder *b) {
   return wl_op_mean(b->tape, wl_op_square(b->tape, error));
 }
 
-/* A network with two blocks of convolution, batch norm with scale and shift, activation and pooling, and a dense layer.
- * Scale and shift belong to phi. */
+/* A network of two blocks and a dense layer. Each block has a convolution, batch norm with scale and shift, an
+ * activation and pooling. Scale and shift belong to phi. */
 static wl_node conv_layer(tape_builder *b, wl_node x, int64_t in, int64_t out, activation act,
                           wl_node (*pool)(wl_tape *, wl_node, int, int)) {
   wl_node h = wl_op_conv2d(b->tape, x, leaf(b, LEAF_THETA, SHAPE(out, in, 3, 3)), 1, 1);

@@ -407,7 +407,7 @@ static void test_short_list(void **state) {
 
 /* ---- Batches -------------------------------------------------------------------------------- */
 
-/* The values that an observer stores: theta after each step, and theta after the previous step. */
+/* The values that an observer stores: theta after each step. */
 typedef struct witness {
   wl_real *theta; /* [steps][n] */
   int64_t n, steps, first;

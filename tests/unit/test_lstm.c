@@ -174,8 +174,8 @@ static void assert_same_adjoints(const lstm_fixture *a, const lstm_fixture *b) {
   assert_memory_equal(a->phi_grad, b->phi_grad, (size_t)a->net.parameters * sizeof(double));
 }
 
-/* Stored activations give the same bits as recomputed ones, in one chunk and in two chunks. The test uses a few
- * coordinates, whose activations fit in the caches, and 1,000 coordinates. */
+/* Stored activations give the same bits as recomputed ones, in one chunk and in two chunks. There are
+ * two cases: a few coordinates, whose activations fit in the caches, and 1,000 coordinates. */
 static void tape_equals_replay(void **context) {
   (void)context;
   for (int i = 0; i < CASES; i++) {
