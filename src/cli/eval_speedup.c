@@ -167,6 +167,10 @@ static void print_summary(const wl_speedup *s, FILE *out) {
         t->baseline.name, (long long)t->losses.judged, t->iqm, t->iqm_low, t->iqm_high, t->median,
         t->median_low, t->median_high, t->wall_iqm, t->wall_low, t->wall_high, (long long)t->caps);
   }
+  for (int i = 0; i < s->tables; i++)
+    if (s->table[i].is_bound)
+      fprintf(out, "  %s: some runs end before %d times the horizon, so these speed-ups are lower bounds\n",
+              s->table[i].baseline.name, WL_SPEEDUP_REACH);
   fprintf(
       out,
       "\nMean final loss divided by the loss of the tuned rule (ties within 1 %%)\n  %-18s %6s %8s %8s %8s %8s "
@@ -222,8 +226,8 @@ static json_t *table_json(const wl_speedup *s, const wl_speedup_table *t) {
                          numbers(t->wall + i * s->seeds, s->seeds), "capped", capped, "loss_ratio",
                          wl_json_number(t->losses.of_cell[i])));
   }
-  return json_pack("{s:s, s:o, s:o, s:o, s:I, s:I, s:o, s:o}", "baseline", t->baseline.name,
-                   "interquartile_mean", interval_json(t->iqm, t->iqm_low, t->iqm_high), "median",
+  return json_pack("{s:s, s:b, s:o, s:o, s:o, s:I, s:I, s:o, s:o}", "baseline", t->baseline.name,
+                   "lower_bound", t->is_bound, "interquartile_mean", interval_json(t->iqm, t->iqm_low, t->iqm_high), "median",
                    interval_json(t->median, t->median_low, t->median_high),
                    "wall_clock_interquartile_mean",
                    interval_json(t->wall_iqm, t->wall_low, t->wall_high), "capped",

@@ -178,7 +178,8 @@ static void fill_cell(const wl_speedup_cell *cell, const wl_baseline_curve *curv
     out->caps += out->capped[at];
   }
   for (int64_t s = 0; s < seeds; s++) sum += cell->final[s] / (double)seeds;
-  const double ratio = curve ? sum / best_at(curve, cell->horizon) : NAN;
+  out->best[index] = curve ? best_at(curve, cell->horizon) : NAN;
+  const double ratio = sum / out->best[index];
   out->losses.of_cell[index] = curve && isnan(ratio) ? INFINITY : ratio;
 }
 
@@ -203,14 +204,12 @@ wl_status wl_speedup_judge_strongest(wl_speedup *s) {
   WL_TRY(WL_NEW(s->strongest.of_cell, s->cells));
   WL_TRY(WL_NEW(s->strongest_table, s->cells));
   for (int64_t i = 0; i < s->cells; i++) {
-    s->strongest.of_cell[i] = NAN;
-    s->strongest_table[i] = -1;
-    for (int k = 0; k < s->tables; k++) { /* the least loss has the greatest ratio */
-      const double ratio = s->table[k].losses.of_cell[i];
-      if (isnan(ratio) || ratio <= s->strongest.of_cell[i]) continue;
-      s->strongest.of_cell[i] = ratio;
-      s->strongest_table[i] = k;
-    }
+    int least = -1;
+    for (int k = 0; k < s->tables; k++)
+      if (!isnan(s->table[k].best[i]) && (least < 0 || s->table[k].best[i] < s->table[least].best[i]))
+        least = k;
+    s->strongest_table[i] = least;
+    s->strongest.of_cell[i] = least < 0 ? NAN : s->table[least].losses.of_cell[i];
   }
   return summarise_losses(s->cells, &s->strongest);
 }
@@ -221,6 +220,7 @@ wl_status wl_speedup_judge(const wl_speedup *s, const wl_baseline_curve *const *
   WL_TRY(WL_NEW(out->speedup, n));
   WL_TRY(WL_NEW(out->wall, n));
   WL_TRY(WL_NEW(out->capped, n));
+  WL_TRY(WL_NEW(out->best, s->cells));
   WL_TRY(WL_NEW(out->losses.of_cell, s->cells));
   for (int64_t i = 0; i < s->cells; i++)
     fill_cell(&s->cell[i], curve[i], seconds[i], s->seeds, i, out);
@@ -244,6 +244,7 @@ void wl_speedup_clear(wl_speedup *s) {
     wl_free(s->table[i].wall);
     wl_free(s->table[i].capped);
     wl_free(s->table[i].losses.of_cell);
+    wl_free(s->table[i].best);
   }
   wl_free(s->strongest.of_cell);
   wl_free(s->strongest_table);

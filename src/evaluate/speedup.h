@@ -77,7 +77,9 @@ typedef struct wl_speedup_table {
   bool *capped;
   double median, median_low, median_high, iqm, iqm_low, iqm_high;
   double wall_median, wall_iqm, wall_low, wall_high; /* wall_low, wall_high: interval of wall_iqm */
-  int64_t caps; /* number of capped runs */
+  int64_t caps;  /* number of capped runs */
+  bool is_bound; /* some runs of the baseline end before 10 times the horizon: the speed-ups are lower bounds */
+  double *best;  /* [cells] the baseline's best loss at the same horizon; NaN on tasks without a curve */
   wl_loss_ratios losses; /* final losses divided by the baseline's best loss at the same horizon */
 } wl_speedup_table;
 

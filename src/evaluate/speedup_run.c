@@ -191,11 +191,23 @@ wl_baseline_curve *wl_curve_find(wl_task_curves *curves, const char *name) {
   return NULL;
 }
 
+/* Returns the curve of a baseline, or NULL if there is none of the length that is asked for. Removes a curve that is
+ * shorter: `--reach` computed it for a comparison of final losses. */
+static wl_baseline_curve *find_complete(const field *f, const char *name, wl_task_curves *out) {
+  const wl_ints *horizons = &f->entry->horizons;
+  wl_baseline_curve *const c = wl_curve_find(out, name);
+  if (!c || c->steps[c->points - 1] >= f->suite->reach * horizons->at[horizons->count - 1]) return c;
+  wl_task_curves removed = {1, {*c}};
+  wl_task_curves_clear(&removed);
+  *c = out->curve[--out->count];
+  return NULL;
+}
+
 /* Computes the missing curves. Sets *added to true if a curve was missing. */
 static wl_status complete_curves(const field *f, const wl_speedup_request *q, wl_task_curves *out,
                                  bool *added) {
   for (int i = 0; i < q->count; i++) {
-    if (wl_curve_find(out, q->baselines[i].name)) continue;
+    if (find_complete(f, q->baselines[i].name, out)) continue;
     wl_log_info("%s: %s, %d rates x %lld seeds", f->entry->name, q->baselines[i].name,
                 WL_SPEEDUP_RATES, (long long)f->suite->seeds);
     wl_baseline_curve *c = &out->curve[out->count++];
@@ -312,7 +324,7 @@ static wl_status judge_baseline(const wl_suite *suite, wl_task_curves *curves,
   const wl_baseline_curve **curve = NULL;
   double *step = NULL;
   int64_t cell = 0;
-  bool any = false;
+  bool any = false, incomplete = false;
   wl_status status = WL_NEW(curve, out->cells);
   if (status == WL_OK) status = WL_NEW(step, out->cells);
   for (int i = 0; status == WL_OK && i < suite->count; i++) {
@@ -320,12 +332,14 @@ static wl_status judge_baseline(const wl_suite *suite, wl_task_curves *curves,
     any = any || c;
     for (int h = 0; h < suite->tasks[i].horizons.count; h++, cell++) {
       curve[cell] = c;
+      incomplete |= c && c->steps[c->points - 1] < WL_SPEEDUP_REACH * suite->tasks[i].horizons.at[h];
       if (c) step[cell] = seconds[i * WL_MAX_BASELINES + (c - curves[i].curve)];
     }
   }
   if (status == WL_OK && any) {
     wl_speedup_table *const table = &out->table[out->tables++];
     table->baseline = *b;
+    table->is_bound = incomplete;
     status = wl_speedup_judge(out, curve, step, table);
   }
   wl_free(curve);

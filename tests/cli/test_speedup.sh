@@ -169,6 +169,18 @@ ratios = sorted(c["loss_ratio"] for c in strongest["cells"])
 assert len(ratios) == 3 and strongest["loss_ratio"]["median"] == ratios[1] and strongest["loss_ratio"]["worst"] == ratios[2]
 P
 
+# a shorter curve is computed again at full length when it is asked for, and marks its table until then
+run 1 bound "$learned" --speedup small.yaml --baselines none --curves once.h5
+grep -q "adam: some runs end before 10 times the horizon" bound.out || fail "no word about shorter curves"
+run 1 longer "$learned" --speedup small.yaml --baselines adam --curves once.h5
+"$WL_PYTHON" - <<'P' || fail "curves of --reach are used as complete curves"
+import json
+bound, longer, two = (json.load(open(f"{n}.json")) for n in ("bound", "longer", "two"))
+table = lambda report, rule: next(t for t in report["tables"] if t["baseline"] == rule)
+assert table(bound, "adam")["lower_bound"] and not table(longer, "adam")["lower_bound"] and table(longer, "adam-linear")["lower_bound"]
+assert [c["speedup"] for c in table(longer, "adam")["cells"]] == [c["speedup"] for c in table(two, "adam")["cells"]]
+P
+
 # a task is added to one suite, and a task of another suite changes
 printf '  - {name: more, horizons: [10], family: quadratic, dimension: 2, batch: 2}\n' >>small.yaml
 "$WL_BIN" eval --speedup small.yaml --curves two.h5 >/dev/null 2>grown
