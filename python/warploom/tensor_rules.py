@@ -22,6 +22,9 @@ class Controller(Rule):
         super().__init__(options, phi, steps)
         if self.option("correction", "none") != "none":
             raise ToolError(DATA, "the controller in PyTorch has no rule.correction: use backend=\"c\"")
+        if self.phi["base"].shape != (3, 12):
+            raise ToolError(DATA, f"the controller's meta-parameters rule.base have the shape {tuple(self.phi['base'].shape)}"
+                            ", expected (3, 12): an earlier version trained them; train the rule again")
 
     def update(self, tensors, now):
         T, left = self._horizon(now)
@@ -198,7 +201,7 @@ class Lbfgs(Rule):
         ss, sy, yy = ((a * b).sum(1, keepdim=True) for a, b in ((s, s), (s, y), (y, y)))
         d = self._learned("damping") * (yy / ss).sqrt()
         damped_sy, damped_yy = sy + d * ss, yy + 2 * d * sy + d * d * ss
-        stored = (ss > self.TINY) & (yy > self.TINY) & (yy < 1 / self.TINY)
+        stored = (ss > self.TINY) & (yy > self.TINY) & (damped_yy < 1 / self.TINY) & (yy < 1 / self.TINY)
         accepted = stored & (damped_sy > self.LEAST_COSINE * (ss * damped_yy).sqrt())
         step = p - state["parameters"]
         for name, new in (("steps", step), ("changes", (y + d * wide(step)).to(p.dtype))):

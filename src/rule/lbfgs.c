@@ -245,7 +245,7 @@ static bool measure_pair(const view *v, double *damping) {
   const double d = v->phi[DAMPING] * sqrt(yy / ss);
   *damping = d;
   const double damped_sy = sy + d * ss, damped_yy = yy + 2 * d * sy + d * d * ss;
-  return damped_sy > LEAST_COSINE * sqrt(ss * damped_yy);
+  return damped_yy < 1 / TINY && damped_sy > LEAST_COSINE * sqrt(ss * damped_yy);
 }
 
 /* Writes the state after the step: the memory, with the new pair first if it is accepted, and the current point. s_in and

@@ -26,6 +26,7 @@ except ImportError as missing:
 import warploom
 from warploom.files import ToolError
 from warploom.rules import Bundle
+from warploom.tensor_rules import Controller
 from warploom.torch import LearnedOptimizer, load_initial_parameters
 
 torch.set_num_threads(1)
@@ -375,6 +376,11 @@ def test_errors(paths):
     expect(checkpoint.digest == first.digest, "a run directory is not its newest checkpoint")
 
 
+def test_old_controller():
+    """A controller without scalars for a single matrix was trained by an earlier version and is refused."""
+    expect_error("(2, 12), expected (3, 12): an earlier version", lambda: Controller({}, {"base": torch.zeros(2, 12)}, 10))
+
+
 def test_initial_parameters(paths):
     """Learned initial parameters are copied to the tensors with their names. A drawn tensor keeps its values."""
     path = train("initial", "{name: sgd, learn: [rate]}", "initialisation: {name: maml, fresh: [dense2.bias]}\n")
@@ -420,6 +426,7 @@ def main():
     paths = train_all({name: rule for name, (rule, *_) in RULES.items()})
     test_version()
     test_errors(paths)
+    test_old_controller()
     test_parameters(paths)
     test_single_matrix(paths)
     test_library(paths)
