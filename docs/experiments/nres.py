@@ -44,9 +44,13 @@ def train(a, row, options, seed):
 
 
 def draw(path):
-    import matplotlib
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
+    try:
+        import matplotlib
+        matplotlib.use("Agg")
+        from matplotlib import pyplot
+    except ImportError:
+        raise SystemExit("nres.py: --draw needs matplotlib; run the script with a Python that has it, such as "
+                         "/usr/bin/python3 after tools/install-dependencies.sh") from None
     losses, steps = defaultdict(lambda: defaultdict(list)), defaultdict(list)
     for line in map(json.loads, RESULTS.read_text().splitlines()):
         losses[line["row"]][line["seconds"]].append(line["heldout"])
