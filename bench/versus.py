@@ -65,8 +65,8 @@ def _status(field):
 
 def peak_during(action):
     """Returns the peak memory of `action()` in bytes, less the memory of this process before the call."""
-    ctypes.CDLL(None).malloc_trim(0)  # returns free memory of earlier work to the system, because it would be used
-    again
+    # returns the free memory of earlier work to the system, because `action` would otherwise use this memory again
+    ctypes.CDLL(None).malloc_trim(0)
     with open("/proc/self/clear_refs", "w", encoding="ascii") as clear:
         clear.write("5")  # resets the peak
     before = _status("VmRSS")
