@@ -1,10 +1,10 @@
 #!/bin/bash
-# Trains for longer than the time limit: the job stops with a checkpoint before its limit and submits the next job. The
-# next job resumes from the checkpoint, until the last meta-step of CONFIG is done.
+# Trains for longer than the time limit of one job. The job stops with a checkpoint before its limit and submits the
+# next job, which resumes from the checkpoint. The chain ends when the last meta-step of CONFIG is complete.
 #
 #   flux batch --queue=NAME jobs/chain.flux [CONFIG] [options of warploom train...]
-#   RUN=runs/chain-1234 flux batch jobs/chain.flux CONFIG          continues an earlier chain
-#   WARPLOOM_SUBMIT='--queue=NAME -t 8h'                           options of the jobs after the first
+#   RUN=runs/chain-1234 flux batch jobs/chain.flux CONFIG          resumes an earlier chain
+#   WARPLOOM_SUBMIT='--queue=NAME -t 8h' sets the options of all jobs after the first one
 #
 # See common.sh for modules, Spack and other settings.
 #flux: --job-name=chain
@@ -13,6 +13,6 @@
 #flux: -t 1h
 #flux: --output=chain-{{id}}.out
 
-jobs=${WARPLOOM_JOBS:-$PWD/jobs} # flux runs a copy of this file, so $0 is not its path
+jobs=${WARPLOOM_JOBS:-$PWD/jobs} # $0 is the path of a copy of this file
 . "$jobs/common.sh" || { echo "submit the job from Warploom's folder, or set WARPLOOM_JOBS to the folder jobs/" >&2; exit 78; }
 wl_job_train chain "$@"

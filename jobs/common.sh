@@ -1,45 +1,50 @@
-# Common code of the batch scripts in this folder, which source this file. A script has the directives of its batch
-# system (SLURM: .sbatch, PBS: .pbs, Flux: .flux) and then calls one of the functions wl_job_* at the end of this file.
+# Contains the common code of the batch scripts in this folder. They source this file. A script contains the directives
+# of its batch system (SLURM: .sbatch, PBS: .pbs, Flux: .flux). It then calls one of the functions wl_job_* at the end
+# of this file.
 #
-# The user sets these variables in the environment of sbatch, qsub -v or flux batch, or edits a script:
+# The user sets the following variables in the environment of sbatch or flux batch, passes them with qsub -v, or edits a
+# script:
 #   WARPLOOM_SETUP   shell code that runs first on the node, such as
 #                      'module load openmpi hdf5 openblas'  or
 #                      '. /apps/spack/share/spack/setup-env.sh; spack env activate warploom'
-#   WARPLOOM         the program (default: build/warploom in the folder of submission, then PATH)
+#   WARPLOOM         path of the program (default: build/warploom in the folder of submission, or else warploom in PATH)
 #   WARPLOOM_LAUNCH  the launcher with its options (default: wl_choose_launcher selects it)
 #   WARPLOOM_PYTHON  a Python 3 with h5py, numpy and matplotlib (default: python3)
-#   RUN              the run directory (default: runs/<job name>-<job id>); with the directory of an earlier job, the
-#                    newest checkpoint is continued on any number of nodes and ranks
-#   WARPLOOM_SUBMIT  PBS and Flux: options with which a chain submits its next job, such as '-q NAME -l walltime=8:00:00'
-#   CONFIG, ARGS     PBS: the configuration (or run) and further arguments, because qsub passes no arguments to a script
+#   RUN              the run directory (default: runs/<job name>-<job id>); if it is the directory of an earlier job, its run
+#                    resumes from its newest checkpoint, on any number of nodes and ranks
+#   WARPLOOM_SUBMIT  options with which a chain submits its next job (PBS and Flux only), such as
+#                    '-q NAME -l walltime=8:00:00'
+#   CONFIG, ARGS     the configuration (or run) and further arguments for PBS, because qsub passes no arguments to a
+#                    script
 #
-# Signals. SLURM sends USR1 to the script before the time limit and on preemption, and TERM on scancel and requeue. The
-# script forwards both as USR1 to the launcher, and the launcher forwards USR1 to every rank. The ranks stop, write a
-# checkpoint and return 75. (mpirun would kill its ranks one second after a TERM.) A job that ended without a signal
-# continues from its last periodic checkpoint, with the same bits. PBS and Flux send no signal before the time limit, so
-# Warploom's own clock stops the run.
+# Signals: SLURM sends USR1 to the script before the time limit and on preemption. It sends TERM on scancel and requeue.
+# The script forwards each of these signals as USR1 to the launcher, and the launcher forwards USR1 to every rank. The
+# ranks stop, write a checkpoint and return 75. (If mpirun received TERM, it would kill its ranks after one second.) If
+# a job ended without a signal, the next job resumes from the last periodic checkpoint. Its results are bitwise equal to
+# the results of a run without a stop. PBS and Flux send no signal before the time limit, so Warploom's own clock stops
+# the run.
 
 set -o pipefail
-WL_STOPPED_EARLY=75 # exit code of warploom: stopped with a checkpoint
-WL_MAX_STALLS=5     # a chain ends after this number of successive starts without a new meta-step
+WL_STOPPED_EARLY=75 # exit code of warploom after a stop with a checkpoint
+WL_MAX_STALLS=5     # number of successive starts without a new meta-step after which a chain ends
 WL_CHILD=           # process id of the launcher while it runs
-WL_STOP=0           # 1: a signal asked this job to stop
-WL_TERMINATED=0     # 1: the signal was TERM, so the batch system ends the job
-WL_SIGNALLED=0      # 1: a signal arrived after the last wait
+WL_STOP=0           # 1 if a signal has requested that this job stop
+WL_TERMINATED=0     # 1 if this signal was TERM: the batch system then ends the job
+WL_SIGNALLED=0      # 1 if a signal has arrived since the last call of wait
 
-# Sets variables that describe this job. WL_BATCH is slurm, pbs, flux or none. WL_JOB is the id of the job, WL_NAME its
-# name, and WL_FOLDER the folder of submission. WL_RANKS is the number of ranks (empty: not known), and WL_THREADS is
-# the number of cores of a rank.
+# Sets variables that describe this job. WL_BATCH is slurm, pbs, flux or none. WL_JOB is the id of the job, WL_NAME is
+# the name of the job, and WL_FOLDER is the folder of submission. WL_RANKS is the number of ranks (empty if unknown),
+# and WL_THREADS is the number of cores of a rank.
 wl_identify() {
   WL_RANKS='' WL_THREADS=1 WL_FOLDER=$PWD
   if [ -n "${SLURM_JOB_ID:-}" ]; then
-    # In an array the last task has the number of the array, and with this number SLURM selects all of its tasks.
+    # In an array, SLURM_JOB_ID of the last task is the id of the complete array, so a task needs both numbers.
     WL_BATCH=slurm WL_JOB=${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID}
     WL_JOB=${WL_JOB:-$SLURM_JOB_ID} WL_NAME=${SLURM_JOB_NAME:-job} WL_FOLDER=${SLURM_SUBMIT_DIR:-$PWD}
     WL_RANKS=${SLURM_NTASKS:-} WL_THREADS=${SLURM_CPUS_PER_TASK:-1}
   elif [ -n "${PBS_JOBID:-}" ]; then
     WL_BATCH=pbs WL_JOB=$PBS_JOBID WL_NAME=${PBS_JOBNAME:-job} WL_FOLDER=${PBS_O_WORKDIR:-$PWD}
-    WL_THREADS=${OMP_NUM_THREADS:-1} # PBS sets the variable to the ompthreads of a chunk
+    WL_THREADS=${OMP_NUM_THREADS:-1} # PBS sets OMP_NUM_THREADS to the value of ompthreads in the job's resource request
     if [ -r "${PBS_NODEFILE:-}" ]; then WL_RANKS=$(wc -l <"$PBS_NODEFILE"); fi
   elif [ -n "${FLUX_ENCLOSING_ID:-}" ]; then
     WL_BATCH=flux WL_JOB=$FLUX_ENCLOSING_ID WL_NAME=flux
@@ -65,8 +70,8 @@ wl_begin() {
   wl_find_program
   wl_rank_environment
   wl_choose_launcher
-  local number=${SLURM_JOB_ID:-${WL_JOB:-$$}} # for a task of an array, the number that SLURM assigns to it
-  number=${number%%.*}                      # PBS appends the server's name
+  local number=${SLURM_JOB_ID:-${WL_JOB:-$$}} # SLURM assigns such a number to each task of an array too
+  number=${number%%.*}                      # removes the name of the server, which PBS appends
   RUN=${RUN:-runs/$WL_NAME-${number//[^A-Za-z0-9_-]/}}
   wl_say "job ${WL_JOB:-none} on ${SLURM_JOB_NODELIST:-$(hostname)}, restart ${SLURM_RESTART_COUNT:-0}, $(date '+%F %T')" \
     "launcher: $WARPLOOM_LAUNCH" "program:  $WARPLOOM"
@@ -86,7 +91,8 @@ wl_rank_environment() {
   # A rank uses one core. If BLAS starts more threads, a run can be up to 30 times slower.
   export OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=$WL_THREADS
   export SRUN_CPUS_PER_TASK=$WL_THREADS
-  # With mpirun, the job ends 20 + 3 x 5 s after a host is cut off (Open MPI's default: 8 minutes).
+  # With these values, mpirun ends the job 20 + 3 x 5 s after a host loses its connection. Open MPI's default is 8
+  # minutes.
   export OMPI_MCA_oob_tcp_keepalive_time=${OMPI_MCA_oob_tcp_keepalive_time:-20}
   export OMPI_MCA_oob_tcp_keepalive_intvl=${OMPI_MCA_oob_tcp_keepalive_intvl:-5}
   export OMPI_MCA_oob_tcp_keepalive_probes=${OMPI_MCA_oob_tcp_keepalive_probes:-3}
@@ -97,8 +103,8 @@ wl_rank_environment() {
 
 # Selects the launcher for the MPI library of the program: srun if SLURM has the plug-in for the library, or else the
 # launcher of the library. The plug-in is PMIx for Open MPI, and PMI-2 for MPICH and libraries that are based on MPICH.
-# The ranks return 75 one after another. SLURM must not kill the step on the first non-zero code, because the exit code
-# would then be lost.
+# After a stop, the ranks return 75 one after another. SLURM must not kill the other ranks when the first rank returns
+# 75, because the exit code of the step would then not be 75.
 wl_choose_launcher() {
   local library plugin candidates launcher
   WL_OWN_LAUNCH=${WARPLOOM_LAUNCH:-}
@@ -110,7 +116,7 @@ wl_choose_launcher() {
   esac
   if [ $WL_BATCH = flux ]; then
     WARPLOOM_LAUNCH="flux run ${WL_RANKS:+-n $WL_RANKS}"
-    if [ $plugin = pmix ]; then WARPLOOM_LAUNCH+=" -o pmi=pmix"; fi # needs the plug-in flux-pmix; MPICH needs no plug-in
+    if [ $plugin = pmix ]; then WARPLOOM_LAUNCH+=" -o pmi=pmix"; fi # this option needs the plug-in flux-pmix
     return 0
   fi
   if [ $WL_BATCH = slurm ] && command -v srun >/dev/null && srun --mpi=list 2>&1 | grep -qw $plugin; then
@@ -136,9 +142,9 @@ wl_on_signal() { # NAME
   if [ -n "$WL_CHILD" ]; then kill -USR1 "$WL_CHILD" 2>/dev/null || true; fi
 }
 
-# Runs `warploom ARGS` on all ranks in the background, because bash runs a trap only between commands. Waits for its end,
-# even if signals interrupt the wait. If USR1 kills the ranks before they can handle it, nothing is lost. This case is
-# treated as a stop, not as a failure.
+# Runs `warploom ARGS` on all ranks in the background, because bash runs a trap only between commands. Then waits until
+# the program ends, also if signals interrupt the wait. If USR1 arrives before the ranks have installed a handler, it
+# kills the ranks. No meta-step is lost in this case, so it is treated as a stop and not as a failure.
 wl_launch() { # ARGS...
   local code=0 last killed_by_usr1=$((128 + $(kill -l USR1)))
   [ "$WL_STOP" = 0 ] || return "$WL_STOPPED_EARLY"
@@ -148,7 +154,7 @@ wl_launch() { # ARGS...
   while :; do
     WL_SIGNALLED=0 last=$code code=0
     wait "$WL_CHILD" || code=$?
-    if [ "$code" = 127 ] && [ "$last" != 0 ]; then code=$last; fi # the program ended while the trap ran
+    if [ "$code" = 127 ] && [ "$last" != 0 ]; then code=$last; fi # the program has ended while bash executed the trap
     [ "$WL_SIGNALLED" = 1 ] || break
   done
   WL_CHILD=
@@ -168,7 +174,8 @@ wl_checkpoint_step() {
   esac
 }
 
-# Prints a time of the form D-HH:MM:SS, HH:MM:SS or MM:SS in seconds. Prints nothing for other texts.
+# Converts a time of the form D-HH:MM:SS, HH:MM:SS or MM:SS to seconds and prints the result. Prints nothing if the text
+# has another form.
 wl_seconds_of() { # TIME
   local left=$1 days=0 hours=0 minutes seconds
   case $left in *[!0-9:-]* | '' | *--*) return 0 ;; esac
@@ -179,8 +186,8 @@ wl_seconds_of() { # TIME
   echo $((((10#$days * 24 + 10#$hours) * 60 + 10#$minutes) * 60 + 10#$seconds))
 }
 
-# Prints the seconds until the time limit of a PBS job. PBS updates the used time only at intervals, so the running time
-# of this shell (SECONDS) is used if it is larger.
+# Prints the seconds until the time limit of a PBS job. PBS updates the used time only at intervals. If the running time
+# of this shell (SECONDS) is larger, it is used instead.
 wl_pbs_left() {
   local text limit used
   text=$(qstat -f "$WL_JOB" 2>/dev/null) || return 0
@@ -189,8 +196,9 @@ wl_pbs_left() {
   [ -z "$limit" ] || echo $((limit - (${used:-0} > SECONDS ? used : SECONDS)))
 }
 
-# Prints the seconds for --time-limit: the remaining time of this job less two minutes for stopping. If less than eight
-# minutes remain, a quarter is subtracted. Prints nothing if there is no limit.
+# Prints the value of --time-limit in seconds. The value is the remaining time of this job minus two minutes, in which
+# the run stops. If at most eight minutes remain, the value is three quarters of the remaining time. Prints nothing if
+# the job has no limit.
 wl_seconds_left() {
   local seconds=
   case $WL_BATCH in
@@ -203,7 +211,7 @@ wl_seconds_left() {
 }
 
 # Ends the job if its configuration is wrong, or if it has more ranks than units, because a rank without a unit would be
-# idle. The number of ranks is not checked if WARPLOOM_LAUNCH sets it.
+# idle. If the user sets WARPLOOM_LAUNCH, the number of ranks is unknown here and is not checked.
 wl_check_training() { # CONFIG ARGS...
   local full code=0 units ranks=$WL_RANKS
   full=$("$WARPLOOM" train "$@" --dry-run --quiet) || code=$?
@@ -221,7 +229,7 @@ wl_ask_for() { # RANKS
   esac
 }
 
-# Trains into $RUN, starting from its newest checkpoint if there is one.
+# Runs the training with the run directory $RUN. If $RUN has a checkpoint, the training resumes from the newest one.
 wl_train() { # CONFIG ARGS...
   local left step
   [ -r "$1" ] || wl_die 66 "no configuration '$1' (in the folder $PWD)"
@@ -234,7 +242,8 @@ wl_train() { # CONFIG ARGS...
   wl_launch train "$@" --set "output=$RUN" --resume
 }
 
-# Counts the successive starts of a chain that added no meta-step to $RUN. Fails if there are WL_MAX_STALLS or more.
+# Counts the successive starts of a chain that added no meta-step to $RUN. Fails if this number is at least
+# WL_MAX_STALLS.
 wl_made_progress() { # STEP_AT_START
   local stalls=0 file=$RUN/stalled-starts
   if [ "$(wl_checkpoint_step)" -gt "$1" ]; then
@@ -247,8 +256,9 @@ wl_made_progress() { # STEP_AT_START
   [ "$stalls" -lt "$WL_MAX_STALLS" ]
 }
 
-# Requeues this job, and SLURM then ends the script. Under PBS and Flux, submits a new job that starts after this job.
-# After a TERM (scancel, or a requeue by SLURM), only returns 75. A chain without progress ends with an error.
+# Under SLURM, requeues this job. SLURM then ends the script. Under PBS and Flux, submits a new job that starts after
+# this job. After a TERM (scancel, or a requeue by SLURM), only returns 75. If the chain makes no progress, ends with an
+# error.
 wl_requeue() { # STEP_AT_START ARGS...
   if [ "$WL_TERMINATED" = 1 ] || { [ "$WL_BATCH" = slurm ] && [ "$(squeue -h -j "$WL_JOB" -o %T 2>/dev/null)" != RUNNING ]; }; then
     wl_say "the batch system ended this job: the script does not requeue it"
@@ -265,7 +275,7 @@ wl_requeue() { # STEP_AT_START ARGS...
   exec sleep 600
 }
 
-# Prints the names of the variables of this file that are set, for qsub -v and flux.
+# Prints the names of the set variables that the next job needs. The callers pass the names to qsub -v.
 wl_variables() {
   local name
   for name in RUN WARPLOOM_JOBS WARPLOOM WARPLOOM_SETUP WARPLOOM_PYTHON WARPLOOM_SUBMIT CONFIG ARGS; do
@@ -274,14 +284,14 @@ wl_variables() {
   if [ -n "$WL_OWN_LAUNCH" ]; then echo WARPLOOM_LAUNCH; fi
 }
 
-# Submits the next job of a chain, which starts after this job.
+# Submits the next job of a chain. It starts when this job has ended.
 wl_submit_next() { # ARGS...
-  # shellcheck disable=SC2154 # each script sets it before it sources this file
+  # shellcheck disable=SC2154 # each script sets `jobs` before it sources this file
   export RUN WARPLOOM_JOBS=$jobs
   case $WL_BATCH in
-    pbs) # shellcheck disable=SC2086 # several options
+    pbs) # shellcheck disable=SC2086 # WARPLOOM_SUBMIT contains several options
       qsub -N "$WL_NAME" -W "depend=afterany:$WL_JOB" -v "$(wl_variables | paste -sd ,)" ${WARPLOOM_SUBMIT:-} "$jobs/chain.pbs" ;;
-    flux) # shellcheck disable=SC2086 # several options; flux passes the environment to the job
+    flux) # shellcheck disable=SC2086 # as for PBS; flux passes the environment to the job
       flux --parent batch --dependency="afterany:$WL_JOB" ${WARPLOOM_SUBMIT:-} "$jobs/chain.flux" "$@" ;;
     *) wl_say "no batch system: start the next job yourself" ;;
   esac
@@ -312,17 +322,17 @@ wl_submit_by() { # SCRIPT RUN
   esac
 }
 
-# ---- Functions of the scripts ---------------------------------------------------------------------
+# ---- Functions that the batch scripts call ---------------------------------------------------------------------
 
-# Sets WL_ARGUMENTS to the arguments of the script. Under PBS they are in the variables CONFIG and ARGS.
+# Sets WL_ARGUMENTS to the arguments of the script. Under PBS, the variables CONFIG and ARGS contain the arguments.
 wl_arguments() { # ARGS...
   WL_ARGUMENTS=("$@")
   [ "$WL_BATCH" = pbs ] && [ $# = 0 ] && [ -n "${CONFIG:-}" ] || return 0
-  # shellcheck disable=SC2206 # several words
+  # shellcheck disable=SC2206 # ARGS contains several words
   WL_ARGUMENTS=("$CONFIG" ${ARGS:-})
 }
 
-# Meta-trains CONFIG. With `chain`, requeues the job until the training is complete.
+# Meta-trains with the configuration CONFIG. If the kind is `chain`, requeues the job until the training is complete.
 wl_job_train() { # single|chain [CONFIG ARGS...]
   local code=0 step kind=$1
   shift
@@ -335,7 +345,8 @@ wl_job_train() { # single|chain [CONFIG ARGS...]
   exit "$code"
 }
 
-# Tests an installation in a minute: trains some meta-steps, once without a stop and once with a stop and a resume.
+# Tests an installation in a minute. Trains 20 meta-steps without a stop and again with a stop and a resume, and
+# compares the two digests.
 wl_job_smoke() { # [CONFIG ARGS...]
   local base code=0 straight resumed
   wl_arguments "$@"
@@ -373,14 +384,15 @@ wl_job_evaluate() { # RUN ARGS...
   wl_launch eval "$RUN" "$@" || code=$?
   [ "$code" = 0 ] || wl_die "$code" "the evaluation of $RUN ended with code $code"
   curves=$RUN/evaluation.h5
-  [ -d "$RUN" ] || curves=$(basename "${RUN%.h5}")-evaluation.h5 # the evaluation of a file is written into the current folder
+  [ -d "$RUN" ] || curves=$(basename "${RUN%.h5}")-evaluation.h5 # for a file, eval writes to the current folder
   wl_say "" "results: $curves, unless --output named another file" \
     "  show:           $WARPLOOM info $curves" \
     "  loss curves:    ${WARPLOOM_PYTHON:-python3} tools/plot_evaluation.py $curves"
 }
 
-# Compares runs. Evaluates each run that has no evaluation yet, on the same fresh tasks. Then prints final losses with mean
-# and 95 % interval over seeds, and draws training curves with a band.
+# Compares runs. First evaluates each run that has no evaluation yet, on the same fresh tasks. Then prints the final
+# losses of the runs, with the mean and the 95 % interval over seeds. Also draws training curves with a band that shows
+# the spread over seeds.
 wl_compare() { # FOLDER RUNS... [-- OPTIONS OF EVAL...]
   local folder=$1 python=${WARPLOOM_PYTHON:-python3} tools=$jobs/../tools run runs=()
   shift

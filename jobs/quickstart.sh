@@ -1,7 +1,8 @@
 #!/bin/bash
 # Trains an optimizer from a fresh clone and draws its loss curves, in a few minutes on two cores. The script installs
-# missing packages (Debian), builds, meta-trains, and compares the result with tuned SGD, momentum, Nesterov, RMSprop
-# and Adam. Then it builds the rest of Warploom except the tests. It needs no data and no input.
+# missing packages (on Debian), builds Warploom, meta-trains an optimizer, and compares the result with tuned SGD,
+# momentum, Nesterov, RMSprop and Adam. Then it builds the rest of Warploom except the tests. The script needs no data
+# set and asks no questions.
 #
 #   jobs/quickstart.sh [--ranks N] [--output DIR]
 #
@@ -53,8 +54,8 @@ choose_output() {
 build_directory() { case $BUILD in /*) echo "$BUILD" ;; *) echo "$ROOT/$BUILD" ;; esac }
 generator_jobs() { nproc 2>/dev/null || echo 2; }
 
-# Ranks that wait must yield their core if there are more ranks than cores. Two concurrent launches must not be bound to
-# the same core.
+# If there are more ranks than cores, a rank that waits must yield its core. The ranks are not bound to cores, because
+# two concurrent launches would be bound to the same core.
 set_mpi_environment() {
   export OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_mpi_yield_when_idle=1
   export OMPI_MCA_hwloc_base_binding_policy=none OPENBLAS_NUM_THREADS=1
@@ -82,7 +83,7 @@ main() {
   step "comparing it with tuned hand-designed rules"
   mpirun -n "$RANKS" "$build/warploom" eval "$OUTPUT" </dev/null
 
-  # eval has already drawn this picture if it found the tools
+  # if eval has found the plotting tools, it has already drawn this picture
   step "drawing the loss curves"
   [ -s "$OUTPUT/evaluation.png" ] ||
     /usr/bin/python3 tools/plot_evaluation.py "$OUTPUT/evaluation.h5" --output "$OUTPUT/evaluation.png"

@@ -1,9 +1,9 @@
 #!/bin/bash
-# Meta-trains CONFIG in one job on one or more nodes. The job stops with a checkpoint before the time limit and prints the
-# command that continues it. chain.flux continues automatically.
+# Meta-trains with the configuration CONFIG in one job on one or more nodes. The job stops with a checkpoint before the
+# time limit and prints the command that resumes the run. chain.flux resumes automatically.
 #
 #   flux batch --queue=NAME jobs/single.flux [CONFIG] [options of warploom train...]
-#   flux batch -N 4 -n 8 jobs/single.flux CONFIG                   four nodes
+#   flux batch -N 4 -n 8 jobs/single.flux CONFIG uses four nodes
 #
 # See common.sh for modules, Spack and other settings.
 #flux: --job-name=single
@@ -12,6 +12,6 @@
 #flux: -t 4h
 #flux: --output=single-{{id}}.out
 
-jobs=${WARPLOOM_JOBS:-$PWD/jobs} # flux runs a copy of this file, so $0 is not its path
+jobs=${WARPLOOM_JOBS:-$PWD/jobs} # $0 is the path of a copy of this file
 . "$jobs/common.sh" || { echo "submit the job from Warploom's folder, or set WARPLOOM_JOBS to the folder jobs/" >&2; exit 78; }
 wl_job_train single "$@"

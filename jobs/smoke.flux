@@ -1,5 +1,5 @@
 #!/bin/bash
-# Tests a new installation in a minute: trains a few meta-steps, once without a stop and once with a stop and a resume,
+# Tests a new installation in a minute. The job trains 20 meta-steps without a stop and again with a stop and a resume,
 # and compares the two digests. Its last line is `smoke: ok` or names the failure.
 #
 #   flux batch --queue=NAME jobs/smoke.flux [CONFIG] [options of warploom train...]
@@ -11,6 +11,6 @@
 #flux: -t 5m
 #flux: --output=smoke-{{id}}.out
 
-jobs=${WARPLOOM_JOBS:-$PWD/jobs} # flux runs a copy of this file, so $0 is not its path
+jobs=${WARPLOOM_JOBS:-$PWD/jobs} # $0 is the path of a copy of this file
 . "$jobs/common.sh" || { echo "submit the job from Warploom's folder, or set WARPLOOM_JOBS to the folder jobs/" >&2; exit 78; }
 wl_job_smoke "$@"

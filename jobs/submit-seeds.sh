@@ -3,8 +3,9 @@
 #
 #   jobs/submit-seeds.sh [--seeds 1-5] [sbatch options such as --partition=NAME] -- [CONFIG] [options]
 #
-# All options before `--` except --seeds are options of sbatch, for both jobs (partition, account ...). The options after
-# `--` are options of warploom train. Results: runs/seeds-<job id>/, or $RUN if it is set.
+# All options before `--` except --seeds are options of sbatch (partition, account ...) and are used for both jobs. The
+# options after `--` are options of warploom train. The results are in $RUN if it is set, or else in runs/seeds-<job
+# id>/.
 set -euo pipefail
 
 case ${1:-} in -h | --help) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0"; exit 0 ;; esac
@@ -32,7 +33,7 @@ if [ -x "$warploom" ] || warploom=$(command -v warploom); then
 fi
 
 array=$(sbatch --parsable --array="$seeds" "${options[@]}" "$jobs/seeds-array.sbatch" "$@")
-array=${array%%;*} # a federation appends the cluster's name
+array=${array%%;*} # removes the name of the cluster, which a federation of clusters appends
 export RUN=${RUN:-runs/seeds-$array}
 aggregate=$(sbatch --parsable --dependency="afterok:$array" --kill-on-invalid-dep=yes "${options[@]}" \
   "$jobs/aggregate.sbatch")

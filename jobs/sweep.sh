@@ -10,12 +10,12 @@
 #   --batch SYSTEM     slurm (the default), pbs or flux
 #   --dry-run          check and list the runs without starting them
 #
-# Under SLURM the runs are one array of chains (sweep-array.sbatch). A job that starts after the last run evaluates and
-# compares them (aggregate.sbatch). Under PBS and Flux each run is a separate chain (chain.pbs, chain.flux). When all runs
-# are complete, the same command with --local and RUN=<folder> compares them. With --local, the same command with
-# RUN=<folder> continues a sweep that was stopped. The folder of results is $RUN, by default runs/sweep-<date or job>. It
-# has a folder for each run, comparison.txt and training.png. WARPLOOM_LAUNCH and the other variables of common.sh have
-# the same effect as in the batch scripts.
+# Under SLURM the runs are one array of chains (sweep-array.sbatch). Another job (aggregate.sbatch) starts after the
+# last run. It evaluates and compares the runs. Under PBS and Flux each run is a separate chain (chain.pbs, chain.flux).
+# When all runs are complete, repeat the command with --local and RUN=<folder> to compare the runs. If a sweep with
+# --local was stopped, repeat its command with RUN=<folder> to continue the sweep. The folder of results is $RUN, by
+# default runs/sweep-<date or job>. It contains a folder for each run and the files comparison.txt and training.png.
+# WARPLOOM_LAUNCH and the other variables of common.sh have the same effect as in the batch scripts.
 set -euo pipefail
 usage() { sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0"; }
 die() { echo "sweep: $2" >&2; exit "$1"; }
@@ -48,7 +48,7 @@ case $batch in slurm | pbs | flux) ;; *) die 64 "--batch $batch: give slurm, pbs
 [ -r "$config" ] || die 66 "no configuration '$config'"
 jobs=$(cd "$(dirname "$0")" && pwd)
 
-# Prints the values of a key, one on each line. A range such as 1..5 is expanded, and other texts are split at commas
+# Prints the values of a key, one on each line. Expands a range such as 1..5. Splits other texts at the commas that are
 # outside of brackets and braces.
 values_of() { # VALUES
   if [[ $1 =~ ^(-?[0-9]+)\.\.(-?[0-9]+)$ ]]; then
@@ -65,7 +65,8 @@ values_of() { # VALUES
     print value }'
 }
 
-# Prints all combinations: a line for each run with its folder and its settings, separated by tabs.
+# Prints one line for each combination of values, which is one run. A line contains the folder and the settings of the
+# run, separated by tabs.
 combinations() {
   local lines=("") next axis line value i last
   for i in "${!keys[@]}"; do
@@ -92,14 +93,14 @@ count=$(wc -l <<<"$runs")
 
 . "$jobs/common.sh"
 wl_find_program
-config_of() { # LINE: sets `arguments`, the arguments of `train` for this run
+config_of() { # LINE: stores the arguments of `warploom train` for the run of this line in `arguments`
   local fields field
   IFS=$'\t' read -ra fields <<<"$1"
   arguments=("$config" ${settings[@]+"${settings[@]}"})
   for field in "${fields[@]:1}"; do arguments+=(--set "$field"); done
 }
 
-# Checks all combinations before any run is started.
+# # Checks the configurations of all combinations before the first run starts.
 while IFS= read -r line; do
   config_of "$line"
   "$WARPLOOM" train "${arguments[@]}" --dry-run --quiet </dev/null >/dev/null || die $? "nothing was started: ${line//$'\t'/ }"
@@ -110,7 +111,8 @@ if [ $dry = 1 ]; then
   exit 0
 fi
 
-# ---- --local: one run after another on this machine. A run that fails does not stop the others, but a signal does.
+# ---- With --local, the runs are executed one after another on this machine. If a run fails, the next run starts. A
+# signal ends the sweep.
 if [ $local_run = 1 ]; then
   # shellcheck disable=SC2034 # common.sh uses it
   WL_NAME=sweep
@@ -133,8 +135,8 @@ if [ $local_run = 1 ]; then
   exit 0
 fi
 
-# ---- PBS, Flux: a chain for each run
-submit_chain() { # LINE: prints the number of the job
+# ---- Under PBS and Flux, a separate chain is submitted for each run
+submit_chain() { # LINE: submits the run of this line and prints the id of its job
   config_of "$1"
   RUN=$folder/${1%%$'\t'*}
   if [ "$batch" = flux ]; then
@@ -166,7 +168,7 @@ if [ "$batch" != slurm ]; then
   exit 0
 fi
 
-# ---- SLURM: an array of chains, and a job that compares the runs
+# ---- Under SLURM, an array of chains and a job that compares the runs are submitted
 command -v sbatch >/dev/null || die 69 "sbatch not found: run this script on a login node, or with --local"
 export WARPLOOM_JOBS=$jobs WARPLOOM
 RUN=${RUN:-runs/sweep-$(date +%Y%m%d-%H%M%S)-$$}
@@ -175,7 +177,7 @@ RUN=$(cd "$RUN" && pwd)
 export RUN
 echo "$runs" >"$RUN/sweep.tsv"
 array=$(sbatch --parsable --array="1-$count" ${submit[@]+"${submit[@]}"} "$jobs/sweep-array.sbatch" "$config" ${settings[@]+"${settings[@]}"})
-array=${array%%;*} # a federation appends the cluster's name
+array=${array%%;*} # removes the name of the cluster, which a federation of clusters appends
 aggregate=$(sbatch --parsable --dependency="afterok:$array" --kill-on-invalid-dep=yes ${submit[@]+"${submit[@]}"} "$jobs/aggregate.sbatch")
 echo "$count runs: job $array; comparison: job ${aggregate%%;*}, after the last run"
 echo "results: $RUN/*/, then $RUN/comparison.txt and $RUN/training.png"
