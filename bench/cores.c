@@ -1,10 +1,11 @@
-/* cores.c - measures how many cores the threads of this process correspond to when all of them compute at once.
+/* cores.c - measures how many full cores the threads of this process get when all of them compute at once.
  *
  *   echo go | OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive bench_cores
  *
- * The figure is (rate of multiply-adds on registers of all threads at once) / (rate of one thread alone). Both rates
- * use CPU time, which excludes waiting for a core. It is N on N cores, and half of that if pairs of virtual cores are
- * hyperthreads of one core. The program uses the protocol of versus.py and answers `go` with the figure. */
+ * The result is (rate of multiply-adds on registers of all threads at once) / (rate of one thread alone). Both rates
+ * use CPU time, which excludes waiting for a core. The result is N on N cores. It is about half of that if each two
+ * virtual cores are hyperthreads of one core. The program uses the protocol of versus.py: it answers the word `go` on
+ * standard input with the result. */
 #include <omp.h>
 #include <stdbool.h>
 #include <stdio.h>

@@ -1,7 +1,8 @@
-/* files.c - compares a checkpoint with a plain write of the same bytes: bench_files [FOLDER] [MIB...]
+/* files.c - compares the time of a checkpoint with the time of a plain write of the same bytes: bench_files [FOLDER]
+ * [MIB...]
  *
- * Measures a plain write, a checkpoint and the opening of that checkpoint alternately (src/measure/files.c). Prints the
- * median of each time, and the median of the ratios within a round. */
+ * Measures a plain write, a checkpoint, and the opening of that checkpoint in turn (src/measure/files.c). Prints the
+ * median of each time. Also prints the median over the rounds of the ratio of both writing times. */
 #include <stdlib.h>
 
 #include "base/build_info.h"

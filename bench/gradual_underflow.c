@@ -1,5 +1,6 @@
-/* gradual_underflow.c - does not change the system's floating-point state. bench_meta_step_gradual links this file
- * instead of src/base/float_state.c. meta_step.py --level uses it to measure the cost of subnormal numbers. */
+/* gradual_underflow.c - replaces src/base/float_state.c in bench_meta_step_gradual and leaves the system's
+ * floating-point state unchanged. meta_step.py --level uses this program to measure how much time subnormal numbers
+ * cost. */
 #include "base/float_state.h"
 
 void wl_float_state_enter(wl_float_state *before) { *before = (wl_float_state){0}; }

@@ -1,9 +1,10 @@
-/* kernel.c - measures the rate of the LSTM kernel as a fraction of this core's peak, the rate of OpenBLAS on the same
- * shapes, the kernel's accuracy, and the gain from a second thread.
+/* kernel.c - measures the rate of the LSTM kernel as a fraction of this core's peak. It also measures the rate of
+ * OpenBLAS on products of the same shapes, the accuracy of the kernel, and the gain from a second thread.
  *
- * The kernel processes one chunk of 20 steps with two layers of 20 units on one thread. The program prints the best and
- * the median CPU time of the thread. Every repeat measures all figures one after another, so a fraction uses figures of
- * the same moment. A coordinate-step ("cs") is 39.48 kFLOP (preprocessing on): forward twice, sweep, weight gradient. */
+ * The kernel processes one chunk of 20 steps on one thread. The LSTM has two layers of 20 units. For each time, the
+ * program prints the lowest and the median CPU time of the thread. Every repeat measures all values one after another,
+ * so both values of a fraction come from the same moment. One coordinate for one inner step (a coordinate-step, "cs")
+ * takes 39.48 kFLOP with log preprocessing: two forward passes, the backward sweep, and the gradient of the weights. */
 #include <cblas.h>
 #include <getopt.h>
 #include <jansson.h>
@@ -21,7 +22,7 @@
 #include "rule/lstm_net.h"
 
 extern const wl_lstm_kernel
-    wl_lstm_kernel_reference; /* tests/unit/lstm_reference.c: double, one coordinate at a time */
+    wl_lstm_kernel_reference; /* from tests/unit/lstm_reference.c; computes in double */
 
 enum { STEPS = WL_WINDOW_STEPS, MAX_REPEATS = 101, ACCURACY_N = 2048 };
 static const double MOST_ERROR =
@@ -62,7 +63,7 @@ static const char *const names[FIGURES] = {"FMA peak",
                                            "FMA peak, two threads"};
 static bool is_rate(figure f) { return f == PEAK || f >= GEMM_40; }
 
-/* Workspaces of one and two threads, and the matrices of the products. */
+/* Contains the windows for one and for two threads, and the matrices of the measured products. */
 typedef struct bench {
   wl_kernel_window one, two;
   float *a, *b, *c;
@@ -80,7 +81,7 @@ static void *take(size_t count, size_t size) {
   return p;
 }
 
-/* Draws weights with which the gates are neither linear nor saturated. */
+/* Creates a window and draws weights at which the gates of the LSTM are neither linear nor saturated. */
 static void create_window(int64_t n, int threads, const char *preprocessing, wl_kernel_window *w) {
   check(wl_kernel_window_create(&(wl_kernel_setting){n, threads, preprocessing, INT64_MAX}, w));
   const wl_stream s = {.seed = 1, .purpose = WL_FOR_PROBE, .space = WL_SPACE_CHECK, .step = 1};
@@ -113,7 +114,8 @@ static double run_live(wl_kernel_window *w, bool keep) {
   return wl_thread_seconds() - start;
 }
 
-/* Repeats the forward pass of the first few blocks. Their data is in the cache, as in the backward pass. */
+/* Returns the seconds of a forward pass that repeats the first few blocks. The data of these blocks is in the cache, as
+ * in the backward pass. */
 static double run_again(wl_kernel_window *w) {
   const int64_t few = w->blocks < WL_LSTM_GROUP ? w->blocks : WL_LSTM_GROUP;
   wl_kernel_window_reset(w);
@@ -130,12 +132,12 @@ static double run_backward(wl_kernel_window *w, int64_t steps, bool kept) {
   return wl_thread_seconds() - start;
 }
 
-/* Returns the million cs/s of the forward and backward pass of a window, by wall time. */
+/* Returns the rate of the forward and backward pass of a window in million coordinate-steps per second of wall time. */
 static double run_window(wl_kernel_window *w, bool keep) {
   return 1e-6 * (double)w->coordinates * STEPS / wl_kernel_window_seconds(w, keep);
 }
 
-/* Returns the GFLOP/s of sgemm [n][k] x [k][80]. */
+/* Returns the GFLOP/s of an sgemm of a matrix (n, k) with a matrix (k, 80). */
 static double run_gemm(bench *b, int k) {
   const int n = (int)b->one.coordinates;
   const double start = wl_thread_seconds();
@@ -159,7 +161,8 @@ static double distance(const double *a, const double *b, int64_t n) {
   return sqrt(difference / norm);
 }
 
-/* Computes the window's gradient with the plain kernel, in double, group by group; lam and mu are initial values. */
+/* Computes the gradient of the window in double with the plain kernel, one group of blocks after another. The adjoints
+ * w->lam and w->mu are those at the end of the window. */
 static void reference_gradient(const wl_kernel_window *w, double *out) {
   const wl_lstm_kernel *const plain = &wl_lstm_kernel_reference;
   const wl_lstm_net *const net = w->rule->impl;
@@ -184,7 +187,7 @@ static void reference_gradient(const wl_kernel_window *w, double *out) {
   wl_free(partial);
 }
 
-/* Computes the relative error of each tensor of the meta-gradient, compared with double. */
+/* Computes the error of each tensor of the meta-gradient relative to the reference in double. */
 static void accuracy(const char *preprocessing, double errors[TENSORS]) {
   wl_kernel_window w;
   create_window(ACCURACY_N, 1, preprocessing, &w);
@@ -205,7 +208,7 @@ static void accuracy(const char *preprocessing, double errors[TENSORS]) {
 
 /* ---- Report --------------------------------------------------------------------------------- */
 
-/* Returns the best and the median of one figure. The best is the highest rate or the lowest time. */
+/* The best and the median value of one measured figure. The best value is the highest rate or the lowest time. */
 typedef struct summary {
   double best, median;
 } summary;
@@ -219,7 +222,8 @@ static summary summarise(figure what, double *values, int repeats) {
   return (summary){values[is_rate(what) ? repeats - 1 : 0], median};
 }
 
-/* Prints a line of the table and adds a member to `json`: nanoseconds, rate, fraction of the peak. */
+/* Prints a line of the table and adds an object to `json`. Both contain the nanoseconds of a coordinate-step, the rate,
+ * and the fraction of the peak. */
 static void report_time(FILE *out, json_t *json, const char *name, summary ns, double kflop,
                         double peak) {
   const double best = 1e3 * kflop / ns.best / peak, median = 1e3 * kflop / ns.median / peak;
@@ -261,7 +265,7 @@ static void report(FILE *out, json_t *json, const bench *b, double values[FIGURE
   for (int i = 0; i < FIGURES; i++) s[i] = summarise((figure)i, values[i], repeats);
   const wl_lstm_net *const net = b->one.rule->impl;
   const double in = (double)net->layer[0].in, peak = s[PEAK].median;
-  const double forward = 2e-3 * (80 * (in + 20) + 80 * 40 + 20); /* kFLOP per cs */
+  const double forward = 2e-3 * (80 * (in + 20) + 80 * 40 + 20); /* kFLOP of a coordinate-step */
   const double sweep = 2e-3 * (80 * 20 + 80 * 40), all = 3 * forward + sweep;
   const summary total = sum_of(s[LIVE], s[BACKWARD]), single = sum_of(s[LIVE], s[SINGLE_STEPS]);
   const summary rest = {s[BACKWARD].best - s[AGAIN].best, s[BACKWARD].median - s[AGAIN].median};
@@ -287,7 +291,7 @@ static void report(FILE *out, json_t *json, const bench *b, double values[FIGURE
   report_rates(out, json, s);
 }
 
-/* Returns true if the error of every tensor is at most MOST_ERROR. */
+/* Prints the errors of the meta-gradient. Returns true if the error of every tensor is at most MOST_ERROR. */
 static bool report_accuracy(FILE *out, json_t *json, const char *preprocessing) {
   double errors[TENSORS];
   bool good = true;
@@ -334,7 +338,7 @@ typedef struct arguments {
   int64_t n;
   int repeats;
   const char *preprocessing;
-  const char *json; /* file for the figures, "-" for standard output; NULL: none */
+  const char *json; /* output file of the figures; "-" is standard output, NULL is no file */
 } arguments;
 
 static int usage(FILE *out, int status) {
@@ -353,7 +357,7 @@ static int usage(FILE *out, int status) {
   return status;
 }
 
-/* Sets a; returns -1 if the program continues, otherwise the exit status. */
+/* Reads the options into *a. Returns -1 if the program should continue, otherwise its exit status. */
 static int parse(int argc, char **argv, arguments *a) {
   static const struct option options[] = {{"coordinates", required_argument, NULL, 'n'},
                                           {"repeats", required_argument, NULL, 'r'},
@@ -381,7 +385,7 @@ static int parse(int argc, char **argv, arguments *a) {
   return sound ? -1 : usage(stderr, 64);
 }
 
-/* Writes the figures to the requested file. Returns true if this succeeded. */
+/* Writes the figures to `file`. Returns true if the file was written or none was requested. */
 static bool write_json(const char *file, json_t *json) {
   if (!file) return true;
   const bool to_stdout = strcmp(file, "-") == 0;
@@ -393,11 +397,11 @@ static bool write_json(const char *file, json_t *json) {
 
 int main(int argc, char **argv) {
   wl_float_state of_the_system;
-  wl_float_state_enter(&of_the_system); /* as warploom does */
+  wl_float_state_enter(&of_the_system); /* warploom computes in the same state */
   arguments a = {.n = 16000, .repeats = 7, .preprocessing = "log"};
   const int status = parse(argc, argv, &a);
   if (status >= 0) return status;
-  openblas_set_num_threads(1); /* otherwise its threads spin during the next measurement */
+  openblas_set_num_threads(1); /* idle threads of OpenBLAS would disturb measurements */
   bench b;
   static double values[FIGURES][MAX_REPEATS];
   setup(&b, a.n, a.preprocessing);

@@ -1,14 +1,14 @@
-/* meta_step.c - runs complete meta-steps of a configuration. It is Warploom's contender in meta_step.py.
+/* meta_step.c - runs complete meta-steps of a configuration. meta_step.py compares it with JAX and PyTorch.
  *
  *   [mpirun -n 2] bench_meta_step CONFIG [KEY=VALUE ...]
  *
- * Runs the meta-steps of `warploom train` without files: windows of all units, exact sum, outer optimizer.
- * The program uses the protocol of versus.py. It prints `ready` and its versions after the first meta-step, then
- * answers these words on standard input:
- *   go          runs meta-steps for about a second; prints the mean seconds of one
- *   memory      prints the bytes that the first meta-step took, without the units' parameters and state
- *   step        runs one meta-step; prints its seconds
- *   subnormals  prints the number of subnormal numbers in the units' parameters and state */
+ * Runs the meta-steps of `warploom train` without files. A meta-step computes the windows of all units, their exact
+ * sum, and the update by the outer optimizer. The program uses the protocol of versus.py. It prints `ready` and its
+ * versions after the first meta-step, then answers these words on standard input:
+ *   `go`          Runs meta-steps for about a second and prints the mean seconds of a meta-step.
+ *   `memory`      Prints the peak memory of the first meta-step in bytes, without the units' parameters and state.
+ *   `step`        Runs one meta-step and prints its seconds.
+ *   `subnormals`  Prints how many numbers are subnormal in the units' parameters and state. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +22,7 @@
 #include "train/trainer.h"
 #include "usage.h"
 
-/* Returns the seconds on the clock that the driver selects: wall time, or CPU time of this process. */
+/* Returns the current time in seconds. VERSUS_CLOCK selects the clock: wall time, or CPU time of this process. */
 static double seconds_now(void) {
   const char *const clock = getenv("VERSUS_CLOCK");
   struct timespec now;
@@ -31,7 +31,7 @@ static double seconds_now(void) {
   return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-/* Returns the mean seconds of `count` meta-steps. */
+/* Stores the mean seconds of `count` meta-steps in *seconds. */
 static wl_status run(wl_trainer *trainer, int64_t count, double *seconds) {
   const double start = seconds_now();
   for (int64_t i = 0; i < count; i++) {
@@ -43,7 +43,8 @@ static wl_status run(wl_trainer *trainer, int64_t count, double *seconds) {
   return WL_OK;
 }
 
-/* Returns the bytes of theta and rule state of this rank's units, which remain allocated between meta-steps. */
+/* Returns how many bytes the parameters (theta) and rule states of this rank's units occupy. They remain allocated
+ * between meta-steps. */
 static double unit_bytes(const wl_trainer *trainer) {
   const wl_trainer_state *s = wl_state_of(trainer);
   double bytes = 0;
@@ -60,7 +61,7 @@ static int64_t subnormals_in(const wl_real *values, int64_t count) {
   return found;
 }
 
-/* Returns the number of subnormal numbers in theta and rule state of this rank's units. */
+/* Returns how many numbers are subnormal in the parameters (theta) and rule states of this rank's units. */
 static double subnormals(const wl_trainer *trainer) {
   const wl_trainer_state *s = wl_state_of(trainer);
   const wl_model *const model = wl_setup_of(trainer)->problem.model;
@@ -76,7 +77,8 @@ static double subnormals(const wl_trainer *trainer) {
   return (double)found;
 }
 
-/* Returns VmRSS (resident now) or VmHWM (peak since its reset) in bytes, or 0 if the system does not report it. */
+/* Returns a value of /proc/self/status in bytes, or 0 if the system does not report it. VmRSS is the memory that is
+ * resident now, and VmHWM is its peak since the last reset. */
 static double memory(const char *which) {
   char line[256];
   double bytes = 0;
@@ -88,7 +90,7 @@ static double memory(const char *which) {
   return bytes;
 }
 
-/* Resets the peak to the memory that is resident now. */
+/* Resets the peak of the resident memory to its present value. */
 static void mark_memory(void) {
   FILE *const file = fopen("/proc/self/clear_refs", "w");
   if (!file) return;
@@ -123,7 +125,8 @@ static wl_status next_request(wl_comm *comm, request *out) {
   return wl_comm_bcast(comm, out, sizeof *out, 0);
 }
 
-/* The first meta-step determines how many fit into a second. It is not counted, unless it takes a second or more. */
+/* Stores the mean seconds of a meta-step. The first meta-step determines how many meta-steps fit into a second. Its own
+ * time is used only if it takes a second or more. */
 static wl_status measure(wl_trainer *trainer, double *seconds) {
   WL_TRY(run(trainer, 1, seconds));
   double count = *seconds < 1.0 ? rint(1.0 / *seconds) : 0.0;
@@ -172,7 +175,7 @@ static const char usage[] =
 
 int main(int argc, char **argv) {
   wl_float_state of_the_system;
-  wl_float_state_enter(&of_the_system); /* as warploom does */
+  wl_float_state_enter(&of_the_system); /* warploom computes in the same state */
   wl_comm *comm = NULL;
   const bool asked = argc > 1 && strcmp(argv[1], "--help") == 0;
   if (asked || argc < 2) return print_usage(usage, asked);

@@ -1,18 +1,19 @@
 #!/usr/bin/env python3
-"""Compares complete meta-steps of Warploom with JAX and PyTorch, in one interleaved run.
+"""Compares the time of complete meta-steps in Warploom, JAX and PyTorch. The programs run alternately.
 
     bench/meta_step.py --build BUILD --python VENV/bin/python [--sizes NAME ...] [--rounds N]
                        [--cores 1 2] [--all-forms] [--json FILE]
     bench/meta_step.py --build BUILD --python VENV/bin/python --check
     bench/meta_step.py --build BUILD --level [--windows N]
 
-BUILD is the build directory. The other Python has JAX and PyTorch (bench/README.md). A meta-step is a window of 20
-inner steps, its first-order meta-gradient, and Adam. The LSTM has two layers of 20 units. The tasks have 1,280
-quadratic coordinates, or are perceptrons of 15,910 and 101,770 parameters. The other programs run in the form that was
-fastest for each size (--all-forms: in all forms), on one core and on two cores. --check compares the meta-gradient of
-every program with `warploom check` on windows of a small problem. --level runs only Warploom, on the smaller
-perceptron, with subnormal numbers as zero (the default) and with gradual underflow. It compares the last 20 windows
-with the first 20."""
+BUILD is the build directory. The other Python has JAX and PyTorch (bench/README.md). A meta-step computes a window of
+20 inner steps and its first-order meta-gradient, and updates the LSTM by Adam. The LSTM has two layers of 20 units. The
+tasks are quadratic functions of 1,280 coordinates, and perceptrons of 15,910 and 101,770 parameters. JAX and PyTorch
+run in the forms that were fastest for each size, or in all forms with --all-forms. They run on one core and on two
+cores. --check compares the meta-gradient of every program with `warploom check` on windows of a small problem. --level
+runs only Warploom, on the smaller perceptron. One process treats subnormal numbers as zero (the default), and another
+process computes with them (gradual underflow). The option compares the time of the last 20 windows with the time of the
+first 20 windows."""
 
 import argparse
 import json
@@ -29,7 +30,7 @@ from meta_step_tasks import STEPS, TASKS, task_override
 HERE = os.path.dirname(os.path.abspath(__file__))
 CONFIG = os.path.join(HERE, "meta_step.yaml")
 FORMS = {"jax": ("whole", "stored", "blocks", "stored-blocks"), "torch": ("step", "window", "blocks", "cell")}
-# The fastest program for each size, and the JAX program that needs the least memory.
+# For each size: the forms that were fastest, and the JAX form that needs the least memory.
 BEST = {"jax": {"quadratic-1280": ("whole",), "mlp-15910": ("whole", "blocks"), "mlp-101770": ("whole", "blocks")},
         "torch": {"quadratic-1280": ("step",), "mlp-15910": ("step",), "mlp-101770": ("cell",)}}
 
@@ -52,7 +53,7 @@ def other(python, program, task, form, threads):
 
 
 class Contender(versus.Worker):
-    """A worker that measures meta-steps of `units` windows. The seconds are for one window."""
+    """Runs a program that measures meta-steps of `units` windows. Its times are the seconds of one window."""
 
     def __init__(self, name, command, units, cores, environment=None):
         super().__init__(name, command, cores, environment)
@@ -83,18 +84,19 @@ def print_table(header, rows):
 
 
 def ratios(slow, fast):
-    """Returns (median, least, greatest) over the rounds of the time of `slow` divided by the time of `fast`."""
+    """Divides the time of `slow` by the time of `fast` in each round. Returns the median, the least and the greatest of
+    these ratios."""
     each = sorted(s / f for s, f in zip(slow, fast))
     return statistics.median(each), each[0], each[-1]
 
 
 def fastest(others, times, cores):
-    """Returns the name of the fastest other program on at most the given number of cores."""
+    """Returns the name of the fastest other program among those that use at most `cores` cores."""
     return min((c.name for c in others if c.cores <= cores), key=lambda name: statistics.median(times[name]))
 
 
 def report(task, contenders, times, others):
-    """Prints rates, and ratios to the fastest other program on at most as many cores."""
+    """Prints the rate of each program, and compares Warploom with the fastest other program that uses no more cores."""
     n = TASKS[task]["n"]
     rows, results = [], []
     for c in contenders:
@@ -143,7 +145,8 @@ def measure(arguments):
 
 
 def check(arguments):
-    """Compares every form with a window that begins in the middle of an episode."""
+    """Compares the meta-gradient of every form with `warploom check` on a window that begins in the middle of an
+    episode."""
     small = {"quadratic-1280": [], "mlp-check": ["--set", "task={family: mlp, data: synthetic, widths: [12], batch: 16}"]}
     bad = 0
     with tempfile.TemporaryDirectory() as folder:
@@ -166,7 +169,8 @@ def level(arguments):
         os.environ["VERSUS_CLOCK"] = "cpu"
     names = {"subnormals as zero": "bench_meta_step", "gradual underflow": "bench_meta_step_gradual"}
     workers = [versus.Worker(name, [os.path.join(arguments.build, "bench", program), CONFIG, task_override("mlp-15910")],
-                             environment={"OMPI_MCA_ess_singleton_isolated": "1"})  # no daemon that reports SIGCONT
+                             # otherwise Open MPI would start a daemon that reports each SIGCONT
+                             environment={"OMPI_MCA_ess_singleton_isolated": "1"})
                for name, program in names.items()]
     times, subnormals = ({worker.name: [] for worker in workers} for _ in range(2))
     for _ in range(arguments.windows):

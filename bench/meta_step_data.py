@@ -1,4 +1,5 @@
-"""Provides the inputs of the programs of meta_step.py: images, meta-parameters, and windows to compare with."""
+"""Provides the inputs of the programs of meta_step.py: images, initial meta-parameters, and windows whose meta-gradient
+is known."""
 
 import gzip
 import os
@@ -7,7 +8,8 @@ import numpy as np
 
 from meta_step_tasks import HIDDEN
 
-TOLERANCE = 1e-4  # largest difference of a float32 window from the float64 window of `warploom check`
+# Largest accepted relative difference between a window in float32 and the window of `warploom check` in float64.
+TOLERANCE = 1e-4
 
 
 def read_idx(name):
@@ -19,13 +21,15 @@ def read_idx(name):
 
 
 def load_images():
-    """Returns Fashion-MNIST as bytes (60000, 784) and labels, in the order of Warploom."""
+    """Returns Fashion-MNIST as pixels (60000, 784), one byte each, and labels. The images are in the same order as in
+    Warploom."""
     images, labels = read_idx("train-images-idx3-ubyte.gz"), read_idx("train-labels-idx1-ubyte.gz")
     return images.reshape(len(images), -1).copy(), labels.astype(np.int32)
 
 
 def phi_start():
-    """Returns meta-parameters by name. They have Warploom's distribution without the truncation."""
+    """Returns initial meta-parameters by name. They have the distribution of Warploom's initial values, except that it
+    is not truncated."""
     draw = np.random.default_rng(1)
     sizes = {"lstm1.weight": ((80, 22), 22), "lstm1.bias": ((80,), 22), "lstm2.weight": ((80, 40), 40),
              "lstm2.bias": ((80,), 40), "output.weight": ((1, 20), 20)}
@@ -35,9 +39,9 @@ def phi_start():
 
 
 def read_dump(path):
-    """Reads a window of `warploom check --dump`: phi, theta (n), a state of four arrays (20, n), batches of all
-    points."""
-    import h5py  # imported here because only the check needs h5py
+    """Reads a window that `warploom check --dump` wrote. It contains the meta-parameters phi, the parameters theta (n),
+    a state of four arrays (20, n), and the batches of all inner steps."""
+    import h5py  # the import is here because only the check needs h5py
     with h5py.File(path, "r") as file:
         task = file["task0"]
         inner = {name: task["input/inner"][name][:] for name in task["input/inner"]}
@@ -54,15 +58,15 @@ def read_dump(path):
 
 
 def check(path, window):
-    """Compares the result of window(dump), a meta-loss and gradients by name, with the dump. Prints the difference and
-    returns 0 if it is small."""
+    """Calls window(dump), which returns a meta-loss and gradients by name, and compares the result with the values in
+    the dump. Prints the largest difference, and returns 0 if it is small."""
     dump = read_dump(path)
     loss, gradient = window(dump)
     worst = abs(loss - dump["meta_loss"]) / abs(dump["meta_loss"])
     whole = np.sqrt(sum(np.sum(block ** 2) for block in dump["meta_gradient"].values()))
     for name, block in dump["meta_gradient"].items():
         difference = np.linalg.norm(np.asarray(gradient[name], np.float64) - block)
-        # the terms of the output's bias cancel, so differences are divided by the size of the complete gradient
+        # the terms of the output bias cancel, so its difference is also compared with the norm of the complete gradient
         worst = max(worst, difference / max(np.linalg.norm(block), 0.05 * whole))
     good = worst <= TOLERANCE
     print(f"meta-gradient {'ok' if good else 'WRONG'}: largest relative difference {worst:.1e}")

@@ -1,19 +1,21 @@
 #!/usr/bin/env python3
-"""The JAX program of meta_step.py: one jit over the complete meta-step.
+"""Runs complete meta-steps in JAX, for meta_step.py. One meta-step is one function that `jit` compiles.
 
     meta_step_jax.py TASK [--form whole|stored|blocks|stored-blocks] [--block N] [--check DUMP]
 
-Coordinates are in columns, and the gates of a layer are one product (80, in + 20) x (in + 20, n). In first order, the
-meta-loss has the gradient of sum_k <stop_gradient(g_k), theta_k(phi)>. The task is therefore differentiated once for
-each point and not in the backward pass.
+Arrays have one column for each coordinate. All gates of a layer are one product of the matrices (80, in + 20) and (in +
+20, n), where `in` is the number of the layer's inputs and n the number of coordinates. In first order, the meta-loss
+has the same gradient as sum_k <stop_gradient(g_k), theta_k(phi)>, where g_k is the gradient of the task at inner step
+k. The program therefore differentiates the task once at each step, and the backward pass does not differentiate it.
 
-    whole          jax.value_and_grad of the window, lax.scan over steps, jax.checkpoint on the step
-    stored         the same without jax.checkpoint: activations of all steps are stored
-    blocks         first order does not couple coordinates: a forward pass that keeps gradients alone,
-                   then for each block of coordinates the window's gradient, with jax.checkpoint
-    stored-blocks  the same without jax.checkpoint
+    `whole`          Applies jax.value_and_grad to the window, lax.scan to the steps, and jax.checkpoint to each step.
+    `stored`         Does not use jax.checkpoint, so the activations of all steps are stored.
+    `blocks`         Uses that in first order the coordinates are independent. A forward pass stores only the gradients.
+                     The gradient of the window is then computed for one block of coordinates after another, with
+                     jax.checkpoint.
+    `stored-blocks`  Computes as `blocks` does, but without jax.checkpoint.
 
---check compares one window's meta-gradient with a file of `warploom check --dump`, and stops."""
+--check compares the meta-gradient of one window with a file that `warploom check --dump` wrote, and then stops."""
 
 import argparse
 import sys
@@ -38,7 +40,7 @@ KEEP = arguments.form.startswith("stored")
 BLOCKED = arguments.form.endswith("blocks")
 
 
-# ---- The coordinatewise LSTM, coordinates in columns --------------------------------------------
+# ---- The coordinatewise LSTM with one column for each coordinate --------------------------------
 
 def inputs(g):
     size = jnp.maximum(jnp.log(jnp.abs(g) + LOG_EPSILON) / STRENGTH, -1.0)
@@ -53,7 +55,7 @@ def layer(weight, bias, below, h, c):
 
 
 def rule(phi, g, state):
-    """Maps g (n) and a state of four arrays (20, n) to the update (n) and the new state."""
+    """Returns the update (n) and the new state for the gradient g (n) and a state of four arrays (20, n)."""
     h1, c1, h2, c2 = state
     h1, c1 = layer(phi["lstm1.weight"], phi["lstm1.bias"], inputs(g), h1, c1)
     h2, c2 = layer(phi["lstm2.weight"], phi["lstm2.bias"], h1, h2, c2)
@@ -64,7 +66,7 @@ def rule(phi, g, state):
 trained_rule = rule if KEEP else jax.checkpoint(rule)
 
 
-# ---- Tasks: flat theta and a batch -> loss ------------------------------------------------------
+# ---- The loss of a task for a flat theta and a batch --------------------------------------------
 
 def quadratic_loss(theta, batch):
     w, y = batch
@@ -85,7 +87,7 @@ def perceptron_loss(theta, batch):
 task_gradient = jax.value_and_grad(perceptron_loss if "width" in TASKS[arguments.task] else quadratic_loss)
 
 
-# ---- The window: (loss, gradient with respect to phi), theta, state -----------------------------
+# ---- The window returns the loss, its gradient with respect to phi, theta and the state ---------
 
 def whole_window(phi, theta, state, batch_of):
     def window(phi):
@@ -102,7 +104,8 @@ def whole_window(phi, theta, state, batch_of):
 
 
 def cut(rows):
-    """Reshapes (..., n) to (blocks, ..., block), padded with zeros."""
+    """Pads the last axis with zeros and divides it into blocks: (..., n) becomes (number of blocks, ..., block
+    size)."""
     block = min(arguments.block, rows.shape[-1])
     count = -(-rows.shape[-1] // block)
     filled = jnp.pad(rows, [(0, 0)] * (rows.ndim - 1) + [(0, count * block - rows.shape[-1])])
@@ -114,7 +117,7 @@ def join(blocks, n):
 
 
 def blocked_window(phi, theta, state, batch_of):
-    """Computes a window in blocks. The state remains in blocks between windows."""
+    """Computes a window, one block of coordinates after another. The state remains in blocks between windows."""
     n = theta.size
 
     def forward(carry, k):
@@ -125,7 +128,8 @@ def blocked_window(phi, theta, state, batch_of):
     (last, after, loss), gs = lax.scan(forward, (theta, state, 0.0), jnp.arange(STEPS))
     value, g = task_gradient(last, batch_of(STEPS))
 
-    # sum_k <g_k, theta_k> = <suffix sum of g from k + 1, u_k> summed over k, without the term of theta_0
+    # sum_k <g_k, theta_k> is the sum over k of <g_{k+1} + ... + g_STEPS, u_k>, apart from the term of theta_0, which
+    # phi does not change. u_k is the update of step k.
     later = jnp.cumsum(jnp.concatenate([g[None], gs[:0:-1]]), axis=0)[::-1]
 
     def share(phi, gs, later, state):
@@ -161,7 +165,7 @@ def adam(phi, gradient, moments, t):
 
 
 class Training:
-    """Runs episodes of five windows, with one outer step after each window."""
+    """Runs episodes of five windows, with one update of phi after each window."""
 
     def __init__(self):
         self.setting = TASKS[arguments.task]
@@ -197,7 +201,7 @@ class Training:
         return phi, moments, theta, state, loss
 
     def arguments(self):
-        """Returns the batches of the next meta-step."""
+        """Returns the arguments of the next meta-step. Every fifth call begins a new episode."""
         self.key, key = jax.random.split(self.key)
         if self.windows % 5 == 0:
             self.theta, self.state, self.drawn = self.begin(key)

@@ -1,19 +1,21 @@
 #!/usr/bin/env python3
-"""The PyTorch program of meta_step.py: the complete meta-step.
+"""Runs complete meta-steps in PyTorch, for meta_step.py.
 
     meta_step_torch.py TASK [--form step|window|blocks|cell] [--threads N] [--block N] [--check DUMP]
 
-Coordinates are in columns, and the gates of a layer are one product (80, in + 20) x (in + 20, n). In first order, the
-meta-loss has the gradient of sum_k <g_k, theta_k(phi)> with g_k detached. The task is therefore differentiated once for
-each point and not in the backward pass.
+In all forms except `cell`, arrays have one column for each coordinate. All gates of a layer are one product of the
+matrices (80, in + 20) and (in + 20, n), where `in` is the number of the layer's inputs and n the number of coordinates.
+In first order, the meta-loss has the same gradient as sum_k <g_k, theta_k(phi)>, where g_k is the detached gradient of
+the task at inner step k. The program therefore differentiates the task once at each step, and the backward pass does
+not differentiate it.
 
-    step    torch.compile on the LSTM's step and on the task's gradient; autograd over the steps
-    window  torch.compile on the whole window, its 20 steps unrolled
-    blocks  first order does not couple coordinates: a forward pass without a graph that keeps
-            gradients alone, then for each block of coordinates the compiled window's gradient
-    cell    the usual form: torch.nn.LSTMCell, coordinates in rows, nothing compiled
+    `step`    Compiles the step of the LSTM and the gradient of the task. Autograd differentiates the loop over steps.
+    `window`  Compiles the whole window, in which the 20 steps are unrolled.
+    `blocks`  Uses that in first order the coordinates are independent. A forward pass without a graph stores only the
+              gradients. A compiled function then computes the gradient of one block of coordinates after another.
+    `cell`    Uses torch.nn.LSTMCell, with one row for each coordinate, and compiles nothing. This is the usual form.
 
---check compares one window's meta-gradient with a file of `warploom check --dump`, and stops."""
+--check compares the meta-gradient of one window with a file that `warploom check --dump` wrote, and then stops."""
 
 import argparse
 import sys
@@ -56,7 +58,7 @@ def layer(weight, bias, below, h, c):
 
 
 def columns_rule(phi, g, state):
-    """Maps g (n) and a state of four arrays (20, n) to the update (n) and the new state."""
+    """Returns the update (n) and the new state for the gradient g (n) and a state of four arrays (20, n)."""
     h1, c1, h2, c2 = state
     h1, c1 = layer(phi["lstm1.weight"], phi["lstm1.bias"], inputs(g, 0), h1, c1)
     h2, c2 = layer(phi["lstm2.weight"], phi["lstm2.bias"], h1, h2, c2)
@@ -65,7 +67,8 @@ def columns_rule(phi, g, state):
 
 
 class Cells:
-    """Runs torch.nn.LSTMCell with the same meta-parameters. Its gates have another order."""
+    """Computes the LSTM by torch.nn.LSTMCell. The meta-parameters are the same, but LSTMCell expects the gates in a
+    different order."""
 
     def __init__(self):
         self.cells = [torch.nn.LSTMCell(2, HIDDEN), torch.nn.LSTMCell(HIDDEN, HIDDEN)]
@@ -82,7 +85,7 @@ class Cells:
         return {"weight_ih": weight[:, :inner], "weight_hh": weight[:, inner:], "bias_ih": bias, "bias_hh": one}
 
     def __call__(self, phi, g, state):
-        """Computes a step with a state of four arrays (n, 20)."""
+        """Returns the update (n) and the new state for the gradient g (n) and a state of four arrays (n, 20)."""
         h1, c1, h2, c2 = state
         first, second = (torch.func.functional_call for _ in range(2))
         h1, c1 = first(self.cells[0], self.weights(phi, 1, self.cells[0]), (inputs(g, 1), (h1, c1)))
@@ -90,7 +93,7 @@ class Cells:
         return SCALE * functional.linear(h2, phi["output.weight"], phi["output.bias"])[:, 0], (h1, c1, h2, c2)
 
 
-# ---- Tasks: flat theta and a batch -> loss ------------------------------------------------------
+# ---- The loss of a task for a flat theta and a batch --------------------------------------------
 
 def quadratic_loss(theta, w, y):
     return ((torch.einsum("bij,bj->bi", w, theta.reshape(y.shape)) - y) ** 2).sum() / len(y)
@@ -106,10 +109,11 @@ def perceptron_loss(theta, x, labels):
 task_gradient = torch.func.grad_and_value(perceptron_loss if IMAGES else quadratic_loss)
 
 
-# ---- The window: loss, gradients, theta, state --------------------------------------------------
+# ---- The window returns losses, gradients, theta and the state ----------------------------------
 
 def window(rule, gradient_of, phi, theta, state, batches):
-    """Returns sum_k <g_k, theta_k>, the sum of the losses, theta and the state. The result is differentiable in phi."""
+    """Computes the steps of a window. Returns sum_k <g_k, theta_k>, which is differentiable with respect to phi, the
+    sum of the losses, the last theta, and the last state."""
     total, loss = 0.0, 0.0
     for k in range(STEPS + 1):
         g, value = gradient_of(theta.detach(), *batches[k])
@@ -186,7 +190,7 @@ def make_window():
 
 
 def arrange(state):
-    """Converts columns (20, n) to the layout of the form."""
+    """Converts a state of arrays (20, n) to the layout that the selected form uses."""
     if CELL:
         return tuple(s.T.contiguous() for s in state)
     return run_window.cut([s.contiguous() for s in state]) if arguments.form == "blocks" else state
@@ -202,7 +206,7 @@ def parameters(values):
 
 
 class Training:
-    """Runs episodes of five windows, with one outer step after each window."""
+    """Runs episodes of five windows, with one update of phi after each window."""
 
     def __init__(self):
         self.data = tuple(map(torch.as_tensor, load_images())) if IMAGES else ()

@@ -1,11 +1,11 @@
-/* rules.c - measures one step of every update rule over about a million parameters, compared with Adam, and
- * Newton-Schulz steps, compared with the processor's peak.
+/* rules.c - measures one step of every update rule on about a million parameters and compares it with a step of Adam.
+ * It also compares the Newton-Schulz steps with the peak rate of the processor.
  *
  *   bench_rules [THREADS [ROUNDS]]
  *
- * Rules have their initial meta-parameters and are measured alternately. The program prints the median and the least
- * milliseconds of a step, and both as multiples of the time of Adam. For Newton-Schulz steps, it prints the executed
- * multiply-adds per second as a fraction of the peak. */
+ * The rules use their initial meta-parameters, and the program measures them in turn. The program prints the median and
+ * the least milliseconds of a step, and divides both by the corresponding time of Adam. For the Newton-Schulz steps, it
+ * prints the rate of the executed multiply-adds as a fraction of the processor's peak. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,7 +36,7 @@ static const char *const rules[] = {"name: adam",
                                     "name: lstm"};
 enum { RULES = sizeof rules / sizeof *rules };
 
-/* Returns CPU time for one thread, otherwise wall time. */
+/* Selects the clock of seconds(): CPU time for one thread, wall time for several threads. */
 static int threads_used = 1;
 static double seconds(void) {
   struct timespec t;
@@ -120,7 +120,7 @@ static void time_rules(int threads, int rounds) {
   fill(theta.size, 1, 1e-2, g);
   fill(theta.size, 2, 5e-2, p);
   for (int i = 0; i < RULES; i++) open_contender(&all[i], rules[i], &theta, threads);
-  /* the first round includes page faults */
+  /* the first round is not counted, because it includes page faults */
   for (int round = -1; round < rounds; round++)
     for (int i = 0; i < RULES; i++) {
       const wl_inner_step step = {.t = round + 1,

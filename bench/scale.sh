@@ -1,19 +1,22 @@
 #!/bin/bash
-# Measures how training scales to many ranks. The real program runs under SimGrid's SMPI on a simulated cluster.
+# Measures how the efficiency of training changes with the number of ranks. The real program runs under SimGrid's SMPI
+# on a simulated cluster.
 #
 #   bench/scale.sh [--build DIR] [--output DIR] [--ranks "64 256 1024"] [--units N] [--steps N]
 #                  [--spread SHARE]
 #
 # 1. One rank computes tasks of four sizes, and the script records the time of a window of each size.
-# 2. With 1 rank and with each number of ranks, the program trains on N units for each rank (default 8, weak scaling).
-#    The units are drawn from the mixture of scale/mixture.yaml. Planning and messages are computed by the program. The
-#    windows of a unit are not computed. They advance the simulated clock by the measured time, multiplied by a random
-#    factor. The factor has the measured spread or the spread of --spread.
-# 3. The script writes the efficiency and the times of the phases as a table (scale.txt) and a picture (scale.svg).
+# 2. With 1 rank and with each number of ranks in --ranks, the program trains N units for each rank (weak scaling,
+# default 8).
+#    The units are drawn from the mixture of scale/mixture.yaml. The program really computes the plan and sends the
+#    messages. It does not compute the windows. Instead, a window advances the simulated clock by its measured time,
+#    multiplied by a random factor. The factor has the measured spread, or the spread that --spread sets. The script
+#    writes the efficiency and the time of each phase as a table (scale.txt) and a picture (scale.svg).
 #
-# The cluster has nodes of 8 cores and a two-level fat tree of links with 12.5 GB/s and 1 us. The simulation assumes that
-# cores do not slow one another down, that the network has no other traffic, and that the only file is a last checkpoint.
-# The collective operations use Open MPI's algorithms. The script needs SimGrid (tools/install-dependencies.sh bench).
+# The cluster has nodes of 8 cores. A fat tree of two levels connects the nodes by links of 12.5 GB/s and 1 us. The
+# simulation assumes that cores do not slow one another down and that the network has no other traffic. The only file
+# that it writes is a last checkpoint. The collective operations use Open MPI's algorithms. The script needs SimGrid
+# (tools/install-dependencies.sh bench).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -40,7 +43,7 @@ mkdir -p "$output"
 output=$(cd "$output" && pwd)
 here=$PWD/bench/scale
 
-describe_cluster() { # RANKS
+describe_cluster() { # arguments: RANKS
   local nodes=$((($1 + cores - 1) / cores)) leaves
   leaves=$(((nodes + 15) / 16))
   cat >"$output/cluster.xml" <<XML
@@ -55,7 +58,7 @@ XML
   for ((i = 0; i < nodes; i++)); do echo "node-$i:$cores"; done >"$output/hosts"
 }
 
-simulate() { # RANKS NAME UNITS STEPS
+simulate() { # arguments: RANKS NAME UNITS STEPS
   describe_cluster "$1"
   rm -rf -- "${output:?}/$2"
   (cd "$output" && smpirun -quiet -np "$1" -platform cluster.xml -hostfile hosts --log=root.thresh:warning \
@@ -73,7 +76,7 @@ for n in 1 $ranks; do
   WL_FOLD=$output/work.txt simulate "$n" "ranks-$n" "$((n * units))" "$steps"
   echo "scale: $n ranks simulated in $((SECONDS - start)) s"
 done
-python=/usr/bin/python3 # the system's Python, because its matplotlib is installed
+python=/usr/bin/python3 # the system's Python usually has matplotlib
 [ -x "$python" ] || python=python3
-# shellcheck disable=SC2086 # a list
+# shellcheck disable=SC2086 # the variable is a list of words
 "$python" "$here/table.py" "$output" 1 $ranks

@@ -1,17 +1,19 @@
 #!/usr/bin/env python3
-"""The JAX program of small_fc.py: the meta-step of small_fc.yaml as one jit in float32.
+"""Runs the meta-step of small_fc.yaml in JAX in float32, for small_fc.py. One meta-step is one function that `jit`
+compiles.
 
     small_fc_jax.py [--form plain|columns|folded] [--over vmap|map] [--check]
 
-A meta-step has 8 units, which are antithetic pairs, and 50 inner steps by lax.scan, PES and Adam. The formulas are in
-src/rule/feature_net.h.
+A meta-step runs 50 inner steps of 8 antithetic pairs with lax.scan. It then computes the PES estimate and updates the
+rule by Adam. The formulas are in src/rule/feature_net.h.
 
-    plain    features of a coordinate are a row (n, 39) of the network's input
-    columns  they are a column (39, n)
-    folded   as columns; row and column moments enter the first layer as two small products that are added by
-             broadcasting, the normalisers are part of its weights, the time inputs part of its bias
-    vmap     all 16 particles in one batched computation
-    map      particle after particle, jax.lax.map
+    `plain`    The features of a coordinate are a row of the network's input (n, 39).
+    `columns`  The features of a coordinate are a column of the network's input (39, n).
+    `folded`   The layout is that of `columns`. Two small products compute the contributions of the row and column
+               moments to the first layer, and broadcasting adds them. The normalisers are part of the weights of this
+               layer, and the time inputs are part of its bias.
+    `vmap`     All 16 particles are computed in one batch.
+    `map`      The particles are computed one after another by jax.lax.map.
 
 --check compares the rule's steps with tests/reference/tensor_rules.py in float64 and stops."""
 
@@ -64,7 +66,7 @@ def state_start(shape, dtype):
 
 
 def moments(phi, g, s):
-    """Returns the new state and the factors of g and m in the factored features."""
+    """Returns the new state, and the factors by which the features multiply the gradient g and the momentum m."""
     bm, bv, bf = decays(phi)
     wide = lambda b: b.reshape(3, *[1] * g.ndim)
     follow = lambda old, mean: wide(bf) * old + (1 - wide(bf)) * mean
@@ -81,29 +83,31 @@ def moments(phi, g, s):
 
 
 def own_features(g, p, s, g_factor, m_factor):
-    """Returns the features that are different for each coordinate, (16, ...): groups of 2, 3, 1, 3, 1, 3 and 3."""
+    """Returns the features that differ between coordinates, as an array (16, ...). They form groups of 2, 3, 1, 3, 1, 3
+    and 3 features."""
     inverse = lax.rsqrt(s["v"] + 1e-6)
     return jnp.concatenate([jnp.stack([g, p]), s["m"], s["v"][None], s["m"] * inverse, inverse[None], g * g_factor,
                             s["m"] * m_factor])
 
 
 def table_features(s):
-    """Returns the features of rows and of columns, (6, ...) each. For a vector, both are the same."""
+    """Returns the features of the rows and the features of the columns, as two arrays (6, ...). For a vector, both
+    arrays are the same."""
     r, c = s["r"], s["r"] if s["c"].size == 0 else s["c"]
     return jnp.concatenate([r, lax.rsqrt(r + 1e-8)]), jnp.concatenate([c, lax.rsqrt(c + 1e-8)])
 
 
 def normaliser(x):
-    """Returns 1 / sqrt(e + mean x^2) of each channel."""
+    """Returns 1 / sqrt(1e-5 + mean of x^2) for each channel."""
     return lax.rsqrt(1e-5 + (x * x).mean(tuple(range(1, x.ndim))))
 
 
-# Rows of the first layer's weights for the features of coordinates, of rows and of columns.
+# The rows of the first layer's weight matrix that multiply the features of coordinates, of rows and of columns.
 OWN, ROWS, COLUMNS = [*range(13), 25, 26, 27], [13, 14, 15, 19, 20, 21], [16, 17, 18, 22, 23, 24]
 
 
 def above(phi, x):
-    """Computes the layers after the first layer. x (32, n) is the activation of the first layer."""
+    """Computes the second and third layer from the activation x (32, n) of the first layer."""
     y = jax.nn.relu(phi["w2"].T @ x + phi["b2"][:, None])
     return phi["w3"].T @ y + phi["b3"][:, None]
 
@@ -155,7 +159,7 @@ def task_loss(theta, images, labels):
 
 
 def window(phi, theta, state, t, key, data):
-    """Returns the end of a particle's window and its mean loss."""
+    """Runs the window of one particle. Returns the last theta, the last state and the mean loss."""
     def step(carry, k):
         theta, state = carry
         index = jax.random.randint(jax.random.fold_in(key, k), (BATCH,), 0, len(data[0]))
@@ -216,7 +220,7 @@ def theta_start(key):
 def carry_start():
     key = jax.random.PRNGKey(1)
     phi = phi_start(key)
-    zeros = lambda: jax.tree.map(jnp.zeros_like, phi)  # the arguments are donated, so one array cannot be used twice
+    zeros = lambda: jax.tree.map(jnp.zeros_like, phi)  # `jit` overwrites its arguments, so each needs its own array
     one = jax.vmap(theta_start)(jax.random.split(key, UNITS))
     theta = jax.tree.map(lambda x: jnp.concatenate([x, x]), one)
     state = jax.tree.map(lambda x: jnp.zeros((2 * UNITS, *x.shape)),
@@ -234,7 +238,8 @@ def load_data():
 
 
 def check():
-    """Returns the largest relative difference of three steps from the reference in NumPy."""
+    """Compares three steps with the reference in NumPy. Prints the largest relative difference, and returns 0 if it is
+    small."""
     sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tests", "reference"))
     import tensor_rules
     jax.config.update("jax_enable_x64", True)

@@ -4,14 +4,15 @@
   python3 bench/small_tasks.py [sinusoid] [warp] [--program build/warploom] [--python PYTHON]
                                [--cores 1 2] [--rounds 5] [--modes eager compile-step ...]
 
-  sinusoid  MAML and Meta-SGD, network 1-40-40-1, 25 tasks, 10 + 10 shots, one inner step, second order
-  warp      Warp-Grad with convolutions: 16 filters, batches of 20, 4 tasks of 10 steps, exact gradient of
-            the look-ahead loss
+  `sinusoid`  Runs MAML and Meta-SGD with a network of 1, 40, 40 and 1 units. A meta-step has 25 tasks with 10 points
+              for one inner step and 10 points for the meta-loss. Its gradient is of second order.
+  `warp`      Runs Warp-Grad with convolutions of 16 filters. A meta-step has 4 tasks of 10 steps with batches of 20.
+              It computes the exact gradient of the look-ahead loss.
 
-A meta-step of Warploom includes all work of `warploom train`, with metrics and files. Its time is computed from the
-difference between a run of many meta-steps and a run of one meta-step. PYTHON is an interpreter with PyTorch (pip
-install torch). small_tasks_torch.py and small_tasks_warp_torch.py describe the PyTorch programs. Run the comparison on
-an idle machine.
+A meta-step of Warploom includes all work of `warploom train`, also the metrics and files. Its time is the difference
+between a run of many meta-steps and a run of one meta-step, divided by the number of additional meta-steps. PYTHON is
+an interpreter in which PyTorch is installed (pip install torch). small_tasks_torch.py and small_tasks_warp_torch.py
+describe the PyTorch programs. Run the comparison on an idle machine.
 """
 import argparse
 import os
@@ -29,7 +30,8 @@ SINUSOID_MODES, WARP_MODES = ["eager", "compile", "compile-step"], ["chain", "ch
 
 
 class Warploom:
-    """Runs the program. A measurement is the time of a meta-step in seconds, without the start of the program."""
+    """Runs `warploom train`. A measurement returns the seconds of a meta-step, without the time that the program needs
+    to start."""
 
     def __init__(self, name, program, cores, steps, job, *settings):
         self.name, self.cores, self.steps = name, cores, steps

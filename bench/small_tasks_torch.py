@@ -2,11 +2,12 @@
 
   python small_tasks_torch.py maml|meta-sgd eager|compile|compile-step
 
-The setting is jobs/maml-sinusoid.yaml at 10 shots: network 1-40-40-1 with ReLU, 25 tasks, 10 + 10 shots, one inner
-step, second order, outer Adam. The tasks of a batch are drawn together. The program needs `pip install torch`.
-  eager         the meta-gradient as torch.func evaluates it
-  compile       torch.compile around the meta-gradient
-  compile-step  torch.compile around the whole step: drawing tasks, meta-gradient and Adam
+The setting is that of jobs/maml-sinusoid.yaml with 10 shots. The network has layers of 1, 40, 40 and 1 units with ReLU.
+A meta-step draws 25 tasks with 10 points for one inner step and 10 points for the meta-loss. It computes the
+second-order gradient and updates theta_0 by Adam. The program needs `pip install torch`.
+  `eager`         Computes the meta-gradient by torch.func without compilation.
+  `compile`       Compiles the meta-gradient by torch.compile.
+  `compile-step`  Compiles the whole meta-step, which draws the tasks, computes the meta-gradient and applies Adam.
 """
 import math
 import sys
@@ -20,7 +21,7 @@ TASKS, SHOTS, RATE, META_RATE, STEPS = 25, 10, 1e-3, 1e-3, 200
 
 
 def start(algorithm):
-    """Returns theta_0 and, for Meta-SGD, one rate for each parameter."""
+    """Returns theta_0. For Meta-SGD, also returns one learning rate for each parameter."""
     shapes = [(1, 40), (40,), (40, 40), (40,), (40, 1), (1,)]
     theta = [torch.nn.init.trunc_normal_(torch.empty(s), std=0.01, a=-0.02, b=0.02) if len(s) == 2 else torch.zeros(s)
              for s in shapes]
@@ -50,7 +51,7 @@ def meta_loss(meta, support, query):
 
 
 def draw():
-    """Draws the support and query sets of all tasks, (TASKS, SHOTS, 1) each."""
+    """Draws the support sets and the query sets of all tasks. Each set is an array (TASKS, SHOTS, 1)."""
     amplitude = torch.empty(TASKS, 1, 1).uniform_(0.1, 5.0)
     phase = torch.empty(TASKS, 1, 1).uniform_(0.0, math.pi)
     x = torch.empty(TASKS, 2 * SHOTS, 1).uniform_(-5.0, 5.0)
@@ -62,8 +63,8 @@ meta_gradient = grad_and_value(meta_loss)
 
 
 class Adam:
-    """Runs torch.optim.Adam on the leaves. For compile-step, Adam is a function that is compiled with the other
-    parts."""
+    """Updates the leaves by torch.optim.Adam. The mode compile-step uses the function adam() instead, which is compiled
+    together with the other parts."""
 
     def __init__(self, leaves):
         self.leaves = leaves
@@ -76,7 +77,7 @@ class Adam:
 
 
 def adam(leaves, first, second, gradient, t):
-    """Computes an Adam step as a pure function that returns new leaves and moments. `t` is a tensor."""
+    """Computes an Adam step without side effects. It returns new leaves and new moments. `t` is a tensor."""
     first = [0.9 * m + 0.1 * g for m, g in zip(first, gradient)]
     second = [0.999 * v + 0.001 * g * g for v, g in zip(second, gradient)]
     left1, left2 = 1 - 0.9 ** t, 1 - 0.999 ** t
@@ -85,7 +86,7 @@ def adam(leaves, first, second, gradient, t):
 
 
 def stepwise(theta, rates, mode):
-    """Computes one meta-step with eager drawing of tasks, an eager or compiled meta-gradient, and eager Adam."""
+    """Returns a function that computes one meta-step. Only the meta-gradient may be compiled."""
     compute = torch.compile(meta_gradient, fullgraph=True) if mode == "compile" else meta_gradient
     update = Adam(theta + rates)
 
@@ -98,7 +99,7 @@ def stepwise(theta, rates, mode):
 
 
 def fused(theta, rates):
-    """Computes one meta-step as one compiled function."""
+    """Returns a function that computes one meta-step, all of which is compiled as one function."""
     leaves, split = theta + rates, len(theta)
     state = [leaves, [torch.zeros_like(p) for p in leaves], [torch.zeros_like(p) for p in leaves], torch.zeros(())]
 
@@ -124,7 +125,7 @@ def main():
 
     def measure():
         def work():
-            float(step())  # reads the loss, as in a program that logs it
+            float(step())  # reads the loss, as a program does that logs it
         return versus.timed(work, STEPS)
 
     if not math.isfinite(float(last)):

@@ -2,15 +2,16 @@
 
   python small_tasks_warp_torch.py chain|channels-last|func|compile
 
-The network has four layers of convolution (16 filters, 3 x 3), batch norm, ReLU and 2 x 2 max-pool, a warp convolution
-after each layer, and a dense head. A meta-step has 4 tasks of 10 steps with batches of 20 images of 28 x 28. After each
-step, the program computes the exact gradient of the look-ahead loss L(theta - a grad L(theta; phi); phi) on the next
-batch with respect to the warps phi. Adam updates phi after the four tasks. The program needs `pip install torch`.
-  chain          every loss is evaluated once: the look-ahead loss of a step, with its graph, is the
-                 inner loss of the next
-  channels-last  the same with images and filters in the channels_last format
-  func           torch.func: grad of the look-ahead loss, step by step
-  compile        the same under torch.compile
+Each of the four layers has a convolution (16 filters, 3 x 3), batch norm, ReLU, a 2 x 2 max-pool, and a warp
+convolution. The last layer is dense. A meta-step has 4 tasks of 10 inner steps with batches of 20 images of 28 x 28.
+After each step, the program computes the exact gradient of the look-ahead loss L(theta - a grad L(theta; phi); phi) on
+the next batch with respect to the warps phi. Adam updates phi after the four tasks. The program needs `pip install
+torch`.
+  `chain`          Evaluates every loss once. The look-ahead loss of a step and its graph are used again as the inner
+                   loss of the next step.
+  `channels-last`  Computes as `chain` does, with images and filters in the format channels_last.
+  `func`           Differentiates the look-ahead loss of each step by torch.func.grad.
+  `compile`        Computes as `func` does, and compiles the step by torch.compile.
 """
 import sys
 
@@ -26,7 +27,7 @@ FORMAT = torch.channels_last if sys.argv[1] == "channels-last" else torch.contig
 
 
 def start_theta():
-    """Returns the convolution, bias, scale and shift of each layer, and then the head."""
+    """Returns the initial theta: the filters, bias, scale and shift of each layer, then the last dense layer."""
     theta = []
     for layer in range(LAYERS):
         channels = FILTERS if layer else 1
@@ -36,7 +37,7 @@ def start_theta():
 
 
 def start_phi():
-    """Returns warps with the identity as initial value."""
+    """Returns warp convolutions that initially compute the identity."""
     warp = torch.zeros(FILTERS, FILTERS, 3, 3)
     warp[range(FILTERS), range(FILTERS), 1, 1] = 1
     return [warp.clone(memory_format=FORMAT) for _ in range(LAYERS)]
@@ -52,7 +53,7 @@ def loss(theta, phi, x, labels):
 
 
 class Images:
-    """Random images, as many as in the built-in data set. Minibatches are drawn with replacement."""
+    """Random images, as many as the built-in data set has. Minibatches are drawn with replacement."""
 
     def __init__(self, count=4096):
         self.x = torch.rand(count, 1, SIDE, SIDE)
@@ -90,7 +91,7 @@ step = grad_and_value(look_ahead, has_aux=True)
 
 
 def functional(phi, images, step):
-    """Returns the same meta-gradient, with one function for each step."""
+    """Returns the same meta-gradient, but calls one differentiated function for each inner step."""
     total, theta, batch = [torch.zeros_like(p) for p in phi], start_theta(), images.draw()
     for _ in range(STEPS):
         following = images.draw()

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Measures one step of trained optimizers in PyTorch, compared with the C library and torch.optim.Adam.
+"""Compares the time of one step of trained optimizers in PyTorch with the C library and with torch.optim.Adam.
 
 The gradients are random. The network has 1.2 million parameters (784-1024-384-10). The program prints the shortest
-processor time of several steps on one thread. The columns are backend="torch", backend="c", wl_optimizer_step of the C
-library on one flat array, and the ratio of the last two.
+processor time of a step, measured over several steps on one thread. The columns contain backend="torch", backend="c",
+and wl_optimizer_step of the C library on one flat array. The last column is the ratio of the two times before it.
 
-  bench/torch_step.py                     each rule, initial meta-parameters
-  bench/torch_step.py optimizer.h5 ...    trained optimizers
+  bench/torch_step.py                     measures every rule with its initial meta-parameters
+  bench/torch_step.py optimizer.h5 ...    measures the given trained optimizers
 """
 import ctypes
 import os
@@ -45,7 +45,7 @@ def network():
 
 
 def shortest(steps, seconds=4.0):
-    """Returns the shortest processor time of each step in milliseconds. The steps run alternately."""
+    """Returns the shortest processor time of each function in milliseconds. The functions run in turn."""
     times, end = [[] for _ in steps], time.perf_counter() + seconds
     for step in steps:
         step()
@@ -58,7 +58,7 @@ def shortest(steps, seconds=4.0):
 
 
 def flat_step(path):
-    """Returns a function that calls wl_optimizer_step on the same tensors in one array."""
+    """Returns a function that calls wl_optimizer_step on the tensors of the network, joined to one array."""
     optimizer = library.Optimizer(path)
     shapes = [tuple(p.shape)[::-1] for p in network().parameters()]
     optimizer.start(shapes, 100, 1)
@@ -79,7 +79,7 @@ def row(name, path):
 
 
 def make(rule, folder):
-    """Writes an optimizer file after one meta-step."""
+    """Trains an optimizer for one meta-step and returns its file."""
     path = Path(folder) / "config.yaml"
     path.write_text(f"{CONFIGURATION}rule: {rule}\noutput: {folder}/run\n", encoding="utf-8")
     subprocess.run([PROGRAM, "train", path, "--quiet"], check=True, stdout=subprocess.DEVNULL)

@@ -1,9 +1,10 @@
-/* update.c - measures the time of one step of trained optimizers over many parameters with libwarploom.
+/* update.c - measures the time that libwarploom needs for one step of trained optimizers over many parameters.
  *
  *   bench_update PARAMETERS THREADS FILE...
  *
- * The files are measured alternately. The program prints the median and the least milliseconds of wl_optimizer_step
- * over the rounds, and the median as a multiple of the median of the last file. update.sh passes an LSTM and Adam. */
+ * The optimizers of the files are measured in turn. For each file, the program prints the median and the least
+ * milliseconds of wl_optimizer_step over the rounds. It also divides the median by the median of the last file.
+ * update.sh passes two LSTMs and Adam. */
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,7 +40,7 @@ static void open_all(wl_optimizer **optimizer, char **files, int count, int64_t 
   }
 }
 
-/* Draws gradients of about 1 with both signs. */
+/* Fills the array with random gradients of about 1 and of both signs. */
 static void fill(float *gradient, int64_t n) {
   uint32_t bits = 1;
   for (int64_t i = 0; i < n; i++) {
@@ -83,7 +84,7 @@ int main(int argc, char **argv) {
   if (!gradient || !theta) return WL_ERR_OS;
   fill(gradient, n);
   open_all(optimizer, argv + 3, count, n, atoi(argv[2]));
-  /* the first round includes page faults */
+  /* the first round is not counted, because it includes page faults */
   for (int round = -1; round < ROUNDS; round++)
     for (int i = 0; i < count; i++) {
       const double start = seconds();

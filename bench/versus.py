@@ -1,9 +1,9 @@
-"""This module has the common code of the comparisons with other programs: interleaved rounds, versions, a table of
+"""Provides what the comparisons with other programs have in common: alternating rounds, versions, and a table of
 ratios.
 
 Each contender is a separate process, so threads, libraries and compiled code of one contender have no effect on
-another. A contender compiles, prints `ready` with its versions, and waits. For each `go` on its standard input, it
-makes one measurement and prints a line with the seconds of a unit of work. For each `memory`, if supported, it prints
+another. A contender compiles, prints `ready` with its versions, and waits. For each line `go` on its standard input, it
+makes one measurement and prints the seconds of one unit of work. For each line `memory`, if it supports this, it prints
 the peak memory of the work in bytes.
 
   worker side      versus.serve(measure, "torch 2.15.0")          measure() -> seconds
@@ -11,8 +11,8 @@ the peak memory of the work in bytes.
                    times = versus.rounds([a, b], 7)
                    versus.report(times, reference="warploom")
 
-Only one contender runs at a time, and the others are stopped with all their threads and ranks. Every round measures all
-contenders. A change of the clock rate or other load on the machine therefore has the same effect on all of them.
+Only one contender runs at a time. Meanwhile, all threads and ranks of the others are stopped. Every round measures all
+contenders. A change of the clock rate or other load on the machine therefore affects all contenders alike.
 """
 import atexit
 import ctypes
@@ -25,7 +25,7 @@ import subprocess
 import sys
 import time
 
-# Settings of Open MPI: ranks run on the cores that the driver selects, also for root.
+# Settings of Open MPI: ranks may run on all cores that the driver selects, and root may start them.
 MPI = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMPI_MCA_hwloc_base_binding_policy": "none",
        "OMPI_MCA_mpi_yield_when_idle": "0"}
 
@@ -33,15 +33,15 @@ MPI = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OM
 def serve(measure, about, memory=None):
     """Answers the driver: prints `ready` once, and then one measurement for each line of standard input."""
     out = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # messages of libraries must not mix with the answers
+    os.dup2(2, 1)  # libraries must not print between the answers
     print("ready " + about, file=out, flush=True)
     for line in sys.stdin:
         print(f"{memory() if line.strip() == 'memory' else measure():.9e}", file=out, flush=True)
 
 
 def timed(function, repeats=1):
-    """Returns the mean seconds of a call of `function` over `repeats` calls. It is CPU time if VERSUS_CLOCK is
-    `cpu`."""
+    """Returns the mean seconds of a call of `function` over `repeats` calls. The clock measures CPU time if
+    VERSUS_CLOCK is `cpu`, otherwise wall time."""
     clock = time.process_time if os.environ.get("VERSUS_CLOCK") == "cpu" else time.perf_counter
     start = clock()
     for _ in range(repeats):
@@ -50,8 +50,8 @@ def timed(function, repeats=1):
 
 
 def repeated(function, turn=1.0):
-    """Returns a `measure` that repeats `function` for about `turn` seconds. The first call is not counted, unless it
-    takes this time alone."""
+    """Returns a function that calls `function` repeatedly for about `turn` seconds and returns the mean seconds of a
+    call. The first call is not counted, unless it alone takes `turn` seconds."""
     def measure():
         once = timed(function)
         return once if once >= turn else timed(function, round(turn / once))
@@ -64,18 +64,18 @@ def _status(field):
 
 
 def peak_during(action):
-    """Returns the peak memory of `action()` in bytes, less the memory of this process before the call."""
+    """Returns the peak memory during `action()` in bytes, minus the memory of this process before the call."""
     # returns the free memory of earlier work to the system, because `action` would otherwise use this memory again
     ctypes.CDLL(None).malloc_trim(0)
     with open("/proc/self/clear_refs", "w", encoding="ascii") as clear:
-        clear.write("5")  # resets the peak
+        clear.write("5")  # resets the peak memory
     before = _status("VmRSS")
     action()
     return _status("VmHWM") - before
 
 
 def _family(pid):
-    """Returns a process and all its descendants."""
+    """Returns the process numbers of a process and all its descendants."""
     children = {}
     for entry in filter(str.isdigit, os.listdir("/proc")):
         try:
@@ -90,7 +90,7 @@ def _family(pid):
 
 
 class Worker:
-    """A contender in a separate process, on the first `cores` cores that this process may use."""
+    """Runs a contender in a separate process, on the first `cores` of the cores that this process may use."""
 
     def __init__(self, name, command, cores=1, environment=None):
         self.name, self.cores = name, cores
@@ -99,7 +99,7 @@ class Worker:
                    **(environment or {}))
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env,
                                         preexec_fn=lambda: os.sched_setaffinity(0, chosen))
-        atexit.register(self._signal, signal.SIGKILL)  # a stopped worker cannot notice that its driver has ended
+        atexit.register(self._signal, signal.SIGKILL)  # a stopped worker would remain if its driver ended
         start = time.perf_counter()
         self.about = self._line().removeprefix("ready ")
         self.start_seconds = time.perf_counter() - start
@@ -143,8 +143,9 @@ class Worker:
 
 
 class Cores:
-    """Measures with BUILD/bench/bench_cores if the two virtual cores do the work of two cores. A host may run them on
-    the hyperthreads of one core for seconds or minutes. In this case, measurements on two cores wait."""
+    """Checks with BUILD/bench/bench_cores whether two virtual cores compute as much as two real cores. A host may run
+    both virtual cores as hyperthreads of one core, for seconds or minutes. Measurements on two cores are then
+    postponed."""
     TWO, TRIES, PAUSE = 1.9, 6, 2.0
 
     def __init__(self, build):
@@ -152,8 +153,8 @@ class Cores:
         self.kept = []
 
     def __call__(self, measure):
-        """Calls measure() until two cores were found before and after it. After some tries, any measurement is
-        accepted."""
+        """Calls measure() until bench_cores has found two full cores before and after the call. After some tries, any
+        measurement is accepted."""
         for turn in range(self.TRIES):
             before = self.probe()
             if before < self.TWO and turn < self.TRIES - 1:
@@ -173,8 +174,8 @@ class Cores:
 
 
 def rounds(contenders, count, look=None):
-    """Returns {name: [seconds]}. Each round measures every contender once, and the first round is not counted. `look`:
-    a Cores."""
+    """Returns a dictionary from the name of each contender to its list of seconds. Each round measures every contender
+    once. The first round is not counted. `look`: a Cores."""
     times = {c.name: [] for c in contenders}
     for turn in range(count + 1):
         for c in contenders:
@@ -197,7 +198,8 @@ def processor():
 
 
 def report(times, reference, unit="ms", scale=1e3):
-    """Prints the table: least and median time of each contender, and the ratios to the times of the reference."""
+    """Prints a table with the least and the median time of each contender, and divides both by the times of the
+    reference."""
     width = max(len(name) for name in times)
     print(f"{'':{width}}  least {unit:>4}  median {unit:>4}  ratio of least  of medians")
     base = times[reference]

@@ -1,20 +1,20 @@
-# Finds the libraries that Warploom needs, each as one imported target. If a library is missing, the error names the
-# Debian package that has it.
+# Finds the libraries that Warploom needs, and defines one imported target for each library. If a library is missing,
+# the error message names the Debian package that contains it.
 
 find_package(MPI REQUIRED COMPONENTS C)
 find_package(Threads REQUIRED)
 find_package(OpenMP REQUIRED COMPONENTS C)
 find_package(ZLIB REQUIRED)
 
-# HDF5 may be serial or parallel, because only one rank writes a file.
+# Both serial and parallel builds of HDF5 work, because only one rank writes a file.
 set(HDF5_PREFER_PARALLEL OFF)
 find_package(HDF5 REQUIRED COMPONENTS C HL)
 
 set(BLA_VENDOR OpenBLAS)
 find_package(BLAS REQUIRED)
 
-# wl_find_target(<target> HEADER <file> [LIBRARY <name>] PACKAGE <debian> [SUFFIXES ...]) makes the interface target
-# wl::<target> for a library without a CMake package.
+# wl_find_target(<target> HEADER <file> [LIBRARY <name>] PACKAGE <debian> [SUFFIXES ...]) finds a library that has no
+# CMake package, and defines the interface target wl::<target> for it.
 function(wl_find_target target)
   cmake_parse_arguments(ARG "" "HEADER;LIBRARY;PACKAGE" "SUFFIXES" ${ARGN})
   find_path(WL_${target}_INCLUDE ${ARG_HEADER} PATH_SUFFIXES ${ARG_SUFFIXES})
@@ -45,6 +45,6 @@ target_include_directories(wl::hdf5 SYSTEM INTERFACE ${HDF5_INCLUDE_DIRS})
 target_link_libraries(wl::hdf5 INTERFACE ${HDF5_C_HL_LIBRARIES} ${HDF5_C_LIBRARIES})
 target_compile_definitions(wl::hdf5 INTERFACE ${HDF5_DEFINITIONS})
 
-# The interpreter of the system has the system's h5py and numpy. It is preferred to other interpreters in PATH.
+# The system's interpreter is preferred to other interpreters in PATH, because Debian installs h5py and numpy for it.
 find_program(WL_PYTHON NAMES python3 PATHS /usr/bin NO_DEFAULT_PATH)
 find_program(WL_PYTHON NAMES python3)

@@ -1,16 +1,16 @@
-# Compiler flags of every target, as the interface target wl_flags.
+# Defines the interface target wl_flags, which has the compiler flags of every target.
 #
-# -ffast-math is not used, because results must be reproducible. The three -f flags below let the compiler vectorise,
-# and results remain reproducible on one kind of processor.
+# -ffast-math is not used, because results must be reproducible. The three -f flags below allow the compiler to
+# vectorise. Results remain reproducible on one kind of processor.
 set(CMAKE_C_STANDARD 17)
 set(CMAKE_C_STANDARD_REQUIRED ON)
 set(CMAKE_C_EXTENSIONS ON)
 set(CMAKE_C_FLAGS_RELEASE "-O3 -DNDEBUG")
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
-# The static libraries are also linked into libwarploom, the shared library of the C interface.
+# The shared library libwarploom also links the static libraries, so their code must be position-independent.
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 
-# Rows of tables omit the last fields if they are zero.
+# Rows of tables may omit their last fields, which are then zero, so this warning is off.
 set(WL_WARNINGS -Wall -Wextra -Wpedantic -Wno-missing-field-initializers)
 set(WL_NUMERICS -fno-math-errno -fno-trapping-math -ffp-contract=fast)
 

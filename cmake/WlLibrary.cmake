@@ -1,11 +1,11 @@
-# wl_add_library and wl_add_program build a folder of src in float32 and in float64.
+# wl_add_library and wl_add_program compile each folder of src twice, for float32 and for float64.
 
 # wl_add_library(<folder> [DEPS <folders>...] [LINK <targets>...])
 #
-# Compiles src/<folder>/*.c into wl_<folder>, and with WL_DOUBLE into wl_<folder>64.
+# Compiles src/<folder>/*.c into the library wl_<folder>, and again with WL_DOUBLE into wl_<folder>64.
 #
-# First includes every src/<folder>/*.cmake. Such a file may change the list `sources` (absolute paths), and call
-# wl_add_variant for a source that is compiled several times.
+# Before that, it includes every file src/<folder>/*.cmake. Such a file may change the list `sources` (absolute paths).
+# It may also call wl_add_variant for a source that must be compiled several times.
 function(wl_add_library folder)
   cmake_parse_arguments(ARG "" "" "DEPS;LINK" ${ARGN})
   wl_folder_sources(${folder})
@@ -16,8 +16,8 @@ function(wl_add_library folder)
   endforeach()
 endfunction()
 
-# wl_add_program(<name> FOLDER <folder> [DEPS ...] [LINK ...]) adds the executables <name> and <name>64 of
-# src/<folder>/*.c. `warploom check` uses the float64 program, which is installed in libexec.
+# wl_add_program(<name> FOLDER <folder> [DEPS ...] [LINK ...]) builds the executables <name> and <name>64 from
+# src/<folder>/*.c. `warploom check` runs the float64 program, which is installed in libexec.
 function(wl_add_program name)
   cmake_parse_arguments(ARG "" "FOLDER" "DEPS;LINK" ${ARGN})
   wl_folder_sources(${ARG_FOLDER})
@@ -34,9 +34,9 @@ endfunction()
 
 # wl_add_variant(<source> <variant> FLAGS <flags>... [DEFINES <definitions>...])
 #
-# For use in src/<folder>/*.cmake. Removes <source> (relative to the folder) from the list of sources, and compiles it
-# with FLAGS and WL_VARIANT=<variant> in both precisions. The objects become part of the folder's libraries. Call the
-# macro once for each instruction set. DEFINES are further definitions.
+# Call this macro in src/<folder>/*.cmake. It removes <source> (relative to the folder) from the list of sources. It
+# then compiles <source> in both precisions with FLAGS and with WL_VARIANT=<variant>. The objects become part of the
+# folder's libraries. Call the macro once for each instruction set. DEFINES are additional macro definitions.
 macro(wl_add_variant source variant)
   cmake_parse_arguments(VARIANT "" "" "FLAGS;DEFINES" ${ARGN})
   get_filename_component(variant_stem ${source} NAME_WE)
@@ -53,8 +53,8 @@ endmacro()
 
 # wl_embed(<name> <file> <header>)
 #
-# For use in src/<folder>/*.cmake. Adds the bytes of <file> (relative to the project) to the sources of the folder, as
-# the C array <name> with the size <name>_size. <header> declares both.
+# Call this macro in src/<folder>/*.cmake. It adds the bytes of <file> (relative to the project) to the sources of the
+# folder, as the C array <name> of <name>_size bytes. The header <header> declares both names.
 macro(wl_embed name file header)
   set(embed_source ${CMAKE_BINARY_DIR}/generated/${name}.c)
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${file})
@@ -70,7 +70,7 @@ const size_t ${name}_size = sizeof ${name};
   list(APPEND sources ${embed_source})
 endmacro()
 
-# Sets `sources` in the caller. The included files also set variant_objects and variant_objects64.
+# Sets the variable `sources` of the caller. The included files also set variant_objects and variant_objects64.
 macro(wl_folder_sources folder_name)
   set(folder ${folder_name})
   set(variant_objects)
@@ -82,8 +82,8 @@ macro(wl_folder_sources folder_name)
   endforeach()
 endmacro()
 
-# Sets flags, precision, and the libraries to link. These are the libraries of the folders in the same precision, in
-# order.
+# Sets the compiler flags, the precision, and the libraries to link. The libraries are those of the folders, in the same
+# precision and in the given order.
 function(wl_configure_target target suffix folders link)
   target_link_libraries(${target} PUBLIC wl_flags ${link})
   foreach(dependency ${folders})

@@ -1,6 +1,6 @@
-# CPack makes packages in the build folder. `cpack -G TGZ` makes a tree that can be moved. `cpack -G DEB` makes a Debian
-# package. `cpack --config CPackSourceConfig.cmake` makes an archive of the sources. packaging/build-deb.sh configures,
-# builds and packs as Debian expects it.
+# CPack builds packages in the build folder. `cpack -G TGZ` builds an archive whose tree can be moved. `cpack -G DEB`
+# builds a Debian package. `cpack --config CPackSourceConfig.cmake` builds an archive of the sources.
+# packaging/build-deb.sh configures, builds and packs with Debian's paths and options.
 set(CPACK_PACKAGE_VENDOR "The Warploom developers")
 set(CPACK_PACKAGE_CONTACT "The Warploom developers <warploom@localhost>" CACHE STRING "maintainer, in the fields of packages")
 set(CPACK_PACKAGE_DESCRIPTION_FILE ${CMAKE_SOURCE_DIR}/packaging/description.txt)
@@ -16,7 +16,7 @@ set(CPACK_SOURCE_PACKAGE_FILE_NAME ${PROJECT_NAME}-${PROJECT_VERSION})
 set(CPACK_SOURCE_IGNORE_FILES "/[.]git/" "/build[^/]*/" "/runs/" "/__pycache__/" "[.]egg-info/" "${CMAKE_BINARY_DIR}/")
 
 # dpkg-shlibdeps finds the packages of the libraries. mpirun and the Python modules of the tools are only recommended,
-# because the program works without them on one rank.
+# because warploom runs on one rank without them.
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SECTION science)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)

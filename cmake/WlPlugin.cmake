@@ -1,4 +1,4 @@
-# Provides what plug-ins need (docs/plugins.md): symbols of the program, installed headers, and the compiler's flags.
+# Provides what plug-ins need: symbols of the program, installed headers, and the compiler flags (docs/plugins.md).
 
 # A task family or a rule calls the functions of these headers.
 set(WL_PLUGIN_HEADERS
@@ -13,7 +13,7 @@ endforeach()
 install(FILES ${CMAKE_SOURCE_DIR}/cmake/WarploomPlugin.cmake
   DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/warploom)
 
-# The flags of `warploom plugin build` are the flags of the program, without warnings and sanitizers.
+# `warploom plugin build` uses the flags of the program, except warnings and sanitizers.
 get_filename_component(wl_plugin_compiler ${CMAKE_C_COMPILER} NAME)
 string(JOIN " " wl_plugin_flags -std=gnu17 -O3 ${WL_NUMERICS})
 foreach(suffix "" "64")

@@ -1,20 +1,25 @@
-/* folded.c - measures the work of a unit once and then charges its time to a simulated clock.
+/* folded.c - measures the work of a unit once, and later adds its time to a simulated clock instead of repeating the
+ * work.
  *
- * The linker sends the calls that scale.cmake lists through this file. It has three modes:
+ * The linker replaces the calls that scale.cmake lists by calls of the functions in this file. Environment variables
+ * select one of three modes:
  *
- *   (neither variable)   everything is computed as in the real program, with the same bits
- *   WL_FOLD_MEASURE=FILE everything is computed, and the time of each kind of work is written: the median and
- *                        the spread. The spread is computed from the median distance, which ignores the short
- *                        times in which the processor did other work
- *   WL_FOLD=FILE         no unit is computed. Its windows and starts take the seconds of FILE, multiplied by a
- *                        random factor of that spread. Messages and planning are computed as in the real program
+ *   - Without a variable, everything is computed as in the real program, with the same bits.
+ *   - WL_FOLD_MEASURE=FILE also writes the median and the spread of the times of each kind of work to FILE. The
+ *     spread is computed from the median absolute deviation. It ignores short times in which the processor did other
+ *     work.
+ *   - WL_FOLD=FILE computes no units. Windows and starts of units take the seconds that FILE contains, multiplied by a
+ *     random factor with the spread in FILE. Messages and planning are computed as in the real program.
+ *
+ * FILE has these lines:
  *
  *   window <family>-<n> <seconds of an inner step> <relative deviation>
  *   start  <family>-<n> <seconds> <relative deviation>
  *   rest   -            <seconds of a meta-step outside windows and starts> <relative deviation>
  *
- * The nonblocking reduction of SMPI sends from every rank to every rank. It is therefore posted when the program waits
- * for it. It then does not overlap with computing, so the simulated efficiency is lower than the real one. */
+ * In SMPI, a nonblocking reduction sends from every rank to every rank. This file therefore starts the reduction only
+ * when the program waits for it. The reduction then does not overlap with computing, so the simulated efficiency is
+ * lower than the real efficiency. */
 #include <math.h>
 #include <mpi.h>
 #include <smpi/smpi.h>
@@ -29,23 +34,23 @@
 
 enum { KINDS = 64, NAME = 64, SAMPLES = 4096 };
 
-/* One kind of work and its measured times. */
+/* The measured times of one kind of work. */
 typedef struct kind {
   char what[NAME];
-  double *samples; /* [SAMPLES] seconds during the measurement */
-  int count;       /* number of samples; 1 for a line of the table */
+  double *samples; /* measured seconds, at most SAMPLES */
+  int count;       /* number of samples; 1 if the line was read */
   double usual, spread;
 } kind;
 
 static kind kinds[KINDS];
 static int n_kinds;
-static double inside;      /* seconds of windows and starts in this meta-step during the measurement */
+static double inside;      /* measured seconds of windows and starts in this meta-step */
 static int64_t meta_steps; /* done */
 
 static const char *table(void) { return getenv("WL_FOLD"); }
 static const char *measured(void) { return getenv("WL_FOLD_MEASURE"); }
 
-/* Returns the CPU time of this process, which excludes other processes. */
+/* Returns the CPU time of this process. It does not contain the time of other processes. */
 static double cpu_seconds(void) {
   struct timespec now;
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
@@ -67,7 +72,7 @@ static kind *find_for(const char *what, const wl_task *task) {
   return find(name);
 }
 
-/* The first meta-step creates workspaces and fills caches, so it is not counted. */
+/* Adds a measured time. The first meta-step is not counted, because it creates workspaces and fills caches. */
 static void note(kind *k, double seconds) {
   if (!k || meta_steps == 0 || k->count == SAMPLES) return;
   if (!k->samples) k->samples = calloc(SAMPLES, sizeof *k->samples);
@@ -84,7 +89,7 @@ static double median(double *values, int count) {
   return values[count / 2];
 }
 
-/* 1.4826 converts the median distance to the standard deviation of a normal distribution. */
+/* The factor 1.4826 converts the median absolute deviation to the standard deviation of a normal distribution. */
 static void summarise(kind *k) {
   k->usual = median(k->samples, k->count);
   for (int i = 0; i < k->count; i++) k->samples[i] = fabs(k->samples[i] - k->usual);
@@ -120,8 +125,8 @@ static void read_table(void) {
 
 /* ---- charging ---- */
 
-/* Returns an approximately normal number: the sum of twelve uniform numbers, drawn by splitmix64 from the unit and
- * step. */
+/* Returns an approximately normal number, which depends only on the unit and its step. It is the sum of twelve uniform
+ * numbers of the generator splitmix64. */
 static double near_normal(const wl_unit *unit) {
   uint64_t x = (uint64_t)unit->episode.index * 0x9e3779b97f4a7c15u +
                (uint64_t)unit->episode.unit * 0xbf58476d1ce4e5b9u + (uint64_t)unit->t;
@@ -145,9 +150,9 @@ static wl_status charge(const char *what, const wl_unit *unit, double times) {
   return WL_OK;
 }
 
-/* ---- the wrapped calls ---- */
+/* ---- the functions that replace calls of the program ---- */
 
-/* The declaration uses the type of the wrapped function, so a change of its arguments is a compiler error. */
+/* The declaration uses the type of the replaced function, so the compiler reports changed arguments. */
 #define REAL(result, name, ...)                         \
   extern __typeof__(name) __real_##name, __wrap_##name; \
   result __wrap_##name(__VA_ARGS__)
@@ -202,14 +207,15 @@ REAL(double, wl_outer_update, wl_outer *outer, int64_t meta_step, unsigned group
   return __real_wl_outer_update(outer, meta_step, groups, gradient, phi);
 }
 
-/* The time of planning grows with the number of ranks. Planning is therefore computed and its real time is charged. */
+/* Planning is computed, and its real time is added to the simulated clock, because this time grows with the number of
+ * ranks. */
 REAL(void, wl_plan_begin, wl_plan *plan) {
   const double start = cpu_seconds();
   __real_wl_plan_begin(plan);
   if (table()) smpi_execute(cpu_seconds() - start);
 }
 
-/* Memory that only a computed unit needs is not allocated. A thousand ranks then fit into one machine. */
+/* Memory that only a computed unit needs is not allocated. One machine then has enough memory for a thousand ranks. */
 REAL(wl_status, wl_unit_create_with, const wl_model *model, const wl_task *task,
      const wl_unit_shape *shape, wl_unit **out) {
   if (!table()) return __real_wl_unit_create_with(model, task, shape, out);
@@ -234,8 +240,8 @@ REAL(void, wl_unroll_ws_destroy, wl_unroll_ws **ws) {
   *ws = NULL;
 }
 
-/* A simulation is never interrupted. If a window checked for messages, SMPI would run another rank inside the window.
- * */
+/* Simulated windows do not check whether they should stop. If a window checked for messages, SMPI would run another
+ * rank within the window. */
 REAL(void, wl_unroll_set_interrupt, wl_unroll_ws *ws, wl_interrupt asked, void *context) {
   (void)ws, (void)asked, (void)context;
 }
@@ -270,7 +276,7 @@ REAL(void, wl_comm_finish, wl_comm **comm) {
   __real_wl_comm_finish(comm);
 }
 
-/* Returns simulated seconds after MPI has been initialised. */
+/* Returns the simulated seconds, or 0 before MPI has been initialised. */
 REAL(double, wl_seconds, void) {
   int started = 0;
   MPI_Initialized(&started);
@@ -279,14 +285,14 @@ REAL(double, wl_seconds, void) {
 
 /* ---- MPI functions that are different in SMPI ---- */
 
-/* SMPI does not support threads. Each rank has one thread, which calls MPI. */
+/* SMPI does not support threads. Each rank therefore has one thread, which also calls MPI. */
 REAL(int, MPI_Init_thread, int *argc, char ***argv, int required, int *provided) {
   const int code = __real_MPI_Init_thread(argc, argv, required, provided);
   *provided = required;
   return code;
 }
 
-/* The arguments of a reduction that was started. */
+/* The arguments of a reduction that has been started but not yet computed. */
 typedef struct posted {
   void *values;
   int count;
@@ -307,7 +313,7 @@ REAL(int, MPI_Iallreduce, const void *from, void *to, int count, MPI_Datatype ty
   return MPI_SUCCESS;
 }
 
-/* All started reductions. All ranks wait for them in the same order. */
+/* Computes all reductions that were started. All ranks wait for the reductions in the same order. */
 REAL(int, MPI_Wait, MPI_Request *request, MPI_Status *status) {
   int code = MPI_SUCCESS;
   for (int i = 0; i < n_waiting && code == MPI_SUCCESS; i++)

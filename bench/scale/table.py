@@ -1,4 +1,4 @@
-"""Prints the efficiency of simulated runs and the times of their phases: table.py FOLDER RANKS..."""
+"""Prints the efficiency of simulated runs and the time of each phase. The arguments are: table.py FOLDER RANKS..."""
 import json
 import pathlib
 import subprocess
@@ -14,7 +14,7 @@ PHASES = ["computing", "waiting for the slowest rank", "reducing"]
 
 
 def shares(n):
-    """Returns the seconds of each phase of a meta-step, as means over ranks and meta-steps."""
+    """Returns the seconds of each phase of a meta-step, averaged over ranks and meta-steps, and the number of units."""
     rows = [json.loads(line) for line in open(folder / f"ranks-{n}" / "metrics.jsonl")]
     mean = lambda name: sum(row[name] for row in rows) / len(rows)
     waiting = mean("wait_seconds")

@@ -1,6 +1,7 @@
-# Checks `warploom ablate`. It trains every subset of the parts once, and each run equals the run of `train` with the
-# same parts. YAML would not read the name of the output folder as text. The table does not depend on the number of
-# ranks. --resume trains nothing again. All subsets are checked before anything is trained.
+# Checks `warploom ablate`. `ablate` trains every subset of the parts once. Each run must equal the run of `train` with
+# the same parts. The name of the output folder contains `#` and `:`, so YAML reads it as text only in quotes. The table
+# must not depend on the number of ranks, and --resume must not train a complete run again. All subsets must be checked
+# before the first training.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 
@@ -16,7 +17,7 @@ groups:
   - {group: warp, learning_rate: 1e-3, from_step: 2}
   - {group: rule, clip_norm: 1}
 Y
-ablate_on() { # RANKS|"" NAME [ARGUMENT...]
+ablate_on() { # arguments: RANKS|"" NAME [ARGUMENT...]
   local ranks=$1 name=$2
   shift 2
   "$WL_BIN" ablate joint.yaml --rate 0.02 --seeds 20 --set 'output=sub #1: sets' --launch "${ranks:+$WL_MPIEXEC -n $ranks}" \
@@ -50,7 +51,7 @@ assert rows[frozenset(parts)]["difference_to_whole"] == 0 and rows[frozenset()][
 P
 [ "$(grep -c ' yes\| - ' two.out)" = 8 ] || fail "the printed table does not have 8 rows"
 
-refuses() { # CODE WORDS ARGUMENTS...
+refuses() { # arguments: CODE WORDS ARGUMENTS...
   local code=0
   "$WL_BIN" ablate "${@:3}" >out 2>err || code=$?
   [ $code = "$1" ] && grep -q -- "$2" err && [ "$(grep -c error: err)" = 1 ] || fail "ablate ${*:3}: exit code $code, $(cat err)"
@@ -58,7 +59,7 @@ refuses() { # CODE WORDS ARGUMENTS...
 refuses 78 "nothing to leave out" "$WL_SOURCE/jobs/quadratic-gaussian.yaml" --set 'rule={name: sgd, rate: 0.1, learn: [rate]}'
 refuses 64 "--seeds" joint.yaml --seeds 1
 refuses 66 "nowhere.yaml" nowhere.yaml
-# This program refuses one subset. Nothing is trained, because all subsets are checked first.
+# Here, one subset is not a valid configuration. Nothing may be trained, because all subsets are checked first.
 cat >program <<'P'
 #!/bin/bash
 case "$*" in *"--dry-run"*task.warp=*none*) echo "warploom: error: no such warp" >&2; exit 78 ;; esac

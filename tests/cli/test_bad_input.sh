@@ -1,5 +1,6 @@
-# Checks the results of bad input. One rank prints one clear error on standard error, and the exit code is the right one
-# of sysexits.h. No rank hangs, and no file gets its final name.
+# Checks how the program reports bad input. One rank must print one clear error on standard error, and the exit code
+# must be the one that sysexits.h defines for this error. No rank may hang, and no incomplete file may get its final
+# name.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 
@@ -14,9 +15,9 @@ outer: {steps: 4, units: 2}
 C
 
 cases=0
-# Runs `warploom ARGS` on RANKS ranks, or without a launcher if RANKS is 1. Expects the exit code CODE, and one error
-# line that contains every WORD.
-expect() { # RANKS CODE WORDS(|-separated) ARGS...
+# Runs `warploom ARGS` on RANKS ranks. If RANKS is 1, it runs without a launcher. Expects the exit code CODE and one
+# line with an error that contains every word of WORDS.
+expect() { # arguments: RANKS CODE WORDS(|-separated) ARGS...
   local ranks=$1 code=$2 words=$3 got=0 word lines launch=()
   [ "$ranks" = 1 ] || launch=("$WL_MPIEXEC" -n "$ranks")
   shift 3
@@ -30,15 +31,15 @@ expect() { # RANKS CODE WORDS(|-separated) ARGS...
     grep -qF -- "$word" err.txt || { cat err.txt >&2; fail "warploom $*: the error does not say '$word'"; }
   done
 }
-# Does what `expect` does, for the valid configuration with OVERRIDES.
-expect_key() { # WORDS OVERRIDES...
+# Calls `expect` for the valid configuration with OVERRIDES.
+expect_key() { # arguments: WORDS OVERRIDES...
   local words=$1 options=() o
   shift
   for o in "$@"; do options+=(--set "$o"); done
   expect 2 78 "$words" train good.yaml "${options[@]}"
 }
 
-# the command line
+# errors of the command line
 expect 1 64 "trian|train" trian good.yaml
 expect 1 64 "stop-aftr|stop-after" train good.yaml --stop-aftr 3
 expect 1 64 "--stop-after|x" train good.yaml --stop-after x
@@ -50,7 +51,7 @@ expect 2 64 "--output|longer than" eval good.yaml --output "$long"
 expect 1 64 "--vary|longer than" eval "$WL_SOURCE/jobs/trained/sinusoid-maml-5-shot.h5" --vary "$long"
 expect 1 64 "planets" train --list planets
 
-# keys, types, values
+# errors of keys, types and values
 expect_key "outer.stepps|steps" outer.stepps=3
 expect_key "outer.steps" outer.steps=many
 expect_key "window.steps" window.steps=0
@@ -74,8 +75,8 @@ expect 2 78 "task" train empty.yaml
 printf 'task: {family: quadratic}\nrule: {name: adam}\n' >nothing.yaml
 expect 2 78 "nothing.yaml:2|rule.name|nothing to learn" train nothing.yaml
 
-# errors that are only found when the parts are combined: --dry-run builds the parts as a training does
-expect_parts() { # WORDS OVERRIDES...
+# errors that appear only when the parts are combined: --dry-run builds the same parts as a training
+expect_parts() { # arguments: WORDS OVERRIDES...
   local words=$1 options=() o
   shift
   for o in "$@"; do options+=(--set "$o"); done
@@ -110,7 +111,7 @@ expect 1 66 "no-such-file" info no-such-file
 head -c 3000 /dev/urandom >noise.h5
 expect 1 65 "noise.h5" eval noise.h5
 
-# a run that resumes with a different configuration; damaged checkpoints
+# resuming a run with a different configuration, and with damaged checkpoints
 "$WL_MPIEXEC" -n 2 "$WL_BIN" train good.yaml --quiet --set output=run >/dev/null
 expect 2 78 "outer.units" train good.yaml --set output=run --set outer.units=3 --resume
 for file in run/checkpoints/step-*.h5; do
@@ -119,12 +120,12 @@ for file in run/checkpoints/step-*.h5; do
 done
 expect 2 65 "run/checkpoints" train good.yaml --set output=run --resume
 
-# files of a wrong kind; an output that cannot be written is reported before any work is done
+# files of a wrong kind, and outputs that cannot be written, which must be reported before any work begins
 "$WL_BIN" train good.yaml --quiet --set output=whole --set trajectory.every=1 >/dev/null
 expect 1 65 "whole/trajectory.h5|kind" eval whole/trajectory.h5
 expect 2 73 "nowhere/curves.h5" eval whole --output nowhere/curves.h5 --seeds 10000
 
-# an output that is also an input, or that is a file of a run
+# outputs that are also an input or a file of a run
 cp whole/optimizer.h5 alone.h5
 ln alone.h5 linked.h5
 cp good.yaml spare.yaml
@@ -151,7 +152,7 @@ cmp -s good.yaml spare.yaml && cmp -s alone.h5 whole/optimizer.h5 || fail "an in
 "$WL_BIN" export whole --output whole/optimizer.h5 --quiet || fail "export cannot renew its own file"
 "$WL_BIN" info whole --json whole/description.json >/dev/null || fail "no further file in the run's own folder"
 
-# ranks that disagree about the configuration
+# ranks that read different configurations
 cat >disagree.sh <<'S'
 #!/bin/sh
 exec "$WL_BIN" train good.yaml --set output=split --set seed="$((1 + OMPI_COMM_WORLD_RANK))"
@@ -163,7 +164,7 @@ expect_same "exit code when ranks disagree" 76 $got
 grep -q "configuration" err.txt || fail "the error of ranks that disagree does not name the configuration"
 [ ! -e split/checkpoints ] || fail "ranks that disagree have written checkpoints"
 
-# no permission (not tested by root, who may write anywhere); no space on the disk
+# a folder without write permission (root may write anywhere, so root skips this case), and a path that is not a folder
 if [ "$(id -u)" != 0 ]; then
   mkdir locked && chmod 555 locked
   expect 2 77 "locked" train good.yaml --set output=locked/run

@@ -1,7 +1,8 @@
 #!/bin/bash
-# Checks the batch scripts for PBS and Flux. Debian does not have these systems, so the test has substitutes for qsub,
-# qstat and flux, which record their arguments and answer. The test sets the variables of a job. It does not show what
-# the real systems do with directives and signals. It also runs shellcheck on all scripts.
+# Checks the batch scripts for PBS and Flux. Debian does not package these systems. The test therefore provides its own
+# programs qsub, qstat and flux, which record their arguments and print fixed answers. The test also sets the
+# environment variables that a job has. It cannot show how the real systems handle directives and signals. It also runs
+# shellcheck on all scripts.
 . "$WL_SOURCE/tests/harness/training.sh"
 export WARPLOOM=$WL_BIN WARPLOOM_JOBS=$WL_SOURCE/jobs WARPLOOM_PYTHON=${WL_PYTHON:-python3}
 unset SLURM_JOB_ID RUN
@@ -10,7 +11,8 @@ for script in "$WARPLOOM_JOBS"/*.{sh,sbatch,pbs,flux}; do
   bash -n "$script" || fail "$script: not a shell script"
   ! command -v shellcheck >/dev/null || shellcheck -s bash -e SC1091,SC2015 "$script" || fail "shellcheck: $script"
 done
-for name in smoke single chain evaluate; do # all variants of a script do the same work, so their last lines are equal
+# All variants of a script do the same work, so their last lines must be equal.
+for name in smoke single chain evaluate; do
   expect_same "what $name does in PBS" "$(tail -n 1 "$WARPLOOM_JOBS/$name.sbatch")" "$(tail -n 1 "$WARPLOOM_JOBS/$name.pbs")"
   expect_same "what $name does in Flux" "$(tail -n 1 "$WARPLOOM_JOBS/$name.sbatch")" "$(tail -n 1 "$WARPLOOM_JOBS/$name.flux")"
   grep -q '^#PBS -l walltime=' "$WARPLOOM_JOBS/$name.pbs" || fail "$name.pbs asks for no time"
@@ -20,7 +22,7 @@ done
 mkdir bin
 cat >bin/qsub <<'C'
 #!/bin/bash
-printf '%s\n' "$@" >submitted # one argument per line
+printf '%s\n' "$@" >submitted # writes one argument on each line
 while [ $# -gt 0 ]; do
   if [ "$1" = -v ]; then
     for name in ${2//,/ }; do printf 'export %s=%q\n' "$name" "${!name}"; done >variables
@@ -54,14 +56,14 @@ export PATH=$PWD/bin:$PATH
 write_config train.yaml
 submitted() { grep -qxF -- "$1" submitted || { cat submitted >&2; fail "the next job is not submitted with $1"; }; }
 output_has() { grep -qE -- "$2" "$1" || { cat "$1" >&2; fail "$1 does not say: $2"; }; }
-run_script() { # CODE OUTPUT SCRIPT ARGS...
+run_script() { # arguments: CODE OUTPUT SCRIPT ARGS...
   local code=0
   timeout 120 bash "$WARPLOOM_JOBS/$3" "${@:4}" >"$2" 2>&1 || code=$?
   [ "$code" = "$1" ] || { cat "$2" >&2; fail "$3: exit code $code, expected $1"; }
 }
 
-# ---- PBS: a chain of two jobs; the first job stops before its time limit
-pbs() { # JOB CODE OUTPUT SCRIPT
+# ---- PBS: a chain of two jobs, of which the first stops before its time limit
+pbs() { # arguments: JOB CODE OUTPUT SCRIPT
   PBS_JOBID=$1 PBS_JOBNAME=mine PBS_O_WORKDIR=$PWD PBS_NODEFILE=$PWD/nodes OMP_NUM_THREADS=1 run_script "${@:2}"
 }
 printf 'localhost\nlocalhost\n' >nodes
@@ -83,7 +85,7 @@ output_has pbs-2.out 'continuing runs/mine-123 from step'
 expected=$(straight_digest train.yaml $steps straight --set checkpoint.every=50)
 expect_same "digest of the chain under PBS" "$expected" "$(digest_line pbs-2.out)"
 
-# The scripts refuse more ranks than units, and a missing configuration.
+# The scripts refuse to run on more ranks than units, and without a configuration.
 for _ in 1 2 3 4 5 6; do echo localhost; done >>nodes
 CONFIG=train.yaml pbs 125.server 78 pbs-3.out single.pbs
 output_has pbs-3.out '8 ranks, of which 6 can work .*: submit with -l select=1:ncpus=6:mpiprocs=6'
@@ -91,7 +93,7 @@ printf 'localhost\nlocalhost\n' >nodes
 CONFIG=absent.yaml pbs 126.server 66 pbs-4.out single.pbs
 
 # ---- Flux
-flux_job() { FLUX_ENCLOSING_ID=$1 run_script "${@:2}"; } # JOB CODE OUTPUT SCRIPT ARGS...
+flux_job() { FLUX_ENCLOSING_ID=$1 run_script "${@:2}"; } # arguments: JOB CODE OUTPUT SCRIPT ARGS...
 sed -i "s/steps: $steps,/steps: 1000000,/" train.yaml
 echo 4.7 >timeleft
 WARPLOOM_SUBMIT='--queue=long' flux_job f58A 75 flux-1.out chain.flux train.yaml --set checkpoint.every=50
@@ -106,7 +108,7 @@ echo inf >timeleft
 RUN=runs/flux-f58A flux_job f58B 0 flux-2.out chain.flux train.yaml --set checkpoint.every=50
 expected=$(straight_digest train.yaml $steps straight-flux --set checkpoint.every=50)
 expect_same "digest of the chain under Flux" "$expected" "$(digest_line flux-2.out)"
-# ---- Sweeps: each combination has a chain; its job receives the settings and the folder of the run
+# ---- Sweeps: each combination has its own chain, whose job receives the settings and the folder of the run
 cat >small.yaml <train.yaml
 sed -i "s/steps: $steps, units: 6/steps: 3, units: 2/" small.yaml
 sweep() { "$WARPLOOM_JOBS/sweep.sh" small.yaml --over rule.hidden=[4],[6,5] --over seed=1..2 "$@"; }

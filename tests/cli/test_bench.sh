@@ -1,5 +1,5 @@
-# Checks `warploom bench` on one and two ranks. It prints a table and writes the same figures as JSON. It leaves no file
-# behind, and it refuses bad input.
+# Checks `warploom bench` on one and two ranks. `bench` prints a table and writes the same values as JSON. It leaves no
+# file behind, and it refuses bad input.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 
@@ -39,7 +39,7 @@ taskset -c "$core" "$WL_BIN" bench --coordinates 640 --repeats 3 --megabytes 0 -
 import json, sys; assert json.load(sys.stdin)["kernel"]["threads"] == 1' || fail "a rank bound to one core has more threads"
 echo "ok: no more threads than the rank is bound to"
 
-expect() { # CODE WORD ARGS...
+expect() { # arguments: CODE WORD ARGS...
   local code=$1 word=$2 got=0
   shift 2
   timeout 60 "$WL_MPIEXEC" -n 2 "$WL_BIN" bench "$@" >out.txt 2>err.txt || got=$?

@@ -1,13 +1,14 @@
-# Checks Warploom with an OpenBLAS that does not know the processor. Warploom selects other kernels and names them. It
-# refuses an OpenBLAS that computes wrong products, and it keeps the user's choice of kernels.
+# Checks Warploom with an OpenBLAS that does not recognise the processor. Warploom must then select other kernels and
+# print their name. It must refuse an OpenBLAS that computes wrong products, and it must use the kernels that the user
+# has chosen.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 
 grep -qw avx2 /proc/cpuinfo || skip "this processor has no AVX2"
 write_config endless.yaml
 sed -e 's/steps: 1000000,/steps: 2,/' endless.yaml >short.yaml
-# This library is found before OpenBLAS by the linker. It reports kernels of 2004, unless the environment chooses other
-# kernels.
+# The linker finds this library before it finds OpenBLAS. The library reports kernels of 2004, unless an environment
+# variable selects other kernels.
 cat >stand_in.c <<'C'
 #include <stdlib.h>
 char *openblas_get_corename(void) {
@@ -23,7 +24,7 @@ void cblas_sgemm(int order, int ta, int tb, int m, int n, int k, float alpha, co
 C
 for source in stand_in wrong; do cc -shared -fPIC -w $source.c -o $source.so || skip "no compiler"; done
 
-run() { # ENVIRONMENT...
+run() { # arguments: ENVIRONMENT...
   code=0
   env -u OPENBLAS_CORETYPE "$@" "$WL_BIN" train short.yaml --set output=run >out.txt 2>err.txt || code=$?
 }
@@ -47,7 +48,7 @@ run LD_PRELOAD=./wrong.so
 [ $code = 71 ] && says 'error: OpenBLAS computes wrong products.*OPENBLAS_CORETYPE'
 echo "ok: wrong products"
 
-# A warning says that ranks run different kernels. Only rank 1 has the variable WARPLOOM_ISA.
+# If ranks use different kernels, a warning must say so. In this run, only rank 1 has the variable WARPLOOM_ISA.
 cat >mixed.sh <<'C'
 [ "${OMPI_COMM_WORLD_RANK:-${PMI_RANK:-0}}" = 0 ] || export WARPLOOM_ISA=baseline
 exec "$@"

@@ -1,5 +1,5 @@
-# Checks environment variables that other jobs, sites or shells have left. They must not change what the program reads,
-# or from which files it reads.
+# Checks that environment variables that other jobs, sites or shells have set do not change a run. They must change
+# neither the values that the program reads nor the files from which it reads them.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 
@@ -7,7 +7,7 @@ write_config endless.yaml
 sed -e 's/steps: 1000000,/steps: 3,/' endless.yaml >short.yaml
 expected=$("$WL_BIN" train short.yaml --quiet --set output=plain)
 
-same_with() { # NAME=VALUE...
+same_with() { # arguments: NAME=VALUE...
   local what="$*"
   rm -rf run
   expect_same "with $what" "$expected" "$(env "$@" "$WL_BIN" train short.yaml --quiet --set output=run 2>err.txt)"
@@ -37,7 +37,8 @@ waits GOMP_SPINCOUNT=77 | grep -q "'77'" || fail "GOMP_SPINCOUNT=77 has no effec
 ! waits OMP_WAIT_POLICY=passive | grep -q "'1000'" || fail "OMP_WAIT_POLICY=passive has no effect"
 echo "ok: OpenMP's waiting"
 
-# An invalid or past end time of a job has no effect. The run stops at a valid end time and names the variable.
+# If the end time of a job is invalid or in the past, it has no effect. Before a valid end time, the run stops and names
+# the variable.
 for end in "" Unknown 99999999999 $(($(date +%s) - 3600)); do same_with SLURM_JOB_END_TIME="$end"; done
 code=0
 SLURM_JOB_END_TIME=$(($(date +%s) + 4)) timeout 60 "$WL_BIN" train endless.yaml --set output=limited >out.txt 2>err.txt || code=$?
@@ -45,7 +46,8 @@ SLURM_JOB_END_TIME=$(($(date +%s) + 4)) timeout 60 "$WL_BIN" train endless.yaml 
 grep -q 'SLURM_JOB_END_TIME' err.txt || fail "the end of a SLURM job is not named"
 echo "ok: the end of a SLURM job"
 
-# A rank number that was left in the environment must not prevent a program without a launcher from printing.
+# A program without a launcher must print its messages even if the environment still contains the rank number of an
+# earlier job.
 for rank in OMPI_COMM_WORLD_RANK PMIX_RANK PMI_RANK SLURM_PROCID; do
   ! env $rank=3 "$WL_BIN" trian short.yaml 2>err.txt || fail "$rank=3: an unknown command is not refused"
   grep -q "did you mean 'train'" err.txt || fail "$rank=3: the error does not suggest 'train'"
@@ -53,7 +55,7 @@ done
 [ -n "$(SLURM_PROCID=3 "$WL_BIN" --version)" ] || fail "SLURM_PROCID=3: --version prints nothing"
 echo "ok: inherited ranks"
 
-# If standard output cannot be written, the error says so, even in commands that only print.
+# If standard output cannot be written, the program must report an error. This includes commands that only print.
 for what in --help "train --help" "train --list rules" "train --json-schema" "init --task quadratic"; do
   code=0
   # shellcheck disable=SC2086

@@ -1,7 +1,7 @@
-# Checks the files that `eval` writes. An evaluation never overwrites an evaluation with other settings, an input of a
-# command, or a file of a run. No picture shows the data of an earlier evaluation. An evaluation of a trained file
-# writes nothing into the folder of that file. The installation has no evaluations. The test also checks the baseline of
-# a few-shot system with warp layers.
+# Checks the files that `eval` writes. An evaluation must never overwrite an evaluation with other settings, an input of
+# a command, or a file of a run. A picture must never show the data of an earlier evaluation. An evaluation of a trained
+# file must not write into the folder of that file. The installed tree must contain no evaluations. The test also checks
+# the baseline of a few-shot system with warp layers.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 
@@ -20,31 +20,31 @@ C
 evaluate() { "$WL_BIN" eval "$@" --seeds 2 --tune-units 1 --no-picture --quiet >/dev/null; }
 steps_of() { "$WL_BIN" info "$1" --json - --quiet 2>/dev/null | grep -o 'steps [0-9]* seeds' | cut -d' ' -f2; }
 
-# with other settings, the earlier evaluation keeps its data and its picture under another name
+# if the settings differ, `eval` keeps the data and the picture of the earlier evaluation under another name
 evaluate run --steps 3
 echo picture >run/evaluation.png
 evaluate run --steps 4
 expect_same "the new evaluation" 4 "$(steps_of run/evaluation.h5)"
 expect_same "the earlier evaluation" 3 "$(steps_of run/evaluation-previous-1.h5)"
 [ -e run/evaluation-previous-1.png ] && [ ! -e run/evaluation.png ] || fail "a picture shows other data than the evaluation"
-# with equal settings, the earlier evaluation is replaced, and --no-picture removes its picture
+# if the settings are equal, `eval` replaces the earlier evaluation, and --no-picture removes its picture
 echo picture >run/evaluation.png
 evaluate run --steps 4
 [ ! -e run/evaluation-previous-2.h5 ] || fail "an evaluation of the same settings was kept"
 [ ! -e run/evaluation.png ] || fail "--no-picture left a picture of the evaluation before"
-# the evaluations of two optimizers have the same output name
+# two optimizers whose evaluations have the same file name
 "$WL_BIN" train q.yaml --quiet --set output=other --set seed=5 >/dev/null
 evaluate run --steps 4 --output table.h5
 evaluate other --steps 4 --output table.h5
 [ -e table-previous-1.h5 ] || fail "another optimizer's evaluation was replaced"
 
-# an evaluation of a trained file writes nothing into the folder of that file
+# the evaluation of a trained file must not write into the folder of that file
 mkdir shelf here
 cp run/optimizer.h5 shelf/trained.h5
 (cd here && evaluate ../shelf/trained.h5 --steps 3)
 [ "$(ls shelf)" = trained.h5 ] && [ -e here/trained-evaluation.h5 ] || fail "an evaluation was written into the folder of the trained file"
 
-refuses() { # WORDS ARGUMENTS...
+refuses() { # arguments: WORDS ARGUMENTS...
   local code=0
   "$WL_BIN" "${@:2}" >out 2>err || code=$?
   [ $code = 73 ] && grep -q -- "$1" err && [ "$(grep -c error: err)" = 1 ] || fail "${*:2}: exit code $code, $(cat err)"
@@ -76,7 +76,7 @@ sums | cmp - before || fail "a refused output was written"
 cmp keep.h5 own.h5 && cmp keep.yaml q.yaml || fail "a file that is not an evaluation was replaced"
 "$WL_BIN" export run --output run/optimizer.h5 --quiet || fail "export refuses to write its default file, the optimizer of the run"
 
-# Warp-Grad is compared with gradient descent at a tuned rate on the network without warp layers
+# Warp-Grad is compared with gradient descent on the same network without warp layers, at a tuned rate
 cat >warp.yaml <<'C'
 seed: 1
 threads: 1

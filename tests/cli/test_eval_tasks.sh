@@ -1,6 +1,6 @@
-# Checks the reports of `eval` about few-shot tasks and explicit warps. Intervals are over 600 tasks, and the baseline
-# is plain descent from the learned theta_0. If a warp has learned nothing, the difference is exactly 0. The figures do
-# not depend on the number of ranks.
+# Checks what `eval` reports about few-shot tasks and explicit warps. Confidence intervals must be computed over 600
+# tasks, and the baseline must be gradient descent from the learned theta_0. If a warp has learned nothing, the
+# difference to the baseline must be exactly 0. The values must not depend on the number of ranks.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 
@@ -62,11 +62,11 @@ error = statistics.stdev(losses) / math.sqrt(600)
 assert math.isclose(learned["final_loss"], statistics.fmean(losses), rel_tol=1e-12)
 assert math.isclose(learned["final_loss_half_width"], 1.964 * error, rel_tol=1e-3), (learned, error)
 assert plain["rule"] == "sgd from theta_0" and learned["heldout_loss_of_set"] == losses
-# the learned rule is plain descent, so that at the tuned rate it equals the baseline
+# the learned rule is gradient descent, so it equals the baseline if both use the tuned rate
 assert same["rules"][0]["final_loss_of_set"] == plain["final_loss_of_set"], "the baseline is not descent from theta_0"
 assert plain["final_loss"] < few["start_loss"], "tuned descent from theta_0 does not adapt"
 
-# the file has the data on which the verdict of few-shot tasks depends
+# the file must contain the data from which the verdict on few-shot tasks is computed
 import h5py
 with h5py.File("few.h5") as file:
     stored = list(file["case-00/difference"])

@@ -1,5 +1,6 @@
 #!/bin/bash
-# Checks that `warploom init` prints a valid configuration for every family, and that the configuration for mlp learns.
+# Checks that `warploom init` prints a valid configuration for every task family, and that a training with the
+# configuration for mlp reduces the loss.
 . "$WL_SOURCE/tests/harness/training.sh"
 
 count=0
@@ -7,14 +8,15 @@ while read -r family _; do
   "$WL_BIN" init --task "$family" --output "$family.yaml" || fail "init --task $family"
   grep -q '^  # ' "$family.yaml" || fail "$family.yaml has no comments"
   count=$((count + 1))
-  case $family in omniglot | python) continue ;; esac # this machine does not have the data or the module
+  # These families are skipped, because their data set or their Python module may be missing.
+  case $family in omniglot | python) continue ;; esac
   "$WL_BIN" train "$family.yaml" --dry-run >/dev/null 2>dry.err || fail "$family.yaml: $(tail -n 1 dry.err)"
 done < <("$WL_BIN" train --list tasks)
 [ "$count" -ge 10 ] || fail "init was tried on $count families"
 
-# Prints the mean over the last quarter of a short training of the last loss of each window, in thousandths. Random
-# guesses give 2303.
-loss_of() { # CONFIG STEPS
+# Prints a loss of a short training in thousandths: the last loss of each window, averaged over the last quarter of the
+# training. Random guesses have the loss 2303.
+loss_of() { # arguments: CONFIG STEPS
   "$WL_BIN" train "$1" --quiet --set threads=1 --set outer.steps="$2" --set output="run-$1" >/dev/null
   awk -F'"last_loss":' '{split($2, v, /[,}]/); a[NR] = v[1]}
     END {n = int(NR / 4); for (i = NR - n + 1; i <= NR; i++) sum += a[i]; printf "%d", 1000 * sum / n}' "run-$1/metrics.jsonl"

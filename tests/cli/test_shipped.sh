@@ -1,29 +1,31 @@
-# Tries each shipped configuration with the shipped commands: train --dry-run, ablate --dry-run, check, and train with
-# no meta-step, followed by eval over every axis, info and export. The test reduces sizes, and replaces data sets that
-# are not installed.
+# Runs the shipped commands on each shipped configuration. It runs train --dry-run, ablate --dry-run, check, and train
+# with no meta-step. It then runs eval over every axis, info and export on the result. The test reduces the sizes of
+# tasks, and replaces data sets that are not installed.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 
-# Prints overrides that make a configuration small. They reduce the values of keys that the dry run prints.
-cuts() { # FULL
+# Prints options that make the configuration in the file FULL small. They reduce the values of some keys that --dry-run
+# prints.
+cuts() { # arguments: FULL
   awk 'BEGIN {
       small["task.widths"] = small["task.filters"] = small["rule.hidden"] = "[2]"
       small["task.batch"] = 2; small["task.eval_samples"] = 16; small["replay.capacity"] = 4
     }
     /^[a-z]/ { section = $1; sub(":", "", section); map = ""; maps = 0; next }
-    /^- / { map = maps++ "."; next } # a list of maps: the key has the number of the map
+    /^- / { map = maps++ "."; next } # in a list of maps, the name of the key contains the number of the map
     { name = $1; sub(":", "", name); key = section "." name }
     key in small && $2 != "[]" && $2 !~ /^0[.]?0?$/ { print "--set\n" section "." map name "=" small[key] }
     key == "window.steps" && $2 > 100 { print "--set\nwindow.steps=20\n--set\nepisode.steps=20" }
     key == "task.data" && $2 == "fashion-mnist" { print "--set\ntask." map "data=synthetic" }' "$1"
 }
 
-succeeds() { # WHAT COMMAND...
+succeeds() { # arguments: WHAT COMMAND...
   "${@:2}" >out 2>err </dev/null || { tail -n 3 err >&2; fail "$1"; }
 }
 
-# Some first-order configurations omit a term on purpose. `check` refuses them and names the key that adds the term.
-check_it() { # FILE NAME OPTIONS...
+# Some first-order configurations omit a term of the gradient on purpose. `check` refuses such a configuration and names
+# the key that adds the term.
+check_it() { # arguments: FILE NAME OPTIONS...
   local code=0
   "$WL_BIN" check "$1" --quiet --directions 1 "${@:3}" >out 2>err </dev/null || code=$?
   if [ $code = 78 ] && grep -q 'check with --set rule.through_inputs=true' err; then
@@ -36,14 +38,15 @@ check_it() { # FILE NAME OPTIONS...
   fi
 }
 
-# If there is only a rule, and it is not the LSTM, there is no part to leave out. A mixture of tasks is refused.
-ablate_it() { # FILE NAME OPTIONS...
+# If a system has only a rule, and the rule is not the LSTM, `ablate` has no part to leave out. `ablate` also refuses a
+# mixture of tasks.
+ablate_it() { # arguments: FILE NAME OPTIONS...
   local code=0
   "$WL_BIN" ablate "$1" --dry-run "${@:3}" >out 2>err </dev/null || code=$?
   [ $code = 0 ] || { [ $code = 78 ] && grep -qE 'nothing to leave out|not on a mixture' err; } || { tail -n 3 err >&2; fail "ablate $2"; }
 }
 
-try_config() { # FILE NAME
+try_config() { # arguments: FILE NAME
   local code=0 small
   "$WL_BIN" train "$1" --dry-run --quiet >full 2>err || code=$?
   if [ $code = 66 ]; then # this machine does not have the data set

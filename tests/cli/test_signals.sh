@@ -1,13 +1,13 @@
-# Checks that signals end the program in every phase with exit code 75. Before a training there is nothing to save, and
-# the program ends immediately. During a training, it first saves a checkpoint. A closed pipe or a file size limit does
-# not kill the process: the write returns an error.
+# Checks that a signal ends the program in every phase with exit code 75. Before a training there is nothing to save,
+# and the program ends immediately. During a training, it first saves a checkpoint. After a closed pipe, or at a limit
+# of the file size, the process must continue, and the write must return an error.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 
 write_config endless.yaml
 sed -e 's/steps: 1000000,/steps: 4,/' -e '$a checkpoint: {every: 1}' endless.yaml >short.yaml
 
-wait_for() { # SECONDS COMMAND...
+wait_for() { # arguments: SECONDS COMMAND...
   local tries=$(($1 * 20))
   shift
   until "$@"; do
@@ -17,12 +17,12 @@ wait_for() { # SECONDS COMMAND...
   done
 }
 gone() { ! kill -0 "$1" 2>/dev/null; }
-# Starts the program with the signal handling of an interactive shell, because bash's background jobs ignore SIGINT.
-start() { # ARGS...
+# Starts the program with the default handling of signals, because bash ignores SIGINT in background jobs.
+start() { # arguments: ARGS...
   env --default-signal "$WL_BIN" "$@" >out.txt 2>err.txt </dev/null &
   process=$!
 }
-end_by() { # SIGNAL CODE WHAT
+end_by() { # arguments: SIGNAL CODE WHAT
   local code=0
   kill -"$1" $process
   wait_for 20 gone $process
@@ -31,8 +31,8 @@ end_by() { # SIGNAL CODE WHAT
 }
 reads_the_pipe() { [ -e /proc/$process/fd ] && ls -l /proc/$process/fd | grep -q waiting.yaml; }
 
-# The configuration is a pipe without data. A background process opens the pipe for writing, because otherwise the
-# program would wait in open().
+# The configuration is a named pipe that contains no data. A background process opens the pipe for writing, because
+# otherwise the program would wait in open().
 mkfifo waiting.yaml
 sleep 60 >waiting.yaml &
 writer=$!
@@ -66,15 +66,15 @@ sleep 0.3
 end_by TERM 75 "under nohup"
 echo "ok: nohup"
 
-# The programs that read both streams end. The training continues. At its end the program reports that the result could not be
-# written.
+# The programs that read standard output and standard error end, and the training must continue. At its end, the
+# training must report that it could not write its result.
 code=0
 { env --default-signal "$WL_BIN" train short.yaml --set output=piped 2>&1 && echo 0 >code || echo $? >code; } | true
 [ "$(cat code)" = 74 ] || fail "closed pipe: exit $(cat code), expected 74"
 [ "$(checkpoint_step piped)" = 4 ] || fail "a closed pipe ended the training"
 echo "ok: closed pipes"
 
-# A warning signal from the batch system does not end the other commands. SIGTERM ends them.
+# The warning signals of a batch system must not end commands other than `train`. SIGTERM must end them.
 start eval piped --seeds 100 --steps 2000 --no-picture --output eval.h5
 wait_for 10 grep -q . err.txt
 kill -USR1 $process

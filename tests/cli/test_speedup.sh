@@ -1,6 +1,7 @@
-# Checks `eval --speedup`. Curves and tables do not depend on the number of ranks. They follow the protocol, which the
-# test recomputes from the file of curves. The speed-up of the baseline over itself is 1, and the speed-up of a
-# diverging rule is 0. If tasks are added to a suite, the computed curves are kept.
+# Checks `eval --speedup`. Curves and tables must not depend on the number of ranks. The reported values must follow the
+# protocol. The test computes them again from the file of curves. The speed-up of the baseline over itself must be 1,
+# and the speed-up of a diverging rule must be 0. If tasks are added to a suite, `eval` must use the curves that have
+# already been computed.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 
@@ -16,19 +17,20 @@ C
 sed 's/suite: small/suite: smooth/; s/evaluate_batches: 0/evaluate_batches: 2/; s/smoothing: 0/smoothing: 0.9/; /perceptron/d' small.yaml >smooth.yaml
 sed 's/suite: small/suite: growing/; s/smoothing: 0/smoothing: 0.9/; /perceptron/d' small.yaml >growing.yaml
 sed 's/seeds: 3/seeds: 1/; s/suite: small/suite: one/' small.yaml >one.yaml
-# the tuned rules run for less than ten times the longest horizon and try four of the 15 rates
+# the tuned rules run for 100 steps instead of ten times the longest horizon, and try four of the 15 learning rates
 sed 's/suite: small/suite: short\nreach: 2/; s/name: quadratic,/&  rates: [1e-3, 0.0316],/; /perceptron/d' small.yaml >short.yaml
 
-run() { # RANKS REPORT ARGUMENTS...
+run() { # arguments: RANKS REPORT ARGUMENTS...
   "$WL_MPIEXEC" -n "$1" "$WL_BIN" eval "${@:3}" --no-picture --output "$2.json" >"$2.out" 2>"$2.err" || { cat "$2.err" >&2; fail "$2"; }
 }
 learned=$WL_SOURCE/jobs/trained/quadratic-gaussian.h5
 run 2 two "$learned" --speedup small.yaml --baselines adam,nesterov,muon-linear,nadamw-cosine --curves two.h5
 run 1 again "$learned" --speedup small.yaml --baselines adam,nesterov,muon-linear,nadamw-cosine --curves again.h5
 run 1 smooth "$learned" --speedup smooth.yaml
-run 1 growing "$learned" --speedup growing.yaml # the distance of the points grows, instead of ten steps
+# Here, the distance between the recorded steps grows instead of being ten steps.
+run 1 growing "$learned" --speedup growing.yaml
 
-# --reach computes shorter curves of the same suite
+# --reach computes shorter curves for the same suite
 run 1 once "$learned" --speedup small.yaml --baselines adam,adam-linear --reach 1 --curves once.h5
 "$WL_PYTHON" - <<'P' || fail "--reach 1 gives wrong curves"
 import h5py
@@ -52,8 +54,8 @@ with h5py.File("short.h5") as short, h5py.File("two.h5") as two:
     assert (a["loss"][8:12, : n - 1] == b["loss"][8:12, : n - 1]).all()
 P
 
-# runs a hand-designed rule as the learned rule
-system() { # NAME RULE
+# trains for zero meta-steps, so a hand-designed rule is evaluated as the learned rule
+system() { # arguments: NAME RULE
   printf 'threads: 1\noutput: %s\ntask: {family: quadratic, dimension: 4, batch: 4}\nrule: %s\nepisode: {steps: 20}\nwindow: {steps: 5}\nouter: {steps: 0, units: 1}\n' "$1" "$2" >"$1.yaml"
   "$WL_BIN" train "$1.yaml" --quiet >/dev/null
 }
@@ -142,14 +144,14 @@ assert wild["diverged"] >= 2 and wild["tables"][0]["cells"][0]["speedup"] == [0.
 assert all(c["seconds_of_a_step"] > 0 for c in two["cells"])
 P
 
-# ranks that read different files of curves end with an error and do not wait
+# ranks that read different files of curves must end with an error instead of waiting for each other
 mkdir rank0 rank1
 cp one.h5 rank0/
 code=0
 timeout 60 "$WL_MPIEXEC" -n 2 bash -c 'cd rank${OMPI_COMM_WORLD_RANK:-$PMI_RANK} && exec "$WL_BIN" eval --speedup ../one.yaml --curves one.h5' >/dev/null 2>apart || code=$?
 [ $code != 0 ] && [ $code != 124 ] && grep -q "file of curves, differs" apart || fail "ranks with different files: exit code $code, $(cat apart)"
 
-# curves of a second file are added to the first; a task without a curve is left out
+# curves of the second file are added to the first, and the results leave out a task without a curve
 run 1 merged "$learned" --speedup small.yaml --baselines none --curves merged.h5,two.h5
 run 1 kept "$learned" --speedup small.yaml --baselines none --curves merged.h5
 sed '/perceptron/p; s/name: perceptron/name: another/' small.yaml >partly.yaml
@@ -169,7 +171,7 @@ ratios = sorted(c["loss_ratio"] for c in strongest["cells"])
 assert len(ratios) == 3 and strongest["loss_ratio"]["median"] == ratios[1] and strongest["loss_ratio"]["worst"] == ratios[2]
 P
 
-# a shorter curve is computed again at full length when it is asked for, and marks its table until then
+# a table made from shorter curves is marked, and `eval` computes the complete curve when a command requires it
 run 1 bound "$learned" --speedup small.yaml --baselines none --curves once.h5
 grep -q "adam: some runs end before 10 times the horizon" bound.out || fail "no word about shorter curves"
 run 1 longer "$learned" --speedup small.yaml --baselines adam --curves once.h5
@@ -181,7 +183,7 @@ assert table(bound, "adam")["lower_bound"] and not table(longer, "adam")["lower_
 assert [c["speedup"] for c in table(longer, "adam")["cells"]] == [c["speedup"] for c in table(two, "adam")["cells"]]
 P
 
-# a task is added to one suite, and a task of another suite changes
+# first, one suite receives another task; then a task of a suite changes
 printf '  - {name: more, horizons: [10], family: quadratic, dimension: 2, batch: 2}\n' >>small.yaml
 "$WL_BIN" eval --speedup small.yaml --curves two.h5 >/dev/null 2>grown
 expect_same "what a task more computes" "more: adam, 15 rates x 3 seeds" "$(cat grown)"
@@ -189,7 +191,7 @@ sed -i 's/dimension: 4/dimension: 5/' small.yaml
 "$WL_BIN" eval --speedup small.yaml --curves two.h5 >/dev/null 2>changed
 expect_same "what a changed task computes" "quadratic: adam, 15 rates x 3 seeds" "$(cat changed)"
 
-refuses() { # CODE WORDS ARGUMENTS...
+refuses() { # arguments: CODE WORDS ARGUMENTS...
   local code=0
   "$WL_BIN" eval "${@:3}" >out 2>err || code=$?
   [ $code = "$1" ] && grep -q -- "$2" err && [ "$(grep -c error: err)" = 1 ] || fail "eval ${*:3}: exit code $code, $(cat err)"

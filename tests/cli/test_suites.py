@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Checks that no job of jobs/general trains on a task of jobs/suites.
+"""Checks that no configuration in jobs/general trains on a task of jobs/suites.
 
-Every task that a job may draw differs from each task of a suite in data, network or loss. The suites unseen and
-validation have no common task. The test also checks that it can find a task that a job does draw."""
+Every task that a training may draw must differ in data, network or loss from each task of a suite. The suites `unseen`
+and `validation` must have no common task. The test also checks that it recognises a task of a suite if a training may
+draw this task."""
 import copy
 import glob
 import json
@@ -17,14 +18,14 @@ except ImportError as missing:
     sys.exit(77)
 
 SOURCE = os.environ["WL_SOURCE"]
-# keys that define a task; the other keys define how it is sampled, started and measured
+# keys that distinguish tasks; the other keys say how a task is sampled, initialised and measured
 KEYS = ("family", "data", "text", "side", "widths", "filters", "strides", "features", "order", "pooling", "batch_norm", "layer_norm",
         "normalisation", "activation", "cell", "hidden", "embedding", "width", "heads", "length", "dimension", "classes", "separation",
         "loss_scale")
 
 
 def families():
-    """Returns the defaults of each family's keys."""
+    """Returns the default values of the keys of each task family."""
     schema = json.loads(subprocess.run([os.environ["WL_BIN"], "train", "--json-schema"], check=True, capture_output=True).stdout)
     task = schema["properties"]["task"]["anyOf"][0]
     return {v["properties"]["family"]["const"]: {k: p.get("default") for k, p in v["properties"].items()}
@@ -32,14 +33,14 @@ def families():
 
 
 def drawn(value):
-    """Returns all values of a key that a job may draw, or None for a range."""
+    """Returns the list of values that a key may have, or None for a range."""
     if not isinstance(value, dict):
         return [value]
     return value.get("one_of")
 
 
 def same(task, entry, defaults):
-    """Returns true if `entry` of a job may draw `task` of a suite."""
+    """Returns true if the entry `entry` of a configuration may draw the task `task` of a suite."""
     if task["family"] != entry["family"]:
         return False
     own = defaults[task["family"]]
@@ -74,7 +75,7 @@ def main():
                 assert not any(same(task, entry, defaults) for entry in job), f"{path} trains on {task['name']} of {name}"
     for task in suites["unseen"]:
         assert not any(same(task, other, defaults) for other in suites["validation"]), f"{task['name']} of unseen is in validation"
-    # adds each task of `unseen` to a job, with a choice of activations, and checks that the task is found
+    # turns each task of `unseen` into an entry that may draw this task, and checks that same() recognises it
     for task in suites["unseen"]:
         entry = copy.deepcopy(task)
         if "activation" in defaults[task["family"]]:

@@ -1,9 +1,9 @@
 #!/bin/bash
-# Checks jobs/sweep.sh on this machine. The sweep makes the runs of all combinations, with the same results as single
-# trainings. It compares the runs, continues an interrupted sweep, and refuses bad arguments.
+# Checks jobs/sweep.sh on this machine. The sweep must run all combinations, and its results must equal those of single
+# trainings. It must compare the runs, continue an interrupted sweep, and refuse bad arguments.
 . "$WL_SOURCE/tests/harness/training.sh"
 export WARPLOOM=$WL_BIN WARPLOOM_PYTHON=${WL_PYTHON:-python3} WARPLOOM_LAUNCH="$WL_MPIEXEC -n 2"
-sweep() { # CODE OUTPUT ARGS...
+sweep() { # arguments: CODE OUTPUT ARGS...
   local code=0
   "$WL_SOURCE/jobs/sweep.sh" "${@:3}" >"$2" 2>&1 || code=$?
   [ "$code" = "$1" ] || { cat "$2" >&2; fail "sweep.sh ${*:3}: exit code $code, expected $1"; }
@@ -41,13 +41,13 @@ assert len(got) == 2 and all(a[:2] == b[:2] and abs(a[2] - b[2]) <= 1e-9 * abs(b
 P
 [ -s swept/training.png ] && [ -s swept/comparison.json ] || fail "no picture or no JSON of the comparison"
 
-# If a run is missing, the sweep makes it again, and the other runs do not change
+# If a run is missing, the sweep must compute it again without changing the other runs.
 rm -r swept/004*
 touch -d '1 hour ago' swept/001*/config.yaml
 sweep 0 again job.yaml --over outer.learning_rate=1e-4,3e-3 --over seed=1..2 --set rule.hidden=[4] --local
 expect_same "the digest after continuing" "$(sed -n 's/^004[^:]*: //p' out)" "$(sed -n 's/^004[^:]*: //p' again)"
 
-# If one run fails, the others finish, and the exit code reports the failure
+# If one run fails, the others must finish, and the exit code must report the failure.
 export RUN=failing
 mkdir failing
 : >failing/001_seed=1

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""table_rows.py FOLDER - checks the tables of all Markdown files below FOLDER. Each row must have as many cells as the
-header of its table. Folders that are named build*, runs or with a leading dot are left out."""
+"""table_rows.py FOLDER checks the tables of all Markdown files below FOLDER. Each row must have as many cells as the
+header of its table. The script skips folders named `build*` or `runs`, and folders whose names begin with a dot."""
 import pathlib
 import re
 import sys
@@ -23,7 +23,7 @@ def cells(row):
 
 
 def outside_fences(lines):
-    """Returns the lines with every line of a fenced code block replaced by an empty line."""
+    """Returns the lines, in which an empty line replaces every line of a fenced code block."""
     inside, kept = False, []
     for line in lines:
         fence = line.lstrip().startswith(("```", "~~~"))
@@ -33,8 +33,8 @@ def outside_fences(lines):
 
 
 def wrong_rows(lines):
-    """Yields the number and text of each row whose cells differ in number from the cells of its header. A row without a
-    header is also wrong."""
+    """Yields the number and the text of each row whose number of cells differs from that of the table's header. A row
+    without a header above it is also yielded."""
     width = 0
     lines = outside_fences(lines)
     for number, line in enumerate(lines, 1):

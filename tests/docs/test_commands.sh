@@ -1,11 +1,11 @@
 #!/bin/bash
-# Runs the ```sh blocks of the documentation as a reader would, in a copy of the tree without its history, and checks
+# Runs the ```sh blocks of the documentation in a copy of the tree without its history, as a reader would, and checks
 # their results. Also checks that the target of each relative link exists.
 set -euo pipefail
 : "${WL_BIN:?run the tests through ctest}" "${WL_SOURCE:?}"
 fail() { echo "FAILED: $*" >&2; exit 1; }
 
-links() { # PAGE
+links() { # arguments: PAGE
   local target
   grep -oE '\]\([^)#]+' "$1" | sed 's/^](//' | grep -v '^http' | sort -u >links || true
   while read -r target; do
@@ -13,7 +13,7 @@ links() { # PAGE
   done <links
 }
 
-run_blocks() { # PAGE
+run_blocks() { # arguments: PAGE
   awk '/^```sh$/ { on = 1; next } /^```$/ { on = 0 } on' "$1" >block.sh
   [ -s block.sh ] || fail "no sh block in $1"
   bash -euo pipefail block.sh >"$2" 2>errors || { cat errors >&2; fail "a command of $1 fails"; }
@@ -29,7 +29,7 @@ cp -r "$WL_SOURCE"/{docs,examples,jobs,python,tests,tools,include,CONTRIBUTING.m
 cd tree
 ln -s "$(dirname "$WL_BIN")" build
 
-# Makes the files that earlier sections of the guide have made.
+# Trains the run that an earlier section of the guide has trained.
 build/warploom train jobs/quadratic-gaussian.yaml --quiet --set output=runs/quadratic-gaussian \
   --set outer.steps=150 --set outer.learning_rate=5e-3 --set task.batch=16 --set trajectory.every=0 --set threads=1 >/dev/null
 run_blocks docs/guide.md guide.out
@@ -44,7 +44,7 @@ echo "ok: reproducibility: $(tail -n 1 reproducibility.out)"
 run_blocks CONTRIBUTING.md contributing.out
 grep -q '^All passed' contributing.out || fail "check of the example did not pass"
 
-# Runs the smallest experiment of mathematics.md and makes the table that the page shows.
+# Runs the smallest experiment of mathematics.md and checks the table that it prints.
 WARPLOOM=$PWD/build/warploom docs/experiments/run.sh containment >containment.out
 awk -F'|' '$2 ~ /mean/ { print "ok: containment:" $3 "and" $4; found = 1; d = $3 - $4; if (d < 0) d = -d; exit !(d < 0.1 * $3) }
   END { if (!found) exit 1 }' containment.out || { cat containment.out >&2; fail "Meta-SGD and the scale warp disagree"; }

@@ -1,8 +1,9 @@
 #!/bin/bash
-# Tries the indented commands of README, guide and jobs/README in a copy of the tree. Commands of warploom run with
-# options that reduce the work, and the Python tools run with --help. The other commands install, build or submit. The
-# test only checks that their programs and files exist; continuous integration and the SLURM tests run them. The
-# configuration in README is also tried. In all Markdown files, each row of a table must have as many cells as its header.
+# Tries the indented commands of README, docs/guide.md and jobs/README in a copy of the tree. Commands of warploom run
+# with options that shorten them, and the Python tools run with --help. The other commands install, build or submit a
+# job. For these commands, the test only checks that their programs and files exist. Continuous integration and the
+# SLURM tests run them. The test also tries the configuration in README. In all Markdown files, each row of a table must
+# have as many cells as its header.
 set -euo pipefail
 : "${WL_BIN:?run the tests through ctest}" "${WL_SOURCE:?}" "${WL_MPIEXEC:?}" "${WL_PYTHON:?}"
 fail() { echo "FAILED: $*" >&2; exit 1; }
@@ -14,18 +15,18 @@ cp -r "$WL_SOURCE"/{docs,jobs,python,tests,tools,README.md} tree/
 cd tree
 ln -s "$(dirname "$WL_BIN")" build
 
-# Makes a run that a line needs, with fewer meta-steps than in its configuration.
-need_run() { # NAME
+# Trains a run that a command needs, for only two meta-steps.
+need_run() { # arguments: NAME
   [ -e "runs/$1" ] || build/warploom train "jobs/$1.yaml" --quiet --set threads=1 --set outer.steps=2 --set outer.units=2 >/dev/null
 }
 
-# Prints options that make a command of warploom short.
-less_of() { # WORDS...
+# Prints options that shorten a command of warploom.
+less_of() { # arguments: WORDS...
   local eval="--steps 1 --seeds 2 --units 1 --tune-units 1 --no-picture --output curves.h5"
   case "$*" in
     *" train "*) echo --dry-run ;;
     *" eval "*--speedup*) echo "--speedup suite.yaml --curves suite.h5 --baselines adam --no-picture --output report.json" ;;
-    *" eval "*fashion*) echo "$eval --learned-only --set task.data=synthetic" ;; # built-in and small data
+    *" eval "*fashion*) echo "$eval --learned-only --set task.data=synthetic" ;; # uses built-in data
     *" eval "*) echo "$eval" ;;
     *" check "*sinusoid*) echo "--directions 1 --set task.widths=[4,4]" ;;
     *" check "*) echo "--directions 1 --set task.batch=2 --set task.widths=[2] --set rule.hidden=[2]" ;;
@@ -33,7 +34,7 @@ less_of() { # WORDS...
   esac
 }
 
-try_warploom() { # WORDS...
+try_warploom() { # arguments: WORDS...
   local words less
   read -ra less < <(less_of "$@"; echo)
   words=("$@" "${less[@]}")
@@ -41,8 +42,9 @@ try_warploom() { # WORDS...
   "${words[@]}" >out 2>err </dev/null || { cat out err >&2; fail "$*"; }
 }
 
-# The first word must be a program that exists. Every other word that contains a folder of the tree must be a file.
-look_at() { # WORDS...
+# The first word must be a program that exists. Every other word that begins with a folder of the tree must name an
+# existing file or folder.
+look_at() { # arguments: WORDS...
   local word
   [ -x "$1" ] || [ "$1" = sbatch ] || command -v "$1" >/dev/null || fail "no program $1: $*"
   for word in "${@:2}"; do
@@ -51,11 +53,11 @@ look_at() { # WORDS...
   case $1 in tools/*.py) "$WL_PYTHON" "$1" --help >/dev/null || fail "$1 --help" ;; esac
 }
 
-try_line() { # LINE
+try_line() { # arguments: LINE
   local line=$1 words word
   line=${line//CONFIG/jobs\/quadratic-gaussian.yaml} line=${line//RUN/runs\/quadratic-gaussian}
   line=${line//step-NNNNNNNN/step-00000002}
-  mapfile -t words < <(xargs -n 1 printf '%s\n' <<<"$line") # text in quotes stays one word
+  mapfile -t words < <(xargs -n 1 printf '%s\n' <<<"$line") # quoted text remains one word
   for word in "${words[@]}"; do
     case $word in runs/chain-*) ;; runs/*/*) ;; runs/*) need_run "${word#runs/}" ;; esac
   done

@@ -1,17 +1,20 @@
 #!/bin/bash
-# Compiles for aarch64 and runs the unit and gradient tests under qemu's user emulation. They test the kernels in plain
-# vector types, and the floating-point state in the register FPCR.
+# Compiles for the processor architecture aarch64, and runs the unit and gradient tests under qemu's user emulation. The
+# tests cover the kernels in plain vector types, and the floating-point state in the register FPCR.
 #
 #   tests/emulated/aarch64.sh [PROGRAM...]
 #
-#   PROGRAM    test programs by name (default: the programs of tests/unit and tests/grad)
-#   BUILD_DIR  environment variable: build directory (default: build-aarch64)
-#   LIMIT      environment variable: seconds for each program (default: 1800)
+#   PROGRAM    The names of the test programs. The default is all programs of tests/unit and tests/grad.
+#   BUILD_DIR  An environment variable with the build directory. The default is build-aarch64.
+#   LIMIT      An environment variable with the time limit of each program in seconds. The default is 1800.
 #
 # The script is not part of continuous integration, because `lstm`, `window` and `window64` take several minutes each.
-# It fails if a program fails. It needs
+# It fails if a program fails. It needs these packages:
+#
 #   apt-get install --no-install-recommends gcc-aarch64-linux-gnu qemu-user cmake
-# It downloads the libraries for arm64 with apt-get into BUILD_DIR. It uses separate package lists and installs nothing.
+#
+# It downloads the libraries for arm64 with apt-get into BUILD_DIR. The script has its own package lists and installs
+# nothing on the system.
 set -euo pipefail
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 BUILD=${BUILD_DIR:-build-aarch64} LIMIT=${LIMIT:-1800}
@@ -29,7 +32,7 @@ for program in aarch64-linux-gnu-gcc qemu-aarch64 cmake; do
   command -v $program >/dev/null || die "$program is missing: --help names the packages"
 done
 
-# Runs apt with separate folders, as on an arm64 machine without packages.
+# Runs apt with its own folders, as on an arm64 machine on which no package is installed.
 arm64_apt() {
   apt-get -q -o Dir::State="$BUILD/apt" -o Dir::State::status="$BUILD/apt/status" -o Dir::Cache="$BUILD/apt/cache" \
     -o APT::Architecture=arm64 -o APT::Architectures=arm64 -o APT::Install-Recommends=0 -o Debug::NoLocking=1 "$@"
@@ -69,13 +72,13 @@ END
     die "no configuration: see $BUILD/configure.log"
 }
 
-# Prints the names of the test programs of a folder from CTest's list.
-programs_of() { # FOLDER
+# Prints the names of the test programs in one folder of tests, which CTest lists.
+programs_of() { # arguments: FOLDER
   sed -n "s|^add_test(.* \"[^\"]*/tests/$1/\([A-Za-z0-9_]*\)\")\$|\1|p" "$BUILD/tests/$1/CTestTestfile.cmake" | sort -u
 }
 
-# Builds one program, runs it in a separate folder, and prints its name and its result.
-run_one() { # FOLDER PROGRAM
+# Builds one test program and runs it in its own folder. Prints its name and whether it passed.
+run_one() { # arguments: FOLDER PROGRAM
   local scratch=$BUILD/scratch/$2 start=$SECONDS code=0
   if ! cmake --build "$BUILD" -j "$(nproc)" --target "$2" >"$BUILD/build-$2.log" 2>&1; then
     if grep -q 'internal compiler error' "$BUILD/build-$2.log"; then echo "$2: skipped, the compiler crashes"; return 0; fi

@@ -1,20 +1,23 @@
 #!/bin/bash
-# Runs test programs on an emulated processor with AVX-512, for machines without these instructions. Bochs boots
-# Debian's kernel. The initial file system contains the programs and their libraries.
+# Runs test programs on an emulated processor that has AVX-512, for machines whose processor does not have it. The
+# emulator Bochs boots Debian's kernel. The initial file system of the emulated machine contains the programs and their
+# libraries.
 #
 #   tests/emulated/run.sh [PROGRAM...]
 #
-#   PROGRAM    test programs in BUILD_DIR/tests/unit (default: the programs with separate kernels for each
-#              instruction set)
-#   BUILD_DIR  environment variable: build directory (default: build)
-#   MODEL      environment variable: a processor of `bochs --help cpu` (default: corei7_skylake_x)
-#   LIMIT      environment variable: largest number of seconds (default: 3600)
+#   PROGRAM    The names of test programs in BUILD_DIR/tests/unit. The default is all programs that test kernels for
+#              several instruction sets.
+#   BUILD_DIR  An environment variable with the build directory. The default is build.
+#   MODEL      An environment variable with a processor that `bochs --help cpu` lists. The default is corei7_skylake_x.
+#   LIMIT      An environment variable with the time limit in seconds. The default is 3600.
 #
 # Every program runs with WARPLOOM_ISA=avx512. The script fails if a program fails or needs a file that is missing. It
-# needs
+# needs these packages:
+#
 #   apt-get install --no-install-recommends bochs bochs-term busybox-static cpio lz4 grub-pc-bin \
 #     grub-common xorriso mtools
-# It downloads the kernel with apt-get. The test `lstm` takes ten minutes of processor time.
+#
+# It downloads the kernel with apt-get. The test program `lstm` needs ten minutes of processor time.
 set -euo pipefail
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 BUILD=${BUILD_DIR:-build}
@@ -33,7 +36,8 @@ require() {
   [ "$(uname -m)" = x86_64 ] || die "the programs are for x86-64"
 }
 
-# The kernel of Debian's images for virtual machines has few drivers. The drivers that this script needs are built in.
+# This kernel, which Debian provides for virtual machines, has the drivers of this script built in. It therefore needs
+# no modules.
 fetch_kernel() {
   local package
   [ -e "$DIR/vmlinuz" ] && return
@@ -45,8 +49,8 @@ fetch_kernel() {
   rm -r "$DIR/kernel"
 }
 
-# Makes the files of the guest: busybox, the programs, and their libraries.
-make_initial_files() { # PROGRAM...
+# Collects the files of the emulated machine: busybox, the test programs, and their libraries.
+make_initial_files() { # arguments: PROGRAM...
   local program library
   rm -rf "$DIR/files"
   mkdir -p "$DIR"/files/{bin,dev,proc,sys,tmp,tests}
@@ -64,7 +68,8 @@ make_initial_files() { # PROGRAM...
   (cd "$DIR/files" && find . | cpio -o -H newc --quiet | lz4 -l -q -9) >"$DIR/initial"
 }
 
-# Bochs 2.7 reports a wrong size for the compacted form of XSAVE. With this option, the kernel uses the standard form.
+# Writes the boot disk. Bochs 2.7 reports a wrong size for the compacted form of the instruction XSAVE. The option
+# clearcpuid makes the kernel use the standard form.
 make_disk() {
   rm -rf "$DIR/disk"
   mkdir -p "$DIR/disk/boot/grub"
@@ -96,7 +101,7 @@ error: action=ignore
 info: action=ignore
 debug: action=ignore
 END
-  echo c >"$DIR/debugger" # Debian's Bochs starts in its debugger: continue
+  echo c >"$DIR/debugger" # Debian's Bochs starts in its debugger, and `c` continues from there
   rm -f "$DIR/serial" "$DIR"/*.lock
   timeout "$LIMIT" bochs -q -f "$DIR/bochsrc" -rc "$DIR/debugger" </dev/null >"$DIR/stdout" 2>&1 || true
 }

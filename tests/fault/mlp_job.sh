@@ -1,7 +1,7 @@
-# Functions for perceptron jobs that are small enough to run many times. Source this file after harness/training.sh. The
-# configuration uses log_ratio, because log_ratio needs the loss at the episode's start, which a resumed run must
-# restore.
-write_mlp_config() { # FILE
+# Defines functions for small trainings of perceptrons that tests can run many times. Source this file after
+# harness/training.sh. The configuration uses the loss log_ratio. It needs the loss at the start of the episode, which a
+# resumed run must restore.
+write_mlp_config() { # arguments: FILE
   cat >"$1" <<'C'
 seed: 3
 threads: 1
@@ -15,8 +15,9 @@ trajectory: {every: 3, units: 2}
 C
 }
 
-# Writes a configuration with tasks of different sizes, second order, and meta-steps after whole episodes.
-write_mixture_config() { # FILE
+# Writes a configuration with tasks of different sizes, a second-order meta-gradient, and one meta-step for each
+# complete episode.
+write_mixture_config() { # arguments: FILE
   cat >"$1" <<'C'
 seed: 5
 threads: 1
@@ -31,8 +32,8 @@ checkpoint: {every: 3}
 C
 }
 
-# Writes a mixture of two families. Shapes, activations, scales and noise are drawn for each episode and unit.
-write_drawn_config() { # FILE
+# Writes a configuration with two task families. Each episode of a unit draws new shapes, activations, scales and noise.
+write_drawn_config() { # arguments: FILE
   cat >"$1" <<'C'
 seed: 5
 threads: 1
@@ -49,8 +50,9 @@ checkpoint: {every: 3}
 C
 }
 
-# Writes a configuration whose units have different sizes and begin and end their episodes at different meta-steps.
-write_staggered_config() { # FILE
+# Writes a configuration whose units have tasks of different sizes. The episodes of the units begin and end at different
+# meta-steps.
+write_staggered_config() { # arguments: FILE
   cat >"$1" <<'C'
 seed: 3
 threads: 1
@@ -65,8 +67,8 @@ checkpoint: {every: 1}
 C
 }
 
-# Trains CONFIG on RANKS ranks into RUN and prints the digest line.
-train_on() { # RANKS CONFIG RUN [OPTIONS...]
+# Trains CONFIG on RANKS ranks with the output folder RUN, and prints the digest line.
+train_on() { # arguments: RANKS CONFIG RUN [OPTIONS...]
   local ranks=$1 config=$2 run=$3 code=0
   shift 3
   timeout -k 2 300 "$WL_MPIEXEC" -n "$ranks" "$WL_BIN" train "$config" --quiet --set output="$run" "$@" >"$run.out" 2>"$run.err" || code=$?
@@ -74,9 +76,9 @@ train_on() { # RANKS CONFIG RUN [OPTIONS...]
   digest_line "$run.out"
 }
 
-# Trains CONFIG on two ranks into RUN and sends SIGKILL to the job as soon as there is a second checkpoint. Many
-# meta-steps must remain at this time. If the job had already ended, the test would test nothing.
-kill_in_the_middle() { # CONFIG RUN [OPTIONS...]
+# Trains CONFIG on two ranks with the output folder RUN. Sends SIGKILL to the job as soon as a second checkpoint exists.
+# At that time, many meta-steps must still be left. If the job had already ended, the test would test nothing.
+kill_in_the_middle() { # arguments: CONFIG RUN [OPTIONS...]
   local config=$1 run=$2 code=0 launcher
   shift 2
   setsid "$WL_MPIEXEC" -n 2 "$WL_BIN" train "$config" --quiet --set output="$run" --set outer.steps=1000000 "$@" >"$run.out" 2>&1 &
@@ -85,6 +87,6 @@ kill_in_the_middle() { # CONFIG RUN [OPTIONS...]
   kill -KILL -- "-$launcher"
   wait "$launcher" || code=$?
   [ "$code" = 137 ] || fail "the killed job ended with $code"
-  # the ranks run up to a second longer than their launcher, and still write
+  # for up to a second after the end of their launcher, the ranks continue to run and to write
   wait_for 30 "the end of the killed job's ranks" flock -n "$run/lock" true
 }

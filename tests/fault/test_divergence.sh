@@ -1,10 +1,10 @@
-# Checks a training that diverges. It ends with its own exit code and message, at a meta-step that depends neither on
-# the number of ranks nor on a resume. It reports immediately that units are left out. The last checkpoint from before
-# the divergence is kept.
+# Checks a training that diverges. It must end with the exit code and message for divergence. The meta-step at which it
+# ends must not depend on the number of ranks or on a resume. It must warn as soon as units are left out. The last
+# checkpoint before the divergence must not be deleted.
 . "$WL_SOURCE/tests/harness/training.sh"
 EXIT_DIVERGED=69
 
-# The rule is frozen for ten meta-steps and diverges at meta-step eleven.
+# The rule does not change during the first ten meta-steps, and it diverges at meta-step 11.
 cat >job.yaml <<'Y'
 seed: 1
 threads: 1
@@ -17,8 +17,8 @@ groups: [{group: rule, learning_rate: 1e30, from_step: 10}]
 checkpoint: {every: 2, keep: 2}
 Y
 
-# Prints the exit code of a training on RANKS ranks into RUN.
-code_of() { # RANKS RUN [OPTIONS...]
+# Trains on RANKS ranks with the output folder RUN, and prints the exit code.
+code_of() { # arguments: RANKS RUN [OPTIONS...]
   local launch=("$WL_MPIEXEC" -n "$1") run=$2 code=0
   [ "$1" -gt 1 ] || launch=()
   shift 2
@@ -44,8 +44,8 @@ expect_same "exit code at the run's end" $EXIT_DIVERGED "$(code_of 1 end --set o
 expect_same "exit code with endless patience" 0 "$(code_of 1 patient --set outer.patience=0)"
 expect_same "exit code with finite units" 0 "$(code_of 1 finite --set outer.steps=9)"
 
-# A resume with a different rate is refused. A new run starts with the last valid meta-parameters, not with the diverged
-# ones.
+# `--resume` refuses another learning rate. A new run must use the last valid meta-parameters instead of those that
+# diverged.
 lower="--set groups.learning_rate=1e-3"
 expect_same "exit code with another rate" 78 "$(code_of 1 split --resume $lower)"
 grep -q 'groups.learning_rate.*`start`' split.err || fail "the error does not name the correction: $(cat split.err)"

@@ -1,11 +1,11 @@
-# Checks imitation of a teacher with staggered units of a mixture, for each estimator that supports imitation. The bits
-# do not depend on the number of ranks and threads, on a kill, or on a stop within episodes with a resume on another
-# number of ranks.
+# Checks imitation of a teacher with staggered units of a mixture. The test covers each estimator that supports
+# imitation. The digest must not depend on the number of ranks and threads. It must also be the same after a kill, and
+# after a stop within episodes and a resume on another number of ranks.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 . "$WL_SOURCE/tests/fault/mlp_job.sh"
 
-imitation() { # KEYS: keys of the section
+imitation() { # arguments: KEYS, the keys of the section
   sed -i '/^imitation:/d' $name.yaml
   echo "imitation: {$1}" >>$name.yaml
 }
@@ -31,7 +31,7 @@ for job in bptt 'nres, pairs: 2' 'pes, loss: telescoping' es; do
   expect_same "$name killed and resumed" "$(train_on 2 $name.yaml $name-long --set outer.steps="$steps")" "$(cat $name.killed)"
 done
 
-# A draw for each episode decides whether the episode imitates.
+# For each episode, a random draw decides whether the episode imitates the teacher.
 "$WL_PYTHON" - <<'P'
 import h5py
 
@@ -41,7 +41,7 @@ with h5py.File("nres/checkpoints/step-00000012.h5") as file:
 P
 echo "ok: some episodes imitate"
 
-refuse() { # PATTERN OPTIONS...
+refuse() { # arguments: PATTERN OPTIONS...
   local pattern=$1 code=0
   shift
   "$WL_BIN" train bptt.yaml --set output=refused "$@" >refused.out 2>refused.err || code=$?

@@ -1,6 +1,6 @@
-# Sends Ctrl-C or SIGTERM to mpirun, or a signal to one rank, within a meta-step of many seconds. The ranks must leave
-# their windows at the next inner step, and the last complete meta-step must be saved within a second. A resumed run
-# must end with the digest of an uninterrupted run.
+# Sends SIGINT or SIGTERM to mpirun, or a signal to one rank, during a meta-step of many seconds. All ranks must leave
+# their windows at the next inner step. The last complete meta-step must be saved within a second. A resumed run must
+# end with the digest of an uninterrupted run.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 . "$WL_SOURCE/tests/fault/mlp_job.sh"
@@ -16,7 +16,7 @@ outer: {steps: 1000, units: 12, optimizer: adam, learning_rate: 3e-3}
 checkpoint: {every: 100}
 C
 # Prints the digest of an uninterrupted run of STEPS meta-steps.
-straight() { # STEPS
+straight() { # arguments: STEPS
   [ -e "straight-$1.digest" ] || train_on 2 job.yaml "straight-$1" --set outer.steps="$1" >"straight-$1.digest"
   cat "straight-$1.digest"
 }
@@ -27,8 +27,8 @@ no_rank_of() { [ -z "$(ranks_of "$1")" ]; }
 
 last_reported() { tail -n 1 "$1/metrics.jsonl" | sed 's/.*"meta_step":\([0-9]*\),.*/\1/'; }
 
-# Starts the job and sends the signal within a later meta-step.
-interrupt() { # SIGNAL WHOM (launcher, rank) RUN
+# Starts the job and sends the signal during a later meta-step.
+interrupt() { # arguments: SIGNAL WHOM (launcher, rank) RUN
   local run=$3 launcher start code=0 saved limit step
   setsid "$WL_MPIEXEC" -n 2 "$WL_BIN" train job.yaml --quiet --set output="$run" >"$run.out" 2>"$run.err" &
   launcher=$!
@@ -36,7 +36,8 @@ interrupt() { # SIGNAL WHOM (launcher, rank) RUN
   sleep 0.5
   start=$(seconds_now)
   case $2 in
-    launcher) limit=2; kill -"$1" "$launcher" ;; # Open MPI forwards the signal after one second, and kills the ranks one second later
+    # Open MPI forwards the signal after a second and kills the ranks a second later.
+    launcher) limit=2; kill -"$1" "$launcher" ;;
     rank) limit=1; kill -"$1" "$(ranks_of "$run" | tail -n 1)" ;;
   esac
   wait "$launcher" || code=$?
@@ -52,7 +53,7 @@ interrupt TERM launcher term
 interrupt INT launcher int
 interrupt USR1 rank usr1
 
-# --stop-after stops exactly after that meta-step.
+# --stop-after must stop exactly after the given meta-step.
 code=0
 "$WL_MPIEXEC" -n 2 "$WL_BIN" train job.yaml --quiet --set output=late --stop-after 1 >late.out 2>late.err || code=$?
 [ $code = $EXIT_STOPPED ] || fail "--stop-after 1 ended with $code"

@@ -1,8 +1,9 @@
-# Compares each dataset in the files of an interrupted run with the dataset of an uninterrupted run. The cases are a
-# stop, a kill, and another number of ranks. Some units diverge and stop in the middle of their episode.
+# Compares each dataset in the files of an interrupted run with the same dataset of an uninterrupted run. The cases are
+# a stop, a kill, and a resume on another number of ranks. Some units diverge in the middle of their episode, which then
+# ends.
 . "$WL_SOURCE/tests/harness/training.sh"
 
-# At this rate the quadratic functions diverge, and the perceptrons do not.
+# At this learning rate, trainings of the quadratic functions diverge, and trainings of the perceptrons do not.
 cat >job.yaml <<'Y'
 seed: 5
 threads: 1
@@ -17,7 +18,7 @@ checkpoint: {every: 2, keep: 2}
 trajectory: {every: 1, units: 4, coordinates: 2, hidden: true, snapshot_stride: 2}
 Y
 
-# Prints all datasets of a run except those that contain times.
+# Compares all datasets of two runs, except those that contain times, and prints the datasets that differ.
 cat >compare.py <<'P'
 import sys
 import h5py
@@ -61,7 +62,7 @@ for stop in 3 8; do
   compare stopped-$stop
 done
 
-# The run is killed after its fourth meta-step, so the trajectory has meta-steps after the checkpoint.
+# The run is killed after its fourth meta-step, so the trajectory contains meta-steps after the last checkpoint.
 "$WL_BIN" train job.yaml --quiet --set output=killed --set outer.steps=100000 >/dev/null 2>&1 &
 victim=$!
 for _ in $(seq 3000); do ! has_checkpoint_after killed 5 || break; sleep 0.02; done

@@ -1,16 +1,17 @@
 #!/bin/bash
-# test_one_rank_fails.sh [all] - makes memory or the disk fail on one of two ranks, at a few points of train, eval and
-# check. The job must always end with one error that names the rank, and with the exit code of this error.
+# test_one_rank_fails.sh [all] - lets an allocation or a write fail on one of two ranks. The failures occur at a few
+# points of the commands train, eval and check. The job must always end with one error message that names the rank. Its
+# exit code must be the code of this error.
 #
-# With `all`, the test tries every point of every command, which takes minutes.
+# With `all`, the test lets every point of every command fail, which takes minutes.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 
-PATIENCE=30 # seconds; a run takes less than one second
+PATIENCE=30 # seconds; an undisturbed run needs less than one second
 EXIT_OS=71 EXIT_IO=74
 
-# The configuration has every part that allocates: replay, the trajectory, a learned initialisation, warp layers, the
-# LSTM.
+# The configuration uses every part that allocates memory: replay, the trajectory, a learned initialisation, warp
+# layers, and the LSTM.
 cat >joint.yaml <<'Y'
 threads: 1
 task: {family: sinusoid, shots: 4, widths: [5], activation: tanh, warp: linear}
@@ -25,7 +26,7 @@ trajectory: {every: 1, units: 3}
 Y
 "$WL_BIN" train joint.yaml --quiet --set output=trained >trained.out
 
-command_of() { # NAME
+command_of() { # arguments: NAME
   case $1 in
     train) echo train joint.yaml --quiet --set output=run ;;
     resume) echo train joint.yaml --quiet --set output=run --resume --set outer.steps=6 ;;
@@ -34,9 +35,9 @@ command_of() { # NAME
   esac
 }
 
-# Runs the command, sets `code`, and writes the error output to err. A rank knows its number from the launcher's
-# variables.
-run_failing() { # RANK VARIABLE POINT COMMAND
+# Runs the command with a failure on one rank. Sets `code` to the exit code and writes standard error to the file `err`.
+# A rank reads its number from a variable that the launcher sets.
+run_failing() { # arguments: RANK VARIABLE POINT COMMAND
   rm -rf run
   [ "$4" != resume ] || cp -r trained run
   code=0
@@ -46,8 +47,8 @@ run_failing() { # RANK VARIABLE POINT COMMAND
     shift 3; exec "$@"' sh "$1" "$2" "$3" "$WL_BIN" $(command_of "$4") >out 2>err || code=$?
 }
 
-# Tries one point. Returns 1 if the command ended before it reached the point.
-fails_well() { # RANK VARIABLE POINT COMMAND CODE
+# Lets one point fail and checks the error. Returns 1 if the command ended before it reached the point.
+fails_well() { # arguments: RANK VARIABLE POINT COMMAND CODE
   local at="$4, rank $1, $2=$3"
   run_failing "$@"
   [ $code != 0 ] || return 1
@@ -58,7 +59,7 @@ fails_well() { # RANK VARIABLE POINT COMMAND CODE
   hits=$((hits + 1))
 }
 
-try_points() { # RANK VARIABLE COMMAND CODE POINTS...
+try_points() { # arguments: RANK VARIABLE COMMAND CODE POINTS...
   local rank=$1 variable=$2 command=$3 expected=$4 hits=0 k
   shift 4
   for k in "$@"; do fails_well "$rank" "$variable" "$k" "$command" "$expected" || break; done

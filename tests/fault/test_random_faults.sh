@@ -1,16 +1,17 @@
 #!/bin/bash
-# test_random_faults.sh [FAULTS] [SEED] - interrupts trainings in random ways at random times. Each training is resumed
-# on another number of ranks and must end with the digest of the uninterrupted run. The kinds of faults are:
+# test_random_faults.sh [FAULTS] [SEED] - interrupts trainings by random faults at random times. Each training is then
+# resumed on a random number of ranks. It must end with the digest of the uninterrupted run. The kinds of faults are:
 #
-#   kill       SIGKILL of one rank; in a third of the cases while the job starts
-#   signal     SIGTERM, SIGINT or SIGUSR1 to one rank: exit code 75 within a meta-step, and no meta-step is repeated
-#   truncated  SIGKILL, then the newest checkpoint is truncated
-#   flipped    SIGKILL, then one bit of the newest checkpoint changes
-#   disk       the disk (a small tmpfs) becomes full during a write
-#   cut        one of three hosts is permanently disconnected (network namespaces)
+#   `kill`       One rank receives SIGKILL. In a third of the cases, this happens while the job starts.
+#   `signal`     One rank receives SIGTERM, SIGINT or SIGUSR1. The job must end within a meta-step with exit code 75,
+#                and no meta-step may be repeated.
+#   `truncated`  One rank receives SIGKILL, and the newest checkpoint is then truncated.
+#   `flipped`    One rank receives SIGKILL, and one bit of the newest checkpoint is then changed.
+#   `disk`       The disk (a small tmpfs) becomes full during a write.
+#   `cut`        One of three hosts is permanently disconnected. The hosts are network namespaces.
 #
-# Every wait has a time limit, so a hang is a failure. The test prints a line for each fault and a table at the end.
-# Without root, it leaves out `disk` and `cut` and prints a message.
+# Every wait has a time limit, so the test fails if a job hangs. The test prints a line for each fault and a table at
+# the end. Without root, it leaves out `disk` and `cut` and prints a message.
 HOSTS_MADE_BY=$WL_SOURCE/tests/netns/cluster.sh
 if [ -z "${CLUSTER:-}" ]; then
   code=0
@@ -23,23 +24,25 @@ fi
 . "$WL_SOURCE/tests/fault/mlp_job.sh"
 
 FAULTS=${1:-12}
-RANDOM=${2:-20161} # the seed of all random choices; the timing still depends on the machine
+RANDOM=${2:-20161} # the seed of all random choices, although the times still depend on the machine
 STEPS=20           # number of meta-steps of the job
-PATIENCE=120       # seconds for a start or a run; an idle machine needs much less
-END=60             # seconds for the end of a job that has lost a rank or its disk
-# Open MPI tests a lost host after TIME s, and gives it up after PROBES tries with an interval of INTERVAL s
+PATIENCE=120       # seconds in which a job must start or run, although an idle machine needs much less
+END=60             # seconds in which a job must end after it has lost a rank or its disk
+# Open MPI tests the connection to a silent host after TIME seconds. It gives up after PROBES tries at intervals of
+# INTERVAL seconds.
 TIME=3 INTERVAL=1 PROBES=3
 export OMPI_MCA_oob_tcp_keepalive_time=$TIME OMPI_MCA_oob_tcp_keepalive_intvl=$INTERVAL
 export OMPI_MCA_oob_tcp_keepalive_probes=$PROBES
 KINDS=(kill signal truncated flipped)
 if [ -n "${CLUSTER:-}" ]; then
   KINDS+=(disk cut)
-  # the settings with which mpirun uses the network of the hosts are only for jobs on the hosts
+  # these settings make mpirun use the network between the hosts, so only jobs on the hosts may have them
   over_hosts=(env OMPI_MCA_{btl,oob}_tcp_if_include="$OMPI_MCA_btl_tcp_if_include")
   unset OMPI_MCA_btl_tcp_if_include OMPI_MCA_oob_tcp_if_include
 fi
 
-# Windows are short, so there are many meta-steps. Inner states have some MB, so writing a checkpoint takes some time.
+# Windows are short, so the job has many meta-steps. The inner states have some MB, so writing a checkpoint takes a
+# noticeable time.
 write_mlp_config job.yaml
 sed -i -e 's/every: 4/every: 1/' -e 's/steps: 20, weights/steps: 7, weights/' job.yaml
 expected=$(train_on 2 job.yaml undisturbed)
@@ -49,12 +52,12 @@ one_of() { shift $((RANDOM % $#)); echo "$1"; }
 between() { echo $(($1 + RANDOM % ($2 - $1 + 1))); }
 nap() { sleep "$(awk -v r=$RANDOM -v most="$1" 'BEGIN { printf "%.3f", r / 32768 * most }')"; }
 
-last_step() { # RUN: the last meta-step that it reported
+last_step() { # arguments: RUN. Prints the last meta-step that the run reported
   tail -q -n 2 "$1"/metrics.jsonl 2>/dev/null | sed -n 's/.*"meta_step":\([0-9]*\),.*/\1/p' | tail -n 1 | grep . || echo 0
 }
 has_done() { [ "$(last_step "$1")" -ge "$2" ] || ! kill -0 "$job" 2>/dev/null; }
 checkpoints_of() { printf '%s\n' "$1"/checkpoints/step-*.h5 | sort; }
-whole_step() { # RUN: step of the newest checkpoint that is not damaged; 0 if there is none
+whole_step() { # arguments: RUN. Prints the step of the newest checkpoint that is not damaged, or 0
   checkpoints_of "$1" | grep -vxF "$damaged" | tail -n 1 | sed -n 's/.*step-0*\([0-9][0-9]*\).h5/\1/p' | grep . || echo 0
 }
 random_below() { echo $(((RANDOM * 32768 + RANDOM) % $1)); }
@@ -62,21 +65,22 @@ ranks_of() { pgrep -f "^$WL_BIN train .*output=$1 " || true; }
 no_rank_of() { [ -z "$(ranks_of "$1")" ]; }
 has_rank_of() { ! no_rank_of "$1" || ! kill -0 "$job" 2>/dev/null; }
 
-# Starts the job in the background. The process of its launcher is $job.
-launch() { # LAUNCHER-AND-RANKS... (sets job, uses run and every)
+# Starts the job in the background and sets `job` to the process number of its launcher. The job uses the variables
+# `run` and `every`.
+launch() { # arguments: LAUNCHER-AND-RANKS...
   timeout -k 2 $PATIENCE "$@" "$WL_BIN" train job.yaml --resume --quiet --set output="$run" --set checkpoint.every="$every" \
     >"$run.out" 2>"$run.err" &
   job=$!
 }
 launch_here() { launch "$WL_MPIEXEC" -n "$(between 1 4)"; }
 
-# Waits for the end of the job. Sets `code`, and sets `took` to the seconds since `start`.
-await_end() { # SECONDS
+# Waits until the job ends. Sets `code` to its exit code, and `took` to the seconds since `start`.
+await_end() { # arguments: SECONDS
   local deadline=$((SECONDS + $1))
   while kill -0 $job 2>/dev/null && [ $SECONDS -lt $deadline ]; do sleep 0.05; done
   took=$(seconds_since "$start")
   if kill -0 $job 2>/dev/null; then
-    # the launcher of Open MPI sometimes hangs when a rank dies; in this case no rank is left
+    # the launcher of Open MPI sometimes hangs after a rank has been killed, and then no rank is running
     no_rank_of "$run" || { ps -eo pid,stat,wchan:24,time,args >&2; fail "$kind: ranks are left after $took s"; }
     launcher_hangs=$((launcher_hangs + 1))
     kill $job
@@ -86,20 +90,21 @@ await_end() { # SECONDS
   wait_for 15 "the ranks of $run to be gone" no_rank_of "$run"
 }
 
-kill_one() { # SIGNAL
+kill_one() { # arguments: SIGNAL
   local ranks
   mapfile -t ranks < <(ranks_of "$run")
   [ ${#ranks[@]} -gt 0 ] || return 0
   kill "-$1" "${ranks[RANDOM % ${#ranks[@]}]}" 2>/dev/null || true
 }
 
-wait_for_moment() { # LEAST MOST: waits for that many meta-steps and a random part of the next one
+# Waits until a random number of meta-steps from LEAST to MOST, and a part of the next meta-step, are done.
+wait_for_moment() { # arguments: LEAST MOST
   wait_for $PATIENCE "a meta-step of $run" has_done "$run" "$(between "$1" "$2")"
   nap 0.1
   start=$(seconds_now)
 }
 
-# Each of these functions starts a job, waits, causes its fault, and waits for the end of the job.
+# Each of these functions starts a job, causes one kind of fault after some time, and waits until the job ends.
 strike_kill() {
   launch_here
   if [ $((RANDOM % 3)) = 0 ]; then
@@ -122,11 +127,11 @@ strike_signal() {
   await_end $END
   [ "$code" != 0 ] || return 0
   [ "$code" = $EXIT_STOPPED ] || fail "$name to one rank: exit $code, not $EXIT_STOPPED: $(cat "$run.err")"
-  # the current meta-step, and the next one if its sum was in progress
+  # the job may complete the current meta-step, and also the next one if its sum was in progress
   [ $(($(last_step "$run") - before)) -le 2 ] || fail "$name: $(last_step "$run") meta-steps done, $before at the signal"
   [ "$(last_step "$run")" = "$(checkpoint_step "$run")" ] || fail "$name: the checkpoint does not have all meta-steps"
 }
-strike_damaged() { # COMMAND: changes the file
+strike_damaged() { # arguments: COMMAND, which changes the file
   launch_here
   wait_for_moment $((2 * every + 1)) $((STEPS - 2))
   kill_one KILL
@@ -145,7 +150,7 @@ flip_bit() {
 }
 strike_truncated() { strike_damaged cut_short; }
 strike_flipped() { strike_damaged flip_bit; }
-# Fills the disk until only a part of a checkpoint fits.
+# Fills the disk until it has space for only a part of a checkpoint.
 strike_disk() {
   mkdir -p "$run"
   mount -t tmpfs -o size=48m none "$run"
@@ -173,8 +178,8 @@ strike_cut() {
   "$CLUSTER" heal "$host"
 }
 
-# Causes one fault of a kind and resumes the job. Leaves struck=0 if the job ended before the fault.
-fault() { # NAME KIND
+# Causes one fault of the given kind and resumes the job. Sets struck=0 if the job ended before the fault.
+fault() { # arguments: NAME KIND
   run=$1 kind=$2 every=$(between 1 3) damaged='' code=0 struck=1
   "strike_$kind"
   if [ "$code" = 0 ]; then struck=0; return 0; fi
@@ -183,7 +188,8 @@ fault() { # NAME KIND
   if [ -z "$damaged" ] && [ "$resumed_at" -gt 0 ]; then
     "$WL_BIN" info "$run" --verify >/dev/null || fail "$kind left a checkpoint that does not verify"
   fi
-  # a checkpoint is written in the background until the next one is due; a damaged checkpoint adds one more interval
+  # while a checkpoint is written in the background, the next one may become due; a damaged checkpoint adds one more
+  # interval
   [ $((reported - resumed_at)) -le $(((2 + (${#damaged} > 0)) * every)) ] || fail "$kind: step $resumed_at is the newest of $reported"
   digest=$(train_on "$(between 1 4)" job.yaml "$run" --resume --set checkpoint.every="$every")
   [ "$digest" = "$expected" ] || fail "$run, $kind: expected '$expected', got '$digest'"
@@ -192,7 +198,7 @@ fault() { # NAME KIND
   echo "ok: $run $kind: ended with $code after $took s at meta-step $reported; resumed from $resumed_at"
 }
 
-clean_up() { # RUN
+clean_up() { # arguments: RUN
   if [ "$kind" = disk ]; then umount "$1"; fi
   rm -rf "$1" "$1".*
 }
@@ -209,7 +215,7 @@ report() {
 launcher_hangs=0 number=0 too_late=0 bag=()
 while [ $number -lt "$FAULTS" ]; do
   [ ${#bag[@]} -gt 0 ] || mapfile -t bag < <(printf '%s\n' "${KINDS[@]}" | shuf --random-source=<(yes $RANDOM))
-  fault "run-$((number + 1))" "${bag[0]}" # not in a condition, because set -e has no effect there
+  fault "run-$((number + 1))" "${bag[0]}" # not part of a condition, because there set -e has no effect
   if [ $struck = 1 ]; then
     number=$((number + 1)) bag=("${bag[@]:1}")
   else

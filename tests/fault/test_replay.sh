@@ -1,12 +1,13 @@
-# Checks offline Warp-Grad. The bits are equal on 1 to 4 ranks, with 2 threads, and after a kill with a resume on
-# another number of ranks. They do not depend on whether the points of the buffer are in memory or in the scratch file.
+# Checks offline Warp-Grad. The digest must be equal on 1 to 4 ranks, with 2 threads, and after a kill and a resume on
+# another number of ranks. It must not depend on whether the points of the replay buffer are in memory or in the scratch
+# file.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 . "$WL_SOURCE/tests/fault/mlp_job.sh"
 
-# Writes a configuration with log_ratio, which needs the loss at the episode's start. A resumed run must restore this
-# loss.
-write_replay_config() { # FILE PRECISION
+# Writes a configuration with the loss log_ratio. It needs the loss at the start of the episode, which a resumed run
+# must restore.
+write_replay_config() { # arguments: FILE PRECISION
   cat >"$1" <<C
 seed: 3
 threads: 1
@@ -33,7 +34,8 @@ for ranks in 2 3 4; do
   expect_same "$ranks ranks" "$expected" "$(train_on $ranks $config single-$ranks)"
 done
 expect_same "2 threads" "$expected" "$(train_on 1 $config threads --set threads=2)"
-# No point, or one point of each unit, is in memory. The other points are read from the scratch file.
+# In one case no point is in memory, and in the other case one point of each unit is in memory. The other points are
+# read from the scratch file.
 mkdir scratch
 for capacity in 0.1 1e-3; do
   spill="--set replay.capacity=$capacity --set replay.spill=scratch"
@@ -48,7 +50,7 @@ steps=$(($(checkpoint_step killed) + 2))
 expect_same "killed on 2 ranks, resumed on 1" "$(train_on 1 $config whole --set outer.steps=$steps)" \
   "$(train_on 1 $config killed --resume --set outer.steps=$steps)"
 
-# The error for points that cannot be stored names the fix.
+# If the points cannot be stored, the error must name the correction.
 code=0
 "$WL_BIN" train $config --set replay.capacity=1e-3 --set output=none 2>error || code=$?
 [ $code = 78 ] && grep -q 'replay.spill' error || fail "a buffer without enough memory and without a folder: exit $code, $(cat error)"

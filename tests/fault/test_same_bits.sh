@@ -1,5 +1,5 @@
-# Checks that the bits after n meta-steps are equal on 1, 2, 3, 4 and 7 ranks and with 1 and 2 threads. A stop in the
-# middle of an episode and a resume on another number of ranks must not change them.
+# Checks that the digests are equal on 1, 2, 3, 4 and 7 ranks and with 1 and 2 threads. A stop in the middle of an
+# episode and a resume on another number of ranks must not change the digest.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 . "$WL_SOURCE/tests/fault/mlp_job.sh"
@@ -19,13 +19,14 @@ for job in mlp mixture; do
   expect_same "$job stopped on 3 ranks, on 2, ended on 4" "$expected" "$(train_on 4 $job.yaml $job-split --resume)"
 done
 
-# The storage does not change the arithmetic. A window that is recomputed from snapshots has the same meta-gradient.
+# The storage of the window must not change the result. A window that is recomputed from snapshots must have the same
+# meta-gradient.
 long="--set episode.steps=100 --set window.steps=100 --set outer.steps=3"
 expected=$(train_on 1 mlp.yaml whole $long --set window.storage=activations)
 expect_same "window of 100 steps within 3.5 MiB" "$expected" "$(train_on 2 mlp.yaml cut $long --set window.memory=3.5)"
 expect_same "window of 100 steps recomputed" "$expected" "$(train_on 2 mlp.yaml recompute $long --set window.storage=recompute)"
 
-# This is also true in second order, where `states` moves the unit's state while a window runs.
+# This must also hold in second order. There, the storage `states` changes the unit's state while the window runs.
 exact="--set episode.steps=50 --set window.steps=25 --set window.order=second --set outer.steps=4"
 expected=$(train_on 1 mlp.yaml exact $exact --set window.storage=recompute)
 for storage in activations states; do
@@ -35,8 +36,8 @@ train_on 3 mlp.yaml exact-split $exact --set window.storage=states --stop-after 
 expect_same "second order with states, resumed in an episode to recompute" "$expected" \
   "$(train_on 1 mlp.yaml exact-split $exact --set window.storage=recompute --resume)"
 
-# These products are so large that BLAS would distribute them over threads if its environment allowed this. Warploom
-# prevents it.
+# The environment variable allows BLAS to use several threads, and these matrix products are large enough for that.
+# Warploom must prevent it.
 large="--set task.widths=[64] --set task.batch=512 --set outer.steps=2 --set outer.units=1"
 expected=$(OPENBLAS_NUM_THREADS=1 train_on 1 mlp.yaml blas-1 $large)
 expect_same "two threads offered to BLAS" "$expected" "$(OPENBLAS_NUM_THREADS=2 train_on 1 mlp.yaml blas-2 $large)"

@@ -1,5 +1,5 @@
-# Checks staggered units, each with its own clock, by back-propagation and by a forward-only estimator. The bits do not
-# depend on the number of ranks and threads, or on resumes within episodes.
+# Checks units with staggered episodes. The estimators are back-propagation and a forward-only estimator. The digest
+# must not depend on the number of ranks and threads, or on resumes within episodes.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 . "$WL_SOURCE/tests/fault/mlp_job.sh"
@@ -24,7 +24,7 @@ for job in bptt 'nres, pairs: 2, loss: mean_and_last, transform: log' 'pes, loss
   expect_same "$name killed and resumed" "$(train_on 2 $name.yaml $name-long --set outer.steps="$steps")" "$(cat $name.killed)"
 done
 
-# The clocks of the units differ, and both checkpoints contain equal units.
+# The clocks of the units must differ, and both checkpoints must contain equal units.
 "$WL_PYTHON" - <<'P'
 import h5py
 

@@ -1,11 +1,12 @@
-# Checks a training in which parameters and adjoints become smaller than the smallest normal number. The bits are equal
-# with 1 and 2 threads and on 1 and 2 ranks. The parameters and states of the units contain no subnormal number.
+# Checks a training in which parameters and adjoints become smaller than the smallest normal number. The digests must be
+# equal with 1 and 2 threads and on 1 and 2 ranks. The stored parameters and states of the units must not contain a
+# subnormal number.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 
-# Parameters start at zero and get subnormal updates. Every thread computes updates of the LSTM, and only the main
+# The parameters start at zero, and their updates are subnormal. All threads compute updates of the LSTM. Only the main
 # thread computes updates of the other rule. The adjoints also become subnormal.
-write_vanishing() { # FILE RULE
+write_vanishing() { # arguments: FILE RULE
   cat >"$1" <<C
 seed: 5
 threads: 1
@@ -19,7 +20,7 @@ C
 write_vanishing lstm.yaml '{name: lstm, hidden: [6], output_scale: 2e-39, preprocessing: none, gradient_scale: 1.0, momentum: 0}'
 write_vanishing sgd.yaml '{name: sgd, rate: 1e-37, learn: [rate]}'
 
-train() { # RANKS CONFIG RUN ARGS...
+train() { # arguments: RANKS CONFIG RUN ARGS...
   "$WL_MPIEXEC" -n "$1" "$WL_BIN" train "$2" --quiet --set "output=$3" "${@:4}" | grep '^digest'
 }
 expected=$(train 1 lstm.yaml one)

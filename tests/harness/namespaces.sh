@@ -6,14 +6,14 @@
 # because the second mount would then be visible outside of the namespace.
 is_bare_chroot() { ! unshare --mount true && unshare --mount --propagation unchanged true; } 2>/dev/null
 
-own_root() { # SCRIPT ARGS...
+own_root() { # arguments: SCRIPT ARGS...
   is_bare_chroot && ! grep -q ' shared:' /proc/self/mountinfo || return 0
   exec unshare --mount --propagation unchanged sh -c '
     mount --rbind / /mnt && exec chroot /mnt env -C "$PWD" bash "$@"' sh "$@"
 }
 
 # Runs `SCRIPT --inside ARGS...` in namespaces, for at most LIMIT seconds, and exits with its exit status. DIR is the path of a temporary folder.
-in_namespaces() { # NAME SCRIPT ARGS...
+in_namespaces() { # arguments: NAME SCRIPT ARGS...
   local name=$1 script=$2 status=0
   shift 2
   export DIR

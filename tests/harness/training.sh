@@ -9,20 +9,20 @@ EXIT_STOPPED=75
 skip() { echo "skipped: $*"; exit 77; }
 fail() { echo "FAILED: $*" >&2; exit 1; }
 # An empty EXPECTED is a failure, because two missing digests must not count as equal.
-expect_same() { # WHAT EXPECTED GOT
+expect_same() { # arguments: WHAT EXPECTED GOT
   [ -n "$2" ] && [ "$2" = "$3" ] || fail "$1: expected '$2', got '$3'"
   echo "ok: $1: $2"
 }
 seconds_now() { date +%s.%N; }
 seconds_since() { awk -v a="$1" -v b="$(date +%s.%N)" 'BEGIN { printf "%.1f", b - a }'; }
-expect_below() { # WHAT LIMIT GOT
+expect_below() { # arguments: WHAT LIMIT GOT
   awk -v a="$3" -v b="$2" 'BEGIN { exit !(a <= b) }' || fail "$1: $3, more than $2"
   echo "ok: $1: $3 (at most $2)"
 }
 
 [ -x "$WL_BIN" ] || fail "no program $WL_BIN"
 
-write_config() { # FILE
+write_config() { # arguments: FILE
   cat >"$1" <<'C'
 seed: 7
 threads: 1
@@ -35,13 +35,13 @@ C
 }
 
 # Prints the digest line of a training's standard output: "digest <16 hex digits> step <n>".
-digest_line() { # FILE
+digest_line() { # arguments: FILE
   grep -E '^digest [0-9a-f]{16} step [0-9]+$' "$1" | tail -n 1
 }
 digest_step() { digest_line "$1" | awk '{ print $4 }'; }
 
 # Prints the step of the newest checkpoint of a run, or -1 if the run has no checkpoint.
-checkpoint_step() { # RUN
+checkpoint_step() { # arguments: RUN
   local newest
   newest=$(cd "$1/checkpoints" 2>/dev/null && printf '%s\n' step-*.h5 | sort | tail -n 1)
   newest=${newest#step-} newest=${newest%.h5}
@@ -49,18 +49,18 @@ checkpoint_step() { # RUN
 }
 
 # This function does not look for the file of a given step, because older checkpoints may already be removed.
-has_checkpoint_after() { [ "$(checkpoint_step "$1")" -gt "$2" ]; } # RUN STEP
+has_checkpoint_after() { [ "$(checkpoint_step "$1")" -gt "$2" ]; } # arguments: RUN STEP
 
 # Prints the number of meta-steps that a stopped run reported after its newest checkpoint. A resumed run computes them
 # again.
-steps_beyond_checkpoint() { # RUN
+steps_beyond_checkpoint() { # arguments: RUN
   local last
   last=$(tail -q -n 1 "$1"/*.jsonl | grep -o '"meta_step":[0-9]*' | grep -o '[0-9]*$' | tail -n 1)
   echo $((${last:-0} - $(checkpoint_step "$1")))
 }
 
 # Prints how many meta-steps of CONFIG two ranks on this machine run in about SECONDS.
-steps_in() { # SECONDS CONFIG
+steps_in() { # arguments: SECONDS CONFIG
   local code=0 done_steps
   "$WL_MPIEXEC" -n 2 "$WL_BIN" train "$2" --set output=calibration --time-limit 3s >calibration.out 2>calibration.err ||
     code=$?
@@ -72,7 +72,7 @@ steps_in() { # SECONDS CONFIG
 }
 
 # Prints the digest line of an uninterrupted run on two ranks.
-straight_digest() { # CONFIG STEPS NAME [OPTIONS...]
+straight_digest() { # arguments: CONFIG STEPS NAME [OPTIONS...]
   local config=$1 steps=$2 name=$3
   shift 3
   "$WL_MPIEXEC" -n 2 "$WL_BIN" train "$config" --set outer.steps="$steps" --set output="$name" "$@" \
@@ -80,7 +80,7 @@ straight_digest() { # CONFIG STEPS NAME [OPTIONS...]
   digest_line "$name.out"
 }
 
-wait_for() { # SECONDS WHAT COMMAND...
+wait_for() { # arguments: SECONDS WHAT COMMAND...
   local deadline=$((SECONDS + $1)) what=$2
   shift 2
   until "$@"; do

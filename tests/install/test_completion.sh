@@ -19,12 +19,12 @@ compopt() { :; } # compopt fails outside of a completion
 . completion/warploom
 
 # Prints what bash offers for the last word, one per line.
-offers() { # WORDS...
+offers() { # arguments: WORDS...
   COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMPREPLY=()
   _warploom
   [ ${#COMPREPLY[@]} = 0 ] || printf '%s\n' "${COMPREPLY[@]}" | sort
 }
-expect() { # WHAT EXPECTED WORDS...
+expect() { # arguments: WHAT EXPECTED WORDS...
   local got
   got=$(offers "${@:3}")
   [ "$got" = "$2" ] || fail "$1: expected '$2', got '$got'"

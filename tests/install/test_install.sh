@@ -56,7 +56,7 @@ C
 }
 
 # Runs the program. The loss must fall by a factor of 100.
-check_fit() { # PROGRAM OPTIMIZER OUTPUT
+check_fit() { # arguments: PROGRAM OPTIMIZER OUTPUT
   "$1" "$2" 60 >"$3" || fail "$1 failed"
   awk '$1 == "step" { if (!n++) first = $4; last = $4 }
        END { print "ok: loss " first " to " last; exit !(n > 2 && last < 0.01 * first) }' "$3" ||

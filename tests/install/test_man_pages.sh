@@ -9,7 +9,7 @@ commands=$("$WL_BIN" --help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p')
 expected="warploom.1 warploom.yaml.5"
 for command in $commands; do expected+=" warploom-$command.1"; done
 
-lint() { # FILE
+lint() { # arguments: FILE
   local checked=0
   if command -v groff >/dev/null; then
     groff -man -ww -Tutf8 -z "$1" 2>lint || fail "groff cannot read $1"

@@ -16,7 +16,7 @@ if command -v shellcheck >/dev/null; then
 fi
 
 # The folder is given to cpack, because -G alone would leave the files of cpack in the build folder.
-pack() { # GENERATOR
+pack() { # arguments: GENERATOR
   cpack --config "$build/CPackConfig.cmake" -G "$1" -B "$PWD/package-$1" >"cpack-$1.log" 2>&1 || { tail "cpack-$1.log" >&2; fail "cpack -G $1"; }
 }
 

@@ -5,12 +5,12 @@ set -euo pipefail
 fail() { echo "FAILED: $*" >&2; exit 1; }
 export TMPDIR=$PWD
 
-selftest() { # CODE OPTIONS...
+selftest() { # arguments: CODE OPTIONS...
   local code=0
   "${PROGRAM:-$WL_BIN}" selftest "${@:2}" >table 2>errors || code=$?
   [ "$code" = "$1" ] || { cat table errors >&2; fail "selftest ${*:2}: exit code $code, expected $1"; }
 }
-expect() { # FILE PATTERN
+expect() { # arguments: FILE PATTERN
   grep -qE -- "$2" "$1" || { cat table errors >&2; fail "$1 does not say: $2"; }
 }
 

@@ -14,7 +14,7 @@ mpi_of() { "$1" --version | sed -n 's/^MPI *//p'; }
 
 write_config endless.yaml
 sed -e 's/steps: 1000000,/steps: 12,/' endless.yaml >job.yaml
-train() { # PROGRAM MPIEXEC RANKS RUN ARGS...
+train() { # arguments: PROGRAM MPIEXEC RANKS RUN ARGS...
   local code=0
   "$2" -n "$3" "$1" train job.yaml --quiet --set "output=$4" "${@:5}" >out.txt || code=$?
   [ $code = 0 ] || [ $code = 75 ] || fail "$2 -n $3: exit $code"

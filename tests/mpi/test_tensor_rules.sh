@@ -18,11 +18,11 @@ window: {steps: 4}
 outer: {steps: 6, units: 5, learning_rate: 1e-2}
 checkpoint: {every: 1}
 C
-run() { # RANKS NAME OPTIONS...
+run() { # arguments: RANKS NAME OPTIONS...
   local ranks=$1 name=$2; shift 2
   timeout 60 "$WL_MPIEXEC" -n "$ranks" "$WL_BIN" train job.yaml --quiet --set "output=$name" "$@" | grep ^digest
 }
-check() { # NAME OPTIONS...
+check() { # arguments: NAME OPTIONS...
   local name=$1 one; shift
   one=$(run 1 "$name" "$@")
   [ "$(run 3 "$name-three" "$@")" = "$one" ] || fail "$name: three ranks differ from one"

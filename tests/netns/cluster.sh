@@ -35,7 +35,7 @@ require() {
 }
 
 holder() { cat "$DIR/holder.$1" 2>/dev/null || die "no host '$1'"; }
-on() { # HOST COMMAND...
+on() { # arguments: HOST COMMAND...
   local pid
   pid=$(holder "$1")
   shift
@@ -43,7 +43,7 @@ on() { # HOST COMMAND...
 }
 
 # A host is a process that holds its namespaces. Commands enter these namespaces.
-make_host() { # NUMBER
+make_host() { # arguments: NUMBER
   local host=h$1 pid deadline=$((SECONDS + 60))
   unshare --net --uts --mount --propagation private sh -c '
     hostname "$1" && mount --bind "$2/hosts" /etc/hosts && mount -t tmpfs -o size=25% none /dev/shm &&
@@ -63,10 +63,10 @@ make_host() { # NUMBER
 }
 
 # A host can be reached if it answers, even with a refusal. The other hosts then know its address again.
-answers() { # NUMBER
+answers() { # arguments: NUMBER
   { on "h$(($1 == 1 ? 2 : 1))" timeout 1 bash -c "exec 3<>/dev/tcp/10.77.0.$1/9" 2>&1 || true; } | grep -q refused
 }
-heal() { # NUMBER
+heal() { # arguments: NUMBER
   local deadline=$((SECONDS + 20))
   ip link set "port$1" master br0
   until answers "$1"; do
@@ -92,7 +92,7 @@ export_mpi_settings() {
   export OMPI_MCA_orte_tmpdir_base=$DIR/tmp
 }
 
-kill_host() { # HOST
+kill_host() { # arguments: HOST
   local hold network process
   hold=$(holder "$1")
   network=$(readlink "/proc/$hold/ns/net")
@@ -103,7 +103,7 @@ kill_host() { # HOST
 }
 
 # The first process of the namespaces. When it ends, all other processes in them are killed.
-inside() { # COMMAND...
+inside() { # arguments: COMMAND...
   local i
   export CLUSTER=$DIR/cluster # a separate path, because the path of this script may contain spaces
   cp "$0" "$CLUSTER"
@@ -119,7 +119,7 @@ inside() { # COMMAND...
   "$@"
 }
 
-outside() { # COMMAND...
+outside() { # arguments: COMMAND...
   [ $# -gt 0 ] || { sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0"; exit 64; }
   . "$(dirname "$0")/../harness/namespaces.sh"
   own_root "$0" "$@"

@@ -19,7 +19,7 @@ every=$((steps / 10 + 1))
 expected=$(straight_digest train.yaml "$steps" straight)
 echo "$steps meta-steps, a checkpoint every $every"
 
-train_on() { # HOSTS RUN STEPS OUTPUT
+train_on() { # arguments: HOSTS RUN STEPS OUTPUT
   "$CLUSTER" on "${1:0:2}" timeout -k 2 200 "$WL_MPIEXEC" --host "$1" "$WL_BIN" train train.yaml --resume \
     --set outer.steps="$3" --set checkpoint.every="$every" --set output="$2" >"$4" 2>&1
 }

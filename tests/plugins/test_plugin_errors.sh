@@ -5,10 +5,10 @@ cp "$WL_SOURCE"/examples/plugins/{welsch.c,soft_clip.c} .
 "$WL_BIN" plugin build welsch.c 2>build.err || { cat build.err >&2; fail "build"; }
 "$WL_BIN" plugin build soft_clip.c 2>build.err || { cat build.err >&2; fail "build"; }
 
-config() { # TASK
+config() { # arguments: TASK
   printf 'seed: 1\ntask: %s\nrule: {name: sgd, learn: [rate]}\nepisode: {steps: 4}\nwindow: {steps: 4}\nouter: {steps: 2, units: 2}\n' "$1"
 }
-refused() { # WHAT CODE PATTERN TASK
+refused() { # arguments: WHAT CODE PATTERN TASK
   local code=0
   config "$4" >bad.yaml
   "$WL_BIN" train bad.yaml --set output=bad >bad.out 2>bad.err || code=$?
@@ -17,7 +17,7 @@ refused() { # WHAT CODE PATTERN TASK
   [ "$(wc -l <bad.err)" = 1 ] || fail "$1: not one line: $(cat bad.err)"
   echo "ok: $1"
 }
-compile() { # OUTPUT
+compile() { # arguments: OUTPUT
   ${CC:-cc} -shared -fPIC -I"$WL_SOURCE/include" -I"$WL_SOURCE/src" "${@:2}" -o "$1"
 }
 
@@ -100,7 +100,7 @@ refused "too many keys" 78 "many.so: its table has more than [0-9]* keys" '{plug
 
 # After a crash, the program prints one line that names the file and the function. The exit code is the code of the
 # signal.
-crash() { # WHAT LINE SED_EXPRESSION [CONFIGURATION]
+crash() { # arguments: WHAT LINE SED_EXPRESSION [CONFIGURATION]
   local code=0
   changed crashing "$3"
   config '{plugin: ./crashing.so}' >crash.yaml
@@ -142,7 +142,7 @@ changed no_batches 's/  return build(w, task);/  task->eval_batches = 0;\n&/'
 refused "no batches of an evaluation" 78 "create set eval_batches to 0" '{plugin: ./no_batches.so}'
 
 # The results of these functions depend on earlier calls. `check` must name the results that differ.
-impure() { # WHAT DIFFERS SED_EXPRESSION
+impure() { # arguments: WHAT DIFFERS SED_EXPRESSION
   local code=0
   changed impure "$3"
   "$WL_BIN" plugin build impure.c >impure.out 2>&1 || fail "$1: $(cat impure.out)"
@@ -185,7 +185,7 @@ grep -q "welsch.so) differs between ranks (rank 0 has $(hash_of a/welsch.so), ra
   fail "message about ranks: $(cat ranks.err)"
 
 # Checks the usage errors of the subcommand, and a source with an error.
-usage() { # CODE ARGUMENTS...
+usage() { # arguments: CODE ARGUMENTS...
   local code=0 expected=$1
   shift
   "$WL_BIN" plugin "$@" >usage.out 2>usage.err || code=$?

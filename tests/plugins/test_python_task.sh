@@ -30,7 +30,7 @@ class Ones(Valley):
 def make_task():
     return Ones(6)
 P
-descend() { # NAME TASK
+descend() { # arguments: NAME TASK
   printf 'seed: 1\ntask: %s\nrule: {name: sgd, rate: 0.05, learn: [rate], learn_per: step}\nepisode: {steps: 10}\nwindow: {steps: 10, weights: mean}\nouter: {steps: 5, units: 1, learning_rate: 1e-2}\n' "$2" >"$1.yaml"
   "$WL_BIN" train "$1.yaml" --set output="$1" --quiet >"$1.out" || fail "$1"
 }
@@ -72,7 +72,7 @@ no_process_left() {
     [ "$(readlink "/proc/$process/cwd")" != "$PWD" ] || return 1
   done
 }
-refused() { # WHAT CODE PATTERN MODULE [OPTIONS...]
+refused() { # arguments: WHAT CODE PATTERN MODULE [OPTIONS...]
   local what=$1 expected=$2 pattern=$3 code=0
   { printf 'import os, signal, time\nimport numpy as np\nfrom valley_numpy import Valley, make_task\n'; echo "$4"; } >bad.py
   shift 4

@@ -29,7 +29,7 @@ outer: {steps: 5, units: 24}
 trajectory: {every: 2, units: 20}
 threads: 1
 YAML
-simulate() { # RANKS OPTIONS...
+simulate() { # arguments: RANKS OPTIONS...
   local ranks=$1
   shift
   smpirun -quiet -np "$ranks" -platform cluster.xml -hostfile hosts --log=root.thresh:warning \

@@ -10,23 +10,23 @@ job_state() { squeue -h -t all -j "$1" -o %T 2>/dev/null | head -n 1; }
 is_state() { [ "$(job_state "$1")" = "$2" ]; }
 job_ended() { case $(job_state "$1") in PENDING | RUNNING | COMPLETING | CONFIGURING | SUSPENDED) false ;; esac }
 
-show_job() { # ID OUTPUT
+show_job() { # arguments: ID OUTPUT
   scontrol show job "$1" | grep -E 'JobState|RunTime|Restarts|ExitCode' >&2 || true
   cat "$2" >&2 || true
 }
 
-wait_completed() { # ID OUTPUT SECONDS
+wait_completed() { # arguments: ID OUTPUT SECONDS
   wait_for "$3" "the end of job $1" job_ended "$1"
   is_state "$1" COMPLETED || { show_job "$1" "$2"; fail "job $1 ended as $(job_state "$1")"; }
 }
 
 # Sets the last meta-step of train.yaml. Before this call, the training has so many meta-steps that an interruption
 # cannot come too late, even on a fast machine. Jobs that start after this call read the new value.
-end_after() { sed -i "s/steps: 1000000,/steps: $1,/" train.yaml; } # STEPS
+end_after() { sed -i "s/steps: 1000000,/steps: $1,/" train.yaml; } # arguments: STEPS
 
 # SLURM starts a requeued job after two minutes. This function starts the job earlier. It waits until the second of the
 # requeue is over, because the node distinguishes starts only by whole seconds and would refuse the job.
-start_now() { # ID [UPDATES...]
+start_now() { # arguments: ID [UPDATES...]
   local job=$1
   shift
   wait_for 30 "job $job to be pending" is_state "$job" PENDING

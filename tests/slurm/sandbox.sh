@@ -34,7 +34,7 @@ require() {
   unshare --mount --uts --net --pid --fork true 2>/dev/null || skip "no right to make namespaces (CAP_SYS_ADMIN)"
 }
 
-wait_until() { # SECONDS COMMAND...
+wait_until() { # arguments: SECONDS COMMAND...
   local deadline=$((SECONDS + $1))
   shift
   while ! "$@" 2>/dev/null; do
@@ -106,7 +106,7 @@ C
   echo "PartitionName=urgent Nodes=ALL MaxTime=INFINITE State=UP PriorityTier=10 PreemptMode=OFF"
 }
 
-start_node() { # NAME
+start_node() { # arguments: NAME
   mkdir -p "$DIR/spool/$1"
   mkdir -m 1777 "$DIR/pmix.$1"
   unshare --uts --mount --propagation private sh -c '
@@ -117,7 +117,7 @@ start_node() { # NAME
 nodes_are_idle() { [ "$(timeout 3 sinfo -h -N -p batch -t idle -o %N | wc -l)" = "$NODES" ]; }
 
 # The first process of the namespaces. When it ends, all other processes in them are killed.
-inside() { # COMMAND...
+inside() { # arguments: COMMAND...
   # SLURM looks up names with AI_ADDRCONFIG, which finds no name if the only addresses are in 127.0.0.0/8
   ip link set lo up
   ip address add 10.77.1.1/32 dev lo
@@ -141,7 +141,7 @@ inside() { # COMMAND...
   "$@"
 }
 
-outside() { # COMMAND...
+outside() { # arguments: COMMAND...
   [ $# -gt 0 ] || { sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0"; exit 64; }
   . "$(dirname "$0")/../harness/namespaces.sh"
   own_root "$0" "$@"
