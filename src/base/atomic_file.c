@@ -1,8 +1,10 @@
-/* atomic_file.c - writes, checks, syncs and renames a temporary file; functions for paths and folders.
+/* atomic_file.c - replaces a file atomically by way of a temporary file. The file also has
+ * functions for paths and folders.
  *
- * If the process is killed, `path` is either unchanged or complete and new. A stale temporary file may remain, which
- * the next writer removes. The temporary file of a running writer is locked. The lock ends with the process, also if
- * the process runs on another host. */
+ * If the process is killed, `path` is either unchanged or complete and new. The killed process may
+ * leave its temporary file. The next program that writes into the folder removes this file. The
+ * temporary file of a running writer is locked. The lock ends with the process, also if the process
+ * runs on another host. */
 #define _GNU_SOURCE
 #include "base/atomic_file.h"
 
@@ -28,7 +30,8 @@ wl_status wl_path_join(char out[WL_PATH_MAX], const char *folder, const char *na
   const int length = snprintf(out, WL_PATH_MAX, "%s/%s", folder, name);
   if (length < 0 || length >= WL_PATH_MAX)
     return WL_FAIL(WL_ERR_CONFIG,
-                   "the path '%s/%s' is longer than %d bytes: choose a shorter output folder",
+                   "the path '%s/%s' is longer than %d bytes: choose an output folder with a "
+                   "shorter path",
                    folder, name, WL_PATH_MAX - 1);
   return WL_OK;
 }
@@ -47,8 +50,8 @@ static wl_status full_disk(const char *doing, const char *path, int error) {
     return WL_FAIL(WL_ERR_IO, "cannot %s '%s': %s", doing, path, strerror(error));
   return WL_FAIL(
       WL_ERR_IO,
-      "cannot %s '%s': %s; %llu bytes are free in '%s': free some, raise the quota or the file size "
-      "limit, or choose another output folder",
+      "cannot %s '%s': %s; %llu bytes are free in '%s': delete files there, ask for a higher quota "
+      "or file size limit, or choose another output folder",
       doing, path, strerror(error), (unsigned long long)disk.f_bavail * disk.f_frsize, folder);
 }
 
@@ -61,7 +64,7 @@ wl_status wl_os_fail(const char *doing, const char *path, int error) {
     case EPERM:
     case EROFS:
       return WL_FAIL(WL_ERR_PERMISSION,
-                     "cannot %s '%s': %s; check the rights of the file and its folder", doing, path,
+                     "cannot %s '%s': %s; check the access permissions of the file and its folder", doing, path,
                      strerror(error));
     case ENOENT:
     case ENOTDIR:
@@ -70,7 +73,8 @@ wl_status wl_os_fail(const char *doing, const char *path, int error) {
     case ELOOP:
     case EEXIST:
       return WL_FAIL(WL_ERR_CANNOT_CREATE,
-                     "cannot %s '%s': %s; check that its folder exists and the name is free", doing,
+                     "cannot %s '%s': %s; check that the folder of this path exists and that the "
+                     "name is not in use", doing,
                      path, strerror(error));
     default: return WL_FAIL(WL_ERR_IO, "cannot %s '%s': %s", doing, path, strerror(error));
   }
@@ -78,7 +82,7 @@ wl_status wl_os_fail(const char *doing, const char *path, int error) {
 
 /* ---- writing ---- */
 
-/* Fails if WL_FAIL_IO names this step. */
+/* Returns WL_ERR_IO if the environment variable WL_FAIL_IO requests that this step fails. */
 static wl_status begin_step(const char *doing, const char *path) {
   if (!wl_fault_due(WL_FAULT_IO)) return WL_OK;
   return WL_FAIL(WL_ERR_IO, "cannot %s '%s': WL_FAIL_IO requested this failure", doing, path);
@@ -92,7 +96,8 @@ static wl_status append_slice(wl_atomic_file *file, const char *data, size_t byt
     if (done <= 0) return wl_os_fail("write", file->path, done < 0 ? errno : ENOSPC);
     at += (size_t)done;
   }
-#ifdef SYNC_FILE_RANGE_WRITE /* start the write to the disk early, to save time */
+/* start to write these bytes to the disk now, so that the sync at the end takes less time */
+#ifdef SYNC_FILE_RANGE_WRITE
   if (bytes == WL_ATOMIC_SLICE) (void)sync_file_range(file->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 #endif
   return WL_OK;
@@ -105,7 +110,8 @@ wl_status wl_atomic_append(wl_atomic_file *file, const void *data, size_t bytes)
   return WL_OK;
 }
 
-/* Refuses the path of a device or a pipe, because the rename would replace it by a file. */
+/* Returns an error if `path` is a device or a pipe, because the rename would replace the device or
+ * pipe by a file. */
 static wl_status refuse_others(const char *path) {
   struct stat there;
   if (stat(path, &there) != 0 || S_ISREG(there.st_mode)) return WL_OK;
@@ -114,8 +120,9 @@ static wl_status refuse_others(const char *path) {
       "cannot create '%s': the name exists and is not a regular file; choose another name", path);
 }
 
-/* Locks the new temporary file against removal. Returns false if another process has just removed the file. Does
- * nothing on file systems without locks. */
+/* Locks the new temporary file, so that no other process removes this file. Returns false if
+ * another process has just removed the file. On a file system without locks, the function returns
+ * true and the file stays unlocked. */
 static bool lock_temporary(int fd) {
   struct stat now;
   if (flock(fd, LOCK_EX | LOCK_NB) != 0) return errno != EWOULDBLOCK;
@@ -139,7 +146,8 @@ wl_status wl_atomic_begin(const char *path, wl_atomic_file *file) {
   const int length = snprintf(file->temporary, sizeof file->temporary, "%s" TEMPORARY_MARK "%s-%ld",
                               path, host, (long)getpid());
   if (length < 0 || length >= WL_PATH_MAX)
-    return WL_FAIL(WL_ERR_CONFIG, "the path '%s' is too long: choose a shorter output folder",
+    return WL_FAIL(WL_ERR_CONFIG, "the path '%s' is too long: choose an output folder with a "
+                                  "shorter path",
                    path);
   WL_TRY(refuse_others(path));
   WL_TRY(begin_step("create", path));
@@ -147,7 +155,8 @@ wl_status wl_atomic_begin(const char *path, wl_atomic_file *file) {
   return file->fd < 0 ? wl_os_fail("create", path, errno) : WL_OK;
 }
 
-/* Syncs the folder. Some file systems cannot sync directories; their error EINVAL is ignored. */
+/* Syncs the folder. Some file systems cannot sync folders and return EINVAL. This error is
+ * ignored. */
 static wl_status sync_folder(const char *path) {
   char folder[WL_PATH_MAX];
   wl_path_folder(path, folder);
@@ -158,8 +167,9 @@ static wl_status sync_folder(const char *path) {
   return error == 0 || error == EINVAL ? WL_OK : wl_os_fail("sync the folder of", path, error);
 }
 
-/* Closes the temporary file and renames it to the final name. The close may report a failed write. The lock is released
- * just before the rename, because HDF5 in a reading program cannot open a locked file. */
+/* Closes the temporary file and renames it to the final name. The call of close() can report that
+ * an earlier write has failed. The lock is released just before the rename, because HDF5 in a
+ * reading program cannot open a locked file. */
 static wl_status rename_temporary(wl_atomic_file *file) {
   const int fd = file->fd, locked = fcntl(fd, F_DUPFD_CLOEXEC, 0);
   file->fd = -1;
@@ -185,7 +195,8 @@ wl_status wl_atomic_end(wl_atomic_file *file, wl_status status, wl_status (*chec
   if (status == WL_OK) status = commit(file, check);
   if (file->fd >= 0) close(file->fd);
   file->fd = -1;
-  unlink(file->temporary); /* after the rename, this call fails and has no effect */
+  /* If the file was renamed, no file has the temporary name, and this call has no effect. */
+  unlink(file->temporary);
   return status;
 }
 
@@ -222,7 +233,7 @@ wl_status wl_names_add(wl_names *names, const char *name) {
   WL_TRY(WL_GROW(names->at, names->count, names->room));
   names->at[names->count] = strdup(name);
   if (!names->at[names->count])
-    return WL_FAIL(WL_ERR_OS, "out of memory for %d names", names->count);
+    return WL_FAIL(WL_ERR_OS, "out of memory: cannot store the name of entry %d of a folder", names->count);
   names->count++;
   return WL_OK;
 }
@@ -290,7 +301,8 @@ wl_status wl_read_at(int fd, const char *path, uint64_t offset, void *data, size
         pread(fd, (char *)data + at, left < MOST ? left : MOST, (off_t)(offset + at));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return WL_FAIL(WL_ERR_IO, "cannot read '%s': %s", path, strerror(errno));
-    if (got == 0) return WL_FAIL(WL_ERR_IO, "'%s' became shorter while it was read", path);
+    if (got == 0) return WL_FAIL(WL_ERR_IO, "cannot read '%s': another program made the file "
+                                            "shorter during the read; try again", path);
     at += (size_t)got;
   }
   return WL_OK;

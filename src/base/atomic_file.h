@@ -11,7 +11,7 @@
 
 #include "base/status.h"
 
-/* WL_ATOMIC_SLICE: largest number of bytes that one call of write() writes. */
+/* WL_ATOMIC_SLICE: the largest number of bytes in one call of write(). */
 enum { WL_PATH_MAX = 4096, WL_ATOMIC_SLICE = 1 << 23 };
 
 /* A file that is being written under its temporary name. */
@@ -19,39 +19,45 @@ typedef struct wl_atomic_file {
   const char *path; /* borrowed */
   char temporary[WL_PATH_MAX];
   int fd;
-  bool unsynced; /* set by the caller: no sync; a power failure may then undo the write */
+  /* The caller sets this to true to omit the sync. A power failure may then undo the write. */
+  bool unsynced;
 } wl_atomic_file;
 
 /* Creates the temporary file. Errors: WL_ERR_PERMISSION, WL_ERR_CANNOT_CREATE. */
 wl_status wl_atomic_begin(const char *path, wl_atomic_file *file);
-/* Appends bytes. Returns WL_ERR_IO if the disk has failed or is full; the message says how many bytes are free. */
+/* Appends bytes. Returns WL_ERR_IO if the disk has failed or is full. If the disk is full, the
+ * message says how many bytes are free. */
 wl_status wl_atomic_append(wl_atomic_file *file, const void *data, size_t bytes);
-/* Runs `check` (NULL: none) on the temporary file, syncs the file and renames it to `path`. If the function fails,
- * `path` is unchanged. The temporary file is removed in any case. `status` is the status of the appends; if it is a
- * failure, the function returns it without the other steps. */
+/* Calls `check` for the temporary file, syncs the file and renames the file to `path`. `check` is
+ * NULL if no check is needed. If the function fails, `path` is unchanged. The temporary file is
+ * removed in any case. `status` is the status of the earlier calls of wl_atomic_append. If `status`
+ * is a failure, the function only removes the temporary file and returns `status`. */
 wl_status wl_atomic_end(wl_atomic_file *file, wl_status status,
                         wl_status (*check)(const char *temporary));
-/* Writes a whole file, without a check. */
+/* Writes a file from one array of bytes. The content is not checked. */
 wl_status wl_atomic_write(const char *path, const void *data, size_t bytes);
-/* Removes the temporary files of killed processes from a folder. Keeps temporary files that are being written. */
+/* Removes from a folder the temporary files that killed processes left. Temporary files that a
+ * running process writes are not removed. */
 void wl_remove_temporaries(const char *folder);
 
-/* Joins folder and name. Returns WL_ERR_CONFIG if the result is too long. */
+/* Writes the path of the file `name` in `folder` to `out`. Returns WL_ERR_CONFIG if the path is too
+ * long. */
 wl_status wl_path_join(char out[WL_PATH_MAX], const char *folder, const char *name);
-/* Finds the folder part of a path; "." if the path has no folder. */
+/* Writes the folder of a path to `out`. If the path has no folder, the result is ".". */
 void wl_path_folder(const char *path, char out[WL_PATH_MAX]);
-/* Sets an error and returns the status code that fits `error` (an errno). `doing` is a verb, for example "write" or
- * "create". */
+/* Sets an error message and returns the status code that fits `error`, which is a value of errno.
+ * `doing` is a verb, for example "write" or "create". */
 wl_status wl_os_fail(const char *doing, const char *path, int error);
 /* Opens a regular file for reading. Errors: WL_ERR_NO_INPUT, WL_ERR_PERMISSION. */
 wl_status wl_open_to_read(const char *path, int *fd, uint64_t *bytes);
-/* Reads all of the bytes [offset, offset + bytes). Error: WL_ERR_IO. */
+/* Reads `bytes` bytes from the position `offset` of the file. Fewer bytes are an error. Error:
+ * WL_ERR_IO. */
 wl_status wl_read_at(int fd, const char *path, uint64_t offset, void *data, size_t bytes);
-/* Reads the whole file. *data is malloc'ed and has a zero byte after the contents. Errors: WL_ERR_NO_INPUT,
- * WL_ERR_PERMISSION, WL_ERR_IO. */
+/* Reads the whole file. *data is malloc'ed, and the caller frees it. A zero byte follows the
+ * contents. Errors: WL_ERR_NO_INPUT, WL_ERR_PERMISSION, WL_ERR_IO. */
 wl_status wl_read_file(const char *path, char **data, size_t *bytes);
 
-/* A list of malloc'ed names. */
+/* A list of names. The list owns the malloc'ed names. */
 typedef struct wl_names {
   char **at;
   int count, room;
@@ -59,8 +65,8 @@ typedef struct wl_names {
 wl_status wl_names_add(wl_names *names, const char *name);
 void wl_names_clear(wl_names *names);
 void wl_names_sort(wl_names *names);
-/* Lists the names (without folder) of the entries that `wanted` accepts, sorted. A folder that does not exist has no
- * entries. */
+/* Lists the entries of a folder for which `wanted` returns true. The names have no folder and are
+ * sorted by their bytes. If the folder does not exist, the list is empty. */
 wl_status wl_list_folder(const char *folder, bool (*wanted)(const char *name), wl_names *names);
 /* Returns the number in a name that consists of `prefix`, eight or more digits, and ".h5". Returns -1 for any other
  * name. */

@@ -1,4 +1,5 @@
-/* background.c - runs work in a thread, and stores the status of the work for the caller. */
+/* background.c - runs a function in a new thread, and stores the status of the function for the
+ * caller. */
 #include "base/background.h"
 
 #include <signal.h>

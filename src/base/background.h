@@ -12,25 +12,25 @@
 
 #include "base/failure.h"
 
-typedef struct wl_background { /* zeroed: no work */
+typedef struct wl_background { /* A zeroed structure has no work. */
   wl_status (*work)(void *data);
   void *data;
   pthread_t thread;
-  bool threaded; /* a thread was created and must be joined */
+  bool threaded; /* true: a thread was created and has not been joined */
   atomic_bool busy;
-  wl_failure failure; /* the stored failure of the work */
-  double seconds;     /* total seconds of all work so far */
+  wl_failure failure; /* the first failure of the work that the caller has not received */
+  double seconds;     /* wall time of all work so far, in seconds */
 } wl_background;
 
 /* Starts work(data). The caller must first wait for any earlier work. */
 void wl_background_start(wl_background *background, wl_status (*work)(void *data), void *data);
 /* Returns true if work is running. Does not wait. */
 bool wl_background_is_busy(wl_background *background);
-/* Waits for the work and returns its status; the message of a failure becomes the caller's last error. Returns WL_OK
- * if no work was started since the last call. */
+/* Waits for the work and returns the status of the work. If the work failed, its message becomes
+ * the caller's last error. Returns WL_OK if no work was started since the last call. */
 wl_status wl_background_wait(wl_background *background);
-/* Waits and ignores the status. The caller's last error is unchanged. This function is for clean-up after another
- * failure. */
+/* Waits for the work and ignores the status of the work. The caller's last error is unchanged. This
+ * function is for clean-up after another failure. */
 void wl_background_drop(wl_background *background);
 
 #endif

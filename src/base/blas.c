@@ -1,4 +1,5 @@
-/* blas.c - gets the name of OpenBLAS's core. The core determines the instruction set of the BLAS kernels. */
+/* blas.c - asks OpenBLAS for the name of the processor core for which it chose its kernels. The
+ * core determines the instruction set of the BLAS kernels. */
 #include "base/blas.h"
 
 #include <cblas.h>
@@ -13,7 +14,8 @@ const char *wl_blas_better_kernels(void) {
 }
 
 bool wl_blas_is_slow(void) {
-  /* Names of x86-64 cores with kernels that do not use AVX2. A core that is not in this list is newer than the list. */
+  /* OpenBLAS uses no AVX2 in its kernels for these x86-64 cores. Any other core is assumed to be
+   * newer and to have kernels with AVX2. */
   static const char *const old[] = {"Unknown",   "Generic",    "Katmai",     "Coppermine", "Northwood",
                                     "Prescott",  "Banias",     "Atom",       "Core2",      "Penryn",
                                     "Dunnington", "Nehalem",   "Sandybridge", "Athlon",    "Opteron",

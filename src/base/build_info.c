@@ -1,5 +1,5 @@
-/* build_info.c - gets version, revision and compiler from the generated header, and finds processor and BLAS at run
- * time. */
+/* build_info.c - returns the version, the revision and the compiler from the header that the build
+ * generates. The names of the processor and of the BLAS library are found at run time. */
 #include "base/build_info.h"
 
 #include <cblas.h>
@@ -21,7 +21,8 @@ const char *wl_build_type(void) { return WL_BUILD_TYPE; }
 const char *wl_build_compiler(void) { return WL_BUILD_COMPILER; }
 const char *wl_build_hdf5(void) { return WL_BUILD_HDF5; }
 
-/* Reads the value of the first "model name" line of /proc/cpuinfo. The result is "" if there is no such line. */
+/* Reads the value of the first "model name" line of /proc/cpuinfo. If the file has no such line,
+ * the result is "". */
 static void read_model_name(char *out, size_t size) {
   out[0] = '\0';
   FILE *const file = fopen("/proc/cpuinfo", "r");
@@ -44,8 +45,9 @@ static void describe_processor(void) {
            wl_isa_name(wl_isa_choose()));
 }
 
-/* Describes OpenBLAS. The configuration of OpenBLAS ends with the core name of the build. If OpenBLAS uses another
- * core, the name of that core is added. */
+/* Describes OpenBLAS. The configuration text of OpenBLAS ends with the core for which OpenBLAS was
+ * built. If OpenBLAS chose the kernels of another core at run time, the name of that core is
+ * appended. */
 static void describe_blas(void) {
   const char *const config = openblas_get_config();
   const char *const core = openblas_get_corename();

@@ -1,14 +1,18 @@
-/* build_info.h - version, compiler and libraries of this binary. `--version` prints them, and output files store
- * them. */
+/* build_info.h - returns the version, the compiler and the libraries of this binary. `--version`
+ * prints them, and output files store them. */
 #ifndef WL_BASE_BUILD_INFO_H
 #define WL_BASE_BUILD_INFO_H
 
 const char *wl_build_version(void);   /* "0.1.0" */
-const char *wl_build_revision(void);  /* git revision, with "-dirty" if files were changed; "unknown" outside git */
+/* Returns the git revision, with "-dirty" if the source had uncommitted changes. Returns
+ * "unknown" if the source was not in a git repository. */
+const char *wl_build_revision(void);
 const char *wl_build_type(void);      /* "Release" */
 const char *wl_build_compiler(void);  /* "GNU 12.2.0 -O3 ..." */
-const char *wl_build_processor(void); /* model name and the instruction set chosen at run time */
-const char *wl_build_hdf5(void);      /* version found at build time, such as "1.10.8" */
-const char *wl_build_blas(void);      /* openblas_get_config() */
+/* Returns the model name of the processor and the instruction set that the program chose. */
+const char *wl_build_processor(void);
+const char *wl_build_hdf5(void);      /* the HDF5 version at build time, such as "1.10.8" */
+/* Returns the text of openblas_get_config(), and the core if it differs from that text. */
+const char *wl_build_blas(void);
 
 #endif

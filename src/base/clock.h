@@ -1,8 +1,9 @@
-/* clock.h - elapsed time. */
+/* clock.h - measures wall time and CPU time. */
 #ifndef WL_BASE_CLOCK_H
 #define WL_BASE_CLOCK_H
 
-/* Returns the seconds of the monotonic clock, from an arbitrary origin. */
+/* Returns the time of the monotonic clock in seconds. The origin is arbitrary, so only differences
+ * have a meaning. */
 double wl_seconds(void);
 /* Returns the CPU seconds of the calling thread. Unlike wall time, CPU time excludes the time in which the core runs
  * other programs. */

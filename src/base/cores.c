@@ -1,4 +1,5 @@
-/* cores.c - uses the system's affinity masks. On systems without affinity masks, threads are not bound. */
+/* cores.c - reads and sets the affinity masks of the operating system. On systems without affinity
+ * masks, threads are not bound. */
 #define _GNU_SOURCE
 #include "base/cores.h"
 
@@ -8,8 +9,9 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Reads an integer from 1 to `most` at the start of an environment variable. The character `end` or the end of the text
- * must follow the integer. Returns 0 if there is no such integer. */
+/* Reads an integer from 1 to `most` at the start of an environment variable. Returns 0 if the
+ * variable does not start with such an integer, or if the integer is followed by a character other
+ * than `end`. */
 static int number_from(const char *name, char end, long most) {
   const char *const text = getenv(name);
   if (!text || *text < '0' || *text > '9') return 0;
@@ -26,8 +28,8 @@ bool wl_cores_are_owned(void) {
   return getenv("SLURM_JOB_ID") && number_from("SLURM_CPUS_ON_NODE", '\0', 1 << 20) >= node;
 }
 
-/* Returns the number of threads on this machine that run or wait for a core, including this thread. The system gives
- * the number in a line such as "0.5 0.4 0.3 2/310 4711". */
+/* Returns how many threads on this machine run or wait for a core. This thread is counted. The
+ * number is the one before the slash in a line such as "0.5 0.4 0.3 2/310 4711". */
 static int running_threads(void) {
   int running = 1;
   FILE *const file = fopen("/proc/loadavg", "r");
@@ -54,10 +56,12 @@ int wl_cores_idle(void) {
 #if defined(_OPENMP) && defined(__linux__)
 #include <omp.h>
 
-static cpu_set_t allowed; /* the allowed cores before the first binding */
+/* the cores that this process was allowed to use before the first binding */
+static cpu_set_t allowed;
 static bool bound;
 
-/* Finds the affinity mask of this process. Returns false if the machine has more cores than a mask can represent. */
+/* Stores the affinity mask of this process in `allowed`. Returns false if the machine has more
+ * cores than a mask can represent. */
 static bool find_allowed(void) {
   return bound || sched_getaffinity(0, sizeof allowed, &allowed) == 0;
 }
@@ -73,7 +77,8 @@ static bool user_binds(void) {
   return false;
 }
 
-/* Returns a mask with only the allowed core number `index`. */
+/* Returns a mask that contains one core: the allowed core with the index `index`, counted from
+ * 0. */
 static cpu_set_t one_core(int index) {
   cpu_set_t one;
   CPU_ZERO(&one);
@@ -88,7 +93,8 @@ bool wl_cores_bind(int threads, int first) {
 #pragma omp parallel num_threads(threads)
   {
     const cpu_set_t own = one_core(first + omp_get_thread_num());
-    (void)sched_setaffinity(0, sizeof own, &own); /* on failure the affinity is unchanged */
+    /* if this call fails, the thread keeps its previous mask */
+    (void)sched_setaffinity(0, sizeof own, &own);
   }
   return true;
 }

@@ -11,17 +11,17 @@ int wl_cores_allowed(void);
  * (taskset) assigned some of the node's cores to this process. The function also assumes this if SLURM assigned the
  * whole node to the job. In all other cases, other programs may use the same cores. */
 bool wl_cores_are_owned(void);
-/* Returns the number of allowed cores that are idle at the moment, at least 1. */
+/* Returns the number of allowed cores that are idle at the moment. The result is at least 1. */
 int wl_cores_idle(void);
-/* Returns the first number of OMP_NUM_THREADS. Returns 0 if the variable is not set or the number is not from 1 to
- * 1024. */
+/* Returns the first number of the environment variable OMP_NUM_THREADS. Returns 0 if the variable
+ * is not set, or if its first number is below 1 or above 1024. */
 int wl_cores_wished(void);
 /* Binds each of the `threads` threads of the caller's OpenMP team to a separate allowed core. The cores have the
  * indices first, first + 1, and so on. Returns false if the system does not support binding or if the user has set the
  * binding (OMP_PROC_BIND, OMP_PLACES, GOMP_CPU_AFFINITY). */
 bool wl_cores_bind(int threads, int first);
-/* Lets the calling thread run on all allowed cores again. Call this function in new threads, which inherit the binding
- * of their creator. */
+/* Allows the calling thread to run on all allowed cores again. Call this function in new threads,
+ * which inherit the binding of their creator. */
 void wl_cores_unbind(void);
 
 #endif

@@ -1,9 +1,10 @@
-/* digest.c - computes a chained XXH3. Each name and each array is hashed with the previous digest as the seed.
+/* digest.c - computes a digest with the hash function XXH3. Each name and each array is hashed,
+ * with the previous digest as the seed of the hash.
  *
  *   d <- XXH3(data, XXH3(name, d))
  *
- * XXH3 also hashes the length. Moving bytes from a name to its data, or from one array to the next, therefore changes
- * the digest. */
+ * XXH3 also hashes the length of its input. The digest therefore changes if bytes are moved from a
+ * name to its data, or from one array to the next. */
 #include "base/digest.h"
 
 #include <inttypes.h>

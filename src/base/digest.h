@@ -1,4 +1,5 @@
-/* digest.h - computes a 64-bit digest (XXH3) of named arrays. Runs are compared by their digests. */
+/* digest.h - computes a 64-bit digest (XXH3) of named arrays. Two runs whose states have the same
+ * digest have the same state. */
 #ifndef WL_BASE_DIGEST_H
 #define WL_BASE_DIGEST_H
 

@@ -1,4 +1,4 @@
-/* draw.c - samples the distribution of a configuration key. */
+/* draw.c - draws values from the distribution of a configuration key. */
 #include "base/draw.h"
 
 #include <math.h>

@@ -1,16 +1,17 @@
-/* draw.h - values of configuration keys that may be distributions. */
+/* draw.h - draws the values of configuration keys that may be distributions. */
 #ifndef WL_BASE_DRAW_H
 #define WL_BASE_DRAW_H
 
 #include "base/options.h"
 #include "base/rng.h"
 
-/* Returns the value for element `element` of the stream. A fixed draw returns its number, and one_of returns one of its
- * choices. uniform returns a uniformly distributed number from [low, high]. log_uniform returns a number from [low,
- * high] with a uniformly distributed logarithm. */
+/* Draws a value with the random number `element` of the stream. If the key is a plain number, the
+ * function returns this number. For `one_of` the function returns one of the choices. For `uniform`
+ * the value is uniformly distributed in [low, high]. For `log_uniform` the logarithm of the value
+ * is uniformly distributed, and the value is in [low, high]. */
 double wl_draw_value(const wl_draw *draw, wl_stream stream, uint64_t element);
 
-/* Makes a copy that owns its choices. The caller clears the copy with wl_draw_clear. */
+/* Copies a draw and its choices. The caller frees the copied choices with wl_draw_clear. */
 wl_status wl_draw_copy(wl_draw draw, wl_draw *out);
 void wl_draw_clear(wl_draw *draw);
 /* Returns the smallest value that can be drawn. */

@@ -12,7 +12,8 @@ void wl_failure_keep(wl_failure *failure, wl_status status) {
 wl_status wl_failure_raise(wl_failure *failure) {
   const wl_status code = failure->code;
   failure->code = WL_OK;
-  /* WL_ERR_OS does not append a source line; the message may already have one */
+  /* For WL_ERR_OS, WL_FAIL does not append the source line. The stored message may already have
+   * one. */
   if (code != WL_OK) WL_FAIL(WL_ERR_OS, "%s", failure->message);
   return code;
 }

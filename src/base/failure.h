@@ -1,19 +1,21 @@
-/* failure.h - stores a failure. A function can return the failure later: after other calls, or in another thread.
+/* failure.h - stores a failure. The failure can then be returned later: after other calls, or in
+ * another thread.
  *
- * Each thread has one last error, and the next failure replaces this error. A status that is stored without its message
- * could therefore be reported with the message of another failure. */
+ * Each thread stores the message of its last error only, and the next failure replaces this
+ * message. If only the status were stored, the status could be reported with the message of another
+ * failure. */
 #ifndef WL_BASE_FAILURE_H
 #define WL_BASE_FAILURE_H
 
 #include "base/status.h"
 
-typedef struct wl_failure { /* zeroed: none */
+typedef struct wl_failure { /* A zeroed structure has no failure. */
   wl_status code;
   char message[4096];
 } wl_failure;
 
-/* Stores `status` and this thread's last error, unless `status` is WL_OK. Of several failures only the first is
- * stored. */
+/* Stores `status` and this thread's last error message. Does nothing if `status` is WL_OK or if an
+ * earlier failure is stored. */
 void wl_failure_keep(wl_failure *failure, wl_status status);
 /* Returns and clears the stored status. The stored message becomes the calling thread's last error. Returns WL_OK if no
  * failure is stored. */

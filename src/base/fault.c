@@ -1,4 +1,4 @@
-/* fault.c - counts the calls until the call that must fail. */
+/* fault.c - counts calls and says which call must fail. */
 #include "base/fault.h"
 
 #include <pthread.h>
@@ -6,7 +6,9 @@
 #include <stdlib.h>
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static atomic_llong calls_left[WL_FAULT_COUNT]; /* 1: the next call fails; 0 or less: no call fails */
+/* Number of calls until the call that fails, including that call. 0 or less means that no call
+ * fails. */
+static atomic_llong calls_left[WL_FAULT_COUNT];
 
 static void read_environment(void) {
   static const char *const names[WL_FAULT_COUNT] = {

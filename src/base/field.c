@@ -1,4 +1,4 @@
-/* field.c - sizes of types and of fields (field.h). */
+/* field.c - returns the sizes of types and of fields (field.h). */
 #include "base/field.h"
 
 size_t wl_type_size(wl_type type) {

@@ -1,4 +1,5 @@
-/* field.h - a list of state arrays. The code that saves, loads and digests the state uses the same list. */
+/* field.h - describes the arrays of the state. The functions that save, load and hash the state all
+ * use the same list of fields. */
 #ifndef WL_BASE_FIELD_H
 #define WL_BASE_FIELD_H
 
@@ -13,19 +14,19 @@ typedef enum wl_type { WL_FLOAT32, WL_FLOAT64, WL_INT64, WL_UINT64, WL_UINT8 } w
 #define WL_REAL_TYPE WL_FLOAT32
 #endif
 
-/* One named array in memory. A name is a path, for example "outer/first_moment"; src/io makes an HDF5 group for each
- * folder of the path. `data` is borrowed. */
+/* One named array in memory. A name is a path such as "outer/first_moment". In a file, "outer" is
+ * an HDF5 group and "first_moment" a dataset of the group. `data` is borrowed. */
 typedef struct wl_field {
   char name[128];
   wl_type type;
   int ndim;
   int64_t shape[WL_MAX_DIMS];
   void *data;
-  bool in_digest;             /* part of the meta-state digest */
-  bool half;                  /* floats are stored as IEEE binary16 */
-  char units[32];             /* "1" when dimensionless */
-  char long_name[160];        /* one phrase, stored with the data */
-  char dims[WL_MAX_DIMS][32]; /* names of the dimensions, for dimension scales */
+  bool in_digest;             /* true: the digest of the meta-state includes this array */
+  bool half;                  /* true: files store the numbers with 16 bits (IEEE binary16) */
+  char units[32];             /* physical unit of the numbers, or "1" if they have none */
+  char long_name[160];        /* description of the array, stored in the file as an attribute */
+  char dims[WL_MAX_DIMS][32]; /* names of the array's dimensions, stored as HDF5 dimension scales */
 } wl_field;
 
 size_t wl_type_size(wl_type type);

@@ -1,5 +1,5 @@
-/* finite.h - tests whether all numbers of an array are finite. The tests use the exponent bits, because the compiler
- * can vectorise this loop. */
+/* finite.h - tests whether all numbers of an array are finite. The tests compare the exponent bits,
+ * because the compiler can vectorise a loop of integer comparisons. */
 #ifndef WL_BASE_FINITE_H
 #define WL_BASE_FINITE_H
 

@@ -1,5 +1,6 @@
-/* float_state.c - sets the register MXCSR on x86-64 and FPCR on aarch64. Other processors use fenv.h, which cannot
- * flush subnormal numbers. */
+/* float_state.c - sets the control register of floating-point arithmetic: MXCSR on x86-64, FPCR on
+ * aarch64. On other processors the functions of fenv.h are used, which cannot replace subnormal
+ * numbers by zero. */
 #include "base/float_state.h"
 
 #ifdef WL_DOUBLE
@@ -10,14 +11,16 @@ enum { FLUSHES = 1 };
 
 #if defined(__SSE__)
 #include <xmmintrin.h>
-/* CONTROL masks all exceptions and selects rounding to nearest. If FLUSHES is set, it also sets flush-to-zero (bit 15)
- * and denormals-are-zero (bit 6). The low six bits of the register are flags, not control bits. */
+/* CONTROL masks all exceptions and selects rounding to nearest. If FLUSHES is 1, CONTROL also sets
+ * flush-to-zero (bit 15) and denormals-are-zero (bit 6). The low six bits of the register record
+ * exceptions and control nothing. */
 enum { FLAGS = 0x3f, CONTROL = 0x1f80 | FLUSHES * 0x8040 };
 static unsigned long read_control(void) { return _mm_getcsr(); }
 static void write_control(unsigned long control) { _mm_setcsr((unsigned)control); }
 #elif defined(__aarch64__)
-/* CONTROL selects rounding to nearest without traps. FZ (bit 24) flushes operands and results. The upper half is the
- * register FPSR, which has the flags. */
+/* CONTROL selects rounding to nearest without traps. Bit 24 (FZ) replaces subnormal operands and
+ * results by zero. The upper half of the returned number is the register FPSR, which records
+ * exceptions. */
 static const unsigned long FLAGS = 0xffffffff00000000, CONTROL = (unsigned long)FLUSHES << 24;
 static unsigned long read_control(void) {
   unsigned long control, flags;
@@ -40,7 +43,8 @@ static bool is_set(unsigned long control) {
 
 bool wl_float_state_is_set(void) { return is_set(read_control()); }
 
-/* The environment also includes the x87 control word. strtod uses its rounding mode. */
+/* fegetenv also saves the control word of the x87 unit, because strtod uses the rounding mode of
+ * that word. */
 void wl_float_state_enter(wl_float_state *before) {
   before->control = read_control();
   before->changed = !is_set(before->control);

@@ -1,13 +1,16 @@
-/* float_state.h - sets the floating-point state of computing threads. No other file sets this state.
+/* float_state.h - sets the rounding mode and the treatment of subnormal numbers in the threads that
+ * compute. No other file sets this floating-point state.
  *
- * The state is rounding to nearest without traps. In float32 builds, subnormal numbers are also read and written as
- * zero. Many processors compute with subnormal numbers in slow microcode, and a training would become slower as its
- * gradients and states become smaller. float64 builds use gradual underflow (docs/reproducibility.md).
+ * The state is rounding to nearest without traps. In float32 builds, subnormal operands and results
+ * are also replaced by zero. Many processors compute with subnormal numbers in slow microcode.
+ * Without the replacement, a training would become slower as its gradients and states become
+ * smaller. Builds with float64 keep subnormal numbers (docs/reproducibility.md).
  *
- * A new thread inherits the state of the thread that creates it. The program sets the state first in main, before any
- * other thread exists. Warploom's C library cannot do this, because the threads of an OpenMP region may belong to its
- * caller. The C library therefore sets the state on entry and in each OpenMP region, and restores the previous state
- * when it returns. */
+ * A new thread inherits the state of the thread that creates it. The program sets the state first
+ * in main, before any other thread exists. Warploom's C library cannot rely on inheritance, because
+ * the threads of an OpenMP region may belong to the program that calls the library. The C library
+ * therefore sets the state on entry and in each OpenMP region, and restores the previous state when
+ * it returns. */
 #ifndef WL_BASE_FLOAT_STATE_H
 #define WL_BASE_FLOAT_STATE_H
 

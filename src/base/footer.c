@@ -1,4 +1,4 @@
-/* footer.c - makes and checks the footer of a file. footer.h describes the format. */
+/* footer.c - writes and checks the footer of a file. footer.h describes the format. */
 #include "base/footer.h"
 
 #include <inttypes.h>
@@ -15,12 +15,15 @@
 #define HEADING "\nwarploom footer\n"
 #define HEX "%016" PRIx64
 
-/* The end line consists of "end ", three numbers, a last number and a newline. The buffer fits in the second-level
- * cache. */
+/* The last line of the footer consists of "end ", four numbers and a newline. END_COVERED is the
+ * number of bytes before the last number, which is the hash of the text before it. BUFFER bytes are
+ * read at a time, and they fit in the second-level cache. */
 enum { END_COVERED = 4 + 3 * 17, END_BYTES = END_COVERED + 17, BUFFER = 1 << 17 };
-_Static_assert(sizeof HEADING - 1 + END_BYTES == WL_FOOTER_BYTES, "the parts of a footer");
+_Static_assert(sizeof HEADING - 1 + END_BYTES == WL_FOOTER_BYTES, "WL_FOOTER_BYTES must be the "
+                                                                  "length of the heading and the "
+                                                                  "last line");
 
-/* The numbers of the end line. */
+/* The four numbers in the last line of the footer. */
 typedef struct end_line {
   uint64_t image_bytes, image_hash, text_bytes, text_hash;
 } end_line;
@@ -42,7 +45,7 @@ void wl_footer_make(const char *image, uint64_t bytes, char footer[WL_FOOTER_BYT
 /* ---- checking ---- */
 
 static wl_status damaged(const char *path, const char *what) {
-  return WL_FAIL(WL_ERR_DATA, "'%s' is damaged: %s; use an older file or write it again", path,
+  return WL_FAIL(WL_ERR_DATA, "'%s' is damaged: %s; use an older file or write this file again", path,
                  what);
 }
 
@@ -52,7 +55,7 @@ static wl_status hash_range(int fd, const char *path, uint64_t offset, uint64_t 
   XXH3_state_t *const state = XXH3_createState();
   char *const buffer = malloc(bytes < BUFFER ? (size_t)bytes + 1 : BUFFER);
   wl_status status =
-      state && buffer ? WL_OK : WL_FAIL(WL_ERR_OS, "out of memory while checking '%s'", path);
+      state && buffer ? WL_OK : WL_FAIL(WL_ERR_OS, "out of memory: cannot check '%s'", path);
   if (status == WL_OK) XXH3_64bits_reset(state);
   for (uint64_t at = 0; status == WL_OK && at < bytes; at += BUFFER) {
     const size_t part = bytes - at < BUFFER ? (size_t)(bytes - at) : BUFFER;
@@ -69,18 +72,19 @@ static wl_status read_end(int fd, const char *path, uint64_t size, end_line *end
   char line[END_BYTES + 1] = "", again[END_BYTES + 1] = "";
   if (size < END_BYTES)
     return damaged(path,
-                   "it is too short: it was not written completely, or it is not a Warploom file");
+                   "the file is too short: the file was not written completely, or is not a "
+                   "Warploom file");
   WL_TRY(wl_read_at(fd, path, size - END_BYTES, line, END_BYTES));
   if (sscanf(line, "end %" SCNx64 " %" SCNx64 " %" SCNx64 " %" SCNx64, &end->image_bytes,
              &end->image_hash, &end->text_bytes, &end->text_hash) == 4)
     print_end(again, end);
   if (memcmp(line, again, END_BYTES) != 0)
     return damaged(path,
-                   "the footer at its end is missing: it is truncated, was changed by another program, or is not "
-                   "a Warploom file");
+                   "the file does not end with a footer: the file was truncated or changed by "
+                   "another program, or is not a Warploom file");
   if (end->image_bytes > size || end->text_bytes > size ||
       end->image_bytes + end->text_bytes + END_BYTES != size)
-    return damaged(path, "its length differs from the length in its footer");
+    return damaged(path, "the length of the file differs from the length in the footer");
   return WL_OK;
 }
 
@@ -89,9 +93,11 @@ static wl_status check_open_file(int fd, const char *path, uint64_t size) {
   uint64_t text = 0, image = 0;
   WL_TRY(read_end(fd, path, size, &end));
   WL_TRY(hash_range(fd, path, end.image_bytes, end.text_bytes + END_COVERED, &text));
-  if (text != end.text_hash) return damaged(path, "its footer has changed");
+  if (text != end.text_hash) return damaged(path, "the footer does not match the hash in its last "
+                                                  "line");
   WL_TRY(hash_range(fd, path, 0, end.image_bytes, &image));
-  return image == end.image_hash ? WL_OK : damaged(path, "its content has changed");
+  return image == end.image_hash ? WL_OK : damaged(path, "the content does not match the hash in "
+                                                         "the footer");
 }
 
 wl_status wl_footer_check(const char *path) {

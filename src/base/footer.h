@@ -1,4 +1,5 @@
-/* footer.h - the footer of every file, which contains a checksum of all bytes before the footer.
+/* footer.h - writes and checks the text at the end of each file. This footer contains a hash of all
+ * bytes before the footer.
  *
  * HDF5 ignores bytes after its data. Any HDF5 reader can therefore open a file with a footer. The footer detects a
  * truncated, unfinished or changed file before HDF5 parses it.
@@ -6,7 +7,8 @@
  *   (newline)warploom footer
  *   end <bytes of the image> <XXH3-64 of the image> <bytes of the text before "end"> <XXH3-64 of all text up to here>
  *
- * Numbers have 16 hexadecimal digits. Files of schema version 1 have further lines before "end". */
+ * Each number is written with 16 hexadecimal digits. Files of schema version 1 have further lines
+ * before "end". */
 #ifndef WL_BASE_FOOTER_H
 #define WL_BASE_FOOTER_H
 
@@ -14,10 +16,10 @@
 
 enum { WL_FOOTER_BYTES = 17 + 72 };
 
-/* Makes the footer of a file image. */
+/* Writes the footer of a file image, as a text with a terminating zero, to `footer`. */
 void wl_footer_make(const char *image, uint64_t bytes, char footer[WL_FOOTER_BYTES + 1]);
-/* Reads the whole file. Returns WL_OK if the bytes match the checksum. Errors: WL_ERR_NO_INPUT (no regular file of that
- * name), WL_ERR_PERMISSION, WL_ERR_IO, WL_ERR_DATA. */
+/* Reads the whole file. Returns WL_OK if the bytes match the hashes in the footer. Errors:
+ * WL_ERR_NO_INPUT (no regular file of that name), WL_ERR_PERMISSION, WL_ERR_IO, WL_ERR_DATA. */
 wl_status wl_footer_check(const char *path);
 
 #endif

@@ -1,4 +1,5 @@
-/* isa.c - queries the processor and the environment. */
+/* isa.c - finds which instruction sets the processor supports, and reads the environment variable
+ * WARPLOOM_ISA. */
 #include "base/isa.h"
 
 #include <stdatomic.h>
@@ -31,8 +32,8 @@ static void warn_once(const char *wanted, wl_isa taken) {
   static atomic_flag warned = ATOMIC_FLAG_INIT;
   if (atomic_flag_test_and_set(&warned)) return;
   wl_log_warning(
-      "WARPLOOM_ISA=%s is not supported on this machine: using %s (accepted: avx512, avx2, baseline, if processor and "
-      "operating system support them)",
+      "WARPLOOM_ISA=%s is not supported on this machine: %s is used. WARPLOOM_ISA can be avx512, "
+      "avx2 or baseline if the processor and the operating system support the instruction set",
       wanted, names[taken]);
 }
 

@@ -1,4 +1,4 @@
-/* isa.h - chooses the instruction set of all kernels once.
+/* isa.h - chooses the instruction set that all kernels use.
  *
  * Kernels are compiled for each instruction set, and the program chooses one of them at run time. Results of different
  * instruction sets differ in the last bits. */
@@ -14,10 +14,11 @@ typedef enum wl_isa {
 
 /* Returns the widest instruction set of this processor. */
 wl_isa wl_isa_widest(void);
-/* Returns the widest instruction set of this processor. The environment variable WARPLOOM_ISA=avx512|avx2|baseline can
- * select a narrower instruction set. The first call warns if the selected instruction set is not supported. */
+/* Returns the instruction set that the kernels must use: the widest one of this processor, or a
+ * narrower one that the environment variable WARPLOOM_ISA=avx512|avx2|baseline selects. The first
+ * call warns if the selected instruction set is not supported. */
 wl_isa wl_isa_choose(void);
-/* "baseline", "avx2", "avx512" */
+/* Returns "baseline", "avx2" or "avx512". */
 const char *wl_isa_name(wl_isa isa);
 
 #endif

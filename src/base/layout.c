@@ -15,17 +15,20 @@ wl_status wl_layout_add(wl_layout *layout, const char *group, const char *name, 
                         const int64_t *shape, int64_t *offset) {
   if (strlen(name) >= WL_NAME_SIZE || strlen(group) >= WL_NAME_SIZE || name[0] == '\0')
     return WL_FAIL(WL_ERR_SOFTWARE,
-                   "tensor '%s' of group '%s': a name must have 1 to %d characters", name, group,
+                   "tensor '%s' of group '%s': the name of the tensor and the name of the group "
+                   "must have at most %d characters, and the tensor must have a name", name, group,
                    WL_NAME_SIZE - 1);
   if (wl_layout_find(layout, name))
-    return WL_FAIL(WL_ERR_SOFTWARE, "tensor '%s' is already in the layout", name);
+    return WL_FAIL(WL_ERR_SOFTWARE, "tensor '%s' is already in the layout; give each tensor a "
+                                    "different name", name);
   if (ndim < 0 || ndim > WL_MAX_DIMS)
     return WL_FAIL(WL_ERR_SOFTWARE, "tensor '%s' has %d dimensions, but at most %d are possible",
                    name, ndim, WL_MAX_DIMS);
   const int64_t size = shape_size(ndim, shape);
   int64_t end = 0;
   if (size < 0 || __builtin_add_overflow(layout->size, size, &end))
-    return WL_FAIL(WL_ERR_SOFTWARE, "the shape of tensor '%s' is empty, negative or too large",
+    return WL_FAIL(WL_ERR_SOFTWARE, "the shape of tensor '%s' has a size below 1, or the tensor is "
+                                    "too large",
                    name);
 
   WL_TRY(WL_GROW(layout->tensors, layout->count, layout->capacity));
@@ -52,7 +55,8 @@ wl_status wl_layout_append(wl_layout *layout, const wl_layout *from, int64_t *of
     const wl_tensor_entry *const block = &from->tensors[i];
     const wl_status status =
         wl_layout_add(layout, block->group, block->name, block->ndim, block->shape, NULL);
-    if (status != WL_OK) { /* on failure no tensor is added */
+    /* if one tensor cannot be added, the tensors before it are removed again */
+    if (status != WL_OK) {
       layout->count = count;
       layout->size = size;
       return status;

@@ -1,10 +1,12 @@
 /* log.c - prints messages and progress on stderr.
  *
- * On a terminal, progress is one line that is redrawn at most five times a second. A message clears this line, and the
- * next call draws the line again. If stderr is not a terminal, plain lines are printed: one at the start, then at most
- * one every PLAIN_SECONDS seconds, and one at the end.
+ * On a terminal, progress is one line that is redrawn at most five times a second. A message clears
+ * this line, and the next call draws the line again. If stderr is not a terminal, each progress
+ * report is a separate line. The first and the last report are printed, and between them at most
+ * one report every PLAIN_SECONDS seconds.
  *
- * Any thread may print. For example, the thread that writes files can warn while the training shows its progress. */
+ * Any thread may print messages. For example, the thread that writes files can print a warning
+ * while the training shows its progress. */
 #include "base/log.h"
 
 #include <pthread.h>
@@ -27,12 +29,12 @@ static struct {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-/* The current progress, protected by the lock. */
+/* The state of the progress line. A thread must hold `lock` to read or write it. */
 static struct {
   bool active, terminal, drawn;
-  long first;            /* `done` of the first call: the steps before a resume */
-  long done, shown;      /* `done` of the last call, and of the last printed line */
-  double start, printed; /* times of the first call and of the last line */
+  long first;            /* `done` in the first call: the number of steps before a resume */
+  long done, shown;      /* `done` in the last call, and `done` in the line that was printed last */
+  double start, printed; /* time of the first call and time of the last printed line, in seconds */
   char line[LINE_SIZE];
 } progress;
 
@@ -41,7 +43,8 @@ void wl_log_setup(int rank, bool quiet) {
   setup.quiet = quiet;
 }
 
-/* Writes each line with one call; otherwise lines of several ranks could be mixed. */
+/* Writes the whole line with one call of fwrite, because the characters of several ranks could
+ * otherwise be mixed in a line. */
 static void print_line(const char *prefix, const char *format, va_list arguments) {
   char line[8192];
   pthread_mutex_lock(&lock);

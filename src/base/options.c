@@ -1,4 +1,5 @@
-/* options.c - reads a configuration: parses the text, applies overrides, validates the result. */
+/* options.c - reads a configuration: the functions parse the text, apply the overrides and validate
+ * the result. */
 #include "base/options.h"
 
 #include <errno.h>
@@ -19,7 +20,7 @@ static wl_status build_tree(wl_config *config, const char *text, const char *nam
   if ((*root)->kind != WL_NODE_MAP)
     return wl_location_fail((*root)->location, "", "expected keys and values, got %s",
                          wl_node_describe(*root, found, sizeof found));
-  (*root)->location.line = 0; /* a key that is missing at the top level has no line */
+  (*root)->location.line = 0; /* errors about a missing top-level key name no line */
   for (int i = 0; i < n_overrides; ++i)
     if (overrides[i].kind == WL_OVERRIDE_ANY_HASH) config->any_hash = true;
     else WL_TRY(wl_tree_override(&config->pool, *root, &overrides[i]));
@@ -56,15 +57,17 @@ void wl_config_destroy(wl_config **config) {
 static wl_status read_stream(FILE *file, const char *path, char **text) {
   struct stat info;
   if (fstat(fileno(file), &info) == 0 && S_ISDIR(info.st_mode))
-    return WL_FAIL(WL_ERR_NO_INPUT, "%s: is a directory; name a YAML configuration file", path);
+    return WL_FAIL(WL_ERR_NO_INPUT, "%s: this path is a directory; name a YAML configuration file", path);
   WL_TRY(WL_NEW(*text, LARGEST_FILE + 2));
   const size_t length = fread(*text, 1, LARGEST_FILE + 1, file);
   wl_status status = WL_OK;
-  if (ferror(file)) status = WL_FAIL(WL_ERR_IO, "%s: cannot be read: %s", path, strerror(errno));
+  if (ferror(file)) status = WL_FAIL(WL_ERR_IO, "%s: the configuration cannot be read: %s", path, strerror(errno));
   else if (length > LARGEST_FILE)
-    status = WL_FAIL(WL_ERR_CONFIG, "%s: is larger than 4 MiB; name a YAML configuration file", path);
+    status = WL_FAIL(WL_ERR_CONFIG, "%s: the file is larger than 4 MiB; name a YAML configuration "
+                                    "file", path);
   else if (strlen(*text) != length)
-    status = WL_FAIL(WL_ERR_CONFIG, "%s: contains zero bytes; name a text file with a YAML configuration", path);
+    status = WL_FAIL(WL_ERR_CONFIG, "%s: the file contains zero bytes; name a text file with a "
+                                    "YAML configuration", path);
   if (status == WL_OK) return WL_OK;
   wl_free(*text);
   *text = NULL;
