@@ -1,9 +1,10 @@
-/* options_draw.c - reads values that are drawn for each episode: {one_of: [..]}, {uniform: [a, b]}, {log_uniform: [a,
- * b]}.
+/* options_draw.c - reads values that are written as {one_of: [..]}, {uniform: [a, b]} or
+ * {log_uniform: [a, b]}.
  *
- * A number that the module can vary during a run (WL_KEY_DRAW) remains a distribution. For other keys of a section with
- * WL_KEY_ONE_OF, the map is expanded to one map for each choice. If several keys have choices, there is one map for
- * each combination of choices. The choice of the last key changes fastest. */
+ * Keys with the flag WL_KEY_DRAW keep the distribution, from which a number is drawn for each
+ * episode. Other keys of a section with WL_KEY_ONE_OF may have choices, and the map is then
+ * expanded to one map for each choice. If several keys have choices, there is one map for each
+ * combination of choices. The choice of the last key changes fastest. */
 #include <string.h>
 
 #include "base/options_impl.h"
@@ -23,7 +24,7 @@ wl_draw_kind wl_node_draw(const wl_node *node) {
   return WL_DRAW_FIXED;
 }
 
-/* Reads the items of the list. Each item must be a valid value of the key. */
+/* Reads the items of a distribution's list. Each item must be a valid value of the key. */
 static wl_status read_choices(wl_pool *pool, const wl_node *list, const char *path,
                               wl_value *value) {
   wl_value *choices = NULL;
@@ -38,11 +39,12 @@ static wl_status read_choices(wl_pool *pool, const wl_node *list, const char *pa
   return WL_OK;
 }
 
-/* Checks a uniform distribution, which needs two numbers and a key that accepts any number. */
+/* Checks a uniform distribution. The distribution must have two numbers, and the key must have the
+ * flag WL_KEY_DRAW. */
 static wl_status check_interval(const wl_node *list, const char *path, const wl_value *value) {
   if (!(value->option->flags & WL_KEY_DRAW))
     return wl_location_fail(list->location, path,
-                         "%s is not possible for this key; list its values: {one_of: [..]}",
+                         "%s is not possible for this key; list the possible values: {one_of: [..]}",
                          draw_words[value->draw]);
   const double low = value->choices[0].real, high = value->choices[1].real;
   if (value->n_choices == 2 && low <= high && (value->draw == WL_DRAW_UNIFORM || low > 0.0))
@@ -86,13 +88,13 @@ static wl_status count_combinations(const wl_map *map, int *count) {
     if (map->values[i].n_choices > MAX_COMBINATIONS / *count)
       return wl_location_fail(
           map->values[i].location, wl_map_path(map, map->values[i].option->key, false, path),
-          "the section's choices have more than %d combinations", MAX_COMBINATIONS);
+          "the choices of this section have more than %d combinations; give fewer choices", MAX_COMBINATIONS);
     *count *= map->values[i].n_choices;
   }
   return WL_OK;
 }
 
-/* Makes the map for combination `number` of the choices in the map `written`. */
+/* Sets `out` to the map that has combination `number` of the choices in the map `written`. */
 static wl_status combine(wl_pool *pool, const wl_map *written, int combinations, int number,
                          wl_map *out) {
   wl_value *values = NULL;

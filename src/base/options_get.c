@@ -1,4 +1,5 @@
-/* options_get.c - typed access to a validated configuration. */
+/* options_get.c - returns the maps of a validated configuration, and stores their values in the
+ * structs of the modules. */
 #include <stdarg.h>
 #include <string.h>
 
@@ -59,7 +60,7 @@ static void store_value(const wl_value *value, unsigned char *at) {
     case WL_SLOT_STRING: *(const char **)(void *)at = value->string; return;
     case WL_SLOT_CHOICE: {
       const int choice = (int)value->integer;
-      memcpy(at, &choice, sizeof choice); /* the member is an int or an enum of the same size */
+      memcpy(at, &choice, sizeof choice); /* the member is an int, or an enum of the same size */
       return;
     }
     case WL_SLOT_INTS: *(wl_ints *)(void *)at = (wl_ints){value->ints, value->count}; return;
@@ -75,8 +76,8 @@ static void store_value(const wl_value *value, unsigned char *at) {
   }
 }
 
-/* Returns true if two rows declare the same key. Tables may have the same rows; therefore keys with the same name and
- * type are the same key. */
+/* Returns true if two rows declare the same key. Two tables can contain copies of a row, so rows
+ * with the same name and the same types are taken as the same key. */
 static bool is_row(const wl_option *option, const wl_option *row) {
   return option == row || (option->type == row->type && option->slot.kind == row->slot.kind &&
                            strcmp(option->key, row->key) == 0);
@@ -97,7 +98,7 @@ wl_status wl_map_fail(const wl_map *map, const char *key, const char *format, ..
   va_end(arguments);
   const wl_value *value = find_value(map, key);
   if (!value && map->section->selector && strcmp(key, map->section->selector) == 0) {
-    key = wl_plugin_options[0].key; /* the key `plugin`, which replaces the selector */
+    key = wl_plugin_options[0].key; /* the map has the key `plugin` instead of the selector */
     value = find_value(map, key);
   }
   return wl_location_fail(value ? value->location : map->location, wl_map_path(map, key, false, path), "%s",

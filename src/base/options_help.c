@@ -1,4 +1,4 @@
-/* options_help.c - prints the table of keys: --help and the man page. */
+/* options_help.c - prints the table of configuration keys for --help and for the man page. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -7,8 +7,8 @@
 #include "base/options_impl.h"
 #include "base/plugin_open.h"
 
-/* Returns the width of the terminal, limited to a readable range. Returns a default width if standard output is not a
- * terminal. */
+/* Returns the width of the terminal in columns, but at least LEAST and at most MOST. Returns USUAL
+ * if standard output is not a terminal. */
 static int help_width(void) {
   enum { USUAL = 80, LEAST = 60, MOST = 120 };
   struct winsize size = {0};
@@ -45,7 +45,8 @@ static void write_accepted(const wl_option *option, FILE *out) {
     fprintf(out, ", %s", option->units);
 }
 
-/* Escapes dashes, and dots at the start of a line, because they have a special meaning in roff. */
+/* Escapes the characters that have a special meaning in roff: dashes, backslashes, and a dot or an
+ * apostrophe at the start of a line. */
 void wl_help_roff(const char *text, FILE *out) {
   bool begins = true;
   for (; *text; ++text) {
@@ -75,13 +76,14 @@ void wl_help_wrap(const char *text, int indent, FILE *out) {
   }
 }
 
-/* Prints the text as man-page source, or as lines of the terminal that begin in column `indent`. */
+/* Prints the text as source of a man page, or as lines of the terminal that begin in column
+ * `indent`. */
 static void print_text(const char *text, bool roff, int indent, FILE *out) {
   if (roff) wl_help_roff(text, out);
   else wl_help_wrap(text, indent, out);
 }
 
-/* Prints the accepted values and the default. */
+/* Prints the accepted values and the default of an option, in parentheses. */
 static void print_values(const wl_option *option, bool roff, FILE *out) {
   char *text = NULL;
   size_t size = 0;
@@ -126,7 +128,8 @@ static bool is_same_option(const wl_option *a, const wl_option *b) {
          is_same_text(a->fallback, b->fallback) && is_same_text(a->choices, b->choices);
 }
 
-/* Returns the first variant before `variant` with the same option, or NULL if there is no such variant. */
+/* Returns the first variant before `variant` that has the same option. Returns NULL if no earlier
+ * variant has it. */
 static const wl_variant *earlier_with(const wl_section *section, const wl_variant *variant,
                                       const wl_option *option) {
   for (const wl_variant *v = section->variants; v != variant; ++v)
@@ -135,8 +138,8 @@ static const wl_variant *earlier_with(const wl_section *section, const wl_varian
   return NULL;
 }
 
-/* Prints the options that were printed in full for an earlier variant, for example "as with name: sgd: rate,
- * schedule". */
+/* Prints only the names of options that an earlier variant has too, for example "as with name: sgd:
+ * rate, schedule". */
 static void print_shared(const wl_section *section, const wl_variant *variant, bool roff,
                          FILE *out) {
   for (const wl_variant *v = section->variants; v != variant; ++v) {
@@ -177,7 +180,8 @@ static void print_selector(const wl_section *section, bool roff, FILE *out) {
   else fputs("; required)\n", out);
 }
 
-/* Prints the open plug-ins, after the built-in variants. */
+/* Prints the keys `plugin` and `plugin_hash`, and then the name, the summary and the keys of each
+ * open plug-in. */
 static void print_plugins(const wl_section *section, bool roff, FILE *out) {
   for (const wl_option *o = wl_plugin_options; o->key; ++o) print_option(section->name, o, roff, out);
   for (const wl_open_plugin *p = NULL; (p = wl_plugin_next(section->plugins, p));) {

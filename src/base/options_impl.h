@@ -1,17 +1,19 @@
-/* options_impl.h - node trees, values, and the pool that owns them. Only the files options*.c include this header.
+/* options_impl.h - declares the trees of nodes and the values of a configuration, and the memory
+ * pool that owns both.
  *
  *   YAML text --(options_tree)--> wl_node tree --(options_override)--> edited tree
  *     --(options_validate, options_value)--> wl_config: groups of maps of values
  *
- * The pool owns all memory of a configuration and is freed with the configuration. */
+ * The pool owns all memory of a configuration. wl_config_destroy frees the pool. */
 #ifndef WL_BASE_OPTIONS_IMPL_H
 #define WL_BASE_OPTIONS_IMPL_H
 
 #include "base/options.h"
 
-enum { WL_PATH_SIZE = 192, WL_SECTION_KEYS = 128 /* largest number of keys of a section */ };
+/* WL_SECTION_KEYS is the largest number of keys of a section */
+enum { WL_PATH_SIZE = 192, WL_SECTION_KEYS = 128 };
 
-/* ---- pool: allocations freed together ---- */
+/* ---- pool: allocations that are freed together ---- */
 
 typedef union wl_pool_item wl_pool_item;
 typedef struct wl_pool {
@@ -25,12 +27,13 @@ wl_status wl_pool_alloc(wl_pool *pool, void **out, size_t count, size_t size);
 wl_status wl_pool_text(wl_pool *pool, const char *text, size_t length, const char **out);
 void wl_pool_clear(wl_pool *pool);
 
-/* ---- trees: YAML as it was written ---- */
+/* ---- trees: the YAML text as the user wrote it ---- */
 
-/* Where a text was written: "job.yaml" line 3, or "--set outer.steps=5" line 0. */
+/* The place of a value in the input. For example, `origin` is "job.yaml" and `line` is 3, or
+ * `origin` is "--set outer.steps=5" and `line` is 0. */
 typedef struct wl_location {
   const char *origin;
-  int line; /* line number, counted from 1; 0: there is no line */
+  int line; /* line number, counted from 1; 0 if the origin has no lines */
 } wl_location;
 
 typedef enum wl_node_kind { WL_NODE_SCALAR, WL_NODE_LIST, WL_NODE_MAP } wl_node_kind;
@@ -41,23 +44,26 @@ typedef struct wl_entry wl_entry;
 struct wl_node {
   wl_node_kind kind;
   wl_location location;
-  const char *text;    /* the text of a scalar; for other nodes "" */
+  const char *text;    /* the text of a scalar; "" for a list or a map */
   bool plain;          /* true for a scalar without quotes */
-  const char *given;   /* for keys of type text: the text after the '=' of --set; else NULL */
-  const char *problem; /* why the text is not valid YAML; NULL: the text is valid */
+  /* the characters after the '=' of --set, which are the value of a key of type text; NULL for a
+   * node from a file */
+  const char *given;
+  const char *problem; /* error message if the text is not valid YAML; NULL if the text is valid */
   int count;           /* number of entries of a list or map */
-  wl_entry *first;     /* in the order written */
+  wl_entry *first;     /* the first entry; the entries have the order of the input */
   wl_entry *last;
 };
 
 struct wl_entry {
   const char *key; /* "" in lists */
-  wl_location location;  /* where the key was written */
+  wl_location location;  /* the place of the key in the input */
   wl_node *node;
   wl_entry *next;
 };
 
-/* Parses one YAML document, in time linear in its length. An empty document is a null scalar. */
+/* Parses one YAML document. The time is linear in the length of the text. The result of an empty
+ * document is a scalar that is null. */
 wl_status wl_tree_parse(wl_pool *pool, const char *text, const char *origin, bool lines,
                         wl_node **root);
 wl_entry *wl_node_find(const wl_node *map, const char *key);
@@ -67,7 +73,7 @@ wl_status wl_node_append(wl_pool *pool, wl_node *node, const char *key, wl_locat
                          wl_node *child);
 /* Removes an entry from a list or map. */
 void wl_node_remove(wl_node *node, const wl_entry *entry);
-/* Returns true if the node is a plain null: an empty value, ~ or null. */
+/* Returns true if the node is null: the value is empty, ~ or null, without quotes. */
 bool wl_node_is_null(const wl_node *node);
 /* Describes a node for messages: "a list", "a map", "nothing" or the quoted text. */
 const char *wl_node_describe(const wl_node *node, char *buffer, size_t size);
@@ -78,10 +84,11 @@ wl_status wl_tree_override(wl_pool *pool, wl_node *root, const wl_override *over
 
 typedef struct wl_value {
   const wl_option *option;
-  wl_location location; /* location of the value; for a default, location of the map */
+  /* location of the value, or location of the map if the value is a default */
+  wl_location location;
   bool is_list;         /* true for lists, and for a WL_OPT_CHOICE_OR_REALS that contains numbers */
   int64_t integer;      /* an integer, or the index of a choice */
-  int64_t argument; /* N of a choice that is written as {name: N} */
+  int64_t argument; /* the number N if the user wrote the choice as {name: N}; else 0 */
   double real;
   bool boolean;
   const char *string;
@@ -89,93 +96,110 @@ typedef struct wl_value {
   const int64_t *ints;
   const double *reals;
   const char *const *strings;
-  bool chosen;             /* the value is one of the choices of a draw, in the map of a combination */
-  bool given; /* for a hash: true if the configuration gives the hash, false if it was computed */
-  wl_draw_kind draw;       /* if not WL_DRAW_FIXED, the next two members are set */
-  int n_choices;           /* number of choices; 2 for uniform and log_uniform, whose choices are low and high */
+  /* true: the value is one of several choices, and this map has one combination of choices */
+  bool chosen;
+  /* For a hash: true if the configuration contains the hash, and false if the hash was computed
+   * from the file. */
+  bool given;
+  /* kind of distribution; WL_DRAW_FIXED for a plain value, which does not use the next two
+   * members */
+  wl_draw_kind draw;
+  /* number of choices. The draws uniform and log_uniform have two choices, which are the bounds
+   * low and high. */
+  int n_choices;
   struct wl_value *choices; /* [n_choices] */
 } wl_value;
 
 struct wl_map {
   const wl_section *section;
-  int index, siblings;       /* index of this map in its section, and number of maps of the section */
-  int combinations;          /* number of combinations of the choices of its draws */
-  const wl_variant *variant; /* NULL: the section has no selector */
+  /* index of this map in the section, and number of maps of the section, as the user wrote them */
+  int index, siblings;
+  int combinations;          /* number of combinations of the choices in this map */
+  const wl_variant *variant; /* the chosen variant; NULL if the section has no selector */
   wl_location location;
   int count;
-  wl_value *values; /* [count] in table order, the selector first */
+  wl_value *values; /* [count] values in the order of the table, which starts with the selector */
 };
 
 typedef struct wl_group {
   const wl_section *section;
   int count;
-  wl_map *maps; /* [count] maps as written */
+  wl_map *maps; /* [count] maps as the user wrote them */
   int n_drawn;
   wl_map *
-      drawn; /* [n_drawn] one for each combination of choices; equal to `maps` if no key is drawn */
+      /* [n_drawn] maps, one for each combination of choices. Equal to `maps` if no key has
+       * choices. */
+      drawn;
 } wl_group;
 
 struct wl_config {
   wl_pool pool;
   const wl_section *sections;
   int count;
-  wl_group *groups; /* [count], one for each section */
-  bool any_hash;    /* WL_OVERRIDE_ANY_HASH */
+  wl_group *groups; /* [count] groups, one for each section */
+  bool any_hash;    /* true: an override WL_OVERRIDE_ANY_HASH was given */
 };
 
 /* Validates the tree and sets config->groups. */
 wl_status wl_config_validate(wl_config *config, const wl_node *root, const char *source);
-/* Converts a node to a value of the type and range of value->option. The caller sets value->option. Messages name
- * `path`. */
+/* Converts a node to a value, and checks the type and the range of the value. The caller sets
+ * value->option before the call. Error messages contain `path`. */
 wl_status wl_value_read(wl_pool *pool, const wl_node *node, const char *path, wl_value *value);
 /* Converts the default of value->option to a value. */
 wl_status wl_fallback_read(wl_pool *pool, const wl_option *option, const char *path,
                            wl_value *value);
-/* wl_node_draw returns the kind of distribution that a node describes. wl_draw_word returns the YAML word of a kind. */
+/* wl_node_draw returns the kind of distribution that a node describes. wl_draw_word returns the
+ * YAML key of a kind, such as "one_of". */
 wl_draw_kind wl_node_draw(const wl_node *node);
 const char *wl_draw_word(wl_draw_kind kind);
 /* Converts a node that is a distribution. The caller sets value->option before the call. */
 wl_status wl_draw_read(wl_pool *pool, const wl_node *node, const char *path, wl_value *value);
-/* Fills group->drawn. */
+/* Sets group->drawn to the maps of all combinations of choices. */
 wl_status wl_group_expand(wl_pool *pool, wl_group *group);
-/* Returns the text of a value, or of item i of a list, as YAML that parses to the same value. The text may be in
- * `buffer`. */
+/* Returns a value as YAML text. If the value is a list, returns item i as YAML text. The returned
+ * text may be in `buffer`. */
 const char *wl_value_text(const wl_value *value, int i, char buffer[40]);
 
-/* The rows of the keys `plugin` and `plugin_hash`; ends with key NULL. */
+/* The rows of the keys `plugin` and `plugin_hash`. The last row has the key NULL. */
 extern const wl_option wl_plugin_options[];
-/* Opens the plug-in that a map names and sets map->variant. */
+/* Opens the plug-in that a map names, and sets map->variant to the variant of the plug-in. */
 wl_status wl_choose_plugin(wl_config *config, const wl_node *node, wl_map *map);
-/* Checks the hash of a WL_KEY_HASH row if the user gave a hash; otherwise computes the hash. `file` is the value of
- * the previous row. */
+/* Reads the value of a row with the flag WL_KEY_HASH. If the user gave a hash, the function
+ * compares this hash with the hash of the file. If the user gave none, the function computes the
+ * hash. `file` is the value of the previous row. */
 wl_status wl_check_hash(const wl_config *config, wl_pool *pool, const wl_value *file, const char *path,
                         wl_value *value);
 
-/* Writes "outer.steps", "seed", or "task.1.dimension" if the section has several maps or `with_index` is true. */
+/* Writes the full name of a key, such as "outer.steps" or "seed". If a list section has several
+ * maps or `with_index` is true, the name contains the index of the map, as in
+ * "task.1.dimension". */
 const char *wl_map_path(const wl_map *map, const char *key, bool with_index,
                         char path[WL_PATH_SIZE]);
 
 /* Sets the error message "origin:line: key 'path': ..." and returns WL_ERR_CONFIG. */
 wl_status wl_location_fail(wl_location location, const char *path, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* Writes "; did you mean 'near'? (accepted: a, b, c)" into buffer. */
+/* Writes a text such as "; did you mean 'mlp'? (accepted: quadratic, mlp)" to `buffer`. */
 void wl_accepted_text(const char *word, const char *const *words, int count, char *buffer,
                       size_t size);
-/* Splits "a|b|c" into words that point into `storage`. `storage` must be large enough for the text. Returns the number
- * of words. */
 /* Returns the name of a choice, such as "last" for "{last: N}". */
 const char *wl_choice_name(const char *choice, char *buffer, size_t size);
+/* Copies a text such as "a|b|c" to `storage` and splits the copy into words. `storage` must be large
+ * enough for the text. Returns the number of words. */
 int wl_choices_split(const char *choices, char *storage, size_t size, const char **words,
                      int capacity);
-/* Returns the accepted range of an option: "", "at least 1", "from 0 to 1", "greater than 0". */
+/* Returns the accepted range of an option as a text such as "at least 1", "from 0 to 1" or "greater
+ * than 0". Returns "" if the option accepts every number. */
 const char *wl_range_text(const wl_option *option, char *buffer, size_t size);
-/* Expands ~/, $NAME and ${NAME} in a path. *out is valid as long as the pool. */
+/* Replaces ~/, $NAME and ${NAME} in a path by the values of environment variables. The pool owns
+ * *out. */
 wl_status wl_path_expand(wl_pool *pool, const char *text, wl_location location, const char *path,
                          const char **out);
-/* Makes a path absolute. A path in a file is relative to the folder of that file. Any other path is relative to the
- * current folder. */
+/* Makes a path absolute. A relative path in a configuration file starts at the folder of that file.
+ * Any other relative path starts at the current folder. */
 wl_status wl_path_beside(wl_pool *pool, const char *text, wl_location location, const char **out);
-/* Returns the shortest decimal text that has a point and is read as x. For infinities, returns .inf of YAML. */
+/* Returns the shortest decimal text that has a point and is read as x. Returns ".inf" or "-.inf"
+ * for an infinity, as in YAML. */
 const char *wl_real_text(double x, char buffer[40]);
 
 #endif

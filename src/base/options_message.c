@@ -1,4 +1,5 @@
-/* options_message.c - writes the texts of configuration errors: location, range, suggestions. */
+/* options_message.c - writes the texts of configuration errors: the location, the accepted range
+ * and the suggested word. */
 #include <ctype.h>
 #include <math.h>
 #include <stdarg.h>
@@ -14,7 +15,7 @@
 #define TINY 1e-99
 #define HUGE_BOUND 1e99
 
-/* Replaces control characters. A message is therefore always one line. */
+/* Replaces each control character by '?', so that a message is always one line. */
 static void make_printable(char *text) {
   for (; *text; ++text)
     if (iscntrl((unsigned char)*text)) *text = '?';
@@ -86,7 +87,8 @@ const char *wl_real_text(double x, char buffer[40]) {
     snprintf(shortest, sizeof shortest, "%.*g", digits, x);
     if (strtod(shortest, NULL) == x) break;
   }
-  /* add a decimal point, because YAML 1.1 readers read "1e-05" as a text and "2" as an integer */
+  /* add a decimal point, because a reader of YAML 1.1 reads "1e-05" as a text and "2" as an
+   * integer */
   const int mantissa = (int)strcspn(shortest, "e");
   snprintf(buffer, 40, "%.*s%s%s", mantissa, shortest, strchr(shortest, '.') ? "" : ".0",
            shortest + mantissa);

@@ -1,9 +1,11 @@
-/* options_override.c - edits the tree before validation.
+/* options_override.c - applies overrides, such as `--set outer.steps=5`, to the tree of a
+ * configuration before validation.
  *
- * A path consists of keys joined by dots. A number selects a map of a list section, for example "task.0.dimension". A
- * section that is a single map is treated as a list of one map. For a key of type text, the value of --set is used
- * literally unless the value has YAML quotes. For other keys, a value that begins like a collection or a quoted text is
- * parsed as YAML. Any other value is a plain YAML scalar. */
+ * A path consists of keys joined by dots. A number selects a map of a list section, for example
+ * "task.0.dimension". A section that is a single map is treated as a list of one map. For a key of
+ * type text, the value of --set is used literally unless the value has YAML quotes. For other keys,
+ * a value that begins like a list, a map or a quoted text is parsed as YAML. Any other value is a
+ * plain YAML scalar. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,19 +14,20 @@
 /* An override that is being applied. */
 typedef struct edit {
   wl_pool *pool;
-  wl_location location;   /* "--set outer.steps=5", without a line */
+  wl_location location;   /* `origin` is a text such as "--set outer.steps=5", and `line` is 0 */
   const char *path; /* "outer.steps" */
 } edit;
 
-/* The value at a path, and the container of the value. */
+/* The value at a path, and the list or map that contains the value. */
 typedef struct spot {
   wl_node *node;
   wl_node *holder; /* the list or map that contains `entry` */
   wl_entry *entry; /* the entry of `node` in `holder`; NULL if the node is the root */
-  bool item;       /* the last part of the path is the number of an item */
+  bool item;       /* true: the last part of the path is the number of an item */
 } spot;
 
-/* Returns the index if a path component is a number, or -1 if the component is a key. */
+/* If a path component is a number, returns this number, which is an index. If the component is a
+ * key, returns -1. */
 static int component_index(const char *component) {
   if (component[0] == '\0' || strlen(component) > 6 ||
       component[strspn(component, "0123456789")] != '\0')
@@ -36,8 +39,9 @@ static void move_to(spot *s, wl_entry *entry, bool item) {
   *s = (spot){.node = entry->node, .holder = s->node, .entry = entry, .item = item};
 }
 
-/* Moves the current position to an item of a list. The component is the number of the item. In a list of one item, the
- * path may omit the number. Sets *used if the component was the number. */
+/* Moves the current position to an item of a list. The component is the number of the item, but a
+ * path may omit this number if the list has one item. *used is true if the component was the
+ * number. */
 static wl_status enter_list(const edit *e, spot *s, const char *component, bool *used) {
   const int index = component_index(component);
   *used = index >= 0;
@@ -54,7 +58,8 @@ static wl_status enter_list(const edit *e, spot *s, const char *component, bool 
   return WL_OK;
 }
 
-/* Replaces a null value by an empty map. Overrides can then set keys in an absent or empty section. */
+/* Replaces a null value by an empty map, so that overrides can set keys in an absent or empty
+ * section. Returns an error if the value is a scalar or a list. */
 static wl_status want_map(const edit *e, wl_node *node, const char *component) {
   if (wl_node_is_null(node)) *node = (wl_node){.kind = WL_NODE_MAP, .text = "", .location = e->location};
   if (node->kind == WL_NODE_MAP) return WL_OK;
@@ -84,7 +89,7 @@ static wl_status enter_map(const edit *e, spot *s, const char *key) {
   return WL_OK;
 }
 
-/* Follows one component of the path. */
+/* Moves the current position to the item or the key that one component of the path names. */
 static wl_status descend(const edit *e, spot *s, const char *component) {
   if (s->node->kind == WL_NODE_LIST) {
     bool used = false;
@@ -94,11 +99,11 @@ static wl_status descend(const edit *e, spot *s, const char *component) {
   WL_TRY(want_map(e, s->node, component));
   if (component_index(component) != 0 || wl_node_find(s->node, component))
     return enter_map(e, s, component);
-  s->item = true; /* the map is an item of a list of one */
+  s->item = true; /* the index 0 names this map itself, as if the map were in a list */
   return WL_OK;
 }
 
-/* Follows the path from the root. */
+/* Finds the value at the edit's path, from the root of the tree. */
 static wl_status follow_path(const edit *e, wl_node *root, spot *s) {
   *s = (spot){.node = root};
   for (const char *component = e->path; component;) {
@@ -107,31 +112,36 @@ static wl_status follow_path(const edit *e, wl_node *root, spot *s) {
     const size_t length = dot ? (size_t)(dot - component) : strlen(component);
     WL_TRY(wl_pool_text(e->pool, component, length, &key));
     if (key[0] == '\0')
-      return wl_location_fail(e->location, "", "'%s' has an empty part between two dots", e->path);
+      return wl_location_fail(e->location, "", "the key '%s' has an empty part: write one dot "
+                                               "between two parts", e->path);
     WL_TRY(descend(e, s, key));
     component = dot ? dot + 1 : NULL;
   }
   return WL_OK;
 }
 
-/* The value begins like a collection or a quoted text. Returns true if it also ends like a collection or a quoted text.
- * Text after the end of the value could otherwise be lost as a comment. */
+/* Returns true if a value that begins with [, {, " or ' ends with the matching character. Any other
+ * value is accepted. The parser would silently drop text after the value if this text were a
+ * comment. */
 static bool ends_as_it_begins(const char *text, size_t length) {
   static const char begin[] = "[{\"'", end[] = "]}\"'";
   const char *const kind = strchr(begin, text[0]);
   return !kind || text[length - 1] == end[kind - begin];
 }
 
-/* Parses a value as YAML. The value begins like a collection, a quoted text, a tag, an anchor or an alias. */
+/* Parses a value as YAML. The value begins like a list, a map, a quoted text, a tag, an anchor or
+ * an alias. */
 static wl_status parse_value(const edit *e, const char *text, wl_node **out) {
   if (!ends_as_it_begins(text, strlen(text)))
-    return wl_location_fail(e->location, e->path, "the value begins like a list, a map or a quoted text, but does "
-                                                  "not end like one: %s", text);
+    return wl_location_fail(e->location, e->path, "the value begins like a list, a map or a quoted "
+                                                  "text, but does not end like one; correct the "
+                                                  "value: %s", text);
   return wl_tree_parse(e->pool, text, e->location.origin, false, out);
 }
 
-/* Reads a value from the user. Sets its literal or quoted text for keys of type text, and its YAML value for other
- * keys. */
+/* Makes a node from the text after the '=' of --set. The node contains the YAML value, and in
+ * `given` the text for a key of type text. `given` is the text without its quotes if the user wrote
+ * quotes. */
 static wl_status read_line_value(const edit *e, const char *given, wl_node **out) {
   const char *kept = NULL, *text = given + strspn(given, " \t");
   size_t length = strlen(text);
@@ -191,12 +201,13 @@ static wl_status ints_node(const edit *e, wl_ints ints, wl_node **out) {
   return WL_OK;
 }
 
-/* Finds the edit's path and value. *value is NULL for a removal. */
+/* Sets the path of the edit and its new value from an override. *value is NULL if the override
+ * removes a value. */
 static wl_status open_edit(const wl_override *override, edit *e, wl_node **value) {
   const char *text = NULL;
   *value = NULL;
   e->path = override->path;
-  e->location = (wl_location){"the program's own setting", 0};
+  e->location = (wl_location){"a setting that the program makes", 0};
   switch (override->kind) {
     case WL_OVERRIDE_LINE: return open_line(override->text, e, value);
     case WL_OVERRIDE_TEXT:
@@ -207,7 +218,7 @@ static wl_status open_edit(const wl_override *override, edit *e, wl_node **value
     case WL_OVERRIDE_ABSENT:
     case WL_OVERRIDE_ANY_HASH: return WL_OK;
   }
-  return WL_FAIL(WL_ERR_SOFTWARE, "an override of an unknown kind");
+  return WL_FAIL(WL_ERR_SOFTWARE, "an override has an unknown kind");
 }
 
 /* Removes the value at the path. A list that becomes empty is replaced by null. */
@@ -230,7 +241,8 @@ wl_status wl_tree_override(wl_pool *pool, wl_node *root, const wl_override *over
     return WL_OK;
   }
   if (!s.entry || s.item)
-    return wl_location_fail(e.location, e.path, "an item cannot be set as a whole; set its keys: %s.key=value",
+    return wl_location_fail(e.location, e.path, "an item of a list cannot be set as a whole; set "
+                                                "the keys of the item: %s.key=value",
                          e.path);
   s.entry->node = value;
   s.entry->location = e.location;

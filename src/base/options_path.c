@@ -1,8 +1,9 @@
-/* options_path.c - expands paths such as ~/runs, $SCRATCH/data and runs/${USER}.
+/* options_path.c - replaces environment variables in paths such as ~/runs, $SCRATCH/data and
+ * runs/${USER}.
  *
- * The code expands ~ and ~/ at the beginning, ${NAME} anywhere, and $NAME if NAME has only capital letters. Every other
- * '$' and '~' is part of a file name. A variable that is not set causes an error, because nobody wants a folder with
- * the name '$SCRATCH'. */
+ * The code expands ~ and ~/ at the beginning, ${NAME} anywhere, and $NAME if NAME has only capital
+ * letters. Every other '$' and '~' is part of a file name. If a variable is not set, the functions
+ * return an error and do not create a folder with a name such as '$SCRATCH'. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,8 +12,9 @@
 
 static bool is_name(char c) { return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_'; }
 
-/* Finds the name of the variable at the start of a text. Returns the number of characters that the variable has in the
- * text, or 0 if there is no variable. */
+/* Finds the name of the environment variable at the start of a text. Returns the number of
+ * characters of the variable with its '$' and braces. Returns 0 if the text does not start with a
+ * variable. */
 static size_t variable_at(const char *text, const char **name, size_t *length) {
   if (text[0] != '$') return 0;
   const bool braces = text[1] == '{';
@@ -33,7 +35,8 @@ static wl_status put_variable(wl_location location, const char *path, const char
   snprintf(key, sizeof key, "%.*s", (int)length, name);
   const char *const value = length < sizeof key ? getenv(key) : NULL;
   if (!value || !*value)
-    return wl_location_fail(location, path, "the environment variable '%.80s' is not set", key);
+    return wl_location_fail(location, path, "the environment variable '%.80s' is not set or is "
+                                            "empty; set it, or write the full path", key);
   fputs(value, out);
   return WL_OK;
 }
@@ -44,8 +47,8 @@ static wl_status expand(const char *text, wl_location location, const char *path
     ++text;
   } else if (text[0] == '~') {
     return wl_location_fail(location, path,
-                         "%.80s: only ~/ is expanded, not another user's home; write "
-                         "the full path",
+                         "the path '%.80s' names the home folder of another user, which is not "
+                         "expanded; write the full path",
                          text);
   }
   while (*text) {
@@ -74,7 +77,8 @@ wl_status wl_path_expand(wl_pool *pool, const char *text, wl_location location, 
   return status;
 }
 
-/* Only a value from a file has a line. Values from the command line or the program have no line. */
+/* A value with a line number comes from a configuration file, and a relative path then starts at
+ * the folder of that file. */
 wl_status wl_path_beside(wl_pool *pool, const char *text, wl_location location, const char **out) {
   *out = text;
   if (text[0] == '/' || text[0] == '\0') return WL_OK;
@@ -88,7 +92,8 @@ wl_status wl_path_beside(wl_pool *pool, const char *text, wl_location location, 
   FILE *const stream = open_memstream(&full, &size);
   if (!stream || (!absolute && !current)) {
     free(current);
-    return WL_FAIL(WL_ERR_OS, "%s: the current folder is not known", text);
+    return WL_FAIL(WL_ERR_OS, "cannot make the path '%s' absolute: the current folder is unknown "
+                              "or memory is exhausted", text);
   }
   fprintf(stream, "%s%s%.*s%s", current ? current : "", current ? "/" : "", folder, location.origin, text);
   fclose(stream);

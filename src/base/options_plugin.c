@@ -1,10 +1,12 @@
-/* options_plugin.c - reads maps with keys of a plug-in, and checks the hashes of files that a configuration names.
+/* options_plugin.c - reads maps that name a plug-in, and checks the hashes of files that a
+ * configuration names.
  *
  *   task: {plugin: ./my_task.so, dimension: 8}    is resolved to
  *   task: {plugin: /where/my_task.so, plugin_hash: 0123456789abcdef, dimension: 8}
  *
- * The hash is part of a run's identity; the path is not. If a configuration gives a hash, only a file with that hash is
- * accepted. An empty hash accepts any file. */
+ * A resumed run must use a file with the same hash, but the path of the file may differ. If a
+ * configuration contains a hash, only a file with that hash is accepted. If the hash is empty,
+ * every file is accepted. */
 #include <string.h>
 #include <unistd.h>
 
@@ -22,7 +24,8 @@ const wl_option wl_plugin_options[] = {
     {0}};
 enum { PLUGIN, PLUGIN_HASH };
 
-/* The variant of a refused plug-in. This variant accepts any keys and has no functions. */
+/* The variant of a map whose plug-in must not be loaded. This variant accepts every key and has no
+ * functions. */
 static const wl_variant refused = {"plug-in", "a plug-in, which is not loaded here", NULL, NULL};
 
 static const char *leaf(const char *path) {
@@ -64,7 +67,7 @@ static wl_status read_text(wl_config *config, const wl_node *node, const wl_map 
   return WL_OK;
 }
 
-/* Adds to the last error the location of the key that names the file. */
+/* Puts the location of the key that names the file before the text of the last error. */
 static wl_status fail_at(wl_location location, const char *path, wl_status code) {
   char why[1024];
   snprintf(why, sizeof why, "%s", wl_last_error());
@@ -109,8 +112,8 @@ wl_status wl_check_hash(const wl_config *config, wl_pool *pool, const wl_value *
   if (strcmp(hash, value->string) == 0) return WL_OK;
   return wl_location_fail(
       value->location, path,
-      "the file %s has the hash %s, not %s: it is not the file of the first run. Restore that "
-      "file, or accept this file with --set %s=%s",
+      "the file %s has the hash %s, not %s, and so differs from the file of the first run. Restore "
+      "the file of the first run, or accept this file with --set %s=%s",
       file->string, hash, value->string, path, hash);
 }
 

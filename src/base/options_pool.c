@@ -1,4 +1,5 @@
-/* options_pool.c - the memory pool of a configuration, and its nodes. */
+/* options_pool.c - allocates memory in the pool of a configuration, and adds, finds and removes the
+ * entries of nodes. */
 #include <string.h>
 
 #include "base/options_impl.h"
@@ -10,7 +11,7 @@ union wl_pool_item {
 
 wl_status wl_pool_alloc(wl_pool *pool, void **out, size_t count, size_t size) {
   if (size != 0 && count > (SIZE_MAX - sizeof(wl_pool_item)) / size)
-    return WL_FAIL(WL_ERR_OS, "out of memory: %zu times %zu bytes", count, size);
+    return WL_FAIL(WL_ERR_OS, "out of memory: cannot allocate %zu items of %zu bytes", count, size);
   unsigned char *memory = NULL;
   WL_TRY(WL_NEW(memory, sizeof(wl_pool_item) + count * size));
   wl_pool_item *const item = (wl_pool_item *)(void *)memory;

@@ -6,7 +6,8 @@
 
 #include "base/options_impl.h"
 
-/* ---- YAML, through libyaml's emitter; each function returns 1, or 0 if out of memory ---- */
+/* ---- YAML text from libyaml's emitter; each function returns 1, or 0 if memory is exhausted
+ * ---- */
 
 /* Returns true if every YAML reader reads the unquoted text as the same text. */
 static bool is_plain_word(const char *text) {
@@ -62,11 +63,12 @@ static int emit_flow_map_start(yaml_emitter_t *emitter) {
          yaml_emitter_emit(emitter, &event);
 }
 
-/* Writes "{last: 6}" as a map. */
+/* Writes a choice with a number, such as "{last: 6}", as a map. */
 static int emit_counted(yaml_emitter_t *emitter, const char *text) {
   char name[40];
   wl_choice_name(text, name, sizeof name);
-  const size_t before = strlen(name) + 3; /* the brace, the colon and the blank */
+  /* the name, and three characters: the brace, the colon and the blank */
+  const size_t before = strlen(name) + 3;
   char number[40];
   snprintf(number, sizeof number, "%.*s", (int)(strlen(text) - before - 1), text + before);
   return emit_flow_map_start(emitter) && emit_text(emitter, name, false) &&
@@ -105,7 +107,8 @@ static int emit_values(yaml_emitter_t *emitter, const wl_map *map) {
   return ok;
 }
 
-/* Writes a section. If a list section has one map, writes only that map. */
+/* Writes a section. A section with one map is written as a map, even if the section may be a
+ * list. */
 static int emit_group(yaml_emitter_t *emitter, const wl_group *group) {
   if (group->section->name[0] == '\0') return emit_values(emitter, &group->maps[0]);
   int ok = emit_text(emitter, group->section->name, false);
@@ -149,12 +152,12 @@ wl_status wl_config_to_yaml(const wl_config *config, char **text) {
   *text = NULL;
   size_t size = 0;
   FILE *const stream = open_memstream(text, &size);
-  if (!stream) return WL_FAIL(WL_ERR_OS, "out of memory while printing the configuration");
+  if (!stream) return WL_FAIL(WL_ERR_OS, "out of memory: cannot print the configuration");
   const int ok = write_yaml(config, stream);
   if (fclose(stream) == 0 && ok) return WL_OK;
   free(*text);
   *text = NULL;
-  return WL_FAIL(WL_ERR_OS, "out of memory while printing the configuration");
+  return WL_FAIL(WL_ERR_OS, "out of memory: cannot print the configuration");
 }
 
 /* ---- differences ---- */
@@ -266,11 +269,11 @@ wl_status wl_config_diff(const wl_config *a, const wl_config *b, unsigned except
   *text = NULL;
   size_t size = 0;
   FILE *const stream = open_memstream(text, &size);
-  if (!stream) return WL_FAIL(WL_ERR_OS, "out of memory while comparing configurations");
+  if (!stream) return WL_FAIL(WL_ERR_OS, "out of memory: cannot compare two configurations");
   diff_groups(a, b, &(diff){.except = except, .out = stream});
   diff_groups(b, a, &(diff){.except = except, .only_missing = true, .out = stream});
   if (fclose(stream) == 0) return WL_OK;
   free(*text);
   *text = NULL;
-  return WL_FAIL(WL_ERR_OS, "out of memory while comparing configurations");
+  return WL_FAIL(WL_ERR_OS, "out of memory: cannot compare two configurations");
 }
