@@ -1,27 +1,33 @@
-/* options_tree.c - builds a tree from libyaml's events; each node stores its line number.
+/* options_tree.c - builds a tree of nodes from the events of the YAML parser libyaml. Each node
+ * stores its line number.
  *
- * The code does not use libyaml's documents for two reasons. Documents take quadratic time for deep or wide
- * collections, and give a plain text the same tag as a text with the tag !!str. Depth, keys, values and anchors are
- * bounded. Time and memory are therefore linear in the length of the text. */
+ * The code does not use libyaml's documents for two reasons. Their time is quadratic in the depth
+ * and width of a collection. They also do not distinguish a plain text from a text with the tag
+ * !!str. The code bounds the depth, and the numbers of keys, values and anchors. Time and memory
+ * are therefore linear in the length of the text. */
 #include <string.h>
 #include <yaml.h>
 
 #include "base/options_impl.h"
 
 enum {
-  MAX_DEPTH = 16,     /* largest depth of nesting; a configuration needs four */
+  /* largest depth of nested lists and maps; configurations have at most four levels */
+  MAX_DEPTH = 16,
   MAX_KEYS = 256,     /* largest number of keys of a map */
-  MAX_NODES = 250000, /* without a bound, aliases could multiply the values */
+  /* largest number of nodes; without a bound, nested aliases could multiply the nodes */
+  MAX_NODES = 250000,
   MAX_ANCHORS = 64,
-  MAX_DIRECTIVES = 8 /* libyaml compares each %TAG directive with all earlier ones */
+  /* largest number of lines that begin with %; libyaml compares each %TAG line with all earlier
+   * ones */
+  MAX_DIRECTIVES = 8
 };
 
-/* A collection that has not been read to its end. */
+/* A list or map that has not been read to its end. */
 typedef struct open_node {
   wl_node *node;
-  const char *key; /* for a map: the last key that was read; NULL: no key was read */
+  const char *key; /* for a map, the last key that was read; NULL if no key was read */
   wl_location key_location;
-  bool wants_value; /* the next node is the value of `key` */
+  bool wants_value; /* true: the next node is the value of `key` */
 } open_node;
 
 typedef struct anchor {
@@ -45,8 +51,8 @@ static wl_location location_of(const builder *b, yaml_mark_t mark) {
   return (wl_location){b->origin, b->lines ? (int)mark.line + 1 : 0};
 }
 
-/* Writes the path of the next value, for example "outer.steps" or "task.1". For the text of --set the path is "",
- * because the origin of that text contains the path. */
+/* Writes the path of the next value, for example "outer.steps" or "task.1". For a value of --set,
+ * the path is "", because the message already contains the whole argument of --set. */
 static const char *path_of(const builder *b, char path[WL_PATH_SIZE]) {
   int used = 0;
   path[0] = '\0';
@@ -68,7 +74,8 @@ static const char *path_of(const builder *b, char path[WL_PATH_SIZE]) {
 
 static wl_status new_node(builder *b, wl_node_kind kind, wl_location location, wl_node **out) {
   if (++b->nodes > MAX_NODES)
-    return FAIL_HERE(b, location, "the text has more than %d values (aliases included)", MAX_NODES);
+    return FAIL_HERE(b, location, "the text has more than %d values, where each alias counts as a "
+                                  "copy; make the text shorter", MAX_NODES);
   WL_TRY(WL_POOL_NEW(b->pool, *out, 1));
   **out = (wl_node){.kind = kind, .location = location, .text = ""};
   return WL_OK;
@@ -85,7 +92,7 @@ static wl_status take_key(builder *b, open_node *open, const wl_node *key) {
   if (earlier)
     return FAIL_HERE(b, key->location, "the key is given twice; the first time is on line %d", earlier->location.line);
   if (open->node->count < MAX_KEYS) return WL_OK;
-  return FAIL_HERE(b, key->location, "the map has more than %d keys", MAX_KEYS);
+  return FAIL_HERE(b, key->location, "the map has more than %d keys; remove keys", MAX_KEYS);
 }
 
 /* Adds a node to the tree as the root, an item, a key or a value. */
@@ -105,14 +112,14 @@ static wl_status attach(builder *b, wl_node *node) {
 static wl_status remember_anchor(builder *b, const yaml_char_t *name, const wl_node *node) {
   if (!name) return WL_OK;
   if (b->anchors == MAX_ANCHORS)
-    return FAIL_HERE(b, node->location, "the text has more than %d anchors", MAX_ANCHORS);
+    return FAIL_HERE(b, node->location, "the text has more than %d anchors; remove anchors", MAX_ANCHORS);
   anchor *const a = &b->anchor[b->anchors++];
   a->node = node;
   return wl_pool_text(b->pool, (const char *)name, strlen((const char *)name), &a->name);
 }
 
-/* Checks a tag. The key determines the type of its value, so tags are not needed. Only the tag !!str is accepted; it
- * makes a number a text. */
+/* Checks the YAML tag of a value. The key determines the type of its value, so only tags with the
+ * type `known` are accepted. The tag !!str makes a number a text. */
 static wl_status check_tag(const builder *b, wl_location location, const yaml_char_t *tag,
                            const char *known, bool *given) {
   *given = tag && (strcmp((const char *)tag, known) == 0 || strcmp((const char *)tag, "!") == 0);
@@ -127,7 +134,7 @@ static wl_status take_scalar(builder *b, const yaml_event_t *e) {
   wl_node *node = NULL;
   bool tagged = false;
   if (strlen(text) != e->data.scalar.length)
-    return FAIL_HERE(b, location, "the text contains a zero byte");
+    return FAIL_HERE(b, location, "the text contains a zero byte; remove this byte");
   WL_TRY(check_tag(b, location, e->data.scalar.tag, YAML_STR_TAG, &tagged));
   WL_TRY(new_node(b, WL_NODE_SCALAR, location, &node));
   node->plain = e->data.scalar.style == YAML_PLAIN_SCALAR_STYLE && !tagged;
@@ -152,7 +159,7 @@ static wl_status take_collection(builder *b, const yaml_event_t *e) {
   return WL_OK;
 }
 
-/* Copies a node. An override of the copy does not change the original. */
+/* Copies a node and its children, so that an override of the copy does not change the original. */
 static wl_status copy_node(builder *b, const wl_node *from, wl_location location, wl_node **out) {
   WL_TRY(new_node(b, from->kind, location, out));
   (*out)->text = from->text;
@@ -174,16 +181,19 @@ static int depth_of(const wl_node *node) {
   return deepest + (node->kind != WL_NODE_SCALAR);
 }
 
-/* Replaces an alias by a copy of a node: the last node before the alias that has an anchor of this name. */
+/* Replaces an alias by a copy of the node that has the anchor of this name. If several nodes have
+ * the anchor, the last one before the alias is copied. */
 static wl_status take_alias(builder *b, const yaml_event_t *e) {
   const char *const name = (const char *)e->data.alias.anchor;
   const wl_location location = location_of(b, e->start_mark);
   int i = b->anchors - 1;
   while (i >= 0 && strcmp(b->anchor[i].name, name) != 0) --i;
-  if (i < 0) return FAIL_HERE(b, location, "there is no anchor '&%.60s' before '*%.60s'", name, name);
+  if (i < 0) return FAIL_HERE(b, location, "there is no anchor '&%.60s' before '*%.60s'; define "
+                                           "the anchor first", name, name);
   for (int d = 0; d < b->depth; ++d)
     if (b->open[d].node == b->anchor[i].node)
-      return FAIL_HERE(b, location, "'*%.60s' is inside the value that '&%.60s' names", name, name);
+      return FAIL_HERE(b, location, "'*%.60s' is inside the value that '&%.60s' names; an alias "
+                                    "cannot contain itself", name, name);
   if (b->depth + depth_of(b->anchor[i].node) > MAX_DEPTH)
     return FAIL_HERE(b, location, "nested more than %d deep", MAX_DEPTH);
   wl_node *node = NULL;
@@ -195,8 +205,8 @@ static wl_status take_event(builder *b, const yaml_event_t *e) {
   switch (e->type) {
     case YAML_DOCUMENT_START_EVENT:
       if (b->documents++ == 0) return WL_OK;
-      return wl_location_fail(location_of(b, e->start_mark), "", "the text contains a second YAML document; give "
-                                                                 "only one");
+      return wl_location_fail(location_of(b, e->start_mark), "", "the text contains a second YAML "
+                                                                 "document; give only one document");
     case YAML_SCALAR_EVENT: return take_scalar(b, e);
     case YAML_SEQUENCE_START_EVENT:
     case YAML_MAPPING_START_EVENT: return take_collection(b, e);
@@ -207,7 +217,7 @@ static wl_status take_event(builder *b, const yaml_event_t *e) {
   }
 }
 
-/* Fails with the parser's error message and its line. */
+/* Sets an error with the message and the line of the YAML parser. */
 static wl_status parser_failure(const builder *b, const yaml_parser_t *parser) {
   if (parser->error == YAML_MEMORY_ERROR) return WL_FAIL(WL_ERR_OS, "%s: out of memory", b->origin);
   return FAIL_HERE(b, location_of(b, parser->problem_mark), "not valid YAML: %s%s%s (column %zu)",
@@ -231,7 +241,8 @@ static wl_status check_directives(const builder *b, const char *text) {
   int count = text[0] == '%';
   for (const char *at = text; (at = strstr(at, "\n%")); ++at) ++count;
   if (count <= MAX_DIRECTIVES) return WL_OK;
-  return wl_location_fail((wl_location){b->origin, 0}, "", "the text has more than %d lines that begin with %%",
+  return wl_location_fail((wl_location){b->origin, 0}, "", "the text has more than %d lines that "
+                                                           "begin with %%; remove such lines",
                        MAX_DIRECTIVES);
 }
 

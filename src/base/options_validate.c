@@ -1,12 +1,12 @@
-/* options_validate.c - compares a node tree with the table of sections. Unknown keys and missing required keys are
- * errors. Other missing keys have their default values. */
+/* options_validate.c - checks a tree of nodes against the table of sections. Unknown keys and
+ * missing required keys are errors. Every other missing key has its default value. */
 #include <string.h>
 
 #include "base/options_impl.h"
 
 enum { ACCEPTED_SIZE = 2048 };
 
-/* The keys of one map, in table order. */
+/* The keys that a map may have, in the order of the tables. */
 typedef struct key_table {
   const wl_option *options[WL_SECTION_KEYS];
   const char *names[WL_SECTION_KEYS];
@@ -51,17 +51,19 @@ static wl_status choose_variant(const wl_section *section, const wl_node *node, 
   map->variant = name ? find_variant(section, name) : NULL;
   if (map->variant && (!entry || entry->node->kind == WL_NODE_SCALAR)) return WL_OK;
   wl_accepted_text(name ? name : "", names, count, accepted, sizeof accepted);
-  if (!entry) return wl_location_fail(map->location, path, "missing: it has no default%s", accepted);
+  if (!entry) return wl_location_fail(map->location, path, "this key is missing and has no "
+                                                           "default%s", accepted);
   if (section->flags & WL_KEY_ONE_OF && wl_node_draw(entry->node) != WL_DRAW_FIXED)
     return wl_location_fail(entry->node->location, path,
-                         "this key cannot be drawn: give `%s` a list of maps, one for each %s",
+                         "this key cannot be drawn: give `%s` a list of maps, with one map for "
+                         "each %s",
                          section->name, section->selector);
   char found[160];
   return wl_location_fail(entry->node->location, path, "unknown %s %s%s", section->selector,
                        wl_node_describe(entry->node, found, sizeof found), accepted);
 }
 
-/* Makes an option for the selector. */
+/* Makes a row of the options table for the section's selector. */
 static wl_status selector_option(wl_pool *pool, const wl_section *section, wl_option **out) {
   wl_option *option = NULL;
   WL_TRY(WL_POOL_NEW(pool, option, 1));
@@ -74,7 +76,7 @@ static wl_status selector_option(wl_pool *pool, const wl_section *section, wl_op
   return WL_OK;
 }
 
-/* Finds another variant of the section that has this key. Returns NULL if there is no such variant. */
+/* Finds a variant of the section that has this key. Returns NULL if no variant has it. */
 static const wl_variant *owner_of(const wl_section *section, const char *key) {
   for (const wl_variant *v = section->variants; v && v->name; ++v)
     for (const wl_option *o = v->options; o && o->key; ++o)
@@ -88,14 +90,16 @@ static wl_status unknown_key(const wl_map *map, const wl_entry *entry, const key
   const wl_variant *const owner = owner_of(map->section, entry->key);
   if (owner && map->variant) {
     wl_accepted_text("", table->names, table->count, accepted, sizeof accepted);
-    return wl_location_fail(entry->location, path, "unknown key for %s '%s': it belongs to '%s'%s",
+    return wl_location_fail(entry->location, path, "unknown key for %s '%s', because the key "
+                                                   "belongs to '%s'%s",
                          map->section->selector, map->variant->name, owner->name, accepted);
   }
   wl_accepted_text(entry->key, table->names, table->count, accepted, sizeof accepted);
   return wl_location_fail(entry->location, path, "unknown key%s", accepted);
 }
 
-/* Most defaults are plain scalars and need no parser. "" is the empty text, not null. */
+/* Most defaults are plain scalars, which are read without the YAML parser. The default "" is the
+ * empty text and not null. */
 wl_status wl_fallback_read(wl_pool *pool, const wl_option *option, const char *path,
                            wl_value *value) {
   wl_node scalar = {.kind = WL_NODE_SCALAR,
@@ -108,7 +112,8 @@ wl_status wl_fallback_read(wl_pool *pool, const wl_option *option, const char *p
   return wl_value_read(pool, fallback, path, value);
 }
 
-/* Sets the value of one key: the given value, or the default. */
+/* Sets the value of one key to the value in the node, or to the default if the node does not have
+ * the key. */
 static wl_status fill_value(wl_config *config, const wl_map *map, const wl_node *node,
                             wl_value *value) {
   const wl_option *const option = value->option;
@@ -119,16 +124,18 @@ static wl_status fill_value(wl_config *config, const wl_map *map, const wl_node 
   const bool drawn =
       entry && map->section->flags & WL_KEY_ONE_OF && wl_node_draw(entry->node) != WL_DRAW_FIXED;
   if (drawn && option->flags & WL_KEY_FIXED)
-    return wl_location_fail(entry->node->location, path, "this key cannot be drawn: give one value");
+    return wl_location_fail(entry->node->location, path, "this key cannot be drawn: give a single "
+                                                         "value");
   if (drawn) return wl_draw_read(&config->pool, entry->node, path, value);
   if (entry) return wl_value_read(&config->pool, entry->node, path, value);
   if (!option->fallback)
-    return wl_location_fail(map->location, path, "missing: it has no default (%s)",
+    return wl_location_fail(map->location, path, "this key is missing and has no default (%s)",
                          option->doc ? option->doc : "required");
   return wl_fallback_read(&config->pool, option, path, value);
 }
 
-/* Checks the keys of a map and sets its values. check_root checks the keys of the root. */
+/* Checks the keys of a map and sets the values of the map. The keys of the root are checked by
+ * check_root instead. */
 static wl_status fill_map(wl_config *config, const wl_node *node, wl_map *map) {
   const wl_section *const section = map->section;
   key_table table = {.count = 0};
@@ -163,7 +170,7 @@ static wl_status fill_map(wl_config *config, const wl_node *node, wl_map *map) {
   return WL_OK;
 }
 
-/* Reads one map of a group from a node. The node must be a map or empty. */
+/* Reads one map of a section from a node. The node must be a map or null. */
 static wl_status fill_from(wl_config *config, wl_group *group, int index, const wl_node *node) {
   const wl_node empty = {.kind = WL_NODE_MAP, .location = node->location, .text = ""};
   wl_map *const map = &group->maps[index];
@@ -178,8 +185,8 @@ static wl_status fill_from(wl_config *config, wl_group *group, int index, const 
                        wl_node_describe(node, found, sizeof found));
 }
 
-/* Reads all maps of a group. If a required section is missing, the error names the section's missing selector or
- * key. */
+/* Reads all maps of a section. If a required section is missing, the error names the section's
+ * missing selector or key. */
 static wl_status fill_group(wl_config *config, const wl_node *root, const char *source,
                             wl_group *group) {
   const wl_section *const section = group->section;
@@ -206,7 +213,7 @@ static const char *section_of(const wl_section *sections, const char *key) {
   return NULL;
 }
 
-/* Refuses keys of the root that are neither sections nor top-level scalars. */
+/* Returns an error if a key of the root is neither a section nor a top-level key such as `seed`. */
 static wl_status check_root(const wl_section *sections, const wl_node *root) {
   key_table table = {.count = 0};
   for (const wl_section *s = sections; s->name; ++s) {

@@ -22,9 +22,11 @@ static wl_status wrong_type(const wl_node *node, const char *path, const char *w
                        wl_node_describe(node, found, sizeof found));
 }
 
-/* ---- numbers: the syntax of YAML 1.2's core schema, and underscores between digits ---- */
+/* ---- numbers in the syntax of YAML 1.2's core schema, in which underscores between digits are
+ * also allowed ---- */
 
-/* Copies digits without the underscores between them. Returns the number of digits, or -1 on failure. */
+/* Copies digits without the underscores between them. Returns the number of digits. Returns -1 if
+ * an underscore is not between two digits, or if the number is too long. */
 static int take_digits(const char **from, char *out, size_t *used) {
   int count = 0;
   for (; isdigit((unsigned char)**from) || **from == '_'; ++*from) {
@@ -39,7 +41,8 @@ static int take_digits(const char **from, char *out, size_t *used) {
   return count;
 }
 
-/* Copies a decimal number without its underscores. A leading zero is refused: YAML 1.1 reads 010 as eight. */
+/* Copies a decimal number without its underscores. Returns false for a number that starts with 0
+ * and another digit, because YAML 1.1 reads 010 as eight. */
 static bool number_text(const char *at, char out[NUMBER_SIZE]) {
   size_t used = 0;
   if (*at == '-' || *at == '+') out[used++] = *at++;
@@ -81,13 +84,15 @@ static locale_t c_locale;
 static once_flag c_locale_once = ONCE_FLAG_INIT;
 static void make_c_locale(void) { c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0); }
 
-/* Calls strtold with a decimal point, independently of the caller's locale. */
+/* Converts a text to a number. The decimal separator is a point, whatever the locale of the program
+ * is. */
 static long double to_real(const char *text) {
   call_once(&c_locale_once, make_c_locale);
   return c_locale ? strtold_l(text, NULL, c_locale) : strtold(text, NULL);
 }
 
-/* Parses a real number. Refuses overflow and underflow, because a user who writes 1e-400 does not want zero. */
+/* Parses a real number. Returns false if the number overflows or underflows: 1e-400 is an error and
+ * not zero. */
 static bool parse_real(const wl_node *node, double *out) {
   char text[NUMBER_SIZE];
   if (!is_plain(node)) return false;
@@ -99,7 +104,8 @@ static bool parse_real(const wl_node *node, double *out) {
   return isfinite(*out) && (zero || fabs(*out) >= DBL_MIN);
 }
 
-/* Parses an integer: digits, 0x..., or a real number without a fraction (1e4). */
+/* Parses an integer, which is written in decimal, in hexadecimal (0x10), or as a real number
+ * without a fraction (1e4). */
 static bool parse_int(const wl_node *node, int64_t *out) {
   char text[NUMBER_SIZE];
   if (!is_plain(node)) return false;
@@ -127,7 +133,8 @@ static bool parse_bool(const wl_node *node, bool *out) {
   return false;
 }
 
-/* Returns true if the option accepts the number. Infinity is accepted only for keys with an infinite default. */
+/* Returns true if the option accepts the number. An option accepts infinity only if its default is
+ * infinite. */
 static bool is_acceptable(const wl_option *option, double x) {
   if (isinf(x) && !(option->fallback && strstr(option->fallback, ".inf"))) return false;
   return (option->min == 0 && option->max == 0) || (x >= option->min && x <= option->max);
@@ -162,7 +169,7 @@ static wl_status read_string(wl_pool *pool, const wl_option *option, const wl_no
     return wrong_type(node, path, "a text");
   *out = node->given ? node->given : node->text;
   if ((*out)[0] == '\0' && !option->fallback)
-    return wl_location_fail(node->location, path, "must not be empty");
+    return wl_location_fail(node->location, path, "this text must not be empty");
   if (option->flags & WL_KEY_PATH) WL_TRY(wl_path_expand(pool, *out, node->location, path, out));
   return option->flags & WL_KEY_BESIDE ? wl_path_beside(pool, *out, node->location, out) : WL_OK;
 }
@@ -209,7 +216,7 @@ static const wl_node *next_item(const wl_entry **next) {
   return *next ? (*next)->node : NULL;
 }
 
-/* Counts the items. Fails for a map or an empty node. */
+/* Counts the items of a list. Returns an error for a map or a null value. */
 static wl_status list_count(const wl_node *node, const char *path, const char *wanted, int *count) {
   if (node->kind == WL_NODE_MAP || wl_node_is_null(node) || node->problem)
     return wrong_type(node, path, wanted);
@@ -287,7 +294,7 @@ wl_status wl_value_read(wl_pool *pool, const wl_node *node, const char *path, wl
       }
       return read_choice(node, path, value);
   }
-  return WL_FAIL(WL_ERR_SOFTWARE, "key '%s' has an unknown type in its table", path);
+  return WL_FAIL(WL_ERR_SOFTWARE, "the table of keys has an unknown type for the key '%s'", path);
 }
 
 /* Writes a choice with its number, as in "{last: 6}". */

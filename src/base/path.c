@@ -1,4 +1,4 @@
-/* path.c - compares paths and finds run directories in the file system. */
+/* path.c - compares paths, and finds the run directory that contains a path. */
 #include "base/path.h"
 
 #include <limits.h>
@@ -50,7 +50,7 @@ static bool is_run(const char *folder) {
          (wl_is_there(folder, "config.yaml") || wl_is_there(folder, "checkpoints"));
 }
 
-/* Finds the folder that contains `path`. Returns false at the root and if the path has no folder. */
+/* Finds the folder that contains `path`. Returns false if `path` is "/" or ".". */
 static bool folder_of(const char *path, char folder[WL_PATH_MAX]) {
   wl_path_folder(path, folder);
   return strcmp(folder, path) != 0;
@@ -72,7 +72,8 @@ bool wl_same_path(const char *a, const char *b) {
   return strcmp(full_a, full_b) == 0 || wl_same_file(a, b);
 }
 
-/* Finds the run directory that `path` is or is inside of. */
+/* Finds the run directory that is equal to `path` or contains `path`. Returns false if there is
+ * none. */
 static bool find_run(const char *path, char run[WL_PATH_MAX]) {
   char parent[WL_PATH_MAX];
   resolve(path, run);
@@ -90,18 +91,19 @@ wl_status wl_check_output(const char *output, const char *input, const char *own
   const char *const name = leaf_of(full);
   if (input && wl_same_file(output, input))
     return WL_FAIL(WL_ERR_CANNOT_CREATE,
-                   "the output '%s' is the input '%s' itself: choose another name", output, input);
+                   "the output '%s' is the input '%s' itself: choose another name for the output", output, input);
   if (!find_run(output, run)) return WL_OK;
   const bool mine = input && find_run(input, input_run) && wl_same_file(run, input_run);
   if (!mine)
     return WL_FAIL(
         WL_ERR_CANNOT_CREATE,
-        "the output '%s' is in the run directory '%s', which is not the input: choose another "
-        "folder",
+        "the output '%s' is in the directory of the run '%s', which is not the input: choose "
+        "another folder for the output",
         output, run);
   if (!is_part(name) || (own && strcmp(name, own) == 0)) return WL_OK;
   return WL_FAIL(WL_ERR_CANNOT_CREATE,
-                 "the output '%s' would replace a file of the run '%s': choose another name",
+                 "the output '%s' would replace a file of the run '%s': choose another name for "
+                 "the output",
                  output, run);
 }
 
@@ -110,7 +112,7 @@ wl_status wl_check_run_folder(const char *output) {
   resolve(output, full);
   if (!is_part(leaf_of(full)) || !folder_of(full, run) || !is_run(run)) return WL_OK;
   return WL_FAIL(WL_ERR_CANNOT_CREATE,
-                 "output: '%s' is a part of the run '%s': choose another folder", output, run);
+                 "output: the folder '%s' is a part of the run '%s': choose another folder", output, run);
 }
 
 wl_status wl_check_replaceable(const char *path) {
@@ -118,7 +120,7 @@ wl_status wl_check_replaceable(const char *path) {
   unsigned char first[sizeof signature];
   struct stat there;
   if (stat(path, &there) != 0 || !S_ISREG(there.st_mode))
-    return WL_OK; /* creating the file will give a clearer error */
+    return WL_OK; /* the attempt to create the file will return a clearer error */
   FILE *const in = fopen(path, "rb");
   if (!in) return WL_OK;
   const size_t count = fread(first, 1, sizeof first, in);
@@ -127,6 +129,7 @@ wl_status wl_check_replaceable(const char *path) {
     return WL_OK;
   return WL_FAIL(
       WL_ERR_CANNOT_CREATE,
-      "the output '%s' exists and is not an HDF5 file: choose another name, or remove it first",
+      "the output '%s' exists and is not an HDF5 file: choose another name, or remove this file "
+      "first",
       path);
 }

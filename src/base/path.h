@@ -8,25 +8,28 @@
 
 /* Returns true if the path is an existing folder. */
 bool wl_is_directory(const char *path);
-/* Returns true if the folder has an entry of that name, even a link without a target. */
+/* Returns true if the folder has an entry of that name. A symbolic link is an entry even if its
+ * target does not exist. */
 bool wl_is_there(const char *folder, const char *name);
 /* Returns true if both paths exist and are the same file, even if their names differ. */
 bool wl_same_file(const char *a, const char *b);
 /* Returns true if both paths name the same file. The file need not exist. */
 bool wl_same_path(const char *a, const char *b);
 
-/* Checks that a command that reads `input` (NULL: nothing) may write `output`. Returns WL_ERR_CANNOT_CREATE if the
- * output is the input, is in the directory of another run, or is a file of the input's run. The file `own` of the
- * input's run is allowed, because it is the command's output file (NULL: no such file). Not collective. */
+/* Checks that a command may write the file `output`. The command reads the file or run `input`,
+ * which is NULL if there is no input. Returns WL_ERR_CANNOT_CREATE if the output is the input, is
+ * in the directory of another run, or is a file that a training wrote into the input's run. A
+ * command that replaces one file of that run passes the name of the file as `own`; for other
+ * commands, `own` is NULL. Not collective. */
 wl_status wl_check_output(const char *output, const char *input, const char *own);
 
-/* Checks that a run may use the folder `output`. Returns WL_ERR_CANNOT_CREATE if the folder is a part of another run,
- * for example its folder of checkpoints. Not collective. */
+/* Checks that a run may use the folder `output`. Returns WL_ERR_CANNOT_CREATE if this folder is a
+ * part of another run, for example the folder `checkpoints` of that run. Not collective. */
 wl_status wl_check_run_folder(const char *output);
 
-/* Checks that an HDF5 file may be written to `path`. The path must have no file, an empty file or an HDF5 file. Any
- * other file is refused with WL_ERR_CANNOT_CREATE, because the name may be a mistake, for example the name of a
- * configuration. */
+/* Checks that an HDF5 file may be written to `path`. A file that exists must be empty or an HDF5
+ * file. For any other file the function returns WL_ERR_CANNOT_CREATE, because the user may have
+ * given the name of a configuration by mistake. */
 wl_status wl_check_replaceable(const char *path);
 
 #endif

@@ -1,9 +1,12 @@
-/* plugin.h - the exports of a plug-in. A plug-in is a shared object that adds a task family or an update rule.
+/* plugin.h - declares what a plug-in exports. A plug-in is a shared object that adds a task family
+ * or an update rule.
  *
- * A plug-in exports one or more of the symbols warploom_task_float32, warploom_task_float64, warploom_rule_float32 and
- * warploom_rule_float64. Each symbol has the type wl_plugin. The macros WL_PLUGIN_TASK and WL_PLUGIN_RULE
- * (warploom/task.h, warploom/rule.h) define the symbol of the precision for which the source is compiled. Functions of
- * Warploom that a plug-in calls are undefined symbols of the plug-in; the program provides these functions. */
+ * A plug-in exports one or more of the symbols warploom_task_float32, warploom_task_float64,
+ * warploom_rule_float32 and warploom_rule_float64. Each symbol has the type wl_plugin. The macros
+ * WL_PLUGIN_TASK and WL_PLUGIN_RULE (warploom/task.h, warploom/rule.h) define the symbol of the
+ * precision for which the source is compiled. A plug-in may call functions of Warploom. These
+ * functions are undefined symbols of the shared object, and the program that loads the plug-in
+ * defines them. */
 #ifndef WL_BASE_PLUGIN_H
 #define WL_BASE_PLUGIN_H
 
@@ -13,20 +16,24 @@
 #include "base/options.h"
 #include "base/rng.h"
 
-/* Version of the interface. Raise the version when a struct, an enumerator or the meaning of a function in the
- * installed headers changes. */
+/* Version of the interface between the program and its plug-ins. A developer increases this number
+ * when a struct, an enumerator or the meaning of a function in the installed headers changes. */
 enum { WL_PLUGIN_ABI = 1 };
 
-/* Sizes of the structs of src/base that plug-ins use. Each kind of plug-in adds the sizes of further structs. */
+/* A number that depends on the sizes of the structs of src/base that plug-ins use. Each kind of
+ * plug-in combines this number with the sizes of further structs. */
 #define WL_SHARED_LAYOUT                                                                 \
   (((uint32_t)sizeof(wl_option) * 251 + (uint32_t)sizeof(wl_tensor_entry)) * 251 * 251 + \
    (uint32_t)(sizeof(wl_stream) + sizeof(wl_layout)) * 251 + (uint32_t)WL_FOR_COUNT)
 
 typedef struct wl_plugin {
-  uint32_t abi; /* WL_PLUGIN_ABI; the first member in every version */
+  /* WL_PLUGIN_ABI of the headers; this member is the first one in every version of the struct */
+  uint32_t abi;
   uint32_t
-      layout; /* sizes of the shared structs; they show a change of a struct that did not raise the ABI version */
-  const void *table; /* wl_task_family or wl_rule_ops */
+      /* A number that depends on the sizes of the shared structs. It reveals a changed struct
+       * even if WL_PLUGIN_ABI is unchanged. */
+      layout;
+  const void *table; /* the wl_task_family or wl_rule_ops of the plug-in */
 } wl_plugin;
 
 #ifdef WL_DOUBLE

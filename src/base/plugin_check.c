@@ -1,4 +1,5 @@
-/* plugin_check.c - checks the export of a plug-in: version, functions of the table, name and keys. */
+/* plugin_check.c - checks what a plug-in exports: the version, the name, the functions and the
+ * keys. */
 #define _GNU_SOURCE /* dladdr */
 #include "base/options_impl.h"
 #include "base/plugin_open.h"
@@ -11,14 +12,15 @@ static wl_status check_version(const wl_plugin *plugin, const wl_plugin_kind *ki
   if (plugin->abi != WL_PLUGIN_ABI)
     return WL_FAIL(
         WL_ERR_CONFIG,
-        "%s: was built for version %u of the plug-in interface, and this program has version %u; build "
-        "it again with `warploom plugin build`",
+        "%s: this plug-in was built for version %u of the plug-in interface, and this program has "
+        "version %u; build the plug-in again with `warploom plugin build`",
         path, (unsigned)plugin->abi, (unsigned)WL_PLUGIN_ABI);
   if (plugin->layout != kind->layout)
     return WL_FAIL(
         WL_ERR_CONFIG,
-        "%s: was built with headers in which structs have other sizes (layout %08x, this "
-        "program's is %08x); build it again with `warploom plugin build` of this program",
+        "%s: this plug-in was built with headers in which structs have other sizes (the layout is "
+        "%08x, and that of this program is %08x); build the plug-in again with `warploom plugin "
+        "build` of this program",
         path, (unsigned)plugin->layout, (unsigned)kind->layout);
   return WL_OK;
 }
@@ -31,7 +33,7 @@ static wl_status check_name(const wl_plugin_kind *kind, const char *name, const 
   return WL_OK;
 }
 
-/* The types of members that hold a value. */
+/* For each type of a key, the type of the struct member that stores the value. */
 static const struct member {
   const char *type, *member;
   wl_slot_kind slot;
@@ -51,14 +53,15 @@ static const struct member {
 static wl_status check_type(const wl_option *row, const char *path) {
   static const struct member drawn = {"WL_OPT_REAL with WL_KEY_DRAW", "wl_draw", WL_SLOT_DRAW};
   if ((unsigned)row->type >= sizeof members / sizeof *members)
-    return WL_FAIL(WL_ERR_CONFIG, "%s: key '%s' has an unknown type", path, row->key);
+    return WL_FAIL(WL_ERR_CONFIG, "%s: key '%s' has an unknown type; use a type of wl_option_type", path, row->key);
   const struct member *const m = row->flags & WL_KEY_DRAW ? &drawn : &members[row->type];
   if (row->slot.kind != m->slot)
     return WL_FAIL(WL_ERR_CONFIG, "%s: key '%s': %s needs WL_SLOT with a member of type %s", path,
                    row->key, m->type, m->member);
   const bool choice = row->type == WL_OPT_CHOICE || row->type == WL_OPT_CHOICE_OR_REALS;
   if (choice && !(row->choices && row->choices[0]))
-    return WL_FAIL(WL_ERR_CONFIG, "%s: key '%s' is a choice and has no list of choices", path,
+    return WL_FAIL(WL_ERR_CONFIG, "%s: key '%s' is a choice and has no list of choices; set "
+                                  "`choices`", path,
                    row->key);
   return WL_OK;
 }
@@ -81,7 +84,7 @@ static wl_status check_row(const wl_plugin_kind *kind, const wl_option *table, c
         "%s: key '%s' has no sentence of help; is the last row, {0}, of its table of keys missing?",
         path, row->key);
   if (has_row(table, row, row->key))
-    return WL_FAIL(WL_ERR_CONFIG, "%s: its table contains the key '%s' twice", path, row->key);
+    return WL_FAIL(WL_ERR_CONFIG, "%s: its table contains the key '%s' twice; remove one row", path, row->key);
   WL_TRY(check_type(row, path));
   if (!row->fallback) return WL_OK;
   wl_pool pool = {0};
@@ -93,14 +96,14 @@ static wl_status check_row(const wl_plugin_kind *kind, const wl_option *table, c
   return status == WL_OK ? WL_OK : WL_FAIL(WL_ERR_CONFIG, "%s: %s", path, why);
 }
 
-/* Returns true if the bytes belong to a loaded file. */
+/* Returns true if the bytes are in the memory of a loaded program or library. */
 static bool is_loaded(const void *bytes, size_t size) {
   Dl_info info;
   return dladdr(bytes, &info) && dladdr((const char *)bytes + size - 1, &info);
 }
 
-/* Returns the number of rows. Returns -1 if the row {0} is missing, which is assumed if the bytes after the rows cannot
- * be a row. */
+/* Returns the number of rows before the last row {0}. Returns -1 if the last row is missing: the
+ * bytes after a row then cannot be a row. */
 static int count_rows(const wl_option *table) {
   for (int rows = 0; table && rows <= WL_SECTION_KEYS; rows++) {
     if (!is_loaded(&table[rows], sizeof *table)) return -1;
@@ -119,7 +122,8 @@ static wl_status check_count(const wl_plugin_kind *kind, const wl_option *table,
   if (rows + others <= WL_SECTION_KEYS) return WL_OK;
   return WL_FAIL(
       WL_ERR_CONFIG,
-      "%s: its table has more than %d keys; give fewer, or end the table with the row {0} if that is missing",
+      "%s: its table has more than %d keys; remove keys, or end the table with the row {0} if this "
+      "row is missing",
       path, WL_SECTION_KEYS - others);
 }
 
@@ -128,7 +132,8 @@ wl_status wl_plugin_check(const wl_plugin_kind *kind, const wl_plugin *plugin, c
   WL_TRY(check_version(plugin, kind, path));
   kind->describe(plugin->table, out);
   if (!out->name || !out->name[0] || !out->summary)
-    return WL_FAIL(WL_ERR_CONFIG, "%s: its table has no name or no summary", path);
+    return WL_FAIL(WL_ERR_CONFIG, "%s: its table has no name or no summary; set `name` and "
+                                  "`summary`", path);
   WL_TRY(check_name(kind, out->name, path));
   const char *const missing = kind->missing(plugin->table);
   if (missing) return WL_FAIL(WL_ERR_CONFIG, "%s: its table has no function `%s`", path, missing);

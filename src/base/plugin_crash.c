@@ -1,8 +1,9 @@
-/* plugin_crash.c - if the process crashes, prints which plug-in ran last.
+/* plugin_crash.c - prints which function of a plug-in ran last if the process crashes.
  *
- * A crash inside a plug-in ends the process. Before that, the handler of this file prints one line with the file and
- * the function of the plug-in that the thread called last. The handler then restores the previous action and returns.
- * The instruction crashes again, and the exit code is the same as without the handler. */
+ * A crash inside a plug-in ends the process. Before the end, the signal handler of this file prints
+ * one line. The line names the plug-in's file and the function that the thread called last. The
+ * handler then restores the previous signal action and returns. The instruction crashes again, so
+ * the exit code is the same as without the handler. */
 #include <signal.h>
 #include <stddef.h>
 #include <string.h>
@@ -23,7 +24,8 @@ static const struct crash {
 enum { CRASHES = sizeof crashes / sizeof *crashes };
 static struct sigaction previous[CRASHES];
 
-/* Appends text while there is space. Uses only functions that are safe in a signal handler. */
+/* Appends as much of the text as fits. This function may run in a signal handler, and therefore
+ * calls no library function. */
 static size_t append(char line[LINE_SIZE], size_t used, const char *text) {
   while (*text && used < LINE_SIZE) line[used++] = *text++;
   return used;
@@ -52,11 +54,11 @@ static void handle(int number, siginfo_t *info, void *context) {
   if (plugin) print_crash(crashes[i].name, plugin, call->function);
   sigaction(number, &previous[i], NULL);
   if (info->si_code <= 0)
-    raise(number); /* another process sent the signal, so no instruction crashes again */
+    raise(number); /* another process sent the signal, so no instruction would crash again */
 }
 
 void wl_plugin_watch_crashes(void) {
-  static bool watching; /* guarded by the caller's lock */
+  static bool watching; /* the caller holds a lock when this variable is read or written */
   struct sigaction action = {.sa_sigaction = handle, .sa_flags = SA_SIGINFO | SA_ONSTACK};
   if (watching) return;
   watching = true;

@@ -11,7 +11,8 @@
 #include "base/digest.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static wl_open_plugin *first; /* guarded by the lock */
+/* list of the open plug-ins; a thread must hold `lock` to change it */
+static wl_open_plugin *first;
 static bool refused;
 
 void wl_plugin_refuse(bool r) { refused = r; }
@@ -47,21 +48,24 @@ static wl_status fail_symbol(void *object, const wl_plugin_kind *kind, const cha
   const char *const other = strcmp(kind->name, "task") == 0 ? "rule" : "task";
   if (find_symbol(object, kind->name, other_precision()))
     return WL_FAIL(WL_ERR_CONFIG,
-                   "%s: was built for %s, and this program computes in " WL_REAL_NAME
-                   "; build it again with `warploom plugin build`, which builds for both",
+                   "%s: this plug-in was built for %s, and this program computes in " WL_REAL_NAME
+                   "; build the plug-in again with `warploom plugin build`, which builds it for "
+                   "both precisions",
                    path, other_precision());
   if (find_symbol(object, other, WL_REAL_NAME))
-    return WL_FAIL(WL_ERR_CONFIG, "%s: this plug-in adds a %s, not a %s; name it as `%s: {plugin: ..}`", path,
+    return WL_FAIL(WL_ERR_CONFIG, "%s: this plug-in adds a %s, not a %s; name the plug-in in the "
+                                  "section `%s: {plugin: ..}`", path,
                    other, kind->name, other);
   return WL_FAIL(WL_ERR_CONFIG,
-                 "%s: does not export the symbol warploom_%s_" WL_REAL_NAME
-                 "; end its source with WL_PLUGIN_%s(..)",
+                 "%s: this file does not export the symbol warploom_%s_" WL_REAL_NAME
+                 "; end the source of the plug-in with WL_PLUGIN_%s(..)",
                  path, kind->name, strcmp(kind->name, "task") == 0 ? "TASK" : "RULE");
 }
 
 /* ---- opening ---- */
 
-/* Loads the file. Adds "./" to a name without a slash, which dlopen would search for in the library path. */
+/* Loads the file. A name without a slash is loaded from the current folder: "./" is added, because
+ * dlopen would search for the name in the library path. */
 static wl_status load_object(const char *path, const char *shown, void **object) {
   char here[4096];
   snprintf(here, sizeof here, "%s%s", strchr(path, '/') ? "" : "./", path);
@@ -69,7 +73,7 @@ static wl_status load_object(const char *path, const char *shown, void **object)
   if (*object) return WL_OK;
   const char *const error = dlerror(), *const why = error ? error : "unknown reason";
   const size_t name = strlen(here);
-  return WL_FAIL(WL_ERR_CONFIG, "%s: cannot be loaded as a plug-in: %s", shown,
+  return WL_FAIL(WL_ERR_CONFIG, "%s: this file cannot be loaded as a plug-in: %s", shown,
                  strncmp(why, here, name) == 0 && why[name] == ':' ? why + name + 2 : why);
 }
 
@@ -108,8 +112,8 @@ static wl_status open_new(const wl_plugin_kind *kind, const char *path, const ch
   return WL_OK;
 }
 
-/* Opens a plug-in; the caller holds the lock. Compares the hash before the file is loaded, because loading runs the
- * file's constructors. */
+/* Opens a plug-in. The caller holds the lock. The hash is compared before the file is loaded,
+ * because loading a file runs code of the file. */
 static wl_status open_locked(const wl_plugin_kind *kind, const char *path, const char *hash,
                              const wl_open_plugin **out) {
   char found[WL_FILE_HASH_SIZE];
@@ -119,8 +123,8 @@ static wl_status open_locked(const wl_plugin_kind *kind, const char *path, const
   if (hash[0] && strcmp(hash, found) != 0)
     return WL_FAIL(
         WL_ERR_CONFIG,
-        "%s: has the hash %s, not %s: it is not the file of the first run. Restore that file, "
-        "or accept this file with the key plugin_hash: %s",
+        "%s: this file has the hash %s, not %s, and so differs from the file of the first run. "
+        "Restore the file of the first run, or accept this file with the key plugin_hash: %s",
         path, found, hash, found);
   *out = find_open(kind, found);
   return *out ? WL_OK : open_new(kind, path, found, out);
@@ -155,7 +159,9 @@ wl_status wl_plugin_list(const wl_plugin_search *search, wl_plugin_export export
   void *object = NULL;
   *count = 0;
   WL_TRY(wl_file_hash(search->path,
-                      hash)); /* for a missing file, this call gives a clearer error than dlopen */
+                      /* if the file does not exist, this call sets a clearer error message than
+                       * dlopen */
+                      hash));
   WL_TRY(load_object(search->path, search->shown, &object));
   for (int k = 0; k < search->n_kinds; k++)
     for (int i = 0; i < 2 && *count < WL_PLUGIN_EXPORTS; i++) {

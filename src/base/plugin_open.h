@@ -5,19 +5,26 @@
 #include "base/options.h"
 #include "base/plugin.h"
 
-/* The kinds of plug-ins, one for each section that accepts them. */
+/* A kind of plug-in: one that adds a task family, or one that adds an update rule. */
 typedef struct wl_plugin_kind {
-  const char *name;    /* "task", "rule": part of the symbol warploom_<name>_<precision> */
-  const char *summary; /* what a plug-in of this kind adds: "a task family" */
+  /* "task" or "rule"; a part of the exported symbol warploom_<name>_<precision> */
+  const char *name;
+  const char *summary; /* what a plug-in of this kind adds, such as "a task family" */
   uint32_t layout;
-  void (*describe)(const void *table, wl_variant *out); /* fills name, summary, options */
+  /* sets the name, the summary and the options of *out */
+  void (*describe)(const void *table, wl_variant *out);
   const char *(*missing)(
       const void
-          *table); /* returns the name of a required function that is NULL; NULL: none is missing */
-  const wl_variant *(*built_in)(void);       /* ends with name NULL */
-  const char *selector;                      /* the key that `plugin` replaces: "family", "name" */
+          /* returns the name of a required function that is NULL in the table, or NULL if no
+           * function is missing */
+          *table);
+  /* returns the variants of the program; the last one has the name NULL */
+  const wl_variant *(*built_in)(void);
+  const char *selector; /* the key that `plugin` replaces: "family" or "name" */
   const wl_option
-      *common; /* keys of the section; a plug-in may not use their names; NULL: no keys */
+      /* keys that every variant of the section has. A plug-in may not have keys of these names.
+       * NULL if there are none. */
+      *common;
 } wl_plugin_kind;
 
 enum { WL_FILE_HASH_SIZE = 17 };
@@ -32,17 +39,19 @@ struct wl_open_plugin {
   const wl_open_plugin *next;
 };
 
-/* Opens the file. `hash` is the hash that the file must have; "": any hash. If a plug-in with the same hash is already
- * open, that plug-in is used, even if its path differs. Errors: WL_ERR_NO_INPUT, WL_ERR_CONFIG, WL_ERR_DATA; the
- * message names the file and the reason. Thread-safe. */
+/* Opens the file. `hash` is the hash that the file must have. If `hash` is "", every file is
+ * accepted. If a plug-in with the same hash is already open, that plug-in is used, even if its path
+ * differs. Errors: WL_ERR_NO_INPUT, WL_ERR_CONFIG, WL_ERR_DATA. The message names the file and the
+ * reason. Thread-safe. */
 wl_status wl_plugin_open(const wl_plugin_kind *kind, const char *path, const char *hash,
                          const wl_open_plugin **out);
-/* Returns the open plug-in of this kind after `after`; if `after` is NULL, returns the first one. Returns NULL at the
- * end. */
+/* Returns the next open plug-in of this kind. `after` is the result of the previous call, or NULL
+ * for the first call. Returns NULL after the last plug-in. */
 const wl_open_plugin *wl_plugin_next(const wl_plugin_kind *kind, const wl_open_plugin *after);
 
-/* The last function of a task family or rule that a thread called. If a plug-in crashes, the message names this
- * function. Code that calls a family or a rule sets this variable before each call. */
+/* The function of a task family or rule that this thread called last. If a plug-in crashes, the
+ * message names this function. The code that calls a family or a rule sets wl_plugin_last_call
+ * before each call. */
 typedef struct wl_plugin_call {
   const void *table;
   const char *function;
@@ -51,12 +60,14 @@ extern _Thread_local wl_plugin_call wl_plugin_last_call;
 static inline void wl_plugin_enter(const void *table, const char *function) {
   wl_plugin_last_call = (wl_plugin_call){table, function};
 }
-/* Returns the open plug-in with this table, or NULL if the table belongs to the program. Safe in a signal handler. */
+/* Returns the open plug-in with this table, or NULL if the table belongs to the program. A signal
+ * handler may call this function. */
 const wl_open_plugin *wl_plugin_of_table(const void *table);
-/* After this call, a crash prints the plug-in and the function that the thread called last. */
+/* Installs signal handlers. If the process crashes after this call, it prints the plug-in and the
+ * function that the thread called last. */
 void wl_plugin_watch_crashes(void);
 
-/* One symbol that a file exports. */
+/* One symbol of a plug-in that a file exports. */
 typedef struct wl_plugin_export {
   const wl_plugin_kind *kind;
   const char *precision;
@@ -64,29 +75,31 @@ typedef struct wl_plugin_export {
 } wl_plugin_export;
 enum { WL_PLUGIN_EXPORTS = 4 };
 
-/* The kinds of plug-ins that wl_plugin_list searches for, and the file that it searches. */
+/* The file that wl_plugin_list searches, and the kinds of plug-ins that are sought in the file. */
 typedef struct wl_plugin_search {
-  const char *path, *shown; /* the file, and its name in messages */
+  const char *path, *shown; /* path of the file, and name of the file in messages */
   const wl_plugin_kind *const *kinds;
   int n_kinds;
 } wl_plugin_search;
 
-/* Loads the file and lists its exports of the given kinds, including exports that do not fit this program. */
+/* Loads the file and lists the symbols of the given kinds that the file exports. Symbols for
+ * another precision or another version are also listed. */
 wl_status wl_plugin_list(const wl_plugin_search *search, wl_plugin_export exports[WL_PLUGIN_EXPORTS],
                          int *count);
-/* Checks the version of an export, then its table: functions, name, keys and their defaults. `path` is the name of the
- * file in messages. Sets name, summary and options of *out. */
+/* Checks the version of an exported plug-in, and then the name, the functions, the keys and the
+ * defaults in its table. `path` is the name of the file in messages. The function sets the name,
+ * the summary and the options of *out. */
 wl_status wl_plugin_check(const wl_plugin_kind *kind, const wl_plugin *plugin, const char *path,
                           wl_variant *out);
 
-/* If `refused` is true, later calls do not load plug-ins and other programs that a configuration names. A map that
- * names a plug-in is then accepted with any keys, and wl_map_table returns NULL for this map. The C library calls this
- * function because its callers open files from other people, and because plug-ins cannot use the symbols of the
- * library. */
+/* If `refused` is true, later calls load no plug-in and run no other program that a configuration
+ * names. A map that names a plug-in may then have any keys, and wl_map_table returns NULL for this
+ * map. The C library calls this function for two reasons: its callers open files from other people,
+ * and a plug-in could not find the functions of Warploom, which the library does not export. */
 void wl_plugin_refuse(bool refused);
 bool wl_plugin_is_refused(void);
 
-/* Computes the XXH3 of the file's bytes, as 16 hexadecimal digits. */
+/* Computes a hash (XXH3) of the file's bytes and writes it as 16 hexadecimal digits. */
 wl_status wl_file_hash(const char *path, char hash[WL_FILE_HASH_SIZE]);
 
 #endif

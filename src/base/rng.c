@@ -1,12 +1,15 @@
-/* rng.c - counter-based random numbers, Philox4x64-10 of Random123.
+/* rng.c - computes random numbers with the counter-based generator Philox4x64-10 of the library
+ * Random123.
  *
  *   block b of a stream = Philox(counter (b, step, task, index), key (seed, purpose | space << 32))
  *   bits of element e   = word e mod 4 of block e / 4
  *
  * J. Salmon, M. Moraes, R. Dror, D. Shaw: Parallel random numbers: as easy as 1, 2, 3. SC11.
  *
- * Truncated normals and bounded integers may need several attempts. Attempt a of element e uses the bits of element e +
- * a 2^56. A rejection therefore does not change other elements. Elements are below 2^56, attempts below 2^7. */
+ * Truncated normals and bounded integers may need several attempts. Attempt a for element e uses
+ * the bits of element e + a 2^56. The number of attempts for one element therefore does not change
+ * other elements. The index of an element is below 2^56, and the number of attempts is below
+ * 2^7. */
 #include "base/rng.h"
 
 #include <Random123/philox.h>
@@ -31,16 +34,17 @@ void wl_rng_bits(wl_stream s, uint64_t first, int64_t n, uint64_t *out) {
   }
 }
 
-/* Returns the bits of one element for a later attempt. */
+/* Returns the 64 random bits of one element for one attempt. */
 static uint64_t element_bits(const wl_stream *s, uint64_t element, uint64_t attempt) {
   const uint64_t shifted = element + (attempt << ATTEMPT_SHIFT);
   return stream_block(s, shifted / WORDS).v[shifted % WORDS];
 }
 
-/* Converts 53 bits to a multiple of 2^-53 in [0, 1). */
+/* Converts the upper 53 bits to a multiple of 2^-53 in [0, 1). */
 static double unit_double(uint64_t bits) { return (double)(bits >> 11) * 0x1p-53; }
 
-/* Returns x, or the largest number below hi if rounding would give hi, because [lo, hi) does not contain hi. */
+/* Returns x. If rounding made x equal to hi, returns the largest number below hi, because [lo, hi)
+ * does not contain hi. */
 static double below(double x, double lo, double hi) {
   return x < hi || !(lo < hi) ? x : nextafter(hi, lo);
 }
@@ -76,8 +80,9 @@ void wl_rng_uniform(wl_stream s, uint64_t first, int64_t n, double lo, double hi
   }
 }
 
-/* Computes two normals by the method of Box and Muller. Elements 2j and 2j+1 are r cos a and r sin a. r = sqrt(-2 log
- * u) with u in (0, 1] and the angle a are computed from the same pair of words. */
+/* Computes two standard normal numbers by the method of Box and Muller, for elements 2j and 2j+1 of
+ * a stream. The numbers are r cos a and r sin a, where r = sqrt(-2 log u). The first word
+ * determines u in (0, 1], and the second word determines the angle a. */
 static void normal_pair(const uint64_t words[2], double pair[2]) {
   const double u = ((double)(words[0] >> 11) + 1.0) * 0x1p-53;
   const double angle = 0x1.921fb54442d18p+2 * unit_double(words[1]); /* 2 pi */
@@ -86,7 +91,7 @@ static void normal_pair(const uint64_t words[2], double pair[2]) {
   pair[1] = radius * sin(angle);
 }
 
-/* Returns the standard normal of one element at one attempt. */
+/* Returns the standard normal number of one element for one attempt. */
 static double normal_element(const wl_stream *s, uint64_t element, uint64_t attempt) {
   const uint64_t even = element & ~UINT64_C(1);
   const uint64_t words[2] = {element_bits(s, even, attempt), element_bits(s, even + 1, attempt)};
@@ -95,7 +100,7 @@ static double normal_element(const wl_stream *s, uint64_t element, uint64_t atte
   return pair[element & 1];
 }
 
-/* Computes the standard normals of `count` <= CHUNK elements. */
+/* Computes the standard normal numbers of `count` elements. `count` is at most CHUNK. */
 static void normal_chunk(const wl_stream *s, uint64_t first, int64_t count, double *out) {
   uint64_t bits[CHUNK + 2];
   const uint64_t even = first & ~UINT64_C(1);
@@ -127,7 +132,7 @@ void wl_rng_truncated_normal(wl_stream s, uint64_t first, int64_t n, double sd, 
     const int64_t count = n - at < CHUNK ? n - at : CHUNK;
     normal_chunk(&s, first + (uint64_t)at, count, x);
     for (int64_t i = 0; i < count; ++i) {
-      /* one number in 22 is redrawn; the probability that all 64 attempts fail is 1e-86 */
+      /* One number in 22 is drawn again. The probability that all 64 attempts fail is 1e-86. */
       for (uint64_t attempt = 1; fabs(x[i]) > 2.0 && attempt < ATTEMPTS; ++attempt)
         x[i] = normal_element(&s, first + (uint64_t)(at + i), attempt);
       out[at + i] = (wl_real)(sd * x[i]);
@@ -135,8 +140,8 @@ void wl_rng_truncated_normal(wl_stream s, uint64_t first, int64_t n, double sd, 
   }
 }
 
-/* Returns a uniform integer below `bound` without bias. Each attempt uses 64 bits. D. Lemire: Fast random integer
- * generation in an interval. ACM TOMACS 29, 2019. */
+/* Returns a uniformly distributed integer below `bound`, without bias. Each attempt uses 64 random
+ * bits. D. Lemire: Fast random integer generation in an interval. ACM TOMACS 29, 2019. */
 static uint64_t bounded(const wl_stream *s, uint64_t element, uint64_t bits, uint64_t bound) {
   const uint64_t threshold = -bound % bound; /* 2^64 mod bound */
   uint128 product = (uint128)bits * bound;
@@ -160,7 +165,8 @@ void wl_rng_permutation(wl_stream s, int64_t n, int64_t *out) {
   uint64_t bits[CHUNK];
   for (int64_t i = 0; i < n; ++i) {
     if (i % CHUNK == 0) wl_rng_bits(s, (uint64_t)i, n - i < CHUNK ? n - i : CHUNK, bits);
-    /* inside-out shuffle: stores i at a random index j <= i, and moves the number at index j to index i */
+    /* inside-out shuffle: i is stored at a random index j <= i, and the number at index j moves to
+     * index i */
     const uint64_t j = bounded(&s, (uint64_t)i, bits[i % CHUNK], (uint64_t)i + 1);
     if (j < (uint64_t)i) out[i] = out[j];
     out[j] = i;

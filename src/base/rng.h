@@ -1,4 +1,4 @@
-/* rng.h - computes random numbers as a pure function of their purpose and index.
+/* rng.h - computes each random number as a pure function of its purpose and its indices.
  *
  * Philox4x64-10 (Salmon et al. 2011, Random123): key = (seed, purpose | space << 32), counter = (element block, step,
  * task, index). The generator has no state. The same stream gives the same numbers on any rank, in any thread and after
@@ -8,34 +8,33 @@
 
 #include "base/real.h"
 
-/* Purpose of a random number. Values are consecutive. Values are never reused or reordered, because files depend on
- * them. */
+/* The purpose of a random number. The values of this enumeration are consecutive. A value must
+ * never change its meaning, because the results that files store depend on the values. */
 typedef enum wl_purpose {
-  WL_FOR_META_INIT,      /* initial meta-parameters */
-  WL_FOR_FAMILY,         /* choice of a family in a mixture */
-  WL_FOR_HORIZON,        /* random episode length */
+  WL_FOR_META_INIT,      /* initial values of the meta-parameters */
+  WL_FOR_FAMILY,         /* choice of a task if the configuration has several tasks */
+  WL_FOR_HORIZON,        /* random number of steps of an episode */
   WL_FOR_TASK,           /* the drawn task, for example its matrices, targets or classes */
-  WL_FOR_THETA0,         /* initial inner parameters */
-  WL_FOR_INNER_BATCH,    /* minibatch of the inner loss */
-  WL_FOR_OUTER_BATCH,    /* minibatch of the outer loss */
-  WL_FOR_EVAL_BATCH,     /* fixed sample of an evaluation */
-  WL_FOR_DATASET,        /* synthetic data sets */
-  WL_FOR_AUGMENT,        /* augmentation of images */
-  WL_FOR_UNUSED,         /* unused; it remains, because the other values must not change */
-  WL_FOR_REPLAY,         /* draws from the trajectory buffer */
-  WL_FOR_PROBE,          /* directions of gradient checks */
-  WL_FOR_STAGGER,        /* step at which a unit begins its first episode */
+  WL_FOR_THETA0,         /* initial values of theta */
+  WL_FOR_INNER_BATCH,    /* choice of the samples in a minibatch of the inner loss */
+  WL_FOR_OUTER_BATCH,    /* choice of the samples in a minibatch of the outer loss */
+  WL_FOR_EVAL_BATCH,     /* choice of the fixed samples of an evaluation */
+  WL_FOR_DATASET,        /* images of a synthetic data set, or the random split of a data set */
+  WL_FOR_AUGMENT,        /* random changes of images */
+  WL_FOR_UNUSED, /* This value is unused. It is kept because the later values must not change. */
+  WL_FOR_REPLAY,         /* choice of points in the replay buffer */
+  WL_FOR_PROBE,          /* random directions in which a gradient is checked */
+  WL_FOR_STAGGER,        /* inner step at which a unit begins its first episode */
   WL_FOR_PERTURB,        /* perturbations of evolution strategies */
-  WL_FOR_DRAW,           /* values of keys that are distributions */
+  WL_FOR_DRAW,           /* values of configuration keys that are distributions */
   WL_FOR_GRADIENT_NOISE, /* noise added to inner gradients */
-  WL_FOR_IMITATION,      /* choice of the episodes that imitate a teacher */
-  WL_FOR_RESTART,        /* choice of the episodes that restart from a stored state */
+  WL_FOR_IMITATION,      /* choice of the episodes in which the rule imitates a teacher */
+  WL_FOR_RESTART,        /* choice of the episodes that start from a stored state */
   WL_FOR_COUNT
 } wl_purpose;
 
-/* Values of a stream's member `task` for the purpose WL_FOR_META_INIT. These streams give the initial meta-parameters
- * outside the rule.
- * */
+/* Values of wl_stream.task for the purpose WL_FOR_META_INIT. Streams with these values are for the
+ * initial meta-parameters that do not belong to the update rule. */
 enum {
   WL_INIT_DIAGONAL = 0x70726563,
   WL_INIT_KRONECKER = 0x6b726f6e,
@@ -44,20 +43,22 @@ enum {
   WL_INIT_GAP = 0x67617030
 };
 
-/* Disjoint sets of tasks. Tuning, evaluation and training therefore never use the same task. */
+/* Separate sets of random streams. Training, tuning and evaluation therefore never use the same
+ * drawn task. */
 typedef enum wl_space { WL_SPACE_TRAIN, WL_SPACE_TUNE, WL_SPACE_EVAL, WL_SPACE_CHECK } wl_space;
 
 typedef struct wl_stream {
   uint64_t seed;
   uint32_t purpose; /* wl_purpose */
   uint32_t space;   /* wl_space */
-  uint64_t index;   /* meta-step or episode */
-  uint64_t task;    /* unit within the meta-step or episode */
-  uint64_t step;    /* inner step, block number, ... */
+  uint64_t index;   /* index of the meta-step or of the episode */
+  uint64_t task;    /* index of the unit in the meta-step or episode */
+  uint64_t step;    /* index of the inner step, or another index that the purpose needs */
 } wl_stream;
 
-/* Each function writes the elements first .. first+n-1 of the stream to out[0..n). Element e does not depend on `first`
- * or `n`. */
+/* Each function writes n elements of the stream to `out`, starting with element `first`. The value
+ * of an element depends only on its index and on the stream, and does not depend on `first` or
+ * `n`. */
 void wl_rng_bits(wl_stream s, uint64_t first, int64_t n, uint64_t *out);
 void wl_rng_uniform(wl_stream s, uint64_t first, int64_t n, double lo, double hi,
                     wl_real *out); /* [lo, hi) */
@@ -65,11 +66,11 @@ void wl_rng_uniform_double(wl_stream s, uint64_t first, int64_t n, double lo, do
                            double *out);
 void wl_rng_normal(wl_stream s, uint64_t first, int64_t n, double sd, wl_real *out);
 void wl_rng_truncated_normal(wl_stream s, uint64_t first, int64_t n, double sd,
-                             wl_real *out); /* numbers with |x| > 2 sd are redrawn */
+                             wl_real *out); /* a number x with |x| > 2 sd is drawn again */
 void wl_rng_index(wl_stream s, uint64_t first, int64_t n, uint64_t bound,
                   int64_t *out); /* [0, bound) */
-/* Draws a uniformly random permutation of 0..n-1. Uses the Fisher-Yates shuffle and the elements 0..n-1 of the
- * stream. */
+/* Draws a random permutation of the numbers 0 to n-1, where all permutations are equally likely.
+ * The Fisher-Yates shuffle uses the elements 0 to n-1 of the stream. */
 void wl_rng_permutation(wl_stream s, int64_t n, int64_t *out);
 
 #endif

@@ -1,4 +1,4 @@
-/* statistic.c - median and norm. */
+/* statistic.c - computes the median and the norm of an array. */
 #include "base/statistic.h"
 
 #include <math.h>

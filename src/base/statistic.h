@@ -1,12 +1,12 @@
-/* statistic.h - statistics of an array. */
+/* statistic.h - computes statistics of an array. */
 #ifndef WL_BASE_STATISTIC_H
 #define WL_BASE_STATISTIC_H
 
 #include <stdint.h>
 
-/* Sorts count >= 1 values and returns their median. */
+/* Sorts the array `values` in place and returns the median. `count` must be at least 1. */
 double wl_median(double *values, int count);
-/* Returns the Euclidean norm. */
+/* Returns the Euclidean norm of x [n]. */
 double wl_statistic_norm(const double *x, int64_t n);
 
 #endif

@@ -1,6 +1,6 @@
 /* status.c - stores the last error of each thread, and allocates memory.
  *
- * Tests make each allocation fail once (base/fault.h). */
+ * Tests can make any allocation fail (base/fault.h). */
 #include "base/status.h"
 
 #include <stdarg.h>
@@ -23,7 +23,7 @@ void wl_error_share(bool shared) { last_error_shared = shared; }
 bool wl_error_is_shared(void) { return last_error_shared; }
 
 wl_status wl_status_fail(wl_status code, const char *file, int line, const char *format, ...) {
-  /* format into a separate buffer, because an argument may be the last error */
+  /* the message is written to a separate buffer, because an argument may point to the last error */
   char text[MESSAGE_SIZE];
   va_list arguments;
   va_start(arguments, format);
@@ -33,15 +33,16 @@ wl_status wl_status_fail(wl_status code, const char *file, int line, const char 
   memcpy(last_error, text, sizeof text);
   last_error_shared = false;
 
-  /* only internal errors name the source line; in other errors it would not help the user */
+  /* A defect in Warploom is reported with the source line. In other errors, the source line would
+   * not help the user. */
   if (code == WL_ERR_SOFTWARE && length >= 0 && length < MESSAGE_SIZE)
     snprintf(last_error + length, sizeof last_error - (size_t)length, " (%s:%d)", file, line);
   return code;
 }
 
-/* Allocates `bytes` bytes. Allocations of WL_HUGE_PAGE bytes or more use huge pages if the system supports them. The
- * physical addresses of small pages are arbitrary. Therefore even data that is smaller than the second-level cache may
- * have conflicts in this cache. */
+/* Allocates `bytes` bytes. Allocations of WL_HUGE_PAGE bytes or more use huge pages if the system
+ * supports them. With small pages, the physical addresses of an array are scattered. Even an array
+ * that is smaller than the second-level cache can then have conflicts in this cache. */
 static void *take(size_t bytes) {
   void *memory = NULL;
   if (posix_memalign(&memory, bytes >= WL_HUGE_PAGE ? WL_HUGE_PAGE : WL_ALIGN, bytes) != 0)
@@ -56,14 +57,16 @@ wl_status wl_alloc(void **out, size_t count, size_t size) {
   *out = NULL;
   size_t bytes = 0;
   if (__builtin_mul_overflow(count, size, &bytes) || bytes > SIZE_MAX - WL_ALIGN)
-    return WL_FAIL(WL_ERR_OS, "cannot allocate %zu items of %zu bytes: the product is too large",
+    return WL_FAIL(WL_ERR_OS, "out of memory: cannot allocate %zu items of %zu bytes, because the "
+                              "product is too large",
                    count, size);
-  /* allocate whole vectors; for zero bytes, allocate one vector */
+  /* the size is rounded up to a multiple of WL_ALIGN, and is WL_ALIGN for zero bytes */
   const size_t padded = bytes == 0 ? WL_ALIGN : (bytes + WL_ALIGN - 1) / WL_ALIGN * WL_ALIGN;
   void *const memory = wl_fault_due(WL_FAULT_ALLOC) ? NULL : take(padded);
   if (!memory)
     return WL_FAIL(WL_ERR_OS,
-                   "out of memory: %zu bytes are needed; run fewer ranks on a node or a smaller job",
+                   "out of memory: %zu bytes are needed; run fewer ranks on a node, or make the "
+                   "job smaller",
                    bytes);
   *out = memset(memory, 0, padded);
   return WL_OK;

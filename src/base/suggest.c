@@ -1,4 +1,5 @@
-/* suggest.c - computes the edit distance with exchanges of neighbours (optimal string alignment).
+/* suggest.c - computes the edit distance of words, in which the exchange of two adjacent letters is
+ * one edit. The method is called optimal string alignment.
  *
  *   d(i, j) = min( d(i-1, j) + 1, d(i, j-1) + 1, d(i-1, j-1) + [a_i != b_j],
  *                  d(i-2, j-2) + 1 if a_i = b_{j-1} and a_{i-1} = b_j ) */
@@ -10,9 +11,10 @@ enum { LONGEST = 63 };
 
 static int least(int a, int b) { return a < b ? a : b; }
 
-/* Returns the distance of two words of at most LONGEST characters. */
+/* Returns the edit distance of two words, which have at most LONGEST characters. */
 static int edit_distance(const char *a, int length_a, const char *b, int length_b) {
-  int rows[3][LONGEST + 1]; /* rows i-2, i-1 and i of d; a new row overwrites the oldest row */
+  /* the rows i-2, i-1 and i of d, where each new row replaces the oldest one */
+  int rows[3][LONGEST + 1];
   for (int j = 0; j <= length_b; ++j) rows[0][j] = j;
   for (int i = 1; i <= length_a; ++i) {
     int *const row = rows[i % 3];
@@ -32,7 +34,8 @@ const char *wl_suggest(const char *word, const char *const *candidates, int coun
   const size_t length = strlen(word);
   if (length == 0 || length > LONGEST) return NULL;
   const char *nearest = NULL;
-  int nearest_distance = 2 + (int)length / 4; /* candidates at this distance or more are not suggested */
+  /* a candidate is suggested only if its distance is less than this number */
+  int nearest_distance = 2 + (int)length / 4;
   for (int i = 0; i < count; ++i) {
     const size_t candidate_length = strlen(candidates[i]);
     if (candidate_length > LONGEST) continue;

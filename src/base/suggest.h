@@ -2,8 +2,9 @@
 #ifndef WL_BASE_SUGGEST_H
 #define WL_BASE_SUGGEST_H
 
-/* Returns the first of the candidates with the least edit distance. Edits are insertion, deletion, substitution and
- * exchange of neighbours. Returns NULL if no candidate is near enough. */
+/* Returns the candidate that has the least edit distance from `word`. If several candidates have
+ * this distance, the first one is returned. An edit inserts, deletes or replaces one letter, or
+ * exchanges two adjacent letters. Returns NULL if every candidate differs too much from `word`. */
 const char *wl_suggest(const char *word, const char *const *candidates, int count);
 
 #endif

@@ -25,14 +25,14 @@ refused "missing file" 66 "cannot read '.*none.so'" '{plugin: ./none.so}'
 mkfifo pipe.so && refused "a pipe" 66 "pipe.so': it is not a regular file" '{plugin: ./pipe.so}'
 refused "a folder" 66 "is not a regular file" '{plugin: ./}'
 echo 'no object' >text.so
-refused "no shared object" 78 "text.so: cannot be loaded" '{plugin: ./text.so}'
+refused "no shared object" 78 "text.so: this file cannot be loaded" '{plugin: ./text.so}'
 echo 'int x;' >empty.c && compile empty.so empty.c
 refused "no symbol" 78 "does not export the symbol warploom_task_float32" '{plugin: ./empty.so}'
 sed 's/^static void destroy/wl_node wl_op_absent(wl_tape *t);\nvoid use(void) { wl_op_absent(0); }\n&/' welsch.c >unresolved.c
 compile unresolved.so unresolved.c
 refused "unresolved symbol" 78 "undefined symbol: wl_op_absent" '{plugin: ./unresolved.so}'
 compile wide.so -DWL_DOUBLE welsch.c
-refused "wrong precision" 78 "wide.so: was built for float64" '{plugin: ./wide.so}'
+refused "wrong precision" 78 "wide.so: this plug-in was built for float64" '{plugin: ./wide.so}'
 sed 's/^WL_PLUGIN_TASK.*/extern const wl_plugin warploom_task_float32; const wl_plugin warploom_task_float32 = {99, 0, \&family};/' welsch.c >abi.c
 compile abi.so abi.c
 refused "wrong interface" 78 "version 99 of the plug-in interface, and this program has version" '{plugin: ./abi.so}'
@@ -168,7 +168,7 @@ compile narrow.so welsch.c
 config '{plugin: ./narrow.so}' >narrow.yaml
 code=0
 "$WL_BIN" check narrow.yaml >narrow.out 2>narrow.err || code=$?
-[ $code = 78 ] && grep -q "narrow.so: was built for float32, and this program computes in float64" narrow.err ||
+[ $code = 78 ] && grep -q "narrow.so: this plug-in was built for float32, and this program computes in float64" narrow.err ||
   fail "float32 alone in check: code $code, $(cat narrow.err)"
 
 # The ranks read different files with the same name, because /proc/self/cwd is a different folder for each rank.
