@@ -1,4 +1,5 @@
-/* optimizer.c - a handle's properties, the start of a run and its state. */
+/* optimizer.c - returns the properties of a handle, starts a run, and reads and sets the state of a
+ * run. */
 #include "warploom/optimizer.h"
 
 #include <math.h>
@@ -21,12 +22,12 @@ int wl_optimizer_sees_tensors(const wl_optimizer *o) {
 
 wl_status wl_optimizer_check_handle(const wl_optimizer *o, const char *function) {
   if (o) return WL_OK;
-  return WL_FAIL(WL_ERR_USAGE, "%s: the handle is NULL; wl_optimizer_load makes one", function);
+  return WL_FAIL(WL_ERR_USAGE, "%s: the handle is NULL; create a handle with wl_optimizer_load", function);
 }
 
 wl_status wl_optimizer_check_array(const float *array, const char *function, const char *name) {
   if (array) return WL_OK;
-  return WL_FAIL(WL_ERR_USAGE, "%s: `%s` is NULL; give an array of n numbers", function, name);
+  return WL_FAIL(WL_ERR_USAGE, "%s: `%s` is NULL; pass an array of n numbers", function, name);
 }
 
 wl_status wl_optimizer_set_threads(wl_optimizer *o, int threads) {
@@ -48,8 +49,8 @@ void wl_optimizer_run_clear(wl_optimizer_run *run) {
   *run = (wl_optimizer_run){0};
 }
 
-/* Creates the layout of the parameters. The layout has the network's tensors if the network is known, otherwise one
- * vector. */
+/* Creates the layout of the parameters. If the task's network is known, the layout has its tensors.
+ * If no network is known, the layout is one vector. */
 static wl_status lay_out(const wl_optimizer *o, int64_t n, wl_layout *out) {
   if (o->task) return wl_layout_append(out, wl_task_theta(o->task), NULL);
   if (!o->rule->tensorwise) return wl_layout_add(out, "", "theta", 1, &n, NULL);
@@ -123,16 +124,15 @@ static wl_status add_tensor(wl_layout *layout, int number, const wl_tensor_shape
   for (int a = 0; possible && a < tensor->ndim; a++) possible = tensor->shape[a] >= 1;
   if (!possible)
     return WL_FAIL(WL_ERR_USAGE,
-                   "wl_optimizer_start_tensors: tensor %d has an impossible shape; give 1 to %d "
-                   "axes of size 1 or more",
+                   "wl_optimizer_start_tensors: tensor %d has an invalid shape; pass 1 to %d axes of size 1 or more",
                    number, WL_MAX_DIMS);
   char name[WL_NAME_SIZE];
   snprintf(name, sizeof name, "tensor%d", number);
   return wl_layout_add(layout, "", name, tensor->ndim, tensor->shape, NULL);
 }
 
-/* Checks the given layout. If parts of the optimizer belong to a network, the layout must have the tensors of that
- * network. */
+/* Checks the given layout. If the optimizer was trained for one network, the layout must have the
+ * tensors of that network. */
 static wl_status check_network(const wl_optimizer *o, const wl_layout *given) {
   if (!o->task) return WL_OK;
   const wl_layout *const theta = wl_task_theta(o->task);

@@ -24,12 +24,12 @@ static bool chosen(const wl_optimizer *o, const char *section) {
 static wl_status refuse_warp(const wl_optimizer *o, const char *source) {
   if (!wl_task_wants_warp(wl_config_map(o->config, "task", 0))) return WL_OK;
   return WL_FAIL(WL_ERR_DATA,
-                 "%s was trained with warp layers, which are part of the task's network and "
-                 "need more than a gradient; train an optimizer with `task.warp: none`",
+                 "%s was trained with warp layers, which are layers of the task's network. A step with them needs the "
+                 "network and not only its gradient. Train an optimizer with `task.warp: none`",
                  source);
 }
 
-/* Creates the task, unless it exists. A part of the optimizer depends on the task's network. */
+/* Creates the task if it does not exist yet. The callers need the layout of the task's network. */
 static wl_status need_network(wl_optimizer *o) {
   if (o->task) return WL_OK;
   const uint64_t seed = (uint64_t)wl_schema_run(o->config).seed;
@@ -37,7 +37,8 @@ static wl_status need_network(wl_optimizer *o) {
 }
 
 /* First creates the rule without a network, as for a mixture of tasks. A coordinatewise rule can be created in this
- * way. A rule with scalars per tensor returns an error; the function then creates the rule for its network. */
+ * way. A rule with scalars for each tensor returns an error. The function then creates the rule for
+ * the task's network. */
 static wl_status create_rule(wl_optimizer *o) {
   static const wl_layout no_tensors;
   const wl_map *options = wl_config_map(o->config, "rule", 0);
@@ -54,7 +55,8 @@ static wl_status create_parts(wl_optimizer *o) {
   o->horizon = wl_episode_longest(o->config);
   WL_TRY(create_rule(o));
   if (!chosen(o, "precondition") && !chosen(o, "initialisation"))
-    return wl_precondition_create(o->config, NULL, &o->precondition); /* needs no network */
+    /* identity, needs no network */
+    return wl_precondition_create(o->config, NULL, &o->precondition);
   WL_TRY(need_network(o));
   const wl_layout *theta = wl_task_theta(o->task);
   WL_TRY(wl_precondition_create(o->config, theta, &o->precondition));
@@ -62,7 +64,7 @@ static wl_status create_parts(wl_optimizer *o) {
                                   &o->initialisation);
 }
 
-/* Reads tensors. Their type is float64 in the file and the working precision in the handle. */
+/* Reads tensors and converts them from float64 to the working precision of the handle. */
 static wl_status read_blocks(const wl_file *file, const wl_layout *layout, wl_optimizer *o,
                              wl_real **out) {
   double *values = NULL;
@@ -86,7 +88,7 @@ static wl_status read_phi(const wl_file *file, wl_optimizer *o) {
 typedef struct file_job {
   const char *path;
   wl_optimizer *o;
-  const char *configuration; /* configuration of a file to write */
+  const char *configuration; /* configuration that is stored in the file to write */
   int count;                 /* number of meta-parameter tensors of that file */
   const wl_meta_parameters *given;
 } file_job;
@@ -107,8 +109,9 @@ static wl_status load(const file_job *job) {
   return status;
 }
 
-/* Calls `act` with the settings for files. The locale has a decimal point, the floating-point state is the state of the
- * library, and HDF5 prints no errors. A lock lets only one thread at a time work with files. */
+/* Sets the locale, the floating-point state and the error handler of HDF5 for work with files,
+ * calls `act`, and restores the caller's settings. The locale has a decimal point, and HDF5 prints
+ * no errors. A lock lets only one thread at a time work with files. */
 static wl_status in_own_settings(wl_status (*act)(const file_job *), const file_job *job) {
   static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
   wl_float_state callers;

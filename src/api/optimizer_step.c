@@ -1,5 +1,6 @@
-/* optimizer_step.c - computes one step: g~ = P g, (u, s) = rule(g~, theta, s, t), theta += rate (u - weight_decay
- * theta). */
+/* optimizer_step.c - computes one step. The preconditioner P changes the gradient g to g~ = P g.
+ * The rule computes its update u and its next state s from g~, theta, s and t. The step then adds
+ * rate (u - weight_decay theta) to theta. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,8 +16,8 @@ typedef struct parts {
   bool whole;                 /* part[0] contains all tensors, one after the other */
 } parts;
 
-/* The position of a part in the arrays of the run. `columns` is 0 unless the part is a matrix that the caller stores
- * with exchanged axes. */
+/* The position of a part in the arrays of the run. `columns` is 0 if the caller stores the part
+ * with the axes of the run. It is positive if the caller stores a matrix with exchanged axes. */
 typedef struct place {
   int64_t offset, size, rows, columns;
 } place;
@@ -32,7 +33,7 @@ static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 /* A matrix that the caller stores with exchanged axes is copied in rectangles. The gradient and theta use rectangles of
  * EDGE rows and EDGE columns. The update uses rectangles of HIGH rows, which are whole cache lines of theta, and EDGE
- * columns. Of all measured sizes, these were the fastest. */
+ * columns. Other sizes were slower in measurements. */
 enum { QUAD = 4, EDGE = 8, HIGH = 16 };
 typedef float quad
     __attribute__((vector_size(QUAD * sizeof(float)), aligned(sizeof(float)), may_alias));
@@ -135,7 +136,8 @@ static int64_t first_nonfinite(int64_t n, const wl_real *x) {
   return n;
 }
 
-/* Copies the gradients to the run. The padding of g is zero after its allocation and never changes. */
+/* Copies the gradients to the run. The padding of g is zero from its allocation on, because no
+ * function writes to it. */
 static wl_status take_gradients(wl_optimizer_run *run, const parts *given) {
   for (int i = 0; i < given->count; i++) {
     const place at = place_of(run, given, i);

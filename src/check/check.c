@@ -15,11 +15,13 @@
 #include "train/schema.h"
 
 enum { MAX_ORDERS = 4096, WORTH_THREADS = 4096, START_STREAM = 1 << 20 };
-static const double MOVED_BY = 0.01;   /* standard deviation */
-static const double AGREEMENT = 1e-12; /* largest allowed relative difference of engine and rollout */
+/* standard deviation of the numbers that replace zeros in phi */
+static const double MOVED_BY = 0.01;
+/* largest accepted relative difference between engine and rollout */
+static const double AGREEMENT = 1e-12;
 static const double ORDER_LEAST = 1.7, ORDER_MOST = 2.3;
 static const double BEYOND_DOUBT =
-    0.01; /* share of the tolerance; the error of a wrong gradient is larger */
+    0.01; /* share of the tolerance that the error of a wrong gradient exceeds */
 
 /* ---- The window under test ------------------------------------------------------------------ */
 
@@ -55,8 +57,8 @@ static wl_status choose_start(wl_check_window *w, int64_t windows) {
   if (windows > (length - 1) / K)
     return WL_FAIL(
         WL_ERR_USAGE,
-        "--windows %lld: an episode of %lld steps has no window after %lld of %lld steps; "
-        "give at most %lld",
+        "--windows %lld: an episode of %lld steps has no further window after %lld windows of %lld steps; give at most "
+        "%lld",
         (long long)windows, (long long)length, (long long)windows, (long long)K,
         (long long)((length - 1) / K));
   w->t0 = windows * K;
@@ -130,12 +132,12 @@ typedef struct probe {
   wl_rollout *rollout;
   const wl_tensor_entry *block;
   wl_rollout_mode mode;
-  double *phi;   /* [phi.size] scratch: equals the base point outside the block */
-  wl_real *v;    /* [largest block] direction */
-  double *order; /* [MAX_ORDERS] observed */
+  double *phi;   /* temporary copy of phi [phi.size]; only the block differs from the base point */
+  wl_real *v;    /* direction in the block [size of the largest block] */
+  double *order; /* measured orders of the error in h [MAX_ORDERS] */
   int orders;
   double moved;   /* largest change of F on the ladder of h */
-  double claimed; /* largest change that the gradient predicts */
+  double claimed; /* largest change of F that the gradient predicts */
   /* kink, faint: a kink or rounding explains an error above the tolerance; unexplained: neither explains it */
   bool kink, faint, unexplained;
 } probe;
@@ -221,7 +223,8 @@ static void accumulate_disagreement(double difference, wl_check_task *out) {
   if (!(difference <= out->disagreement)) out->disagreement = difference;
 }
 
-/* Compares the meta-loss and the final theta of engine and rollout. Both must agree before derivatives are compared. */
+/* Compares the meta-loss and the final theta of engine and rollout. The derivatives are compared
+ * only if these values agree. */
 static void compare_runs(const wl_check_window *w, double meta_loss, const wl_rollout *r,
                          wl_check_task *out) {
   *out = (wl_check_task){
@@ -244,8 +247,8 @@ static wl_status allocate_probe(probe *p, const wl_layout *phi) {
   return WL_NEW(p->order, MAX_ORDERS);
 }
 
-/* Returns true if the update of a block is the gradient of the meta-loss. Leap and Reptile learn theta_0 from the path
- * of inner steps, so their update is not this gradient. */
+/* Returns true if the update of a block is the gradient of the meta-loss. Leap and Reptile compute
+ * the update of theta_0 from the path of inner steps, so their update is another vector. */
 static bool follows_meta_loss(const wl_model *m, const wl_tensor_entry *block) {
   return block->offset < m->theta0_at ||
          wl_initialisation_is_adjoint(m->initialisation, block->offset - m->theta0_at);
@@ -306,9 +309,10 @@ static bool is_zero(const double *values, int64_t n) {
   return true;
 }
 
-/* Adds small random numbers to the blocks that start at zero. A block of zeros may hide errors of other blocks: with an
- * output layer of zeros, every gradient of the layers before it is zero. The check calls this function if a gradient is
- * exactly zero, so that all other blocks are tested. */
+/* Adds small random numbers to the blocks that start at zero. A block of zeros may hide errors of
+ * other blocks. For example, if the output layer is zero, every gradient of the layers before the
+ * output layer is zero. The check calls this function if a gradient is exactly zero, so that all
+ * other blocks are tested. */
 static wl_status move_from_zero(const wl_problem *p, double *phi, wl_check_report *report) {
   const wl_layout *layout = &p->model->phi;
   wl_real *noise = NULL;

@@ -4,31 +4,36 @@
  *   D(h) = (F(phi + h v) - F(phi - h v)) / 2h   against   a = <dF/dphi, v>,   v ~ N(0,1) on one block
  *   error(h) = |D(h) - a| / max(|a|, 0.1 ||block of dF/dphi||)
  *
- * The check uses several directions v and a geometric sequence of values of h, called the ladder. D and a are compared
- * with their signs. A separate rollout (check_rollout.c) computes F, not the window engine. In second order, F is the
- * exact meta-loss. In first order, F is the meta-loss with inner gradients frozen at the base point, because the
+ * The check uses several directions v and a geometric sequence of values of h, called the ladder.
+ * The signs of D and a are part of the comparison. F is computed by a separate rollout
+ * (check_rollout.c) and not by the window engine. In second order, F is the exact meta-loss. In
+ * first order, F is the meta-loss with inner gradients frozen at the base point, because the
  * first-order meta-gradient is the derivative of this function.
  *
  * A block passes if it meets two conditions:
- *   - The error at the best h is within the tolerance. The error is measured for D(h) and for the extrapolation of
- *     D(h), which cancels its terms up to h^10. The check ignores an h if rounding of F alone causes an error above
- *     ten tolerances.
- *   - The error of D(h) falls as h^2 for every h where truncation dominates. This is the case where D(h) converges as
- *     h^2, which is tested without a. A kink (ReLU, clipping) within reach of h prevents this convergence.
- * If rounding of F hides a small gradient at every h of the ladder, the check also tries larger h, up to 3e4. F is then
- * nearly linear between phi - h v and phi + h v.
+ *   - The error at the best h is within the tolerance. The error is measured for D(h) and for the
+ *     extrapolation of D(h), in which the error terms up to h^10 cancel. The check ignores a value
+ *     of h if rounding of F alone causes an error above ten times the tolerance.
+ *   - The error of D(h) falls as h^2 for every h where truncation dominates. Truncation dominates
+ *     where D(h) itself converges as h^2. The test of this convergence does not use a. A kink
+ *     (ReLU, clipping) between phi - h v and phi + h v prevents the convergence.
+ * If rounding of F hides a small gradient at every h of the ladder, the check also tries larger h,
+ * up to 3e4. F is then nearly linear between phi - h v and phi + h v.
  *
  * In three other cases, the check does not report a wrong gradient:
- *   zero   The loss does not depend on the block, for example on a bias before a batch norm, and the gradient consists
- *          of rounding errors. Over the whole ladder, up to h = 0.3, max |F(phi +- h v) - F(phi)| and max h |a| are at
- *          most 300 rounding errors of F.
- *   kink   A kink is so close to the base point that D(h) is above rounding only for h that reach the kink. The slopes
- *          on the two sides then differ by a jump that does not fall with h.
- *   faint  The gradient is below 1e-4 of F, the lowest error is above the tolerance, and the error is within the noise
- *          of the differences. The noise is the sum of the changes of D to the two neighbouring h and 30 rounding
- *          errors of F, at the h where this sum is lowest. An example is the square root of Adam at gradients near
- *          zero: every h then has either a large rounding error or a large truncation error.
- * The report names blocks with a kink and faint blocks, and counts them neither as right nor as wrong. */
+ *   zero   The loss does not depend on the block, for example on a bias before a batch norm. The
+ *          gradient consists of rounding errors. Over the whole ladder, up to h = 0.3, the changes
+ *          |F(phi +- h v) - F(phi)| and the values h |a| are at most 300 rounding errors of F.
+ *   kink   A kink is so close to the base point that every h below its distance has too large a
+ *          rounding error. The slopes of F on the two sides of the base point then differ by a
+ *          jump that does not fall with h.
+ *   faint  The gradient is below 1e-4 of F, the lowest error is above the tolerance, and this error
+ *          is within the noise of the differences. The noise at a value of h is the sum of the
+ *          changes of D to the two neighbouring h and 30 rounding errors of F. The check uses the h
+ *          with the lowest noise. An example is the square root of Adam at gradients near zero:
+ *          every h then has either a large rounding error or a large truncation error.
+ * The report names the blocks with a kink and the faint blocks. It counts them neither as right nor
+ * as wrong. */
 #ifndef WL_CHECK_CHECK_H
 #define WL_CHECK_CHECK_H
 
@@ -44,12 +49,13 @@ typedef struct wl_check_block {
   int ndim;
   int64_t shape[WL_MAX_DIMS];
   double norm;  /* norm of the block's gradient */
-  double error; /* relative error at the best h; maximum over directions */
+  double error; /* relative error at the best h, as the maximum over the directions */
   double slope; /* median order of the error in h; NaN if fewer than two orders were measured */
-  bool zero; /* loss and gradient do not depend on the block, up to rounding */
-  /* undecided: the error is explained by a kink that is too close for the differences */
+  bool zero; /* true if the loss does not depend on the block, up to rounding */
+  /* true if a kink near the base point explains the error, so that the result is undecided */
   bool kink;
-  /* undecided: the gradient is small, and its error is within the noise of the differences */
+  /* true if the gradient is small and its error is within the noise of the differences, so that the
+   * result is undecided */
   bool faint;
   bool passed;
 } wl_check_block;
@@ -57,29 +63,36 @@ typedef struct wl_check_block {
 /* The window that is checked for one task. */
 typedef struct wl_check_task {
   char family[WL_NAME_SIZE];
-  int64_t n, t0, steps; /* number of inner parameters, first step, number of steps */
+  /* number of inner parameters; first inner step and number of inner steps of the window */
+  int64_t n, t0, steps;
   double meta_loss;
-  double disagreement; /* relative difference of engine and rollout in meta-loss and final theta */
-  bool passed;         /* engine and rollout agree */
+  /* relative difference between engine and rollout: the larger one of meta-loss and final theta */
+  double disagreement;
+  bool passed;         /* true if engine and rollout agree */
 } wl_check_task;
 
 typedef struct wl_check_request {
   int directions;   /* number of random directions for each block */
-  double tolerance; /* relative */
-  /* number of windows before the checked window, which give it a nonzero starting state; -1: one window if the episode
-   * is long enough and theta_0 is not learned, otherwise none */
+  double tolerance; /* largest accepted relative error */
+  /* number of windows that run before the checked window, so that the rule state at its start is
+   * not zero; -1 selects 0 if theta_0 is learned or the episode has only one window, and 1 in all
+   * other cases */
   int64_t windows;
-  const char *dump; /* path of a file for an independent recomputation; NULL: no file */
+  const char *dump; /* path of the file for an independent recomputation; NULL for no file */
 } wl_check_request;
 
 typedef struct wl_check_report {
-  wl_check_task *tasks;   /* [n_tasks] */
-  wl_check_block *blocks; /* [count], in the order of the tasks */
+  wl_check_task *tasks;   /* results of the tasks [n_tasks] */
+  wl_check_block *blocks; /* results of the blocks [count], in the order of the tasks */
   int n_tasks, count;
   bool second_order, passed;
-  int moved;     /* number of blocks that started at zero and were moved by N(0, 0.01^2) before the check */
+  /* number of blocks that were zero and received random numbers from N(0, 0.01^2) before the
+   * check */
+  int moved;
   int zeros;     /* number of blocks on which the loss does not depend */
-  bool untested; /* most blocks are zero, so the check has hardly verified the gradients */
+  /* true if the loss does not depend on most blocks, so that the check has verified few
+   * gradients */
+  bool untested;
 } wl_check_report;
 
 /* Checks the meta-gradient of one window of unit 0 for every task in the configuration. For a wrong gradient, the

@@ -12,8 +12,9 @@
  *   task<i>/inner_loss (K), outer_loss (K+1; NaN without weight), gradient (K, n),
  *   task<i>/theta (K+1, n), update (K, n), meta_loss, meta_gradient/BLOCK
  *
- * All numbers are float64, but labels and counts are int64. The attribute `configuration` holds the settings.
- * docs/hdf5-schema.md describes the file. tests/reference/check_window.py recomputes the meta-gradient with PyTorch. */
+ * Labels and counts are int64, and all other numbers are float64. The attribute `configuration`
+ * contains the settings. docs/hdf5-schema.md describes the file. tests/reference/check_window.py
+ * recomputes the meta-gradient with PyTorch. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +24,7 @@
 
 struct wl_dump {
   const wl_problem *problem;
-  wl_field *fields; /* [count], each field owns its data */
+  wl_field *fields; /* datasets of the file [count]; each field owns its data */
   int count, capacity;
 };
 
@@ -69,20 +70,21 @@ static wl_status add_number(wl_dump *d, int task, const char *key, double value,
   return WL_OK;
 }
 
-/* Names the dimensions of the last field: `rows`, and `columns` if it has two. */
+/* Sets the names of the dimensions of the last field. `columns` is NULL if the field has one
+ * dimension. */
 static void name_dimensions(wl_dump *d, const char *rows, const char *columns) {
   wl_field *f = &d->fields[d->count - 1];
   snprintf(f->dims[0], sizeof f->dims[0], "%s", rows);
   if (columns) snprintf(f->dims[1], sizeof f->dims[1], "%s", columns);
 }
 
-/* Returns the name of the dimension of rows. The rows are the K steps of the window or its K+1 points theta_0 ..
- * theta_K. */
+/* Returns the name of the dimension over rows: "step" for the K steps of the window, or "point" for
+ * its K+1 points theta_0 .. theta_K. */
 static const char *along(const wl_check_window *w, int64_t rows) {
   return rows == w->steps ? "step" : "point";
 }
 
-/* Adds the first n elements of each row of `from` (rows, pad). */
+/* Adds a field with the first n elements of each row of `from`, whose shape is (rows, pad). */
 static wl_status add_rows(wl_dump *d, const wl_check_window *w, const char *key, int64_t rows,
                           const wl_real *from, const char *meaning) {
   char name[128];

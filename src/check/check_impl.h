@@ -1,5 +1,6 @@
-/* check_impl.h - the parts of `warploom check`: the window under test, the rollout, which is independent of the engine,
- * and the dump. Private to src/check. */
+/* check_impl.h - declares the parts of `warploom check`. These are the window under test, the
+ * rollout and the dump. The rollout computes the window without the engine. Only files in src/check
+ * include this header. */
 #ifndef WL_CHECK_CHECK_IMPL_H
 #define WL_CHECK_CHECK_IMPL_H
 
@@ -12,18 +13,21 @@ typedef struct wl_check_window {
   int number;                /* task index */
   const wl_task *task;       /* borrowed */
   wl_episode episode;
-  int64_t t0, steps;     /* first inner step, number of steps */
-  int64_t n, pad, state; /* number of coordinates, padded number, number of reals in a unit's state */
-  int threads;           /* results do not depend on the number of threads */
-  const double *phi;     /* [phi.size] base point, borrowed */
-  wl_real *theta_start;  /* [pad] */
-  wl_real *state_start;  /* [blocks][width][16] */
-  wl_real *theta_end;    /* [pad] */
-  const wl_rule *teacher; /* NULL if no teacher is imitated */
-  wl_real *teacher_start; /* [wl_rule_state_reals of the teacher] */
-  double start_loss;     /* outer loss at the episode's theta_0, if t0 > 0 */
+  int64_t t0, steps;     /* first inner step and number of inner steps of the window */
+  /* number of coordinates, this number with padding, and number of reals in the rule state of a
+   * unit */
+  int64_t n, pad, state;
+  int threads;           /* number of threads, which does not affect the results */
+  const double *phi;     /* meta-parameters at the base point [phi.size], borrowed */
+  wl_real *theta_start;  /* theta at the start of the window [pad] */
+  wl_real *state_start;  /* rule state at the start of the window [blocks][width][16] */
+  wl_real *theta_end;    /* theta at the end of the window, from the engine [pad] */
+  const wl_rule *teacher; /* update rule that the learned rule imitates; NULL without imitation */
+  /* state of the teacher at the start of the window [wl_rule_state_reals of the teacher] */
+  wl_real *teacher_start;
+  double start_loss;     /* outer loss at the episode's theta_0; set only if t0 > 0 */
   double meta_loss;
-  double *gradient; /* [phi.size] dF/dphi */
+  double *gradient; /* meta-gradient dF/dphi of the engine [phi.size] */
 } wl_check_window;
 
 typedef enum wl_rollout_mode {
@@ -38,36 +42,42 @@ typedef struct wl_rollout {
   const wl_check_window *window;
   wl_task_ws *task_ws;
   wl_rule_ws *rule_ws;
-  wl_real *phi;                   /* [phi.size] */
-  wl_real *theta, *live, *pg, *u; /* [pad] parameters; gradient at this phi; preconditioned gradient; update */
-  wl_real *state;                 /* [blocks][width][16] */
+  wl_real *phi;                   /* meta-parameters of this run [phi.size] */
+  /* theta, inner gradient at this phi, preconditioned gradient, and update of the rule, all
+   * [pad] */
+  wl_real *theta, *live, *pg, *u;
+  wl_real *state;                 /* rule state [blocks][width][16] */
   wl_real *scratch;               /* workspace of the preconditioner */
   wl_rule_ws *teacher_ws;
   wl_real *teacher_state;
   /* results of the last traced rollout */
-  wl_real *g;      /* [steps][pad] raw inner gradients */
-  wl_real *factor; /* [steps][factor_size] factors that the preconditioner computes from g */
+  wl_real *g;      /* inner gradients before preconditioning [steps][pad] */
+  wl_real *factor; /* factors that the preconditioner computes from g [steps][factor_size] */
   int64_t factor_size;
-  wl_real *thetas;    /* [steps+1][pad] */
-  wl_real *updates;   /* [steps][pad] */
-  wl_real *taught;    /* [steps][pad] the teacher's updates */
-  double *inner_loss; /* [steps] */
-  double *outer_loss; /* [steps+1] outer losses; NaN if the weight is zero */
-  double magnitude;   /* sum of |w_k T(L_k)|, which bounds the rounding error of F */
+  wl_real *thetas;    /* theta before each step and after the last step [steps+1][pad] */
+  wl_real *updates;   /* updates of the rule [steps][pad] */
+  wl_real *taught;    /* updates of the teacher [steps][pad] */
+  double *inner_loss; /* inner losses [steps] */
+  double *outer_loss; /* outer losses [steps+1]; NaN where the weight is zero */
+  /* sum of |w_k T(L_k)| over the steps; the rounding error of F is a small multiple of it */
+  double magnitude;
 } wl_rollout;
 
-/* Creates a rollout of the window, which it borrows. The caller frees *out with wl_rollout_destroy. */
+/* Creates a rollout of the window. The rollout borrows `window`. The caller frees *out with
+ * wl_rollout_destroy. */
 wl_status wl_rollout_create(const wl_check_window *window, wl_rollout **out);
 void wl_rollout_destroy(wl_rollout **rollout);
 /* Returns F at phi [phi.size]. The result is not finite if the run diverges. */
 double wl_rollout_run(wl_rollout *rollout, const double *phi, wl_rollout_mode mode);
-/* Return the batches of step k of the window, k = 0 .. steps. */
+/* These functions return the inner and the outer batch of step k of the window, for k = 0 ..
+ * steps. */
 wl_batch wl_rollout_inner_batch(const wl_check_window *window, int64_t k);
 wl_batch wl_rollout_outer_batch(const wl_check_window *window, int64_t k);
 
-/* Checks that results depend on the arguments alone. Computes the data and losses of each task and steps of the rule
- * twice, in two orders. Returns WL_ERR_SOFTWARE if bits differ; the message names the plug-in and the results that
- * differ. `phi` [phi.size] is the base point. */
+/* Checks that results depend on the arguments alone. Computes the data and losses of each task
+ * twice, in two orders. Does the same with steps of the rule. Returns WL_ERR_SOFTWARE if two
+ * results are not bitwise equal. The message then names the plug-in and the results that differ.
+ * `phi` [phi.size] is the base point. */
 wl_status wl_check_pure(const wl_problem *problem, const double *phi);
 
 /* The data for an independent recomputation. wl_dump_add adds one window, and wl_dump_write writes one file. */

@@ -6,32 +6,38 @@
 enum { HIGHER = 10, COLUMNS = 6 };
 static const double TOP = 0.316227766016837933; /* 10^-0.5 */
 static const double RATIO = 0.316227766016837933;
-static const double ASYMPTOTIC = 0.05;      /* no order is measured at a larger error */
-/* rounding is not the cause if an error above this value rises at the next h */
+/* largest relative error at which the order of the error is measured */
+static const double ASYMPTOTIC = 0.05;
+/* smallest relative error of which rounding is not the cause */
 static const double ENOUGH = 1e-6;
-static const double ROUNDING_MARGIN = 30.0; /* no order is measured at errors below this number of rounding errors */
+/* the order is measured only at errors above this number of rounding errors */
+static const double ROUNDING_MARGIN = 30.0;
 static const double SMOOTH_LEAST = 1.8,
                     SMOOTH_MOST = 2.2;   /* smallest and largest measured order of D that count as convergence */
-static const double ZERO_MARGIN = 300.0; /* changes of F up to this number of rounding errors count as zero */
-static const double BEND_KEPT = 0.5;     /* at a kink, the next h keeps at least this share of a bend */
-static const double BEND_SHARE = 3.0;    /* a kink causes no error above this number of bends */
-/* if rounding exceeds this share of the tolerance at the largest h, larger h are tried */
+/* number of rounding errors up to which a change of F counts as zero */
+static const double ZERO_MARGIN = 300.0;
+/* least ratio of the bends at two successive h at a kink */
+static const double BEND_KEPT = 0.5;
+static const double BEND_SHARE = 3.0;    /* largest ratio of the error of D to the bend at a kink */
+/* share of the tolerance; if the rounding error at the largest h exceeds it, larger h are tried */
 static const double FAINT = 0.03;
-static const double FAINT_SHARE = 1e-4; /* share of F; a larger gradient is not hidden by rounding */
-static const double SEEN = 10.0;        /* D is used if its error from rounding is at most this number of tolerances */
+static const double FAINT_SHARE = 1e-4; /* share of F; rounding cannot hide a gradient above it */
+/* D is used if its rounding error is at most this multiple of the tolerance */
+static const double SEEN = 10.0;
 static const double UNIT_ROUNDING = 2.3e-16;
 
 /* The results for one h of the ladder. */
 typedef struct rung {
   double difference;       /* D(h) */
-  double without[COLUMNS]; /* D without its terms up to h^2k, computed with k earlier rungs */
+  /* element k: D without the terms of its error up to h^(2k), computed with k earlier rungs */
+  double without[COLUMNS];
   double error;            /* relative error of D */
-  double floor;            /* part of the relative error that rounding of F causes */
+  double floor;            /* relative error of D that rounding of F causes */
   double bend;             /* relative difference of the slopes on the two sides of the base point */
 } rung;
 
-/* Returns true if D converges as h^2 over rungs j to j + 3. The test does not use a. A kink or clipping within reach of
- * h, or rounding, prevents this convergence. */
+/* Returns true if D converges as h^2 over rungs j to j + 3. The test does not use a. Rounding
+ * prevents this convergence, and so does a kink or clipping between phi - h v and phi + h v. */
 static bool is_smooth(const rung *r, int j) {
   for (int i = j; i < j + 2; i++) {
     const double above = r[i].difference - r[i + 1].difference;
@@ -52,7 +58,7 @@ static void record_orders(wl_ladder *l, const rung *r, int count) {
   }
 }
 
-/* Returns the relative error. An error of exactly zero is zero for any scale, even for scale 0. */
+/* Returns the relative error. The result is 0 for an error of exactly 0, also if the scale is 0. */
 static double relative(double error, double scale) { return error == 0.0 ? 0.0 : error / scale; }
 
 /* Computes D(h). */
@@ -67,9 +73,10 @@ static rung step_on(wl_ladder *l, double h) {
                 .bend = fabs(above - 2.0 * l->base + below) / (h * l->scale)};
 }
 
-/* Computes a row of Neville's table in h^2, in which each earlier rung cancels one more term of the error of D. The
- * extrapolation helps if rounding already dominates at large h. `ratio` is (h of this rung / h of the previous rung)^2,
- * and `before` is the number of earlier rungs. Returns the lowest error of the row. */
+/* Computes a row of Neville's table in h^2. Each earlier rung cancels one more term of the error of
+ * D. The extrapolation is useful if rounding dominates already at large h. `ratio` is (h of this
+ * rung / h of the previous rung)^2, and `before` is the number of earlier rungs. Returns the lowest
+ * error of the row. */
 static double extrapolate(const wl_ladder *l, rung *here, int before, double ratio) {
   double best = here->error, factor = 1.0;
   here->without[0] = here->difference;
@@ -82,8 +89,8 @@ static double extrapolate(const wl_ladder *l, rung *here, int before, double rat
   return best;
 }
 
-/* Returns true if D is above rounding. If the change of F is rounded to 0, then D is 0 and agrees with any small
- * claim. */
+/* Returns true if D is above rounding. This condition is necessary because D is 0 if the change of
+ * F is rounded to 0, and then agrees with any small claim. */
 static bool is_seen(const wl_ladder *l, const rung *r) {
   return r->floor <= fmax(SEEN * l->tolerance, ENOUGH);
 }
@@ -104,16 +111,17 @@ static void look_above(wl_ladder *l) {
   l->claimed = before.claimed;
 }
 
-/* Returns true if the bend at rung j is about as large as at the rung before. The slopes on the two sides of the base
- * point differ by h F'' if F is smooth, and by a constant jump at a kink. */
+/* Returns true if the bend at rung j is about as large as the bend at the previous rung. The bend
+ * is the difference of the slopes on the two sides of the base point. If F is smooth, the bend is h
+ * F''. At a kink, the bend is a constant jump. */
 static bool bend_stays(const rung *r, int j) {
   return j > 0 && r[j].bend >= BEND_KEPT * r[j - 1].bend;
 }
 
 /* Returns true if a kink explains the error at the smallest h at which D is above rounding. The error of D is then at
- * most a few times the jump of the slope at the kink. This error does not decrease with h, except at the last h if this
- * h is smaller than the distance to the kink. If F is smooth, or if every kink is further away than the largest h,
- * no kink explains the error of a wrong gradient. */
+ * most a few times the jump of the slope at the kink. This error does not decrease with h until h
+ * is smaller than the distance to the kink. If F is smooth, or if every kink is further away than
+ * the largest h, the function returns false for a wrong gradient. */
 static bool is_kink(const rung *r, int count) {
   int j = count - 1;
   while (j > 0 && !(r[j].floor <= 0.1 * r[j].error)) j--;
@@ -121,9 +129,9 @@ static bool is_kink(const rung *r, int count) {
          (bend_stays(r, j) || (j > 0 && bend_stays(r, j - 1)));
 }
 
-/* Returns true if the gradient is small compared with F, and its error is within the noise of D. The noise is the sum
- * of rounding and the changes of D to the two neighbouring rungs, at the rung where this sum is lowest. The error of a
- * wrong gradient is above the noise. */
+/* Returns true if the gradient is small compared with F, and its error is within the noise of D.
+ * The noise is a sum of two parts: rounding errors, and the changes of D to the two neighbouring
+ * rungs. The rung with the lowest sum is used. The error of a wrong gradient is above the noise. */
 static bool is_hidden(const wl_ladder *l, const rung *r, int count) {
   double least = INFINITY, error = NAN;
   for (int i = 1; i + 1 < count; i++) {
@@ -167,7 +175,8 @@ void wl_ladder_climb(wl_ladder *l) {
   const bool zero = wl_ladder_is_zero(l->magnitude, l->moved, l->claimed);
   if (!zero && r[0].floor > FAINT * l->tolerance) look_above(l);
   if (isinf(l->error)) l->error = bound(r, count);
-  if (l->error <= l->tolerance || l->scale == 0.0) return; /* no case explains an error of a zero block */
+  /* for a zero block, neither a kink nor noise can explain an error */
+  if (l->error <= l->tolerance || l->scale == 0.0) return;
   l->kink = is_kink(r, count);
   l->faint = !l->kink && is_hidden(l, r, count);
 }

@@ -12,23 +12,25 @@ typedef struct wl_ladder {
   double (*loss)(void *context, double h); /* returns F(phi + h v) */
   void *context;
   double base;      /* F(phi) */
-  double magnitude; /* scale of the rounding error of F */
-  double claim;     /* a */
-  double scale;     /* denominator of relative errors */
-  double tolerance; /* relative */
+  double magnitude; /* the rounding error of F is a small multiple of this value */
+  double claim;     /* the directional derivative a that the gradient claims */
+  double scale;     /* denominator of the relative errors */
+  double tolerance; /* largest accepted relative error */
   /* results */
   double error;                  /* lowest relative error on the ladder */
-  double moved, claimed;         /* largest change of F on the ladder: observed, and predicted by a */
-  bool kink, faint;              /* a kink, or noise, explains an error above the tolerance */
+  /* largest change of F on the ladder, as computed and as predicted by a */
+  double moved, claimed;
+  bool kink, faint;              /* true if a kink or noise explains an error above the tolerance */
   double order[WL_LADDER_RUNGS]; /* orders of the error in h, measured where truncation dominates */
   int orders;
 } wl_ladder;
 
 /* Computes the results from the other members of *ladder. Calls ladder->loss for each h of the ladder. */
 void wl_ladder_climb(wl_ladder *ladder);
-/* Returns true if the gradient is zero up to rounding, so that it has no relative error. Over the whole ladder, the
- * changes of F (`moved`) and the changes that the gradient predicts (`claimed`) must then be within rounding of
- * `magnitude`. */
+/* Returns true if the gradient is zero up to rounding, so that it has no relative error. This is
+ * the case if `moved` and `claimed` are at most a small number of rounding errors of `magnitude`.
+ * `moved` is the largest change of F on the ladder, and `claimed` is the largest change that the
+ * gradient predicts. */
 bool wl_ladder_is_zero(double magnitude, double moved, double claimed);
 
 #endif

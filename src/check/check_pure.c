@@ -1,8 +1,8 @@
 /* check_pure.c - computes data, initial parameters, losses and updates twice. The second time, the order is reversed.
  *
  * Training computes an episode on any rank and thread, and a resumed run computes it again. The results must therefore
- * depend on the arguments alone. The check finds families and rules that keep a counter, a clock or a buffer from one
- * call to the next, because they give other bits the second time. */
+ * depend on the arguments alone. A family or rule that keeps a counter, a clock or a buffer from
+ * one call to the next returns other results the second time, so the check finds it. */
 #include <stdio.h>
 #include <string.h>
 
@@ -22,7 +22,8 @@ typedef struct probe {
   const wl_problem *problem;
   const wl_task *task;
   int leaves;
-  wl_real *theta, *gradient, *phi; /* [pad], [pad], [phi of the tape] */
+  /* theta [pad], gradient [pad], and the meta-parameters of the network [phi of the tape] */
+  wl_real *theta, *gradient, *phi;
 } probe;
 
 static uint64_t digest_of(const void *data, size_t bytes) {
@@ -114,7 +115,8 @@ static wl_status compare_task(probe *b) {
 /* ---- The rule: step 0, step 1, step 0 again, in one workspace ---- */
 
 typedef struct steps {
-  wl_real *g, *theta, *zero, *after[2], *u[2]; /* [pad], or the size of the state */
+  /* results of a step, each with [pad] elements or the size of the state */
+  wl_real *g, *theta, *zero, *after[2], *u[2];
 } steps;
 
 static wl_status allocate_steps(int64_t pad, int64_t state, steps *s) {

@@ -1,4 +1,4 @@
-/* check_rollout.c - a simple implementation of a window, for the central differences.
+/* check_rollout.c - implements a window in the simplest way, for the central differences.
  *
  *   g_t = grad L_in(theta_t; phi)  or frozen;   g~_t = P(phi) g_t
  *   (u_t, s_{t+1}) = rule(g~_t, theta_t, s_t, t; phi);   theta_{t+1} = theta_t + u_t
@@ -80,7 +80,8 @@ wl_batch wl_rollout_outer_batch(const wl_check_window *w, int64_t k) {
   return (wl_batch){WL_FOR_OUTER_BATCH, w->problem->spec.outer_split, w->t0 + k};
 }
 
-/* Returns w_k. If the episode ends within the window, the last weights of the list are used. */
+/* Returns w_k. If the episode ends within the window, the window has fewer steps and uses the last
+ * weights of the list. */
 static double weight_of(const wl_check_window *w, int64_t k) {
   const wl_window_spec *spec = &w->problem->spec;
   if (spec->weights == WL_WEIGHTS_LIST) return spec->list[k + spec->steps - w->steps];
@@ -140,8 +141,9 @@ static double dot(const wl_real *a, const wl_real *b, int64_t n) {
   return sum;
 }
 
-/* Returns a D_cos + b D_mag + c D_dist. D_cos and D_mag are means over the tensors with two or more axes, or over all
- * tensors if none has two axes. */
+/* Returns a D_cos + b D_mag + c D_dist, the distance of the update u from the teacher's update e.
+ * `weight` contains a, b and c. D_cos and D_mag are means over the tensors with two or more axes,
+ * or over all tensors if none has two axes. */
 static double apart(const wl_layout *theta, const double *weight, const wl_real *e, const wl_real *u) {
   const double ee = dot(e, e, theta->size), eu = dot(e, u, theta->size), uu = dot(u, u, theta->size);
   double cosines = 0.0, sizes = 0.0;

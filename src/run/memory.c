@@ -1,6 +1,7 @@
 /* memory.c - estimates and measures the memory of a rank, in bytes.
  *
- *   estimate = max(peak so far, resident now + libraries + workspaces + own units + exact sum + replay + checkpoint)
+ *   estimate = max(peak so far, current resident memory + libraries + workspaces + units of this
+ *   rank + exact sum + replay + checkpoint)
  *
  * A workspace is counted for every task, because a unit of any task may be assigned to any rank. Units that are within
  * an episode when a meta-step starts are copied, so they count twice. On rank 0, a checkpoint needs twice the memory of
@@ -87,12 +88,12 @@ double wl_memory_estimate(const wl_trainer *tr) {
   const int64_t own =
       wl_state_of(tr)->plan->units / size + (rank < wl_state_of(tr)->plan->units % size);
   double bytes = resident() + LIBRARIES +
-                 (double)wl_trainer_sum_size(tr) * sizeof(int64_t); /* integers of the exact sum */
+                 (double)wl_trainer_sum_size(tr) * sizeof(int64_t); /* memory of the exact sum */
   if (own > 0)
     bytes += wl_trainer_workspace_bytes(tr) +
              (copies_units(tr) ? 2.0 : 1.0) * (double)own * unit_bytes(tr);
   if (wl_state_of(tr)->replay) bytes += wl_replay_memory(wl_state_of(tr)->replay, tr);
-  if (rank == 0) bytes += 2.0 * checkpoint_bytes(tr); /* the copy of the fields, and the file image */
+  if (rank == 0) bytes += 2.0 * checkpoint_bytes(tr); /* copy of the fields, and file image */
   const double peak = wl_memory_peak();
   return bytes > peak ? bytes : peak;
 }

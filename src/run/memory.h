@@ -1,4 +1,5 @@
-/* memory.h - memory of a training: an estimate before the first meta-step, and the peak after the last meta-step. */
+/* memory.h - returns the memory of a training. A caller prints an estimate before the first
+ * meta-step, and the peak after the last meta-step. */
 #ifndef WL_RUN_MEMORY_H
 #define WL_RUN_MEMORY_H
 

@@ -1,4 +1,5 @@
-/* metrics.h - the metrics of a meta-step: names and meanings for the JSON lines and the trajectory file. */
+/* metrics.h - lists the metrics of a meta-step, with names and meanings for the JSON lines and the
+ * trajectory file. */
 #ifndef WL_RUN_METRICS_H
 #define WL_RUN_METRICS_H
 
@@ -7,9 +8,9 @@
 
 enum { WL_METRICS = 17 };
 
-/* The metrics in order. docs/hdf5-schema.md lists them. */
+/* All metrics, in the order of the JSON lines. docs/hdf5-schema.md describes them. */
 extern const wl_metric wl_metrics[WL_METRICS];
-/* Copies the figures of a report to `values`, in the order of wl_metrics. */
+/* Copies the numbers of a report to `values`, in the order of wl_metrics. */
 void wl_metrics_values(const wl_meta_report *report, double values[WL_METRICS]);
 /* Returns one line of JSON without the newline. The caller frees the string. Non-finite values are written as null. Not
  * collective. */

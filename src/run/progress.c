@@ -10,9 +10,11 @@ typedef struct figures {
 } figures;
 
 struct wl_progress {
-  figures *ring; /* [room] */
+  figures *ring; /* the last reports [room] */
   int64_t room, added;
-  double windows; /* number of windows of an episode; NaN if a window has one step and therefore only one loss */
+  /* number of windows of an episode; NaN if a window has only one step, because it then has only
+   * one loss */
+  double windows;
 };
 
 wl_status wl_progress_create(const wl_trainer *trainer, wl_progress **out) {

@@ -1,7 +1,8 @@
-/* progress.h - measures the progress of a training by means over complete episodes.
+/* progress.h - measures the progress of a training by averages over complete episodes.
  *
- * The losses of a window depend on the window's position in the episode, so the values of single meta-steps vary. Means
- * are therefore computed over complete episodes. These means do not affect the training. */
+ * The losses of a window depend on the window's position in the episode, so the values of single
+ * meta-steps vary. For this reason, means are computed over complete episodes. These means do not
+ * affect the training. */
 #ifndef WL_RUN_PROGRESS_H
 #define WL_RUN_PROGRESS_H
 
@@ -17,9 +18,9 @@ void wl_progress_add(wl_progress *progress, const wl_meta_report *report);
  * over all reports. The mean is NaN if no meta-step had a finite unit. */
 double wl_progress_meta_loss(const wl_progress *progress);
 double wl_progress_last_loss(const wl_progress *progress);
-/* Returns the decrease of the loss over an episode, relative to the mean loss at the start of the episode's windows.
- * The gain is about 0 for a rule without effect. It is NaN until enough meta-steps were added, and for windows of one
- * step. */
+/* Returns the gain: the decrease of the loss over an episode, divided by the mean loss at the start
+ * of the episode's windows. The gain is about 0 for a rule without effect. The gain is NaN until
+ * enough meta-steps were added, and always for windows of one step. */
 double wl_progress_gain(const wl_progress *progress);
 
 #endif

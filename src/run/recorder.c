@@ -14,15 +14,15 @@
 struct wl_recorder {
   wl_trajectory_setting setting;
   int64_t every, units, stride;
-  int64_t *index; /* [coordinates] indices of the sampled coordinates in the first task */
-  int64_t *here;  /* [coordinates] indices of the sampled coordinates in the current task */
+  int64_t *index; /* indices of the sampled coordinates in the first task [coordinates] */
+  int64_t *here;  /* indices of the sampled coordinates in the current task [coordinates] */
   size_t slot_bytes;
-  unsigned char *slots;   /* [capacity] slots for the windows of this rank */
-  unsigned char *foreign; /* on rank 0: one slot that was received from another rank */
+  unsigned char *slots;   /* slots for the windows of this rank [capacity] */
+  unsigned char *foreign; /* the slot that rank 0 has received last from another rank */
   int64_t used, capacity;
   wl_failure failure; /* first failure since the records were last sent */
   const wl_trainer *trainer;
-  wl_trajectory *file; /* rank 0 */
+  wl_trajectory *file; /* trajectory file; only on rank 0 */
 };
 
 /* Returns the record in a slot. Another rank may have sent the slot, so its pointers are set here. */
@@ -36,7 +36,8 @@ static unsigned char *slot_at(const wl_recorder *r, int64_t i) {
   return r->slots + (size_t)i * r->slot_bytes;
 }
 
-/* Chooses `count` evenly spaced coordinates out of n: coordinate i of C is number floor(i n / C). */
+/* Chooses `count` evenly spaced coordinates out of n. Number i of them is coordinate floor(i n /
+ * count). */
 static void spread(int64_t *index, int64_t count, int64_t n) {
   for (int64_t i = 0; i < count; i++) index[i] = i * n / count;
 }
@@ -180,7 +181,8 @@ static wl_status append(const wl_recorder *r, unsigned char *slot, double *secon
   return status;
 }
 
-/* Returns the index after the last slot of a unit in [first, end). The slots of this rank are in order of unit. */
+/* Returns the index of the first slot after `first` that belongs to another unit, or the number of
+ * used slots. The slots of this rank are in order of unit. */
 static int64_t end_of_unit(const wl_recorder *r, int64_t first, int64_t unit) {
   while (first < r->used && ((const wl_record *)(void *)slot_at(r, first))->unit == unit) first++;
   return first;

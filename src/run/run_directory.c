@@ -35,7 +35,7 @@ static wl_status make_folder(const char *path) {
   if (mkdir(path, 0777) == 0 || errno == EEXIST) {
     if (stat(path, &there) == 0 && S_ISDIR(there.st_mode)) return WL_OK;
     return WL_FAIL(WL_ERR_CANNOT_CREATE,
-                   "cannot create the folder '%s': a file has that name; choose another output folder",
+                   "cannot create the folder '%s': a file with this name exists; choose another output folder",
                    path);
   }
   return wl_os_fail("create the folder", path, errno);
@@ -206,8 +206,8 @@ static bool is_kept(const char *line, size_t length, int64_t meta_step) {
   return kept;
 }
 
-/* Moves the lines up to `meta_step` to the front of the text and returns their total length. Incomplete lines are
- * dropped. */
+/* Keeps the complete lines up to `meta_step`. Moves them to the front of the text and returns their
+ * total length. */
 static size_t keep_lines(char *text, size_t bytes, int64_t meta_step) {
   size_t kept = 0;
   for (size_t at = 0; at < bytes;) {

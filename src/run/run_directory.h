@@ -18,12 +18,14 @@
 typedef struct wl_run_directory wl_run_directory;
 
 /* Creates the folder and its parents and locks the folder. If `resume` is false, moves the files of an earlier run to
- * RUN/previous-N and never overwrites them. Returns WL_ERR_CANNOT_CREATE if another training holds the lock or the
- * folder cannot be created, and WL_ERR_PERMISSION. */
+ * RUN/previous-N and never overwrites them. Returns WL_ERR_CANNOT_CREATE if another training has
+ * locked the folder or if the folder cannot be created. Returns WL_ERR_PERMISSION if the user may
+ * not write there. */
 wl_status wl_run_directory_open(const char *path, bool resume, wl_run_directory **out);
 void wl_run_directory_close(wl_run_directory **directory); /* unlocks */
 
-/* Writes the text file RUN/name atomically: the file is complete or unchanged. */
+/* Writes the text file RUN/name atomically: after an interruption, the file is complete or
+ * unchanged. */
 wl_status wl_run_directory_write(wl_run_directory *directory, const char *name, const char *text);
 /* Appends one line (without its newline) to RUN/metrics.jsonl. If the disk is full, the file is unchanged. */
 wl_status wl_run_directory_append_metrics(wl_run_directory *directory, const char *line);

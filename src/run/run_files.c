@@ -11,16 +11,20 @@
 #include "run/metrics.h"
 #include "run/state.h"
 
-/* Rows of the trajectory are also written between checkpoints, so that they do not take more memory than this. */
+/* Largest size of the rows of a trajectory in memory, in bytes. Larger rows are written before the
+ * next checkpoint. */
 enum { FLUSH_BYTES = 16 << 20 };
 
 struct wl_run_files {
   wl_comm *comm;
   const char *path;
-  wl_run_directory *directory; /* on rank 0; NULL on other ranks */
-  wl_trajectory *trajectory;   /* on rank 0 if the run records a trajectory; otherwise NULL */
+  wl_run_directory *directory; /* run directory on rank 0; NULL on other ranks */
+  /* trajectory file on rank 0; NULL on other ranks and if the run records no trajectory */
+  wl_trajectory *trajectory;
   wl_background writing;
-  wl_snapshot *snapshot; /* the checkpoint that is being written; NULL if only the trajectory is written */
+  /* copy of the state that the thread writes as checkpoint; NULL if the thread writes no
+   * checkpoint */
+  wl_snapshot *snapshot;
   int keep;
   double told; /* value of cost.waited at the last report of a meta-step */
   wl_run_files_cost cost;
@@ -83,11 +87,8 @@ wl_status wl_run_files_start(wl_run_files *f, const wl_config *config, wl_traine
   return wl_comm_agree(f->comm, status);
 }
 
-/* Does the work of the background thread. Writes rows of the trajectory before the checkpoint, so that every valid
- * checkpoint has its trajectory. If writing the rows fails, the checkpoint is still written. */
-
-/* Does the work of the background thread. Writes rows of the trajectory before the checkpoint, so that every valid
- * checkpoint has its trajectory. If writing the rows fails, the checkpoint is still written. */
+/* Does the work of the background thread. Writes rows of the trajectory before the checkpoint, so that the
+ * trajectory of every valid checkpoint is complete. If writing the rows fails, the checkpoint is still written. */
 static wl_status write_staged(void *data) {
   wl_run_files *const f = data;
   const wl_status rows = f->trajectory ? wl_trajectory_write(f->trajectory) : WL_OK;

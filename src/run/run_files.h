@@ -20,14 +20,15 @@ typedef struct wl_run_files_cost {
 
 /* Creates and locks the run directory. Borrows `path`. Collective; all ranks return the same status. */
 wl_status wl_run_files_open(const char *path, bool resume, wl_comm *comm, wl_run_files **out);
-/* Prepares the files for meta-steps. Writes the configuration and opens the recorder's file; `recorder` is NULL if
- * there is no such file. Removes metrics and trajectory rows of later meta-steps than the trainer's, because these
- * meta-steps will be computed again. Collective; all ranks return the same status. */
+/* Prepares the files for meta-steps. Writes the configuration and opens the trajectory file.
+ * `recorder` is NULL if the run records no trajectory. Removes metrics and trajectory rows of
+ * meta-steps after the trainer's current meta-step, because these meta-steps will be computed
+ * again. Collective; all ranks return the same status. */
 wl_status wl_run_files_start(wl_run_files *files, const wl_config *config, wl_trainer *trainer,
                              wl_recorder *recorder);
-/* Adds to `report` the seconds that were spent on files since the previous report, then writes it to the metrics.
- * Returns a failure of the background thread, if there is one. Not collective; only rank 0 calls this
- * function. */
+/* Adds to `report` the seconds that were spent on files since the previous report. Then appends the
+ * report to the metrics. Returns a failure of the background thread, if there is one. Not
+ * collective; only rank 0 calls this function. */
 wl_status wl_run_files_log(wl_run_files *files, int64_t meta_step, wl_meta_report *report,
                            bool resumed);
 /* Starts to write a checkpoint of the current meta-step. Collective; all ranks return the same status. */

@@ -13,7 +13,8 @@
 #include "unroll/restart.h"
 
 typedef struct field_list {
-  /* [capacity + 1] further fields overwrite the last entry, and check_list then fails */
+  /* fields [capacity + 1]; if there are more than `capacity`, they overwrite the last entry, and
+   * check_list fails */
   wl_field *at;
   int count, capacity;
 } field_list;
@@ -80,7 +81,8 @@ static void add_curriculum(field_list *list, const wl_layout *phi, wl_curriculum
 /* Lists the state that is the same on every rank. */
 static wl_status list_state(const wl_trainer *tr, field_list *list) {
   const wl_layout *phi = &wl_setup_of(tr)->problem.model->phi;
-  /* at most five vectors over phi with a field for each tensor, two fields for each unit field, and 24 others */
+  /* room for five vectors over phi with a field for each tensor, for two fields for each unit
+   * field, and for 24 other fields */
   list->capacity = 5 * phi->count + 2 * WL_UNIT_FIELDS + 24;
   WL_TRY(WL_NEW(list->at, list->capacity + 1));
   add_blocks(list, phi, "phi", wl_state_of(tr)->phi, "meta-parameters");
@@ -127,9 +129,9 @@ wl_status wl_state_digest(const wl_trainer *tr, wl_digest *out) {
 
 /* ---- units ---- */
 
-/* On rank 0, the numbers of one field for all units, in order of unit. */
+/* The numbers of one field for all units, in order of unit. Only rank 0 has them. */
 typedef struct unit_column {
-  int64_t *offset; /* [units + 1] index of the first number of each unit */
+  int64_t *offset; /* index of the first number of each unit [units + 1] */
   void *data;
 } unit_column;
 
@@ -137,13 +139,14 @@ typedef struct unit_table {
   unit_column of[WL_UNIT_FIELDS];
 } unit_table;
 
-/* Returns true if units have state to save at the end of a meta-step. Staggered units always have clocks to save. */
+/* Returns true if a checkpoint at the end of a meta-step must contain state of units. This is
+ * always the case for staggered units, because their clocks differ. */
 static bool carries_units(const wl_trainer *tr) {
   return wl_state_of(tr)->plan->setting.stagger || wl_plan_is_midway(wl_state_of(tr)->plan);
 }
 
-/* Returns true if a unit has more state than a clock. This is the case if the unit is within an episode, or has a
- * stored state to restart from. */
+/* Returns true if a unit has more state than a clock. This is the case if the unit is within an
+ * episode, or if it has stored a state from which it can restart. */
 static bool has_state(const wl_trainer *tr, int64_t u) {
   const wl_plan *plan = wl_state_of(tr)->plan;
   return plan->clock[u].t > 0 || plan->stored[u] > 0;
@@ -184,7 +187,7 @@ static wl_status make_room_for_units(const wl_trainer *tr, unit_table *table) {
   return WL_OK;
 }
 
-/* Returns the address in the table of unit u's numbers for a field. */
+/* Returns the address in the table at which the numbers of a field of unit u start. */
 static void *place_of(const unit_table *table, int field, int64_t u) {
   const unit_column *column = &table->of[field];
   return (char *)column->data +
@@ -232,8 +235,9 @@ static wl_status gather_units(wl_trainer *tr, unit_table *table) {
   return WL_OK;
 }
 
-/* Adds the offsets to the list. Call this before the arrays are added: if a small dataset followed a large dataset, the
- * file image would grow by the size of the large dataset. */
+/* Adds the offsets of all unit fields to the list. Call this before the arrays are added: if a
+ * small dataset followed a large dataset, the file image would grow by the size of the large
+ * dataset. */
 static void list_offsets(const wl_trainer *tr, const unit_table *table, field_list *list) {
   const int64_t units = wl_state_of(tr)->plan->units;
   for (int i = 0; i < WL_UNIT_FIELDS; i++) {
@@ -558,10 +562,10 @@ static wl_status check_stage(const wl_trainer *tr, const char *path) {
   const wl_plan *plan = wl_state_of(tr)->plan;
   for (int64_t u = 0; u < plan->units; u++)
     if (plan->origin[u] < 0 || plan->stored[u] < 0)
-      return WL_FAIL(WL_ERR_DATA, "%s: the stored state of unit %lld is at a step below 0", path,
+      return WL_FAIL(WL_ERR_DATA, "%s: the stored state of unit %lld has a negative inner step", path,
                      (long long)u);
   if (!c || (c->stage >= 0 && c->stage < c->stages)) return WL_OK;
-  return WL_FAIL(WL_ERR_DATA, "%s: the curriculum has %lld stages and no number %lld", path,
+  return WL_FAIL(WL_ERR_DATA, "%s: the curriculum has %lld stages, so stage number %lld does not exist", path,
                  (long long)c->stages, (long long)c->stage);
 }
 
@@ -583,14 +587,14 @@ static wl_status load_fields(wl_trainer *tr, const wl_file *file, const char *pa
   return status;
 }
 
-/* The result of the search by rank 0, which is sent to all ranks. */
+/* The result of the search for a checkpoint. Rank 0 sends it to all ranks. */
 typedef struct finding {
-  int64_t step; /* meta-step of the checkpoint; -1: there is nothing to resume */
+  int64_t step; /* meta-step of the checkpoint; -1 if the run has no checkpoint */
   char path[4096];
 } finding;
 
-/* Rank 0 finds the newest valid checkpoint, for which it must read whole files. The other ranks then open the same
- * file. */
+/* Rank 0 finds the newest valid checkpoint. It must read complete files for this search, so the
+ * other ranks do not repeat it. They then open the same file. */
 static wl_status open_newest(wl_comm *comm, const char *run, finding *found, wl_file **file) {
   const bool first = wl_comm_rank(comm) == 0;
   *found = (finding){.step = -1};
@@ -607,8 +611,8 @@ static wl_status open_newest(wl_comm *comm, const char *run, finding *found, wl_
   return wl_comm_agree(comm, status);
 }
 
-/* Checks that all ranks have the same state. Ranks with different disks might otherwise resume from different
- * states. */
+/* Checks that all ranks have the same state. If ranks read different disks, they might resume from
+ * different states without this check. */
 static wl_status same_state(wl_trainer *tr, wl_status mine) {
   wl_digest digest = {0};
   if (mine == WL_OK) mine = wl_state_digest(tr, &digest);

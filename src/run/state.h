@@ -1,4 +1,5 @@
-/* state.h - all state that later meta-steps depend on. Each field is registered once.
+/* state.h - saves and loads all state that later meta-steps depend on, and computes its digest.
+ * Each field is registered once.
  *
  * Save, load and digest use the same list of fields. Units in the middle of an episode are gathered on rank 0. They are
  * stored by unit number, not by rank, so that a checkpoint loads on any number of ranks. */
@@ -24,12 +25,14 @@ wl_status wl_snapshot_write(const wl_snapshot *snapshot, const char *run, int ke
 /* Returns the size of the copied fields in bytes. */
 int64_t wl_snapshot_bytes(const wl_snapshot *snapshot);
 void wl_snapshot_destroy(wl_snapshot **snapshot); /* accepts NULL */
-/* Loads the newest valid checkpoint of RUN and sets *resumed to true, or to false if there is no checkpoint. Returns
- * WL_ERR_CONFIG if the checkpoint belongs to another configuration; keys that do not affect the result may differ.
- * `schema` is used to parse the configuration in the checkpoint. Collective. */
+/* Loads the newest valid checkpoint of RUN and sets *resumed to true, or to false if there is no
+ * checkpoint. Returns WL_ERR_CONFIG if the checkpoint belongs to another configuration. Keys that
+ * do not affect the result may differ. `schema` is used to parse the configuration in the
+ * checkpoint. Collective. */
 wl_status wl_state_load(wl_trainer *trainer, const char *run, const wl_section *schema,
                         bool *resumed);
-/* Writes only the trained meta-parameters and the configuration, as optimizer file. Rank 0 writes. Collective. */
+/* Writes only the trained meta-parameters and the configuration, to an optimizer file. Rank 0
+ * writes. Collective. */
 wl_status wl_state_export(wl_trainer *trainer, const char *path);
 
 #endif

@@ -1,4 +1,4 @@
-/* train.c - opens or resumes a run, does its meta-steps, writes its files, and stops. */
+/* train.c - opens or resumes a run, runs its meta-steps, writes its files, and ends the run. */
 #include "run/train.h"
 
 #include <math.h>
@@ -32,17 +32,17 @@ typedef struct run {
   wl_recorder *recorder;
   wl_run_files *files;
   int64_t every, keep; /* values of checkpoint.every and checkpoint.keep */
-  int64_t validate;    /* number of meta-steps between validations; 0: no validations */
-  int64_t saved;       /* meta-step of the last checkpoint; -1: no checkpoint */
+  int64_t validate;    /* number of meta-steps between validations; 0 if there are no validations */
+  int64_t saved;       /* meta-step of the last checkpoint; -1 if there is no checkpoint */
   bool resumed;
   bool diverged;
-  bool warned;    /* the user has been warned about units that were left out */
+  bool warned;    /* true if the user has been warned about units that were left out */
   double started; /* time at which the program started */
   double began;   /* time at which the first meta-step started */
   double longest; /* duration of the longest meta-step, including its files */
-  double memory;  /* estimated bytes of the rank that needs most memory */
+  double memory;  /* estimated memory of the rank that needs most memory, in bytes */
   wl_progress *progress;
-  bool told; /* the user has been warned that the rule has no effect */
+  bool told; /* true if the user has been warned that the rule has no effect */
 } run;
 
 /* Finds the run directory. It is the configuration's `output`, or runs/NAME for a configuration NAME.yaml. Returns
@@ -115,8 +115,8 @@ static wl_status refuse_moved(const run *r) {
   if (has_checkpoints(r->path) || !has_checkpoints(folder)) return WL_OK;
   return WL_FAIL(
       WL_ERR_CONFIG,
-      "%s lies in a run directory, but its output is '%s', where there is nothing to resume: was the "
-      "run moved? Add --set output=%s",
+      "%s is in a run directory, but its key `output` names '%s', which contains no run to resume. Perhaps the run was "
+      "moved. Add --set output=%s",
       r->config_path, r->path, folder);
 }
 
@@ -154,7 +154,7 @@ static void describe_storage(const wl_trainer *tr, const wl_task *task, char *te
   const wl_trainer_setup *s = wl_setup_of(tr);
   char kind[80];
   if (!s->estimator->ops->traces) {
-    snprintf(text, size, "the estimator %s stores no trace, for any length of windows and episodes",
+    snprintf(text, size, "the estimator %s stores no steps of a window",
              s->estimator->ops->name);
     return;
   }
@@ -279,7 +279,8 @@ static wl_status write_step(run *r, wl_meta_report *report, bool stopping) {
   return save(r);
 }
 
-/* Returns true if this meta-step must be the last, because another meta-step might end after the time limit. */
+/* Returns true if this meta-step must be the last one, because the next meta-step might end after
+ * the time limit. */
 static bool out_of_time(const run *r) {
   return wl_comm_rank(r->comm) == 0 && r->request->time_limit > 0 &&
          wl_seconds() - r->started + 2.0 * r->longest > r->request->time_limit;
@@ -289,7 +290,7 @@ static bool is_asked_for(const run *r) {
   return r->request->stop_after > 0 && wl_state_of(r->trainer)->meta_step >= r->request->stop_after;
 }
 
-/* Warns when the first unit is left out, so that the user learns it before the end of the run. */
+/* Warns when the first unit is left out, so that the user can react before the end of the run. */
 static void warn_of_skipped(run *r, const wl_meta_report *report) {
   if (r->warned || report->skipped == 0) return;
   r->warned = true;

@@ -1,4 +1,5 @@
-/* train.h - `warploom train`: does a whole meta-training run, from reading the configuration to writing the files. */
+/* train.h - `warploom train`: runs a complete meta-training, from the configuration to the files of
+ * the run. */
 #ifndef WL_RUN_TRAIN_H
 #define WL_RUN_TRAIN_H
 
@@ -8,10 +9,15 @@
 #include "comm/comm.h"
 
 typedef struct wl_train_request {
-  bool resume;        /* resume from the newest valid checkpoint, if there is one */
-  int64_t stop_after; /* stop with a checkpoint when this many meta-steps are done; 0: never */
-  double time_limit;  /* stop with a checkpoint within this many seconds after the call; 0: no limit */
-  const volatile sig_atomic_t *stop; /* a signal handler sets *stop; may be NULL */
+  /* true: if there is a valid checkpoint, the training resumes from the newest one */
+  bool resume;
+  /* number of meta-steps after which the training stops with a checkpoint; 0: no limit */
+  int64_t stop_after;
+  /* number of seconds after the call within which the training stops with a checkpoint; 0: no
+   * limit */
+  double time_limit;
+  /* flag that a signal handler sets to stop the training; may be NULL */
+  const volatile sig_atomic_t *stop;
   /* True while the training reads *stop. While it is false, the signal handler ends the process. NULL if `stop` is
    * NULL. */
   volatile sig_atomic_t *polled;
@@ -23,8 +29,8 @@ typedef struct wl_train_outcome {
   char run[4096]; /* path of the run directory */
 } wl_train_outcome;
 
-/* Prints the memory and the output folder of a training, without training. Creates data, model and workspaces, so that
- * it finds errors that reading the configuration does not find. Collective. */
+/* Prints the memory and the output folder of a training, without training. Creates data, model and
+ * workspaces, because some errors of a configuration appear only then. Collective. */
 wl_status wl_train_preview(const wl_config *config, const char *config_path, wl_comm *comm);
 
 /* Trains and fills in `outcome`. Returns WL_OK when outer.steps meta-steps are done, WL_TRY_AGAIN if the training

@@ -38,8 +38,8 @@ static wl_status open_source(const char *path, char *source, size_t size, wl_fil
   return status;
 }
 
-/* Checks and stores the digest and the number of meta-steps. The digest must have 16 hexadecimal digits, and the number
- * only decimal digits. */
+/* Checks and stores the digest and the number of meta-steps. The digest must have 16 hexadecimal
+ * digits, and the number must have only decimal digits. */
 static wl_status take_provenance(const char *digest, const char *steps, wl_trained *t) {
   char *end = NULL;
   snprintf(t->digest, sizeof t->digest, "%s", digest);
@@ -51,7 +51,8 @@ static wl_status take_provenance(const char *digest, const char *steps, wl_train
                  t->source, digest, steps);
 }
 
-/* Returns true if the section `rule` is an LSTM without the key `momentum`. Older versions of Warploom wrote it so. */
+/* Returns true if the section `rule` is an LSTM without the key `momentum`. Older versions of
+ * Warploom wrote such sections. */
 static bool lacks_momentum(const char *text) {
   const char *rule = strstr(text, "\nrule:\n");
   if (!rule) return false;
@@ -114,7 +115,7 @@ static wl_field block_field(const char *group, const wl_tensor_entry *b, double 
   return field;
 }
 
-/* Finds the group of a file that holds the meta-parameters to export. */
+/* Finds the group of a file that contains the meta-parameters to export. */
 static wl_status find_result(const wl_file *file, const wl_layout *layout, const char **group) {
   int64_t exported = 0;
   char average[WL_NAME_SIZE + 16];

@@ -1,4 +1,5 @@
-/* trained.h - a trained optimizer in a run directory, a checkpoint or an exported file. */
+/* trained.h - reads and writes a trained optimizer in a run directory, a checkpoint or an exported
+ * file. */
 #ifndef WL_RUN_TRAINED_H
 #define WL_RUN_TRAINED_H
 
@@ -17,9 +18,9 @@ typedef struct wl_trained {
   char source[4096]; /* file from which the optimizer was read */
 } wl_trained;
 
-/* Reads the newest valid checkpoint of a run directory, an optimizer file, or a checkpoint file. `overrides` change the
- * configuration, to get variants of it. The tensors of `phi` are found by name and must have the right shape. Not
- * collective. */
+/* Reads the newest valid checkpoint of a run directory, an optimizer file, or a checkpoint file.
+ * `overrides` replace values of the stored configuration. The tensors of `phi` are found by name.
+ * Each tensor must have the shape that the configuration determines. Not collective. */
 wl_status wl_trained_read(const char *path, const wl_override *overrides, int n_overrides,
                           wl_trained **out);
 void wl_trained_destroy(wl_trained **trained);
