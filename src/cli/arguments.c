@@ -12,11 +12,12 @@
 
 enum {
   HELP_INDENT = 25,
-  FIRST_CODE =
-      256 /* getopt_long's code of table entry i is FIRST_CODE + i, which is larger than any character */
+  /* getopt_long returns FIRST_CODE + i for option i of the table; no character has such a code */
+  FIRST_CODE = 256
 };
 
-/* Converts the table to the form of getopt_long and returns the number of entries. */
+/* Fills `options`, the list that getopt_long reads, from the table. Returns the number of
+ * options. */
 static int getopt_table(const wl_argument *table,
                         struct option options[WL_ARGUMENT_TABLE_MAX + 1]) {
   int count = 0;
@@ -37,12 +38,12 @@ static wl_status unknown_option(const wl_argument *table, int count, const char 
   snprintf(word, sizeof word, "%.*s", (int)strcspn(text, "="), text);
   const char *const start = word + strspn(word, "-");
   const char *const near = strncmp(word, "--", 2) == 0 ? wl_suggest(start, names, count) : NULL;
-  return WL_FAIL(WL_ERR_USAGE, "unknown option '%s'%s%s%s; 'warploom %s --help' lists them all",
+  return WL_FAIL(WL_ERR_USAGE, "unknown option '%s'%s%s%s; 'warploom %s --help' lists all options",
                  word, near ? "; did you mean '--" : "", near ? near : "", near ? "'?" : "",
                  command);
 }
 
-/* Reports an error of getopt_long and returns WL_ERR_USAGE. The wrong argument is argv[optind - 1]. */
+/* Reports an error that getopt_long found in argv[optind - 1]. Returns WL_ERR_USAGE. */
 static wl_status parse_failure(const wl_argument *table, int count, char **argv, int code) {
   const char *const text = argv[optind - 1];
   const int known = optopt >= FIRST_CODE && optopt < FIRST_CODE + count ? optopt - FIRST_CODE : -1;
@@ -50,7 +51,7 @@ static wl_status parse_failure(const wl_argument *table, int count, char **argv,
     return WL_FAIL(WL_ERR_USAGE, "option --%s needs a value: --%s %s", table[known].name,
                    table[known].name, table[known].value);
   if (known >= 0)
-    return WL_FAIL(WL_ERR_USAGE, "option --%s takes no value, got '%s'", table[known].name, text);
+    return WL_FAIL(WL_ERR_USAGE, "option --%s does not accept a value, got '%s'", table[known].name, text);
   return unknown_option(table, count, argv[0], text);
 }
 
@@ -60,13 +61,14 @@ wl_status wl_arguments_parse(const wl_argument *table, int argc, char **argv, wl
   const int count = getopt_table(table, options);
   memset(out, 0, sizeof *out);
   out->table = table;
-  optind = 0; /* with this value, glibc starts from the beginning */
+  optind = 0; /* 0 makes the getopt_long of glibc start a new command line */
   opterr = 0;
   for (int code; (code = getopt_long(argc, argv, ":", options, NULL)) != -1;) {
     const int index = code - FIRST_CODE;
     if (index < 0 || index >= count) return parse_failure(table, count, argv, code);
     if (out->count == WL_ARGUMENTS_MAX)
-      return WL_FAIL(WL_ERR_USAGE, "more than %d options are given", WL_ARGUMENTS_MAX);
+      return WL_FAIL(WL_ERR_USAGE, "the command line has more than %d options; put settings into the "
+                                   "configuration", WL_ARGUMENTS_MAX);
     out->given[out->count].name = table[index].name;
     out->given[out->count++].value = optarg;
   }

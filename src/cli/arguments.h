@@ -11,13 +11,15 @@
 typedef struct wl_argument {
   const char *name;  /* name without dashes, for example "stop-after" for --stop-after */
   const char *value; /* name of the option's value in --help, for example "N"; NULL for a flag */
-  const char *doc;   /* help for the option: one sentence */
+  const char *doc;   /* text that --help prints for the option */
 } wl_argument;
 
-/* Largest number of options on a command line, and largest number of entries in a table. */
+/* WL_ARGUMENTS_MAX: largest number of options on a command line. WL_ARGUMENT_TABLE_MAX: largest
+ * number of options in a table. */
 enum { WL_ARGUMENTS_MAX = 256, WL_ARGUMENT_TABLE_MAX = 64 };
 
-/* The options of one command line, in the order given. Their texts point into argv. */
+/* The options of one command line, in the order in which the user gave them. Each name points into
+ * the table, and each value points into argv. */
 typedef struct wl_arguments {
   const wl_argument *table;
   int count;
@@ -26,9 +28,10 @@ typedef struct wl_arguments {
   } given[WL_ARGUMENTS_MAX];
 } wl_arguments;
 
-/* Parses the options argv[1 .. argc) of the subcommand argv[0]. Operands are moved to the end, and *operands is the
- * index of the first operand. Returns WL_ERR_USAGE if an option is unknown or if a value is missing or superfluous. For
- * an unknown option, the message suggests the option with the most similar name. */
+/* Parses the options argv[1 .. argc) of the subcommand argv[0]. Moves the operands to the end of
+ * argv and stores the index of the first operand in *operands. Returns WL_ERR_USAGE if an option is
+ * unknown or if a value is missing or superfluous. For an unknown option, the message suggests the
+ * option with the most similar name. */
 wl_status wl_arguments_parse(const wl_argument *table, int argc, char **argv, wl_arguments *out,
                              int *operands);
 
@@ -45,11 +48,13 @@ int wl_argument_overrides(const wl_arguments *arguments, wl_override overrides[W
  * WL_ERR_USAGE if the value is not a number or is out of range. */
 wl_status wl_argument_int(const wl_arguments *arguments, const char *name, int64_t min, int64_t max,
                           int64_t *out);
-/* Does the same for a real number. */
+/* Reads the last value of an option as a finite real number, with the same rules as
+ * wl_argument_int. */
 wl_status wl_argument_real(const wl_arguments *arguments, const char *name, double min, double max,
                            double *out);
 
-/* Prints the table for --help; if `roff` is true, prints it as source of a man page. */
+/* Prints each option of the table with its help text. If `roff` is true, prints the source of a man
+ * page, otherwise plain text. */
 void wl_arguments_help(const wl_argument *table, bool roff, FILE *out);
 
 #endif

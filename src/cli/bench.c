@@ -1,9 +1,11 @@
-/* bench.c - `warploom bench`: measures this machine and prints a table.
+/* bench.c - `warploom bench`: measures three rates of this machine and prints a table.
  *
- *   kernel      coordinate-steps per second of the LSTM, on all ranks at once, with activations stored or recomputed; and
- *               their share of the measured peak of multiply-adds
- *   exact sum   seconds of the only collective of a meta-step, for several sizes
- *   files       bytes per second of a checkpoint, and of a plain write with fsync */
+ * Kernel: coordinate-steps per second of the LSTM while all ranks compute, with stored and with recomputed activations.
+ * The table also shows the kernel's floating-point rate as a share of the measured peak rate of multiply-adds.
+ *
+ * Exact sum: the time of the only collective of a meta-step, for vectors of several lengths.
+ *
+ * Files: bytes per second of writing a checkpoint, and of a plain write with fsync. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,16 +17,18 @@
 #include "unroll/window.h"
 
 static const wl_argument arguments[] = {
-    {"coordinates", "N", "number of coordinates of each rank; default 16000"},
+    {"coordinates", "N", "number of coordinates that each rank processes; default 16000"},
     {"threads", "N", "number of threads of each rank; default: the cores of a node divided by its ranks"},
-    {"repeats", "N", "number of measurements of each kind; the table has their median; default 7"},
+    {"repeats", "N", "number of times that the kernel and the files are measured; the table shows the medians; "
+                     "default 7"},
     {"folder", "FOLDER",
-     "folder of the test files, which are removed afterwards; default: the current folder"},
-    {"megabytes", "N", "size of the test files; default 64; 0: no files"},
-    {"json", "FILE", "also write the figures as JSON; - for standard output"},
+     "folder in which the test files are written and then removed; default: the current folder"},
+    {"megabytes", "N", "size of each test file in megabytes; default 64; with 0, files are not measured"},
+    {"json", "FILE", "also write the figures as JSON to FILE; the name - means standard output"},
     {0}};
 
-/* The sizes of the exact sums: the meta-gradient of the LSTM of 2 x 20 units, and of larger models. */
+/* Lengths of the vectors in the measured exact sums. 5141 is the number of meta-parameters of the
+ * LSTM with 2 x 20 units; the other two lengths represent larger models. */
 enum { SUMS = 3 };
 static const int64_t sum_counts[SUMS] = {5141, 65536, 1048576};
 
@@ -52,12 +56,14 @@ static wl_status read_request(const wl_cli *cli, request *q) {
   return wl_argument_int(a, "megabytes", 0, 1000000, &q->megabytes);
 }
 
-/* Measures the figures. Rank 0 measures files, because in a training rank 0 writes all files. Collective. */
+/* Measures the kernel, the exact sum and the files. Only rank 0 measures files, because rank 0
+ * writes all files of a training. Collective. */
 static wl_status measure(wl_cli *cli, const request *q, figures *f) {
   wl_comm *comm = cli->comm;
   f->ranks = wl_comm_size(comm);
   f->node_ranks = wl_comm_node_size(comm);
-  (void)wl_comm_bind_threads(comm, (int)q->threads); /* uses the same binding as a training */
+  /* binds the threads to the same cores as a training */
+  (void)wl_comm_bind_threads(comm, (int)q->threads);
   WL_TRY(wl_measure_kernel(comm, q->coordinates, (int)q->threads, (int)q->repeats,
                            WL_WINDOW_UNASKED, &f->kernel));
   for (int i = 0; i < SUMS; i++) WL_TRY(wl_measure_sum(comm, sum_counts[i], &f->sum_seconds[i]));
@@ -77,12 +83,12 @@ static void print_rate(const char *storage, const wl_kernel_rate *r, FILE *out) 
 static void print_kernel(const wl_kernel_figures *k, FILE *out) {
   fprintf(
       out,
-      "\nLSTM of 2 x 20 units, windows of 20 steps forward and backward, %lld coordinates a rank\n",
+      "\nLSTM of 2 x 20 units, windows of 20 steps forward and backward, %lld coordinates on each rank\n",
       (long long)k->coordinates);
   fprintf(out, "  %-34s %10s %10s %10s\n", "", "all ranks", "slowest", "fastest");
   fprintf(out, "  %-34s %10.1f %10.1f %10.1f\n", "peak of multiply-adds, GFLOP/s",
           1e-9 * k->peak_total, 1e-9 * k->peak_least, 1e-9 * k->peak_most);
-  fprintf(out, "  coordinate-steps, million/s, of %.2f kFLOP (the forward pass twice)\n",
+  fprintf(out, "  million coordinate-steps per second; each costs %.2f kFLOP, including a second forward pass\n",
           1e-3 * k->flop);
   if (k->activations.total > 0) print_rate("  window.storage: activations", &k->activations, out);
   print_rate("  window.storage: recompute", &k->recompute, out);
@@ -90,7 +96,7 @@ static void print_kernel(const wl_kernel_figures *k, FILE *out) {
 }
 
 static void print_sums(const figures *f, FILE *out) {
-  fprintf(out, "\nExact sum over %d rank%s, one vector from each\n", f->ranks,
+  fprintf(out, "\nExact sum over %d rank%s, to which each rank contributes one vector\n", f->ranks,
           f->ranks == 1 ? "" : "s");
   fprintf(out, "  %12s %14s %14s\n", "numbers", "microseconds", "MB/s");
   for (int i = 0; i < SUMS; i++)
@@ -100,7 +106,7 @@ static void print_sums(const figures *f, FILE *out) {
 
 static void print_files(const wl_file_figures *f, const char *folder, FILE *out) {
   if (f->bytes == 0) return;
-  fprintf(out, "\nFiles of %.0f MB in %s, MB/s\n", 1e-6 * (double)f->bytes, folder);
+  fprintf(out, "\nWrite rates of files of %.0f MB in %s, in MB/s\n", 1e-6 * (double)f->bytes, folder);
   fprintf(out, "  %-34s %10.0f\n", "write and fsync", 1e-6 * f->plain);
   fprintf(out, "  %-34s %10.0f   (%.0f %%)\n", "checkpoint, verified and synced",
           1e-6 * f->checkpoint, 100.0 * f->ratio);
@@ -109,7 +115,7 @@ static void print_files(const wl_file_figures *f, const char *folder, FILE *out)
 static void print_figures(const request *q, const figures *f, FILE *out) {
   fprintf(out, "warploom %s on %s\n%s; %s\n", wl_build_version(), wl_build_processor(),
           wl_build_compiler(), wl_comm_library());
-  fprintf(out, "%d rank%s, %d on this node, %d thread%s each\n", f->ranks, f->ranks == 1 ? "" : "s",
+  fprintf(out, "%d rank%s, of which %d run on this node, with %d thread%s on each rank\n", f->ranks, f->ranks == 1 ? "" : "s",
           f->node_ranks, f->kernel.threads, f->kernel.threads == 1 ? "" : "s");
   print_kernel(&f->kernel, out);
   print_sums(f, out);
@@ -172,7 +178,7 @@ static wl_status run_bench(wl_cli *cli, int argc, char **argv) {
 const wl_command wl_command_bench = {
     "bench",
     "",
-    "measures this machine: kernel, collective and file rates",
+    "measures the kernel rate, the collective sum and the file rate of this machine",
     0,
     0,
     arguments,
@@ -180,11 +186,14 @@ const wl_command wl_command_bench = {
     false,
     run_bench,
     "Measures the main costs of a training. First, it runs windows of an LSTM with 2 x 20 units on all ranks at "
-    "once. The activations are recomputed, and then, if they take at most 256 MiB (16,600 coordinates), stored. "
-    "It prints coordinate-steps per second and the share of the multiply-add rate of the same cores. Second, it "
-    "measures the exact sum that ends every meta-step. Third, it writes a checkpoint into FOLDER and compares the "
+    "once. It measures windows with recomputed activations. It also measures windows with stored activations "
+    "if these need at most 256 MiB, which is enough for 16,600 coordinates. "
+    "It prints coordinate-steps per second, and the kernel's floating-point rate as a share of the measured "
+    "peak rate of multiply-adds on the same cores. Second, it measures the exact sum over all ranks, the "
+    "collective at the end of every meta-step. Third, it writes a checkpoint into FOLDER and compares the "
     "rate with a plain write and fsync of the same bytes. Run it on idle nodes of a new cluster before a "
-    "training. A low share means that ranks are not bound to separate cores. A slow sum means a slow network. To "
+    "training. A low share of the peak means that ranks are not bound to separate cores. A slow exact sum "
+    "means that the network is slow. To "
     "choose a folder for runs, compare the write rates of several folders.",
     "warploom bench\n"
     "mpirun -n 64 warploom bench --threads 1 --folder $SCRATCH --json bench.json\n"};

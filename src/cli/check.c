@@ -11,14 +11,14 @@
 static const wl_argument arguments[] = {
     {"set", "KEY=VALUE",
      "override a key of the configuration, such as --set window.order=second; may be repeated"},
-    {"directions", "N", "number of random directions for each block; default 3"},
-    {"tolerance", "X", "largest relative error; default 1e-7"},
+    {"directions", "N", "number of random directions along which each block is checked; default 3"},
+    {"tolerance", "X", "largest relative error with which a block passes; default 1e-7"},
     {"windows", "N",
-     "number of windows before the checked window, which give the rule a nonzero state; default 1 if the episode "
-     "is long enough and theta_0 is not learned, else 0"},
+     "number of windows that run before the checked window, so that the rule has a nonzero state; default 1 if "
+     "the episode is long enough and theta_0 is not learned, else 0"},
     {"dump", "FILE",
      "also write an HDF5 file from which another program can compute the meta-gradients"},
-    {"json", "FILE", "also write the table as JSON; - for standard output"},
+    {"json", "FILE", "also write the table as JSON to FILE; the name - means standard output"},
     {0}};
 
 /* ---- For people ----------------------------------------------------------------------------- */
@@ -47,18 +47,18 @@ static void print_block(const wl_check_block *b, FILE *out) {
 }
 
 static void print_task(const wl_check_task *t, int number, FILE *out) {
-  fprintf(out, "task %d: %s, %lld inner parameters, steps %lld to %lld, meta-loss %.10g\n", number,
+  fprintf(out, "task %d: %s, %lld inner parameters, window from step %lld to step %lld, meta-loss %.10g\n", number,
           t->family, (long long)t->n, (long long)t->t0, (long long)(t->t0 + t->steps),
           t->meta_loss);
-  fprintf(out, "  engine and step-by-step rollout differ by %.1e: %s\n", t->disagreement,
+  fprintf(out, "  relative difference of the training engine and the separate rollout: %.1e, %s\n", t->disagreement,
           t->passed ? "ok" : "WRONG");
   fprintf(out, "  %-28s %16s %12s %10s %6s\n", "block", "shape", "|gradient|", "error", "slope");
 }
 
 static void print_report(const wl_check_report *r, double tolerance, FILE *out) {
-  fprintf(out, "Meta-gradients compared with central differences, %s order%s\n",
+  fprintf(out, "Comparison of the meta-gradients of %s order with central differences%s\n",
           r->second_order ? "second" : "first",
-          r->second_order ? "" : " (of the function with frozen inner gradients)");
+          r->second_order ? "" : " of the meta-loss with frozen inner gradients");
   for (int i = 0, b = 0; i < r->n_tasks; i++) {
     print_task(&r->tasks[i], i, out);
     for (; b < r->count && r->blocks[b].task == i; b++) print_block(&r->blocks[b], out);
@@ -67,7 +67,8 @@ static void print_report(const wl_check_report *r, double tolerance, FILE *out) 
   for (int i = 0; i < r->count; i++) kinks += r->blocks[i].kink, faint += r->blocks[i].faint;
   fprintf(
       out,
-      "%s: relative error at the best h at most %.0e, and falling as h^2 (slope 2) where this can be measured\n",
+      "%s. A block passes if its relative error at the best h is at most %.0e and the error falls as h^2 "
+      "(slope 2) where the slope can be measured.\n",
       !r->passed          ? "FAILED"
       : r->untested       ? "NOT TESTED"
       : kinks + faint > 0 ? "None failed"
@@ -75,19 +76,19 @@ static void print_report(const wl_check_report *r, double tolerance, FILE *out) 
       tolerance);
   if (r->moved > 0)
     fprintf(out,
-            "%d block%s first moved from zero by small random values\n",
+            "Before the check, %d block%s moved from zero by small random values.\n",
             r->moved, r->moved == 1 ? " was" : "s were");
   if (kinks > 0)
     fprintf(
         out,
-        "%d undecided: a kink of the loss is too close for the finite differences; try a smooth activation or "
-        "another seed\n",
+        "Number of undecided blocks: %d. A kink of the loss is too close for the finite differences; try a smooth "
+        "activation or another seed.\n",
         kinks);
   if (faint > 0)
     fprintf(
         out,
-        "%d undecided: the gradient is below the noise of the finite differences; try another seed or a smaller "
-        "task\n",
+        "Number of undecided blocks: %d. The gradient is below the noise of the finite differences; try another seed or "
+        "a smaller task.\n",
         faint);
 }
 
@@ -153,11 +154,11 @@ static wl_status show(const wl_arguments *a, const char *estimator, const wl_che
   print_report(r, q->tolerance, wl_json_text_stream(json));
   if (strcmp(estimator, "bptt") != 0)
     fprintf(wl_json_text_stream(json),
-            "These are the gradients of back-propagation; training estimates them by %s\n",
+            "These are the gradients of back-propagation. The training estimates these gradients with %s.\n",
             estimator);
   if (json) WL_TRY(write_json(r, q->tolerance, json));
   if (q->dump)
-    wl_log_info("%s holds the data from which another program can compute these meta-gradients",
+    wl_log_info("the file %s contains the data from which another program can compute these meta-gradients",
                 q->dump);
   if (r->passed && r->untested)
     return WL_FAIL(WL_ERR_DATA,
@@ -166,7 +167,7 @@ static wl_status show(const wl_arguments *a, const char *estimator, const wl_che
                    r->zeros, r->count);
   if (r->passed) return WL_OK;
   return WL_FAIL(WL_ERR_SOFTWARE,
-                 "a meta-gradient differs from its central differences; see the table");
+                 "a meta-gradient differs from its central differences; the table marks the block with WRONG");
 }
 
 /* Rank 0 checks the windows, and the other ranks wait for the result. */
@@ -202,15 +203,19 @@ const wl_command wl_command_check = {
     wl_command_help_keys,
     true,
     run_check,
-    "Computes the meta-gradient of one window of each task with the training engine. Then compares each block "
-    "with central differences of a plain rollout, along random directions and for several step sizes. A block "
-    "passes if the best difference agrees within the tolerance and the error falls as h^2. The rollout has "
-    "separate code for loops, weights, loss transforms and batches. It shares with the engine the task's loss, "
-    "the rule's step and the preconditioner's product, but not their derivatives. Use --set to make large tasks "
-    "small. Before that, check computes data, initial parameters, losses and updates twice in two orders. If bits "
-    "differ, it names what differs and exits with code 70. If a gradient is exactly zero, blocks that start at "
-    "zero are first changed by small random values, because they may hide others. If most blocks still do not "
-    "change the loss, check says so and exits with code 65. Exit code 0: all passed.",
+    "Computes the meta-gradient of one window of each task with the code that a training uses (the engine). "
+    "Then computes central differences of the meta-loss with a separate rollout, along random directions and "
+    "for several step sizes h, and compares each block of the gradient with them. A block passes if the "
+    "relative error at the best h is within the tolerance and the error falls as h^2. The rollout has its own "
+    "code for the loop over steps, the weights of the window, the transforms of the loss and the batches. "
+    "Rollout and engine share the code of the task's loss, the rule's step and the preconditioner's product. "
+    "The rollout does not use the derivatives of these. Use --set to make a large task small, because the "
+    "check computes many losses. Before the comparison, check computes data, initial parameters, losses and "
+    "updates twice, in different orders. If the bits of a value differ between the two orders, check names the "
+    "value and exits with code 70. If a gradient is exactly zero, check first changes the blocks that start at "
+    "zero by small random values, because a block of zeros may make the gradients of other blocks zero. If "
+    "most blocks still do not change the loss, check reports these blocks and exits with code 65. Exit code 0 "
+    "means that no block failed.",
     "warploom check jobs/quickstart.yaml --set task.batch=8 --set rule.momentum=0 --set window.order=first\n"
     "warploom check jobs/maml-sinusoid.yaml\n"
-    "warploom check jobs/maml-sinusoid.yaml --dump window.h5   # for another program\n"};
+    "warploom check jobs/maml-sinusoid.yaml --dump window.h5   # data for another program\n"};

@@ -1,4 +1,5 @@
-/* child.c - starts a program with fork and exec, and waits for its end with a time limit. */
+/* child.c - starts a program with fork and exec, and waits until the program ends or a time limit
+ * passes. */
 #include "cli/child.h"
 
 #include <errno.h>
@@ -19,8 +20,8 @@ static bool redirect(const char *path, int flags, int to) {
   return true;
 }
 
-/* Executes the program in the new process. The process gets its own process group, so that at the time limit all
- * programs that it has started also end. */
+/* Executes the program in the new process. The process leads a separate process group. At the time
+ * limit, a signal to this group also ends all programs that the process has started. */
 static void execute(const wl_child *child) {
   enum { WRITE = O_WRONLY | O_CREAT | O_TRUNC };
   setpgid(0, 0);
@@ -43,7 +44,8 @@ static bool wait_for(pid_t pid, double until, int *state) {
   }
 }
 
-/* Ends the process group. Sends SIGTERM first, so that a launcher can end its ranks, and SIGKILL a little later. */
+/* Ends the process group. Sends SIGTERM first, so that a launcher can end its ranks. Sends SIGKILL
+ * if the process still runs after 5 seconds. */
 static void end(pid_t pid) {
   int state = 0;
   kill(-pid, SIGTERM);
@@ -55,7 +57,7 @@ static void end(pid_t pid) {
 wl_status wl_child_run(const wl_child *child, int *code) {
   int state = 0;
   const pid_t pid = fork();
-  if (pid < 0) return WL_FAIL(WL_ERR_OS, "no process for %s: %s", child->argv[0], strerror(errno));
+  if (pid < 0) return WL_FAIL(WL_ERR_OS, "cannot start a process for the program %s: %s", child->argv[0], strerror(errno));
   if (pid == 0) execute(child);
   if (!wait_for(pid, wl_seconds() + child->seconds, &state)) {
     end(pid);

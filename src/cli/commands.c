@@ -1,4 +1,4 @@
-/* commands.c - the table of subcommands and their help pages. */
+/* commands.c - lists all subcommands and prints their help pages. */
 #include "cli/commands.h"
 
 #include <ctype.h>
@@ -16,7 +16,7 @@ const wl_command *const wl_commands[] = {
 
 void wl_command_help_keys(bool roff, FILE *out) { wl_sections_help(wl_schema(), roff, out); }
 
-/* Prints the examples and indents each line. */
+/* Prints the lines of examples, each indented by two spaces. */
 static void print_examples(const char *lines, FILE *out) {
   for (const char *line = lines; *line;) {
     const int length = (int)strcspn(line, "\n");
@@ -34,8 +34,8 @@ static void help_text(const wl_command *command, FILE *out) {
   fputs("\nOptions:\n", out);
   wl_arguments_help(command->arguments, false, out);
   fputs(
-      "  --quiet                only warnings and errors on standard error\n"
-      "  --help                 this page (--help=man: as man-page source)\n",
+      "  --quiet                print only warnings and errors on standard error\n"
+      "  --help                 print this page (--help=man prints the source of a man page)\n",
       out);
 }
 
@@ -55,7 +55,7 @@ static void help_roff(const wl_command *command, FILE *out) {
   fputs(".fi\n.SH OPTIONS\n", out);
   wl_arguments_help(command->arguments, true, out);
   fputs(
-      ".TP\n.B \\-\\-quiet\nonly warnings and errors on standard error\n.TP\n.B \\-\\-help\nthe "
+      ".TP\n.B \\-\\-quiet\nprint only warnings and errors on standard error\n.TP\n.B \\-\\-help\nprint the "
       "help page\n",
       out);
 }
@@ -65,7 +65,8 @@ void wl_command_help(const wl_command *command, bool roff, FILE *out) {
   else help_text(command, out);
   if (!command->more_help) return;
   fputs(
-      roff ? ".SH CONFIGURATION\n" : "\nConfiguration keys (YAML; --set KEY=VALUE overrides):\n\n",
+      roff ? ".SH CONFIGURATION\n" : "\nKeys of the configuration, a YAML file (--set KEY=VALUE overrides a "
+                                     "key):\n\n",
       out);
   command->more_help(roff, out);
 }

@@ -1,7 +1,8 @@
-/* commands.h - the type of a subcommand, and the arguments that main passes to it.
+/* commands.h - defines the type of a subcommand, and the arguments that main passes to a
+ * subcommand.
  *
- * Each subcommand has a file src/cli/<name>.c, which defines wl_command_<name>, and a line in commands.def. main parses
- * the options and starts MPI before it calls `run`. */
+ * Each subcommand has a line in commands.def and a file src/cli/<name>.c, which defines
+ * wl_command_<name>. main parses the options and starts MPI before it calls `run`. */
 #ifndef WL_CLI_COMMANDS_H
 #define WL_CLI_COMMANDS_H
 
@@ -13,7 +14,7 @@
 
 typedef struct wl_command wl_command;
 
-/* One run of a subcommand. */
+/* The data that main passes to a subcommand. */
 typedef struct wl_cli {
   const wl_command *command;
   wl_comm *comm;
@@ -24,32 +25,39 @@ typedef struct wl_cli {
 struct wl_command {
   const char *name;
   const char *operands; /* for example "CONFIG" or "[FILE]"; "" if there are no operands */
-  const char *summary;  /* one phrase without a full stop, for example "meta-trains an optimizer" */
+  /* what the subcommand does, as one phrase without a full stop, for example "meta-trains an
+   * optimizer" */
+  const char *summary;
   int min_operands, max_operands;
-  /* the table of options; its last entry has name NULL; the pointer is NULL if there are no options; --help and --quiet
-   * are options of all subcommands */
+  /* table of the options that only this subcommand has. The last entry has the name NULL. The
+   * pointer is NULL if the subcommand has no such options. --help and --quiet are options of all
+   * subcommands. */
   const wl_argument *arguments;
-  /* Prints the keys of the configuration after the options of --help. If `roff` is true, prints them as source of a man
-   * page. May be NULL. */
+  /* Prints the last part of the help page, such as the keys of the configuration. If `roff` is
+   * true, prints the source of a man page. NULL means that the help page has no such part. */
   void (*more_help)(bool roff, FILE *out);
-  /* the subcommand runs in float64: before MPI starts, the float32 program executes warploom64 */
+  /* true if the subcommand computes in float64: before MPI starts, the float32 program replaces
+   * itself by warploom64 */
   bool in_double;
-  /* Runs the subcommand. The operands are argv[0 .. argc), min_operands <= argc <= max_operands. Collective.
-   * wl_comm_agree marks a failure as shared by all ranks. If a failure is not shared, main ends all ranks by
-   * wl_comm_abort, because other ranks may be waiting for this rank in a collective call. */
+  /* Runs the subcommand. The operands are argv[0 .. argc), where min_operands <= argc <=
+   * max_operands. Collective. If the failure was passed to wl_comm_agree, it is shared: all ranks
+   * return it. If a failure is not shared, main ends all ranks with wl_comm_abort, because other
+   * ranks may be waiting for this rank in a collective call. */
   wl_status (*run)(wl_cli *cli, int argc, char **argv);
   const char *about;    /* description of the subcommand in full sentences */
-  const char *examples; /* lines of shell commands, each with a newline at its end */
-  bool without_mpi;     /* the subcommand runs as one process without MPI: cli->comm is NULL */
+  const char *examples; /* examples of shell commands; each line ends with a newline */
+  /* true if the subcommand runs as one process without MPI; then cli->comm is NULL */
+  bool without_mpi;
 };
 
-/* All subcommands. The list ends with NULL. */
+/* Pointers to all subcommands; the last element is NULL. */
 extern const wl_command *const wl_commands[];
 
-/* Prints the help page of a subcommand. If `roff` is true, prints it as source of a man page. */
+/* Prints the help page of a subcommand. If `roff` is true, prints the source of a man page. */
 void wl_command_help(const wl_command *command, bool roff, FILE *out);
 
-/* Prints every key of the configuration. This function is a value for `more_help`. */
+/* Prints every key of the configuration with its help text. A wl_command can use this function as
+ * `more_help`. */
 void wl_command_help_keys(bool roff, FILE *out);
 
 /* The subcommands. */

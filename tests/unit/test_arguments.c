@@ -52,7 +52,7 @@ static void usage_errors(void **state) {
   assert_usage_error((const char *[]){"--what=1", "x", NULL}, "unknown option '--what'; 'warploom");
   assert_usage_error((const char *[]){"-x", NULL}, "unknown option '-x'");
   assert_usage_error((const char *[]){"x", "--stop-after", NULL}, "--stop-after needs a value");
-  assert_usage_error((const char *[]){"--resume=1", NULL}, "--resume takes no value");
+  assert_usage_error((const char *[]){"--resume=1", NULL}, "--resume does not accept a value");
 }
 
 static void numbers(void **state) {
