@@ -1,16 +1,17 @@
 /* completion.c - `warploom completion bash|zsh`: prints a completion script for a shell.
  *
- * A completion script has functions that list the words that are possible at a position. They are printed from the same
- * tables of commands, options and keys that the program uses. The rest of the script is fixed text, which calls
- * them. */
+ * A completion script has functions that list the possible next words. These functions are
+ * generated from the tables of commands, options and keys that the program itself uses. The rest of
+ * the script is fixed text, which calls these functions. */
 #include <string.h>
 
 #include "cli/commands.h"
 #include "cli/tool.h"
 #include "train/schema.h"
 
-/* Returns the possible values of a value or operand with the name `name` in --help. The result is a list of words
- * separated by '|', or the name of a kind that the fixed text of the scripts handles. */
+/* Returns what a shell can complete for a value or operand that --help calls `name`, such as FILE.
+ * The result is either a list of words separated by '|', or the name of a kind, such as ":file".
+ * The fixed text of the scripts completes each kind. */
 static const char *kind_of(const char *name) {
   static const struct {
     const char *name, *kind;
@@ -24,8 +25,8 @@ static const char *kind_of(const char *name) {
   return strchr(name, '|') ? name : ":file";
 }
 
-/* Prints the words of a list that is separated by '|', and `end` after each word. Words written as {name: N} are left
- * out. */
+/* Prints each word of a list, followed by the text `end`. The words of the list are separated by
+ * '|'. Omits words written as {name: N}, because a shell cannot complete the number. */
 static void print_words(const char *list, const char *end, FILE *out) {
   for (const char *word = list; word && *word;) {
     const int length = (int)strcspn(word, "|");
@@ -36,7 +37,7 @@ static void print_words(const char *list, const char *end, FILE *out) {
 
 /* ---- Keys of the configuration, the same for both shells -------------------------------------- */
 
-/* Returns true if an earlier variant of the section has a key with this name. */
+/* Returns true if a variant before `variant` in the section's list has the key `key`. */
 static bool is_repeated(const wl_section *section, const wl_variant *variant, const char *key) {
   for (const wl_variant *v = section->variants; v != variant; v++)
     for (const wl_option *o = v->options; o && o->key; o++)
@@ -69,7 +70,8 @@ static void print_variants(const wl_section *section, FILE *out) {
   for (const wl_variant *v = section->variants; v && v->name; v++) fprintf(out, "%s ", v->name);
 }
 
-/* Prints a case of the shell, for example " window.weights) echo sum mean last;;". */
+/* Prints a branch of a shell's `case` for a key, for example " window.weights) echo sum mean
+ * last;;". */
 static void print_values(const wl_section *section, const wl_option *option, FILE *out) {
   if (option->type != WL_OPT_BOOL && !option->choices) return;
   fputs("   ", out);
@@ -79,8 +81,8 @@ static void print_values(const wl_section *section, const wl_option *option, FIL
   fputs(";;\n", out);
 }
 
-/* Prints the functions that list keys and their choices. If a key of several variants has different choices, the
- * functions list the choices of the first variant. */
+/* Prints the functions that list keys and their choices. If several variants of a section have the
+ * same key with different choices, the functions list the choices of the first variant. */
 static void print_key_functions(FILE *out) {
   fputs("_warploom_keys() {\n  echo", out);
   print_keys(out);
@@ -104,7 +106,7 @@ static void print_key_functions(FILE *out) {
 /* ---- bash --------------------------------------------------------------------------------------- */
 
 static const char bash_end[] =
-    "# Completes the word being typed from a list; those that end in '=' get no space behind them.\n"
+    "# Completes the current word from a list of words. Adds no space after a word that ends in '='.\n"
     "_warploom_offer() { # WORDS\n"
     "  mapfile -t COMPREPLY < <(compgen -W \"$1\" -- \"$cur\")\n"
     "  if [[ ${COMPREPLY[0]-} == *= ]]; then compopt -o nospace 2>/dev/null; fi\n"
@@ -124,7 +126,7 @@ static const char bash_end[] =
     "  local at=$COMP_CWORD command=${COMP_WORDS[1]} cur=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}\n"
     "  COMPREPLY=()\n"
     "  if [ \"$at\" = 1 ]; then _warploom_offer \"$_warploom_commands $_warploom_tools help --help --version\"; return; fi\n"
-    "  # bash takes '=' for a word: KEY = VALUE after --set, or --option = VALUE\n"
+    "  # bash treats '=' as a separate word, both in KEY=VALUE after --set and in --option=VALUE\n"
     "  if [ \"$cur\" = = ]; then cur='' at=$((at + 1)) before='='; fi\n"
     "  if [ \"$before\" = = ]; then\n"
     "    before=${COMP_WORDS[at-2]}\n"
@@ -167,7 +169,8 @@ static void print_bash_options(FILE *out) {
 
 static void print_bash(FILE *out) {
   fputs(
-      "# Completion of warploom for bash, made by `warploom completion bash`.\n_warploom_commands='",
+      "# bash completion of the program warploom, generated by `warploom completion "
+      "bash`.\n_warploom_commands='",
       out);
   for (const wl_command *const *c = wl_commands; *c; c++)
     fprintf(out, "%s%s", c == wl_commands ? "" : " ", (*c)->name);
@@ -179,7 +182,8 @@ static void print_bash(FILE *out) {
 
 /* ---- zsh ---------------------------------------------------------------------------------------- */
 
-/* Prints text between single quotes. Puts a backslash before each character in `special`. */
+/* Prints text that is inside single quotes in the script. Writes a single quote as '\'' and puts a
+ * backslash before each character in `special`. */
 static void print_quoted(const char *text, const char *special, FILE *out) {
   for (; *text; text++) {
     if (*text == '\'') {
@@ -191,7 +195,7 @@ static void print_quoted(const char *text, const char *special, FILE *out) {
   }
 }
 
-/* Prints the action of _arguments for a kind of value. */
+/* Prints what zsh's function _arguments completes for a value of the kind `kind`. */
 static void print_zsh_action(const char *kind, FILE *out) {
   if (strcmp(kind, ":key") == 0) fputs("_warploom_setting", out);
   else if (strcmp(kind, ":folder") == 0) fputs("_files -/", out);
@@ -222,7 +226,8 @@ static void print_zsh_option(const wl_argument *a, FILE *out) {
 static void print_zsh_command(const wl_command *c, FILE *out) {
   fprintf(
       out,
-      "    %s)\n      _arguments -S '--quiet[only warnings and errors on standard error]' '--help[the help page]'",
+      "    %s)\n      _arguments -S '--quiet[print only warnings and errors on standard error]' '--help[print "
+      "the help page]'",
       c->name);
   for (const wl_argument *a = c->arguments; a && a->name; a++) print_zsh_option(a, out);
   if (c->operands[0]) {
@@ -246,7 +251,7 @@ static const char zsh_setting[] =
     "}\n";
 
 static void print_zsh(FILE *out) {
-  fputs("#compdef warploom\n# Completion of warploom for zsh, made by `warploom completion zsh`.\n",
+  fputs("#compdef warploom\n# zsh completion of the program warploom, generated by `warploom completion zsh`.\n",
         out);
   print_key_functions(out);
   fputs(zsh_setting, out);
@@ -273,7 +278,7 @@ static wl_status run_completion(wl_cli *cli, int argc, char **argv) {
   if (strcmp(argv[0], "bash") == 0) print_bash(stdout);
   else if (strcmp(argv[0], "zsh") == 0) print_zsh(stdout);
   else
-    return WL_FAIL(WL_ERR_USAGE, "completion %s: unknown shell; accepted are bash and zsh",
+    return WL_FAIL(WL_ERR_USAGE, "completion %s: this shell is unknown; accepted are bash and zsh",
                    argv[0]);
   return WL_OK;
 }
@@ -288,9 +293,9 @@ const wl_command wl_command_completion = {
     NULL,
     false,
     run_completion,
-    "Prints the script with which bash or zsh completes commands, options, configuration keys and their values. "
-    "An installation has both scripts in the folders where these shells look for them. Without an installation, "
-    "load a script from the shell's start-up file.",
+    "Prints a script for bash or zsh. With this script, the shell completes commands, options, configuration "
+    "keys and the values of keys. An installation has both scripts in the folders from which the shells load "
+    "them. Without an installation, load the script in the start-up file of the shell.",
     "source <(warploom completion bash)                        # in ~/.bashrc\n"
     "warploom completion zsh > ~/.zfunc/_warploom              # a folder of fpath\n",
     true};

@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Reads an integer of at most nine digits and advances *text. Returns -1 if the text does not start with an integer. */
+/* Reads an integer of at most nine digits and moves *text behind it. Returns -1 if the text does
+ * not start with such an integer. */
 static long take_number(const char **text) {
   long value = 0;
   int digits = 0;
@@ -14,7 +15,8 @@ static long take_number(const char **text) {
   return digits >= 1 && digits <= 9 ? value : -1;
 }
 
-/* Reads "a", "a:b" or "a:b:c" up to the end of the text. Returns the number of fields, or 0 for any other text. */
+/* Reads a text of the form "a", "a:b" or "a:b:c", where a, b and c are integers. Returns the number
+ * of integers, or 0 for any other text and for b or c above 59. */
 static int take_fields(const char *text, long fields[3]) {
   for (int count = 1; count <= 3; ++count) {
     fields[count - 1] = take_number(&text);
@@ -25,14 +27,16 @@ static int take_fields(const char *text, long fields[3]) {
   return 0;
 }
 
-/* Parses MM:SS, HH:MM:SS, and D-HH, D-HH:MM and D-HH:MM:SS of SLURM. */
+/* Parses a duration in the form MM:SS or HH:MM:SS, or in a form of SLURM: D-HH, D-HH:MM or
+ * D-HH:MM:SS. Returns false for any other text. */
 static bool parse_clock(const char *text, double *seconds) {
   const char *const dash = strchr(text, '-');
   long days = 0, f[3] = {0};
   if (dash && ((days = take_number(&text)) < 0 || text != dash)) return false;
   const int count = take_fields(dash ? dash + 1 : text, f);
   if (count == 0 || (dash && f[0] > 23)) return false;
-  const long unit = dash ? 3600 : count == 3 ? 3600 : 60; /* number of seconds in one unit of the first field */
+  /* number of seconds that 1 in the first field means */
+  const long unit = dash ? 3600 : count == 3 ? 3600 : 60;
   *seconds = 86400.0 * (double)days + (double)(unit * f[0]) + (double)(unit / 60 * f[1]) + (double)f[2];
   return dash || count > 1;
 }
@@ -60,6 +64,7 @@ wl_status wl_duration_parse(const char *text, const char *option, double *second
   const bool known = strpbrk(text, ":-") ? parse_clock(text, seconds) : parse_number(text, seconds);
   if (known && *seconds > 0 && *seconds <= longest) return WL_OK;
   return WL_FAIL(WL_ERR_USAGE,
-                 "%s '%s': not a time; write seconds, or 90m, 4h, 2d, MM:SS, HH:MM:SS, D-HH, D-HH:MM or D-HH:MM:SS",
+                 "%s '%s': not a time; write a number of seconds, or a form such as 90m, 4h, 2d, MM:SS, "
+                 "HH:MM:SS, D-HH, D-HH:MM or D-HH:MM:SS",
                  option, text);
 }

@@ -1,4 +1,5 @@
-/* environment.c - removes or sets environment variables, and checks the numbers that it reads from them. */
+/* environment.c - removes and sets environment variables, and reads the rank from the launcher's
+ * variables. */
 #include "cli/environment.h"
 
 #include <stdbool.h>
@@ -15,8 +16,9 @@
 
 extern char **environ;
 
-/* Removes all variables of HDF5 except the variable for the version check. The removed variables choose drivers,
- * plug-ins, file prefixes and file locks, all of which the program sets explicitly. */
+/* Removes all environment variables of HDF5 except HDF5_DISABLE_VERSION_CHECK. The removed
+ * variables would change drivers, plug-ins, file prefixes and file locks. The program sets all of
+ * these explicitly. */
 static void forget_hdf5(void) {
   char name[64];
   for (char **entry = environ; *entry;) {
@@ -29,19 +31,22 @@ static void forget_hdf5(void) {
     }
     memcpy(name, *entry, length);
     name[length] = '\0';
-    unsetenv(name); /* unsetenv moves the later variables forward */
+    /* *entry is now the next variable, because unsetenv moves the later entries forward */
+    unsetenv(name);
   }
   setenv("HDF5_USE_FILE_LOCKING", "FALSE", 1);
 }
 
-/* Sets the time for which waiting OpenMP threads spin before they sleep to some microseconds. By default, the OpenMP
- * library spins for many milliseconds. Other programs and ranks would then have to wait for these cores. */
+/* Lets waiting OpenMP threads spin for only some microseconds before they sleep. By default, GCC's
+ * OpenMP library lets them spin for many milliseconds, and other programs and ranks cannot use
+ * these cores meanwhile. */
 static bool choose_waiting(void) {
   if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT")) return false;
   return setenv("GOMP_SPINCOUNT", "1000", 1) == 0;
 }
 
-/* the first execution stores its kernels here for the second execution */
+/* Environment variable in which the first execution of the program stores the name of the OpenBLAS
+ * kernels that the second execution replaces. */
 static const char replaced[] = "WARPLOOM_BLAS_REPLACED";
 
 static bool choose_kernels(void) {
@@ -51,13 +56,17 @@ static bool choose_kernels(void) {
 }
 
 void wl_environment_prepare(char **argv) {
-  unsetenv("POSIXLY_CORRECT"); /* options may follow operands */
+  /* with this variable, getopt_long would reject options after operands */
+  unsetenv("POSIXLY_CORRECT");
   forget_hdf5();
   const bool waiting = choose_waiting(), kernels = choose_kernels();
-#ifdef WL_SIMULATED /* the simulator is the executable, and it loaded this program as a module */
+/* the simulator is the executable file and loaded this program as a module, so executing the file
+ * again would start the simulator */
+#ifdef WL_SIMULATED
   (void)argv, (void)waiting, (void)kernels;
 #else
-  if (waiting || kernels) execv("/proc/self/exe", argv); /* if execv fails, this execution continues */
+  /* if execv fails, this process continues */
+  if (waiting || kernels) execv("/proc/self/exe", argv);
 #endif
 }
 
@@ -65,20 +74,20 @@ static void report_blas(void) {
   const char *const before = getenv(replaced), *const kernels = wl_blas_kernels();
   if (wl_blas_is_slow())
     wl_log_warning(
-        "OpenBLAS runs its %s kernels, which do not use all instructions of this processor (%s): products of large matrices are "
-        "slow; %s",
+        "OpenBLAS uses its %s kernels, which do not use all instructions of this processor (%s), so products "
+        "of large matrices are slow; %s",
         kernels, wl_build_blas(),
         before ? "install a newer OpenBLAS, or one built with DYNAMIC_ARCH"
                : "set OPENBLAS_CORETYPE=Haswell, or unset it, or install a newer OpenBLAS");
   else if (before)
     wl_log_info(
-        "OpenBLAS does not know this processor and chose its %s kernels: the program uses its %s kernels instead "
-        "(OPENBLAS_CORETYPE chooses others)",
+        "OpenBLAS does not recognise this processor and chose its %s kernels; the program uses the %s kernels "
+        "of OpenBLAS instead (set OPENBLAS_CORETYPE to choose other kernels)",
         before, kernels);
 }
 
-/* Warns if ranks run different kernels. On nodes with different processors, the bits of a unit then depend on the rank
- * that computes it. */
+/* Warns if ranks run different kernels, for example on nodes with different processors. The results
+ * of a unit, bit for bit, then depend on the rank that computes the unit. */
 static wl_status report_differences(wl_comm *comm) {
   char text[1024];
   snprintf(text, sizeof text, "%s %s", wl_isa_name(wl_isa_choose()), wl_build_blas());
@@ -87,8 +96,8 @@ static wl_status report_differences(wl_comm *comm) {
   const wl_status status = wl_comm_same(comm, "the kernels", digest.value);
   if (status == WL_ERR_PROTOCOL)
     wl_log_warning(
-        "ranks run different kernels (on rank 0: %s): results depend on which rank computes a unit; set WARPLOOM_ISA "
-        "and OPENBLAS_CORETYPE to values that all nodes support",
+        "ranks run different kernels (rank 0 runs %s), so results depend on which rank computes a unit; set "
+        "WARPLOOM_ISA and OPENBLAS_CORETYPE to values that all nodes support",
         text);
   return status == WL_ERR_PROTOCOL ? WL_OK : status;
 }
@@ -98,16 +107,18 @@ wl_status wl_environment_report(wl_comm *comm) {
   return report_differences(comm);
 }
 
-/* Returns the value of a variable, an integer of at least 0. Returns -1 if it is not set or has another value. */
+/* Returns the value of an environment variable that contains an integer of 0 or more. Returns -1 if
+ * the variable is not set or contains anything else. */
 static int number_of(const char *name) {
   const char *const text = getenv(name);
   if (!text || !*text || strlen(text) > 9 || strspn(text, "0123456789") != strlen(text)) return -1;
   return atoi(text);
 }
 
-/* Reads the rank and the number of ranks. Variables may be left over in a shell, so a rank is used only if the launcher
- * also gives a number of several ranks. SLURM_PROCID is not used, because separate programs of a packed job step also
- * have it. */
+/* Reads the rank and the number of ranks from the variables of the launcher. A shell may still have
+ * variables of an earlier launcher. A rank is therefore used only together with a number of ranks
+ * above 1. SLURM_PROCID is not used, because SLURM also sets this variable for separate programs of
+ * one job step. */
 static void read_launcher(int *rank, int *ranks) {
   static const struct {
     const char *rank, *size;

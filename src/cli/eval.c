@@ -1,4 +1,5 @@
-/* eval.c - `warploom eval RUN`: prints the table and the verdicts, and writes the file. */
+/* eval.c - `warploom eval RUN`: prints the table and the verdicts of an evaluation, and writes the
+ * curves to a file. */
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -20,35 +21,41 @@ enum { MAX_CASES = 32, MAX_OVERRIDES = WL_ARGUMENTS_MAX + 1 };
 static const wl_argument arguments[] = {
     {"set", "KEY=VALUE",
      "override a key of the run's configuration, such as --set task.widths=[40]; may be repeated"},
-    {"steps", "T", "horizon in inner steps; by default the longest episode of the training"},
+    {"steps", "T", "horizon, the number of inner steps of each run; default: the longest episode of the "
+                   "training"},
     {"seeds", "N",
-     "number of sets of fresh tasks, over which intervals are computed; default 10, or 600 for few-shot tasks"},
-    {"units", "N", "number of tasks in each set, over which losses are averaged; default 1"},
-    {"tune-units", "N", "number of tasks on which each rate is tuned; default 5, or 25 for few-shot tasks"},
+     "number of sets of fresh tasks; intervals are computed over sets; default 10, or 600 for few-shot tasks"},
+    {"units", "N", "number of tasks in each set; losses are averaged over these tasks; default 1"},
+    {"tune-units", "N", "number of tasks on which the rate of each hand-designed rule is tuned; default 5, or "
+                        "25 for few-shot tasks"},
     {"learned-only", NULL,
-     "do not compare with hand-designed rules: print figures and write --json, but no HDF5 file"},
-    {"seed", "N", "seed of the fresh tasks; default 1"},
+     "run only the trained optimizer, without hand-designed rules; --json works, but no HDF5 file is written"},
+    {"seed", "N", "seed from which the fresh tasks are drawn; default 1"},
     {"vary", "LIST",
-     "also evaluate settings that differ in one property: horizon,steps,width,depth,activation,data,scale"},
+     "also evaluate settings that differ in one property; LIST has one or more of "
+     "horizon,steps,width,depth,activation,data,scale"},
     {"output", "FILE",
-     "HDF5 file with all curves; default RUN/evaluation.h5, or NAME-evaluation.h5 in the current folder for a "
-     "file NAME.h5. An earlier evaluation with other settings is kept as NAME-previous-N.h5"},
+     "HDF5 file that receives all curves; default: RUN/evaluation.h5 for a run directory, and "
+     "NAME-evaluation.h5 in the current folder for a file NAME.h5. An earlier evaluation with other settings "
+     "is renamed: its name then ends in -previous-N.h5"},
     {"speedup", "SUITE",
-     "instead of the comparison, measure how many steps and how much time tuned hand-designed rules need to reach "
-     "the same losses on a suite of tasks such as jobs/suites/unseen.yaml. Without RUN, only compute the curves "
-     "of these rules"},
+     "instead of the comparison, measure on a suite of tasks, such as jobs/suites/unseen.yaml, how many steps "
+     "and how much time tuned hand-designed rules need to reach the losses of RUN. Without RUN, only compute "
+     "the loss curves of the hand-designed rules"},
     {"baselines", "LIST",
-     "with --speedup, compute the missing curves of these rules: adam, nesterov, nadamw, lion, muon, also with "
-     "the suffix -linear or -cosine; all: all of them; none: only check the suite; default adam. The report has "
-     "every rule with curves in the file, on the tasks that have its curve"},
+     "with --speedup, the hand-designed rules whose missing curves are computed; default adam. The rules are "
+     "adam, nesterov, nadamw, lion and muon. The suffix -linear or -cosine adds a schedule of the rate. The "
+     "name `all` means all rules, and with `none` no curve is computed. The report compares with every rule "
+     "that has a curve in the file"},
     {"curves", "FILE",
-     "with --speedup, the file of these curves; default SUITE with the ending .h5. Further files after commas are "
-     "also read; the first file receives their curves"},
+     "with --speedup, the HDF5 file of the curves of hand-designed rules; default: SUITE with the ending .h5. "
+     "If several files are named, separated by commas, all are read, and their curves are written to the first "
+     "file"},
     {"reach", "N",
-     "with --speedup, the length of new curves as a multiple of the longest horizon; default: the suite's `reach`. "
-     "1 is enough to compare final losses"},
+     "with --speedup, the length of new curves as a multiple of the longest horizon; default: the key `reach` "
+     "of the suite. To compare only final losses, 1 is enough"},
     {"no-picture", NULL, "do not draw a picture of the curves"},
-    {"json", "FILE", "also write the table as JSON; - for standard output"},
+    {"json", "FILE", "also write the table as JSON to FILE; the name - means standard output"},
     {0}};
 
 /* The options and operands of the command line. */
@@ -58,11 +65,12 @@ typedef struct request {
   wl_override overrides[MAX_OVERRIDES];
   int n_overrides;
   char output[4200],
-      settings[8192]; /* text with all settings on which the figures depend, except RUN */
+      settings[8192]; /* text of all settings that change the results, except RUN */
 } request;
 
-/* Chooses the output: `given`, or evaluation.h5 in a run directory, or a file in the current folder. The folder of a
- * trained file is not used, because it may not be writable. */
+/* Sets the path of the output. The path is `given` if it is not NULL. Otherwise it is evaluation.h5
+ * in the run directory or, for a trained file, a file in the current folder, because the folder of
+ * the trained file may not be writable. */
 static wl_status name_output(const char *given, request *q) {
   const size_t size = sizeof q->output;
   const char *const slash = strrchr(q->path, '/'), *const name = slash ? slash + 1 : q->path;
@@ -76,17 +84,19 @@ static wl_status name_output(const char *given, request *q) {
   return WL_FAIL(WL_ERR_USAGE, "--output: the file's name is longer than %zu bytes", size - 1);
 }
 
-/* Writes --set, --vary and the numbers as one text. Evaluations with the same name are distinguished by this text. */
+/* Writes the options that change the results as one text to q->settings. The evaluation's file
+ * stores this text, so that an evaluation with other settings is recognised. */
 static wl_status write_settings(const wl_arguments *a, request *q) {
   FILE *const out = fmemopen(q->settings, sizeof q->settings, "w");
-  if (!out) return WL_FAIL(WL_ERR_OS, "out of memory");
+  if (!out) return WL_FAIL(WL_ERR_OS, "out of memory while writing the settings of the evaluation");
   const wl_eval_setting *s = &q->setting;
   fprintf(out, "steps %lld seeds %lld units %lld tune-units %lld seed %llu vary %s",
           (long long)s->steps, (long long)s->seeds, (long long)s->units, (long long)s->tune_units,
           (unsigned long long)s->seed, wl_argument_text(a, "vary", "none"));
   for (int i = 0; i < q->n_overrides; i++) fprintf(out, "; set %s", q->overrides[i].text);
   if (fclose(out) == 0 && strlen(q->settings) < sizeof q->settings - 1) return WL_OK;
-  return WL_FAIL(WL_ERR_USAGE, "--set: the overrides are longer than %zu bytes together",
+  return WL_FAIL(WL_ERR_USAGE, "--set: all overrides together are longer than %zu bytes; use fewer or "
+                               "shorter overrides",
                  sizeof q->settings);
 }
 
@@ -106,7 +116,7 @@ static wl_status read_request(const wl_cli *cli, const char *path, request *q) {
   return name_output(wl_argument_text(a, "output", NULL), q);
 }
 
-/* Runs one case: the trained setting, or one of its variations. */
+/* Evaluates one case: the trained setting if `v` is NULL, otherwise the variation `v`. */
 static wl_status run_one(wl_cli *cli, request *q, const char *name, const wl_variation *v,
                          wl_eval_case *out) {
   wl_trained *trained = NULL;
@@ -128,8 +138,8 @@ static void note_case(wl_eval_case *c, const char *name, const char *note) {
   snprintf(c->note, sizeof c->note, "%s", note);
 }
 
-/* Runs the cases of one axis. If a setting cannot use the trained parts, the report says so, and this is not an
- * error. */
+/* Evaluates the variations along one axis. A variation to which the trained parts do not apply is
+ * not an error: the report then contains the reason. */
 static wl_status run_axis(wl_cli *cli, request *q, const wl_config *config, const char *axis,
                           wl_eval_case *cases, int *count) {
   wl_variation v[WL_MAX_VARIATIONS];
@@ -148,7 +158,8 @@ static wl_status run_axis(wl_cli *cli, request *q, const wl_config *config, cons
   return WL_OK;
 }
 
-/* Runs the trained setting. A mixture has one case for each family. */
+/* Evaluates the trained setting. If the configuration has several tasks, each task is a separate
+ * case. */
 static wl_status run_trained(wl_cli *cli, request *q, const wl_config *config, wl_eval_case *cases,
                              int *count) {
   const int families = wl_config_count(config, "task");
@@ -162,11 +173,11 @@ static wl_status run_trained(wl_cli *cli, request *q, const wl_config *config, w
     q->setting.task = i;
     WL_TRY(run_one(cli, q, name, NULL, &cases[(*count)++]));
   }
-  q->setting.task = 0; /* variations apply to the first task */
+  q->setting.task = 0; /* variations change the task with index 0 */
   return WL_OK;
 }
 
-/* Calls `visit` for each axis that --vary names. Stops at the first failure. */
+/* Calls `visit` for each axis that --vary lists. Stops at the first failure. */
 static wl_status for_axes(const wl_cli *cli, wl_status (*visit)(void *context, const char *axis),
                           void *context) {
   char axes[256], *rest, *axis;
@@ -179,7 +190,8 @@ static wl_status for_axes(const wl_cli *cli, wl_status (*visit)(void *context, c
   return WL_OK;
 }
 
-/* Checks an axis. All axes are checked before the long computation starts. */
+/* Returns an error if an axis of --vary is unknown. run_eval checks all axes before the long
+ * computation starts. */
 static wl_status check_axis(void *context, const char *axis) {
   const wl_trained *trained = context;
   wl_variation v[WL_MAX_VARIATIONS];
@@ -208,7 +220,7 @@ static wl_status run_cases(wl_cli *cli, request *q, const wl_trained *trained, w
   return for_axes(cli, visit_axis, &run);
 }
 
-/* Replaces the end of a file name: NAME.h5 becomes NAME<suffix>. */
+/* Replaces the ending .h5 of a file name by `suffix`. */
 static void rename_end(const char *file, const char *suffix, char out[PATH_MAX]) {
   const size_t n = strlen(file);
   const int stem = n > 3 && strcmp(file + n - 3, ".h5") == 0 ? (int)n - 3 : (int)n;
@@ -222,7 +234,8 @@ static bool has_attribute(const wl_file *file, const char *name, const char *exp
   return same;
 }
 
-/* Renames an earlier evaluation with other settings, and its picture. */
+/* Renames the evaluation that exists at `output`, and its picture, so that the new evaluation does
+ * not replace them. */
 static wl_status keep_earlier(const char *output) {
   char data[PATH_MAX], picture[PATH_MAX], kept[PATH_MAX], suffix[48];
   int n = 1;
@@ -233,15 +246,16 @@ static wl_status keep_earlier(const char *output) {
   if (rename(output, data) != 0)
     return WL_FAIL(WL_ERR_CANNOT_CREATE, "%s: cannot be renamed to %s: %s", output, data,
                    strerror(errno));
-  wl_log_info("the earlier evaluation, with other settings, is now %s", data);
+  wl_log_info("the earlier evaluation had other settings and was renamed to %s", data);
   rename_end(output, ".png", picture);
   rename_end(data, ".png", kept);
   if (access(picture, F_OK) == 0) (void)rename(picture, kept);
   return WL_OK;
 }
 
-/* Makes the name of the output free. An existing evaluation with other settings is renamed. An evaluation with the same
- * settings will be replaced; its picture is removed, because it would show old data if no new picture is drawn. */
+/* Renames an existing evaluation with other settings, so that the output does not replace it. An
+ * evaluation with the same settings is replaced. In this case, the function removes the picture,
+ * because the picture would show old data if no new picture is drawn. */
 static wl_status make_room(const request *q, const wl_trained *trained) {
   char picture[PATH_MAX];
   wl_file *file = NULL;
@@ -257,7 +271,8 @@ static wl_status make_room(const request *q, const wl_trained *trained) {
   return WL_OK;
 }
 
-/* On rank 0, writes the table, the JSON, the file and the picture. */
+/* Writes the table, the JSON, the file of curves and the picture. Only rank 0 calls this
+ * function. */
 static wl_status report(const wl_cli *cli, const request *q, const wl_trained *trained,
                         const wl_eval_case *cases, int count) {
   const char *json = wl_argument_text(&cli->arguments, "json", NULL);
@@ -266,19 +281,20 @@ static wl_status report(const wl_cli *cli, const request *q, const wl_trained *t
   if (q->setting.alone) return WL_OK;
   WL_TRY(make_room(q, trained));
   WL_TRY(wl_eval_write(q->output, trained, q->settings, cases, count));
-  wl_log_info("curves in %s", q->output);
+  wl_log_info("the file %s contains all curves", q->output);
   if (!wl_argument_given(&cli->arguments, "no-picture"))
     wl_picture_draw("plot_evaluation.py", q->output);
   return WL_OK;
 }
 
-/* Refuses to replace an existing output that is not an evaluation. */
+/* Returns an error if the output exists and is not an evaluation, so that no other file is
+ * replaced. */
 static wl_status check_existing(const request *q) {
   wl_file *file = NULL;
   if (access(q->output, F_OK) != 0) return WL_OK;
   if (wl_file_open(q->output, "evaluation", &file) != WL_OK)
     return WL_FAIL(WL_ERR_CANNOT_CREATE,
-                   "--output %s: exists and is not an evaluation; name another file", q->output);
+                   "--output %s: this file exists and is not an evaluation; choose another name", q->output);
   wl_file_close(&file);
   return WL_OK;
 }
@@ -304,7 +320,8 @@ static wl_status run_eval(wl_cli *cli, int argc, char **argv) {
     return wl_eval_speedup(cli, argc > 0 ? argv[0] : NULL);
   if (argc == 0)
     return wl_comm_agree(
-        cli->comm, WL_FAIL(WL_ERR_USAGE, "no run is named: use 'warploom eval RUN', such as runs/quickstart"));
+        cli->comm, WL_FAIL(WL_ERR_USAGE, "the command names no run; use 'warploom eval RUN', for example "
+                                         "'warploom eval runs/quickstart'"));
   wl_status status = read_request(cli, argv[0], &q);
   if (status == WL_OK) status = wl_trained_read(q.path, q.overrides, q.n_overrides, &trained);
   if (status == WL_OK) status = for_axes(cli, check_axis, trained);
@@ -329,12 +346,12 @@ const wl_command wl_command_eval = {
     NULL,
     false,
     run_eval,
-    "Compares the trained optimizer of RUN (a run directory, a checkpoint or an exported file) with SGD, "
-    "momentum, Nesterov, RMSprop and Adam on fresh tasks. The rates of these rules are tuned on other tasks for "
-    "the same number of steps. Prints a table with 95 % intervals and a verdict, writes all loss curves to an "
-    "HDF5 file, and draws them if Python has h5py and matplotlib. The work is distributed over ranks; the "
-    "results do not depend on their number.",
+    "Compares a trained optimizer with SGD, momentum, Nesterov, RMSprop and Adam on fresh tasks. RUN is a run "
+    "directory, a checkpoint or an exported file. The rates of the hand-designed rules are tuned on other "
+    "tasks, for the same number of steps. The command prints a table with 95 % intervals and a verdict. It "
+    "writes all loss curves to an HDF5 file, and draws the curves if Python has h5py and matplotlib. The work "
+    "is distributed over the ranks. The results do not depend on the number of ranks.",
     "mpirun -n 4 warploom eval runs/quadratic-gaussian --units 8\n"
     "warploom eval jobs/trained/fashion-mlp.h5 --vary horizon,width,activation\n"
     "mpirun -n 2 warploom eval jobs/trained/quadratic-gaussian.h5 --speedup jobs/suites/validation.yaml\n"
-    "warploom eval runs/quickstart --steps 400 --output far.h5          # longer than the training horizon\n"};
+    "warploom eval runs/quickstart --steps 400 --output far.h5          # more steps than in training\n"};

@@ -31,14 +31,14 @@ run() { # arguments: ENVIRONMENT...
 says() { grep -q "$1" err.txt || { cat err.txt >&2; fail "nothing of '$1'"; }; }
 
 run LD_PRELOAD=./stand_in.so
-[ $code = 0 ] && says 'chose its Prescott kernels: the program uses its Haswell kernels'
+[ $code = 0 ] && says 'chose its Prescott kernels; the program uses the Haswell kernels'
 [ "$(grep -c Prescott err.txt)" = 1 ] || fail "the message about the kernels is not printed exactly once"
 ! grep -q 'warning: OpenBLAS' err.txt || fail "warned although other kernels run"
 h5dump -a /blas run/optimizer.h5 | grep -q Haswell || fail "the attribute blas does not name the Haswell kernels"
 run LD_PRELOAD=./stand_in.so STAND_IN_DEAF=1
-[ $code = 0 ] && says 'warning: OpenBLAS runs its Prescott kernels.*install a newer OpenBLAS'
+[ $code = 0 ] && says 'warning: OpenBLAS uses its Prescott kernels.*install a newer OpenBLAS'
 run LD_PRELOAD=./stand_in.so OPENBLAS_CORETYPE=Nehalem
-[ $code = 0 ] && says 'warning: OpenBLAS runs its Nehalem kernels.*unset it'
+[ $code = 0 ] && says 'warning: OpenBLAS uses its Nehalem kernels.*unset it'
 run LD_PRELOAD=./stand_in.so OPENBLAS_CORETYPE=SkylakeX
 [ $code = 0 ] || fail "exit $code"
 ! grep -q OpenBLAS err.txt || fail "a message about OpenBLAS although its kernels suit the processor"

@@ -196,7 +196,7 @@ refuses() { # arguments: CODE WORDS ARGUMENTS...
   "$WL_BIN" eval "${@:3}" >out 2>err || code=$?
   [ $code = "$1" ] && grep -q -- "$2" err && [ "$(grep -c error: err)" = 1 ] || fail "eval ${*:3}: exit code $code, $(cat err)"
 }
-refuses 64 "no run is named" --steps 3
+refuses 64 "names no run" --steps 3
 refuses 64 "not allowed with --speedup" --speedup one.yaml --seeds 3
 refuses 64 "nadam-slow" --speedup one.yaml --baselines nadam-slow
 refuses 64 "reach" --speedup one.yaml --reach 11
