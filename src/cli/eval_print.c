@@ -15,8 +15,9 @@ static void print_pair(FILE *out, double mean, double half, int digits) {
   fprintf(out, "  %20s", text);
 }
 
-/* Prints one row. For few-shot tasks, the row has loss and accuracy on the query set. For other tasks, it has the final
- * loss, its logarithm, and the held-out loss. */
+/* Prints the row of one rule. For few-shot tasks, the row has the loss and the accuracy on the
+ * query set. For other tasks, the row has the final loss, the logarithm of the final loss, and the
+ * held-out loss. */
 static void print_entry(const wl_eval_case *c, int i, bool accuracy, FILE *out) {
   const wl_eval_entry *e = &c->entry[i];
   double mean, half;
@@ -41,17 +42,18 @@ static bool has_accuracy(const wl_eval_case *c) {
   return false;
 }
 
-/* Prints differences of losses instead of ratios. A ratio has no meaning if a loss is not positive or every
- * hand-designed rule diverged. */
+/* Prints the verdict with the difference of the final losses. The verdict has no ratio of losses if
+ * a loss is not positive or if every hand-designed rule diverged. */
 static void print_gap(const wl_eval_case *c, FILE *out) {
   static const char *const words[] = {"wins against", "ties with", "loses to"};
   if (isnan(c->gap))
     fprintf(out,
-            "  The learned rule wins: every hand-designed rule diverges on one of these tasks.\n");
+            "  The learned rule wins: every hand-designed rule diverges on at least one of these tasks.\n");
   else
     fprintf(
         out,
-        "  The learned rule %s tuned %s: difference of final losses %.4g (95 %%: %.4g to %.4g).\n",
+        "  The learned rule %s tuned %s: the difference of the final losses is %.4g (95 %% interval: %.4g to "
+        "%.4g).\n",
         words[c->verdict], c->entry[c->best].rule, c->gap, c->gap - c->gap_half,
         c->gap + c->gap_half);
 }
@@ -67,19 +69,22 @@ static void print_verdict(const wl_eval_case *c, FILE *out) {
     case WL_WINS:
       fprintf(
           out,
-          "  The learned rule wins: its final loss is %.2f times that of tuned %s (95 %%: %.2f to %.2f).\n",
+          "  The learned rule wins: its final loss is %.2f times the final loss of tuned %s (95 %% interval: "
+          "%.2f to %.2f).\n",
           ratio, against, ratio / times, ratio * times);
       return;
     case WL_TIES:
       fprintf(
           out,
-          "  The learned rule ties with tuned %s: ratio of final losses %.2f (95 %%: %.2f to %.2f).\n",
+          "  The learned rule ties with tuned %s: the ratio of the final losses is %.2f (95 %% interval: %.2f "
+          "to %.2f).\n",
           against, ratio, ratio / times, ratio * times);
       return;
     case WL_LOSES:
       fprintf(
           out,
-          "  The learned rule loses to tuned %s: its final loss is %.2f times as high (95 %%: %.2f to %.2f).\n",
+          "  The learned rule loses to tuned %s: its final loss is %.2f times the other final loss (95 %% "
+          "interval: %.2f to %.2f).\n",
           against, ratio, ratio / times, ratio * times);
       return;
     case WL_FAILS:
@@ -94,26 +99,29 @@ static void print_table(const wl_eval_case *c, FILE *out) {
   if (c->few_shot) {
     fprintf(
         out,
-        ": %lld fresh tasks, loss on the query set before adaptation %.4g, after %lld step%s:\n",
+        ": %lld fresh tasks. The loss on the query set is %.4g before adaptation. After %lld step%s of "
+        "adaptation:\n",
         (long long)c->seeds, c->start, (long long)c->steps, c->steps == 1 ? "" : "s");
     fprintf(out, "  %-18s %9s  %20s%s\n", "rule", "rate", "query loss",
             accuracy ? "        query accuracy" : "");
   } else {
-    fprintf(out, ": %lld steps, %lld sets of fresh tasks, loss at theta_0 %.4g\n",
+    fprintf(out, ": %lld steps, %lld sets of fresh tasks, mean loss of %.4g at theta_0\n",
             (long long)c->steps, (long long)c->seeds, c->start);
-    fprintf(out, "  %-18s %9s  %20s  %20s  %20s%s\n", "rule", "rate", "final loss", "log10 of it",
+    fprintf(out, "  %-18s %9s  %20s  %20s  %20s%s\n", "rule", "rate", "final loss", "log10 of final loss",
             "held-out loss", accuracy ? "     held-out accuracy" : "");
   }
   for (int i = 0; i < c->entries; i++) print_entry(c, i, accuracy, out);
 }
 
-/* Prints the range of an explicit warp, and its advantage. */
+/* Prints how much of the plane an explicit warp reaches, and how much lower the final loss is with
+ * the warp. */
 static void print_warp(const wl_eval_case *c, FILE *out) {
   if (isnan(c->coverage)) return;
   fprintf(
       out,
-      "  The warp reaches %.1f %% of the square from which starts are drawn. From the same points of\n the "
-      "surface, the final loss of the same rule is lower with the warp by %.4g +- %.2g.\n",
+      "  The warp reaches %.1f %% of the square from which starting points are drawn. From the same points "
+      "of\n the surface, the final loss of the same rule is lower with the warp than without it, by %.4g +- "
+      "%.2g.\n",
       100.0 * c->coverage, c->advantage, c->advantage_half);
 }
 
@@ -128,7 +136,7 @@ static void print_case(const wl_eval_case *c, FILE *out) {
   print_warp(c, out);
 }
 
-/* Prints one sentence for each verdict, with the settings that have it. */
+/* Prints one line for each verdict. The line names the settings with this verdict. */
 static void print_summary(const wl_eval_case *cases, int count, FILE *out) {
   static const char *const heads[] = {"Wins", "Ties", "Loses", "Fails"};
   fprintf(out, "\nIn short\n");
@@ -145,10 +153,11 @@ static void print_summary(const wl_eval_case *cases, int count, FILE *out) {
 
 void wl_eval_print(const wl_trained *t, const wl_eval_case *cases, int count, FILE *out) {
   fprintf(out, "%s: %lld meta-steps, digest %s\n", t->source, (long long)t->meta_steps, t->digest);
-  fprintf(out, "%s+- is a 95 %% interval over sets (few-shot: over tasks).\n",
+  fprintf(out, "%sThe number after +- is the half width of a 95 %% interval over sets; for few-shot tasks, "
+               "each set is one task.\n",
           count > 0 && cases[0].entries == 1
               ? ""
-              : "Rates of hand-designed rules are tuned for each horizon on other tasks; ");
+              : "The rates of hand-designed rules are tuned for each horizon on other tasks. ");
   for (int i = 0; i < count; i++) print_case(&cases[i], out);
   if (count > 1 && cases[0].entries != 1) print_summary(cases, count, out);
 }

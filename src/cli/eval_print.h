@@ -6,7 +6,7 @@
 
 #include "evaluate/evaluate.h"
 
-/* Prints the tables of cases [count] as text. */
+/* Prints a table and a verdict for each element of cases [count] as text. */
 void wl_eval_print(const wl_trained *trained, const wl_eval_case *cases, int count, FILE *out);
 /* Writes the evaluation as JSON to `path`, or to standard output if `path` is "-". */
 wl_status wl_eval_print_json(const wl_trained *trained, const wl_eval_case *cases, int count,

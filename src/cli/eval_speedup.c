@@ -1,5 +1,5 @@
-/* eval_speedup.c - speed-ups over tuned hand-designed rules: reads the options and prints the tables, the JSON and the
- * picture. */
+/* eval_speedup.c - runs `warploom eval RUN --speedup SUITE`: reads the options, and writes the
+ * tables, the JSON and the picture. */
 #include "cli/eval_speedup.h"
 
 #include <limits.h>
@@ -18,10 +18,13 @@ typedef struct request {
   char curves[PATH_MAX], output[PATH_MAX];
   wl_baseline baselines[WL_MAX_BASELINES];
   int count;
-  int64_t reach; /* 0: the number in the suite */
+  /* length of new curves as a multiple of the longest horizon; 0 means that the suite's `reach` is
+   * used */
+  int64_t reach;
 } request;
 
-/* Finds the stem of a path: "a/b.yaml" becomes "b", or "a/b" if `with_folder` is true. */
+/* Writes the path without its ending to `out`: "a/b.yaml" becomes "b", or "a/b" if `with_folder` is
+ * true. */
 static void stem_of(const char *path, bool with_folder, char *out, size_t size) {
   const char *const slash = strrchr(path, '/'), *const name = slash ? slash + 1 : path;
   const char *const dot = strrchr(name, '.'), *const from = with_folder ? path : name;
@@ -46,14 +49,15 @@ static wl_status read_baselines(const char *list, request *q) {
   return WL_OK;
 }
 
-/* Refuses options that the suite already sets. */
+/* Returns an error if the command has an option whose value the suite sets. */
 static wl_status refuse_others(const wl_arguments *a) {
   static const char *const others[] = {"steps", "seeds", "units",       "tune-units",
                                        "seed",  "vary",  "learned-only"};
   for (size_t i = 0; i < sizeof others / sizeof *others; i++)
     if (wl_argument_given(a, others[i]))
       return WL_FAIL(WL_ERR_USAGE,
-                     "--%s: not allowed with --speedup; the suite sets tasks, horizons and seeds",
+                     "--%s: this option is not allowed with --speedup, because the suite sets tasks, horizons "
+                     "and seeds",
                      others[i]);
   return WL_OK;
 }
@@ -65,12 +69,14 @@ static wl_status read_request(const wl_arguments *a, const char *path, request *
   stem_of(q->suite, true, stem, sizeof stem);
   int used = snprintf(q->curves, sizeof q->curves, "%s", wl_argument_text(a, "curves", ""));
   if (used == 0) used = snprintf(q->curves, sizeof q->curves, "%s.h5", stem);
-  if (used >= (int)sizeof q->curves) return WL_FAIL(WL_ERR_USAGE, "--curves: the name is too long");
+  if (used >= (int)sizeof q->curves) return WL_FAIL(WL_ERR_USAGE, "--curves: the file names are too long; use "
+                                                                  "shorter names");
   WL_TRY(wl_argument_int(a, "reach", 1, WL_SPEEDUP_REACH, &q->reach));
   return read_baselines(wl_argument_text(a, "baselines", "adam"), q);
 }
 
-/* Chooses the output: RUN/speedup-SUITE.json, or NAME-speedup-SUITE.json in the current folder. */
+/* Sets the path of the report. The default is RUN/speedup-SUITE.json for a run directory, and
+ * NAME-speedup-SUITE.json in the current folder for a file. */
 static wl_status name_output(const wl_arguments *a, const wl_suite *suite, request *q) {
   const char *const given = wl_argument_text(a, "output", NULL);
   char stem[PATH_MAX];
@@ -81,12 +87,12 @@ static wl_status name_output(const wl_arguments *a, const wl_suite *suite, reque
     used = snprintf(q->output, sizeof q->output, "%s/speedup-%s.json", q->path, suite->name);
   else used = snprintf(q->output, sizeof q->output, "%s-speedup-%s.json", stem, suite->name);
   if (used < (int)sizeof q->output) return WL_OK;
-  return WL_FAIL(WL_ERR_USAGE, "--output: the file's name is too long");
+  return WL_FAIL(WL_ERR_USAGE, "--output: the file's name is too long; choose a shorter name");
 }
 
 /* ---- For people ----------------------------------------------------------------------------- */
 
-/* Compares our tuned Adam with the published losses of tuned Adam. */
+/* Prints our losses of tuned Adam next to the published losses of tuned Adam in the suite. */
 static void print_references(const wl_suite *suite, const wl_task_curves *curves, FILE *out) {
   for (int i = 0; i < suite->count; i++) {
     const wl_suite_task *t = &suite->tasks[i];
@@ -118,7 +124,7 @@ static double median_of_seeds(const double *values, int64_t seeds) {
 }
 
 static void print_cells(const wl_speedup *s, const wl_speedup_table *t, FILE *out) {
-  fprintf(out, "\nAgainst tuned %s, median over %lld runs of each task and horizon\n",
+  fprintf(out, "\nSpeed-up over tuned %s: median over %lld runs for each task and horizon\n",
           t->baseline.name, (long long)s->seeds);
   fprintf(out, "  %-32s %8s %10s %10s %12s\n", "task", "steps", "speed-up", "in time",
           "loss ratio");
@@ -134,9 +140,11 @@ static void print_cells(const wl_speedup *s, const wl_speedup_table *t, FILE *ou
   }
 }
 
-/* Prints the strongest hand-designed rule of each cell and the ratio of the final losses. */
+/* Prints the hand-designed rule with the lowest loss in each cell, and the learned rule's final
+ * loss divided by this loss. A cell is one task at one horizon. */
 static void print_strongest(const wl_speedup *s, FILE *out) {
-  fprintf(out, "\nFinal loss divided by the loss of the strongest tuned rule\n  %-32s %8s  %-18s %10s\n",
+  fprintf(out, "\nFinal loss of the learned rule divided by the loss of the strongest tuned rule\n  %-32s %8s  "
+               "%-18s %10s\n",
           "task", "steps", "tuned rule", "loss ratio");
   for (int64_t i = 0; i < s->cells; i++)
     if (s->strongest_table[i] >= 0)
@@ -154,11 +162,11 @@ static void print_losses(const char *rule, const wl_loss_ratios *r, FILE *out) {
 static void print_summary(const wl_speedup *s, FILE *out) {
   fprintf(
       out,
-      "\nOver tasks, horizons and seeds (%lld runs, %lld diverged; 95 %% intervals by bootstrap; capped at "
-      "%d)\n",
+      "\nSpeed-ups over all tasks, horizons and seeds: %lld runs, of which %lld diverged. Intervals are 95 %% "
+      "bootstrap intervals. Speed-ups are capped at %d.\n",
       (long long)(s->cells * s->seeds), (long long)s->diverged, WL_SPEEDUP_REACH);
   fprintf(out, "  %-18s %6s %24s %24s %22s %8s\n", "tuned rule", "cells", "interquartile mean",
-          "median", "in time, iq. mean", "capped");
+          "median", "interquartile, in time", "capped");
   for (int i = 0; i < s->tables; i++) {
     const wl_speedup_table *t = &s->table[i];
     fprintf(
@@ -173,7 +181,8 @@ static void print_summary(const wl_speedup *s, FILE *out) {
               s->table[i].baseline.name, WL_SPEEDUP_REACH);
   fprintf(
       out,
-      "\nMean final loss divided by the loss of the tuned rule (ties within 1 %%)\n  %-18s %6s %8s %8s %8s %8s "
+      "\nMean final loss of the learned rule divided by the loss of the tuned rule (a tie is a difference of "
+      "at most 1 %%)\n  %-18s %6s %8s %8s %8s %8s "
       "%8s\n",
       "tuned rule", "cells", "median", "worst", "lower", "ties", "higher");
   for (int i = 0; i < s->tables; i++)
@@ -215,7 +224,8 @@ static json_t *strongest_json(const wl_speedup *s) {
 static json_t *table_json(const wl_speedup *s, const wl_speedup_table *t) {
   json_t *cells = json_array();
   for (int64_t i = 0; i < s->cells; i++) {
-    if (isnan(t->speedup[i * s->seeds])) continue; /* this task and seed have no curve */
+    /* the hand-designed rule has no curve for this task */
+    if (isnan(t->speedup[i * s->seeds])) continue;
     json_t *capped = json_array();
     for (int64_t k = 0; k < s->seeds; k++)
       json_array_append_new(capped, json_boolean(t->capped[i * s->seeds + k]));
@@ -253,7 +263,7 @@ static json_t *report_json(const wl_suite *suite, const wl_trained *trained, con
 
 /* ---- The command ---------------------------------------------------------------------------- */
 
-/* Renames an earlier report with the same name to NAME-previous-N.json. */
+/* Renames an existing report with the name `output` to NAME-previous-N.json. */
 static wl_status keep_earlier(const char *output) {
   char stem[PATH_MAX], kept[PATH_MAX + 32];
   if (access(output, F_OK) != 0) return WL_OK;
@@ -261,10 +271,11 @@ static wl_status keep_earlier(const char *output) {
   for (int n = 1; n == 1 || access(kept, F_OK) == 0; n++)
     snprintf(kept, sizeof kept, "%s-previous-%d.json", stem, n);
   if (rename(output, kept) == 0) return WL_OK;
-  return WL_FAIL(WL_ERR_CANNOT_CREATE, "%s: cannot be renamed to %s", output, kept);
+  return WL_FAIL(WL_ERR_CANNOT_CREATE, "the earlier report %s cannot be renamed to %s; check the permissions "
+                                       "of the folder", output, kept);
 }
 
-/* Prints and writes the report. Only rank 0 calls this function. */
+/* Prints the tables and writes the report as JSON. Only rank 0 calls this function. */
 static wl_status report(const wl_arguments *a, request *q, const wl_suite *suite,
                         const wl_trained *trained, const wl_speedup *s,
                         const wl_task_curves *curves) {
@@ -272,7 +283,7 @@ static wl_status report(const wl_arguments *a, request *q, const wl_suite *suite
   FILE *const out = wl_json_text_stream(json);
   print_references(suite, curves, out);
   if (!trained) {
-    fprintf(out, "curves of baselines in %s\n", q->curves);
+    fprintf(out, "the curves of the hand-designed rules are in %s\n", q->curves);
     return WL_OK;
   }
   for (int i = 0; i < s->tables; i++) print_cells(s, &s->table[i], out);
@@ -282,7 +293,7 @@ static wl_status report(const wl_arguments *a, request *q, const wl_suite *suite
   WL_TRY(keep_earlier(q->output));
   WL_TRY(wl_json_write(report_json(suite, trained, s), q->output));
   if (json) WL_TRY(wl_json_write(report_json(suite, trained, s), json));
-  wl_log_info("all runs in %s", q->output);
+  wl_log_info("the report %s has the results of all runs", q->output);
   if (!wl_argument_given(a, "no-picture")) wl_picture_draw("plot_speedup.py", q->output);
   return WL_OK;
 }

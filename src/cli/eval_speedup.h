@@ -1,4 +1,4 @@
-/* eval_speedup.h - `warploom eval RUN --speedup SUITE`. */
+/* eval_speedup.h - measures speed-ups over tuned hand-designed rules. */
 #ifndef WL_CLI_EVAL_SPEEDUP_H
 #define WL_CLI_EVAL_SPEEDUP_H
 

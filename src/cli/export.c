@@ -1,4 +1,5 @@
-/* export.c - `warploom export RUN`: writes the trained optimizer without the training state. */
+/* export.c - `warploom export RUN`: writes the trained optimizer, without the state of the
+ * training, to a file. */
 #include <stdio.h>
 #include <string.h>
 
@@ -9,7 +10,8 @@
 
 static const wl_argument arguments[] = {
     {"output", "FILE",
-     "file to write; default RUN/optimizer.h5 for a run directory, optimizer.h5 for a checkpoint file"},
+     "file that receives the optimizer; default: RUN/optimizer.h5 for a run directory, and optimizer.h5 in the "
+     "current folder for a checkpoint file"},
     {0}};
 
 static void default_output(const char *path, char *output, size_t size) {
@@ -19,13 +21,15 @@ static void default_output(const char *path, char *output, size_t size) {
 
 static wl_status export(const char *path, const char *output) {
   wl_trained *t = NULL;
-  WL_TRY(wl_check_output(output, path, "optimizer.h5")); /* this also checks the default name */
-  const wl_override any_hash = {.kind = WL_OVERRIDE_ANY_HASH}; /* plug-ins may differ, because nothing is computed */
+  /* wl_check_output also checks the default name, which check_outputs in main.c does not check */
+  WL_TRY(wl_check_output(output, path, "optimizer.h5"));
+  /* the plug-ins of the configuration may have other hashes, because export computes nothing */
+  const wl_override any_hash = {.kind = WL_OVERRIDE_ANY_HASH};
   WL_TRY(wl_trained_read(path, &any_hash, 1, &t));
   const wl_status status =
       wl_trained_write(output, t->config, &t->layout, t->phi, t->digest, t->meta_steps);
   if (status == WL_OK)
-    wl_log_info("%s: %lld meta-parameters after %lld meta-steps, digest %s", output,
+    wl_log_info("the file %s has %lld meta-parameters after %lld meta-steps, digest %s", output,
                 (long long)t->layout.size, (long long)t->meta_steps, t->digest);
   wl_trained_destroy(&t);
   return status;
@@ -42,16 +46,18 @@ static wl_status run_export(wl_cli *cli, int argc, char **argv) {
 const wl_command wl_command_export = {
     "export",
     "RUN",
-    "writes only the trained optimizer, to a small HDF5 file",
+    "writes the trained optimizer, without training state, to a small HDF5 file",
     1,
     1,
     arguments,
     NULL,
     false,
     run_export,
-    "Writes the meta-parameters of RUN's newest checkpoint, or of a checkpoint file, with the configuration and "
-    "provenance, to an HDF5 file of some kilobytes: /phi/BLOCK, float64, one dataset for each block (see "
-    "docs/hdf5-schema.md). warploom eval, the key start of a configuration, and the C library read this file. A "
-    "training writes RUN/optimizer.h5 when it ends. Use export during a training, or for another file name.",
+    "Writes an HDF5 file of some kilobytes with meta-parameters, configuration and provenance. RUN is a run "
+    "directory, whose newest checkpoint is read, or a checkpoint file. Each block of meta-parameters is the "
+    "float64 dataset /phi/BLOCK (see docs/hdf5-schema.md). The file can be read by `warploom eval`, by the key "
+    "`start` of a configuration, and by the C library. A "
+    "training writes RUN/optimizer.h5 when it ends. Use export while a training still runs, or for another "
+    "file name.",
     "warploom export runs/quadratic-gaussian --output quadratic.h5\n"
     "warploom export runs/quickstart/checkpoints/step-00000600.h5 --output early.h5\n"};

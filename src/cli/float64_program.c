@@ -1,4 +1,5 @@
-/* float64_program.c - finds and executes the float64 build, which verifies gradients. */
+/* float64_program.c - finds and executes warploom64, the program that computes in float64 to verify
+ * gradients. */
 #include "cli/float64_program.h"
 
 #include <errno.h>
@@ -28,12 +29,12 @@ wl_status wl_float64_program_execute(char **argv) {
   char path[PATH_MAX], folder[PATH_MAX];
   if (wl_float64_program_find(path)) {
     execv(path, argv);
-    return WL_FAIL(WL_ERR_OS, "%s: cannot be run: %s", path, strerror(errno));
+    return WL_FAIL(WL_ERR_OS, "the program %s cannot be executed: %s", path, strerror(errno));
   }
   WL_TRY(wl_executable_dir(folder, sizeof folder));
   return WL_FAIL(
       WL_ERR_OS,
-      "the float64 program warploom64 is neither in %s nor in %s/%s: build it by 'cmake --build "
+      "the float64 program warploom64 is neither in %s nor in %s/%s: build it with 'cmake --build "
       "%s --target warploom64', or install Warploom again",
       folder, folder, WL_LIBEXEC_FROM_BIN, folder);
 }

@@ -1,4 +1,4 @@
-/* info.c - `warploom info FILE`: describes a run, a checkpoint, a trajectory or any other file. */
+/* info.c - `warploom info PATH`: describes a run directory, or any file that Warploom writes. */
 #include "cli/commands.h"
 #include "cli/info_print.h"
 #include "cli/json.h"
@@ -6,11 +6,13 @@
 
 static const wl_argument arguments[] = {
     {"verify", NULL,
-     "also check every file of a run directory and decode every dataset; exit code 65 if a file is damaged"},
-    {"json", "FILE", "also write the description as JSON; - for standard output"},
+     "also check every file of a run directory and decode every dataset; the exit code is 65 if a file is "
+     "damaged"},
+    {"json", "FILE", "also write the description as JSON to FILE; the name - means standard output"},
     {0}};
 
-/* Describes all readable parts of the file or run, even if another part is damaged. */
+/* Prints the description of a file or run directory. If a part is damaged, prints the readable
+ * parts and returns an error. */
 static wl_status info(const wl_arguments *given, const char *path) {
   const char *json = wl_argument_text(given, "json", NULL);
   json_t *description = NULL;
@@ -31,17 +33,18 @@ static wl_status run_info(wl_cli *cli, int argc, char **argv) {
 const wl_command wl_command_info = {
     "info",
     "PATH",
-    "shows what a run directory or a file holds, and whether it is valid",
+    "describes the contents of a run directory or file, and checks whether it is valid",
     1,
     1,
     arguments,
     NULL,
     false,
     run_info,
-    "Describes a run directory (its newest checkpoint), a checkpoint, a trajectory, an exported optimizer or an "
-    "evaluation: configuration, provenance, digest, and every dataset with shape, unit and meaning. Compares the "
-    "file, and each checkpoint of a run, with its checksum. With --verify, compares every file of a run "
-    "directory, decodes every dataset, and names damaged files.",
+    "Describes a checkpoint, a trajectory, an exported optimizer or an evaluation. The description has the "
+    "configuration, the provenance, the digest, and every dataset with shape, unit and meaning. For a run "
+    "directory, it describes the newest checkpoint. The command compares the file, or each checkpoint of a run "
+    "directory, with its checksum. With --verify, it compares every file of a run directory, decodes every "
+    "dataset, and names damaged files.",
     "warploom info runs/quickstart\n"
-    "warploom info runs/quickstart --verify                             # exit code 65: damaged\n"
+    "warploom info runs/quickstart --verify                             # exit code 65 if damaged\n"
     "warploom info jobs/trained/fashion-mlp.h5 --json - | jq .digest\n"};

@@ -13,7 +13,7 @@ static long long number_of(const json_t *object, const char *key) {
   return (long long)json_integer_value(json_object_get(object, key));
 }
 
-/* Prints a text of several lines with each line indented. */
+/* Prints a text and indents each line by four spaces. */
 static void print_indented(const char *text, FILE *out) {
   while (*text) {
     const size_t length = strcspn(text, "\n");
@@ -22,7 +22,8 @@ static void print_indented(const char *text, FILE *out) {
   }
 }
 
-/* Prints the attributes in order of their names. Long attributes, such as the configuration, come last. */
+/* Prints the attributes in the order of the JSON object. Attributes of several lines, such as the
+ * configuration, are printed after all others. */
 static void print_attributes(const json_t *attributes, FILE *out) {
   const char *name = NULL;
   json_t *value = NULL;
@@ -95,7 +96,7 @@ static void print_run(const json_t *d, FILE *out) {
             number_of(trajectory, "records"), number_of(trajectory, "metrics"),
             number_of(trajectory, "parts"));
   if (json_is_true(json_object_get(d, "optimizer")))
-    fputs("  optimizer.h5         only the trained optimizer\n", out);
+    fputs("  optimizer.h5         the trained optimizer without the training state\n", out);
 }
 
 void wl_info_print(const json_t *d, FILE *out) {
@@ -106,5 +107,5 @@ void wl_info_print(const json_t *d, FILE *out) {
   json_array_foreach(json_object_get(d, "problems"), i, problem)
       fprintf(out, "  problem: %s\n", json_string_value(problem));
   if (json_is_true(json_object_get(d, "verified")))
-    fputs("  verified: every byte of the files, and every dataset\n", out);
+    fputs("  verified: all bytes agree with the checksums, and every dataset can be decoded\n", out);
 }

@@ -5,7 +5,7 @@
 #include <jansson.h>
 #include <stdio.h>
 
-/* Prints a description that wl_describe has made. */
+/* Prints the description that wl_describe returned. */
 void wl_info_print(const json_t *description, FILE *out);
 
 #endif

@@ -1,8 +1,10 @@
 /* init.c - `warploom init --task FAMILY`: writes a commented configuration for a first training.
  *
- * The configuration follows docs/guide.md. The rule is an LSTM that begins as Nesterov's method. A window has a quarter
- * of the steps of an episode, second derivatives, and a meta-loss that consists of its last losses. The table below has
- * a row with the settings of each family. Keys, defaults and descriptions are taken from the table of keys. */
+ * The configuration has the settings that docs/guide.md recommends. The rule is an LSTM that begins
+ * as Nesterov's method. A window has a quarter of the steps of an episode and uses second
+ * derivatives, and its meta-loss consists of its last losses. The table `recipes` has a row with
+ * the settings of each family. Keys, defaults and descriptions are read from the schema of the
+ * configuration. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -15,17 +17,20 @@
 #include "train/schema.h"
 
 static const wl_argument arguments[] = {
-    {"task", "FAMILY", "the family of tasks; `warploom train --list tasks` lists the families"},
-    {"output", "FILE", "write to FILE, which must not exist; default: standard output"},
+    {"task", "FAMILY", "task family of the configuration; `warploom train --list tasks` lists the families"},
+    {"output", "FILE", "write the configuration to FILE, which must not exist yet; default: standard output"},
     {0}};
 
-/* The settings of a family. */
+/* Settings that `warploom init` writes for a task family. */
 typedef struct recipe {
   const char *family;
-  const char *keys; /* lines of the section `task` with values other than the defaults; "" if all values are defaults */
-  const char *rate; /* rate of Nesterov's method, near its best rate */
-  int steps;        /* T; a window has a quarter of these steps */
-  const char *loss; /* transform of the loss in the meta-loss */
+  /* lines of the section `task` with values that differ from the defaults; "" if all values are
+   * defaults */
+  const char *keys;
+  const char *rate; /* learning rate of Nesterov's method, close to the best rate on this family */
+  int steps;        /* number of inner steps of an episode; a window has a quarter of these steps */
+  /* value of the key window.loss: the function that is applied to the loss in the meta-loss */
+  const char *loss;
 } recipe;
 
 static const recipe recipes[] = {
@@ -39,15 +44,17 @@ static const recipe recipes[] = {
     {"rosenbrock", "", "0.0003", 100, "log"},
     {"test-function", "  function: ackley\n", "0.01", 100, "log"},
     {"sinusoid", "  shots: 10\n", "0.01", 40, "log"},
-    {"mountain", "", "0.03", 100, "plain"}, /* the losses of this family are negative */
+    /* "plain", because losses of this family are negative and have no logarithm */
+    {"mountain", "", "0.03", 100, "plain"},
     {"conv", "  data: synthetic\n  filters: [4, 8]\n  batch: 16\n", "0.1", 40, "log"},
     {"omniglot",
-     "  file: omniglot28.h5          # made by tools/pack_omniglot.py\n  filters: [16, 16, 16, 16]\n",
+     "  file: omniglot28.h5          # tools/pack_omniglot.py makes this file\n  filters: [16, 16, 16, 16]\n",
      "0.1", 40, "log"},
-    {"python", "  module: my_task.py           # docs/plugins.md says what it has\n", "0.01", 40, "log"},
+    {"python", "  module: my_task.py           # docs/plugins.md describes its contents\n", "0.01", 40, "log"},
 };
 
-/* Finds the row of a family. If there is no row, returns a row with the defaults of the keys and a small rate. */
+/* Returns the row of a family in `recipes`. If the family has no row, returns a row with the
+ * defaults of all keys and a small learning rate. */
 static recipe find_recipe(const char *family) {
   for (size_t i = 0; i < sizeof recipes / sizeof *recipes; i++)
     if (strcmp(recipes[i].family, family) == 0) return recipes[i];
@@ -70,7 +77,8 @@ static wl_status find_family(const char *name, const wl_variant **out) {
                  near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
-/* Writes a line such as " # widths: [20] Units of each hidden layer." for each key that the row does not set. */
+/* For each key that `given` does not set, writes one comment line with the key and its default, and
+ * one comment line with its description. */
 static void write_keys(const wl_option *options, const char *given, FILE *out) {
   for (const wl_option *o = options; o && o->key; o++) {
     char start[64];
@@ -78,7 +86,8 @@ static void write_keys(const wl_option *options, const char *given, FILE *out) {
     if (strstr(given, start)) continue;
     fprintf(out, "  # %s: %s\n  #     ", o->key,
             o->fallback && *o->fallback ? o->fallback : "\"\"");
-    for (const char *word = o->doc; word && *word;) { /* the line with its comment has at most 100 characters */
+    /* writes the description without its newlines */
+    for (const char *word = o->doc; word && *word;) {
       const int length = (int)strcspn(word, "\n");
       fprintf(out, "%.*s", length, word);
       word += length + (word[length] == '\n');
@@ -87,41 +96,44 @@ static void write_keys(const wl_option *options, const char *given, FILE *out) {
   }
 }
 
-/* Returns true if a family has no second derivatives, because its loss is not computed by operators of the tape. */
+/* Returns true if a family has only first derivatives, because a function of the family computes
+ * the loss without the tape. */
 static bool first_order_only(const wl_variant *family) { return ((const wl_task_family *)family->table)->loss != NULL; }
 
 static void write_configuration(const wl_variant *family, FILE *out) {
   const recipe r = find_recipe(family->name);
   fprintf(out,
-          "# %s: %s.\n# Made by `warploom init --task %s`. These commands train and evaluate it:\n"
+          "# %s: %s.\n# Made by `warploom init --task %s`. These commands train and evaluate an optimizer:\n"
           "#   mpirun -n 2 warploom train CONFIG\n#   warploom eval runs/%s\n"
           "# `warploom train --help` explains every key. Keys that are left out have their defaults.\n"
           "seed: 1\noutput: runs/%s\n\ntask:\n  family: %s\n%s",
           family->name, family->summary, family->name, family->name, family->name, family->name,
           r.keys);
-  fputs("  # Further keys of this family, with their defaults:\n", out);
+  fputs("  # Other keys of this family, with their defaults:\n", out);
   write_keys(family->options, r.keys, out);
   fprintf(
       out,
-      "\n# A coordinatewise LSTM that begins as Nesterov's method. It learns a factor for the steps of\n"
-      "# this method and a term that is added to them. `warploom eval` tunes the rate of Nesterov's\n"
-      "# method: write the best rate here.\n"
+      "\n# A coordinatewise LSTM that begins as Nesterov's method. The LSTM learns a factor for the steps of\n"
+      "# this method, and a term that is added to the steps. `warploom eval` tunes the rate of Nesterov's\n"
+      "# method. Write the best rate here.\n"
       "rule:\n  name: lstm\n  hidden: [10, 10]\n  momentum: 0.9\n  rate: %s\n",
       r.rate);
   fprintf(
       out,
-      "\n# Numbers of inner steps of an episode (T) and of a window (K). Only the last losses of a window\n"
+      "\n# episode.steps and window.steps are numbers of inner steps. Only the last losses of a window\n"
       "# contribute to the meta-loss.\n"
       "episode:\n  steps: %d\nwindow:\n  steps: %d\n  weights: {last: %d}\n  loss: %s\n  order: %s\n",
       r.steps, r.steps / 4, r.steps / 16, r.loss, first_order_only(family) ? "first" : "second");
   fputs(
-      "\n# The outer loop. More steps train longer; more units make the meta-gradient less noisy.\n"
+      "\n# The outer loop. With more steps, the training takes longer. With more units, the\n# meta-gradient "
+      "has less noise.\n"
       "outer:\n  steps: 600\n  units: 2\n  learning_rate: 3e-3\n  beta2: 0.99\n  schedule: cosine\n"
       "  final_fraction: 0.02\n  clip_norm: 1\ncheckpoint:\n  every: 200\n",
       out);
 }
 
-/* Creates the file. Returns an error if it already exists. */
+/* Creates the file `path` and opens it for writing. Returns an error if the file exists. If `path`
+ * is NULL, *out is standard output. */
 static wl_status open_output(const char *path, FILE **out) {
   *out = stdout;
   if (!path) return WL_OK;
@@ -138,13 +150,14 @@ static wl_status init(const wl_arguments *given) {
   FILE *out = NULL;
   if (!name)
     return WL_FAIL(WL_ERR_USAGE,
-                   "no family is named: use --task FAMILY; 'warploom train --list tasks' lists the families");
+                   "the command names no task family; use --task FAMILY; 'warploom train --list tasks' lists "
+                   "the families");
   WL_TRY(find_family(name, &family));
   WL_TRY(open_output(path, &out));
   write_configuration(family, out);
-  if (!path) return WL_OK; /* main checks for errors of standard output */
+  if (!path) return WL_OK; /* main reports write errors of standard output */
   if (fclose(out) == 0) return WL_OK;
-  return WL_FAIL(WL_ERR_IO, "%s: cannot be written: %s", path, strerror(errno));
+  return WL_FAIL(WL_ERR_IO, "--output %s: the configuration could not be written: %s", path, strerror(errno));
 }
 
 static wl_status run_init(wl_cli *cli, int argc, char **argv) {
@@ -155,16 +168,15 @@ static wl_status run_init(wl_cli *cli, int argc, char **argv) {
 const wl_command wl_command_init = {
     "init",
     "",
-    "prints a commented configuration for a family of tasks",
+    "prints a commented configuration for a task family",
     0,
     0,
     arguments,
     NULL,
     false,
     run_init,
-    "Prints a configuration that meta-trains an LSTM on a task family, with the recommended settings of the "
-    "guide and every key of the family. It works without changes, except that omniglot needs its packed file and "
-    "python "
-    "its module.",
+    "Prints a configuration that meta-trains an LSTM on a task family. The configuration has the settings that "
+    "the guide recommends, and lists every key of the family. It works without changes for all families except "
+    "two: omniglot needs the packed data file, and python needs a module.",
     "warploom init --task mlp --output mlp.yaml\n"
     "warploom train mlp.yaml\n"};

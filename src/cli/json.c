@@ -1,4 +1,4 @@
-/* json.c - writes JSON for scripts. */
+/* json.c - writes the output of a subcommand as JSON for scripts. */
 #include "cli/json.h"
 
 #include <math.h>
@@ -18,5 +18,5 @@ wl_status wl_json_write(json_t *root, const char *path) {
   json_decref(root);
   if (!failed) return WL_OK;
   return WL_FAIL(WL_ERR_CANNOT_CREATE,
-                 "%s: the JSON could not be written; check that its directory exists and is writable", path);
+                 "%s: the JSON file could not be written; check that its folder exists and is writable", path);
 }

@@ -1,4 +1,4 @@
-/* json.h - the option `--json FILE` of all subcommands. */
+/* json.h - implements the option `--json FILE` of the subcommands. */
 #ifndef WL_CLI_JSON_H
 #define WL_CLI_JSON_H
 
@@ -7,10 +7,11 @@
 
 #include "base/status.h"
 
-/* Returns the number as JSON, or null if the number is not finite. */
+/* Returns the number as a JSON value. The value is null if the number is not finite. */
 json_t *wl_json_number(double value);
-/* Returns the stream for text output if JSON is written to `path`, which is NULL if there is no JSON. The stream is
- * standard error if the JSON goes to standard output, and standard output otherwise. */
+/* Returns the stream on which a subcommand prints its text. The stream is standard error if `path`
+ * is "-", because the JSON is then written to standard output. The stream is standard output if
+ * `path` is another path, or NULL because no JSON is written. */
 FILE *wl_json_text_stream(const char *path);
 /* Writes `root` to `path`, or to standard output if `path` is "-". Releases `root`. */
 wl_status wl_json_write(json_t *root, const char *path);

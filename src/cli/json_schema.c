@@ -1,4 +1,5 @@
-/* json_schema.c - writes the table of keys as a JSON Schema, for editors and validators. */
+/* json_schema.c - converts the table of configuration keys to a JSON Schema, which editors and
+ * validators read. */
 #include "cli/json_schema.h"
 
 #include <math.h>
@@ -6,11 +7,13 @@
 
 #include "base/plugin_open.h"
 
-#define HUGE_BOUND 1e99 /* a larger bound means that there is no bound */
+/* a bound whose magnitude is above this value means that there is no bound */
+#define HUGE_BOUND 1e99
 
 static json_t *type_named(const char *name) { return json_pack("{s:s}", "type", name); }
 
-/* Describes a number with its range. The lower bound DBL_MIN means "greater than 0". */
+/* Returns the schema of a number with its range. A tiny positive lower bound, such as DBL_MIN,
+ * means that the number must be greater than 0. */
 static json_t *number(const wl_option *option, const char *type) {
   json_t *o = type_named(type);
   if (option->min == 0 && option->max == 0) return o;
@@ -21,12 +24,14 @@ static json_t *number(const wl_option *option, const char *type) {
   return o;
 }
 
-/* Describes a list. A single value is also accepted, as a list of one value. */
+/* Returns the schema of a list. The schema also accepts a single value, which means a list of one
+ * value. */
 static json_t *list_of(json_t *item) {
   return json_pack("{s:[O,{s:s,s:o}]}", "anyOf", item, "type", "array", "items", item);
 }
 
-/* Lists the alternatives: the choices by name, the choices that are written as {name: N}, and lists of numbers. */
+/* Returns the schema of a key with choices. The schema accepts the choices that are names, the
+ * choices that are written as {name: N} and, for some keys, a list of numbers. */
 static json_t *choices(const wl_option *option) {
   char storage[512], *rest = NULL;
   json_t *any = json_array(), *names = json_array();
@@ -62,14 +67,15 @@ static json_t *value_schema(const wl_option *option) {
   return json_object();
 }
 
-/* Returns the default as JSON: a number, a boolean, a list of numbers, or a text. */
+/* Returns the default value of a key as JSON: a number, a boolean, a list of numbers, or a text. */
 static json_t *default_value(const wl_option *option) {
   json_t *value =
       option->type == WL_OPT_STRING ? NULL : json_loads(option->fallback, JSON_DECODE_ANY, NULL);
   return value ? value : json_string(option->fallback);
 }
 
-/* Describes {word: [..]} with a list of `least` to `most` values. If both are 0, the list may have any length. */
+/* Returns the schema of a map {word: [..]} whose list has `least` to `most` values. If `most` is 0,
+ * the length of the list has no upper bound. */
 static json_t *draw_of(const char *word, json_t *value, int least, int most) {
   json_t *list = json_pack("{s:s,s:O,s:i}", "type", "array", "items", value, "minItems", least);
   if (most > 0) json_object_set_new(list, "maxItems", json_integer(most));
@@ -77,7 +83,8 @@ static json_t *draw_of(const char *word, json_t *value, int least, int most) {
                    "required", word, "additionalProperties", 0);
 }
 
-/* Describes a value or its distribution. Takes ownership of `value`. */
+/* Returns a schema that accepts a value or, if the flags allow it, a distribution such as {uniform:
+ * [1, 2]}. Takes ownership of `value`. */
 static json_t *with_draws(json_t *value, unsigned flags) {
   if (!(flags & WL_KEY_ONE_OF) || flags & WL_KEY_FIXED) return value;
   json_t *any = json_pack("[O,o]", value, draw_of("one_of", value, 1, 0));
@@ -108,7 +115,8 @@ static void add_keys(const wl_option *options, unsigned flags, json_t *propertie
   }
 }
 
-/* Describes a map with the keys of the section and, if the section has a selector, the keys of one variant. */
+/* Returns the schema of a map with the keys of section `s` and, if `v` is not NULL, the keys of
+ * variant `v`. */
 static json_t *map_schema(const wl_section *s, const wl_variant *v) {
   json_t *properties = json_object(), *required = json_array();
   if (v) {
@@ -123,7 +131,8 @@ static json_t *map_schema(const wl_section *s, const wl_variant *v) {
                    required, "additionalProperties", 0);
 }
 
-/* Describes a map that has a plug-in instead of the selector. If no plug-in is open, any further keys are accepted. */
+/* Returns the schema of a map with the key `plugin` instead of the selector. If `p` is NULL, no
+ * plug-in is open, and the schema accepts any other keys. */
 static json_t *plugin_schema(const wl_section *s, const wl_open_plugin *p) {
   json_t *properties = json_pack("{s:{s:s},s:{s:s}}", "plugin", "type", "string", "plugin_hash", "type", "string");
   json_t *required = json_pack("[s]", "plugin");
@@ -169,6 +178,6 @@ json_t *wl_json_schema(const wl_section *sections) {
   }
   return json_pack("{s:s,s:s,s:s,s:o,s:o,s:b}", "$schema",
                    "https://json-schema.org/draft/2020-12/schema", "title",
-                   "A configuration of warploom train", "type", "object", "properties", properties,
+                   "Configuration of a training with Warploom", "type", "object", "properties", properties,
                    "required", required, "additionalProperties", 0);
 }

@@ -1,4 +1,4 @@
-/* json_schema.h - the table of keys as a JSON Schema. */
+/* json_schema.h - converts the table of configuration keys to a JSON Schema. */
 #ifndef WL_CLI_JSON_SCHEMA_H
 #define WL_CLI_JSON_SCHEMA_H
 
@@ -6,9 +6,11 @@
 
 #include "base/options.h"
 
-/* Returns the JSON Schema of a configuration (draft 2020-12), with types, choices, ranges, defaults and descriptions.
- * The names x-unit, x-identity and x-resume-may-change describe properties that JSON Schema does not have. The caller
- * owns the new reference. Returns NULL if memory is exhausted. */
+/* Returns the JSON Schema (draft 2020-12) that a configuration must satisfy. The schema has the
+ * type, choices, range, default and description of each key. The names x-unit, x-identity and
+ * x-resume-may-change are additions to JSON Schema for the unit of a key, whether the key is part
+ * of the identity of a run, and whether a resumed run may change the key. The caller owns the new
+ * reference. Returns NULL if memory is exhausted. */
 json_t *wl_json_schema(const wl_section *sections);
 
 #endif

@@ -1,5 +1,5 @@
-/* main.c - the program: finds the subcommand, parses its options and starts MPI. Its exit code follows sysexits.h. Only
- * this file ends the process. */
+/* main.c - the main function: finds the subcommand, parses its options, starts MPI and runs the
+ * subcommand. The exit codes follow sysexits.h. Only functions of this file end the process. */
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,8 +24,9 @@
 
 enum { COMMANDS_MAX = 32 };
 
-/* Handles a failure before MPI starts. All ranks have the same command line and fail, so only rank 0 prints the
- * message. The other ranks exit a little later, because a launcher ends the job at the first exit. */
+/* Reports a failure before MPI starts and returns the exit code. All ranks have the same command
+ * line and fail in the same way, so only rank 0 prints the message. The other ranks wait for 0.3 s
+ * before they exit, because a launcher ends the job at the first exit. */
 static int fail_early(wl_status status) {
   const struct timespec pause = {.tv_nsec = 300000000};
   if (wl_environment_rank() == 0) wl_log_error("%s", wl_last_error());
@@ -33,7 +34,8 @@ static int fail_early(wl_status status) {
   return (int)status;
 }
 
-/* Handles a failure of only this rank. Ends all ranks, because other ranks could wait for this rank forever. */
+/* Reports a failure that only this rank has, and ends all ranks, because other ranks could wait for
+ * this rank forever. */
 static void end_all_ranks(wl_comm *comm, int rank, wl_status status) {
   wl_log_error("rank %d: %s", rank, wl_last_error());
   wl_comm_abort(comm, (int)status);
@@ -50,14 +52,17 @@ static void print_usage(FILE *out) {
   fputs("\nTools in Python: ", out);
   wl_help_wrap(wl_tool_names(), 17, out);
   fputs(
-      "\n\nTo start: 'warploom init --task mlp' prints a configuration; 'warploom train --list WHAT' lists the\n"
-      "tasks, rules, estimators, preconditioners and initialisations; jobs/ has examples and suites of tasks.\n"
-      "\n'warploom COMMAND --help' explains a command; 'warploom --version' names version, "
-      "build, libraries and kernels.\n",
+      "\n\nTo start: 'warploom init --task mlp' prints a configuration. 'warploom train --list WHAT' lists "
+      "the\n"
+      "tasks, rules, estimators, preconditioners and initialisations. The folder jobs/ has examples "
+      "and\nsuites of tasks.\n"
+      "\n'warploom COMMAND --help' explains a command. 'warploom --version' prints the version, the "
+      "build,\nthe libraries and the kernels.\n",
       out);
 }
 
-/* Lists the instruction sets of this processor for which there are kernels, for example "baseline, avx2". */
+/* Writes the names of the kernels that this processor can run to `text`, for example "baseline,
+ * avx2". */
 static void list_kernels(char *text, size_t size) {
   size_t used = 0;
   for (wl_isa isa = WL_ISA_BASELINE; isa <= wl_isa_widest() && used < size; isa++)
@@ -71,7 +76,7 @@ static void print_version(void) {
          wl_build_revision(), wl_build_type(), WL_REAL_NAME,
          wl_float64_program_find(path) ? realpath(path, real_path) : "not installed");
   printf("compiler   %s\nprocessor  %s\n", wl_build_compiler(), wl_build_processor());
-  printf("kernels    %s (this processor has %s; WARPLOOM_ISA selects)\n", wl_isa_name(wl_isa_choose()), kernels);
+  printf("kernels    %s (this processor can run %s; the environment variable WARPLOOM_ISA selects)\n", wl_isa_name(wl_isa_choose()), kernels);
   printf("MPI        %s\nHDF5       %s (built with %s)\nBLAS       %s\n", wl_comm_library(), wl_describe_hdf5(),
          wl_build_hdf5(), wl_build_blas());
 }
@@ -81,8 +86,8 @@ static bool asks_for_help(const char *argument) {
          strcmp(argument, "help") == 0;
 }
 
-/* Handles options that are given without a subcommand, such as --help and --version. Returns false for any other
- * argument. */
+/* Handles the arguments that need no subcommand: --help, -h, help and --version. Returns false for
+ * any other argument. */
 static bool handled_globally(int argc, char **argv) {
   const bool help = asks_for_help(argv[1]);
   const bool version = strcmp(argv[1], "--version") == 0;
@@ -103,12 +108,13 @@ static wl_status find_command(const char *name, const wl_command **out) {
     return WL_OK;
   }
   const char *const near = wl_suggest(name, names, count);
-  return WL_FAIL(WL_ERR_USAGE, "unknown %s '%s'%s%s%s; 'warploom --help' lists them all",
+  return WL_FAIL(WL_ERR_USAGE, "unknown %s '%s'%s%s%s; 'warploom --help' lists all commands",
                  name[0] == '-' ? "option" : "command", name, near ? "; did you mean '" : "",
                  near ? near : "", near ? "'?" : "");
 }
 
-/* Fills `table` with the options of the subcommand, followed by the options that all subcommands have. */
+/* Fills `table` with the options of the subcommand, then --quiet and --help, which all subcommands
+ * have. */
 static void full_table(const wl_command *command, wl_argument table[WL_ARGUMENT_TABLE_MAX]) {
   int count = 0;
   for (const wl_argument *a = command->arguments; a && a->name && count < WL_ARGUMENT_TABLE_MAX - 3;
@@ -121,39 +127,41 @@ static void full_table(const wl_command *command, wl_argument table[WL_ARGUMENT_
 
 static wl_status check_operands(const wl_command *command, int given) {
   if (given >= command->min_operands && given <= command->max_operands) return WL_OK;
-  return WL_FAIL(WL_ERR_USAGE, "%s operands: 'warploom %s [OPTIONS]%s%s'; see 'warploom %s --help'",
+  return WL_FAIL(WL_ERR_USAGE, "%s operands: the form is 'warploom %s [OPTIONS]%s%s'; see 'warploom %s --help'",
                  given < command->min_operands ? "missing" : "too many", command->name,
                  command->operands[0] ? " " : "", command->operands, command->name);
 }
 
-/* Returns the name of the file in a run directory that a command may replace, or NULL if there is none. */
+/* Returns the name of the one file in a run directory that the command may replace, or NULL if the
+ * command may replace no file there. */
 static const char *own_file(const wl_command *command) {
   if (strcmp(command->name, "export") == 0) return "optimizer.h5";
   return strcmp(command->name, "eval") == 0 ? "evaluation.h5" : NULL;
 }
 
-/* Returns true if the i-th given option takes a value that --help calls `value`, such as FILE. */
+/* Returns true if --help calls the value of the option a->given[i] `value`, such as FILE. */
 static bool takes(const wl_arguments *a, int i, const char *value) {
   const wl_argument *option = a->table;
   while (strcmp(option->name, a->given[i].name) != 0) option++;
   return option->value && strcmp(option->value, value) == 0;
 }
 
-/* Checks that the output is a different file from the other files of the command: files that it writes, and a suite
- * that it reads. */
+/* Returns an error if `output`, the value of the option a->given[at], is also the file of an
+ * earlier option or the suite that the command reads. */
 static wl_status check_apart(const wl_arguments *a, const char *output, int at) {
   for (int i = 0; i < a->count; i++) {
     const char *const other = a->given[i].value;
     const bool written = i < at && takes(a, i, "FILE");
     if ((written || takes(a, i, "SUITE")) && wl_same_path(output, other) &&
         strcmp(a->given[i].name, a->given[at].name) != 0)
-      return WL_FAIL(WL_ERR_CANNOT_CREATE, "--%s and --%s name the same file, '%s': choose another name for one",
+      return WL_FAIL(WL_ERR_CANNOT_CREATE, "--%s and --%s name the same file, '%s': choose two different names",
                      a->given[i].name, a->given[at].name, output);
   }
   return WL_OK;
 }
 
-/* Refuses an output that is the input of the command, belongs to a run, or is written twice by the command. */
+/* Returns an error if an output of the command is its input, belongs to a run, or is also another
+ * output. */
 static wl_status check_outputs(const wl_cli *cli, const char *input) {
   const wl_arguments *const a = &cli->arguments;
   for (int i = 0; i < a->count; i++) {
@@ -171,16 +179,18 @@ static wl_status check_outputs(const wl_cli *cli, const char *input) {
 /* Writes the data that is still in the buffer of standard output. */
 static wl_status flush_output(void) {
   if (fflush(stdout) == 0 && !ferror(stdout)) return WL_OK;
-  return WL_FAIL(WL_ERR_IO, "standard output could not be written in full: is the disk full or the pipe closed?");
+  return WL_FAIL(WL_ERR_IO, "standard output could not be written in full; check whether the disk is full or "
+                            "the pipe was closed");
 }
 
-/* Writes the rest of the help and returns the exit code. */
+/* Writes the buffer of standard output and returns the exit code of the program. */
 static int end_printing(void) {
   const wl_status status = flush_output();
   return status == WL_OK ? EXIT_SUCCESS : fail_early(status);
 }
 
-/* Returns the exit code of a finished subcommand. */
+/* Reports the status of a finished subcommand, ends MPI and returns the exit code of the program. A
+ * failure of only some ranks ends all ranks. */
 static int conclude(wl_cli *cli, wl_status status) {
   const bool together = wl_error_is_shared() || wl_comm_size(cli->comm) == 1;
   const bool failed = status != WL_OK && status != WL_TRY_AGAIN;
@@ -202,24 +212,26 @@ static bool computes(const wl_command *command) {
   return false;
 }
 
-/* Warns about slow or different kernels, and checks that matrix products are correct. Collective. */
+/* Warns if kernels are slow or differ between ranks. Returns an error if a matrix product of
+ * OpenBLAS is wrong. Collective. */
 static wl_status prepare(wl_comm *comm) {
   WL_TRY(wl_environment_report(comm));
   return wl_comm_agree(comm, wl_gemm_check());
 }
 
-/* Runs a subcommand that is one process without MPI. */
+/* Runs a subcommand that does not use MPI, and returns the exit code. */
 static int run_alone(wl_cli *cli, int argc, char **argv) {
   if (wl_environment_ranks() > 1)
-    return fail_early(WL_FAIL(WL_ERR_USAGE, "'warploom %s' is one process: call it without mpirun",
+    return fail_early(WL_FAIL(WL_ERR_USAGE, "'warploom %s' does not use MPI and runs as one process; call it "
+                                            "without mpirun",
                               cli->command->name));
   wl_log_setup(0, cli->quiet);
   const wl_status status = cli->command->run(cli, argc, argv);
   return status == WL_OK ? end_printing() : fail_early(status);
 }
 
-/* Prints the help. First opens the plug-ins in the configuration, so that the help includes their keys. `configuration`
- * is NULL if none is given. */
+/* Prints the help page of the subcommand. If `configuration` is not NULL, first opens the plug-ins
+ * of this configuration, so that the help page includes their keys. */
 static int show_help(const wl_cli *cli, bool man, const char *configuration) {
   wl_override overrides[WL_ARGUMENTS_MAX];
   wl_config *config = NULL;
@@ -233,8 +245,8 @@ static int show_help(const wl_cli *cli, bool man, const char *configuration) {
   return end_printing();
 }
 
-/* Runs the subcommand argv[0]. `all` is the whole command line, which is needed because getopt changes the order in
- * argv. */
+/* Runs the subcommand argv[0] and returns the exit code. `all` is the whole command line for
+ * warploom64. getopt_long does not change the order of `all`, but changes the order of argv. */
 static int run_command(const wl_command *command, int argc, char **argv, char **all) {
   wl_argument table[WL_ARGUMENT_TABLE_MAX];
   full_table(command, table);
@@ -272,7 +284,9 @@ static int run_command(const wl_command *command, int argc, char **argv, char **
 }
 
 int main(int argc, char **argv) {
-  wl_float_state of_the_system; /* not used later: the program keeps the floating-point state that the next line sets */
+  /* previous floating-point state, which is never restored: the program keeps the state that the
+   * next line sets */
+  wl_float_state of_the_system;
   wl_float_state_enter(&of_the_system);
   wl_environment_prepare(argv);
   if (argc < 2) {
@@ -281,7 +295,8 @@ int main(int argc, char **argv) {
   }
   if (handled_globally(argc, argv)) return end_printing();
   const wl_command *command = NULL;
-  const bool turned = argc == 3 && asks_for_help(argv[1]); /* for example `warploom help train` */
+  /* true for `warploom help COMMAND`, which means `warploom COMMAND help` */
+  const bool turned = argc == 3 && asks_for_help(argv[1]);
   const wl_status status = find_command(argv[turned ? 2 : 1], &command);
   if (status != WL_OK && !turned && wl_tool_exists(argv[1]))
     return fail_early(wl_tool_execute(argv + 1));

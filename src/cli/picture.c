@@ -1,4 +1,5 @@
-/* picture.c - finds and runs a drawing tool. A failed drawing is not an error. */
+/* picture.c - finds and runs a Python tool that draws a picture. If the tool fails, the subcommand
+ * still succeeds. */
 #include "cli/picture.h"
 
 #include <fcntl.h>
@@ -14,9 +15,10 @@
 
 extern char **environ;
 
-/* Runs the tool and returns its exit status, or -1 if the tool did not start. Uses the first python3 in PATH. If this
- * Python lacks modules, the tool switches to the system's Python (tools/warploom_needs.py). The output of the tool is
- * discarded, because standard output may contain JSON. */
+/* Runs the command argv, whose first word is python3, and waits for its end. Returns the status of
+ * waitpid, or -1 if the command did not start. If this Python lacks modules, the tool starts itself
+ * again with the system's Python (tools/warploom_needs.py). Standard output of the tool is
+ * discarded, because the subcommand may write JSON to standard output. */
 static int run_silently(char *const argv[]) {
   posix_spawn_file_actions_t actions;
   pid_t child;
@@ -35,7 +37,7 @@ void wl_picture_draw(const char *tool, const char *file) {
   const int stem = dot && !strchr(dot, '/') ? (int)(dot - file) : (int)strlen(file);
   snprintf(picture, sizeof picture, "%.*s.png", stem, file);
   char *const argv[] = {(char *)"python3", path, (char *)file, (char *)"--output", picture, NULL};
-  if (wl_tool_find(tool, path) && run_silently(argv) == 0) wl_log_info("picture in %s", picture);
+  if (wl_tool_find(tool, path) && run_silently(argv) == 0) wl_log_info("the picture is in %s", picture);
   else
     wl_log_info("the picture was not drawn; to draw it, use Python with h5py and matplotlib: tools/%s %s", tool, file);
 }

@@ -1,4 +1,5 @@
-/* plugin.c - `warploom plugin build|info|new`: adds task families and update rules without building Warploom again. */
+/* plugin.c - `warploom plugin build|info|new`: builds and describes plug-ins, which add task
+ * families and update rules without a new build of Warploom. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,15 +15,16 @@
 
 static const wl_argument arguments[] = {
     {"output", "PLUGIN",
-     "for build: the file to write; default: the name of the first source in the current folder, with .so instead "
-     "of .c"},
-    {"verbose", NULL, "for build: print the commands"},
+     "for build: the shared object to write; default: a file in the current folder with the name of the first "
+     "source, with .so instead of .c"},
+    {"verbose", NULL, "for build: print the commands that compile and link the plug-in"},
     {0}};
 
 static const wl_plugin_kind *const kinds[] = {&wl_task_plugins, &wl_rule_plugins};
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
-/* Writes the precisions in which a table is exported, for example "float32, float64". */
+/* Writes the precisions for which the plug-in exports a table of the kind `kind` to `text`, for
+ * example "float32, float64". */
 static void join_precisions(const wl_plugin_export *exports, int count, const wl_plugin_kind *kind,
                             char *text, size_t size) {
   size_t used = 0;
@@ -33,7 +35,7 @@ static void join_precisions(const wl_plugin_export *exports, int count, const wl
                                exports[i].precision);
 }
 
-/* Returns true if this program can read the structs of the plug-in. */
+/* Returns true if the plug-in was built for the structs of this program. */
 static bool fits(const wl_plugin_export *e) {
   return e->plugin->abi == WL_PLUGIN_ABI && e->plugin->layout == e->kind->layout;
 }
@@ -43,7 +45,8 @@ static wl_status print_export(const wl_plugin_export *exports, int count, const 
   char precisions[40];
   join_precisions(exports, count, e->kind, precisions, sizeof precisions);
   printf("  %-10s %s\n  %-10s %u%s\n", "precision", precisions, "interface",
-         (unsigned)e->plugin->abi, fits(e) ? "" : ", which is not this program's: build it again");
+         (unsigned)e->plugin->abi, fits(e) ? "" : ", which differs from the interface of this program: build "
+                                                  "the plug-in again");
   if (!fits(e)) return WL_OK;
   wl_variant variant = {0};
   WL_TRY(wl_plugin_check(e->kind, e->plugin, path, &variant));
@@ -54,14 +57,15 @@ static wl_status print_export(const wl_plugin_export *exports, int count, const 
   return WL_OK;
 }
 
-/* Opens the file and lists its exports. Returns an error if the file exports no table. */
+/* Opens the plug-in `path` and fills `exports` with the tables that it exports. Messages name the
+ * file `shown`. Returns an error if the plug-in exports no table. */
 static wl_status list(const char *path, const char *shown,
                       wl_plugin_export exports[WL_PLUGIN_EXPORTS], int *count) {
   WL_TRY(wl_plugin_list(&(wl_plugin_search){path, shown, kinds, KINDS}, exports, count));
   if (*count > 0) return WL_OK;
   return WL_FAIL(WL_ERR_DATA,
-                 "%s: exports neither a task family nor a rule; end its source with WL_PLUGIN_TASK(..) "
-                 "or WL_PLUGIN_RULE(..)",
+                 "%s: the file exports neither a task family nor a rule; end its source with "
+                 "WL_PLUGIN_TASK(..) or WL_PLUGIN_RULE(..)",
                  shown);
 }
 
@@ -78,7 +82,8 @@ static wl_status print_info(const char *path) {
   return WL_OK;
 }
 
-/* Chooses the output in the current folder: my_task.c becomes my_task.so. */
+/* Sets `output` to the default output of a build: the source my_task.c becomes my_task.so in the
+ * current folder. */
 static wl_status name_output(char **operands, int count, char *output, size_t size) {
   for (int i = 0; i < count; i++) {
     if (operands[i][0] == '-') continue;
@@ -88,17 +93,17 @@ static wl_status name_output(char **operands, int count, char *output, size_t si
     const int stem = dot && dot > leaf ? (int)(dot - leaf) : (int)strlen(leaf);
     if (snprintf(output, size, "%.*s.so", stem, leaf) < (int)size) return WL_OK;
   }
-  return WL_FAIL(WL_ERR_USAGE, "name a source: warploom plugin build my_task.c");
+  return WL_FAIL(WL_ERR_USAGE, "the command names no source; the form is 'warploom plugin build my_task.c'");
 }
 
-/* The result of a build. */
+/* The tables that a new plug-in exports, with their variants of a configuration section. */
 typedef struct product {
   wl_plugin_export exports[WL_PLUGIN_EXPORTS];
   wl_variant variants[WL_PLUGIN_EXPORTS];
   int count;
 } product;
 
-/* Compiles the sources. Replaces `output` by the result if this program accepts it. */
+/* Compiles the sources. If this program accepts the new plug-in, renames it to `output`. */
 static wl_status make(const wl_plugin_sources *sources, const char *output, product *p) {
   WL_TRY(wl_plugin_build(sources));
   WL_TRY(list(sources->output, output, p->exports, &p->count));
@@ -140,7 +145,8 @@ static wl_status run_plugin(wl_cli *cli, int argc, char **argv) {
   if (strcmp(action, "new") == 0 && argc == 3) return wl_plugin_new(argv[1], argv[2]);
   return WL_FAIL(
       WL_ERR_USAGE,
-      "warploom plugin takes: build SOURCE.. [-- COMPILER FLAGS], info FILE, new task NAME, new rule NAME");
+      "'warploom plugin' must be followed by one of: build SOURCE.. [-- COMPILER FLAGS], info FILE, new task "
+      "NAME, new rule NAME");
 }
 
 const wl_command wl_command_plugin = {
@@ -153,11 +159,12 @@ const wl_command wl_command_plugin = {
     NULL,
     false,
     run_plugin,
-    "A plug-in is a shared object with a task family or an update rule in C. A configuration names it as `task: "
-    "{plugin: ./my_task.so, ..}` or `rule: {plugin: ./my_rule.so, ..}`. build compiles sources for float32 and "
-    "float64 into one file. It uses the compiler that built Warploom, or the compiler in the environment variable "
-    "CC; flags for the compiler follow --. info prints what a file adds, its keys, its precisions and its hash. "
-    "new writes NAME.c and NAME.yaml as an example to change. docs/plugins.md explains the interface.",
+    "A plug-in is a shared object with a task family or an update rule in C. A configuration uses a plug-in as "
+    "`task: {plugin: ./my_task.so, ..}` or `rule: {plugin: ./my_rule.so, ..}`. `build` compiles sources for "
+    "float32 and float64 into one plug-in. The compiler is the one that built Warploom, or the value of the "
+    "environment variable CC. Flags for the compiler follow the word --. `info` prints the name, the keys, the "
+    "precisions and the hash of a plug-in. `new` writes the example files NAME.c and NAME.yaml, which you "
+    "change. docs/plugins.md explains the interface.",
     "warploom plugin new task my_task\n"
     "warploom plugin build my_task.c\n"
     "warploom plugin build my_task.c helper.c --output tasks.so -- -I/opt/include -lhelper\n"

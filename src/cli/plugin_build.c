@@ -1,9 +1,8 @@
-/* plugin_build.c - runs the compiler.
+/* plugin_build.c - compiles and links the sources of a plug-in.
  *
- *   for float32 and float64:   cc -c SOURCE ..    cc -r    objcopy     all symbols except the exported one become local
- *   then                       cc -shared         both objects in one file
- *
- * Symbols become local because the two objects define the same names. */
+ * For float32 and for float64, `cc -c` compiles each source, `cc -r` combines the object files, and `objcopy` makes
+ * all symbols except the exported ones local. Local symbols are needed because the object files of the two precisions
+ * define the same names. `cc -shared` then links the two combined object files into one shared object. */
 #include "cli/plugin_build.h"
 
 #include <errno.h>
@@ -27,7 +26,7 @@ extern char **environ;
 
 enum { WORDS = 512, SOURCES = 64 };
 
-/* A command line under construction. */
+/* The words of a command line. `full` is true if a word was omitted because there are too many. */
 typedef struct command {
   char *word[WORDS + 1];
   int count;
@@ -42,30 +41,35 @@ static void add(command *c, const char *word) {
 static wl_status run(command *c, bool verbose) {
   pid_t child;
   int code = 0;
-  if (c->full) return WL_FAIL(WL_ERR_USAGE, "more than %d sources and flags are given", WORDS);
+  if (c->full) return WL_FAIL(WL_ERR_USAGE, "the compiler's command line would have more than %d words; use "
+                                            "fewer sources and flags", WORDS);
   c->word[c->count] = NULL;
   for (int i = 0; verbose && i < c->count; i++)
     fprintf(stderr, "%s%c", c->word[i], i + 1 < c->count ? ' ' : '\n');
   const int failed = posix_spawnp(&child, c->word[0], NULL, NULL, c->word, environ);
   if (failed)
     return WL_FAIL(WL_ERR_OS,
-                   "%s cannot be run: %s; the environment variable CC names another compiler",
+                   "the program %s cannot be executed: %s; set the environment variable CC to choose another "
+                   "compiler",
                    c->word[0], strerror(failed));
   while (waitpid(child, &code, 0) < 0)
     if (errno != EINTR)
-      return WL_FAIL(WL_ERR_OS, "waiting for %s: %s", c->word[0], strerror(errno));
+      return WL_FAIL(WL_ERR_OS, "cannot wait for the end of %s: %s", c->word[0], strerror(errno));
   if (WIFEXITED(code) && WEXITSTATUS(code) == 0) return WL_OK;
-  return WL_FAIL(WL_ERR_DATA, "%s failed; its messages are above", c->word[0]);
+  return WL_FAIL(WL_ERR_DATA, "the program %s failed; read its messages above", c->word[0]);
 }
 
-/* One build. */
+/* The paths and the input of one build. */
 typedef struct build {
   const wl_plugin_sources *from;
-  char folder[PATH_MAX];          /* folder of temporary files */
-  char include[2][PATH_MAX + 64]; /* -I options for warploom/task.h and for the headers that it includes */
-  char flags[sizeof WL_PLUGIN_FLAGS];   /* flags of the compiler, separated into words */
-  char object[2][PATH_MAX + 64];        /* object file of each precision */
-  char part[2][SOURCES][PATH_MAX + 64]; /* object file of each precision and source */
+  char folder[PATH_MAX];          /* temporary folder for the object files */
+  /* two -I options: for warploom/task.h, and for the headers that warploom/task.h includes */
+  char include[2][PATH_MAX + 64];
+  /* copy of WL_PLUGIN_FLAGS that strtok_r splits into words */
+  char flags[sizeof WL_PLUGIN_FLAGS];
+  char object[2][PATH_MAX + 64];        /* path of the combined object file of each precision */
+  /* path of the object file of each source, for each precision */
+  char part[2][SOURCES][PATH_MAX + 64];
 } build;
 
 static const char *const precisions[] = {"float32", "float64"};
@@ -75,7 +79,8 @@ static const char *compiler(void) {
   return cc && *cc ? cc : WL_PLUGIN_COMPILER;
 }
 
-/* Finds the headers of the installation, or of the source tree if the program is in its build folder. */
+/* Sets b->include to the folders of the headers of the installation. If the program is in the build
+ * folder of a source tree, uses the headers of the source tree. */
 static wl_status find_headers(build *b) {
   static const char *const places[][2] = {{"../include", "../include/warploom/plugin"},
                                           {"../../include", "../../include/warploom/plugin"},
@@ -91,7 +96,8 @@ static wl_status find_headers(build *b) {
   }
   return WL_FAIL(
       WL_ERR_NO_INPUT,
-      "the headers for plug-ins (include/warploom/plugin) are not installed with this program, %s",
+      "the headers for plug-ins (include/warploom/plugin) are not installed with the program in %s; install "
+      "them, or build in the source tree",
       self);
 }
 
@@ -128,8 +134,8 @@ static wl_status compile(build *b, int precision, const char *source, const char
   return run(&c, b->from->verbose);
 }
 
-/* Combines all sources of one precision into one object. Its only global symbols are the symbols that Warploom
- * reads. */
+/* Combines the object files of one precision into one object file. All symbols become local, except
+ * the two names that Warploom looks up. */
 static wl_status combine(build *b, int precision, int parts) {
   command c = {.count = 0}, localise = {.count = 0};
   add(&c, compiler());
@@ -156,13 +162,15 @@ static wl_status compile_all(build *b, int precision) {
     if (is_flag(source)) continue;
     if (access(source, R_OK) != 0)
       return WL_FAIL(WL_ERR_NO_INPUT, "%s: %s", source, strerror(errno));
-    if (parts == SOURCES) return WL_FAIL(WL_ERR_USAGE, "more than %d sources are given", SOURCES);
+    if (parts == SOURCES) return WL_FAIL(WL_ERR_USAGE, "the command names more than %d sources; combine some "
+                                                       "of them", SOURCES);
     snprintf(b->part[precision][parts], sizeof b->part[precision][parts], "%.4000s/%d-%d.o",
              b->folder, precision, parts);
     WL_TRY(compile(b, precision, source, b->part[precision][parts]));
     parts++;
   }
-  if (parts == 0) return WL_FAIL(WL_ERR_USAGE, "name a source: warploom plugin build my_task.c");
+  if (parts == 0) return WL_FAIL(WL_ERR_USAGE, "the command names no source; the form is 'warploom plugin "
+                                               "build my_task.c'");
   return combine(b, precision, parts);
 }
 
@@ -196,7 +204,8 @@ wl_status wl_plugin_build(const wl_plugin_sources *sources) {
            temporary && *temporary ? temporary : "/tmp");
   wl_status status = find_headers(b);
   if (status == WL_OK && !mkdtemp(b->folder))
-    status = WL_FAIL(WL_ERR_CANNOT_CREATE, "%s: %s; TMPDIR names another folder", b->folder,
+    status = WL_FAIL(WL_ERR_CANNOT_CREATE, "the temporary folder %s cannot be created: %s; set TMPDIR to "
+                                           "choose another folder", b->folder,
                      strerror(errno));
   else if (status == WL_OK) {
     for (int k = 0; k < 2; k++)

@@ -1,4 +1,4 @@
-/* plugin_new.c - copies the examples of docs/plugins.md under another name. */
+/* plugin_new.c - writes a new plug-in: copies an example and replaces its name. */
 #include "cli/plugin_new.h"
 
 #include <ctype.h>
@@ -11,15 +11,17 @@
 #include "base/log.h"
 #include "cli/executable_dir.h"
 
-/* The example of a kind, and a configuration for a new plug-in. Both contain the name of the example, which is replaced
- * by the new name. */
+/* An example plug-in: its kind ("task" or "rule"), its name, and a configuration that uses it. The
+ * source and the configuration contain the name, and put_renamed replaces it by the name of the new
+ * plug-in. */
 typedef struct example {
   const char *kind, *name, *configuration;
 } example;
 
 static const example examples[] = {
     {"task", "welsch",
-     "# warploom check welsch.yaml --set rule.through_inputs=true     (false leaves out a part of second order)\n"
+     "# warploom check welsch.yaml --set rule.through_inputs=true     (false omits a part of the second "
+     "order)\n"
      "seed: 1\n"
      "task: {plugin: ./welsch.so}\n"
      "rule: {name: lstm, hidden: [20, 20], preprocessing: log, momentum: 0.9, rate: 0.1, output_scale: 0.1}\n"
@@ -37,7 +39,7 @@ static const example examples[] = {
      "checkpoint: {every: 100}\n"},
 };
 
-/* Opens the example's source in the source tree or the installation. */
+/* Opens the source of an example in the source tree or in the installation. */
 static wl_status open_source(const example *e, FILE **file) {
   static const char *const places[] = {"../examples/plugins", "../share/warploom/examples/plugins",
                                        "../../share/warploom/examples/plugins"};
@@ -49,11 +51,12 @@ static wl_status open_source(const example *e, FILE **file) {
     if (*file) return WL_OK;
   }
   return WL_FAIL(WL_ERR_NO_INPUT,
-                 "the example %s.c is not installed with this program, %s", e->name,
+                 "the example %s.c is not installed with the program in %s; install the examples, or use the "
+                 "source tree", e->name,
                  self);
 }
 
-/* Writes the text and replaces the name of the example everywhere. */
+/* Writes `text` to `out` and replaces every occurrence of `from` by `to`. */
 static void put_renamed(const char *text, const char *from, const char *to, FILE *out) {
   for (const char *next; (next = strstr(text, from)); text = next + strlen(from)) {
     fwrite(text, 1, (size_t)(next - text), out);
@@ -68,7 +71,7 @@ static wl_status create(const char *name, const char *suffix, FILE **out) {
   *out = fopen(path, "wx");
   if (*out) return WL_OK;
   return WL_FAIL(WL_ERR_CANNOT_CREATE, "%s: %s", path,
-                 errno == EEXIST ? "exists; choose another name" : strerror(errno));
+                 errno == EEXIST ? "the file exists; choose another name" : strerror(errno));
 }
 
 static wl_status close_written(FILE *out, const char *name) {
@@ -91,7 +94,8 @@ static wl_status check_name(const char *name) {
   if (length > 0 && length < 64 && strspn(name, letters) == length &&
       !isdigit((unsigned char)name[0]))
     return WL_OK;
-  return WL_FAIL(WL_ERR_USAGE, "'%s': a name has letters, digits and _, and begins with a letter",
+  return WL_FAIL(WL_ERR_USAGE, "'%s' cannot be the name of a plug-in: use fewer than 64 letters, digits and _, "
+                               "and do not begin with a digit",
                  name);
 }
 
@@ -104,9 +108,9 @@ wl_status wl_plugin_new(const char *kind, const char *name) {
     WL_TRY(create(name, ".yaml", &out));
     put_renamed(examples[i].configuration, examples[i].name, name, out);
     WL_TRY(close_written(out, name));
-    wl_log_info("%s.c and %s.yaml: an example to change; then warploom plugin build %s.c", name,
+    wl_log_info("wrote %s.c and %s.yaml; change these examples, then run 'warploom plugin build %s.c'", name,
                 name, name);
     return WL_OK;
   }
-  return WL_FAIL(WL_ERR_USAGE, "plugin new %s: unknown; accepted are task and rule", kind);
+  return WL_FAIL(WL_ERR_USAGE, "plugin new %s: this kind is unknown; accepted are task and rule", kind);
 }

@@ -1,4 +1,4 @@
-/* plugin_new.h - writes the source and the configuration of a new plug-in. */
+/* plugin_new.h - writes an example source and configuration for a new plug-in. */
 #ifndef WL_CLI_PLUGIN_NEW_H
 #define WL_CLI_PLUGIN_NEW_H
 

@@ -15,17 +15,18 @@
 
 static const wl_argument arguments[] = {
     {"launch", "COMMAND",
-     "the command that starts two ranks, such as 'srun --mpi=pmix -n 2'; none: do not start ranks; default: "
-     "'mpirun -n 2' of the program's MPI library, if it is in PATH"},
+     "command that starts two ranks, such as 'srun --mpi=pmix -n 2'; with none, checks with two ranks are "
+     "skipped; default: 'mpirun -n 2' of the MPI library that the program uses, if mpirun is in PATH"},
     {"only", "TEXT", "run only the checks whose name contains TEXT, such as kernels"},
-    {"folder", "FOLDER", "folder for temporary files; default: the value of TMPDIR, else /tmp"},
-    {"keep", NULL, "keep the temporary files; after a failure they are always kept"},
-    {"json", "FILE", "also write the table as JSON; - for standard output"},
+    {"folder", "FOLDER", "folder for temporary files; default: the value of the environment variable TMPDIR, "
+                         "or /tmp if TMPDIR is not set"},
+    {"keep", NULL, "keep the temporary files; after a failure, the files are always kept"},
+    {"json", "FILE", "also write the table as JSON to FILE; the name - means standard output"},
     {0}};
 
 /* ---- The launcher --------------------------------------------------------------------------------- */
 
-/* Returns true if PATH has an executable with this name. */
+/* Returns true if a folder of PATH contains an executable file with this name. */
 static bool in_path(const char *name) {
   const char *const path = getenv("PATH");
   char file[PATH_MAX];
@@ -38,8 +39,8 @@ static bool in_path(const char *name) {
   return false;
 }
 
-/* Returns the launcher of the MPI library in PATH, or NULL if there is none. jobs/common.sh chooses the launcher in the
- * same way. */
+/* Returns the name of the first launcher in PATH for the MPI library of this program, or NULL if
+ * PATH has no launcher. jobs/common.sh chooses the launcher in the same way. */
 static const char *find_launcher(void) {
   static const char *const open_mpi[] = {"mpirun.openmpi", "mpirun", "mpiexec", NULL};
   static const char *const mpich[] = {"mpiexec.hydra", "mpiexec.mpich", "mpiexec", "mpirun", NULL};
@@ -55,15 +56,15 @@ static wl_status split(char *command, char *words[WL_SELFTEST_WORDS]) {
   char *rest = NULL;
   for (char *word = strtok_r(command, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
     if (count == WL_SELFTEST_WORDS - 1)
-      return WL_FAIL(WL_ERR_USAGE, "--launch has more than %d words", count);
+      return WL_FAIL(WL_ERR_USAGE, "--launch: the command has more than %d words", count);
     words[count++] = word;
   }
   words[count] = NULL;
   return WL_OK;
 }
 
-/* Sets environment variables that allow the launcher to start two ranks, even on one core and as root in a container.
- * Variables that the user has set are kept. */
+/* Sets environment variables with which the launcher starts two ranks even on one core, and even
+ * for root in a container. Does not change variables that the user has set. */
 static void prepare_launcher(void) {
   static const char *const values[][2] = {
       {"OMPI_MCA_rmaps_base_oversubscribe", "1"},
@@ -88,7 +89,7 @@ static wl_status choose_launcher(wl_selftest *s, const wl_arguments *given,
     return split(command, s->launcher);
   }
   const char *const found = find_launcher();
-  s->no_launcher = "no launcher of the MPI library was found in PATH: name a launcher by --launch";
+  s->no_launcher = "no launcher of the MPI library was found in PATH; use --launch to name a launcher";
   if (!found) return WL_OK;
   snprintf(command, PATH_MAX, "%s -n 2", found);
   return split(command, s->launcher);
@@ -129,13 +130,14 @@ static json_t *report_json(const wl_selftest *s) {
                    s->counts[WL_SKIPPED], "checks", s->rows);
 }
 
-/* Reports all failed checks and returns the status of the self-test. */
+/* Returns the status of the self-test. The error message names all failed checks. */
 static wl_status conclude(const wl_selftest *s) {
   char names[1024] = "";
   size_t i;
   json_t *row;
   if (s->only && json_array_size(s->rows) == 0)
-    return WL_FAIL(WL_ERR_USAGE, "--only %s: the name of no check contains this text", s->only);
+    return WL_FAIL(WL_ERR_USAGE, "--only %s: no name of a check contains this text; run selftest without "
+                                 "--only to see the names", s->only);
   if (s->counts[WL_FAILED] == 0) return WL_OK;
   json_array_foreach(s->rows, i, row) {
     const size_t used = strlen(names);
@@ -144,7 +146,8 @@ static wl_status conclude(const wl_selftest *s) {
                json_string_value(json_object_get(row, "check")));
   }
   return WL_FAIL(
-      WL_ERR_SOFTWARE, "%d of %d checks failed: %s; configurations, runs and outputs are in %s",
+      WL_ERR_SOFTWARE, "%d of %d checks failed: %s; the configurations, runs and outputs of the checks are in "
+                       "%s",
       s->counts[WL_FAILED], s->counts[WL_FAILED] + s->counts[WL_PASSED], names, s->folder);
 }
 
@@ -161,12 +164,12 @@ static wl_status make_folder(wl_selftest *s, const wl_arguments *given) {
   snprintf(s->folder, sizeof s->folder, "%.*s/warploom-selftest-XXXXXX", PATH_MAX - 256, folder);
   if (mkdtemp(s->folder)) return WL_OK;
   return WL_FAIL(WL_ERR_CANNOT_CREATE,
-                 "a folder cannot be created in %s: name a writable folder by --folder", folder);
+                 "the self-test cannot create a folder in %s; use --folder to name a writable folder", folder);
 }
 
 static wl_status find_program(wl_selftest *s) {
   const ssize_t length = readlink("/proc/self/exe", s->program, sizeof s->program - 1);
-  if (length <= 0) return WL_FAIL(WL_ERR_OS, "cannot find the file of this program");
+  if (length <= 0) return WL_FAIL(WL_ERR_OS, "cannot read the path of this program from /proc/self/exe");
   s->program[length] = '\0';
   return WL_OK;
 }
@@ -184,7 +187,7 @@ static wl_status run_selftest(wl_cli *cli, int argc, char **argv) {
   const double start = wl_seconds();
   print_heading(&s);
   wl_selftest_all(&s);
-  fprintf(s.out, "\n%d passed, %d failed, %d skipped in %.0f s\n", s.counts[WL_PASSED],
+  fprintf(s.out, "\n%d passed, %d failed and %d skipped in %.0f s\n", s.counts[WL_PASSED],
           s.counts[WL_FAILED], s.counts[WL_SKIPPED], wl_seconds() - start);
   wl_status status = conclude(&s);
   if (status == WL_OK && !wl_argument_given(&cli->arguments, "keep"))
@@ -199,19 +202,21 @@ static wl_status run_selftest(wl_cli *cli, int argc, char **argv) {
 const wl_command wl_command_selftest = {
     "selftest",
     "",
-    "tests this installation and prints a table of checks",
+    "tests this installation and prints the result of each check",
     0,
     0,
     arguments,
     NULL,
     false,
     run_selftest,
-    "Starts this program on small built-in jobs and compares results. Initial states must have the recorded "
-    "digests. Runs with 1 and 2 threads, with 1 and 2 ranks, and with and without a stop must have equal digests. "
-    "For the kernels of each instruction set of the processor, float32 must agree with float64, and "
-    "meta-gradients must agree with central differences. Files must contain the written data. The test takes less "
-    "than a minute and needs no other files. Checks with two ranks are skipped if no launcher of the MPI library "
-    "is in PATH. If no check failed, the exit code is 0. Otherwise it is 70, and the failed checks are named.",
+    "Runs this program on small built-in jobs and compares the results. Initial states must have the recorded "
+    "digests. The digest of a run must not change with 2 threads instead of 1, with 2 ranks instead of 1, or "
+    "with a stop and a resume. The kernels of each instruction set of the processor are tested separately: "
+    "float32 must agree with float64, and meta-gradients must agree with central differences. Files must "
+    "contain the written data, and a damaged byte must be detected. The self-test takes less than a minute and "
+    "needs no other files. Checks with two ranks are skipped if no launcher of the MPI library "
+    "is in PATH. If no check failed, the exit code is 0. Otherwise the exit code is 70, and the error message "
+    "names the failed checks.",
     "warploom selftest\n"
     "warploom selftest --launch 'srun --mpi=pmix -n 2' --folder $SCRATCH --json selftest.json\n",
     true};

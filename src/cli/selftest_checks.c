@@ -1,11 +1,12 @@
-/* selftest_checks.c - the checks of `warploom selftest`. Each check runs this program on small jobs, as a user does,
- * and compares results that must be equal:
+/* selftest_checks.c - implements the checks of `warploom selftest`. Each check runs this program on small jobs, as a
+ * user does, and compares results:
  *
- *   initial states   digests that are the same on every machine, with recorded digests
- *   invariances      digests after some meta-steps, for 1 and 2 threads, 1 and 2 ranks, with and without a stop
- *   kernels          for each instruction set of the processor: meta-loss and norm of the meta-gradient in float32
- *                    with the float64 program, and meta-gradients with central differences
- *   files            checkpoint, trained optimizer and evaluation are read again, and a damaged byte is detected */
+ * - Initial states: the digests of initial states must equal the recorded digests, on every machine.
+ * - Invariances: the digest after some meta-steps must not change with the number of threads or ranks (1 or 2), or
+ *   with a stop and a resume.
+ * - Kernels, for each instruction set of the processor: the meta-loss and the norm of the meta-gradient must agree
+ *   with the float64 program, and meta-gradients must agree with central differences.
+ * - Files: checkpoint, trained optimizer and evaluation must be readable, and a damaged byte must be detected. */
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -18,10 +19,11 @@
 
 enum { DIGEST_SIZE = WL_SELFTEST_DIGEST, LINE_SIZE = 4096, ARGUMENTS = 64, LIMIT = 120, STEPS = 3 };
 
-/* A training of less than a second. */
+/* The configuration of a small training, which takes less than a second. */
 typedef struct job {
   const char *name, *text;
-  const char *initial; /* digest of the initial state; NULL if it is not recorded */
+  /* recorded digest of the initial state; NULL if the digest is not recorded */
+  const char *initial;
 } job;
 
 static const job jobs[] = {
@@ -57,7 +59,7 @@ static const job jobs[] = {
      "trajectory: {every: 0}\n",
      NULL}};
 enum { JOBS = sizeof jobs / sizeof *jobs };
-_Static_assert((int)JOBS <= (int)WL_SELFTEST_JOBS, "a digest for each job");
+_Static_assert((int)JOBS <= (int)WL_SELFTEST_JOBS, "wl_selftest must have space for the digest of each job");
 
 /* ---- Processes ---------------------------------------------------------------------------------- */
 
@@ -71,8 +73,8 @@ static wl_verdict fail(wl_selftest *s, const char *format, ...) {
   return WL_FAILED;
 }
 
-/* Finds the last line of a file that contains `word`. line [LINE_SIZE] receives the line without its newline. Returns
- * false if there is no such line. */
+/* Copies the last line that contains `word` from a file to line [LINE_SIZE], without the newline.
+ * Returns false if no line contains `word`. */
 static bool last_line(const char *path, const char *word, char *line) {
   char next[LINE_SIZE];
   bool found = false;
@@ -89,21 +91,21 @@ static bool last_line(const char *path, const char *word, char *line) {
 }
 
 typedef struct process {
-  bool launched; /* the launcher starts the process on two ranks */
-  int expected;  /* expected exit code */
+  bool launched; /* true if the launcher starts the program with two ranks */
+  int expected;  /* exit code with which the process must end */
   char output[PATH_MAX + 32], errors[PATH_MAX + 32];
 } process;
 
 static wl_verdict explain(wl_selftest *s, const process *p, const char *command, int code) {
   char line[LINE_SIZE] = "";
   if (code == WL_CHILD_LATE)
-    return fail(s, "%s did not end in %d s; see %s", command, LIMIT, p->errors);
+    return fail(s, "the subcommand %s did not end within %d s; see its messages in %s", command, LIMIT, p->errors);
   if (!last_line(p->errors, "error", line)) last_line(p->errors, "", line);
-  return fail(s, "%s ended with code %d, expected %d: %.200s; see %s", command, code, p->expected,
+  return fail(s, "the subcommand %s ended with exit code %d instead of %d: %.200s; see its messages in %s", command, code, p->expected,
               line, p->errors);
 }
 
-/* Runs `program words...`. The list of words ends with NULL. */
+/* Runs `program` with the given words, whose last is NULL, and checks the exit code. */
 static wl_verdict run(wl_selftest *s, process *p, const char *program, ...) {
   char *argv[ARGUMENTS];
   int count = 0, code = 0;
@@ -124,12 +126,13 @@ static wl_verdict run(wl_selftest *s, process *p, const char *program, ...) {
 
 /* ---- Trainings ---------------------------------------------------------------------------------- */
 
-/* One training of a job. */
+/* How a job is trained. */
 typedef struct training {
   const char *program;
-  const char *name;   /* name of its run directory */
-  int threads, steps; /* steps < 0: the number of steps of the job */
-  int stop_after;     /* 0: no early stop */
+  const char *name;   /* name of the run directory in the folder for temporary files */
+  /* number of threads of a rank, and value of outer.steps; steps < 0 means STEPS */
+  int threads, steps;
+  int stop_after;     /* value of --stop-after; 0 means that the training runs to its end */
   bool resume, launched;
 } training;
 
@@ -143,23 +146,25 @@ static wl_verdict write_configuration(wl_selftest *s, const job *j, char path[PA
   path_in(s, path, name);
   FILE *const file = fopen(path, "w");
   const bool written = file && fputs(j->text, file) >= 0;
-  if (!file || fclose(file) != 0 || !written) return fail(s, "%s cannot be written", path);
+  if (!file || fclose(file) != 0 || !written) return fail(s, "the configuration %s cannot be written", path);
   return WL_PASSED;
 }
 
-/* Checks that the launcher starts two ranks of one program. A launcher of another MPI library starts two programs with
- * one rank each. */
+/* Checks that the launcher started one program with two ranks. The launcher of another MPI library
+ * would start two programs with one rank each. */
 static wl_verdict check_ranks(wl_selftest *s, const process *p) {
   char line[LINE_SIZE];
   if (!last_line(p->errors, "on 1 rank", line)) return WL_PASSED;
   return fail(
       s,
-      "%s started separate programs of one rank, so it belongs to another MPI library than this program: name the "
-      "right one by --launch, for example --launch 'mpirun -n 2'",
+      "the launcher %s started separate programs of one rank, so it belongs to another MPI library than this "
+      "program; use --launch to name the launcher of this program's MPI library, for example --launch 'mpirun "
+      "-n 2'",
       s->launcher[0]);
 }
 
-/* Runs a training. digest [DIGEST_SIZE] receives the text "digest <16 hex digits> step <n>". */
+/* Runs a training of the job. Copies the line that it prints, "digest <16 hex digits> step
+ * <number>", to digest [DIGEST_SIZE]. */
 static wl_verdict train(wl_selftest *s, const job *j, training t, char *digest) {
   char config[PATH_MAX], run_folder[PATH_MAX], output[PATH_MAX + 8], threads[32], steps[32],
       stop[32], line[LINE_SIZE];
@@ -189,12 +194,13 @@ static wl_verdict initial_state(wl_selftest *s, const void *what) {
   if (train(s, j, (training){.name = "initial", .threads = 1}, digest) != WL_PASSED)
     return WL_FAILED;
   snprintf(expected, sizeof expected, "digest %s step 0", j->initial);
-  if (strcmp(digest, expected) != 0) return fail(s, "%s, recorded is %s", digest, j->initial);
+  if (strcmp(digest, expected) != 0) return fail(s, "the initial state has %s, but the recorded digest is %s", digest, j->initial);
   snprintf(s->detail, sizeof s->detail, "%s", digest);
   return WL_PASSED;
 }
 
-/* Checks that another training of the same job has the same digest as the training on one rank and one thread. */
+/* Runs the training `other` of a job and compares its digest with the digest of the job's training
+ * on one rank and one thread. */
 static wl_verdict same_digest(wl_selftest *s, const job *j, training other) {
   char digest[DIGEST_SIZE], *const plain = s->plain[j - jobs];
   if (!plain[0] &&
@@ -202,7 +208,7 @@ static wl_verdict same_digest(wl_selftest *s, const job *j, training other) {
     return WL_FAILED;
   if (train(s, j, other, digest) != WL_PASSED) return WL_FAILED;
   if (strcmp(plain, digest) != 0)
-    return fail(s, "%s, but %s on one rank and thread without a stop", digest, plain);
+    return fail(s, "the training ended with %s, but on one rank and one thread without a stop it ended with %s", digest, plain);
   snprintf(s->detail, sizeof s->detail, "%s", digest);
   return WL_PASSED;
 }
@@ -229,7 +235,7 @@ static wl_verdict stop_and_resume(wl_selftest *s, const void *what) {
 
 /* ---- Kernels -------------------------------------------------------------------------------------- */
 
-/* The figures that the first meta-step of a run reports. */
+/* Meta-loss and norm of the meta-gradient in the first meta-step of a run. */
 typedef struct first_step {
   double meta_loss, gradient_norm;
 } first_step;
@@ -244,19 +250,21 @@ static wl_verdict read_first_step(wl_selftest *s, const char *name, first_step *
   const bool complete = json_is_number(loss) && json_is_number(norm);
   *out = (first_step){json_number_value(loss), json_number_value(norm)};
   json_decref(line);
-  return complete ? WL_PASSED : fail(s, "%s has no meta_loss and gradient_norm", path);
+  return complete ? WL_PASSED : fail(s, "the first line of %s does not have the numbers meta_loss and "
+                                        "gradient_norm", path);
 }
 
 static double relative(double a, double b) { return fabs(a - b) / fabs(b); }
 
-/* Compares float32, with the kernels of one instruction set, with float64. Rounding errors are about 1e-6 of the
- * norm. */
+/* Compares the first meta-step of a training in float32, which uses the kernels of one instruction
+ * set, with the same meta-step in float64. Rounding errors are about 1e-6 of the norm of the
+ * meta-gradient. */
 static wl_verdict against_float64(wl_selftest *s, const char *isa) {
   const double tolerance = 1e-4;
   char program64[PATH_MAX], digest[DIGEST_SIZE];
   first_step single, twice;
   if (!wl_float64_program_find(program64))
-    return fail(s, "the float64 program warploom64 is not installed");
+    return fail(s, "the float64 program warploom64 is not installed; install Warploom again");
   if (train(s, &jobs[0],
             (training){.program = program64, .name = "float64", .threads = 1, .steps = -1},
             digest) ||
@@ -268,10 +276,11 @@ static wl_verdict against_float64(wl_selftest *s, const char *isa) {
   if (!(loss <= tolerance && norm <= tolerance))
     return fail(
         s,
-        "meta-loss and norm of the meta-gradient differ by %.1e and %.1e of their values from float64, more than "
-        "%.0e",
+        "meta-loss and norm of the meta-gradient differ by %.1e and %.1e of their values from float64; at most "
+        "%.0e is accepted",
         loss, norm, tolerance);
-  snprintf(s->detail, sizeof s->detail, "meta-loss within %.0e, meta-gradient within %.0e", loss,
+  snprintf(s->detail, sizeof s->detail, "relative difference from float64: meta-loss %.0e, norm of the "
+                                        "meta-gradient %.0e", loss,
            norm);
   return WL_PASSED;
 }
@@ -284,11 +293,12 @@ static wl_verdict differences(wl_selftest *s, const job *j) {
           "--set", "window.steps=3", NULL) != WL_PASSED)
     return WL_FAILED;
   if (!last_line(p.output, "All passed", line))
-    return fail(s, "check printed no result; see %s", p.output);
+    return fail(s, "the subcommand check did not print 'All passed'; see its output in %s", p.output);
   return WL_PASSED;
 }
 
-/* Runs the checks of the kernels for one instruction set. */
+/* Checks the kernels of one instruction set: compares float32 with float64, and meta-gradients with
+ * central differences. */
 static wl_verdict kernel_check(wl_selftest *s, const void *what) {
   const char *const isa = wl_isa_name(*(const wl_isa *)what);
   const char *const before = getenv("WARPLOOM_ISA");
@@ -304,17 +314,17 @@ static wl_verdict kernel_check(wl_selftest *s, const void *what) {
 
 /* ---- Files ---------------------------------------------------------------------------------------- */
 
-/* Inverts the byte in the middle of a file. */
+/* Damages a file: inverts the bits of the byte in the middle. */
 static wl_verdict damage(wl_selftest *s, const char *path) {
   FILE *const file = fopen(path, "r+");
-  if (!file) return fail(s, "%s cannot be opened", path);
+  if (!file) return fail(s, "the file %s cannot be opened", path);
   fseek(file, 0, SEEK_END);
   const long middle = ftell(file) / 2;
   fseek(file, middle, SEEK_SET);
   const int byte = fgetc(file);
   fseek(file, middle, SEEK_SET);
   const bool written = byte != EOF && fputc(byte ^ 0xff, file) != EOF;
-  return fclose(file) == 0 && written ? WL_PASSED : fail(s, "%s cannot be changed", path);
+  return fclose(file) == 0 && written ? WL_PASSED : fail(s, "the file %s cannot be changed", path);
 }
 
 static wl_verdict files(wl_selftest *s, const void *what) {
@@ -335,7 +345,7 @@ static wl_verdict files(wl_selftest *s, const void *what) {
     return WL_FAILED;
   if (run(s, &damaged, s->program, "info", folder, "--verify", NULL) != WL_PASSED) return WL_FAILED;
   snprintf(s->detail, sizeof s->detail,
-           "checkpoint, optimizer and evaluation read back; a damaged byte is detected");
+           "checkpoint, optimizer and evaluation were read back, and a damaged byte was detected");
   return WL_PASSED;
 }
 

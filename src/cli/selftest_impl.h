@@ -1,5 +1,5 @@
-/* selftest_impl.h - the state of a self-test, its checks and its report. Private to the files of `warploom
- * selftest`. */
+/* selftest_impl.h - declares the state of a self-test and the functions that run and report its
+ * checks. Only the files selftest*.c include this header. */
 #ifndef WL_CLI_SELFTEST_IMPL_H
 #define WL_CLI_SELFTEST_IMPL_H
 
@@ -20,25 +20,36 @@ enum {
 typedef enum wl_verdict { WL_PASSED, WL_FAILED, WL_SKIPPED } wl_verdict;
 
 typedef struct wl_selftest {
-  char folder[PATH_MAX];  /* folder for temporary files, with an output file for each process */
+  /* folder for temporary files, for example two output files of each process */
+  char folder[PATH_MAX];
   char program[PATH_MAX]; /* this program */
   char *launcher
-      [WL_SELFTEST_WORDS]; /* words of the command that starts two ranks, then NULL; no words if there is no launcher */
-  const char *no_launcher; /* why there is no launcher */
-  char detail[WL_SELFTEST_DETAIL]; /* the finding of the running check, or the reason for its failure */
+      /* words of the command that starts two ranks; the last element is NULL; the first is NULL if
+       * there is no launcher */
+      [WL_SELFTEST_WORDS];
+  /* message that says why checks with two ranks are skipped, if there is no launcher */
+  const char *no_launcher;
+  /* result of the current check in words, or the reason for its failure */
+  char detail[WL_SELFTEST_DETAIL];
   char plain[WL_SELFTEST_JOBS]
-            [WL_SELFTEST_DIGEST]; /* digest of each job that was trained on one rank and thread */
-  const char *only;               /* run only checks whose name contains this text; NULL: all checks */
-  int processes;                  /* number of processes started so far, used in the names of their files */
+            /* digest of each job after a training on one rank and one thread; "" before this
+             * training */
+            [WL_SELFTEST_DIGEST];
+  /* run only checks whose name contains this text; NULL means all checks */
+  const char *only;
+  /* number of processes started so far; the names of the output files contain this number */
+  int processes;
   int counts[WL_SKIPPED + 1];     /* number of checks with each verdict */
   FILE *out;                      /* the table */
-  json_t *rows;                   /* rows of the table, for --json */
+  json_t *rows;                   /* rows of the table as JSON, for the option --json */
 } wl_selftest;
 
-/* A check. `what` is the pointer that was passed to wl_selftest_report. */
+/* Type of a function that runs a check. `what` is the pointer that was passed to
+ * wl_selftest_report. */
 typedef wl_verdict (*wl_selftest_check)(wl_selftest *s, const void *what);
 
-/* Runs a check and adds its row to the report. */
+/* Runs a check, prints its row of the table and adds the row to s->rows. Skips a check that --only
+ * excludes. */
 void wl_selftest_report(wl_selftest *s, const char *name, wl_selftest_check check,
                         const void *what);
 

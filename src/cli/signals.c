@@ -1,4 +1,4 @@
-/* signals.c - handles signals and time limits for the commands that train. */
+/* signals.c - handles signals and the time limit of a training. */
 #include "cli/signals.h"
 
 #include <errno.h>
@@ -22,10 +22,11 @@ bool wl_signals_stop_training(const wl_argument *arguments) {
 static volatile sig_atomic_t stop_signal, polled;
 static int speaker; /* rank of this process; rank 0 prints why the program ends */
 
-/* Ends the process from a signal handler. It uses only functions that are safe in a handler. */
+/* Ends the process from a signal handler. Calls only functions that are safe in a signal
+ * handler. */
 static void end_now(void) {
   static const char text[] =
-      "warploom: ended by a signal before there was anything to save; run it again, with --resume if it was a resumed run\n";
+      "warploom: a signal ended the program before there was anything to save; start the same command again\n";
   if (speaker == 0 && write(STDERR_FILENO, text, sizeof text - 1) < 0) errno = 0;
   _exit(WL_TRY_AGAIN);
 }
@@ -41,14 +42,15 @@ static void set_action(int number, void (*handler)(int)) {
   sigaction(number, &action, NULL);
 }
 
-/* Returns true if nohup started the program. SIGHUP then stays ignored. */
+/* Returns true if SIGHUP is ignored, because nohup started the program. The program then continues
+ * to ignore SIGHUP. */
 static bool ignores_hangup(void) {
   struct sigaction action;
   return sigaction(SIGHUP, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
 }
 
-/* The handlers stay installed after the first signal, because a launcher may forward a second copy of it, which must
- * have no effect. */
+/* The handlers stay installed after the first signal. A launcher may forward the same signal a
+ * second time, and this second signal must have no effect. */
 void wl_signals_prepare(bool trains, int rank) {
   static const int endings[] = {SIGTERM, SIGINT, SIGXCPU, SIGUSR1, SIGUSR2};
   speaker = rank;
@@ -65,20 +67,22 @@ void wl_signals_prepare(bool trains, int rank) {
 
 /* ---- Time limits ---- */
 
-/* Returns the seconds to the end of the SLURM job, or 0 if SLURM gives no end time. The variable may be left over from
- * another job, empty or "Unknown". An end time in the past, or more than a year ahead, is therefore not used. */
+/* Returns the seconds until the end of the SLURM job, or 0 if the end is not known.
+ * SLURM_JOB_END_TIME may be empty, may be "Unknown" or may be left over from another job. The
+ * function therefore ignores an end time that is in the past or more than a year ahead. */
 static double slurm_seconds_left(void) {
   enum { YEAR = 366 * 86400 };
   const char *const text = getenv("SLURM_JOB_END_TIME");
   if (!text || !*text || strspn(text, "0123456789") != strlen(text) || strlen(text) > 12) return 0;
   const double left = (double)(strtoll(text, NULL, 10) - (long long)time(NULL));
   if (left > 0 && left < YEAR) return left;
-  wl_log_info("SLURM_JOB_END_TIME=%s is not the end of a running job: there is no time limit", text);
+  wl_log_info("SLURM_JOB_END_TIME=%s is not the end of a running job, so the training has no time limit", text);
   return 0;
 }
 
-/* Reads --time-limit. Without this option, the limit is the remaining time of the SLURM job minus one minute for the
- * last checkpoint. */
+/* Sets *seconds to the value of --time-limit, or to 0 if there is no limit. Without the option, the
+ * limit is the remaining time of the SLURM job minus one minute for the last checkpoint. If at most
+ * two minutes remain, the limit is half of the remaining time. */
 static wl_status time_limit(const wl_arguments *given, double *seconds) {
   enum { MARGIN = 60 };
   const char *const text = wl_argument_text(given, "time-limit", NULL);
@@ -87,7 +91,7 @@ static wl_status time_limit(const wl_arguments *given, double *seconds) {
   const double left = slurm_seconds_left();
   if (left <= 0) return WL_OK;
   *seconds = left > 2 * MARGIN ? left - MARGIN : left / 2;
-  wl_log_info("time limit: %.0f s, since SLURM ends this job in %.0f s (SLURM_JOB_END_TIME)", *seconds,
+  wl_log_info("the training stops in %.0f s, because SLURM ends this job in %.0f s (SLURM_JOB_END_TIME)", *seconds,
               left);
   return WL_OK;
 }

@@ -1,33 +1,36 @@
-/* signals.h - signals and the option --time-limit, which stop a training early with a checkpoint, and the option
- * --resume. */
+/* signals.h - handles signals and the options --time-limit and --resume. Signals and the time limit
+ * stop a training early with a checkpoint. */
 #ifndef WL_CLI_SIGNALS_H
 #define WL_CLI_SIGNALS_H
 
 #include "cli/arguments.h"
 #include "run/train.h"
 
-/* The options of the commands that train. */
+/* The options --resume and --time-limit, for the table of a subcommand that trains. */
 #define WL_TRAIN_ARGUMENTS                                                                          \
-  {"resume", NULL,                                                                                 \
-   "resume from the run directory's newest valid checkpoint; start a new run if there is none"},         \
-  {                                                                                                \
-    "time-limit", "TIME",                                                                          \
-        "stop with a checkpoint before TIME from now (seconds, 90m, 4h, HH:MM:SS, D-HH[:MM[:SS]]), " \
-        "exit code 75; under "                                                                     \
-        "SLURM the end of the job is used automatically"                                                \
+  {"resume", NULL,                                                                                  \
+   "resume from the newest valid checkpoint in the run directory; if there is none, start a new run"}, \
+  {                                                                                                 \
+    "time-limit", "TIME",                                                                           \
+        "stop with a checkpoint and exit code 75 before the duration TIME has passed (write seconds, 90m, 4h, " \
+        "HH:MM:SS or D-HH[:MM[:SS]]); the default in a SLURM job is the remaining time of the job"  \
   }
 
-/* Returns true if a command has WL_TRAIN_ARGUMENTS, and therefore trains. */
+/* Returns true if `arguments` contains WL_TRAIN_ARGUMENTS, which means that the subcommand
+ * trains. */
 bool wl_signals_stop_training(const wl_argument *arguments);
 
-/* Sets how the whole process handles signals. main calls this function before MPI starts. SIGPIPE and SIGXFSZ are
- * ignored, because writes return their errors. In a command that trains, SIGTERM, SIGINT, SIGHUP, SIGXCPU, SIGUSR1 and
- * SIGUSR2 end the process immediately with exit code 75 while there is nothing to save. During the training, it polls
- * these signals. Other commands keep the default actions, but ignore SIGUSR1 and SIGUSR2, which batch systems send as a
- * warning. Rank 0 prints why the program ends. */
+/* Sets the signal handlers of the process. main calls this function before MPI starts. The process
+ * ignores SIGPIPE and SIGXFSZ, because the failed write then returns an error. If `trains` is true,
+ * the signals SIGTERM, SIGINT, SIGHUP, SIGXCPU, SIGUSR1 and SIGUSR2 stop the program. While there
+ * is nothing to save, such a signal ends the process immediately with exit code 75, and rank 0
+ * prints the reason. Later, the training polls whether a signal has arrived. If `trains` is false,
+ * signals keep their default actions, except SIGUSR1 and SIGUSR2, which are ignored because batch
+ * systems send them as a warning. */
 void wl_signals_prepare(bool trains, int rank);
 
-/* Reads the options into *request. Returns WL_ERR_USAGE if the time limit is not a duration. */
+/* Reads the options --resume and --time-limit into *request. Returns WL_ERR_USAGE if the time limit
+ * is not a duration. */
 wl_status wl_train_request_read(const wl_arguments *arguments, wl_train_request *request);
 
 #endif

@@ -1,4 +1,4 @@
-/* tool.c - finds and executes a Python tool. */
+/* tool.c - finds a Python tool by its name and executes it in this process. */
 #include "cli/tool.h"
 
 #include <errno.h>
@@ -13,7 +13,8 @@
 
 enum { ARGUMENTS = 1024 };
 
-#ifndef WL_TOOLS /* CMakeLists.txt sets WL_TOOLS to the names of the files in tools/ */
+/* CMakeLists.txt defines WL_TOOLS as the names of the tools in tools/, separated by spaces */
+#ifndef WL_TOOLS
 #define WL_TOOLS ""
 #endif
 
@@ -31,8 +32,9 @@ bool wl_tool_find(const char *file, char *path) {
   return false;
 }
 
-/* Finds a tool by its name. The name must be a plain word, because it must not be a path. It must not be the name of a
- * module that several tools share. */
+/* Finds the file of a tool by the tool's name. Returns false for a name with other characters than
+ * lowercase letters and _, because a path is not a name. Also returns false for names that begin
+ * with "warploom", because these files are modules that the tools import. */
 static bool find_by_name(const char *name, char *path) {
   char file[64];
   if (name[strspn(name, "abcdefghijklmnopqrstuvwxyz_")] != '\0') return false;
@@ -51,12 +53,12 @@ wl_status wl_tool_execute(char **argv) {
   if (wl_environment_ranks() > 1)
     return WL_FAIL(
         WL_ERR_USAGE,
-        "'warploom %s' is one process that starts others: call it without mpirun; for its trainings, --launch "
-        "\"mpirun -n RANKS\" names the launcher",
+        "'warploom %s' runs as one process that starts other programs; call it without mpirun; to run its "
+        "trainings on several ranks, use its option --launch "mpirun -n RANKS"",
         argv[0]);
   if (!find_by_name(argv[0], path)) return WL_FAIL(WL_ERR_OS, "no tool %s", argv[0]);
   for (int i = 1; argv[i]; i++) {
-    if (i + 2 >= ARGUMENTS) return WL_FAIL(WL_ERR_USAGE, "more than %d arguments", ARGUMENTS - 3);
+    if (i + 2 >= ARGUMENTS) return WL_FAIL(WL_ERR_USAGE, "the command line has more than %d arguments", ARGUMENTS - 3);
     command[i + 1] = argv[i];
   }
   const ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
@@ -65,5 +67,5 @@ wl_status wl_tool_execute(char **argv) {
     setenv("WARPLOOM", program, 0);
   }
   execvp(command[0], command);
-  return WL_FAIL(WL_ERR_OS, "python3 cannot be run: %s; '%s' needs it", strerror(errno), path);
+  return WL_FAIL(WL_ERR_OS, "python3 cannot be executed: %s; the tool '%s' needs python3", strerror(errno), path);
 }

@@ -1,4 +1,5 @@
-/* train.c - `warploom train CONFIG`. */
+/* train.c - `warploom train CONFIG`: reads the options, trains, and prints the digest of the
+ * result. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -19,10 +20,11 @@ static const wl_argument arguments[] = {
     WL_TRAIN_ARGUMENTS,
     {"stop-after", "N", "stop with a checkpoint after meta-step N and exit with code 75"},
     {"dry-run", NULL,
-     "check the configuration, print it in full with the memory that a rank needs, and stop"},
+     "check the configuration, print all its keys and the memory that a rank needs, and do not train"},
     {"json-schema", NULL,
-     "print the keys of the configuration as a JSON Schema, for editors and validators, and stop"},
-    {"list", "WHAT", "list tasks, rules, preconditioners, initialisations or estimators, and stop"},
+     "print a JSON Schema of the configuration, which editors and validators can read, and do not train"},
+    {"list", "WHAT", "print the list of tasks, rules, preconditioners, initialisations or estimators, and do "
+                     "not train"},
     {0}};
 
 static wl_status list(const char *what) {
@@ -39,8 +41,8 @@ static wl_status list(const char *what) {
     return WL_OK;
   }
   return WL_FAIL(WL_ERR_USAGE,
-                 "--list %s: unknown; accepted are tasks, rules, preconditioners, initialisations, "
-                 "estimators",
+                 "--list %s: there is no such list; accepted are tasks, rules, preconditioners, "
+                 "initialisations, estimators",
                  what);
 }
 
@@ -52,20 +54,21 @@ static wl_status print_configuration(const wl_config *config) {
   return WL_OK;
 }
 
-/* Refuses an output folder in which the file config.yaml of the run would overwrite the configuration that is read. The
- * file may be overwritten if it belongs to the run itself. */
+/* Returns an error if the run would overwrite its input: the configuration `path` is the file
+ * config.yaml in the output folder. This is allowed if the folder already belongs to a run. */
 static wl_status check_output(const wl_config *config, const char *path) {
   const char *const output = wl_schema_run(config).output;
   char written[WL_PATH_MAX], lock[WL_PATH_MAX];
   WL_TRY(wl_check_run_folder(output));
   if (wl_path_join(written, output, "config.yaml") != WL_OK ||
-      wl_path_join(lock, output, "lock") != WL_OK) /* this error is reported when the folder is opened */
+      /* wl_train reports this error when it opens the folder */
+      wl_path_join(lock, output, "lock") != WL_OK)
     return WL_OK;
   if (!wl_same_file(written, path) || access(lock, F_OK) == 0) return WL_OK;
   return WL_FAIL(
       WL_ERR_CANNOT_CREATE,
-      "output: the folder '%s' contains the configuration '%s', which the config.yaml of the run would replace: "
-      "choose another folder",
+      "output: the folder '%s' contains the configuration '%s', which the file config.yaml of the run would "
+      "replace; choose another folder",
       output, path);
 }
 
@@ -81,11 +84,13 @@ static wl_status train(wl_cli *cli, const wl_config *config, const char *path,
   return status;
 }
 
-/* Prints the schema with the keys of the plug-ins in the configuration. `configuration` is NULL if none is given. */
+/* Prints the JSON Schema. If `configuration` is not NULL, the schema includes the keys of the
+ * plug-ins that this configuration uses. */
 static wl_status print_schema(const char *configuration) {
   wl_config *config = NULL;
   if (configuration) WL_TRY(wl_config_read(configuration, wl_schema(), NULL, 0, &config));
-  wl_config_destroy(&config); /* the plug-ins of the configuration stay open */
+  /* the plug-ins stay open after wl_config_destroy, so wl_schema includes their keys */
+  wl_config_destroy(&config);
   json_t *schema = wl_json_schema(wl_schema());
   char *const text = schema ? json_dumps(schema, JSON_INDENT(1)) : NULL;
   json_decref(schema);
@@ -108,7 +113,8 @@ static wl_status run_train(wl_cli *cli, int argc, char **argv) {
     return wl_comm_agree(
         cli->comm,
         WL_FAIL(WL_ERR_USAGE,
-                "no configuration is named: use 'warploom train CONFIG', such as jobs/quickstart.yaml"));
+                "the command names no configuration; use 'warploom train CONFIG', for example 'warploom train "
+                "jobs/quickstart.yaml'"));
   wl_status status = wl_train_request_read(&cli->arguments, &request);
   if (status == WL_OK) status = wl_config_read(argv[0], wl_schema(), overrides, n, &config);
   if (status == WL_OK)
@@ -136,16 +142,17 @@ const wl_command wl_command_train = {
     false,
     run_train,
     "Meta-trains the optimizer that CONFIG describes, for outer.steps meta-steps. In each meta-step, the ranks "
-    "run the optimizer on tasks, sum their meta-gradients exactly, and update the meta-parameters. Results go to "
-    "a run directory (key output): checkpoints, metrics.jsonl, recorded inner runs, and optimizer.h5, the "
-    "trained optimizer. The last line of standard output is the digest of the result. It does not depend on the "
-    "number of ranks or threads, nor on interruptions. SIGTERM, SIGINT, SIGHUP, SIGXCPU, SIGUSR1 or SIGUSR2 to "
-    "any rank stop the run at the next inner step. It then saves a checkpoint of the last complete meta-step and "
-    "exits with code 75; --resume continues it.",
+    "run the optimizer on tasks, compute the exact sum of their meta-gradients, and update the "
+    "meta-parameters. The results are written to a run directory (key output): checkpoints, the file "
+    "metrics.jsonl, recorded inner runs, and the trained optimizer as optimizer.h5. The last line of standard "
+    "output is the digest of the result. The digest does not depend on interruptions or on the number of ranks "
+    "and threads. SIGTERM, SIGINT, SIGHUP, SIGXCPU, SIGUSR1 or SIGUSR2 to any rank stops the run at the next "
+    "inner step. The run then saves a checkpoint of the last complete meta-step and exits with code 75. To "
+    "continue the run, start the same command with --resume.",
     "mpirun -n 4 warploom train jobs/quadratic-gaussian.yaml\n"
     "mpirun -n 8 warploom train jobs/quadratic-gaussian.yaml --resume     # on a different number of ranks\n"
     "warploom train jobs/quickstart.yaml --set outer.steps=50 --set output=runs/trial\n"
-    "warploom train --list tasks                                          # the task families\n"
-    "warploom train jobs/controller.yaml                                  # evolution strategies, drawn tasks\n"
-    "warploom train jobs/quickstart.yaml --set window.order=first --set estimator.name=nres  # another of `--list "
-    "estimators`\n"};
+    "warploom train --list tasks                                          # lists the task families\n"
+    "warploom train jobs/controller.yaml                                  # trains with evolution strategies\n"
+    "warploom train jobs/quickstart.yaml --set window.order=first --set estimator.name=nres  # another "
+    "estimator\n"};

@@ -146,7 +146,7 @@ expect 1 73 "spare.yaml|itself" check spare.yaml --dump spare.yaml
 expect 1 73 "step-00000004.h5" export whole --output whole/checkpoints/step-00000004.h5
 mkdir project
 cp good.yaml project/config.yaml
-expect 2 73 "project|which the config.yaml of the run would replace" train project/config.yaml --set output=project
+expect 2 73 "project|which the file config.yaml of the run would replace" train project/config.yaml --set output=project
 cmp -s good.yaml project/config.yaml || fail "the configuration was replaced"
 cmp -s good.yaml spare.yaml && cmp -s alone.h5 whole/optimizer.h5 || fail "an input was changed"
 "$WL_BIN" export whole --output whole/optimizer.h5 --quiet || fail "export cannot renew its own file"

@@ -42,7 +42,7 @@ for signal in TERM INT HUP XCPU USR1 USR2; do
   wait_for 10 reads_the_pipe
   end_by $signal 75 "while the configuration is read"
   [ ! -e unborn ] || fail "SIG$signal before the training left a run directory"
-  [ "$(grep -c 'ended by a signal' err.txt)" = 1 ] || fail "SIG$signal: not exactly one message names the signal"
+  [ "$(grep -c 'a signal ended the program' err.txt)" = 1 ] || fail "SIG$signal: not exactly one message names the signal"
 done
 echo "ok: six signals while the configuration is read"
 
