@@ -12,8 +12,9 @@
    "resume from the newest valid checkpoint in the run directory; if there is none, start a new run"}, \
   {                                                                                                 \
     "time-limit", "TIME",                                                                           \
-        "stop with a checkpoint and exit code 75 before the duration TIME has passed (write seconds, 90m, 4h, " \
-        "HH:MM:SS or D-HH[:MM[:SS]]); the default in a SLURM job is the remaining time of the job"  \
+        "stop with a checkpoint and exit code 75 before the duration TIME has passed "              \
+        "(write seconds, 90m, 4h, HH:MM:SS or D-HH[:MM[:SS]]); "                                    \
+        "the default in a SLURM job is the remaining time of the job"                               \
   }
 
 /* Returns true if `arguments` contains WL_TRAIN_ARGUMENTS, which means that the subcommand

@@ -54,7 +54,7 @@ wl_status wl_tool_execute(char **argv) {
     return WL_FAIL(
         WL_ERR_USAGE,
         "'warploom %s' runs as one process that starts other programs; call it without mpirun; to run its "
-        "trainings on several ranks, use its option --launch "mpirun -n RANKS"",
+        "trainings on several ranks, use its option --launch \"mpirun -n RANKS\"",
         argv[0]);
   if (!find_by_name(argv[0], path)) return WL_FAIL(WL_ERR_OS, "no tool %s", argv[0]);
   for (int i = 1; argv[i]; i++) {
