@@ -1,10 +1,11 @@
-/* driver.c - runs a fuzz target on mutations of seed files, for compilers without libFuzzer.
+/* driver.c - runs a fuzz target on mutated seed files, for compilers that do not have libFuzzer.
  *
  *   fuzz_config [-runs=N] [-seed=S] [-file=F] [SEED FILES]
  *
- * With -file, the target runs once, on this file. Mutations depend only on S. The program fails if a run takes more
- * than 5 seconds, or if the process needs more than 1 GiB in addition to its memory at the start. It prints the
- * figures. With clang, link the target with -fsanitize=fuzzer instead of this file. */
+ * With -file, the target runs once, on the file F. The mutations depend only on the seed S and the seed files. The
+ * program fails if a run takes more than 5 seconds, or if the process needs more than 1 GiB in addition to its memory
+ * at the start. At the end, it prints the number of runs, the longest time and the peak memory. With clang, link the
+ * target with -fsanitize=fuzzer instead of this file. */
 #include <glob.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -26,7 +27,7 @@ typedef struct fuzzer {
   uint64_t random;
   bytes seed[MOST_SEEDS];
   int seeds;
-  bytes now; /* the mutated input, with room for MOST_BYTES */
+  bytes now; /* the mutated input; memory for MOST_BYTES is allocated */
 } fuzzer;
 
 static uint64_t draw(fuzzer *f) { /* xorshift64* */
@@ -38,7 +39,8 @@ static uint64_t draw(fuzzer *f) { /* xorshift64* */
 
 static size_t below(fuzzer *f, size_t n) { return n ? (size_t)(draw(f) % n) : 0; }
 
-/* Replaces `length` bytes at `at` by `size` other bytes. Bytes that do not fit are cut off. */
+/* Replaces `length` bytes at position `at` by `size` other bytes. If the result has more than MOST_BYTES, its end is
+ * cut off. */
 static void replace(fuzzer *f, size_t at, size_t length, const uint8_t *with, size_t size) {
   bytes *b = &f->now;
   if (size > MOST_BYTES - at) size = MOST_BYTES - at;
@@ -49,7 +51,7 @@ static void replace(fuzzer *f, size_t at, size_t length, const uint8_t *with, si
   b->size = at + size + tail;
 }
 
-/* Repeats a part of the input up to thousands of times, to test depth and length. */
+/* Repeats a part of the input up to thousands of times, to test deeply nested and long inputs. */
 static void repeat(fuzzer *f) {
   uint8_t span[64];
   const size_t at = below(f, f->now.size);
@@ -149,7 +151,7 @@ static void add_seed(fuzzer *f, const char *path) {
   if (f->seeds < MOST_SEEDS && read_file(path, &f->seed[f->seeds])) f->seeds++;
 }
 
-/* If no seed files are given, uses the target's own seeds in the source tree. */
+/* Adds the target's default seed files from the source tree. */
 static void add_own_seeds(fuzzer *f) {
   const char *const source = getenv("WL_SOURCE");
   for (int i = 0; source && wl_fuzz_seeds[i]; i++) {

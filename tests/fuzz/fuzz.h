@@ -1,16 +1,17 @@
-/* fuzz.h - the names that a fuzz target defines for the driver: the entry point of libFuzzer, words and seeds. */
+/* fuzz.h - declares what a fuzz target defines for the driver: the entry point of libFuzzer, words, and patterns of
+ * seed files. */
 #ifndef WL_TESTS_FUZZ_H
 #define WL_TESTS_FUZZ_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-/* Aborts if it finds a fault; otherwise returns 0. */
+/* Runs the target on one input. Aborts if it finds a fault, otherwise returns 0. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-extern long long wl_fuzz_accepted; /* number of valid inputs so far; a target that refuses all inputs tests little */
-extern const char *const wl_fuzz_words[]; /* words that mutations insert */
+extern long long wl_fuzz_accepted; /* number of inputs that the target has accepted so far */
+extern const char *const wl_fuzz_words[]; /* words that mutations insert into the input */
 extern const int wl_fuzz_word_count;
-extern const char *const wl_fuzz_seeds[]; /* file patterns relative to the source tree; the list ends with NULL */
+extern const char *const wl_fuzz_seeds[]; /* file patterns in the source tree; ends with NULL */
 
 #endif

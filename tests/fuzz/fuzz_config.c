@@ -1,8 +1,9 @@
-/* fuzz_config.c - runs configurations and --set lines through the parser and the full table of keys.
+/* fuzz_config.c - runs random configurations and --set lines through the parser and through the tables of all keys.
  *
- * An input is a configuration. The lines after a line "#set" are lines of --set. For any input, the parser must return
- * WL_OK, or WL_ERR_CONFIG and a message of one line. If it accepts a configuration, the printed configuration must also
- * be accepted, with the same values and the same text. */
+ * An input is the text of a configuration. After a line "#set", each line is an argument of --set. For every input, the
+ * parser must return WL_OK, or WL_ERR_CONFIG with a message of one line. If the parser accepts a configuration, it must
+ * also accept the printed configuration. Both must have the same values, and printing again must result in the same
+ * text. */
 #include "fuzz/fuzz.h"
 
 #include <stdbool.h>
@@ -98,7 +99,7 @@ static void expect(int condition, const char *what) {
   abort();
 }
 
-/* Splits the text after "#set" into lines. The configuration ends before "#set". */
+/* Splits the text after "#set" into lines, and ends the configuration before "#set". */
 static int split_lines(char *text, wl_override lines[MOST_LINES]) {
   char *at = strstr(text, "#set\n"), *rest = NULL;
   int count = 0;
@@ -116,7 +117,7 @@ static bool same_reals(wl_reals x, wl_reals y) {
   return same;
 }
 
-/* Numbers are compared as numbers, because two equal texts could both lack the same digits. */
+/* Compares numbers by value, because two equal texts could both lack the same digits. */
 static bool same_value(const wl_map *a, const wl_map *b, const wl_option *o) {
   typedef union any {
     int64_t integer;
@@ -153,7 +154,7 @@ static bool same_value(const wl_map *a, const wl_map *b, const wl_option *o) {
       return x.draw.kind == y.draw.kind && x.draw.low == y.draw.low && x.draw.high == y.draw.high &&
              same_reals(x.draw.choices, y.draw.choices);
     case WL_SLOT_STRINGS:
-    case WL_SLOT_NONE: return true; /* compared by the printed texts */
+    case WL_SLOT_NONE: return true; /* the printed texts are compared instead */
   }
   return false;
 }
@@ -171,7 +172,7 @@ static void check_values(const wl_config *a, const wl_config *b) {
     }
 }
 
-/* Checks that the printed text of a configuration contains all its values. */
+/* Checks that the printed text of a configuration contains all values of the configuration. */
 static void check_round_trip(const wl_config *config) {
   char *text = NULL, *again = NULL, *difference = NULL;
   wl_config *second = NULL;

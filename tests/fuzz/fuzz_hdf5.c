@@ -1,14 +1,15 @@
-/* fuzz_hdf5.c - runs changed HDF5 files through every reader. A reader may return an error, but must not crash, hang or
- * use much memory.
+/* fuzz_hdf5.c - reads changed HDF5 files with every reader. A reader may return an error, but it must not crash, hang
+ * or use much memory.
  *
  *   fuzz_hdf5 [--runs N] [--first N] [--seconds S] [--megabytes M] FILE...
  *
- * Case i changes one of the files; the change depends only on i. It changes single bytes, or it changes the structure
- * with HDF5 (attributes of other shapes and types, datasets of other storage, links). If the file has a footer, the
- * footer is computed again, so that the change reaches the readers. A child process runs some hundred cases. If it
- * dies, the program reports the case and keeps its file as case-I.h5, and the next child continues with the next case.
+ * Case number i changes one of the files, and the change depends only on i. A case changes single bytes, or it changes
+ * the structure of the file by HDF5: shapes and types of attributes, the storage of datasets, or links. If the file had
+ * a footer, the program writes a new footer for the changed bytes. Otherwise every reader would only report a damaged
+ * file. A child process runs several hundred cases. If the child process dies, the program reports the case and stores
+ * its file as case-I.h5. The next child process continues with the next case.
  *
- * With -DWL_LIBFUZZER, the file has only the entry point of libFuzzer, for clang -fsanitize=fuzzer. */
+ * With -DWL_LIBFUZZER, this source defines only the entry point of libFuzzer, for clang -fsanitize=fuzzer. */
 #define _GNU_SOURCE
 #include <hdf5.h>
 #include <signal.h>
@@ -58,7 +59,7 @@ static void read_optimizer(void) {
   if (wl_optimizer_load(CASE, &optimizer) == WL_OK) wl_optimizer_destroy(&optimizer);
 }
 
-/* Reads the file as the only part of a trajectory, as a resumed run does. */
+/* Reads the file as the only part of a trajectory, as a run does when it resumes. */
 static void read_part(void) {
   wl_parts parts;
   unlink("run/trajectory/part-00000001.h5");
@@ -105,7 +106,7 @@ static void write_case(const uint8_t *data, size_t bytes, bool footer) {
   fclose(file);
 }
 
-/* The entry point of libFuzzer. Reads a file without and with a footer. */
+/* The entry point of libFuzzer. Reads the bytes once without and once with a valid footer. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
   static bool prepared;
@@ -206,7 +207,7 @@ static void change_attribute(hid_t object) {
   H5Tclose(type);
 }
 
-/* Replaces a dataset by a dataset of another kind. */
+/* Replaces a dataset by a new dataset with random type, shape and storage. */
 static void change_dataset(hid_t file, const char *name) {
   const hid_t type = odd_type(), space = odd_space(true), creation = H5Pcreate(H5P_DATASET_CREATE);
   const int ndim = H5Sget_simple_extent_ndims(space);
@@ -253,7 +254,7 @@ static void change_links(hid_t file, const choice *c) {
   }
 }
 
-/* Changes the file with HDF5, which updates its own structures and checksums. */
+/* Changes the file by functions of HDF5, which also update the internal structures and checksums. */
 static void change_structure(void) {
   const hid_t access = H5Pcreate(H5P_FILE_ACCESS);
   H5Pset_fclose_degree(access, H5F_CLOSE_STRONG);
@@ -316,7 +317,7 @@ static void make_case(uint64_t number, const sample *samples, int count) {
   else {
     write_case(data, bytes, false);
     change_structure();
-    if (file_bytes(CASE) <= LARGEST) { /* HDF5 may have allocated space for a dataset of any size */
+    if (file_bytes(CASE) <= LARGEST) { /* HDF5 may have created a file of any size */
       const sample changed = read_sample(CASE);
       free(data);
       data = changed.data;
@@ -327,7 +328,7 @@ static void make_case(uint64_t number, const sample *samples, int count) {
   free(data);
 }
 
-/* Memory shared with the parent: the case that the child is running. */
+/* This memory is shared with the parent process. It says which case the child process is running. */
 typedef struct progress {
   uint64_t next;
   double longest;
@@ -341,15 +342,15 @@ static double processor_seconds(void) {
   return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-/* Sets the limit in seconds of CPU time. The limit of wall time is twenty times as long, because other processes may
- * use the processor. */
+/* Sets a limit of `seconds` of CPU time. The limit of wall time is twenty times as long, because other processes may
+ * occupy the processor. */
 static void set_limit(unsigned seconds) {
   const struct itimerval limit = {.it_value.tv_sec = seconds};
   setitimer(ITIMER_PROF, &limit, NULL);
   alarm(20 * seconds);
 }
 
-/* Resets the peak memory of the process, because the change of a file may have needed much memory. */
+/* Resets the peak memory of the process, because changing the file may have needed much memory. */
 static void reset_memory(void) {
   FILE *const file = fopen("/proc/self/clear_refs", "w");
   if (!file) return;

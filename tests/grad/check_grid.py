@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Runs `warploom check` over rules, tasks, orders, preconditioners, initialisations and window policies.
+"""Runs `warploom check` for many combinations of rules, tasks, orders, preconditioners, initialisations and window
+policies.
 
-Every block must be within 1e-7 of central differences. The test also checks the command: its exit codes, its report of
-zero blocks, and its JSON.
+The gradient of every block (tensor of phi) must agree with central differences within 1e-7. The test also checks the
+exit codes of the command, its report of blocks without effect, and its JSON.
 """
 
 import json
@@ -16,7 +17,7 @@ MLP = "family: mlp, widths: [3], batch: 4"
 
 
 def lstm(keys):
-    """Returns the LSTM as published in 2016, with these keys changed."""
+    """Returns the configuration of the LSTM as published in 2016, in which `keys` replace its keys."""
     published = {"preprocessing": "none", "gradient_scale": "1.0", "output_scale": "1.0", "momentum": "0",
                  "through_inputs": "true"}
     rest = ", ".join(f"{key}: {value}" for key, value in published.items() if f"{key}:" not in keys)
@@ -26,12 +27,12 @@ def lstm(keys):
 LSTM = lstm("output_scale: 0.1")
 SMALL = lstm("output_scale: 0.1, hidden: [4]")
 
-# task, rule, window, other sections
+# each row has a task, a rule, a window, and other sections
 GRID = [
-    # the LSTM as published, both orders, on quadratics and the MLP
+    # the LSTM as published in 2016, in both orders, on quadratic functions and on the MLP
     *[(task, lstm(f"output_scale: 0.1, preprocessing: {input_}"), f"steps: 6, order: {order}", "episode: {steps: 12}")
       for task in (QUADRATIC, MLP) for input_ in ("none", "log", "paper") for order in ("first", "second")],
-    # the output layer with momentum starts at zero, which would hide every layer before it
+    # with momentum, the output layer starts at zero, and the gradients of the layers before it would then be zero
     *[(task, lstm("output_scale: 0.1, hidden: [4], momentum: 0.9"), f"steps: 6, order: {order}", "episode: {steps: 12}")
       for task, order in ((QUADRATIC, "first"), (LOGISTIC, "second"))],
     # hand-designed rules with learned scalars
@@ -41,7 +42,7 @@ GRID = [
     (LOGISTIC, "name: rmsprop, rate: 0.05, learn: [rate]", "steps: 4, order: second", ""),
     (LOGISTIC, "name: adam, rate: 0.05, learn: [rate, beta1, beta2]", "steps: 4, order: second", ""),
     (LOGISTIC, "name: adam, rate: 0.05, learn: [rate], learn_per: tensor", "steps: 4", ""),
-    # augmented tasks: scale of the loss, scaled parameters and noise, in both orders
+    # tasks with a scaled loss, scaled parameters and noise, in both orders
     *[(MLP + ", reparametrise: parameter, reparametrise_range: [0.5, 2], loss_scale: {log_uniform: [0.5, 2]}, "
        "gradient_noise: 0.01, scale_jitter: 1, warp: [linear], warp_noise: 0.1", SMALL, f"steps: 4, order: {order}", "")
       for order in ("first", "second")],
@@ -55,15 +56,16 @@ GRID = [
                    "name: controller, newton_schulz: false",
                    "name: controller, newton_schulz: false, correction: mlp",
                    "name: controller, newton_schulz: false, correction: lstm", "name: rnnprop, hidden: [3, 2], rate: 0.01")],
-    # The minibatch loss is an input of the controller. In second order, the meta-gradient therefore contains the
+    # The loss of the minibatch is an input of the controller. In second order, the meta-gradient therefore contains the
     # derivatives of this loss with respect to theta and to the warp layers.
     ("family: mlp, widths: [4, 3], batch: 4, activation: tanh, warp: [linear, tanh], warp_noise: 0.1, gradient_noise: 0.01",
      "name: controller, newton_schulz: false", "steps: 3, order: second",
-     "episode: {steps: 200}\nprecondition: {name: scalar, per: tensor}"),  # the warm-up has a kink at 3 % of the steps
+     "episode: {steps: 200}\nprecondition: {name: scalar, per: tensor}"),  # at 3 % of the steps, the warm-up has a kink
     # preconditioners and initialisations, with and without the LSTM
     (MLP, "name: sgd, rate: 0.3", "steps: 3, order: second", "precondition: {name: diagonal}"),
     (MLP, "name: sgd, rate: 0.3", "steps: 3, order: second", "precondition: {name: kronecker}"),
-    # at the usual initial scale, the factors of the hidden layer would change the loss only by rounding errors
+    # at the usual initial scale, the GAP factors of the hidden layer would change the loss by no more than rounding
+    # errors
     (MLP + ", activation: tanh, initial_scale: 0.5", "name: sgd, rate: 0.3", "steps: 3, order: second",
      "precondition: {name: gap, noise: 0.2}"),
     (LOGISTIC, SMALL, "steps: 4", "precondition: {name: scalar, per: step_tensor, learn_decay: true}"),
@@ -71,27 +73,29 @@ GRID = [
     *[(LOGISTIC, "name: momentum, rate: 0.05, learn: [rate]", f"steps: 25, order: {order}",
        "episode: {steps: 60}\nprecondition: {name: scalar, per: step_tensor, learn_skip: true, initial_skip: 0.3}")
       for order in ("first", "second")],
-    # a learned term of the support loss
+    # the support loss contains a learned term
     ("family: sinusoid, shots: 4, query: 6, widths: [5, 4], activation: tanh, warp: residual, warp_loss: 3, warp_noise: 0.3",
      "name: sgd, rate: 0.1", "steps: 2, weights: last, batch: fresh, order: second",
      "episode: {steps: 2}\ninitialisation: {name: maml}"),
     (LOGISTIC, SMALL, "steps: 4, order: second",
      "precondition: {name: diagonal}\ninitialisation: {name: maml}"),
     (LOGISTIC, SMALL, "steps: 4", "precondition: {name: diagonal}\ninitialisation: {name: maml}"),
-    # the joint system, in which the diagonal changes the loss by less than rounding at the usual differences
+    # the joint system, in which the diagonal changes the loss by less than a rounding error at the usual step of the
+    # differences
     *[("family: mlp, widths: [4, 3], batch: 4, activation: tanh, warp: [linear, tanh, linear], warp_noise: 0.1", SMALL,
        f"steps: 2, weights: last, batch: fresh, order: {order}",
        "episode: {steps: 2}\nprecondition: {name: diagonal}\ninitialisation: {name: maml}") for order in ("first", "second")],
-    # the square root of Adam at gradients near zero makes the loss strongly curved
+    # near a gradient of zero, the square root in Adam makes the loss strongly curved
     ("family: mlp, widths: [4, 3], batch: 4, activation: tanh, warp: [linear, tanh, linear], warp_noise: 0.1",
      "name: adamw, rate: 0.05, learn: [rate, beta1, beta2]", "steps: 3, weights: last, batch: fresh, order: second",
      "episode: {steps: 3}\nprecondition: {name: kronecker}\ninitialisation: {name: maml}"),
-    # window policies; the last window of an episode is short
+    # weights and transforms of the window's loss; the last window of an episode is shorter
     *[(LOGISTIC, SMALL, f"steps: 4, order: second, loss: {loss}, weights: {weights}", "episode: {steps: 7}")
       for loss, weights in (("log", "mean"), ("log_ratio", "last"), ("plain", "[1, 0, -1, 2, 3]"))],
     (LOGISTIC, SMALL, "steps: 4, loss: log_ratio, order: second", "initialisation: {name: maml}"),
     (LOGISTIC, SMALL, "steps: 4, batch: fresh, split: heldout, order: second", ""),
-    # imitation: forced paths and each term, with a rule that reads theta, with snapshots, and with a learned theta_0
+    # imitation with forced paths and each term of its loss, with a rule that reads theta, with snapshots, and with a
+    # learned theta_0
     (MLP, SMALL, "steps: 6", "episode: {steps: 12}\nimitation: {teacher: adam, rate: 0.01}"),
     (MLP, SMALL, "steps: 5, loss: log_ratio, weights: mean",
      "episode: {steps: 9}\nimitation: {teacher: momentum, force: 0.4, distance: 0.2, cosine: 0.3, magnitude: 0.2}"),
@@ -108,7 +112,7 @@ def configuration(task, rule, window, more):
 
 
 def check(text, *options):
-    """Returns the exit code, the report (None if there is none), and the output of `check`."""
+    """Returns the exit code of `check`, its report, and its output. The report is None if `check` did not write it."""
     with open("config.yaml", "w", encoding="utf-8") as file:
         file.write(text)
     if os.path.exists("report.json"):
@@ -134,7 +138,7 @@ def grid_passes(case):
 
 
 def slopes_seen():
-    """Checks that the order of the error is measured, and not only that no order was refused."""
+    """Checks that the order of the error is really measured, and not only that no wrong order was reported."""
     _, report, _ = check(configuration(QUADRATIC, LSTM, "steps: 6, order: second", ""))
     return all(1.9 <= block["slope"] <= 2.1 for block in report["tasks"][0]["blocks"])
 
@@ -145,7 +149,7 @@ def a_failure_is_told():
 
 
 def zero_is_named():
-    """Checks that theta_0 has no effect in a later window."""
+    """Checks that theta_0 has no effect on a later window and is reported as zero."""
     text = configuration(LOGISTIC, SMALL, "steps: 4", "initialisation: {name: maml}")
     code, report, said = check(text, "--windows", "1")
     zero = [block["name"] for block in report["tasks"][0]["blocks"] if block["zero"]]
@@ -153,8 +157,8 @@ def zero_is_named():
 
 
 def untested_is_told():
-    """If most blocks do not change the loss, agreement shows nothing: the check does not pass, and its exit code
-    is 65."""
+    """Checks that the exit code is 65 and the check does not pass if most blocks have no effect on the loss. Agreement
+    would then show nothing."""
     code, report, said = check(configuration(MLP, "name: sgd, rate: 0.1, learn: [rate]", "steps: 2", "initialisation: {name: maml}"),
                                "--windows", "1")
     blocks = report["tasks"][0]["blocks"]
@@ -165,7 +169,8 @@ CONV = "family: conv, data: synthetic, filters: [2, 3], batch: 4, warp: [conv3x3
 
 
 def rounding_is_no_gradient():
-    """A bias before a batch norm does not change the loss. Its gradient is a rounding error and is reported as zero."""
+    """Checks a bias before a batch norm, which has no effect on the loss. Its computed gradient is only a rounding
+    error and must be reported as zero."""
     for order in ("first", "second"):
         text = configuration(CONV, "name: sgd, rate: 0.1", f"steps: 2, weights: last, batch: fresh, order: {order}",
                              "episode: {steps: 2}\ninitialisation: {name: maml}\nprecondition: {name: kronecker}")
@@ -181,8 +186,8 @@ def rounding_is_no_gradient():
 
 
 def kinks_are_told_from_errors():
-    """A loss clipped just above its value has a kink that differences cannot resolve. A loss clipped well above its
-    value has a kink that does not matter."""
+    """Checks a loss that is clipped just above its value. Finite differences cannot resolve the kink there. If the loss
+    is clipped well above its value, the kink must have no effect."""
     def verdicts(window):
         code, report, said = check(configuration(LOGISTIC, SMALL, f"steps: 4, weights: last, order: second, {window}", ""))
         return code, report["tasks"][0]["meta_loss"], [block["kink"] for block in report["tasks"][0]["blocks"]], said
@@ -193,8 +198,8 @@ def kinks_are_told_from_errors():
 
 
 def faint_is_told_from_errors():
-    """With a large epsilon, gradients of preconditioners are below the noise of the finite differences. The report names
-    these blocks and does not call them wrong."""
+    """Checks that, with a large epsilon, gradients of preconditioners below the noise of the finite differences do not
+    fail. The report must name these blocks without calling them wrong."""
     text = configuration("family: mlp, widths: [4, 3], batch: 4, activation: tanh", "name: adamw, rate: 0.05, epsilon: 0.01",
                          "steps: 3, weights: last, order: second", "episode: {steps: 3}\nprecondition: {name: kronecker}")
     code, report, said = check(text)

@@ -36,8 +36,9 @@ wl_node label_leaf(tape_builder *b, int64_t count, int classes) {
   return b->label[b->labels++] = wl_tape_labels(b->tape, "labels", count);
 }
 
-/* Returns L = mean(w exp(y / 2)) + mean(y^2) / 3 + <q, exp(phi leaf / 2)>. This loss is a thorough test: two operators
- * use y, derivatives of every order are nonzero, and theta and phi contain more than the operands. */
+/* Returns L = mean(w exp(y / 2)) + mean(y^2) / 3 + 0.1 <exp(a), b>, where w is an input, a is a leaf of phi and b is a
+ * leaf of theta. This loss makes the test thorough: two operators use y, derivatives of every order are nonzero, and
+ * theta and phi contain more than the operands. */
 static wl_node readout(tape_builder *b, wl_node y, int64_t size) {
   wl_tape *t = b->tape;
   const wl_node flat = wl_op_reshape(t, y, 1, &size);
@@ -59,7 +60,7 @@ typedef struct bench {
 
 static void draw(uint64_t index, int64_t n, double scale, int spaced, double *out) {
   wl_rng_normal((wl_stream){.seed = 5, .purpose = WL_FOR_PROBE, .index = index}, 0, n, scale, out);
-  /* steps of 0.1 in mixed order; the absolute value of each is at least 0.05 */
+  /* the values have a distance of 0.1 in mixed order, and their absolute values are at least 0.05 */
   for (int64_t i = 0; spaced && i < n; i++)
     out[i] = 0.1 * ((double)((i * 7919 + 3 * (int64_t)index) % n) - (double)(n / 2) + 0.5);
 }
@@ -145,7 +146,7 @@ static void check_identities(const char *name, bench *w) {
     fail_msg("%s: <u, Hv> %.16g, <v, Hu> %.16g", name, left, right);
 }
 
-/* A NULL v counts as zeros. A NULL output does not change the other outputs. */
+/* A v that is NULL must count as zeros. An output that is NULL must not change the other outputs. */
 static void check_null(const char *name, bench *w) {
   const int64_t n_phi = w->n - w->n_theta;
   memset(w->v, 0, (size_t)w->n_theta * sizeof *w->v);

@@ -1,11 +1,12 @@
-/* test_estimators.c - estimators of the meta-gradient on a quadratic whose meta-gradient is known in closed form.
+/* test_estimators.c - tests estimators of the meta-gradient on a quadratic function whose meta-gradient has a closed
+ * form.
  *
- * There is one coordinate, L(theta) = (w theta - y)^2. The rule is gradient descent, and its rate r is the only
- * meta-parameter:
+ * The function has one coordinate: L(theta) = (w theta - y)^2. The rule is gradient descent, and its learning rate r is
+ * the only meta-parameter:
  *
  *   theta_{t+1} - y/w = rho (theta_t - y/w),   rho = 1 - 2 r w^2,   L_t = rho^{2t} L_0,   drho/dr = -(1 - rho) / r
  *
- * Windows have one step and the loss at its end. An episode of T windows then has these derivatives:
+ * A window has one step, and its loss is the loss after this step. The derivatives for an episode of T windows are:
  *
  *   exact       sum_t dL_t/dr           = sum_{t=1..T} 2 t rho^{2t-1} L_0 drho/dr
  *   truncated   theta at a window's start is constant, so each window gives 2 rho L_{t-1} drho/dr */
@@ -28,10 +29,10 @@ typedef struct toy {
   wl_unroll_ws *ws;
   wl_unit *unit;
   double *scratch, *vector;
-  double first_loss, rho; /* L_0 at phi, and rho */
+  double first_loss, rho; /* L_0, and rho at phi */
 } toy;
 
-/* Computes rho from L_0 and L_1 of the episode. Sets phi to the value at which rho is 0.9. */
+/* Computes w^2 from the losses L_0 and L_1 of the episode. Sets phi to the learning rate at which rho is 0.9. */
 static void choose_rate(toy *t) {
   wl_window_result result;
   wl_unit *unit = start_unit(&t->of, t->ws, 0);
@@ -44,7 +45,7 @@ static void choose_rate(toy *t) {
   wl_unit_destroy(&unit);
 }
 
-/* The tests do the work of the outer loop themselves. */
+/* The outer loop does not run here, so the tests set what it would set. */
 static const wl_estimator_setting setting = {.seed = 1, .units = 2, .whole_episodes = true};
 
 static toy open_job(const char *job, const char *estimator) {
@@ -90,12 +91,12 @@ static double truncated(const toy *t, int64_t windows) {
   for (int64_t k = 1; k <= windows; k++) sum += 2.0 * t->rho * pow(t->rho, 2.0 * (double)(k - 1));
   return sum * t->first_loss * slope_of_rho(t);
 }
-/* Computes the gradient of the loss at the episode's end. */
+/* Computes the gradient of the loss at the end of the episode. */
 static double exact_end(const toy *t, int64_t windows) {
   return exact(t, windows) - exact(t, windows - 1);
 }
 
-/* Begins the episode with the perturbations of draw `draw`. */
+/* Begins the episode with the perturbations of draw number `draw`. */
 static void begin_episode(toy *t, uint64_t draw, int64_t windows) {
   const wl_episode episode = {t->of.of.seed, WL_SPACE_CHECK, 3, 0};
   t->estimator->seed = draw;
@@ -104,7 +105,7 @@ static void begin_episode(toy *t, uint64_t draw, int64_t windows) {
   assert_ok(wl_unit_start(t->ws, t->unit, &episode));
 }
 
-/* Runs the window of the episode at step k and adds its contribution to t->vector. */
+/* Runs the window at step k and adds its contribution to t->vector. */
 static void run_one_window(toy *t, int64_t k) {
   const wl_estimator *e = t->estimator;
   wl_run_outcome outcomes[8];
@@ -134,7 +135,7 @@ static double run_episode(toy *t, uint64_t draw, int64_t windows) {
 }
 
 typedef struct moments {
-  /* mean of the estimates, their standard deviation, and the standard error of the mean */
+  /* mean and standard deviation of the estimates, and the standard error of the mean */
   double mean, deviation, error;
 } moments;
 
@@ -151,8 +152,8 @@ static moments measure(const char *estimator, int64_t windows, int draws, toy *k
   return (moments){mean, deviation, deviation / sqrt((double)draws)};
 }
 
-/* Checks that the mean is within three standard errors of one value, and differs from another value by many standard
- * errors. */
+/* Checks that the mean is within three standard errors of the value `is`, and differs from the value `is_not` by many
+ * standard errors. */
 static void expect_mean(const char *estimator, int64_t windows, double (*is)(const toy *, int64_t),
                         double (*is_not)(const toy *, int64_t)) {
   toy t;
@@ -177,7 +178,8 @@ static void test_biased(void **state) {
   expect_mean("{name: es}", 6, truncated, exact);
 }
 
-/* With es, both runs of a pair start each window from the same state. With nres, they continue from separate states. */
+/* With es, both runs of a pair must start each window from the same state. With nres, both runs must continue from
+ * separate states. */
 static void test_es_joins(void **state) {
   (void)state;
   const char *const estimators[] = {"{name: es, pairs: 2}", "{name: nres, pairs: 2}"};
@@ -206,20 +208,21 @@ static void test_telescoping(void **state) {
   expect_mean("{name: pes, loss: telescoping}", 4, exact_end, exact);
 }
 
-/* For a monotonic F, E[eps sign(F(+) - F(-))] / (2 sigma^2) is E|eps| / (2 sigma^2) with the sign of the slope. */
+/* For a monotonic F, the expectation of eps sign(F(+eps) - F(-eps)) / (2 sigma^2) is E|eps| / (2 sigma^2) with the sign
+ * of the slope. */
 static double sign_of_end(const toy *t, int64_t windows) {
   return copysign(1.0 / (t->estimator->es.sigma * sqrt(2.0 * 3.14159265358979324)),
                   exact_end(t, windows));
 }
 
-/* The objective is the loss at the end of the episode. All batches of a quadratic are equal. */
+/* full_es uses the loss at the end of the episode. All batches of the quadratic function are equal. */
 static void test_full_es(void **state) {
   (void)state;
   expect_mean("{name: full_es, batches: 2}", 4, exact_end, exact);
   expect_mean("{name: full_es, batches: 2, sign: true}", 4, sign_of_end, exact_end);
 }
 
-/* Forward-only estimators do not differentiate inner steps, so `order: second` is an error with a message. */
+/* Forward-only estimators do not differentiate inner steps, so `order: second` must be an error that names the key. */
 static void test_no_order(void **state) {
   (void)state;
   static const char *const names[] = {"nres", "pes", "es", "full_es"};
@@ -239,8 +242,8 @@ static void test_no_order(void **state) {
   }
 }
 
-/* With es, both runs of a pair start a window at the same loss. The difference of the change of the loss therefore
- * equals the difference of the loss at the end. */
+/* With es, both runs of a pair start a window with the same loss. The change of the loss and the loss at the end
+ * therefore have the same difference between both runs. */
 static void test_es_telescopes(void **state) {
   (void)state;
   toy change = open_toy("{name: es, loss: telescoping}"), end = open_toy("{name: es, loss: last}");
@@ -249,8 +252,8 @@ static void test_es_telescopes(void **state) {
   close_toy(&end);
 }
 
-/* Each step has its own rate. The derivatives of a window's loss with respect to the rates of different windows are
- * therefore orthogonal. */
+/* Each step has its own learning rate. The derivatives of a window's loss with respect to the rates of different
+ * windows are therefore orthogonal. */
 #define RATES                                                       \
   "task: {family: quadratic, dimension: 1, batch: 1}\n"             \
   "rule: {name: sgd, rate: 0.01, learn: [rate], learn_per: step}\n" \
@@ -258,8 +261,8 @@ static void test_es_telescopes(void **state) {
   "window: {steps: 1, weights: last}\n"                             \
   "outer: {units: 2}\n"
 
-/* Returns the variance of a window's contribution, summed over the meta-parameters and averaged over the windows of an
- * episode. */
+/* Returns the variance of the contribution of a window. The variance is summed over the meta-parameters and averaged
+ * over the windows of an episode. */
 static double window_variance(const char *estimator, int64_t windows) {
   enum { DRAWS = 300 };
   toy t = open_job(RATES, estimator);
@@ -283,10 +286,10 @@ static double window_variance(const char *estimator, int64_t windows) {
   return (squares - mean) / (double)windows;
 }
 
-/* Let v_u be the derivative of the loss of window w with respect to the meta-parameters of window u, for u <= w. P is
- * the number of meta-parameters. The variance of nres is (P + 1) |sum_u v_u|^2. The variance of pes is
- * w P sum_u |v_u|^2 + |sum_u v_u|^2, which is never smaller. Here the v_u are orthogonal, so the variance of pes is
- * about w times as large. */
+/* Let v_u be the derivative of the loss of window w with respect to the meta-parameters as window u uses them, for u <=
+ * w. Let P be the number of meta-parameters. The variance of nres is (P + 1) |sum_u v_u|^2. The variance of pes is w P
+ * sum_u |v_u|^2 + |sum_u v_u|^2, which is never smaller. Here the v_u are orthogonal, so the variance of pes is about w
+ * times as large. */
 static void test_variances(void **state) {
   (void)state;
   for (int64_t windows = 20; windows <= LONGEST; windows += 6) {
@@ -297,7 +300,7 @@ static void test_variances(void **state) {
   }
 }
 
-/* If there are more pairs, the mean is the same, and the variance falls with the number of pairs. */
+/* With more pairs, the mean must remain the same, and the variance must decrease with the number of pairs. */
 static void test_pairs(void **state) {
   (void)state;
   toy t;
@@ -309,11 +312,11 @@ static void test_pairs(void **state) {
   assert_true(fabs(one.deviation / four.deviation - 2.0) <= 0.1);
 }
 
-/* Tests the weights of the mixture, which are the inverse variances computed from sums over units. */
+/* Tests the weights of the estimator `mixture`. They are inverse variances, which are computed from sums over units. */
 static void test_mixture(void **state) {
   (void)state;
   toy t = open_toy("{name: mixture}");
-  const double b[3] = {1.0, 2.0, 3.0}, s[3] = {5.0, 9.0, 4.0}; /* values of three units */
+  const double b[3] = {1.0, 2.0, 3.0}, s[3] = {5.0, 9.0, 4.0}; /* estimates of three units */
   double sum[4] = {0}, gradient = 0.0;
   for (int u = 0; u < 3; u++) {
     double unit[4] = {b[u], s[u], 0, 0};
@@ -323,16 +326,16 @@ static void test_mixture(void **state) {
   wl_estimator_combine(t.estimator, sum, 3, &gradient);
   const double vb = 2.0 / 3.0, vs = 14.0 / 3.0; /* population variances */
   assert_true(fabs(gradient - (2.0 / vb + 6.0 / vs) / (1.0 / vb + 1.0 / vs)) <= 1e-12);
-  /* if a variance is zero, the exact value is used */
+  /* if the variance of an estimate is zero, this estimate is used alone */
   const double certain[4] = {6.0, 18.0, 12.0, 122.0};
   wl_estimator_combine(t.estimator, certain, 3, &gradient);
   assert_true(gradient == 2.0);
-  /* both estimates of a unit's window agree with the truncated gradient */
+  /* both estimates of a unit's window agree here with the truncated gradient */
   assert_true(fabs(run_episode(&t, 1, 6) / truncated(&t, 6) - 1.0) <= 1e-9);
   close_toy(&t);
 }
 
-/* Tests the loss that an estimator uses. */
+/* Tests the transformed losses of an estimator. */
 static void test_losses(void **state) {
   (void)state;
   toy t = open_toy("{name: nres, clip: 2, transform: log, floor: 0.5, failed_loss: 20}");
@@ -349,7 +352,7 @@ static void test_losses(void **state) {
   close_toy(&t);
 }
 
-/* Returns the outcome of a window in which a run's rate makes the loss infinite. */
+/* Returns the outcome of a window in which the learning rate makes the loss infinite. */
 static wl_run_outcome failed_run(const char *estimator, int64_t horizon) {
   toy t = open_job(
       "task: {family: quadratic, dimension: 1, batch: 1}\n"
@@ -370,7 +373,7 @@ static wl_run_outcome failed_run(const char *estimator, int64_t horizon) {
   return outcome;
 }
 
-/* A failed run appears in the metrics with its substitute loss, and the meta-loss contains this loss. */
+/* The metrics must contain a failed run with its substitute loss, and this loss must be part of the meta-loss. */
 static void test_failed_runs(void **state) {
   (void)state;
   const wl_run_outcome mean = failed_run("{name: nres, loss: mean, clip: 5, failed_loss: 20}", 4);
@@ -385,7 +388,7 @@ static void test_failed_runs(void **state) {
   assert_true(half.counted && half.window.meta_loss == 0.0);
 }
 
-/* Returns the loss at theta_0 that a run of the first window uses. */
+/* Returns the loss at theta_0 that the estimator uses for a run of the first window. */
 static double counted_loss(const char *job, const char *estimator) {
   toy t = open_job(job, estimator);
   wl_run_outcome outcome;
@@ -401,7 +404,7 @@ static double counted_loss(const char *job, const char *estimator) {
   return outcome.loss;
 }
 
-/* The loss_scale of a task, drawn or constant, does not change the losses that the estimator uses. */
+/* The key loss_scale of a task, whether drawn or constant, must not change the losses that the estimator uses. */
 static void test_loss_scale(void **state) {
   (void)state;
   static const char *const settings[] = {"{name: nres, loss: mean}",
@@ -416,7 +419,7 @@ static void test_loss_scale(void **state) {
   }
 }
 
-/* Tests one bound for each entry of `task`; the first entry has two tasks. */
+/* Tests `clip` with one bound for each entry of `task`. The first entry consists of two tasks. */
 static void test_clip_by_entry(void **state) {
   (void)state;
   problem p = open_problem(
@@ -435,7 +438,7 @@ static void test_clip_by_entry(void **state) {
   close_problem(&p);
 }
 
-/* Creates the quadratic with a teacher of rate r_e = 2 r and two pairs of runs. */
+/* Creates the quadratic function with two pairs of runs. Its teacher has the learning rate r_e = 2 r. */
 static toy open_pupil(const char *keys) {
   char estimator[240];
   toy t = open_toy("{name: nres}");
@@ -449,14 +452,15 @@ static toy open_pupil(const char *keys) {
   return t;
 }
 
-/* Returns the perturbations of draw 5 for both pairs, which the window of one step has used. */
+/* Returns the perturbations of draw number 5 for both pairs. The window of one step has used them. */
 static void draw_pairs(toy *t, double eps[2]) {
   const wl_estimator_job job = {.scratch = t->scratch, .unit = t->unit};
   for (int p = 0; p < 2; p++) eps[p] = (double)*wl_antithetic_draw(t->estimator, &job, p, 0);
 }
 
-/* D_dist = (r / r_e - 1)^2 has the difference 4 eps (r / r_e - 1) / r_e = -eps / r over a pair. On the teacher's path
- * no loss depends on r. Divided by the root mean square over the pairs, the result is -eps / sqrt(mean eps^2). */
+/* The term D_dist = (r / r_e - 1)^2 differs by 4 eps (r / r_e - 1) / r_e = -eps / r between the runs of a pair. On the
+ * path of the teacher, no loss depends on r. Division by the root mean square over the pairs results in -eps /
+ * sqrt(mean eps^2). */
 static void test_imitation(void **state) {
   (void)state;
   toy t = open_pupil("distance: 1");
@@ -469,8 +473,8 @@ static void test_imitation(void **state) {
   close_toy(&t);
 }
 
-/* If all weights of imitation are zero, the path still mixes the two rates. theta_1 has the factor 1 - 2 w^2 (f r_e +
- * (1 - f) r). */
+/* Tests that the path still mixes both learning rates if all weights of imitation are zero. theta_1 - y/w is then (1 -
+ * 2 w^2 (f r_e + (1 - f) r)) times theta_0 - y/w. */
 static void test_forced_path(void **state) {
   (void)state;
   toy t = open_pupil("distance: 0, force: 0.25");

@@ -1,9 +1,9 @@
-/* test_precondition_grad.c - adjoints of the preconditioners, compared with central differences.
+/* test_precondition_grad.c - compares the adjoints of the preconditioners with central differences.
  *
  *   F(g, theta, b, phi) = sum_i sin(c_i (P(phi) g)_i):  out_i = c_i cos(...), and dF/dg, dF/dtheta, dF/db, dF/dphi
  *
- * b is the result of the step before. If a preconditioner takes a value from the gradient, and its derivatives treat
- * this value as constant, the test keeps the value of the base point. */
+ * b is the preconditioned gradient of the previous step. Some preconditioners take a value from the gradient, and their
+ * derivatives treat this value as constant. The test then keeps the value at the base point. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -43,7 +43,7 @@ static double objective(void *context, const double *x) {
   return sum;
 }
 
-/* Creates a tensor of each rank, with axes of different sizes, and a 1x1 kernel. */
+/* Creates tensors with 1 to 4 dimensions whose axes have different sizes, and a 1x1 kernel. */
 static void open_problem(problem *q, const char *text, const char *episode) {
   memset(q, 0, sizeof *q);
   assert_int_equal(wl_layout_add(&q->theta, "", "bias", 1, (int64_t[]){7}, NULL), WL_OK);
@@ -75,7 +75,7 @@ static void check_clipped(const char *text, const char *episode) {
   open_problem(&q, text, episode);
   const int64_t n = q.theta.size, size = 3 * n + q.p->phi.size;
   fixture_normal(1, 3 * n, 1, x);
-  for (int64_t i = 0; i < n; i++) /* keeps the differences away from kinks */
+  for (int64_t i = 0; i < n; i++) /* no difference may cross a kink */
     if (fabs(fabs(x[i]) - q.p->clip_value) < 0.05) x[i] = 0.5;
   fixture_normal(2, q.p->phi.size, 0.4, x + 3 * n);
   wl_real start[SIZE_LIMIT], out[SIZE_LIMIT];
@@ -129,7 +129,7 @@ static void test_gap(void **state) {
   check("name: gap, approximate: true");
 }
 
-/* In all cases except the last, some elements and the norm exceed the bounds. */
+/* In all cases except the last, the norm and some elements exceed their bounds. */
 static void test_clip(void **state) {
   (void)state;
   check_clipped("name: none", "clip_norm: 3");

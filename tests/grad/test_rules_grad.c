@@ -1,9 +1,10 @@
-/* test_rules_grad.c - tests the backward pass of every hand-designed rule. It must be the adjoint of the rollout, which
- * is tested with central differences with respect to gradients, theta, state and learned scalars:
+/* test_rules_grad.c - tests the backward pass of every hand-designed rule. It must be the adjoint of the forward pass
+ * over several steps. The test uses central differences with respect to gradients, theta, state and learned scalars:
  *
  *   F = sum_{k=0..K} w_k L_k(theta_k) + <r, s_K>,   L_k(theta) = sum_i sin(c_i theta_i + k)
  *
- * The gradients of the steps are fixed inputs. The rollout starts at t0 > 0 with a state that is not zero. */
+ * The gradients of the steps are fixed inputs. The forward pass starts at a step t0 > 0, with a state that is not
+ * zero. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -22,7 +23,7 @@ typedef struct rollout {
   rule_fixture f;
   int64_t width, theta_at, state_at, phi_at, size;
   double weight[K + 1];
-  wl_real r[MOST_WIDTH * N]; /* weights of the final state */
+  wl_real r[MOST_WIDTH * N]; /* coefficients of the final state in F */
 } rollout;
 
 static double scale_of(int64_t i) { return 1 + 0.1 * (double)(i % 7); }
@@ -37,7 +38,7 @@ static void loss_gradient(const wl_real *theta, int64_t k, wl_real *out) {
   for (int64_t i = 0; i < N; i++) out[i] = scale_of(i) * cos(scale_of(i) * theta[i] + (double)k);
 }
 
-/* Runs forward. The caller owns theta_trace [K+1][N] and `state`, which receives s_K. */
+/* Runs forward. Runs the forward pass. The caller owns theta_trace [K+1][N] and `state`, and `state` receives s_K. */
 static void forward(const rollout *r, const wl_real *x, wl_real *theta_trace, wl_real *state) {
   wl_real u[N];
   wl_rule_pack(r->f.rule, r->f.ws, x + r->phi_at);
@@ -61,7 +62,7 @@ static double objective(void *context, const double *x) {
   return sum;
 }
 
-/* Computes the gradient [size], in the order of x. */
+/* Computes the gradient of F [size] in the order of the elements of x. */
 static void adjoint(rollout *r, const wl_real *x, double *gradient) {
   wl_real theta[(K + 1) * N], state[MOST_WIDTH * N], loss_grad[(K + 1) * N];
   forward(r, x, theta, state);
@@ -93,14 +94,15 @@ static void rollout_open(rollout *r, wl_real *x, const char *text, int64_t episo
   r->phi_at = r->state_at + r->width * N;
   r->size = r->phi_at + r->f.rule->phi.size;
   fixture_normal(1, r->state_at, 1, x);
-  /* second moments must be positive; other states may be negative */
+  /* second moments must be positive, but other states could be negative */
   wl_rng_uniform((wl_stream){.seed = 3}, 0, r->width * N, 0.4, 1.2, x + r->state_at);
   fixture_normal(2, r->f.rule->phi.size, 0.03, x + r->phi_at);
   for (int64_t i = 0; i < r->f.rule->phi.size; i++) x[r->phi_at + i] += r->f.phi[i];
   fixture_normal(3, r->width * N, 1, r->r);
 }
 
-/* Returns a step so large that the fall of the error can be measured. The slope of RNNprop's ELU has a kink. */
+/* Returns a step of the differences that is large enough to measure how the error decreases. RNNprop needs a smaller
+ * step, because the slope of its ELU has a kink. */
 static double step_for(const char *text) {
   if (strstr(text, "rnnprop")) return 1e-3;
   return strstr(text, "nadam") ? 2e-3 : 4e-3;
@@ -120,7 +122,7 @@ static void check_rule(const char *text, int64_t episode_steps) {
                {"all", 0, r.size}};
   for (size_t p = 0; p < sizeof parts / sizeof *parts; p++) {
     if (parts[p].count == 0) continue;
-    /* as a function of Lion's gradients and state, F is linear except for jumps, so only theta is tested */
+    /* with Lion, F is piecewise linear in gradients and state, so only theta is tested */
     if (strstr(text, "lion") && p != 1) continue;
     char name[256];
     snprintf(name, sizeof name, "%s: %s", text, parts[p].what);
@@ -183,7 +185,7 @@ static void test_per_tensor(void **state) {
   check_all("learn_per: tensor, schedule: cosine, final_fraction: 0.1", 20);
 }
 
-/* There are K = 7 steps from t0 = 3 in an episode of 10. Every step has its own learned value. */
+/* The test runs K = 7 steps from t0 = 3, so the episode has 10 steps. Every step has its own learned value. */
 static void test_per_step(void **state) {
   (void)state;
   check_all("learn_per: step", T0 + K);
@@ -194,7 +196,7 @@ static void test_per_step_and_tensor(void **state) {
   check_all("learn_per: step_tensor, schedule: cosine, final_fraction: 0.1", T0 + K);
 }
 
-/* If the episode is longer than the number of learned values, the last value is used for all later steps. */
+/* If the episode is longer than the list of learned values, all later steps use the last value. */
 static void test_beyond_the_episode(void **state) {
   (void)state;
   check_all("learn_per: step_tensor", T0 + 3);

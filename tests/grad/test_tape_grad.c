@@ -1,5 +1,6 @@
-/* test_tape_grad.c - tests each operator alone, at odd sizes, with every kind of operand. Compares gradient and
- * Hessian-vector product with central differences, and tests the identities of tape_fixture.h. */
+/* test_tape_grad.c - tests each operator of the tape separately, with odd sizes and with every kind of operand. The
+ * gradient and the Hessian-vector product are compared with central differences. The identities of tape_fixture.h are
+ * also tested. */
 #include <stdio.h>
 #include <string.h>
 
@@ -14,7 +15,7 @@ static wl_node matmul(tape_builder *b) {
   return wl_op_matmul(b->tape, operand(b, 0, SHAPE(5, 3)), operand(b, 1, SHAPE(3, 7)));
 }
 
-static wl_node matmul_blas(tape_builder *b) { /* large enough for BLAS */
+static wl_node matmul_blas(tape_builder *b) { /* large enough to use BLAS */
   return wl_op_matmul(b->tape, operand(b, 0, SHAPE(29, 31)), operand(b, 1, SHAPE(31, 27)));
 }
 
@@ -86,7 +87,7 @@ static wl_node conv2d_wide_pad(tape_builder *b) { /* some windows lie completely
                       2, 4);
 }
 
-static wl_node conv2d_point(tape_builder *b) { /* 1 x 1: the image is the matrix */
+static wl_node conv2d_point(tape_builder *b) { /* with a 1 x 1 filter, the image is the matrix */
   return wl_op_conv2d(b->tape, operand(b, 0, SHAPE(2, 3, 3, 5)), operand(b, 1, SHAPE(4, 3, 1, 1)),
                       1, 0);
 }
@@ -137,7 +138,8 @@ static wl_node concat_self(tape_builder *b) {
 static wl_node swap(tape_builder *b) {
   return wl_op_swap(b->tape, operand(b, 0, SHAPE(2, 3, 5, 4)));
 }
-static wl_node embedding(tape_builder *b) { /* some labels occur twice, and some rows of the table do not occur */
+/* Some labels occur twice, and some rows of the table are not used. */
+static wl_node embedding(tape_builder *b) {
   const wl_node table = operand(b, 0, SHAPE(9, 3));
   return wl_op_embedding(b->tape, table, label_leaf(b, 7, 5));
 }
@@ -165,7 +167,7 @@ static wl_node mul_columns(tape_builder *b) {
   return wl_op_mul_channel(b->tape, operand(b, 0, SHAPE(5, 7)), operand(b, 1, SHAPE(7)));
 }
 
-/* Uses the same node as both operands, and a node with many consumers. */
+/* In these cases, one node is both operands, or many operators use one node. */
 
 static wl_node mul_self(tape_builder *b) {
   const wl_node a = operand(b, 0, SHAPE(3, 5));
@@ -188,7 +190,7 @@ static wl_node column_twice(tape_builder *b) {
   return wl_op_mul(b->tape, wl_op_column(b->tape, a, 2), wl_op_column(b->tape, a, 0));
 }
 
-/* A branch on which the loss does not depend must not change the gradients. */
+/* An operator whose result the loss does not use must not change the gradients. */
 static wl_node dead_branch(tape_builder *b) {
   const wl_node a = operand(b, 0, SHAPE(3, 5));
   wl_op_square(b->tape, a);
@@ -256,7 +258,7 @@ static const tape_case cases[] = {
 
 static void test_case(void **state) { check_tape_case(*state); }
 
-/* Checks that every operator of the table has a case with its name. */
+/* Checks that every operator in wl_tape_op_table has a case with its name. */
 static void test_complete(void **state) {
   (void)state;
   for (int i = 0; wl_tape_op_table[i]; i++) {

@@ -1,5 +1,5 @@
-/* test_tape_networks.c - tests whole networks on the tape. Gradient and Hessian-vector product with respect to the
- * joint vector (theta, phi) are compared with central differences. The identities of tape_fixture.h are also tested. */
+/* test_tape_networks.c - tests whole networks on the tape. The gradient and the Hessian-vector product with respect to
+ * the vector (theta, phi) are compared with central differences. The identities of tape_fixture.h are also tested. */
 #include "grad/tape_fixture.h"
 #include "unit/cmocka_all.h"
 
@@ -13,7 +13,7 @@ static wl_node dense(tape_builder *b, leaf_kind kind, wl_node x, int64_t in, int
 
 typedef wl_node (*activation)(wl_tape *, wl_node);
 
-/* 7 images of 6 pixels, hidden layers of 5 and 3, 4 classes. */
+/* A perceptron with 6 inputs, hidden layers of 5 and 3 units, and 4 classes. The batch has 7 images. */
 static wl_node perceptron(tape_builder *b, activation act) {
   wl_node h = act(b->tape, dense(b, LEAF_THETA, leaf(b, LEAF_INPUT, SHAPE(7, 6)), 6, 5));
   h = act(b->tape, dense(b, LEAF_THETA, h, 5, 3));
@@ -26,7 +26,7 @@ static wl_node perceptron_tanh(tape_builder *b) { return perceptron(b, wl_op_tan
 static wl_node perceptron_relu(tape_builder *b) { return perceptron(b, wl_op_relu); }
 static wl_node perceptron_elu(tape_builder *b) { return perceptron(b, wl_op_elu); }
 
-/* A perceptron with warp layers of phi between the task's layers of theta. */
+/* A perceptron with layers of theta and warp layers of phi in between. */
 static wl_node warped_perceptron(tape_builder *b) {
   wl_node h = wl_op_tanh(b->tape, dense(b, LEAF_THETA, leaf(b, LEAF_INPUT, SHAPE(6, 3)), 3, 5));
   h = wl_op_add(b->tape, h, wl_op_tanh(b->tape, dense(b, LEAF_PHI, h, 5, 5)));
@@ -36,7 +36,7 @@ static wl_node warped_perceptron(tape_builder *b) {
 }
 
 /* A network of two blocks and a dense layer. Each block has a convolution, batch norm with scale and shift, an
- * activation and pooling. Scale and shift belong to phi. */
+ * activation, and pooling. The scale and the shift belong to phi. */
 static wl_node conv_layer(tape_builder *b, wl_node x, int64_t in, int64_t out, activation act,
                           wl_node (*pool)(wl_tape *, wl_node, int, int)) {
   wl_node h = wl_op_conv2d(b->tape, x, leaf(b, LEAF_THETA, SHAPE(out, in, 3, 3)), 1, 1);

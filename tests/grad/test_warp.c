@@ -1,13 +1,13 @@
-/* test_warp.c - tests relations between warp layers, preconditioners and learned initialisations:
+/* test_warp.c - tests these properties of warp layers, preconditioners and learned initialisations:
  *
- *   - Warps and preconditioners that start as the identity do not change any bit of a run at its start.
- *   - d/dalpha of Meta-SGD's look-ahead is -G_q o G_s, with the same bits.
- *   - Descent under a scale warp s = 2^k is descent with the diagonal preconditioner s^2, with the same bits.
- *   - A warped step is the preconditioned step with P = J J^T, up to O(a^2).
- *   - Online Warp-Grad over an episode is the sum of its look-ahead gradients, and it is truncated back-propagation
+ *   - Warps and preconditioners that start as the identity must not change any bit of the first window.
+ *   - For Meta-SGD, the derivative of the look-ahead loss with respect to alpha must be -G_q o G_s, with the same bits.
+ *   - Descent with a scale warp s = 2^k must be descent with the diagonal preconditioner s^2, with the same bits.
+ *   - A step with a warp must be the preconditioned step with P = J J^T, up to terms of order a^2.
+ *   - The gradient of online Warp-Grad over an episode must be the sum of its look-ahead gradients, and it must be
  *     with K = 1.
- *   - Outputs that start with equal values behave like equal columns.
- *   - Leap and Reptile follow their formulas for any division of the episode into windows. */
+ *   - Outputs that start with equal values must behave like equal columns.
+ *   - Leap and Reptile must follow their formulas for any division of the episode into windows. */
 #include "window_fixture.h"
 
 #define SINUSOID "task: {family: sinusoid, widths: [6, 5], activation: tanh, shots: 4"
@@ -54,7 +54,7 @@ static void test_identity(void **state) {
   close_problem(&warped);
 }
 
-/* Tests preconditioners that start as the identity, before a rule with state and a rule without state. */
+/* Tests preconditioners that start as the identity, before rules with and without a state. */
 static void test_identity_of_preconditioners(void **state) {
   (void)state;
   static const char *const preconditioners[] = {"gap", "gap, approximate: true",
@@ -116,8 +116,8 @@ static void test_meta_sgd(void **state) {
   close_problem(&p);
 }
 
-/* For w = s o x, the step x - a (s o grad L(w)) changes w by -a s^2 o grad L(w). With powers of two, no result is
- * rounded. */
+/* With w = s o x, the step x - a (s o grad L(w)) changes w by -a s^2 o grad L(w). If s consists of powers of two, no
+ * result is rounded. */
 static void test_scale_is_diagonal(void **state) {
   (void)state;
   enum { D = 6, B = 3 };
@@ -151,12 +151,12 @@ static void test_scale_is_diagonal(void **state) {
 /* ---- A step with a warp layer, compared with the preconditioned step -------------------------- */
 
 enum { WIDTH = 30 };
-/* The parameters of the residual warp, in the order of its blocks. */
+/* The parameters of the residual warp, in the order of its tensors. */
 typedef struct omega {
   const double *w1, *b1, *w2, *b2;
 } omega;
 
-/* Computes y = x + tanh(x W1 + b1) W2 + b2 and J v. */
+/* Computes y = x + tanh(x W1 + b1) W2 + b2 and J v, where J = dy/dx. */
 static void apply_omega(omega o, const double x[2], const double v[2], double y[2], double jv[2]) {
   for (int j = 0; j < 2; j++) {
     y[j] = x[j] + o.b2[j];
@@ -220,9 +220,10 @@ static void test_step_gap(void **state) {
 /* ---- Online Warp-Grad ------------------------------------------------------------------------- */
 
 enum { STEPS = 5 };
-static const double RATE = 0.0625; /* a power of two, so that -a v is exact */
+static const double RATE = 0.0625; /* a power of two, so -a v is exact */
 
-/* Computes d_phi L_out(theta') - a d_phi <grad L_in, v> and sums it over the steps of an episode. */
+/* Computes the look-ahead gradient d_phi L_out(theta') - a d_phi <grad L_in, v> of each step, and sums it over the
+ * steps of an episode. In first order, the second term is left out. */
 static void look_ahead_by_hand(const problem *p, bool second, double *gradient) {
   const wl_model *m = p->of.model;
   const wl_task *task = p->of.tasks[0];
@@ -251,7 +252,7 @@ static void look_ahead_by_hand(const problem *p, bool second, double *gradient) 
   wl_unroll_ws_destroy(&ws);
 }
 
-/* Computes the same sum with windows of one step. */
+/* Computes the same sum by windows of one step. */
 static void look_ahead_by_windows(const problem *p, double *gradient) {
   wl_unroll_ws *ws = open_workspace(p, true, 1);
   wl_unit *unit = start_unit(p, ws, 0);
@@ -281,7 +282,7 @@ static void test_online(void **state) {
     assert_true(all_equal(windows, hand, p.of.model->phi.size));
     close_problem(&p);
     if (second) continue;
-    /* in first order, one long window with a loss after each step has the same direct terms */
+    /* in first order, one long window with a loss after each step has the same terms */
     snprintf(yaml, sizeof yaml, "%swindow: {steps: 5, weights: [0, 1, 1, 1, 1, 1], batch: fresh}\n",
              rule);
     problem whole = open_variant(task, "", yaml);
@@ -295,7 +296,7 @@ static void test_online(void **state) {
 /* ---- Leap and Reptile ------------------------------------------------------------------------- */
 
 typedef struct path {
-  int64_t steps, n, first; /* coordinates [first, n) are learned */
+  int64_t steps, n, first; /* the coordinates first .. n - 1 are learned */
   wl_real g[STEPS][MOST], u[STEPS][MOST];
   double loss[STEPS + 1];
 } path;
@@ -316,7 +317,8 @@ static double share_by_hand(const path *q, bool leap, int64_t step, int64_t i) {
   return (-(double)q->u[step][i] - rise * (double)q->g[step][i]) / length;
 }
 
-/* Compares the path of an episode with the results of windows of `cut` steps, except for the first two tensors. */
+/* Runs an episode in windows of `cut` steps. Stores the path in *q and the gradient of the learned initialisation in
+ * `gradient`. */
 static void follow_path(const problem *p, int64_t cut, bool gradient_ws, path *q,
                         double *gradient) {
   wl_unroll_ws *ws = open_workspace(p, gradient_ws, 1);
@@ -339,7 +341,8 @@ static void follow_path(const problem *p, int64_t cut, bool gradient_ws, path *q
   wl_unroll_ws_destroy(&ws);
 }
 
-/* Creates a problem in which Leap or Reptile learns all tensors except the first two, which are in the list `list`. */
+/* Creates a problem in which Leap or Reptile learns all tensors except the first two. The key `list` contains these two
+ * tensors. */
 static problem open_path_problem(bool leap, const char *list) {
   char yaml[512];
   snprintf(yaml, sizeof yaml,
@@ -350,7 +353,7 @@ static problem open_path_problem(bool leap, const char *list) {
   return open_problem(yaml);
 }
 
-/* `gradient` begins at coordinate q->first. */
+/* gradient[0] belongs to coordinate q->first. */
 static void assert_path_by_hand(const path *q, bool leap, const double *gradient) {
   for (int64_t i = q->first; i < q->n; i++) {
     double sum = 0.0;
@@ -368,7 +371,7 @@ static void test_path(void **state) {
     follow_path(&p, STEPS, true, &q, whole);
     bool rises = false;
     for (int64_t t = 0; t < STEPS; t++) rises = rises || q.loss[t + 1] > q.loss[t];
-    assert_true(rises); /* the loss rises, so that the test covers the case in which Leap changes the sign */
+    assert_true(rises); /* the loss rises at a step, which tests the change of sign in Leap */
     assert_path_by_hand(&q, leap, whole);
     for (int64_t cut = 1; cut < STEPS; cut++) {
       follow_path(&p, cut, cut % 2 == 0, &q, gradient);
@@ -378,7 +381,7 @@ static void test_path(void **state) {
   }
 }
 
-/* MAML learns the first two tensors, and the other tensors are learned from the path. */
+/* MAML learns the first two tensors, and Leap or Reptile learns the other tensors. */
 static void test_method_of_each_tensor(void **state) {
   (void)state;
   static path q;
@@ -413,14 +416,14 @@ static problem open_head(const char *method, const char *lists) {
   return open_problem(yaml);
 }
 
-/* A shared vector behaves like a tensor with equal columns. Its gradient is the sum over the columns. */
+/* A shared vector must behave like a tensor with equal columns. Its gradient must be the sum over the columns. */
 static void test_shared_head(void **state) {
   (void)state;
   static const char *const methods[] = {"maml", "leap", "reptile"};
   for (int m = 0; m < 3; m++) {
     problem shared = open_head(methods[m], ", shared: " HEAD), plain = open_head(methods[m], "");
     const wl_layout *few = &shared.of.model->phi, *all = &plain.of.model->phi;
-    assert_true(few->size == all->size - 6 * 9); /* (5,10) and (10) become (5) and (1) */
+    assert_true(few->size == all->size - 6 * 9); /* the shapes (5,10) and (10) become (5) and (1) */
     for (int j = 0; j < all->count; j++) {
       const int64_t copies = all->tensors[j].size / few->tensors[j].size;
       for (int64_t i = 0; i < all->tensors[j].size; i++)
@@ -448,7 +451,7 @@ static void test_shared_head(void **state) {
   }
 }
 
-/* If a shared tensor is drawn, all outputs get the values of the first output. Other tensors do not change. */
+/* If a shared tensor is drawn, all outputs must have the values of the first output. Other tensors must not change. */
 static void test_shared_head_drawn(void **state) {
   (void)state;
   problem shared = open_head("maml", ", fresh: " HEAD ", shared: " HEAD),

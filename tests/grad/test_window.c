@@ -1,5 +1,6 @@
-/* test_window.c - tests the window engine in both precisions. Results must not depend on storage, threads or other
- * units. The test also covers meta-losses (weights, transforms, batches) and divergence. */
+/* test_window.c - tests the code that runs a window, in both precisions. Results must not depend on the storage, the
+ * threads or other units. The test also covers meta-losses with different weights, transforms and batches, and
+ * divergence. */
 #include "unroll/window_impl.h"
 #include "window_fixture.h"
 
@@ -13,15 +14,15 @@
 typedef struct storage_case {
   const char *yaml;
   wl_storage storage;
-  const char *stored[7]; /* storage policies that result from growing budgets; NULL at the end */
+  const char *stored[7]; /* expected policies as the budget grows; NULL ends the list */
 } storage_case;
 
 #define SEGMENTS(kind, steps) kind " in segments of " #steps " steps"
 #define FIRST QUADRATIC LSTM "window: {steps: 100}\n"
 #define SECOND QUADRATIC LSTM "window: {steps: 100, order: second, loss: log}\n"
 
-/* With a long state, a segment of medium length needs the least memory. With a short state, every segment length is
- * the best for some budget. If activations are stored, the shortest segment needs the least memory. */
+/* If the state is long, a segment of medium length needs the least memory. If the state is short, each length of a
+ * segment is the best one for some budget. If activations are stored, the shortest segment needs the least memory. */
 static storage_case storage_cases[] = {
     {FIRST,
      WL_STORAGE_RECOMPUTE,
@@ -87,7 +88,7 @@ static void describe(problem *p, int64_t memory, char *text, size_t size) {
   wl_unroll_describe_storage(p->of.model, p->of.tasks[0], &p->of.spec, text, size);
 }
 
-/* Returns true if the budget is large enough. If it is not, the message must name the key. */
+/* Returns true if the memory budget is large enough. Otherwise the message must name the key window.memory. */
 static bool is_enough(const problem *p) {
   const wl_status status = wl_unroll_check_memory(p->of.model, p->of.tasks[0], &p->of.spec);
   if (status == WL_OK) return true;
@@ -96,8 +97,8 @@ static bool is_enough(const problem *p) {
   return false;
 }
 
-/* The first budget is too small, and each later budget is larger. Each new storage policy gives the same bits as a
- * whole window that is recomputed. */
+/* The first budget is too small, and the budget then grows. Each new storage policy must have the same bits as a whole
+ * window that is recomputed. */
 static void test_storage(void **state) {
   const storage_case *c = *state;
   problem p = open_problem(c->yaml);
@@ -129,7 +130,7 @@ static void test_storages(void **state) {
   }
 }
 
-/* As the budget of a window of thousands of steps grows, every storage policy is used. */
+/* Every storage policy must be used while the budget of a window of thousands of steps grows. */
 static void test_long_window(void **state) {
   (void)state;
   static const char *const kinds[] = {"recompute in segments of ", "activations in segments of ",
@@ -152,8 +153,8 @@ static void test_long_window(void **state) {
   close_problem(&p);
 }
 
-/* Without a bound, a small number of activations is stored. A large number is stored only if the configuration asks for
- * it. */
+/* Without a memory bound, a window stores its activations only if they are small. If they are large, it stores them
+ * only if the configuration requires it. */
 static void test_unasked_tape(void **state) {
   (void)state;
   char text[80];
@@ -181,9 +182,9 @@ static void test_unasked_tape(void **state) {
   close_problem(&p);
 }
 
-/* The memory of a small job is not rounded up as for a large job. The job has 1,280 coordinates and an LSTM of 2 x 20
- * units with recomputation. Its memory is two copies of the state, the gradients, and the scratch memory of the
- * kernel. */
+/* The memory of a small job must not be rounded up as for a large job. The job has 1,280 coordinates and an LSTM of 2
+ * layers of 20 units, and it recomputes the window. It needs memory for two copies of the state, the gradients, and the
+ * scratch memory of the kernel. */
 static void test_small_job(void **state) {
   (void)state;
   problem p = open_problem("task: {family: quadratic, dimension: 10, batch: 128}\n" LSTM
@@ -195,13 +196,13 @@ static void test_small_job(void **state) {
   close_problem(&p);
 }
 
-/* The end of the episode shortens a window in a workspace that divides windows into segments. */
+/* The workspace divides windows into segments. The end of an episode can make a window shorter than that. */
 static void test_short_window(void **state) {
   (void)state;
   problem p = open_problem(QUADRATIC LSTM "window: {steps: 100, order: second}\n");
   static const struct {
     wl_storage storage;
-    int64_t reals, segment; /* budget in reals (0: no budget); expected steps of a segment */
+    int64_t reals, segment; /* budget in numbers (0: none), and steps of a segment */
   } cases[] = {{WL_STORAGE_RECOMPUTE, 0, 100},
                {WL_STORAGE_RECOMPUTE, 34600, 60},
                {WL_STORAGE_STATES, 0, 100},
@@ -244,7 +245,7 @@ static void test_threads(void **state) {
   close_problem(&p);
 }
 
-/* Two units use one workspace alternately, and get the same results as each unit alone. */
+/* If two units use one workspace alternately, each must have the same results as alone. */
 static void test_interleaved(void **state) {
   problem p = open_problem(*state);
   wl_unroll_ws *ws = open_workspace(&p, true, 1);
@@ -263,7 +264,7 @@ static void test_interleaved(void **state) {
   close_problem(&p);
 }
 
-/* Losses and parameters have the same bits with and without the computation of the gradient. */
+/* Losses and parameters must have the same bits with and without the computation of the gradient. */
 static void test_forward_only(void **state) {
   problem p = open_problem(*state);
   outcome full = run_request(&p, (request){.before = 1});
@@ -276,7 +277,7 @@ static void test_forward_only(void **state) {
   close_problem(&p);
 }
 
-/* The meta-gradient is added to the values that the array already has. */
+/* The meta-gradient must be added to the values that the array contains. */
 static void test_accumulates(void **state) {
   (void)state;
   problem p = open_problem(QUADRATIC LSTM "window: {steps: 10, order: second}\n");
@@ -307,7 +308,7 @@ enum { K = 4 };
 /* The losses L_0 .. L_K of a window and their gradients, from which every meta-loss can be computed. */
 typedef struct parts {
   problem p;
-  double loss[K + 1], start; /* outer loss at the episode's start */
+  double loss[K + 1], start; /* outer loss at the start of the episode */
   double *gradient[K + 1];   /* dL_k/dphi */
 } parts;
 
@@ -354,7 +355,7 @@ static double by_hand(wl_transform transform, double loss, double start, double 
   return transform == WL_LOSS_CLIPPED && loss > clip ? clip : loss;
 }
 
-/* Compares meta-loss and gradient, for given weights and transform, with the sum over the single losses. */
+/* Compares the meta-loss and its gradient with sums over the single losses, for given weights and a given transform. */
 static void compare_parts(parts *a, const outcome *o, const double *weights, wl_transform transform,
                           double clip) {
   double total = 0.0, *gradient = NULL;
@@ -390,7 +391,7 @@ static void test_meta_loss(void **state) {
   close_parts(&a);
 }
 
-/* The last window of an episode is shorter. Its losses have the weights at the end of the list. */
+/* The last window of an episode may be shorter. Its losses then have the last weights of the list. */
 static void test_short_list(void **state) {
   (void)state;
   problem p = open_problem(QUADRATIC LSTM "window: {steps: 4, weights: [16, 8, 4, 2, 1]}\n");
@@ -407,7 +408,7 @@ static void test_short_list(void **state) {
 
 /* ---- Batches -------------------------------------------------------------------------------- */
 
-/* The values that an observer stores: theta after each step. */
+/* Stores the theta after each step, which an observer receives. */
 typedef struct witness {
   wl_real *theta; /* [steps][n] */
   int64_t n, steps, first;
@@ -420,7 +421,7 @@ static void keep_step(void *context, const wl_step_view *view) {
   memcpy(w->theta + w->steps++ * w->n, view->theta, (size_t)w->n * sizeof *w->theta);
 }
 
-/* The losses of a window are computed on the documented batches, at the thetas of the window. */
+/* The losses of a window must be computed on the documented batches and at the thetas of the window. */
 static void check_batches(const char *yaml, wl_purpose purpose, wl_split split) {
   problem p = open_problem(yaml);
   const wl_task *task = p.of.tasks[0];
@@ -458,7 +459,7 @@ static void test_batches(void **state) {
                 WL_SPLIT_HELDOUT);
 }
 
-/* The order changes only the gradient. */
+/* The order must change only the gradient. */
 static void test_orders(void **state) {
   (void)state;
   problem p = open_problem(MLP LSTM "window: {steps: 10}\n");
@@ -478,7 +479,7 @@ static void test_orders(void **state) {
 
 /* ---- Divergence ----------------------------------------------------------------------------- */
 
-/* A run that becomes non-finite is reported and stops, and does not affect the next episode. */
+/* A run that becomes non-finite must be reported and stop. It must not affect the next episode. */
 static void test_divergence(void **state) {
   problem p = open_problem(*state);
   const double sane = p.phi[0];

@@ -1,6 +1,6 @@
-/* test_window_closed_form.c - meta-gradients that have a formula.
+/* test_window_closed_form.c - compares meta-gradients with formulas.
  *
- *   MAML, one step on L(theta) = 1/B sum_b ||W_b theta_b - y_b||^2, H_b = 2/B W_b^T W_b:
+ *   MAML with one step on L(theta) = 1/B sum_b ||W_b theta_b - y_b||^2, where H_b = 2/B W_b^T W_b:
  *     theta_1 = theta_0 - r grad L(theta_0)
  *     second order  dF/dtheta_0 = (I - r H) grad L(theta_1)     first order  grad L(theta_1)
  *     dF/dr = - <grad L(theta_1), grad L(theta_0)>
@@ -28,7 +28,7 @@ typedef struct quadratic {
   double w[B][D][D], y[B][D];
 } quadratic;
 
-/* Reads W and y of episode number `unit` from the task's workspace. */
+/* Reads W and y of the unit's episode from the workspace of the task. */
 static quadratic read_quadratic(const problem *p, wl_unroll_ws *ws, wl_unit *unit) {
   quadratic q;
   const wl_tape *tape = p->of.tasks[0]->tape;
@@ -45,7 +45,7 @@ static quadratic read_quadratic(const problem *p, wl_unroll_ws *ws, wl_unit *uni
   return q;
 }
 
-/* Computes out = 2/B W^T (W x - y). Without y, computes the product of the Hessian with x. */
+/* Computes out = 2/B W^T (W x - y). If with_y is false, computes the product of the Hessian with x instead. */
 static void product(const quadratic *q, const double *x, bool with_y, double *out) {
   for (int b = 0; b < B; b++)
     for (int i = 0; i < D; i++) {
@@ -87,8 +87,8 @@ static void test_maml(void **state) {
 
 /* ---- Meta-SGD ------------------------------------------------------------------------------- */
 
-/* Computes the gradients of support and query loss, and the product of the Hessian of the support loss with alpha o
- * G_q. */
+/* Contains the gradients of the support loss and the query loss, and the product hv of the Hessian of the support loss
+ * with alpha o G_q. */
 typedef struct adaptation {
   wl_real *alpha, *theta0, *g_s, *theta1, *g_q, *v, *hv; /* [n] */
 } adaptation;
@@ -104,7 +104,7 @@ static adaptation adapt(const problem *p, wl_unroll_ws *ws, const wl_unit *unit,
   for (int64_t i = 0; i < n; i++) a.alpha[i] = (wl_real)alpha[i];
   for (int64_t i = 0; i < n; i++) {
     const wl_real step =
-        a.alpha[i] * a.g_s[i]; /* rounded separately, as the preconditioner stores it */
+        a.alpha[i] * a.g_s[i]; /* rounded separately, as in the preconditioner */
     memcpy(&a.v[i], &step, sizeof step);
     a.theta1[i] = a.theta0[i] - a.v[i];
   }

@@ -1,5 +1,5 @@
-/* window_fixture.h - common code of the tests of the window engine: a problem from YAML, one run of a window with all
- * its results, and exact and relative comparisons. */
+/* window_fixture.h - common code of tests that run windows. It creates a problem from YAML, runs a window, returns all
+ * results, and compares results exactly or within a tolerance. */
 #ifndef WL_TEST_WINDOW_FIXTURE_H
 #define WL_TEST_WINDOW_FIXTURE_H
 
@@ -14,7 +14,7 @@
 #include "train/problem.h"
 #include "train/schema.h"
 
-/* Tolerance for a comparison with a computation that has another order of operations. */
+/* Relative tolerance for a comparison with a computation that uses another order of operations. */
 #ifdef WL_DOUBLE
 #define CLOSE 1e-11
 #else
@@ -26,7 +26,7 @@
     if ((call) != WL_OK) fail_msg("%s: %s", #call, wl_last_error()); \
   } while (0)
 
-/* The problem of a configuration, with its initial meta-parameters. */
+/* A problem created from a configuration, with its initial meta-parameters. */
 typedef struct problem {
   wl_config *config;
   wl_problem of;
@@ -36,31 +36,31 @@ typedef struct problem {
 problem open_problem(const char *yaml);
 void close_problem(problem *p);
 
-/* The results of one window. */
+/* All results of one window. */
 typedef struct outcome {
   int64_t n_phi, n, steps;
   wl_window_result result;
   double *gradient; /* [n_phi] */
   double *losses;   /* [steps+1] */
-  wl_real *theta;   /* [n] parameters at the end */
+  wl_real *theta;   /* [n] parameters at the end of the window */
 } outcome;
 
-/* Runs `before` windows of episode number `unit`, then the window whose results are returned. */
+/* Asks run_request() to run `before` windows of unit number `unit`, and then one window whose results it returns. */
 typedef struct request {
   int64_t unit, before;
   int threads;
   bool forward; /* no gradient */
 } request;
 
-/* Creates a workspace of the problem's first task, with the problem's phi. */
+/* Creates a workspace for the first task of the problem, and sets its meta-parameters to p->phi. */
 wl_unroll_ws *open_workspace(const problem *p, bool with_gradient, int threads);
 wl_unit *start_unit(const problem *p, wl_unroll_ws *ws, int64_t number);
-/* Runs the unit's next window of `steps` steps. */
+/* Runs the next window of the unit, which has `steps` steps. */
 outcome run_window(const problem *p, wl_unroll_ws *ws, wl_unit *unit, int64_t steps, bool forward);
 outcome run_request(const problem *p, request r);
 void free_outcome(outcome *o);
 
-/* Fails if gradient, losses or theta differ in any bit. */
+/* Fails if the gradients, the losses or the final thetas differ in any bit. */
 void assert_same(const outcome *a, const outcome *b);
 /* Fails if |a - b| > tolerance * max |b| for any of the n elements. NaN also fails. */
 void assert_near(const double *a, const double *b, int64_t n, double tolerance, const char *what);

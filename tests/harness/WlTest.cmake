@@ -1,5 +1,5 @@
-# Functions that add tests. run_test.sh runs every test in a separate empty directory, WL_TEST_SCRATCH, with the
-# environment below. Exit code 77 means skipped.
+# Defines functions that add tests. run_test.sh runs every test in its own empty folder WL_TEST_SCRATCH, with the
+# environment variables below. Exit code 77 means that the test was skipped.
 #
 #   wl_add_unit_test(<name> SOURCES <files>... LIBS <folders>... [DOUBLE] [common])
 #     adds a cmocka program; DOUBLE links it with the float64 libraries and defines WL_DOUBLE
@@ -18,9 +18,10 @@
 
 set(WL_NO_GRACE OMPI_MCA_odls_base_sigkill_timeout=0)
 set(WL_TEST_RUNNER ${CMAKE_CURRENT_LIST_DIR}/run_test.sh)
-# Processes exchange data through PMIx. PMIx 4 and earlier store these data in shared memory (ds21, ds12). On a loaded
-# machine, a rank sometimes reads this memory before it is complete. The rank then ends in MPI_Init with a segmentation
-# fault or a missing segment (openpmix issue 1114, ompi issue 6761). With `hash`, the ranks request the data by message.
+# The MPI processes exchange data through PMIx. PMIx 4 and earlier versions store these data in shared memory (ds21,
+# ds12). On a machine with high load, a rank sometimes reads this memory before the data are complete. MPI_Init then
+# ends with a segmentation fault or an error about a missing segment (openpmix issue 1114, ompi issue 6761). With
+# `hash`, the ranks request the data by messages instead.
 set(WL_TEST_ENVIRONMENT
   PMIX_MCA_gds=hash
   OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
@@ -67,7 +68,8 @@ function(wl_add_script_test name)
   wl_set_test_properties(${name})
 endfunction()
 
-# A missing library of a test is an error. Without this check, the test would be left out without a message.
+# If a library that a test needs is missing, this is an error. Without this check, CMake would leave out the test
+# without a message.
 function(wl_require_libraries test)
   foreach(folder ${ARGN})
     if(NOT TARGET wl_${folder})
@@ -76,7 +78,7 @@ function(wl_require_libraries test)
   endforeach()
 endfunction()
 
-# Adds the program of a unit or MPI test. Uses the caller's variables ARG_*.
+# Adds the program of a unit test or an MPI test. It uses the variables ARG_* of the caller.
 function(wl_add_test_program name)
   set(suffix "")
   if(ARG_DOUBLE)

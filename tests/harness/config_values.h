@@ -1,4 +1,4 @@
-/* config_values.h - values of a configuration by key, for tests of the options. */
+/* config_values.h - returns values of a configuration by key, for tests of the options. */
 #ifndef WL_TESTS_HARNESS_CONFIG_VALUES_H
 #define WL_TESTS_HARNESS_CONFIG_VALUES_H
 
@@ -23,7 +23,7 @@ static inline double config_real(const wl_map *map, const char *key) {
 static inline bool config_bool(const wl_map *map, const char *key) {
   return config_value(map, key)->boolean;
 }
-/* Return texts and choices; "" for a list. */
+/* Returns the value of a key that is a text or a choice, or "" if the value is a list. */
 static inline const char *config_string(const wl_map *map, const char *key) {
   return config_value(map, key)->string;
 }

@@ -1,9 +1,9 @@
-# Functions for scripts that run a command in separate namespaces. A script sources this file, calls `own_root SCRIPT
-# ARGS...`, and then calls `in_namespaces NAME SCRIPT ARGS...`.
+# Defines functions for scripts that run a command in their own Linux namespaces. A script first sources this file. It
+# then calls `own_root SCRIPT ARGS...`, and after that `in_namespaces NAME SCRIPT ARGS...`.
 #
-# Only a mount point can be made private, and in a chroot / is not a mount point. In a chroot, own_root therefore
-# restarts the script in a namespace in which / is mounted a second time. It does not do this if mounts are shared,
-# because the second mount would then be visible outside of the namespace.
+# Only a mount point can be made private, but in a chroot / is not a mount point. In a chroot, own_root therefore
+# restarts the script in a namespace that has a second mount of / as its root. If mounts are shared, own_root does not
+# do this, because the second mount would also be visible outside the namespace.
 is_bare_chroot() { ! unshare --mount true && unshare --mount --propagation unchanged true; } 2>/dev/null
 
 own_root() { # arguments: SCRIPT ARGS...
@@ -12,18 +12,19 @@ own_root() { # arguments: SCRIPT ARGS...
     mount --rbind / /mnt && exec chroot /mnt env -C "$PWD" bash "$@"' sh "$@"
 }
 
-# Runs `SCRIPT --inside ARGS...` in namespaces, for at most LIMIT seconds, and exits with its exit status. DIR is the path of a temporary folder.
+# Runs `SCRIPT --inside ARGS...` in new namespaces for at most LIMIT seconds, and exits with the status of SCRIPT. Sets
+# DIR to the path of a temporary folder.
 in_namespaces() { # arguments: NAME SCRIPT ARGS...
   local name=$1 script=$2 status=0
   shift 2
   export DIR
-  DIR=$(mktemp -d "/tmp/wl-$name.XXXXXX") # a short path: sockets allow 107 characters
+  DIR=$(mktemp -d "/tmp/wl-$name.XXXXXX") # short, because the path of a socket has at most 107 characters
   chmod 755 "$DIR"
   trap 'rm -rf --one-file-system "$DIR"' EXIT
   trap 'exit 143' TERM INT HUP
   timeout --foreground -k 5 "$LIMIT" unshare --pid --fork --kill-child --mount --mount-proc --uts --net \
     --propagation private bash "$script" --inside "$@" || status=$?
-  # SIGTERM does not end a shell that is the first process of a namespace, so SIGKILL ends it after LIMIT
+  # a shell that is the first process of a namespace ignores SIGTERM, so SIGKILL ends it after LIMIT seconds
   if [ "$status" = 137 ]; then echo "$name: ended after $LIMIT s" >&2; status=124; fi
   exit "$status"
 }

@@ -1,4 +1,4 @@
-/* rule_fixture.h - creates a rule or preconditioner from one line of configuration, for tests. */
+/* rule_fixture.h - creates a rule or a preconditioner from one line of configuration, for tests. */
 #ifndef WL_TESTS_RULE_FIXTURE_H
 #define WL_TESTS_RULE_FIXTURE_H
 
@@ -7,16 +7,17 @@
 #include "precondition/precondition.h"
 #include "rule/rule.h"
 
-/* Validates `<section>: {<text>}` with the tables of the rules. */
+/* Parses and validates `<section>: {<text>}` with the given tables of variants. */
 wl_status fixture_config(const char *section, const wl_variant *variants, const char *text,
                          wl_config **out);
 
-/* Creates a preconditioner from `precondition: {<text>}` and `episode: {<episode>}`. T is 3 unless `episode` gives
- * it. */
+/* Creates a preconditioner from `precondition: {<text>}` and `episode: {<episode>}`. The episode has 3 steps unless
+ * `episode` sets another number. */
 wl_status fixture_precondition(const char *text, const char *episode, const wl_layout *theta,
                                wl_precondition **out);
 
-/* Creates three tensors of 20, 6 and n - 26 coordinates. Block 0 is in one tensor, and block 1 is in all three. */
+/* Creates a layout of three tensors with 20, 6 and n - 26 coordinates. The coordinates of block 0 belong to one tensor,
+ * and those of block 1 belong to all three. */
 wl_status fixture_theta(int64_t n, wl_layout *theta);
 
 typedef struct rule_fixture {
@@ -24,19 +25,19 @@ typedef struct rule_fixture {
   int64_t n, blocks;
   wl_rule *rule;
   wl_rule_ws *ws;
-  wl_real *phi; /* initial meta-parameters, packed */
+  wl_real *phi; /* initial meta-parameters, which are already packed */
 } rule_fixture;
 
-/* Creates a rule from a text such as "name: adam, rate: 0.1". Asserts that this succeeds. */
+/* Creates a rule from a text such as "name: adam, rate: 0.1". The running test fails if this is not possible. */
 void rule_fixture_open(rule_fixture *f, const char *text, int64_t n, int64_t episode_steps);
 void rule_fixture_close(rule_fixture *f);
 
-/* Returns a step without a horizon or a loss. */
+/* Creates an inner step without a horizon and without a loss. */
 #define FIXTURE_STEP(...) (&(wl_inner_step){FIXTURE_STEP_(__VA_ARGS__)})
 #define FIXTURE_STEP_(t, blocks, g, theta, s_in, s_out, u) \
   t, 0, NAN, blocks, g, theta, s_in, s_out, u, NULL
 
-/* Draws out[0..count) from N(0, sd^2). The numbers depend only on `stream`. */
+/* Draws out[0..count) from the normal distribution N(0, sd^2). The numbers depend only on the number `stream`. */
 void fixture_normal(uint64_t stream, int64_t count, double sd, wl_real *out);
 
 #endif

@@ -1,5 +1,5 @@
 #!/bin/sh
-# run_test.sh COMMAND [ARGS...] empties the scratch directory of a test and runs the test's command in it.
+# run_test.sh COMMAND [ARGS...] empties the scratch folder of a test and runs the command of the test in it.
 set -eu
 : "${WL_TEST_SCRATCH:?run the tests through ctest, which sets WL_TEST_SCRATCH}"
 case $WL_TEST_SCRATCH in

@@ -1,6 +1,6 @@
-# Functions for test scripts that run trainings: a small configuration, digests, and numbers of steps for a given time.
-# A test script sources this file. wl_add_script_test sets WL_BIN, WL_MPIEXEC and WL_SOURCE, and the current folder is
-# the scratch directory.
+# Defines functions for test scripts that run trainings. They write a small configuration, extract digests, and find how
+# many meta-steps fit into a given time. A test script sources this file. wl_add_script_test sets WL_BIN, WL_MPIEXEC and
+# WL_SOURCE, and the working directory is the scratch folder.
 set -euo pipefail
 
 EXIT_STOPPED=75
@@ -34,13 +34,13 @@ outer: {steps: 1000000, units: 6, optimizer: adam, learning_rate: 1e-3}
 C
 }
 
-# Prints the digest line of a training's standard output: "digest <16 hex digits> step <n>".
+# Prints the last digest line in the standard output of a training: "digest <16 hex digits> step <n>".
 digest_line() { # arguments: FILE
   grep -E '^digest [0-9a-f]{16} step [0-9]+$' "$1" | tail -n 1
 }
 digest_step() { digest_line "$1" | awk '{ print $4 }'; }
 
-# Prints the step of the newest checkpoint of a run, or -1 if the run has no checkpoint.
+# Prints the meta-step of the newest checkpoint of a run, or -1 if the run has no checkpoint.
 checkpoint_step() { # arguments: RUN
   local newest
   newest=$(cd "$1/checkpoints" 2>/dev/null && printf '%s\n' step-*.h5 | sort | tail -n 1)
@@ -48,10 +48,10 @@ checkpoint_step() { # arguments: RUN
   case $newest in '' | *[!0-9]*) echo -1 ;; *) echo $((10#$newest)) ;; esac
 }
 
-# This function does not look for the file of a given step, because older checkpoints may already be removed.
+# The function only looks at the newest checkpoint, because older checkpoints may already have been removed.
 has_checkpoint_after() { [ "$(checkpoint_step "$1")" -gt "$2" ]; } # arguments: RUN STEP
 
-# Prints the number of meta-steps that a stopped run reported after its newest checkpoint. A resumed run computes them
+# Prints how many meta-steps a stopped run reported after its newest checkpoint. A resumed run computes these meta-steps
 # again.
 steps_beyond_checkpoint() { # arguments: RUN
   local last
@@ -59,7 +59,7 @@ steps_beyond_checkpoint() { # arguments: RUN
   echo $((${last:-0} - $(checkpoint_step "$1")))
 }
 
-# Prints how many meta-steps of CONFIG two ranks on this machine run in about SECONDS.
+# Prints how many meta-steps of CONFIG two ranks compute on this machine in about SECONDS.
 steps_in() { # arguments: SECONDS CONFIG
   local code=0 done_steps
   "$WL_MPIEXEC" -n 2 "$WL_BIN" train "$2" --set output=calibration --time-limit 3s >calibration.out 2>calibration.err ||

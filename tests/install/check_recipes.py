@@ -1,8 +1,8 @@
-"""Compares the recipes of packaging/ with the requirements of CMake: versions, dependencies, options, files, and
-commands.
+"""Compares the recipes in packaging/ with CMakeLists.txt and the source tree: versions, dependencies, options, files,
+and commands.
 
-The test replaces the language of Spack by functions that record their arguments. An easyconfig is Python without
-imports."""
+The test replaces the functions of Spack by functions that record their arguments. An easyconfig file is executed as
+Python without imports."""
 import importlib.util
 import os
 import re
@@ -13,8 +13,8 @@ from pathlib import Path
 
 SOURCE = Path(os.environ["WL_SOURCE"])
 PACKAGING = SOURCE / "packaging"
-# The libraries that CMake searches, with their names in Spack and in EasyBuild (None: part of the compiler or of the
-# toolchain).
+# The libraries that CMake searches for, with their names in Spack and in EasyBuild. None means that the compiler or the
+# toolchain contains the library.
 NAMES = {"MPI": ("mpi", None), "HDF5": ("hdf5", "HDF5"), "BLAS": ("openblas", "OpenBLAS"), "ZLIB": ("zlib-api", "zlib"),
          "yaml": ("libyaml", "libyaml"), "jansson": ("jansson", "Jansson"), "xxhash": ("xxhash", "xxHash"),
          "random123": ("random123", "random123"), "openblas": ("openblas", "OpenBLAS"),
@@ -31,7 +31,7 @@ def text(name):
 
 
 def wanted():
-    """Returns the libraries that CMake requires."""
+    """Returns the names of the libraries that CMake requires."""
     found = re.findall(r"^(?:find_package|wl_find_target)\((\w+)", text("cmake/WlDependencies.cmake"), re.M)
     expect(len(found) >= 10 and set(found) <= set(NAMES), f"libraries of WlDependencies.cmake that this test does not know: {found}")
     return found
@@ -43,7 +43,7 @@ PYTHON = re.search(r'requires-python = ">=(\S+)"', text("python/pyproject.toml")
 
 
 class Recorder(types.ModuleType):
-    """Replaces spack.package. Each directive records its arguments."""
+    """Replaces the module spack.package. Each directive of Spack records its arguments."""
 
     def __init__(self):
         super().__init__("spack.package")

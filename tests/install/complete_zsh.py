@@ -1,4 +1,5 @@
-"""Types into an interactive zsh with the completion script of the folder argv[1], and checks the completed words."""
+"""Types commands into an interactive zsh that uses the completion script in the folder argv[1], and checks the
+completed words."""
 import os
 import pty
 import re
@@ -42,7 +43,7 @@ class Shell:
 
 shell = Shell()
 for keys, line in KEYS.items():
-    shell.type(keys + "\x01echo 'line '\n")  # Ctrl-A: the completed line becomes the words that echo prints
+    shell.type(keys + "\x01echo 'line '\n")  # Ctrl-A and `echo` make the shell print the completed line
     shell.wait(f"line {line}")
 for keys, words in LISTED.items():
     shell.type(keys)

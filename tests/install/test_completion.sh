@@ -1,6 +1,6 @@
 #!/bin/bash
-# Compares the completion scripts with the lists of --help and of a resolved configuration. The test calls bash's
-# completion function, and types into an interactive zsh.
+# Compares the completion scripts with the lists that --help and a resolved configuration contain. The test calls the
+# completion function of bash, and types commands into an interactive zsh.
 set -euo pipefail
 : "${WL_BIN:?run the tests through ctest}" "${WL_PYTHON:?}"
 fail() { echo "FAILED: $*" >&2; exit 1; }
@@ -15,10 +15,10 @@ code=0
 "$WL_BIN" completion fish 2>refused || code=$?
 [ "$code" = 64 ] && grep -q 'accepted are bash and zsh' refused || fail "an unknown shell: exit code $code, $(cat refused)"
 
-compopt() { :; } # compopt fails outside of a completion
+compopt() { :; } # compopt would fail outside of a completion
 . completion/warploom
 
-# Prints what bash offers for the last word, one per line.
+# Prints the words that bash offers for the last word, one on each line.
 offers() { # arguments: WORDS...
   COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMPREPLY=()
   _warploom
@@ -41,7 +41,7 @@ for command in $commands; do
   expect "the options of $command" "$options" warploom "$command" --
 done
 
-# Keys, and values of a key. bash splits words at '='.
+# Checks the completion of keys and of their values. bash splits words at '='.
 "$WL_BIN" train "$WL_SOURCE/jobs/quickstart.yaml" --dry-run >resolved.yaml
 awk '/^[a-z_]+:$/ { section = $1; sub(/:/, ".", section); next } /^[a-z_]+: / { section = "" }
      /^ *[a-z_0-9]+:/ { key = $1; sub(/:/, "", key); print section key }' resolved.yaml | sort >keys
@@ -56,7 +56,7 @@ expect "families" "$families" warploom init --task ""
 expect "families after =" "$families" warploom init --task =
 expect "shells" $'bash\nzsh' warploom completion ""
 
-# Files and folders.
+# Checks the completion of files and folders.
 mkdir runs && touch job.yaml
 expect "a configuration" "job.yaml" warploom train jo
 expect "a folder" "runs" warploom bench --folder ru

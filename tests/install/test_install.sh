@@ -1,7 +1,8 @@
 #!/bin/bash
-# Installs into a temporary prefix and uses the installed files as a new user would. It uses the program, and the
-# library by pkg-config and by find_package, from C and from C++, with an optimizer that the test trains. The installed
-# files must not contain the path of the source tree or the build directory.
+# Installs into a temporary prefix, and uses the installed files as a new user would. The test trains an optimizer with
+# the installed program. It then uses this optimizer through the library, from C and from C++. It finds the library by
+# pkg-config and by find_package. The installed files must not contain the path of the source tree or the path of the
+# build directory.
 set -euo pipefail
 : "${WL_BIN:?run the tests through ctest}" "${WL_SOURCE:?}"
 fail() { echo "FAILED: $*" >&2; exit 1; }
@@ -10,7 +11,7 @@ build=$(dirname "$WL_BIN")
 
 install_all() {
   cmake --install "$build" --prefix "$prefix" >install.log || fail "cmake --install: see $PWD/install.log"
-  # The installed tree must also work after it was moved.
+  # The installed tree must also work after it has been moved.
   mv "$prefix" "$PWD/moved"
   prefix=$PWD/moved
   libdir=$(dirname "$(find "$prefix" -name libwarploom.so)")
@@ -30,7 +31,7 @@ check_files() {
     fail "installed files name the source or build tree: $(cat leaks)"
 }
 
-# The library exports the functions of its headers and no other symbol, and does not need MPI.
+# The library must export the functions of its headers and no other symbol, and it must not need MPI.
 check_symbols() {
   nm -D --defined-only "$libdir/libwarploom.so" | awk '$2 == "T" { sub(/@.*/, "", $3); print $3 }' | sort >exported
   cat "$prefix"/include/warploom/*.h | sed 's|^ \*.*||; s|/\*.*||' | grep -oE 'wl_[a-z_0-9]+\(' | tr -d '(' | sort -u >declared
@@ -55,7 +56,7 @@ C
   "$prefix/bin/warploom" export run --output optimizer.h5 2>export.err || { cat export.err >&2; fail "export"; }
 }
 
-# Runs the program. The loss must fall by a factor of 100.
+# Runs PROGRAM with OPTIMIZER, and writes its output to OUTPUT. The loss must decrease by a factor of 100.
 check_fit() { # arguments: PROGRAM OPTIMIZER OUTPUT
   "$1" "$2" 60 >"$3" || fail "$1 failed"
   awk '$1 == "step" { if (!n++) first = $4; last = $4 }
@@ -83,7 +84,7 @@ C
   cmp by-pkg-config.out by-find-package.out || fail "the two programs print different numbers"
 }
 
-# A run directory and a checkpoint hold the same optimizer as the exported file.
+# A run directory, a checkpoint and the exported file must contain the same optimizer.
 from_every_source() {
   local source
   for source in run run/checkpoints/step-00000300.h5; do
@@ -92,7 +93,7 @@ from_every_source() {
   done
 }
 
-# Builds a task and a rule with the installed headers, by `warploom plugin build` and by CMake.
+# Builds a task family and a rule with the installed headers, once by `warploom plugin build` and once by CMake.
 plugins() {
   mkdir own && cp "$prefix"/share/warploom/examples/plugins/{welsch.c,soft_clip.c,welsch.yaml} own/
   (cd own && "$prefix/bin/warploom" plugin build soft_clip.c) 2>plugin.err || { cat plugin.err >&2; fail "plugin build"; }

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Checks that every page of the manual exists and names its subject, and that groff and mandoc report no error.
+# Checks that every manual page exists and has a NAME section, and that groff and mandoc report no error.
 set -euo pipefail
 fail() { echo "FAILED: $*" >&2; exit 1; }
 pages=$(dirname "$WL_BIN")/docs
@@ -29,7 +29,7 @@ for page in $expected; do
   grep -q "^.SH NAME" "$pages/$page" || fail "$page has no NAME"
 done
 
-# warploom.yaml(5) explains each key of a resolved configuration.
+# warploom.yaml(5) must explain each key of a resolved configuration.
 "$WL_BIN" train "$WL_SOURCE/jobs/quickstart.yaml" --dry-run >resolved.yaml
 awk '/^[a-z_]+:$/ { section = $1; sub(/:/, ".", section); next }
      /^[a-z_]+: / { section = "" }

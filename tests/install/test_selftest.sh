@@ -1,5 +1,6 @@
 #!/bin/bash
-# Checks `warploom selftest`. It passes here, reports the checks that it skips, and names the check that fails.
+# Checks `warploom selftest`. It must pass on this machine, report the checks that it skips, and name a check that
+# fails.
 set -euo pipefail
 : "${WL_BIN:?run the tests through ctest}" "${WL_MPIEXEC:?}"
 fail() { echo "FAILED: $*" >&2; exit 1; }
@@ -23,13 +24,13 @@ expect result.json '"failed": 0'
 [ "$(grep -c '"result": "passed"' result.json)" = "$(grep -c '  passed ' table)" ] || fail "table and JSON differ"
 [ -z "$(find . -maxdepth 1 -name 'warploom-selftest-*')" ] || fail "temporary files are left behind"
 
-# There is no launcher.
+# In these calls, no launcher is available.
 PATH=$PWD/empty PROGRAM=$(realpath "$WL_BIN") selftest 0 --only 'LSTM: 1 and 2 ranks'
 expect table 'SKIPPED .*no launcher of the MPI library was found in PATH'
 selftest 0 --only 'LSTM: 1 and 2 ranks' --launch none
 expect table 'SKIPPED .*--launch none'
 
-# One launcher belongs to another MPI library, one launcher fails, and one launcher changes the result.
+# One launcher starts separate processes without MPI, one launcher fails, and one launcher changes the result.
 printf '#!/bin/sh\nexec "$@"\n' >separate
 printf '#!/bin/sh\nexec "%s" -n 2 "$@" --set seed=99\n' "$WL_MPIEXEC" >other
 chmod +x separate other
@@ -42,7 +43,7 @@ expect errors '3 of 3 checks failed'
 selftest 70 --only 'LSTM: 1 and 2 ranks' --launch ./other
 expect table 'FAILED .*digest [0-9a-f]{16} step 3, but on one rank .* digest [0-9a-f]{16} step 3'
 
-# The float64 program is missing, or it computes other numbers.
+# The float64 program is missing, or it computes different numbers.
 mkdir doctored
 cp "$WL_BIN" doctored/
 PROGRAM=$PWD/doctored/warploom selftest 70 --only 'kernels baseline'

@@ -1,9 +1,9 @@
-/* train_own.c - fits a function defined in this program with a trained optimizer.
+/* train_own.c - fits a function with a trained optimizer. This program defines the loss itself.
  *
- *   train_own OPTIMIZER [STEPS]          OPTIMIZER: an exported optimizer, a checkpoint or a run
+ *   train_own OPTIMIZER [STEPS]          OPTIMIZER is an exported optimizer, a checkpoint or a run
  *
- * The model is a cosine series y(x) = sum_j theta_j cos(j x). It is fitted to y = |x| at POINTS points of [-pi, pi] by
- * least squares, with the loss L = mean of (y(x) - |x|)^2. */
+ * The model is a cosine series y(x) = sum_j theta_j cos(j x). The program fits it to |x| at POINTS points of [-pi, pi]
+ * by least squares. The loss is L = mean of (y(x) - |x|)^2. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 
 enum { TERMS = 16, POINTS = 256 };
 
-/* Returns the loss at theta [TERMS], and computes its gradient. */
+/* Returns the loss at theta [TERMS] and writes its gradient to gradient [TERMS]. */
 static double loss_and_gradient(const float *theta, float *gradient) {
   double loss = 0, sum[TERMS] = {0};
   for (int i = 0; i < POINTS; i++) {

@@ -1,8 +1,8 @@
 """Compares docs/hdf5-schema.md with the files that a training, an evaluation and a check write.
 
-Every attribute and dataset of a file must be on the page with its type, dimensions and units. A dataset that the page
-calls "always" must be in every file of its kind, and a dataset that it calls "optional" in some file of this test.
-WL_BIN and WL_SOURCE are set, and the current folder is empty."""
+The page must list every attribute and dataset of a file with the correct type, dimensions and units. A dataset that the
+page calls "always" must be in every file of its kind. A dataset that it calls "optional" must be in at least one file
+of this test. WL_BIN and WL_SOURCE must be set, and the current folder must be empty."""
 
 import os
 import pathlib
@@ -25,7 +25,7 @@ checkpoint: {every: 2, keep: 9}
 trajectory: {every: 1, units: 1, coordinates: 4, hidden: true, snapshot_stride: 2}
 """
 
-# The replay buffer, kept for more than one meta-batch of episodes.
+# This training has a replay buffer, which it keeps for more than one meta-batch of episodes.
 REPLAY = """
 seed: 3
 threads: 1
@@ -39,7 +39,8 @@ replay: {capacity: 1, keep: 2}
 checkpoint: {every: 1}
 """
 
-# Units with several particles, accumulators and differences, the average of phi, stages, a teacher and restarts.
+# In this training, units have several particles, accumulators and differences. It also has an average of phi,
+# curriculum stages, a teacher, and restarts.
 EVOLVED = """
 seed: 3
 threads: 1
@@ -68,7 +69,7 @@ def problem(text):
 
 
 def tables(lines):
-    """Rows of the tables in some lines, as dicts by heading."""
+    """Yields each row of the tables in `lines` as a dictionary from heading to cell."""
     heading = None
     for line in lines:
         cells = [cell.strip().strip("`") for cell in line.strip().strip("|").split("|")]
@@ -81,13 +82,14 @@ def tables(lines):
 
 
 def pattern(path):
-    """Returns a path of the page as a regular expression, in which <name> matches any part."""
+    """Returns a path of the page as a regular expression, in which <name> matches any name."""
     parts = re.split(r"(<[^>]+>)", path)
     return "".join("[^/]+" if part.startswith("<") else re.escape(part) for part in parts)
 
 
 def read_page(text):
-    """Returns the root attributes, the attributes of datasets, and for each kind its rows of datasets."""
+    """Returns the root attributes and the attributes of datasets. Also returns, for each kind of file, the rows of its
+    datasets."""
     attributes, kinds, title = {}, {}, ""
     for section in re.split(r"^#+ ", text, flags=re.M):
         title = section.splitlines()[0] if section.strip() else ""
@@ -130,7 +132,7 @@ def datasets(file):
 
 
 def dimension_names(dataset):
-    """Returns the names of the dimension scales; a coordinate dataset is its own scale."""
+    """Returns the names of the dimension scales. A coordinate dataset is its own scale."""
     if dataset.attrs.get("CLASS") == b"DIMENSION_SCALE":
         return [dataset.name.split("/")[-1]]
     names = []
@@ -194,7 +196,7 @@ def check_file(path, root, per_dataset, kinds, seen):
 
 
 def check_scales(path):
-    """Opens each dimension of each group in xarray, if xarray is installed."""
+    """Opens each group of the file in xarray, if xarray is installed."""
     try:
         import xarray
     except ImportError:
@@ -226,13 +228,13 @@ def make_files():
     run("eval", "run", "--steps", "6", "--seeds", "2", "--tune-units", "1", "--no-picture")
     pathlib.Path("suite.yaml").write_text("suite: s\nseeds: 1\ntasks: [{name: q, horizons: [3], family: quadratic, dimension: 2}]\n")
     run("eval", "--speedup", "suite.yaml")
-    # other tests check the gradients; this test only needs the file
+    # other tests check the gradients, and this test needs only the file
     run("check", "job.yaml", "--dump", "dump.h5", "--windows", "1", "--tolerance", "1e-5")
     return sorted(map(str, pathlib.Path(".").rglob("*.h5")))
 
 
 def unseen(seen, root, per_dataset, kinds):
-    """Returns the rows of the page that no file has, so that the test could not check them."""
+    """Reports the rows of the page that occur in no file, so that the test could not check them."""
     for name in set(root) - seen["root"]:
         problem(f"the page has the root attribute '{name}', no file has")
     for name in set(per_dataset) - seen["dataset"] - {"REFERENCE_LIST"}:

@@ -1,4 +1,4 @@
-/* io_test.h - common code of the tests of files: cmocka, and a small file with known content. */
+/* io_test.h - common code of the tests of files: it includes cmocka and creates a small file with known content. */
 #ifndef WL_TESTS_IO_IO_TEST_H
 #define WL_TESTS_IO_IO_TEST_H
 
@@ -16,12 +16,12 @@
 
 #include "io/checkpoint.h"
 
-/* Asserts that the call succeeds. If it fails, the test fails with the message of the call. */
+/* Asserts that the call succeeds. Otherwise the test fails with the error message of the call. */
 #define assert_ok(call)                                              \
   do {                                                               \
     if ((call) != WL_OK) fail_msg("%s: %s", #call, wl_last_error()); \
   } while (0)
-/* Asserts that the call fails with this code and a message that contains `part`. */
+/* Asserts that the call fails with the status `code` and a message that contains `part`. */
 #define assert_fails(call, code, part)                                                         \
   do {                                                                                         \
     const wl_status got_ = (call);                                                             \
@@ -32,7 +32,7 @@
 
 enum { SAMPLE_FIELDS = 6 };
 
-/* Creates fields of every type and number of dimensions, filled from `seed`. */
+/* Fields of every type and number of dimensions. Their values depend only on `seed`. */
 typedef struct sample {
   double matrix[3][4], scalar, square[2][2];
   float cube[2][3][5];
@@ -74,7 +74,7 @@ static inline void sample_make(sample *s, int64_t seed) {
   memcpy(s->fields, fields, sizeof fields);
 }
 
-/* Reads all fields and compares them with the values for `seed`. */
+/* Reads all fields from the file. Sets *different to the number of fields whose values are not those for `seed`. */
 static inline wl_status sample_compare(const wl_file *file, int64_t seed, int *different) {
   sample want, have;
   sample_make(&want, seed);
@@ -95,7 +95,7 @@ static inline int file_exists(const char *path) {
   return stat(path, &there) == 0;
 }
 
-/* Counts the entries of a folder whose names contain `part`. */
+/* Returns how many entries of a folder have names that contain `part`, or -1 on failure. */
 static inline int count_files(const char *folder, const char *part) {
   char command[512];
   int count = -1;

@@ -1,5 +1,5 @@
-/* test_checkpoint.c - tests names of checkpoints, the newest valid checkpoint, damaged checkpoints, and which are
- * kept. */
+/* test_checkpoint.c - tests the names of checkpoints, damaged checkpoints, the search for the newest valid checkpoint,
+ * and which checkpoints are kept. */
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -64,7 +64,7 @@ static void newest_is_kept_and_pointed_to(void **state) {
   free(text);
 }
 
-/* Large arrays are written without a copy. */
+/* Large arrays are written without a copy, and the same checkpoints must be kept. */
 static void large_ones_are_kept_alike(void **state) {
   (void)state;
   enum { REALS = 9 << 20 };
@@ -75,7 +75,7 @@ static void large_ones_are_kept_alike(void **state) {
   for (int64_t step = 1; step <= 4; step++)
     assert_ok(wl_checkpoint_save("large", &(wl_checkpoint){step, 2, 0, &field, 1, NULL, 0}));
   assert_int_equal(count_files("large/checkpoints", "step-"), 2);
-  damage("large/checkpoints/step-00000004.h5"); /* a damaged checkpoint is not one of the two that are kept */
+  damage("large/checkpoints/step-00000004.h5"); /* a damaged checkpoint does not count as kept */
   assert_ok(wl_checkpoint_save("large", &(wl_checkpoint){5, 2, 0, &field, 1, NULL, 0}));
   assert_int_equal(count_files("large/checkpoints", "step-"), 3);
   free(data);
@@ -84,7 +84,7 @@ static void large_ones_are_kept_alike(void **state) {
 static void order_is_by_number(void **state) {
   (void)state;
   save("order", 99999999, 5);
-  save("order", 100000000, 5); /* sorted as text, a number of nine digits could precede a number of eight digits */
+  save("order", 100000000, 5); /* as text, nine digits could precede eight digits */
   save("order", 2, 5);
   assert_newest("order", 100000000);
 }
@@ -104,7 +104,7 @@ static void damaged_newest_is_passed_over(void **state) {
   assert_null(file);
 }
 
-/* A damaged checkpoint does not count as one of the checkpoints that are kept. */
+/* A damaged checkpoint must not count as one of the checkpoints that are kept. */
 static void two_whole_ones_stay(void **state) {
   (void)state;
   save("whole", 1, 2);
@@ -128,7 +128,8 @@ static void strangers_and_temporaries(void **state) {
   assert_true(file_exists("strange/checkpoints/notes.txt"));
 }
 
-/* The temporary file of a running process is kept, and removed after the process is killed. */
+/* The temporary file of a running process must be kept. After the process has been killed, this file must be
+ * removed. */
 static void temporaries_of_the_living_stay(void **state) {
   (void)state;
   int ready[2], go[2];
@@ -137,7 +138,7 @@ static void temporaries_of_the_living_stay(void **state) {
   assert_int_equal(pipe(ready) + pipe(go), 0);
   const pid_t child = fork();
   if (child == 0) {
-    close(go[1]); /* closed so that the child's read ends if the parent's test fails */
+    close(go[1]); /* so that the child's read ends if the test fails */
     wl_atomic_file file;
     const wl_status status = wl_atomic_begin("living/checkpoints/other.h5", &file);
     if (write(ready[1], &byte, 1) != 1 || read(go[0], &byte, 1) != 1 || status != WL_OK) _exit(1);
@@ -159,7 +160,7 @@ static void temporaries_of_the_living_stay(void **state) {
   for (int i = 0; i < 2; i++) close(ready[i]), close(go[i]);
 }
 
-/* The last checkpoint from before a divergence is kept, for any number of newer checkpoints. A damaged checkpoint does
+/* The last checkpoint before a divergence must be kept, however many newer checkpoints exist. A damaged checkpoint must
  * not count. */
 static void last_counted_stays(void **state) {
   (void)state;
@@ -175,7 +176,7 @@ static void last_counted_stays(void **state) {
   assert_int_equal(count_files("fine/checkpoints", "step-"), 2);
 }
 
-/* A checkpoint that is written again after a resume replaces the old checkpoint. */
+/* A checkpoint that is written again after a resume must replace the old checkpoint. */
 static void same_step_again(void **state) {
   (void)state;
   save("again", 5, 2);

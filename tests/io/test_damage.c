@@ -1,5 +1,5 @@
-/* test_damage.c - tests that a truncated file, or a file with any changed byte, is reported as damaged. No reader
- * returns wrong data from it. */
+/* test_damage.c - tests that a truncated file, or a file with any changed byte, is reported as damaged. No reader may
+ * return wrong data from such a file. */
 #include "io_test.h"
 
 static unsigned char *image;
@@ -23,8 +23,8 @@ static int free_image(void **state) {
   return 0;
 }
 
-/* Returns 1 if a changed file is reported as damaged, and 0 if it is read with the data that were written. Any other
- * result fails. */
+/* Returns 1 if a changed file is reported as damaged. Returns 0 if it can be read and contains the original data. The
+ * test fails for any other result. */
 static int noticed(const char *path) {
   wl_file *file = NULL;
   int different = -1;
@@ -55,7 +55,7 @@ static void truncations(void **state) {
   for (size_t length = 0; length < image_bytes; length += length / 16 + 1)
     assert_truncation_noticed(length);
   for (size_t cut = 1; cut < 300; cut++)
-    assert_truncation_noticed(image_bytes - cut); /* truncation within the footer */
+    assert_truncation_noticed(image_bytes - cut); /* the truncation is within the footer */
 }
 
 static void longer_files(void **state) {
@@ -70,7 +70,7 @@ static void longer_files(void **state) {
 
 static void flip(size_t byte, int bit) { image[byte] = (unsigned char)(image[byte] ^ (1 << bit)); }
 
-/* Changes every byte of the footer, the last byte of the data, and every 37th byte before it. */
+/* Changes every byte of the footer, and every 37th byte of the data before it. */
 static void flips_are_found(void **state) {
   (void)state;
   for (size_t b = 0; b < image_bytes; b += b + 300 < image_bytes ? 37 : 1) {
@@ -82,7 +82,7 @@ static void flips_are_found(void **state) {
   }
 }
 
-/* Changes bytes anywhere in the file: in structures of HDF5, attributes, gaps and the footer. */
+/* Changes random bytes of the file, in structures of HDF5, attributes, gaps or the footer. */
 static void flips_anywhere(void **state) {
   (void)state;
   unsigned seed = 12345;
@@ -96,7 +96,7 @@ static void flips_anywhere(void **state) {
     flip(byte, bit);
     unnoticed += !noticed("flip.h5");
   }
-  assert_int_equal(unnoticed, 0); /* the footer covers every byte, including its own bytes */
+  assert_int_equal(unnoticed, 0); /* the footer protects every byte, including its own */
 }
 
 int main(void) {

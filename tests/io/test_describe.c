@@ -1,4 +1,4 @@
-/* test_describe.c - tests the descriptions of files and runs that info prints, and that --verify finds damage. */
+/* test_describe.c - tests how `info` describes files and runs, and that --verify finds damage. */
 #include "io_test.h"
 
 #include "cli/info_print.h"
@@ -106,7 +106,7 @@ static void damage_is_found(void **state) {
   verify_finds("run/trajectory.h5", "run/trajectory/part-00000001.h5");
 }
 
-/* Files in the index must exist. If there are parts, the index must exist. */
+/* The files that an index lists must exist. If parts exist, the index must also exist. */
 static void missing_parts_are_found(void **state) {
   (void)state;
   json_t *d = NULL;
@@ -128,7 +128,7 @@ static void missing_parts_are_found(void **state) {
   json_decref(d);
 }
 
-/* The descriptions of the index's datasets use the contents of the parts. */
+/* The description of an index must describe the datasets in its parts. */
 static void an_index(void **state) {
   (void)state;
   json_t *d = NULL;
@@ -139,7 +139,8 @@ static void an_index(void **state) {
   json_decref(d);
 }
 
-/* Without --verify, a damaged checkpoint is described as damaged, and the previous checkpoint is the newest one. */
+/* Without --verify, a damaged checkpoint must be described as damaged, and the newest checkpoint must be the one before
+ * it. */
 static void damaged_checkpoint_is_shown(void **state) {
   (void)state;
   json_t *d = NULL;

@@ -1,5 +1,5 @@
-/* test_disk.c - tests full disks, folders without permission, and a failure of each step in turn. The old file must
- * remain, and no temporary file may remain. */
+/* test_disk.c - tests full disks, folders without permission, and a failure of each step of writing a file. After each
+ * failure, the old file must remain, and no temporary file may remain. */
 #define _GNU_SOURCE
 #include "io_test.h"
 
@@ -32,7 +32,7 @@ static void assert_holds(const char *path, int64_t seed) {
   wl_file_close(&file);
 }
 
-/* A file with an array of 20 MiB, which is written in slices without a copy. */
+/* Number of elements of an array of 20 MiB, which is written in slices without a copy. */
 enum { LARGE = 5 << 20 };
 
 static wl_status try_reals(const char *path, int64_t seed, int64_t reals) {
@@ -60,14 +60,15 @@ static void assert_holds_large(const char *path, int64_t seed) {
   assert_holds_reals(path, seed, LARGE);
 }
 
-/* One kind of file. */
+/* One kind of file: its path, a function that writes it, and a function that checks its content. */
 typedef struct failing {
   const char *path;
   wl_status (*write)(const char *path, int64_t seed);
   void (*holds)(const char *path, int64_t seed);
 } failing;
 
-/* Runs a child process whose k-th step fails. The exit code reports what the child found. */
+/* Writes the file in a child process, in which step number k fails. Returns the exit code of the child process: 0 if it
+ * wrote the file, 1 if it reported the failure correctly, 2 otherwise. */
 static int child_with_failure(const failing *f, int k) {
   fflush(NULL);
   const pid_t child = fork();
@@ -82,7 +83,7 @@ static int child_with_failure(const failing *f, int k) {
   return WEXITSTATUS(status);
 }
 
-/* Counts the steps and makes each step fail once. */
+/* Lets each step of writing a file fail once. Returns the number of steps. */
 static int fail_each_step(const failing *f) {
   int k = 1, outcome = 1;
   assert_ok(f->write(f->path, 1));
