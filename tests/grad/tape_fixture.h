@@ -1,10 +1,11 @@
 /* tape_fixture.h - builds a tape with random leaves and checks it in float64. Below, x = (theta, phi), g = dL/dx and H
  * = d2L/dx2. The checks, which every tape must pass, are:
  *
- *   g    equals central differences of L, along several directions
- *   H u  equals central differences of <u, g>
- *   <u, H v> = <v, H u>;   loss_dot = <g, v>;   H (0, v_phi) is the same if v_theta is NULL
- *   passes with NULL outputs and repeated passes yield the same bits */
+ *   - The gradient g agrees with central differences of L along several directions.
+ *   - The product H u agrees with central differences of <u, g>.
+ *   - <u, H v> equals <v, H u>, and loss_dot equals <g, v>.
+ *   - H (0, v_phi) is the same if v_theta is NULL.
+ *   - Passes with NULL outputs and repeated passes have the same bits. */
 #ifndef WL_TESTS_TAPE_FIXTURE_H
 #define WL_TESTS_TAPE_FIXTURE_H
 

@@ -8,8 +8,9 @@
  *
  * A window has one step, and its loss is the loss after this step. The derivatives for an episode of T windows are:
  *
- *   exact       sum_t dL_t/dr           = sum_{t=1..T} 2 t rho^{2t-1} L_0 drho/dr
- *   truncated   theta at a window's start is constant, so each window gives 2 rho L_{t-1} drho/dr */
+ *   - The exact derivative is sum_t dL_t/dr = sum_{t=1..T} 2 t rho^{2t-1} L_0 drho/dr.
+ *   - For the truncated derivative, theta is constant at the start of each window, so the window of step t contributes
+ *     2 rho L_{t-1} drho/dr. */
 #include <float.h>
 
 #include "estimator/antithetic.h"

@@ -2,13 +2,14 @@
 # environment variables below. Exit code 77 means that the test was skipped.
 #
 #   wl_add_unit_test(<name> SOURCES <files>... LIBS <folders>... [DOUBLE] [common])
-#     adds a cmocka program; DOUBLE links it with the float64 libraries and defines WL_DOUBLE
+#     Adds a cmocka program. DOUBLE links the program with the float64 libraries and defines WL_DOUBLE.
 #   wl_add_mpi_test(<name> RANKS <n>... SOURCES <files>... LIBS <folders>... [DOUBLE] [common])
-#     adds one program, and one test <name>_n<ranks> for each number of ranks
+#     Adds one program, and one test <name>_n<ranks> for each number of ranks.
 #   wl_add_script_test(<name> SCRIPT <file> [ARGS <arguments>...] [common])
-#     adds a shell or Python script; WL_BIN is the warploom under test, WL_SOURCE the source tree
+#     Adds a shell or Python script. The environment variable WL_BIN is the tested warploom, and WL_SOURCE is the
+#     source tree.
 #
-#   common: [PROCESSORS <n>] [TIMEOUT <seconds>] [LABELS <labels>...] [LINK <targets>...]
+#   [common] stands for: [PROCESSORS <n>] [TIMEOUT <seconds>] [LABELS <labels>...] [LINK <targets>...]
 #           [ENVIRONMENT <name=value>...]
 #   ENVIRONMENT ${WL_NO_GRACE}: if a rank ends with an exit code other than 0, Open MPI kills the other ranks
 #   immediately. Without it, Open MPI waits two seconds. Tests that send signals to the launcher must not use it.

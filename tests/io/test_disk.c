@@ -100,9 +100,9 @@ static void each_step_failing(void **state) {
   (void)state;
   const failing small = {"steps.h5", try_write, assert_holds},
                 large = {"large.h5", try_large, assert_holds_large};
-  /* create, write, write the footer, verify, sync, rename */
+  /* the steps are: create, write, write the footer, verify, synchronise, rename */
   assert_int_equal(fail_each_step(&small), 6);
-  /* there is one write for each slice of the image */
+  /* each slice of the image is written separately */
   const int64_t slices = (LARGE * (int64_t)sizeof(float) - 1) / WL_ATOMIC_SLICE + 1;
   assert_in_range(fail_each_step(&large), 5 + slices, 6 + slices);
 }
@@ -124,7 +124,7 @@ static void file_size_limit(void **state) {
   assert_holds("limit.h5", 1);
 }
 
-/* Uses a real full disk. The test needs the right to mount. */
+/* Uses a file system that is really full. The test is skipped if it may not mount. */
 static void full_disk(void **state) {
   (void)state;
   mkdir("full", 0777);
@@ -144,7 +144,7 @@ static void no_permission(void **state) {
   (void)state;
   mkdir("locked", 0500);
   const uid_t user = geteuid();
-  if (user == 0 && seteuid(65534) != 0) skip(); /* root may write to any folder */
+  if (user == 0 && seteuid(65534) != 0) skip(); /* root may write anywhere */
   const wl_status status = try_write("locked/x.h5", 1);
   if (user == 0) assert_int_equal(seteuid(0), 0);
   assert_fails(status, WL_ERR_PERMISSION, "locked/x.h5");

@@ -1,4 +1,4 @@
-/* test_files.c - tests that data are read as they were written, and that invalid requests are errors. */
+/* test_files.c - tests that files contain the data that were written, and that invalid requests cause errors. */
 #include "io_test.h"
 
 static const wl_attribute attributes[] = {{"configuration", "seed: 1\noutput: \"\xc3\xa4\"\n"},
@@ -18,7 +18,7 @@ static void round_trip(void **state) {
   assert_ok(wl_file_open("round.h5", "dump", &file));
   assert_ok(sample_compare(file, 5, &different));
   assert_int_equal(different, 0);
-  assert_ok(sample_compare(file, 6, &different)); /* shows that this comparison can fail */
+  assert_ok(sample_compare(file, 6, &different)); /* this comparison must find differences */
   assert_int_equal(different, SAMPLE_FIELDS);
   wl_file_close(&file);
   assert_null(file);
@@ -161,7 +161,7 @@ static void wrong_files(void **state) {
   assert_fails(wl_file_open("empty.h5", NULL, &file), WL_ERR_DATA, "too short");
 }
 
-/* Equal contents give equal files, except for the date. */
+/* Files with equal contents must have equal bytes, except for the date. */
 static void files_repeat(void **state) {
   (void)state;
   size_t bytes[2] = {0};
@@ -171,12 +171,12 @@ static void files_repeat(void **state) {
   assert_int_equal(bytes[0], bytes[1]);
   size_t different = 0;
   for (size_t i = 0; i < bytes[0]; i++) different += a[i] != b[i];
-  assert_true(different <= 100); /* the seconds of the date, and the checksums that include them */
+  assert_true(different <= 100); /* the seconds of the date, and their checksums */
   free(a);
   free(b);
 }
 
-/* A pipe or a device is not replaced by a file, although root could rename a file to its name. */
+/* A file must never replace a pipe or a device, although root could rename a file to that name. */
 static void other_things_stay(void **state) {
   (void)state;
   struct stat there;

@@ -1,5 +1,6 @@
-/* test_gate.c - hostile files. HDF5 has changed a valid file, and the changed file has a new correct footer. Every such
- * file must give one error, and no data may be read from other files. */
+/* test_gate.c - tests files that were manipulated on purpose. The test changes a valid file by HDF5 and adds a correct
+ * footer to the changed file. Reading such a file must cause one error, and the reader must not read data from other
+ * files. */
 #include <hdf5.h>
 #include <hdf5_hl.h>
 
@@ -22,7 +23,7 @@ static int make_good(void **state) {
   return wl_file_write(GOOD, "optimizer", s.fields, SAMPLE_FIELDS, NULL, 0) == WL_OK ? 0 : -1;
 }
 
-/* Opens the valid file, without its footer, for changes. */
+/* Opens a copy of the valid file for changes. The copy has no footer. */
 static hid_t begin(void) {
   size_t bytes = 0;
   unsigned char *const data = slurp(GOOD, &bytes);
@@ -45,7 +46,7 @@ static void end(hid_t file) {
   free(data);
 }
 
-/* Reads everything that a file may contain and returns the first error. */
+/* Reads everything that the file contains, and returns the first error. */
 static wl_status read_bad(void) {
   json_t *description = NULL;
   const wl_status status = wl_describe(BAD, true, &description);
@@ -61,7 +62,7 @@ static void unchanged_is_accepted(void **state) {
   assert_ok(read_bad());
 }
 
-/* ---- links and objects ---- */
+/* ---- links and kinds of objects ---- */
 
 static void links(void **state) {
   (void)state;
@@ -89,7 +90,8 @@ static void links(void **state) {
   assert_refused("neither a group nor a dataset");
 }
 
-/* Groups that contain each other twice would be visited 2^30 times. Nested groups are visited only up to a limit. */
+/* If groups contain one another, a recursive visit would reach 2^30 groups. A reader must therefore stop at a limit of
+ * depth and at a limit of the number of objects. */
 static void many_objects(void **state) {
   (void)state;
   char name[256] = "";
@@ -139,7 +141,7 @@ static void datasets(void **state) {
       {"other files", H5T_IEEE_F64LE, 1, {4}, store_virtual},
       {"storage layout", H5T_IEEE_F64LE, 1, {4}, store_chunks},
       {"storage layout", H5T_IEEE_F64LE, 1, {UINT64_C(1) << 30}, store_chunks},
-      {"number of bytes", H5T_IEEE_F64LE, 1, {4}, NULL}, /* the data were never written, so they are not in the file */
+      {"number of bytes", H5T_IEEE_F64LE, 1, {4}, NULL}, /* the data were never written */
       {"has size", H5T_IEEE_F64LE, 1, {UINT64_C(1) << 45}, NULL},
       {"has size", H5T_IEEE_F64LE, 2, {UINT64_C(1) << 30, UINT64_C(1) << 20}, NULL},
       {"5 dimensions", H5T_IEEE_F64LE, 5, {1, 1, 1, 1, 1}, NULL},
@@ -181,7 +183,7 @@ static void other_meta_parameters(void **state) {
 
 /* ---- attributes ---- */
 
-/* Replaces an attribute by an attribute of another form. */
+/* Replaces an attribute of the valid file by an attribute with another type or length. */
 static void replace_attribute(const char *name, hid_t type, hsize_t length) {
   static const char zeros[4096];
   const hid_t f = begin(), space = H5Screate_simple(1, &length, NULL);
@@ -213,7 +215,7 @@ static void attributes(void **state) {
   H5Tclose(variable);
 }
 
-/* ---- files of other programs ---- */
+/* ---- files that other programs have written ---- */
 
 static wl_status read_image(wl_field *field) {
   *field = (wl_field){.name = "image", .type = WL_UINT8, .ndim = 1};
@@ -248,17 +250,18 @@ static void packed_images(void **state) {
   assert_fails(read_image(&f), WL_ERR_DATA, "out of range");
   pack(H5T_NATIVE_FLOAT, half, NULL);
   assert_fails(read_image(&f), WL_ERR_DATA, "does not contain integers");
-  pack(H5T_NATIVE_INT, NULL, store_chunks); /* no chunk exists */
+  pack(H5T_NATIVE_INT, NULL, store_chunks); /* no chunk was written */
   assert_fails(read_image(&f), WL_ERR_DATA, "'image'");
   pack(H5T_NATIVE_UINT8, NULL, store_external);
   assert_fails(read_image(&f), WL_ERR_DATA, "other files");
   assert_int_equal(unlink("packed.h5"), 0);
-  assert_int_equal(mkfifo("packed.h5", 0600), 0); /* opening a pipe would never return */
+  assert_int_equal(mkfifo("packed.h5", 0600), 0); /* opening a pipe would wait forever */
   assert_fails(read_image(&f), WL_ERR_NO_INPUT, "not a regular file");
   assert_int_equal(unlink("packed.h5"), 0);
 }
 
-/* A chunk inflates to fewer bytes than its shape requires. HDF5 would then copy the memory after the chunk. */
+/* One chunk of the file decompresses to fewer bytes than its shape requires. HDF5 alone would then copy memory beyond
+ * the end of the chunk. */
 static void short_chunks(void **state) {
   (void)state;
   static const int good[4] = {1, 2, 3, 4};
@@ -275,7 +278,7 @@ static void short_chunks(void **state) {
   assert_fails(read_image(&f), WL_ERR_DATA, "a chunk whose length does not match");
 }
 
-/* Texts from a file are printed without control characters of the terminal. */
+/* Texts from a file must be printed without control characters, which could change the terminal. */
 static void texts(void **state) {
   (void)state;
   json_t *d = NULL;

@@ -1,5 +1,4 @@
-/* test_kill.c - tests that the newest checkpoint is never damaged if a process is killed while it writes
- * checkpoints. */
+/* test_kill.c - kills a process that writes checkpoints, and tests that the newest checkpoint is never damaged. */
 #include "io_test.h"
 
 #include <signal.h>
@@ -8,11 +7,11 @@
 
 #include "io/file_impl.h"
 
-/* The file is so large that writing it takes a considerable part of the time. */
+/* The files are large, so the process spends much of its time in writing. */
 enum { KILLS = 20, BALLAST = 2 << 20 };
 static double ballast[BALLAST];
 
-/* Saves the steps first, first + 1 and so on, and reports each step on the pipe after it is saved. */
+/* Saves checkpoints of the steps first, first + 1 and so on. After each save, writes the step to the pipe `report`. */
 static void write_forever(int64_t first, int report) {
   for (int64_t step = first;; step++) {
     sample s;
@@ -27,7 +26,8 @@ static void write_forever(int64_t first, int report) {
   }
 }
 
-/* Waits for the first report and some further reports, then kills the process. Returns the last reported step. */
+/* Starts a process that writes checkpoints. Waits for its first report and for `extra_microseconds`, then kills it.
+ * Returns the last reported step. */
 static int64_t run_and_kill(int64_t first, long extra_microseconds) {
   int ends[2];
   int64_t last = -1, step = -1;
@@ -60,8 +60,8 @@ static int64_t newest_step(void) {
   return step;
 }
 
-/* Asserts that no file with the name of a checkpoint is incomplete. It is not enough that a run can use the previous
- * checkpoint. */
+/* Asserts that every file with the name of a checkpoint is complete. An incomplete file is a failure even if an older
+ * checkpoint could be used. */
 static void assert_all_whole(void) {
   char folder[WL_PATH_MAX], path[WL_PATH_MAX];
   wl_names names;
@@ -86,7 +86,7 @@ static void newest_survives(void **state) {
     stale += count_files("run/checkpoints", "tmp-") > 0;
     assert_all_whole();
     const int64_t newest = newest_step();
-    assert_true(newest == last || newest == last + 1); /* the process was killed between the rename and the report */
+    assert_true(newest == last || newest == last + 1); /* killed before the report */
     first = newest + 1;
   }
   print_message("%d kills, of which %d in the middle of a file, %d checkpoints\n", KILLS, stale,

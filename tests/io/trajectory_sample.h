@@ -1,4 +1,4 @@
-/* trajectory_sample.h - records in which all numbers are functions of the meta-step and the unit. */
+/* trajectory_sample.h - creates records whose numbers depend only on the meta-step and the unit. */
 #ifndef WL_TESTS_IO_TRAJECTORY_SAMPLE_H
 #define WL_TESTS_IO_TRAJECTORY_SAMPLE_H
 
@@ -18,7 +18,7 @@ static const wl_trajectory_setting t_setting = {.steps = T_STEPS,
                                                 .metrics = t_metrics,
                                                 .n_metrics = 2};
 
-/* Windows of even meta-steps have three steps, and other windows have five. */
+/* Returns the steps of a window: three for even meta-steps, five for odd meta-steps. */
 static inline int64_t t_length(int64_t meta_step) { return meta_step % 2 ? T_STEPS : 3; }
 
 static inline wl_status t_append(wl_trajectory *t, int64_t meta_step, int64_t unit) {
@@ -53,7 +53,7 @@ static inline wl_status t_append(wl_trajectory *t, int64_t meta_step, int64_t un
   return wl_trajectory_append(t, &record);
 }
 
-/* Appends the meta-steps [from, to). Flushes after every `every` meta-steps. */
+/* Appends the records of the meta-steps from, ..., to - 1. Flushes after every `every` meta-steps. */
 static inline wl_status t_run(wl_trajectory *t, int64_t from, int64_t to, int64_t every) {
   for (int64_t m = from; m < to; m++) {
     const double values[] = {(double)m + 1, 2.0 * (double)m};

@@ -1,9 +1,9 @@
-/* trajectory_writer.c - writes a trajectory for readers in other languages:
+/* trajectory_writer.c - writes a trajectory that tests in Python read:
  *
  *   trajectory_writer RUN FROM TO EVERY PAUSE [half]
  *
- * It writes the meta-steps [FROM, TO), flushes after EVERY meta-steps, and waits PAUSE milliseconds between
- * meta-steps. */
+ * It writes the meta-steps FROM, ..., TO - 1. It flushes after every EVERY meta-steps and waits PAUSE milliseconds
+ * between meta-steps. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

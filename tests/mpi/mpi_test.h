@@ -1,5 +1,5 @@
-/* mpi_test.h - a cmocka program that every rank runs. A test first makes its collective calls and then its assertions,
- * so that other ranks do not wait for a rank that fails. */
+/* mpi_test.h - main function of a cmocka program that runs on every rank. A test makes all its collective calls before
+ * its assertions. Other ranks then do not wait for a rank whose assertion fails. */
 #ifndef WL_TESTS_MPI_MPI_TEST_H
 #define WL_TESTS_MPI_MPI_TEST_H
 
@@ -15,7 +15,7 @@
 
 #include "comm/comm.h"
 
-/* Runs `tests` with the communicator as their state. Returns the exit code for main. */
+/* Runs `tests`. Each test receives the communicator as its state. Returns the exit code for main. */
 #define WL_MPI_TEST_MAIN(tests)                                                                   \
   int main(int argc, char **argv) {                                                               \
     wl_comm *comm = NULL;                                                                         \

@@ -1,4 +1,5 @@
-/* test_comm.c - tests agreement, equality, broadcast, maximum, integer sums and messages, for any number of ranks. */
+/* test_comm.c - tests the functions of wl_comm on any number of ranks: agreement, equality, broadcast, maximum, integer
+ * sums and messages. */
 #include "mpi_test.h"
 
 #include "base/clock.h"
@@ -11,7 +12,7 @@ static void ranks_are_numbered(void **state) {
   assert_int_equal(wl_comm_sum_int64(comm, &sum, 1), WL_OK);
   const int64_t n = wl_comm_size(comm);
   assert_int_equal(sum, n * (n - 1) / 2);
-  assert_int_equal(wl_comm_node_size(comm), n); /* the tests run on one machine */
+  assert_int_equal(wl_comm_node_size(comm), n); /* all ranks run on one machine */
   assert_true(strlen(wl_comm_library()) > 0);
   assert_true(wl_seconds() > 0.0);
 }
@@ -20,7 +21,8 @@ static void agree_on_success(void **state) {
   assert_int_equal(wl_comm_agree(*state, WL_OK), WL_OK);
 }
 
-/* Every rank from `first` on fails, and each has its own message and code. */
+/* The ranks from number `first` on fail, each with its own message. Rank `first` has another error code than the ranks
+ * after it. */
 static void agree_on_lowest(void **state) {
   wl_comm *comm = *state;
   const int rank = wl_comm_rank(comm), size = wl_comm_size(comm), first = size / 2;
@@ -35,12 +37,12 @@ static void agree_on_lowest(void **state) {
   assert_int_equal(agreed, WL_ERR_DATA);
   assert_string_equal(wl_last_error(), expected);
 
-  /* a second agreement on the same failure does not add the rank's name again */
+  /* a second agreement on the same failure must not add the rank number again */
   assert_int_equal(wl_comm_agree(comm, agreed), WL_ERR_DATA);
   assert_string_equal(wl_last_error(), expected);
 }
 
-/* An error is shared only after an agreement. A later failure of a rank is not shared. */
+/* An error counts as shared only after an agreement. A later failure on one rank must not count as shared. */
 static void agreed_failures_are_shared(void **state) {
   wl_comm *comm = *state;
   const wl_status mine = WL_FAIL(WL_ERR_IO, "of this rank");
@@ -54,7 +56,7 @@ static void agreed_failures_are_shared(void **state) {
   assert_false(wl_error_is_shared());
 }
 
-/* The message of a defect ends with the source line at which it was found, even after an agreement. */
+/* The message of an internal error must end with its source line, even after an agreement. */
 static void defect_keeps_its_place(void **state) {
   wl_comm *comm = *state;
   const wl_status mine =
@@ -94,10 +96,10 @@ static void maximum(void **state) {
   assert_true(values[0] == size - 1 && values[1] == 0.0 && values[2] == 1e300);
 }
 
-/* Returns element i of rank r. */
+/* Returns the value of rank `rank` at position i. */
 static int64_t element(int rank, int i) { return (int64_t)i * 1000003 - rank * 17; }
 
-/* A sum runs while a maximum is in progress. */
+/* A sum must be possible while a nonblocking maximum is in progress. */
 static void reductions_block_and_not(void **state) {
   wl_comm *comm = *state;
   int64_t now[100];
@@ -117,7 +119,8 @@ static void reductions_block_and_not(void **state) {
   }
 }
 
-/* Rank 0 receives from each rank in turn. Two messages arrive in the order in which they were sent. */
+/* Rank 0 receives from each other rank in turn. Two messages of a rank must arrive in the order in which they were
+ * sent. */
 static void send_and_receive(void **state) {
   wl_comm *comm = *state;
   enum { BYTES = 257 };
@@ -137,7 +140,7 @@ static void send_and_receive(void **state) {
   }
 }
 
-/* A message of the wrong length is an error, and it is not received as the next message. */
+/* A message of the wrong length must be an error. */
 static void wrong_length_is_told(void **state) {
   wl_comm *comm = *state;
   char data[8] = {0};
@@ -149,7 +152,7 @@ static void wrong_length_is_told(void **state) {
   assert_int_equal(wl_comm_receive(comm, data, 8, 1), WL_ERR_PROTOCOL);
 }
 
-/* Repeats the tests with messages of at most five elements. */
+/* Repeats some tests with messages that are split into parts of at most five elements. */
 static void large_counts_are_split(void **state) {
   wl_comm *comm = *state;
   const size_t chunk = comm->chunk;

@@ -1,5 +1,5 @@
-/* test_exact_sum.c - compares the exact sum with its definition in extended precision. Units are assigned to the ranks
- * in different ways. Every assignment must give the same bits at every number of ranks. */
+/* test_exact_sum.c - compares the exact sum with a direct computation of its definition in extended precision. The test
+ * assigns units to ranks in different ways. Every assignment must have the same bits on every number of ranks. */
 #include "mpi_test.h"
 
 #include "comm/comm_impl.h"
@@ -9,12 +9,11 @@
 
 enum { UNITS = 23, COUNT = 37, BLOCKS = 5, LEFT_OUT = 4 };
 
-/* The magnitudes of the blocks range from subnormal numbers to numbers so large that their sum exceeds the largest
- * double. */
+/* The magnitudes of the blocks include subnormal numbers, and numbers whose sum exceeds the largest double. */
 static const int64_t bounds[BLOCKS + 1] = {0, 8, 9, 20, 29, 37};
 static const double scale[BLOCKS] = {1.0, 1e-300, 1e300, 4e-323, 0.0};
 
-/* Returns a well-distributed integer that depends on the arguments (splitmix64). */
+/* Returns a pseudo-random integer that depends only on x (splitmix64). */
 static uint64_t mix(uint64_t x) {
   x += 0x9e3779b97f4a7c15u;
   x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
@@ -28,7 +27,8 @@ static int block_of(int64_t i) {
   return b;
 }
 
-/* Returns element i of unit u: a number in [-1, 1) with widely different exponents, times the scale of the block. */
+/* Returns element i of unit u: a number in [-1, 1), multiplied by a random power of two and by the scale of its
+ * block. */
 static double value(int64_t u, int64_t i) {
   const uint64_t bits = mix((uint64_t)(u * 1000 + i));
   const double x = (double)(int64_t)bits / 9223372036854775808.0;
@@ -37,7 +37,7 @@ static double value(int64_t u, int64_t i) {
 
 static bool is_counted(int64_t u) { return u != LEFT_OUT; }
 
-/* Computes the definition element by element, with the 64-bit mantissa of long double. */
+/* Computes element i of the exact sum by its definition, with the 64-bit mantissa of long double. */
 static double expected(int64_t i) {
   const int b = block_of(i);
   long double largest = 0;
@@ -47,7 +47,7 @@ static double expected(int64_t i) {
   if (largest == 0) return 0.0;
   int e;
   frexpl(largest, &e);
-  const int exponent = e - 62 + 5; /* 2^5 is more than 23 units */
+  const int exponent = e - 62 + 5; /* 2^5 exceeds the 23 units */
   int64_t sum = 0;
   for (int64_t u = 0; u < UNITS; u++)
     if (is_counted(u)) sum += llrintl(ldexpl(value(u, i), -exponent));
@@ -60,8 +60,8 @@ typedef struct dealt {
   int64_t units;
 } dealt;
 
-/* In assignment number `way`, unit_at returns the unit at `position`, and owner_of returns the rank that receives
- * it. */
+/* For assignment number `way`: unit_at returns the unit at `position`, and owner_of returns the rank to which this unit
+ * is assigned. */
 static int64_t unit_at(int position, int way) {
   return (position * (int64_t)(2 * way + 1) + way) % UNITS;
 }
@@ -120,7 +120,8 @@ static void any_deal_gives_the_same_bits(void **state) {
   }
 }
 
-/* Compares with a simple sum in extended precision. The error must be at most the error that the quantum allows. */
+/* Compares the exact sum with a plain sum in extended precision. The error must not exceed the rounding of the summands
+ * to integers and of the result to double. */
 static void sum_is_accurate(void **state) {
   dealt d;
   deal(*state, 0, &d);
@@ -146,13 +147,13 @@ static void nobody_counted_is_zero(void **state) {
   for (int i = 0; i < COUNT; i++) assert_true(sum[i] == 0.0);
 }
 
-/* A NaN or infinity in a counted unit makes its block NaN on every rank; other blocks are not affected. */
+/* A NaN or an infinity in a counted unit must make its block NaN on every rank. Other blocks must not change. */
 static void non_finite_spoils_its_block(void **state) {
   wl_comm *comm = *state;
   static const double bad[] = {NAN, INFINITY, -INFINITY};
   for (int k = 0; k < 3; k++) {
     dealt d;
-    deal(comm, 3, &d); /* all units on the last rank */
+    deal(comm, 3, &d); /* the last rank has all units */
     if (d.units > 0) d.vectors[0][10] = bad[k];
     if (d.units > 0) d.counted[0] = true;
     double sum[COUNT], flags[2] = {0, 0};
@@ -162,7 +163,7 @@ static void non_finite_spoils_its_block(void **state) {
   }
 }
 
-/* Sums the largest doubles, all of the same sign. The integers then use all their spare bits. */
+/* Sums the largest doubles with equal signs. The integers in the sum then use all their spare bits. */
 static void edge_of_the_range(void **state) {
   wl_comm *comm = *state;
   const int size = wl_comm_size(comm);
@@ -193,7 +194,7 @@ static void edge_of_the_range(void **state) {
   assert_true(sum[1] == size * -2.2250738585072014e-308);
 }
 
-/* Other messages and collectives may run between start and finish. */
+/* Between start and finish, other messages and collectives must be possible. */
 static void other_calls_between_start_and_finish(void **state) {
   wl_comm *comm = *state;
   const int size = wl_comm_size(comm), rank = wl_comm_rank(comm);
@@ -225,7 +226,8 @@ static void other_calls_between_start_and_finish(void **state) {
   }
 }
 
-/* A call that needs more scratch memory of one kind does not change the scratch memory of the other kind. */
+/* If a call needs more scratch memory for one purpose, the scratch memory for the other purpose must not become
+ * smaller. */
 static void scratch_never_shrinks(void **state) {
   wl_comm *comm = *state;
   static const int64_t one[2] = {0, 40}, many[31] = {0};

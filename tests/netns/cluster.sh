@@ -1,22 +1,26 @@
 #!/bin/bash
-# Makes several hosts on this machine for mpirun, for the duration of one command. The hosts are network namespaces on a
-# bridge. Each host has its own host name, address 10.77.0.N and /dev/shm.
+# Creates several hosts on this machine for mpirun, which exist until one command has ended. The hosts are network
+# namespaces that a bridge connects. Each host has its own host name, its own address 10.77.0.N, and its own /dev/shm.
 #
-#   cluster.sh COMMAND [ARGS...]    make the hosts, run COMMAND, and remove the hosts
-#   cluster.sh bash                 an interactive shell, in which for example `$CLUSTER on h2 ip address` can be run
+#   cluster.sh COMMAND [ARGS...]
 #
-# The exit status is the one of COMMAND, 77 with a reason if namespaces cannot be made, or 124 if COMMAND took longer
-# than LIMIT. For COMMAND, $CLUSTER is the path of this script, with the commands below. Environment variables make
-# mpirun start ranks on the hosts and communicate only over the network of the hosts.
+# The script creates the hosts, runs COMMAND, and removes the hosts. If COMMAND is bash, you can run for example
+# `$CLUSTER on h2 ip address` in an interactive shell.
 #
-#   $CLUSTER on hN COMMAND...       run COMMAND on a host
-#   $CLUSTER cut hN, heal hN        remove the host's port from the bridge, or add it again. After `cut`, packets are lost
-#                                   and processes continue to run. `heal` returns when the host can be reached again.
-#   $CLUSTER kill hN                kill every process of the host
+# The exit status is that of COMMAND. It is 77 if namespaces cannot be made, and 124 if COMMAND took longer than LIMIT.
+# In COMMAND, $CLUSTER is the path of this script, which then accepts the commands below. Environment variables make
+# mpirun start ranks on the hosts and use only the network between the hosts.
 #
-# Environment variables: HOSTS (3), LIMIT in seconds for everything (300), RATE (a limit of the bandwidth, for example
-# 100mbit). The script needs root with CAP_NET_ADMIN and CAP_SYS_ADMIN, iproute2, and util-linux. It does not use the
-# network of the machine. No process remains after its end.
+#   `$CLUSTER on hN COMMAND...`  Runs COMMAND on the host hN.
+#   `$CLUSTER cut hN`            Removes the port of the host from the bridge. Its packets are then lost, but its
+#                                processes continue to run.
+#   `$CLUSTER heal hN`           Adds the port to the bridge again, and returns when the host can be reached.
+#   `$CLUSTER kill hN`           Kills every process of the host.
+#
+# The script uses these environment variables: HOSTS is the number of hosts (default 3). LIMIT is the time limit of the
+# whole script in seconds (default 300). RATE limits the bandwidth of a host, for example 100mbit. The script needs root
+# with the capabilities CAP_NET_ADMIN and CAP_SYS_ADMIN. It also needs the packages iproute2 and util-linux. It does not
+# use the network of the machine. No process remains after the script has ended.
 set -euo pipefail
 export LC_ALL=C PATH=$PATH:/usr/sbin:/sbin
 HOSTS=${HOSTS:-3} LIMIT=${LIMIT:-300} RATE=${RATE:-}
@@ -42,7 +46,7 @@ on() { # arguments: HOST COMMAND...
   nsenter -t "$pid" --net --uts --mount --root --wd="$PWD" "$@"
 }
 
-# A host is a process that holds its namespaces. Commands enter these namespaces.
+# A process that only sleeps keeps the namespaces of a host open. Commands on the host enter these namespaces.
 make_host() { # arguments: NUMBER
   local host=h$1 pid deadline=$((SECONDS + 60))
   unshare --net --uts --mount --propagation private sh -c '
@@ -62,7 +66,8 @@ make_host() { # arguments: NUMBER
   [ -z "$RATE" ] || on "$host" tc qdisc add dev eth0 root tbf rate "$RATE" burst 256kb latency 50ms
 }
 
-# A host can be reached if it answers, even with a refusal. The other hosts then know its address again.
+# A host can be reached if it answers, even if it refuses the connection. The other hosts then also have its address
+# again.
 answers() { # arguments: NUMBER
   { on "h$(($1 == 1 ? 2 : 1))" timeout 1 bash -c "exec 3<>/dev/tcp/10.77.0.$1/9" 2>&1 || true; } | grep -q refused
 }
@@ -75,7 +80,7 @@ heal() { # arguments: NUMBER
   done
 }
 
-# mpirun calls this script as `rsh HOST COMMAND`.
+# mpirun calls the written script as `rsh HOST COMMAND`.
 write_rsh() {
   cat <<R
 #!/bin/bash
@@ -85,7 +90,7 @@ exec "$CLUSTER" on "\$host" /bin/sh -c "\$*"
 R
 }
 
-# Open MPI uses the bridge only.
+# Makes Open MPI use only the bridge.
 export_mpi_settings() {
   export OMPI_MCA_plm_rsh_agent=$DIR/rsh OMPI_MCA_pml=ob1 OMPI_MCA_btl=tcp,vader,self
   export OMPI_MCA_btl_tcp_if_include=10.77.0.0/24 OMPI_MCA_oob_tcp_if_include=10.77.0.0/24
@@ -102,10 +107,11 @@ kill_host() { # arguments: HOST
   done
 }
 
-# The first process of the namespaces. When it ends, all other processes in them are killed.
+# Runs as the first process of the namespaces. When this process ends, the kernel kills all other processes in the
+# namespaces.
 inside() { # arguments: COMMAND...
   local i
-  export CLUSTER=$DIR/cluster # a separate path, because the path of this script may contain spaces
+  export CLUSTER=$DIR/cluster # a copy, because the path of this script may contain spaces
   cp "$0" "$CLUSTER"
   ip link set lo up
   ip link add br0 type bridge

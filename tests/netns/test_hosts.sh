@@ -1,15 +1,16 @@
 #!/bin/bash
-# Checks that a training on three hosts over TCP has the digest of a training on one host. If a host is cut off, or all
-# its processes are killed, the job ends within a given time and with a message. The run resumes on other hosts and ends
-# with the digest of an uninterrupted run.
+# Checks that a training on three hosts over TCP has the same digest as a training on one host. If a host is cut off, or
+# if all its processes are killed, the job must end within a given time and with a message. The run must then resume on
+# other hosts and end with the digest of an uninterrupted run.
 [ -n "${CLUSTER:-}" ] || exec "$WL_SOURCE/tests/netns/cluster.sh" bash "$0"
 . "$WL_SOURCE/tests/harness/training.sh"
 
-# Open MPI tests a lost host after TIME s, and gives it up after PROBES tries with an interval of INTERVAL s.
+# Open MPI tests the connection to a silent host after TIME seconds. It gives up after PROBES tries at intervals of
+# INTERVAL seconds.
 TIME=5 INTERVAL=2 PROBES=3
 export OMPI_MCA_oob_tcp_keepalive_time=$TIME OMPI_MCA_oob_tcp_keepalive_intvl=$INTERVAL
 export OMPI_MCA_oob_tcp_keepalive_probes=$PROBES
-TAKE_DOWN=20 # seconds that a busy machine may need to end the job; an idle machine needs two
+TAKE_DOWN=20 # seconds in which the job must end; an idle machine needs two seconds
 END_OF_CUT_HOST=$((TIME + PROBES * INTERVAL + TAKE_DOWN))
 END_OF_KILLED_HOST=$TAKE_DOWN
 
@@ -25,8 +26,8 @@ train_on() { # arguments: HOSTS RUN STEPS OUTPUT
 }
 no_rank_left() { ! pgrep -f "$WL_BIN train train.yaml --resume" >/dev/null; }
 
-# lose NAME HOSTS LIMIT COMMAND... starts a run on HOSTS with far more meta-steps than it can do. After the first
-# checkpoint, it interrupts the run with COMMAND.
+# lose NAME HOSTS LIMIT COMMAND... starts a run on HOSTS with far more meta-steps than it can compute. After the first
+# checkpoint, it calls COMMAND, which interrupts the run.
 lose() {
   local name=$1 hosts=$2 limit=$3 code=0 start took
   shift 3
@@ -44,7 +45,7 @@ lose() {
   expect_below "$name: meta-steps to repeat" "$((2 * every))" "$(steps_beyond_checkpoint "$name")"
 }
 
-# go_on NAME HOSTS resumes this run for a few meta-steps and compares it with an uninterrupted run.
+# go_on NAME HOSTS resumes this run for some meta-steps and compares the digest with that of an uninterrupted run.
 go_on() {
   local name=$1 hosts=$2 to
   to=$(($(checkpoint_step "$name") + every))
@@ -60,4 +61,4 @@ go_on cut h1:2,h2:2
 
 "$CLUSTER" heal h3
 lose killed h1:2,h2:2,h3:2 "$END_OF_KILLED_HOST" "$CLUSTER" kill h2
-go_on killed h1:3,h3:1 # on the healed h3
+go_on killed h1:3,h3:1 # h3 has been reconnected

@@ -1,5 +1,6 @@
 #!/bin/bash
-# Checks that an error in a plug-in names file, line and key of the configuration, and has the right exit code.
+# Checks that an error in a plug-in has the right exit code, and that its message names the file, the line and the key
+# of the configuration.
 . "$WL_SOURCE/tests/harness/training.sh"
 cp "$WL_SOURCE"/examples/plugins/{welsch.c,soft_clip.c} .
 "$WL_BIN" plugin build welsch.c 2>build.err || { cat build.err >&2; fail "build"; }
@@ -40,7 +41,8 @@ sed 's/^WL_PLUGIN_TASK.*/extern const wl_plugin warploom_task_float32; const wl_
 compile layout.so layout.c
 refused "structs of other sizes" 78 "structs have other sizes" '{plugin: ./layout.so}'
 refused "a rule for a task" 78 "soft_clip.so: this plug-in adds a rule, not a task" '{plugin: ./soft_clip.so}'
-changed() { # NAME SED_EXPRESSION..: welsch.c with an error, compiled without the checks of `plugin build`
+# Inserts an error into welsch.c and compiles it without the checks of `plugin build`.
+changed() { # arguments: NAME SED_EXPRESSION...
   local name=$1
   shift
   sed "$@" welsch.c >"$name.c"
@@ -53,8 +55,8 @@ refused "value out of range" 78 "out of range; accepted: from 0 to 1" '{plugin: 
 refused "another hash" 78 "not 0123456789abcdef" '{plugin: ./welsch.so, plugin_hash: 0123456789abcdef}'
 refused "drawn plug-in" 78 "expected a text" '{plugin: {one_of: [./welsch.so]}}'
 
-# Tests wrong tables and keys. `plugin build` and `plugin info` must report the same errors.
-wrong() { # NAME PATTERN SED_EXPRESSION..
+# Tests wrong tables and wrong keys. `plugin build` and `plugin info` must report the same errors.
+wrong() { # arguments: NAME PATTERN SED_EXPRESSION...
   local name=$1 pattern=$2 action code
   changed "$name" "${@:3}"
   refused "$name" 78 "$name.so: $pattern" "{plugin: ./$name.so}"
@@ -82,8 +84,8 @@ for type in float size_t; do
   grep -q "_Generic" member.out || fail "a member of type $type: $(cat member.out)"
 done
 
-# One table lacks its last row, {0}, so the memory after the table is read as rows. Another table has more keys than a
-# section may have.
+# The table of keys lacks its last row, {0}, so the program reads the memory after the table as further rows. Another
+# table has more keys than a section can have.
 { sed -n '/^static const wl_option options/,$!p' welsch.c
   echo 'static const struct rows { wl_option row[4]; const char *after[16]; } table = {{'
   sed -n '/^static const wl_option options/,/^    {0}};/p' welsch.c | sed '1d;$d'
@@ -98,8 +100,8 @@ awk '/^    {0}};/ { for (i = 0; i < 150; i++) printf "    {\"k%d\", WL_OPT_REAL,
 compile many.so many.c
 refused "too many keys" 78 "many.so: its table has more than [0-9]* keys" '{plugin: ./many.so}'
 
-# After a crash, the program prints one line that names the file and the function. The exit code is the code of the
-# signal.
+# After a crash in a plug-in, the program must print one line that names the file and the function. The exit code must
+# be that of the signal.
 crash() { # arguments: WHAT LINE SED_EXPRESSION [CONFIGURATION]
   local code=0
   changed crashing "$3"
@@ -114,7 +116,7 @@ crash() { # arguments: WHAT LINE SED_EXPRESSION [CONFIGURATION]
 crash "a crash in bind" bind 's/  const wl_real [*]truth = draw;/&\n  *(volatile int *)8 = 1;/'
 crash "a crash in create" create 's/  task->impl = w;/&\n  *(volatile int *)8 = 1;/'
 
-# In a table of a rule, each function in turn is missing.
+# The table of a rule lacks one function after another.
 functions='create=soft_clip_create'
 for next in destroy init pack step ws_create ws_destroy ws_bytes; do
   { sed '/^WL_PLUGIN_RULE/d' soft_clip.c
@@ -131,7 +133,7 @@ config '{family: quadratic}' | sed 's|^rule: .*|rule: {plugin: ./partial.so}|' >
 grep -q "the rule has no function .backward." partial.err || fail "a rule without backward: $(cat partial.err)"
 echo "ok: functions of rules"
 
-# `create` sets a field to a wrong value, or does not set it.
+# `create` sets a field to a wrong value, or it does not set the field.
 changed few 's/task->n = w->dimension/task->n = 3/'
 refused "n that differs from the tape" 78 "create set n to 3, but the tape has 8 inner parameters" '{plugin: ./few.so}'
 changed no_tape 's/return build(w, task);/(void)build; return WL_OK;/'
@@ -141,7 +143,8 @@ refused "inputs that nothing fills" 78 "the tape has the input 'x'" '{plugin: ./
 changed no_batches 's/  return build(w, task);/  task->eval_batches = 0;\n&/'
 refused "no batches of an evaluation" 78 "create set eval_batches to 0" '{plugin: ./no_batches.so}'
 
-# The results of these functions depend on earlier calls. `check` must name the results that differ.
+# The results of these functions depend on earlier calls, which is not allowed. `check` must name the results that
+# differ between calls.
 impure() { # arguments: WHAT DIFFERS SED_EXPRESSION
   local code=0
   changed impure "$3"
@@ -163,7 +166,7 @@ code=0
 [ $code = 70 ] && grep -q "impure_rule.so: soft_clip: the updates differ" impure.err || fail "an impure rule: code $code: $(cat impure.err)"
 echo "ok: an impure rule"
 
-# The file also works in float64. A file with only float32 is refused.
+# A plug-in that was built only for float32 must be refused in float64.
 compile narrow.so welsch.c
 config '{plugin: ./narrow.so}' >narrow.yaml
 code=0
@@ -171,7 +174,7 @@ code=0
 [ $code = 78 ] && grep -q "narrow.so: this plug-in was built for float32, and this program computes in float64" narrow.err ||
   fail "float32 alone in check: code $code, $(cat narrow.err)"
 
-# The ranks read different files with the same name, because /proc/self/cwd is a different folder for each rank.
+# The ranks read different files with the same name, because /proc/self/cwd is a different folder on each rank.
 mkdir a b
 cp welsch.so a
 sed 's/OUTLIER = 10.0/OUTLIER = 11.0/' welsch.c >changed.c && "$WL_BIN" plugin build changed.c --output b/welsch.so 2>build.err
@@ -184,7 +187,7 @@ hash_of() { "$WL_BIN" plugin info "$1" | awk '$1 == "hash" { print $2 }'; }
 grep -q "welsch.so) differs between ranks (rank 0 has $(hash_of a/welsch.so), rank 1 has $(hash_of b/welsch.so))" ranks.err ||
   fail "message about ranks: $(cat ranks.err)"
 
-# Checks the usage errors of the subcommand, and a source with an error.
+# Checks wrong arguments of `warploom plugin`, and a source with an error.
 usage() { # arguments: CODE ARGUMENTS...
   local code=0 expected=$1
   shift
@@ -218,7 +221,7 @@ usage 73 new task my_task
 "$WL_BIN" plugin new rule my_rule 2>new.err && "$WL_BIN" plugin build my_rule.c 2>new.err || fail "plugin new: $(cat new.err)"
 "$WL_BIN" train my_rule.yaml --set outer.steps=2 --set output=new-rule --quiet >new.out || fail "the new rule does not train"
 
-# A source in two files with functions that are not static.
+# Builds a plug-in from two source files, which share a function that is not static.
 cat >two.c <<'S'
 #include <warploom/task.h>
 wl_node squares(wl_tape *t, wl_node x);
@@ -230,12 +233,12 @@ config '{plugin: ./two.so}' >two.yaml
 "$WL_BIN" check two.yaml >two.out 2>&1 || fail "two sources: check: $(cat two.out)"
 echo "ok: subcommand"
 
-# The program exports every function of the installed headers.
+# The program must export every function that the installed headers declare.
 for header in $(sed -n '/set(WL_PLUGIN_HEADERS/,/)/p' "$WL_SOURCE/cmake/WlPlugin.cmake" | grep -oE '[a-z_]+/[a-z_]+[.]h'); do
   cat "$WL_SOURCE/src/$header"
 done | sed 's|^ \*.*||; s|/\*.*||' >headers
 functions_in() { grep -oE '\bwl_[a-z_0-9]+\(' | tr -d '(' | sort -u; }
-grep 'static inline' headers | functions_in >inlined # the body of a macro may call them
+grep 'static inline' headers | functions_in >inlined # macros may call them in their bodies
 grep -vE 'static inline|#define' headers | functions_in | comm -23 - inlined >declared
 nm -D --defined-only "$WL_BIN" | awk '{ print $3 }' | sort -u >exported
 [ "$(wc -l <declared)" -gt 100 ] || fail "only $(wc -l <declared) functions in the headers"

@@ -1,7 +1,7 @@
 #!/bin/bash
-# Checks the task family `python` with NumPy: gradients, evaluation, and digests on several ranks and threads and after
-# a kill with a resume. Also checks the errors for a wrong module, for a process that dies, and for a process that does
-# not answer.
+# Checks the task family `python` with a task in NumPy. The test covers gradients, evaluation, and the digests on
+# several ranks and threads and after a kill and a resume. It also covers the errors for a wrong module, for a Python
+# process that ends, and for a Python process that does not answer.
 . "$WL_SOURCE/tests/harness/training.sh"
 : "${WL_PYTHON:?}"
 "$WL_PYTHON" -c 'import numpy' || skip "no NumPy"
@@ -12,8 +12,8 @@ interpreter=(--set "task.python=$WL_PYTHON")
 grep -q '^All passed' check.out || fail "check: $(cat check.out)"
 [ ! -s check.err ] || ! grep -q Traceback check.err || fail "a traceback without an error: $(cat check.err)"
 
-# The gradient from Python equals the gradient of the built-in family with the same loss. The loss is Rosenbrock's chain
-# with c = 1, divided by its number of terms. The start is the point where all variables are 0.
+# The gradient from Python must equal the gradient of the built-in family with the same loss. This loss is Rosenbrock's
+# function with curvature 1, divided by the number of its terms. Both tasks start at the same fixed point.
 cat >ones.py <<'P'
 import numpy as np
 from valley_numpy import Valley

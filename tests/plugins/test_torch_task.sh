@@ -1,6 +1,6 @@
 #!/bin/bash
-# Checks the task family `python` with a PyTorch model: gradients, digests on several ranks, and losses that equal the
-# losses of PyTorch without Warploom.
+# Checks the task family `python` with a PyTorch model. The test covers gradients and the digests on several ranks. The
+# losses must equal those of PyTorch without Warploom.
 . "$WL_SOURCE/tests/harness/training.sh"
 : "${WL_PYTHON:?}"
 "$WL_PYTHON" -c 'import torch, numpy' 2>/dev/null || skip "no PyTorch"
@@ -14,7 +14,8 @@ for ranks in 1 2; do
   expect_same "$ranks ranks" "$(digest_line run-1.out)" "$(digest_line run-$ranks.out)"
 done
 
-# Compares plain gradient descent in Warploom with PyTorch's optimizer. Problem, start and batches are the same.
+# Compares plain gradient descent in Warploom with the SGD optimizer of PyTorch. Both use the same problem, the same
+# start and the same batches.
 cat >fixed.py <<'P'
 import torch
 from curve_torch import Curve

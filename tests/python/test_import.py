@@ -1,7 +1,8 @@
 """Checks warploom.import_weights.
 
-A NumPy reference in float64 is written only from the published formulas. With imported weights, the steps of the C
-library equal the steps of this reference. `warploom eval` reads the imported file. Wrong weights are refused."""
+The test has a NumPy implementation in float64, written only from the published formulas. With imported weights, the C
+library must make the same steps as this implementation. `warploom eval` must read the imported file. Wrong weights must
+be refused."""
 import os
 import sys
 
@@ -33,7 +34,8 @@ def net(x, weights):
 
 
 class Accumulators:
-    """Returns the accumulators m, v, R, C of one tensor of rank 1 or 2 (learned_optimization, common.py)."""
+    """Updates the accumulators m, v, R and C of one tensor with one or two axes, as in common.py of
+    learned_optimization."""
 
     def __init__(self, shape, b_m, b_v, b_f):
         self.b_m, self.b_v, self.b_f = b_m, b_v, b_f
@@ -42,7 +44,8 @@ class Accumulators:
         self.r, self.c = [0.0] * 3, [0.0] * 3
 
     def take(self, g):
-        """Returns the moments, R, C, the factored g and the factored m."""
+        """Updates all accumulators with the gradient g. Returns R, C, the factored gradient and the factored
+        momentum."""
         self.m = [b * m + (1 - b) * g for b, m in zip(self.b_m, self.m)]
         self.v = self.b_v * self.v + (1 - self.b_v) * g**2
         square, fg, fm = g**2 + 1e-30, [], []
@@ -123,7 +126,8 @@ class Celo2:
 
 
 def difference(path, reference):
-    """Returns |theta_C - theta| / |theta - theta_0| after some steps."""
+    """Returns |theta_C - theta| / |theta - theta_0| after some steps, where theta_C is the result of the C library and
+    theta that of `reference`."""
     draw = np.random.default_rng(5)
     theta = [draw.standard_normal(shape).astype(np.float32) for shape in SHAPES]
     expected = [p.astype(float) for p in theta]

@@ -1,4 +1,4 @@
-"""Checks that warploom.train, evaluate and check start the program, and that open_run reads its files with names and
+"""Checks that warploom.train, evaluate and check run the program, and that open_run reads its files with names and
 units."""
 import json
 import os
@@ -35,8 +35,8 @@ def expect_error(code, words, action):
 
 
 def test_train():
-    """A name with special characters of the shell is used unchanged. The numbers of ranks, a file and a dictionary give
-    the same bits."""
+    """An output name with special characters of the shell must be used unchanged. The digest must not depend on the
+    number of ranks, or on whether the configuration is a file or a dictionary."""
     odd = "a run; touch hacked $(touch hacked)"
     one = warploom.train(CONFIG, odd, quiet=True, settings={"outer.steps": 4, "episode.steps": [8, 12]})
     expect(not os.path.exists("hacked") and one.path.name == odd, "a shell has interpreted a value")
@@ -81,7 +81,7 @@ def test_export(run):
 
 
 def test_plots(run):
-    """Checks the figures of the tools. pyplot does not keep them open, and the style of the caller does not change."""
+    """Checks the figures. pyplot must not keep them open, and the style of the caller must not change."""
     try:
         import matplotlib
     except ImportError:
@@ -102,7 +102,7 @@ def test_plots(run):
 
 
 def test_average():
-    """If outer.average is set, a checkpoint gives the average, as optimizer.h5 does."""
+    """If outer.average is set, reading a checkpoint must return the average of phi, as optimizer.h5 contains it."""
     run = warploom.train({**CONFIG, "outer": {**CONFIG["outer"], "learning_rate": 0.1, "average": 0.9}}, "mean", quiet=True)
     blocks = []
     for path in (run.path, run.path / "optimizer.h5"):
@@ -114,7 +114,7 @@ def test_average():
 
 
 def same(variable, dataset, name):
-    """Checks that values, dimensions and units are the ones that h5py reads directly."""
+    """Checks that the values, dimensions and units of a variable are those that h5py reads from the file."""
     expect(isinstance(variable, Variable) and np.array_equal(variable.values, dataset[()], equal_nan=True), f"{name}: values")
     expect(variable.units == dataset.attrs["units"].decode() and variable.long_name, f"{name}: units or long name")
     expect(len(variable.dimensions) == dataset.ndim, f"{name}: dimensions {variable.dimensions}")
@@ -152,7 +152,7 @@ def test_xarray(run, trajectory):
 
 
 def test_more_xarray(run):
-    """Checks metrics and a case of an evaluation, with the units in the files."""
+    """Checks the metrics and one case of an evaluation. Their units must be those in the files."""
     try:
         import xarray  # noqa: F401
     except ImportError:

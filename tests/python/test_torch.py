@@ -1,10 +1,11 @@
-"""Compares warploom.torch.LearnedOptimizer with the C library, on a small network for the digits.
+"""Compares warploom.torch.LearnedOptimizer with the C library on a small network that classifies digits.
 
-Both must make equal steps for equal gradients. If each computes its own gradients, the loss curves must be equal. The
-test also checks exact resumes, parameter groups, and errors.
+Both must make equal steps if they receive equal gradients. If each of them computes its own gradients, the loss curves
+must be equal. The test also covers exact resumes, parameter groups, and errors.
 
-The measure is |theta_torch - theta_C| / |theta_C - theta_0| after all steps with the gradients of one run. Each step
-rounds theta to float32, so the measure is about 1e-7 if theta moves by about its norm. Each rule has a limit."""
+The measure of difference is |theta_torch - theta_C| / |theta_C - theta_0| after all steps. For this measure, both
+receive the gradients of one run. Each step rounds theta to float32. The measure is therefore about 1e-7 if theta moves
+by about its norm. Each rule has its own limit of the measure."""
 import copy
 import io
 import subprocess
@@ -30,9 +31,10 @@ from warploom.tensor_rules import Controller
 from warploom.torch import LearnedOptimizer, load_initial_parameters
 
 torch.set_num_threads(1)
-# name: (section rule, steps, limit, steps with the same curve). Newton-Schulz steps amplify the rounding of small
-# singular values, and the network of the controller in C has float32. At the rates of the controller, training is
-# chaotic: a difference in the last bit of theta changes the loss visibly after some 50 steps.
+# For each name: the section `rule`, the number of steps, the limit of the measure, and the number of steps whose losses
+# are compared. Some limits are larger, because Newton-Schulz steps amplify the rounding of small singular values, and
+# because the C library computes the controller's network in float32. At the learning rates of the controller, training
+# is chaotic: after about 50 steps, a difference in the last bit of theta changes the loss visibly.
 RULES = {
     "controller": ("{name: controller}", 1000, 5e-5, 30),
     "lstm": ("{name: lstm, output_scale: 0.01}", 1000, 1e-6, 1000),
@@ -80,7 +82,8 @@ def loss_of(model, t):
 
 
 def flat(tensors):
-    """Transposes matrices to Warploom's order of axes. Returns all values as one flat array, and the list of the arrays."""
+    """Transposes matrices into Warploom's order of axes. Returns one flat array with all values, and the list of
+    arrays."""
     arrays = [(x.t() if x.dim() == 2 else x).detach().numpy() for x in tensors]
     return np.concatenate([a.reshape(-1) for a in arrays]), arrays
 
@@ -98,7 +101,8 @@ def run(model, optimizer, first, steps, watch=lambda loss: None):
 
 
 def same_steps(path, steps, make=network, **options):
-    """Returns the measure for the same gradients, and the losses of the run. `options` are options of the class."""
+    """Returns the measure of difference for equal gradients, and the losses of the run. `options` are passed to
+    LearnedOptimizer."""
     model = make()
     theta, arrays = flat(model.parameters())
     start = theta.copy()
@@ -111,7 +115,8 @@ def same_steps(path, steps, make=network, **options):
 
 
 def curve_of_c(path, horizon, steps):
-    """Returns the losses of the first steps of a run in which the C library computes its own gradients."""
+    """Returns the losses of the first steps of a run in which the C library receives the gradients at its own
+    parameters."""
     model = network()
     theta, arrays = flat(model.parameters())
     c, losses = COptimizer(path, arrays, horizon), []
@@ -131,7 +136,8 @@ def curve_of_c(path, horizon, steps):
 
 
 def test_rules(paths):
-    """Checks each rule. For a rule with many steps, also checks the curve of the C library for its own gradients."""
+    """Checks the steps of each rule. For rules with many steps, also compares the loss curve with the C library, which
+    then computes its own gradients."""
     for name, (_, steps, limit, curve) in RULES.items():
         measure, losses = same_steps(paths[name], steps)
         print(f"{name}: {steps} steps, difference {measure:.2e}, loss {losses[0]:.3f} to {np.mean(losses[-20:]):.4f}")
@@ -145,7 +151,7 @@ def test_rules(paths):
 
 
 def test_single_matrix(paths):
-    """A network of one matrix has its own learned scalars."""
+    """A network of only one matrix has separate learned scalars."""
     make = lambda: torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10))  # noqa: E731
     measure, losses = same_steps(paths["controller"], 60, make)
     print(f"one matrix: difference {measure:.2e}, loss {losses[0]:.3f} to {losses[-1]:.3f}")
@@ -153,7 +159,7 @@ def test_single_matrix(paths):
 
 
 def test_library(paths):
-    """With backend="c", each rule makes the steps of the C library with the same bits."""
+    """With backend="c", each rule must make the steps of the C library with the same bits."""
     for name, path in paths.items():
         measure, losses = same_steps(path, 60, backend="c")
         expect(measure == 0, f"{name}: backend c differs from the library by {measure:.2e}")
@@ -161,8 +167,8 @@ def test_library(paths):
 
 
 def test_backends(paths):
-    """Checks backend="auto", which uses the library if the library can update all parameters. A state belongs to one
-    backend. Also checks requests that backend="c" refuses."""
+    """Checks backend="auto". It must use the library if the library can update all parameters. A saved state belongs to
+    one backend. Also checks which requests backend="c" refuses."""
     model, lstm = network(), paths["lstm"]
     optimizer = LearnedOptimizer(model.parameters(), lstm)
     run(model, optimizer, 0, 2)
@@ -188,7 +194,8 @@ def test_backends(paths):
 
 
 def test_preconditioners():
-    """A preconditioner runs only on the network of the training. In PyTorch, only the supported preconditioners run."""
+    """A preconditioner must run only on networks with the shapes of the training. In PyTorch, only some preconditioners
+    are supported."""
 
     def perceptron():
         torch.manual_seed(2)
@@ -214,8 +221,8 @@ def test_preconditioners():
 
 
 def test_bundles(paths):
-    """Small tensors that are processed together get the same updates as one after the other, even if one has no
-    gradient."""
+    """Small tensors that are processed together must have the same updates as when processed one after another, even if
+    one tensor has no gradient."""
     for name in ("adam", "lstm", "rnnprop"):
         results = []
         for most in (Bundle.MOST, 0):
@@ -235,9 +242,10 @@ def test_bundles(paths):
 
 
 def test_threads(paths):
-    """Two optimizers in two threads make the same steps as one after the other."""
+    """Two optimizers in two threads must make the same steps as one after the other."""
     def draw_model():
-        torch.manual_seed(3)  # all threads share torch's generator, so threads must not draw
+        # All threads share the generator of torch, so random numbers are drawn before the threads start.
+        torch.manual_seed(3)
         return torch.nn.Linear(64, 10)
 
     def train_one(name, model):
@@ -265,7 +273,8 @@ def equal(a, b):
 
 
 def test_resume(paths):
-    """30 steps have the same bits as 18 steps, a state that is saved to a file and loaded, and 12 more steps."""
+    """A run of 30 steps must have the same bits as a run of 18 steps whose state is saved to a file and loaded before
+    12 more steps."""
     for name, backend in [(name, backend) for name in ("controller", "lstm", "small_fc", "lbfgs", "adam", "rnnprop")
                           for backend in ("torch", "c")]:
         model = network()
@@ -293,7 +302,7 @@ def test_groups(paths):
 
 
 def check_groups(path, backend):
-    """lr, weight decay and a scheduler work as documented. A group with lr 0 does not move."""
+    """The options lr and weight_decay and a scheduler must work as documented. A group with lr 0 must not move."""
     model = network()
     convolution, rest = model[0].parameters(), [p for layer in model[1:] for p in layer.parameters()]
     optimizer = LearnedOptimizer([{"params": convolution, "lr": 0.0}, {"params": rest}], path, backend=backend)
@@ -302,7 +311,7 @@ def check_groups(path, backend):
     expect(equal(before[:2], parameters_of(model)[:2]), "a group of lr 0 moved")
     expect(not equal(before[2:], parameters_of(model)[2:]), "the other group did not move")
 
-    moved = []  # the movement in a first step, without and with weight decay
+    moved = []  # how the parameters move in the first step, without and with weight decay
     for settings in ({}, {"weight_decay": 0.25}):
         model = network()
         optimizer = LearnedOptimizer(model.parameters(), path, lr=0.5, backend=backend, **settings)
@@ -321,7 +330,7 @@ def check_groups(path, backend):
 
 
 def test_parameters(paths):
-    """Checks closures, a scalar, and parameters without gradients, in float64 and in half precision."""
+    """Checks closures, a scalar parameter, parameters without gradients, float64, and half precision."""
     double, single = network().double(), network()
     theirs, ours = (LearnedOptimizer(m.parameters(), paths["lstm"]) for m in (double, single))
     for t in range(20):
@@ -377,12 +386,13 @@ def test_errors(paths):
 
 
 def test_old_controller():
-    """A controller without scalars for a single matrix was trained by an earlier version and is refused."""
+    """An earlier version trained controllers without scalars for a single matrix. Such a file must be refused."""
     expect_error("(2, 12), expected (3, 12): an earlier version", lambda: Controller({}, {"base": torch.zeros(2, 12)}, 10))
 
 
 def test_initial_parameters(paths):
-    """Learned initial parameters are copied to the tensors with their names. A drawn tensor keeps its values."""
+    """Learned initial parameters must be copied to the tensors with the same names. A tensor whose initial values are
+    drawn must keep its values."""
     path = train("initial", "{name: sgd, learn: [rate]}", "initialisation: {name: maml, fresh: [dense2.bias]}\n")
     model = torch.nn.Sequential(torch.nn.Linear(64, 8, dtype=torch.float64), torch.nn.ReLU(), torch.nn.Linear(8, 10))
     drawn = model[2].bias.detach().clone()
@@ -400,7 +410,8 @@ def test_initial_parameters(paths):
 
 
 def test_per_tensor():
-    """Tests scalars for each step and tensor, which belong to the network of the training."""
+    """Tests learned scalars for each step and tensor. They can be used only on networks with the tensors of the
+    training."""
     path = train("tensor", "{name: adamw, learn: [rate, beta1, weight_decay], learn_per: step_tensor}")
 
     def perceptron():

@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
-"""Recomputes with PyTorch, in float64, the windows that `warploom check CONFIG --dump FILE` wrote.
+"""Recomputes windows that `warploom check CONFIG --dump FILE` has written, with PyTorch in float64.
 
-    check_window.py DUMP ...                    compares losses, theta and meta-gradients, within 1e-9
+    check_window.py DUMP ...
     check_window.py --make-values WARPLOOM [--case NAME ...]
-                                                writes values/*.h5 for the cases of window_cases.py
 
-The script uses no source code of Warploom. The LSTM follows Andrychowicz et al. 2016 and the numerics of
-google-deepmind/learning-to-learn, and autograd computes the derivatives. In first order, the inner gradient is
-detached. In second order, it keeps its graph.
+With dumps, the script compares losses, theta and meta-gradients with its own results, within 1e-9. With --make-values,
+it writes values/*.h5 for the cases of window_cases.py.
+
+The script uses no source code of Warploom. The LSTM follows Andrychowicz et al. 2016 and the details of
+google-deepmind/learning-to-learn. Autograd computes the derivatives. In first order, the inner gradient is detached
+from the graph. In second order, the inner gradient remains in the graph.
 
     g_t = grad L_in(theta_t);  (u_t, s_{t+1}) = rule(P g_t, s_t);  theta_{t+1} = theta_t + u_t
     F   = sum_k w_k T(L_out(theta_k))"""
@@ -24,7 +26,7 @@ import yaml
 
 import window_cases
 
-FLOAT32_EPSILON = 2.0 ** -23  # smallest value that the logarithm of preprocessing `log` distinguishes from zero
+FLOAT32_EPSILON = 2.0 ** -23  # the preprocessing `log` adds this number to |g|, so that the logarithm is finite
 ACTIVATIONS = {"sigmoid": torch.sigmoid, "tanh": torch.tanh, "relu": torch.relu,
                "elu": torch.nn.functional.elu}
 
@@ -33,10 +35,11 @@ def unknown(what, name):
     return SystemExit(f"check_window.py: {what} '{name}' is not among those recomputed here")
 
 
-# ---- Warp layers: first the layer and the side, then the stages -----------------------------------
+# ---- Warp layers are named by layer and side, then by stage ----------------------------------------
 
 class Warp:
-    """The warp layers of a task's network. The network calls them at each place where a warp layer can be."""
+    """Applies the warp layers of the task's network. The network calls this object at each place where a warp layer can
+    be."""
 
     STAGES = ("linear", "scale", "residual", "conv3x3", "conv1x1", "batch_norm", *ACTIVATIONS)
 
@@ -57,7 +60,8 @@ class Warp:
         return h
 
     def learned_loss(self, y):
-        """Returns l(h, y). h is the last hidden layer, which the network has just computed, and y is the target."""
+        """Returns the learned loss l(h, y). h is the last hidden layer, which the network has just computed, and y is
+        the target."""
         inside = self.affine("warp.loss.", "1", self.hidden) + y @ self.phi["warp.loss.target"]
         return torch.tanh(inside) @ self.phi["warp.loss.weight2"]
 
@@ -91,7 +95,7 @@ class Warp:
 
 
 def per_channel(values, h):
-    """Returns a (C) tensor in a shape that is compatible with (B, C) or (B, C, H, W)."""
+    """Reshapes a tensor with C values so that it broadcasts to (B, C) or (B, C, H, W)."""
     return values if h.ndim == 2 else values[:, None, None]
 
 
@@ -100,17 +104,17 @@ def convolve(h, weight):
 
 
 def normalise(h, scale, shift):
-    """Returns the batch norm of x with the statistics of the batch."""
+    """Returns the batch norm of h with the mean and variance of the batch."""
     over = (0,) if h.ndim == 2 else (0, 2, 3)
     mean = h.mean(dim=over, keepdim=True)
     variance = ((h - mean) ** 2).mean(dim=over, keepdim=True)
     return (h - mean) / torch.sqrt(variance + 1e-5) * per_channel(scale, h) + per_channel(shift, h)
 
 
-# ---- Inner losses: functions of tensors by name, inputs by name, and the warp; each returns a scalar ----
+# ---- Inner losses map tensors by name, inputs by name, and the warp to a scalar -----------------------
 
 def quadratic_loss(setting, theta, inputs, _):
-    """Returns the mean of ||W x - y||^2 over the functions."""
+    """Returns the mean of ||W x - y||^2 over the functions of the batch."""
     residual = torch.einsum("bij,bj->bi", inputs["w"], theta["x"]) - inputs["y"]
     return (residual ** 2).sum() / setting["batch"]
 
@@ -127,13 +131,14 @@ def perceptron(setting, theta, hidden, warp):
 
 
 def mlp_loss(setting, theta, inputs, warp):
-    """Returns the cross-entropy of a perceptron, as a mean over the batch."""
+    """Returns the mean cross-entropy of a perceptron over the batch."""
     logits = perceptron(setting, theta, inputs["x"], warp)
     return setting["loss_scale"] * torch.nn.functional.cross_entropy(logits, inputs["labels"])
 
 
 def conv_loss(setting, theta, inputs, warp):
-    """Returns the cross-entropy of a network of convolutions, each with its stages, followed by a perceptron."""
+    """Returns the mean cross-entropy of a network over the batch. The network has convolution layers, followed by a
+    perceptron."""
     batch, side = setting["batch"], math.isqrt(inputs["x"].numel() // setting["batch"])
     h = inputs["x"].reshape(batch, 1, side, side)
     for layer in range(1, len(setting["filters"]) + 1):
@@ -152,7 +157,7 @@ def conv_loss(setting, theta, inputs, warp):
 
 
 def sinusoid_loss(setting, theta, inputs, warp):
-    """Returns the weighted squared error. Rows that a set does not have get the weight 0."""
+    """Returns the weighted sum of squared errors. Rows that do not belong to the set have the weight 0."""
     error = perceptron(setting, theta, inputs["x"], warp) - inputs["y"]
     loss = (inputs["weight"] * error ** 2).sum()
     if "learned" in inputs:
@@ -172,10 +177,10 @@ LOSSES = {"quadratic": quadratic_loss, "mlp": mlp_loss, "conv": conv_loss, "sinu
           "mountain": mountain_loss}
 
 
-# ---- Update rules: from gradient (n), raw or preconditioned, and state to update (n) and state -----
+# ---- Update rules map a gradient (n), raw or preconditioned, and a state to an update (n) and a state
 
 def lstm_inputs(setting, gradient):
-    """Returns the inputs of the network, (n, 1) or (n, 2)."""
+    """Returns the inputs of the LSTM as an array (n, 1) or (n, 2)."""
     gradient = setting["gradient_scale"] * gradient
     kind = setting["preprocessing"]
     if kind == "none":
@@ -193,8 +198,8 @@ def lstm_inputs(setting, gradient):
 
 
 def lstm_rule(setting, phi, gradient, state):
-    """Runs the coordinatewise LSTM. The state is (n, width): h and c of each layer, followed by V if there is
-    momentum."""
+    """Computes one step of the coordinatewise LSTM. The state (n, width) has the columns h and c of each layer. With
+    momentum, the column V follows."""
     below, after, column, momentum = lstm_inputs(setting, gradient), [], 0, setting["momentum"]
     if momentum:
         total = momentum * state[:, -1] + gradient
@@ -225,10 +230,11 @@ def sgd_rule(setting, phi, gradient, state):
 RULES = {"lstm": lstm_rule, "sgd": sgd_rule}
 
 
-# ---- Imitation: a teacher's updates are constants, computed by torch.optim --------------------
+# ---- The updates of an imitated teacher come from torch.optim and are constants ---------------
 
 class Teacher:
-    """Computes the updates of a hand-designed rule along a path, from the start of the episode."""
+    """Computes the updates of the teacher, which is a hand-designed rule, along a path that begins at the start of the
+    episode."""
 
     def __init__(self, setting, tensors):
         self.setting, self.tensors = setting, tensors
@@ -250,13 +256,13 @@ class Teacher:
         return self.point.detach().clone()
 
     def matrices(self, flat):
-        """Returns the tensors with several axes, or all tensors if there is none with several axes."""
+        """Returns the tensors that have several axes. If no tensor has several axes, returns all tensors."""
         parts = list(flat.split([math.prod(shape) for _, shape in self.tensors]))
         chosen = [part for part, (_, shape) in zip(parts, self.tensors) if len(shape) > 1]
         return chosen or parts
 
     def apart(self, expert, learned):
-        """Returns a D_cos + b D_mag + c D_dist of one step."""
+        """Returns a D_cos + b D_mag + c D_dist for one step, where the weights a, b and c are keys of `imitation`."""
         pairs = list(zip(self.matrices(expert), self.matrices(learned)))
         cosine = sum(1 - torch.nn.functional.cosine_similarity(e, l, dim=0, eps=0.0) for e, l in pairs) / len(pairs)
         magnitude = sum((e.abs() - l.abs()).abs().mean() for e, l in pairs) / len(pairs)
@@ -269,11 +275,11 @@ class Teacher:
 
 # ---- The window ---------------------------------------------------------------------------------
 
-GAP_START = 0.5 * math.log(math.exp(2) - 1)  # softplus_2 is 1 at this value
+GAP_START = 0.5 * math.log(math.exp(2) - 1)  # softplus_2 of this value is 1
 
 
 class Window:
-    """One task of a dump, with its settings."""
+    """Contains one task of a dump and its settings."""
 
     def __init__(self, file, number=0):
         self.setting = yaml.safe_load(file.attrs["configuration"])
@@ -299,7 +305,8 @@ class Window:
                 raise unknown("meta-parameter", name)
 
     def inputs(self, which, k):
-        """Returns the inputs of step k. If the first dimension is 1, all steps share the inputs."""
+        """Returns the inputs of the loss at step k. If the first dimension of an array is 1, all steps use the same
+        input."""
         prefix = f"input/{which}/"
         if not any(name.startswith(prefix) for name in self.dump):
             prefix = "input/inner/"
@@ -315,19 +322,20 @@ class Window:
         return LOSSES[self.task["family"]](self.task, named, self.inputs(which, k), self.warp)
 
     def start(self):
-        """Returns theta at the window's start. If the episode starts here, learned tensors are read from phi."""
+        """Returns theta at the start of the window. If an episode starts here, learned tensors come from phi instead of
+        the dump."""
         parts = []
         for name, shape in self.tensors:
             value = self.phi.get("theta0." + name) if self.t0 == 0 else None
             if value is None:
                 value = torch.tensor(self.dump["theta_start/" + name])
-            elif value.numel() < math.prod(shape):  # one vector for all outputs
+            elif value.numel() < math.prod(shape):  # one vector is shared by all outputs
                 value = value.reshape(-1, 1).expand(-1, shape[-1])
             parts.append(value.reshape(-1))
         return torch.cat(parts)
 
     def clip(self, gradient):
-        """Applies `episode.clip_value`, then `episode.clip_norm`."""
+        """Clips the gradient first by `episode.clip_value` and then by `episode.clip_norm`."""
         value, norm = (self.setting["episode"][key] for key in ("clip_value", "clip_norm"))
         if value > 0:
             gradient = gradient.clamp(-value, value)
@@ -335,7 +343,7 @@ class Window:
             gradient = gradient * (norm / gradient.norm())
         return gradient
 
-    before = 0.0  # preconditioned gradient of the previous step
+    before = 0.0  # the preconditioned gradient of the previous step
 
     def precondition(self, gradient, k, theta):
         name, at, out = self.setting["precondition"]["name"], 0, []
@@ -354,7 +362,8 @@ class Window:
         return torch.cat(out)
 
     def scalar(self, gradient, k, theta):
-        """Adds the gradient, the parameters and the previous result, with factors for each step and tensor."""
+        """Returns a sum of the gradient, the parameters and the previous result. Each has learned factors for each step
+        and tensor."""
         if self.setting["precondition"]["per"] != "step_tensor":
             raise unknown("per", self.setting["precondition"]["per"])
         alpha, decay, skip = (self.phi.get("precondition." + key) for key in ("alpha", "decay", "skip"))
@@ -368,7 +377,8 @@ class Window:
         return out
 
     def gap(self, tensor, gradient):
-        """Multiplies the singular values by m. The left singular vectors of (out, rest) are constants."""
+        """Multiplies the singular values of the gradient by m. The left singular vectors of the matrix (out, rest) are
+        treated as constants."""
         if gradient.ndim < 2:
             return gradient
         shape, dense = gradient.shape, gradient.ndim == 2
@@ -387,7 +397,7 @@ class Window:
         return gradient * self.phi["precondition." + tensor]
 
     def kronecker(self, tensor, gradient):
-        """Returns M0 G M1 for a matrix. Tensors with more axes have a third matrix for the remaining axes."""
+        """Returns M0 G M1 for a matrix G. For a tensor with more axes, a third matrix multiplies the remaining axes."""
         shape, factor = gradient.shape, lambda d: self.phi[f"precondition.{tensor}.axis{d}"]
         gradient = gradient.reshape(*shape[:2], -1) if len(shape) > 2 else gradient
         gradient = torch.tensordot(factor(0), gradient, dims=([1], [0]))
@@ -418,7 +428,8 @@ class Window:
         return loss.clamp(max=self.setting["window"]["clip"]) if kind == "clipped" else loss
 
     def inner_gradient(self, k, theta):
-        """Returns the raw gradient at theta_k. In second order it keeps its graph, and otherwise it is a constant."""
+        """Returns the loss at theta_k and its gradient before preconditioning. In second order the gradient remains in
+        the graph. In first order it is a constant."""
         second = self.setting["window"]["order"] == "second"
         point = theta if second and theta.requires_grad else theta.detach().requires_grad_()
         loss = self.loss("inner", k, point)
@@ -432,7 +443,7 @@ class Window:
         return loss, gradient, update, state
 
     def run(self):
-        """Returns all results that the dump also has, with the same names."""
+        """Computes all results that the dump contains, and returns them by the same names."""
         theta = self.start()
         state = torch.tensor(self.dump["state_start"]) if "state_start" in self.dump else None
         rows = {"theta": [theta], "update": [], "gradient": [], "inner_loss": []}
@@ -465,7 +476,8 @@ class Window:
 
 
 def recompute(dump):
-    """Returns the results of PyTorch for task 0, and the largest relative difference to the dump for each name."""
+    """Computes task 0 of a dump with PyTorch. Returns the results, and the largest relative difference from the dump
+    for each result."""
     with h5py.File(dump, "r") as file:
         window = Window(file)
     found = window.run()
@@ -482,7 +494,7 @@ def recompute(dump):
 
 
 def report(name, worst):
-    """Prints one line for a dump. Returns true if all differences are within the tolerance."""
+    """Prints one line for the dump `name`. Returns true if all differences are within the tolerance."""
     largest = max(worst, key=worst.get)
     good = all(value <= window_cases.TOLERANCE for value in worst.values())
     print(f"{name}: {'ok' if good else 'WRONG'}, {len(worst)} arrays, "

@@ -5,8 +5,8 @@
 
 torch.nn.LSTMCell computes the cells, and autograd computes the derivatives of
     F = sum_k lam_{k+1} . u_k + mu . s_K
-with lam_{k+1} = lam0 + the loss terms of later steps. Inputs are exact fractions made from integers, which are the
-same in C: uniform(seed, i) = ((i + 1) (2 seed + 1) 2654435761 mod 2^32) / 2^32."""
+with lam_{k+1} = lam0 + the loss terms of later steps. The inputs are exact fractions of integers, which a C program can
+compute with the same bits: uniform(seed, i) = ((i + 1) (2 seed + 1) 2654435761 mod 2^32) / 2^32."""
 import sys
 
 import numpy as np
@@ -15,7 +15,7 @@ import torch
 torch.set_default_dtype(torch.float64)
 GRADIENT_SCALE, OUTPUT_SCALE, FORGET_BIAS, RATE = 1.5, 0.7, 1.0, 0.3
 EPSILON = 1.1920928955078125e-7
-# name, preprocessing, units, coordinates, steps, momentum
+# for each case: name, preprocessing, units of the layers, coordinates, steps, momentum
 CASES = [("raw", "raw", [20, 20], 20, 20, 0), ("log", "log", [5, 3], 7, 6, 0), ("paper", "paper", [4, 1, 6], 18, 5, 0),
          ("nesterov", "log", [6, 5], 17, 6, 0.9)]
 
@@ -45,7 +45,8 @@ def preprocess(kind, g):
 
 
 class Net:
-    """Returns phi in the layout of Warploom, in which the gates have the order input, candidate, forget, output."""
+    """Computes steps of an LSTM. phi has Warploom's layout, in which the gates have the order input, candidate, forget,
+    output."""
 
     def __init__(self, inputs, hidden, phi, momentum):
         self.cells, self.momentum, at = [], momentum, 0
@@ -61,7 +62,7 @@ class Net:
         self.head_bias = phi[at + heads * inputs:]
 
     def step(self, kind, g, state, total):
-        """Returns u, the state after the step, and the running sum V' after the step."""
+        """Returns the update u, the state after the step, and the running sum V' after the step."""
         x, after = preprocess(kind, g), []
         if self.momentum:
             total = self.momentum * total + g
@@ -82,7 +83,7 @@ class Net:
 
 
 def split(rows, hidden):
-    """Converts [n][width] with columns h1 c1 h2 c2 ... to a list of (h, c)."""
+    """Converts rows [n][width] with the columns h1 c1 h2 c2 ... into a list of pairs (h, c)."""
     out, at = [], 0
     for units in hidden:
         out.append((rows[:, at:at + units], rows[:, at + units:at + 2 * units]))
