@@ -1,8 +1,9 @@
-/* rule.h - header for plug-ins that add an update rule (docs/plugins.md).
+/* rule.h - the header that a plug-in with an update rule includes (docs/plugins.md).
  *
- * A plug-in defines a wl_rule_ops (rule/rule.h). For a coordinatewise rule with scalar parameters, the plug-in may
- * define a wl_elementwise (rule/elementwise.h) instead. The source ends with WL_PLUGIN_RULE(ops). `warploom plugin
- * build` compiles the plug-in for both precisions. */
+ * A plug-in defines a structure wl_rule_ops (rule/rule.h). If each meta-parameter of a
+ * coordinatewise rule is one number, the plug-in may define a structure wl_elementwise
+ * (rule/elementwise.h) instead. The source file ends with WL_PLUGIN_RULE(ops). `warploom plugin
+ * build` compiles the plug-in for float32 and for float64. */
 #ifndef WARPLOOM_RULE_H
 #define WARPLOOM_RULE_H
 
@@ -10,7 +11,8 @@
 #include "rule/elementwise.h"
 #include "rule/tensors.h"
 
-/* Exports the wl_rule_ops `ops`; WL_DEFINE_RULE(id, text, kind) defines wl_rule_<id>. */
+/* Exports the update rule `ops`, a wl_rule_ops. WL_DEFINE_RULE(id, text, kind) defines such a rule
+ * with the name wl_rule_<id>. */
 #define WL_PLUGIN_RULE(ops) WL_PLUGIN_EXPORT(rule, WL_RULE_LAYOUT, ops)
 
 #endif

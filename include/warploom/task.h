@@ -1,15 +1,16 @@
-/* task.h - header for plug-ins that add a task family (docs/plugins.md).
+/* task.h - the header that a plug-in with a task family includes (docs/plugins.md).
  *
- * A plug-in defines a wl_task_family (task/task.h). The family builds the loss from the operators of tensor/tape.h and
- * draws random numbers with base/rng.h. The source ends with WL_PLUGIN_TASK(family). `warploom plugin build` compiles
- * the plug-in for both precisions. */
+ * A plug-in defines a structure wl_task_family (task/task.h). The family builds the loss from the
+ * operators of tensor/tape.h and draws random numbers with base/rng.h. The source file ends with
+ * WL_PLUGIN_TASK(family). `warploom plugin build` compiles the plug-in for float32 and for
+ * float64. */
 #ifndef WARPLOOM_TASK_H
 #define WARPLOOM_TASK_H
 
 #include "base/plugin.h"
 #include "task/family.h"
 
-/* Exports the wl_task_family `family`. */
+/* Exports the task family `family`, a wl_task_family. */
 #define WL_PLUGIN_TASK(family) WL_PLUGIN_EXPORT(task, WL_TASK_LAYOUT, family)
 
 #endif

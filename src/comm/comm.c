@@ -1,7 +1,9 @@
-/* comm.c - the communicator: start and finish, agreement, and collectives that split large counts.
+/* comm.c - implements the communicator: it starts and finishes MPI, distributes errors to all
+ * ranks, and calls collectives. A collective with a large count is split into several messages.
  *
- * Every operation here is exact (maximum, integer sum, copy). Results therefore do not depend on the number of ranks or
- * on the order in which the library combines values. */
+ * Every collective computes a maximum, an integer sum or a copy. These operations are exact. The
+ * results therefore do not depend on the number of ranks or on the order in which the library
+ * combines values. */
 #include "comm/comm.h"
 
 #include <ctype.h>
@@ -16,7 +18,7 @@
 #include "comm/comm_impl.h"
 
 enum { CHUNK = 1 << 30, TAG = 1, ALARM_TAG = 2, MESSAGE_SIZE = 4096 };
-_Static_assert(CHUNK < INT_MAX, "MPI counts are int");
+_Static_assert(CHUNK < INT_MAX, "the counts that MPI accepts are of type int");
 
 /* Returns WL_OK for MPI_SUCCESS. For any other code, sets an error with the MPI library's message. */
 static wl_status check_mpi(int code, const char *what) {
@@ -25,9 +27,7 @@ static wl_status check_mpi(int code, const char *what) {
   int length = 0;
   if (MPI_Error_string(code, text, &length) != MPI_SUCCESS)
     snprintf(text, sizeof text, "error %d", code);
-  return WL_FAIL(WL_ERR_OS,
-                 "%s failed: %s; a rank may have ended: see the messages of that "
-                 "rank",
+  return WL_FAIL(WL_ERR_OS, "%s failed: %s; if another rank has ended, read that rank's messages",
                  what, text);
 }
 
@@ -43,9 +43,9 @@ static wl_status init_mpi(int *argc, char ***argv, bool *owns) {
   else WL_TRY_MPI(MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &level), "MPI_Init_thread");
   if (level >= MPI_THREAD_FUNNELED) return WL_OK;
   WL_FAIL(WL_ERR_OS,
-          "this MPI library does not support threads (MPI_THREAD_FUNNELED): use a library that "
+          "this MPI library does not support threads (MPI_THREAD_FUNNELED): use an MPI library that "
           "supports threads");
-  wl_error_share(true); /* all ranks run the same library */
+  wl_error_share(true); /* all ranks run the same library, so all ranks have this error */
   return WL_ERR_OS;
 }
 
@@ -98,7 +98,7 @@ void wl_comm_abort(wl_comm *comm, int code) {
   int running = 0;
   MPI_Initialized(&running);
   if (running) MPI_Abort(comm ? comm->world : MPI_COMM_WORLD, code);
-  _Exit(code); /* in case MPI_Abort returns */
+  _Exit(code); /* ends the process if MPI_Abort returns */
 }
 
 int wl_comm_rank(const wl_comm *comm) { return comm->rank; }
@@ -108,14 +108,16 @@ int wl_comm_node_size(const wl_comm *comm) { return comm->node_size; }
 int wl_comm_cores(const wl_comm *comm) {
   const long share = sysconf(_SC_NPROCESSORS_ONLN) / comm->node_size, own = wl_cores_allowed();
   const long least = share < own ? share : own;
-  const int cores = least > 1 ? (int)least : 1; /* 1 if a node has more ranks than cores */
+  /* the result is 1 if a node has more ranks than cores */
+  const int cores = least > 1 ? (int)least : 1;
   if (wl_cores_wished() > 0) return wl_cores_wished() < cores ? wl_cores_wished() : cores;
   if (comm->node_size == 1 && !wl_cores_are_owned()) return wl_cores_idle();
   return cores;
 }
 
-/* Binds the threads. A thread that is not bound may sleep between two parallel regions, and wake on the core of the
- * thread that woke it. Both threads then use the same core until the next tick of the system's scheduler. */
+/* Binds the threads. A thread that is not bound sleeps between two parallel regions. The system may
+ * then wake it on the core of another thread. In this case, both threads share a core until the
+ * scheduler moves one of them. */
 bool wl_comm_bind_threads(const wl_comm *comm, int threads) {
   const int allowed = wl_cores_allowed();
   const bool alone = comm->node_size == 1 || allowed < sysconf(_SC_NPROCESSORS_ONLN);
@@ -135,15 +137,15 @@ const char *wl_comm_library(void) {
 
 /* ---- agreement ---- */
 
-/* Returns true if the message begins with "rank 3: ...". An earlier agreement on the same failure has then added the
- * rank. */
+/* Returns true if the message begins with a rank, as in "rank 3: ...". In this case, an earlier
+ * call of wl_comm_agree has added the rank. */
 static bool names_a_rank(const char *message) {
   if (strncmp(message, "rank ", 5) != 0 || !isdigit((unsigned char)message[5])) return false;
   return message[5 + strspn(message + 5, "0123456789")] == ':';
 }
 
 static wl_status adopt_failure(wl_comm *comm, wl_status mine, int from) {
-  if (comm->size == 1) { /* the last error already has its message */
+  if (comm->size == 1) { /* the only rank has already stored the error's message */
     wl_error_share(true);
     return mine;
   }
@@ -156,7 +158,8 @@ static wl_status adopt_failure(wl_comm *comm, wl_status mine, int from) {
   char named[MESSAGE_SIZE + 32];
   if (names_a_rank(failure.message)) snprintf(named, sizeof named, "%s", failure.message);
   else snprintf(named, sizeof named, "rank %d: %s", from, failure.message);
-  /* WL_ERR_OS does not append a source line; the message may already have one */
+  /* WL_FAIL appends a source line to some codes, but not to WL_ERR_OS; the message may already
+   * contain a source line */
   WL_FAIL(WL_ERR_OS, "%s", named);
   wl_error_share(true);
   return (wl_status)failure.code;
@@ -171,8 +174,8 @@ wl_status wl_comm_agree(wl_comm *comm, wl_status mine) {
   return WL_OK;
 }
 
-/* Sets an error that names the lowest rank with a value other than the value of rank 0, and the number of these
- * ranks. */
+/* Sets an error. The message names the lowest rank whose value differs from the value of rank 0,
+ * and says how many other ranks differ. */
 static wl_status fail_different(wl_comm *comm, const char *what, uint64_t value) {
   uint64_t first = value, other;
   WL_TRY(wl_comm_bcast(comm, &first, sizeof first, 0));
@@ -190,7 +193,8 @@ static wl_status fail_different(wl_comm *comm, const char *what, uint64_t value)
 }
 
 wl_status wl_comm_same(wl_comm *comm, const char *what, uint64_t value) {
-  uint64_t bounds[2] = {value, ~value}; /* maximum: the largest value, and the complement of the smallest value */
+  /* the maxima are the largest value and the complement of the smallest value */
+  uint64_t bounds[2] = {value, ~value};
   WL_TRY_MPI(MPI_Allreduce(MPI_IN_PLACE, bounds, 2, MPI_UINT64_T, MPI_MAX, comm->world),
              "MPI_Allreduce");
   if (bounds[0] == ~bounds[1]) return WL_OK;
@@ -241,7 +245,7 @@ wl_status wl_comm_sum_int64(wl_comm *comm, int64_t *values, size_t count) {
   return WL_OK;
 }
 
-/* Splits the values into several messages if there are many. */
+/* Starts several messages if one message cannot contain all values. */
 wl_status wl_comm_max_start(wl_comm *comm, double *values, size_t count) {
   WL_CHECK(comm->pending == 0);
   WL_CHECK(count / comm->chunk < WL_COMM_MESSAGES);
@@ -264,7 +268,7 @@ wl_status wl_comm_wait(wl_comm *comm) {
   return WL_OK;
 }
 
-/* ---- point to point ---- */
+/* ---- messages between two ranks ---- */
 
 wl_status wl_comm_send(wl_comm *comm, const void *data, size_t bytes, int to) {
   const char *at = data;
@@ -277,16 +281,16 @@ wl_status wl_comm_send(wl_comm *comm, const void *data, size_t bytes, int to) {
   return WL_OK;
 }
 
-/* Receives one part. The part must have the expected length, because sender and receiver compute the sizes
- * beforehand. */
+/* Receives one part of a message. The sender and the receiver compute the length separately.
+ * Another length than the expected one is an error. */
 static wl_status receive_part(wl_comm *comm, void *data, size_t bytes, int from) {
   MPI_Status got;
   int length = 0;
   WL_TRY_MPI(MPI_Recv(data, (int)bytes, MPI_BYTE, from, TAG, comm->world, &got), "MPI_Recv");
   WL_TRY_MPI(MPI_Get_count(&got, MPI_BYTE, &length), "MPI_Get_count");
   if ((size_t)length != bytes)
-    return WL_FAIL(WL_ERR_PROTOCOL, "rank %d sent %d bytes, but rank %d expected %zu", from, length,
-                   comm->rank, bytes);
+    return WL_FAIL(WL_ERR_PROTOCOL, "rank %d sent %d bytes, but rank %d expected %zu bytes", from,
+                   length, comm->rank, bytes);
   return WL_OK;
 }
 

@@ -1,8 +1,10 @@
-/* comm.h - the only folder that uses MPI. The communicator is a duplicate of MPI_COMM_WORLD. Without mpirun it has one
- * rank.
+/* comm.h - declares the functions that exchange data between ranks. Only this folder calls MPI. The
+ * communicator is a duplicate of MPI_COMM_WORLD. If the program runs without mpirun, the
+ * communicator has one rank.
  *
- * "Collective" means that every rank calls the function, in the same order. Errors of MPI are WL_ERR_OS. Messages with
- * more elements than an int can count are split. */
+ * "Collective" means that all ranks must call the function. All ranks must call their collective
+ * functions in the same order. If MPI reports an error, a function returns WL_ERR_OS. A message
+ * with more elements than an int can count is split into several messages. */
 #ifndef WL_COMM_COMM_H
 #define WL_COMM_COMM_H
 
@@ -12,85 +14,98 @@
 
 typedef struct wl_comm wl_comm;
 
-/* wl_comm_start calls MPI_Init_thread (FUNNELED), and wl_comm_finish calls MPI_Finalize. Both are collective. If
- * wl_comm_start fails on one rank, the other ranks wait for that rank. The failing rank does not finalise MPI. Unless
- * the error is shared, main must end the other ranks with wl_comm_abort. */
+/* The function wl_comm_start calls MPI_Init_thread with MPI_THREAD_FUNNELED, and wl_comm_finish
+ * calls MPI_Finalize. Both functions are collective. If wl_comm_start fails on one rank, the other
+ * ranks wait for that rank. The failing rank does not finalise MPI. If the error is not shared,
+ * main must call wl_comm_abort to end the other ranks. */
 wl_status wl_comm_start(int *argc, char ***argv, wl_comm **out);
 void wl_comm_finish(wl_comm **comm);
-/* Ends all ranks immediately with exit code `code`; `comm` may be NULL. Does not return. Not collective; only main
- * calls this function. */
+/* Ends all ranks immediately with exit code `code`. The function does not return. `comm` may be
+ * NULL. Not collective. Only main calls this function. */
 void wl_comm_abort(wl_comm *comm, int code) __attribute__((noreturn));
 int wl_comm_rank(const wl_comm *comm);
 int wl_comm_size(const wl_comm *comm);
-/* Returns the number of ranks on this node. Messages use this number for advice on the numbers of ranks and threads. */
+/* Returns the number of ranks on this node. */
 int wl_comm_node_size(const wl_comm *comm);
-/* Returns the default number of threads of a rank. The default is the node's number of cores divided by its number of
- * ranks, but at least 1. The default is at most the number of cores to which this rank is bound, and at most
- * OMP_NUM_THREADS. A single rank on a shared machine uses only the idle cores. */
+/* Returns the default number of threads of a rank. The default is the number of cores of the node
+ * divided by the number of ranks on the node. The default does not exceed the number of cores to
+ * which this rank is bound. It does not exceed OMP_NUM_THREADS either. The smallest default is 1.
+ * If other programs may use the node and the node has a single rank, the default is the number of
+ * idle cores. */
 int wl_comm_cores(const wl_comm *comm);
-/* Binds each of the `threads` threads of the caller's OpenMP team to a separate core. The function binds only if the
- * job owns its cores and the node's ranks use all of the node's cores. In other cases, another program may be bound to
- * the same cores while other cores are idle. Does nothing if the environment sets the binding. Returns true if the
- * threads were bound. Not collective. */
+/* Binds each of the `threads` threads of the caller's OpenMP team to a separate core. Returns true
+ * if the threads were bound. The function binds the threads only if two conditions hold: the job
+ * owns its cores, and the threads use all of these cores. Otherwise, another program could use the
+ * same cores while other cores are idle. If an environment variable sets the binding, the function
+ * does nothing. Not collective. */
 bool wl_comm_bind_threads(const wl_comm *comm, int threads);
-const char *wl_comm_library(void); /* "Open MPI v4.1.4, ..." */
+const char *wl_comm_library(void); /* for example "Open MPI v4.1.4" */
 
-/* Combines the statuses of all ranks. If no rank failed, all ranks get WL_OK. If ranks failed, all ranks get the code
- * and the message of the lowest failing rank. The message begins with "rank 3: ..." if there are several ranks. The
- * last error is marked as shared. Call this function before any collective that a failed rank would not call.
- * Collective. */
+/* Combines the statuses of all ranks. If no rank failed, all ranks get WL_OK. If ranks failed, all
+ * ranks get the code and the message of the lowest failing rank. If there are several ranks, the
+ * message begins with the rank, as in "rank 3: ...". The last error is marked as shared. Call this
+ * function before any collective that a failed rank would skip. Collective. */
 wl_status wl_comm_agree(wl_comm *comm, wl_status mine);
-/* Returns WL_ERR_PROTOCOL unless all ranks pass the same 64-bit value. The message contains `what`. Collective. */
+/* Returns WL_ERR_PROTOCOL if the ranks pass different values. The message begins with `what`, the
+ * name of the value. Collective. */
 wl_status wl_comm_same(wl_comm *comm, const char *what, uint64_t value);
 wl_status wl_comm_barrier(wl_comm *comm);
 wl_status wl_comm_bcast(wl_comm *comm, void *data, size_t bytes, int root); /* collective */
 
-/* Replaces each value by its maximum over the ranks. The result is exact and does not depend on the order of the ranks.
- * Collective. */
+/* wl_comm_max replaces each value by its maximum over the ranks. wl_comm_sum_int64 replaces each
+ * value by its sum over the ranks. The results are exact and do not depend on the order of the
+ * ranks. Collective. */
 wl_status wl_comm_max(wl_comm *comm, double *values, size_t count);
 wl_status wl_comm_sum_int64(wl_comm *comm, int64_t *values, size_t count);
 
-/* These functions send and receive data between two ranks. Rank 0 gathers recorded windows, replay points and unit
- * state with them. Messages are matched by their order. */
+/* These functions send data from one rank to another rank and receive the data there. Rank 0 uses
+ * these functions to gather recorded windows, replay points and the states of units. The receiver
+ * receives the messages of a sender in the order in which they were sent. */
 wl_status wl_comm_send(wl_comm *comm, const void *data, size_t bytes, int to);
 wl_status wl_comm_receive(wl_comm *comm, void *data, size_t bytes, int from);
 
-/* Sends an alarm to every other rank. An alarm is an empty message. The other ranks poll for alarms between two
- * collectives. Each rank may raise at most one alarm between two calls of wl_comm_alarm_settle. Not collective. Only
- * the main thread may call this function. */
+/* Sends an alarm, which is an empty message, to every other rank. The other ranks poll for alarms
+ * between two collectives. Each rank may raise at most one alarm between two calls of
+ * wl_comm_alarm_settle. Not collective. Only the main thread may call this function. */
 wl_status wl_comm_alarm_raise(wl_comm *comm);
-/* Returns true if an alarm of another rank has arrived. Does not receive the alarm. */
+/* Returns true if an alarm of another rank has arrived. The alarm must still be received with
+ * wl_comm_alarm_settle. */
 bool wl_comm_alarm_is_heard(wl_comm *comm);
-/* Receives `count` alarms that other ranks have raised, and completes the sending of this rank's own alarm. */
+/* Receives `count` alarms that other ranks have raised. Then waits until this rank's own alarm has
+ * been sent, if this rank raised one. */
 wl_status wl_comm_alarm_settle(wl_comm *comm, int64_t count);
 
-/* Arguments and results of an exact sum of double vectors over the units of all ranks (docs/mathematics.md, section
- * 10). All ranks compute the same quantum for a block from the block's largest magnitude. Each value is rounded once to
- * an integer multiple of the quantum, and the integers are summed. The result is therefore bitwise equal for any number
- * of ranks and any order of units. If a counted unit has a value that is not finite, the value's block is NaN in `sum`;
- * other blocks are not affected. Sums above the largest double are infinite. */
+/* Arguments and results of an exact sum. The sum adds one vector of double numbers for each unit of
+ * all ranks (docs/mathematics.md, section 10). Each vector consists of blocks. All ranks compute
+ * the same quantum for a block from the largest magnitude in the block. Each value is rounded once
+ * to an integer multiple of the quantum, and the integers are summed. The result is therefore
+ * bitwise equal for any number of ranks and any order of units. If a counted unit has a value that
+ * is not finite, all values of the same block are NaN in `sum`; other blocks are not affected. A
+ * sum above the largest double is infinite. */
 typedef struct wl_exact_sum {
-  const double *vectors; /* [units][count] of this rank */
-  int64_t units;         /* may be 0 */
+  const double *vectors; /* [units][count] the vectors of this rank's units */
+  int64_t units;         /* number of units of this rank; may be 0 */
   const bool *counted;   /* [units] false: the unit is not finite, and its vector is not read */
   int64_t count;
-  /* [n_blocks + 1] ascending offsets into the vector; each block has one quantum */
+  /* [n_blocks + 1] the first index of each block, in ascending order, and then `count` */
   const int64_t *blocks;
   int64_t n_blocks;
-  int64_t total; /* an upper bound of the number of units over all ranks */
-  double *flags; /* [n_flags] any finite numbers; out: the maximum of each flag over the ranks */
+  int64_t total; /* an upper bound of the number of counted units of all ranks */
+  double *flags; /* [n_flags] in: finite numbers; out: the maximum of each number over the ranks */
   int n_flags;
-  int64_t *tallies; /* [n_tallies] out: the sum of each tally over the ranks */
+  int64_t *tallies; /* [n_tallies] in: integers; out: the sum of each integer over the ranks */
   int n_tallies;
-  double *sum;       /* [count] out, the same on every rank */
-  int64_t n_counted; /* out: units counted over all ranks */
+  double *sum;       /* [count] out: the sum, which is equal on all ranks */
+  int64_t n_counted; /* out: the number of counted units of all ranks */
 } wl_exact_sum;
 
-wl_status wl_comm_exact_sum(wl_comm *comm, wl_exact_sum *sum); /* collective: start, then finish */
-/* These functions compute the exact sum in two parts. A rank can do other work between the two calls, but must not
- * change the data of `sum`. Both calls are collective. wl_comm_exact_sum_start sends this rank's largest magnitudes
- * without waiting. wl_comm_exact_sum_start waits only if the call allocates memory. This happens in the first call and
- * in calls that are larger than all earlier calls. All ranks then check together that the allocation succeeded. */
+/* computes the exact sum; collective */
+wl_status wl_comm_exact_sum(wl_comm *comm, wl_exact_sum *sum);
+/* These functions compute the exact sum in two parts. A rank can do other work between the two
+ * calls, but must not change the data of `sum`. Both calls are collective. The first function sends
+ * this rank's largest magnitudes and normally returns without waiting for other ranks. It waits
+ * only if it allocates memory, because all ranks then check that every allocation succeeded. The
+ * first call allocates memory, and so does each call with more numbers than all earlier calls. */
 wl_status wl_comm_exact_sum_start(wl_comm *comm, wl_exact_sum *sum);
 wl_status wl_comm_exact_sum_finish(wl_comm *comm, wl_exact_sum *sum);
 

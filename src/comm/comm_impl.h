@@ -1,4 +1,5 @@
-/* comm_impl.h - the communicator's members, and functions that both comm.c and exact_sum.c use. */
+/* comm_impl.h - defines the communicator's structure, and declares functions that both comm.c and
+ * exact_sum.c use. */
 #ifndef WL_COMM_COMM_IMPL_H
 #define WL_COMM_COMM_IMPL_H
 
@@ -6,27 +7,32 @@
 
 #include "comm/comm.h"
 
-/* Largest number of messages of one nonblocking collective: 64 of 2^30 elements. */
+/* Largest number of messages into which one nonblocking collective is split. A message contains at
+ * most 2^30 elements. */
 enum { WL_COMM_MESSAGES = 64 };
 
 struct wl_comm {
-  MPI_Comm world; /* duplicate of MPI_COMM_WORLD that returns errors */
+  /* duplicate of MPI_COMM_WORLD; its functions return an error instead of ending the program */
+  MPI_Comm world;
   int rank, size, node_rank, node_size;
-  bool owns_mpi; /* this communicator initialised MPI and finalises it */
-  size_t chunk;  /* largest number of elements of a message; tests set a small number */
-  /* collective in progress: one request for each message */
+  bool owns_mpi; /* true: wl_comm_start initialised MPI, and wl_comm_finish finalises MPI */
+  size_t chunk;  /* largest number of elements in a message; tests set a small number */
+  /* one request for each of the `pending` messages of the collective in progress */
   MPI_Request requests[WL_COMM_MESSAGES];
   size_t pending;
-  MPI_Request *alarms; /* [size - 1] requests of the alarms being sent; NULL: no alarm is being sent */
-  /* scratch of the exact sum, enlarged when a call needs more */
-  double *maxima;    /* [maxima_room] largest magnitude of each block, then flags */
-  int64_t *integers; /* [integers_room] rounded sums, tallies, number of counted units */
+  /* [size - 1] requests of the alarm that this rank sends to the other ranks; NULL: this rank
+   * sends no alarm */
+  MPI_Request *alarms;
+  /* scratch memory of the exact sum; a call that needs more memory enlarges the arrays */
+  double *maxima; /* [maxima_room] the largest magnitude of each block, followed by the flags */
+  /* [integers_room] the rounded sums, followed by the tallies and the number of counted units */
+  int64_t *integers;
   size_t maxima_room, integers_room;
 };
 
-/* Starts the computation of wl_comm_max; wl_comm_wait finishes it. `values` must not be accessed between the two calls.
- * Only one maximum can be in progress at a time. Other collectives may run in the meantime, in the same order on every
- * rank. */
+/* Starts the computation of wl_comm_max, and wl_comm_wait finishes the computation. The caller must
+ * not access `values` between the two calls. Only one maximum can be in progress at a time. Between
+ * the two calls, the ranks may call other collectives in the same order. */
 wl_status wl_comm_max_start(wl_comm *comm, double *values, size_t count);
 wl_status wl_comm_wait(wl_comm *comm);
 

@@ -1,17 +1,20 @@
-/* exact_sum.c - computes the sum of real vectors over units. The sum is bitwise equal for any number of ranks and any
- * order.
+/* exact_sum.c - computes the sum of one vector for each unit. The bits of the sum do not depend on
+ * the number of ranks or on the order of the units.
  *
- * Let M be the largest |x| of a block over all counted units of all ranks, N the upper bound of the number of units,
- * and e the integer with 2^(e-1) <= M < 2^e. For each block:
+ * Let N be the upper bound of the number of units. For each block, let M be the largest |x| over
+ * all counted units of all ranks, and let e be the integer with 2^(e-1) <= M < 2^e. The quantum q,
+ * the integer sum S and the result are then:
  *
- *   h = ceil(log2(N + 1)),   q = 2^(e - 62 + h)      quantum: |x| / q < 2^(62 - h)
+ *   h = ceil(log2(N + 1)),   q = 2^(e - 62 + h)      |x| / q < 2^(62 - h)
  *   S = sum over units of rint(x / q)                |S| <= N 2^(62 - h) <= 2^62: no overflow
  *   sum = S q
  *
- * M is a maximum and S is an integer sum. Both are exact, and so the order does not matter. The error of one unit is at
- * most q/2 <= M 2^(h - 62). For N = 1000 units, this is 2^-52 of the largest magnitude.
+ * A maximum and an integer sum are exact, so M and S do not depend on the order of the units. The
+ * rounding error of one unit's value is at most q/2 <= M 2^(h - 62). For N = 1000 units, this bound
+ * is 2^-52 of the largest magnitude.
  *
- *   vectors [units][count],   maxima [n_blocks + n_flags],   integers [count + n_tallies + 1] */
+ * The arrays are vectors [units][count], maxima [n_blocks + n_flags] and integers
+ * [count + n_tallies + 1]. */
 #include <float.h>
 #include <math.h>
 #include <string.h>
@@ -19,17 +22,19 @@
 #include "comm/comm.h"
 #include "comm/comm_impl.h"
 
-/* The arguments of one call, and the values derived from them. */
+/* The arguments of one call, and the arrays and the number h that the call computes from the
+ * arguments. */
 typedef struct summing {
   const wl_exact_sum *in;
   int headroom;      /* h */
-  double *maxima;    /* [n_blocks] M */
-  int64_t *integers; /* [count] S */
+  double *maxima;    /* [n_blocks] M of each block */
+  int64_t *integers; /* [count] S of each value */
 } summing;
 
-/* A power of two as a product of two factors. Powers such as 2^1135 and 2^-1135 can be applied in this form. A
- * multiplication by both factors is exact, unless the result is below the smallest normal number; the second
- * multiplication then rounds. */
+/* A power of two, stored as the product of two factors. A double cannot contain powers such as
+ * 2^1135 and 2^-1135, but two factors can. A multiplication by the factors, one after the other, is
+ * exact if the result is a normal number. If the result is subnormal, the second multiplication
+ * rounds. */
 typedef struct two_factors {
   double first, second;
 } two_factors;
@@ -39,14 +44,15 @@ static two_factors power_of_two(int exponent) {
   return (two_factors){scalbn(1.0, half), scalbn(1.0, exponent - half)};
 }
 
-/* Returns the exponent of q for a block. `largest` > 0 is the block's largest magnitude. */
+/* Returns the exponent of the quantum q of a block. `largest` is the block's largest magnitude,
+ * which must be positive. */
 static int quantum_exponent(double largest, int headroom) {
   int e = 0;
-  frexp(largest, &e); /* largest < 2^e, also for subnormal numbers */
+  frexp(largest, &e); /* largest < 2^e also holds for subnormal numbers */
   return e - 62 + headroom;
 }
 
-/* Returns ceil(log2(total + 1)), the number of bits of a number up to `total`. */
+/* Returns ceil(log2(total + 1)). This is the number of bits that the number `total` needs. */
 static int bits_of(int64_t total) {
   int bits = 0;
   while (total > 0) {
@@ -56,12 +62,13 @@ static int bits_of(int64_t total) {
   return bits;
 }
 
-/* Returns the largest magnitude, or infinity if a value is infinite or NaN. A maximum is the same in any order. The
- * loop can therefore use several lanes, and the compiler can vectorise the loop. */
+/* Returns the largest magnitude, or infinity if a value is infinite or NaN. The order of the values
+ * does not change their maximum. The loop therefore computes several maxima at a time, which the
+ * compiler can vectorise. */
 static double largest_magnitude(const double *x, int64_t count) {
   enum { LANES = 4 };
   double lane[LANES] = {0},
-         zero[LANES] = {0}; /* zero: sums of 0 x, which are NaN if an x is not finite */
+         zero[LANES] = {0}; /* zero: sums of 0 x; a sum is NaN if an x is not finite */
   int64_t i = 0;
   for (; i + LANES <= count; i += LANES)
     for (int l = 0; l < LANES; l++) {
@@ -90,20 +97,22 @@ static void find_maxima(const summing *s) {
   }
 }
 
-/* Computes S += rint(x / q) over one block of one unit. */
+/* Adds rint(x / q) to S for each value x in one block of one unit. */
 static void add_rounded(const summing *s, int64_t unit, int64_t block) {
   const double *const x = s->in->vectors + unit * s->in->count;
   const two_factors inverse = power_of_two(-quantum_exponent(s->maxima[block], s->headroom));
   for (int64_t i = s->in->blocks[block]; i < s->in->blocks[block + 1]; i++) {
     const int64_t rounded = llrint(x[i] * inverse.first * inverse.second);
-    /* unsigned arithmetic: an overflow, which a wrong `total` causes, is defined and is reported */
+    /* A wrong `total` causes an overflow, which is reported later. An overflow is defined behaviour
+     * only for unsigned integers. */
     s->integers[i] = (int64_t)((uint64_t)s->integers[i] + (uint64_t)rounded);
   }
 }
 
 static bool has_quantum(double largest) { return largest > 0.0 && largest <= DBL_MAX; }
 
-/* Rounds and adds the vectors of all counted units. Returns the number of these units. */
+/* Rounds the vectors of this rank's counted units and adds them to S. Returns the number of these
+ * units. */
 static int64_t round_units(const summing *s) {
   int64_t n = 0;
   for (int64_t u = 0; u < s->in->units; u++) {
@@ -137,9 +146,9 @@ static wl_status grow(wl_comm *comm, size_t maxima, size_t integers) {
 
 static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
 
-/* Enlarges the communicator's scratch arrays for this call if necessary, and sets the arrays to zero. All ranks pass
- * the same sizes. Therefore all ranks enlarge the arrays in the same call, and check together that the allocation
- * succeeded. */
+/* Sets the communicator's scratch arrays to zero, and enlarges the arrays first if this call needs
+ * more memory. All ranks pass the same sizes, so all ranks enlarge the arrays in the same call. The
+ * ranks then check that the allocation succeeded on every rank. */
 static wl_status reserve(wl_comm *comm, size_t maxima, size_t integers) {
   if (maxima > comm->maxima_room || integers > comm->integers_room) {
     const size_t m = larger(maxima, comm->maxima_room), n = larger(integers, comm->integers_room);
@@ -189,7 +198,8 @@ wl_status wl_comm_exact_sum_finish(wl_comm *comm, wl_exact_sum *in) {
   if (tally_bytes > 0) memcpy(in->tallies, tallies, tally_bytes);
   in->n_counted = *counted;
   if (in->n_counted > in->total)
-    return WL_FAIL(WL_ERR_SOFTWARE, "exact sum over %lld units, but at most %lld were expected",
+    return WL_FAIL(WL_ERR_SOFTWARE,
+                   "the exact sum counted %lld units, but the caller announced at most %lld units",
                    (long long)in->n_counted, (long long)in->total);
   scale_back(&s);
   return WL_OK;
