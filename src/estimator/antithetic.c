@@ -1,4 +1,5 @@
-/* antithetic.c - pairs of perturbed runs and their losses. The interface is in antithetic.h. */
+/* antithetic.c - runs pairs of inner runs with perturbed meta-parameters, and computes their
+ * losses. antithetic.h describes the functions. */
 #include "estimator/antithetic.h"
 
 #include <float.h>
@@ -20,8 +21,8 @@
    DBL_MIN,                                                                                        \
    DBL_MAX,                                                                                        \
    "1",                                                                                            \
-   "Upper bound of a loss: one number, or one number for each entry of `task`, such as 1.5 ln C "   \
-   "for C classes. []: no bound.",                                                                 \
+   "Upper bound of a loss: one number, or one number for each entry of `task`. For a task "        \
+   "with C classes, 1.5 ln C is a usual value. The value [] means no bound.",                      \
    WL_SLOT(wl_es_setting, clip)},                                                                  \
       {"transform",                                                                                \
        WL_OPT_CHOICE,                                                                              \
@@ -29,7 +30,7 @@
        "plain|log",                                                                                \
        ANY,                                                                                        \
        "1",                                                                                        \
-       "Transform of each (clipped) loss L: none, or ln(max(L, 0) + floor).",                      \
+       "Transform of each loss L after clipping. plain: L itself. log: ln(max(L, 0) + floor).",    \
        WL_SLOT(wl_es_setting, transform)},                                                         \
       {"floor",                                                                                    \
        WL_OPT_REAL,                                                                                \
@@ -38,17 +39,17 @@
        0,                                                                                          \
        DBL_MAX,                                                                                    \
        "1",                                                                                        \
-       "Term that is added to a loss before its logarithm.",                                       \
+       "Number that `transform: log` adds to a loss before it computes the logarithm.",            \
        WL_SLOT(wl_es_setting, floor)},                                                             \
   {                                                                                                \
     "failed_loss", WL_OPT_REAL, "0", NULL, 0, DBL_MAX, "1",                                        \
-        "Value used for a loss that is not finite; 0: the unit is left out.",                      \
+        "Value that replaces a loss that is not finite. 0: the unit is not counted.",              \
         WL_SLOT(wl_es_setting, failed_loss)                                                        \
   }
-#define PAIR_KEY                                                                       \
-  {                                                                                    \
-    "pairs", WL_OPT_INT, "1", NULL, 1, 1024, "pairs",                                  \
-        "Number of antithetic pairs of each unit.", WL_SLOT(wl_es_setting, pairs)      \
+#define PAIR_KEY                                                                   \
+  {                                                                                \
+    "pairs", WL_OPT_INT, "1", NULL, 1, 1024, "pairs",                              \
+        "Number of antithetic pairs for each unit.", WL_SLOT(wl_es_setting, pairs) \
   }
 #define END \
   { NULL, 0, NULL, NULL, ANY, NULL, NULL }
@@ -57,13 +58,16 @@ const wl_option wl_antithetic_options[] = {
     ES_KEYS,
     PAIR_KEY,
     {"loss", WL_OPT_CHOICE, "window", "window|mean|sum|last|telescoping|mean_and_last", ANY, "1",
-     "Loss of a window. window: its meta-loss (section `window`). mean, sum: the mean or the sum of the losses of "
-     "its steps. last: the loss at its end. telescoping: the change of the last loss since the previous window, "
-     "so that the sum over an episode is the final loss. mean_and_last: a weighted sum of the mean over all steps "
-     "of the episode and the mean over its last window.",
+     "Objective of a window. window: the meta-loss that the section `window` defines. mean: the "
+     "mean of the losses of the window's steps. sum: the sum of the losses of the window's steps. "
+     "last: the loss at the end of the window. telescoping: the change of the last loss since the "
+     "previous window; the sum of these changes over an episode is the final loss. mean_and_last: "
+     "a weighted sum of two means. The first mean is over all steps of the episode. The second "
+     "mean is over the steps of the episode's last window.",
      WL_SLOT(wl_es_setting, loss)},
     {"last_share", WL_OPT_REAL, "0.75", NULL, 0, 1, "1",
-     "Weight w of the last window for the loss mean_and_last. The mean over the episode has the weight 1 - w.",
+     "Weight w of the mean over the last window in the loss mean_and_last. The mean over the "
+     "episode has the weight 1 - w.",
      WL_SLOT(wl_es_setting, last_share)},
     LOSS_KEYS,
     END};
@@ -73,10 +77,11 @@ const wl_option wl_full_es_options[] = {
     PAIR_KEY,
     LOSS_KEYS,
     {"batches", WL_OPT_INT, "50", NULL, 1, 1e6, "batches",
-     "Number of fresh minibatches at the episode's end. The objective is their mean loss.",
+     "Number of fresh minibatches at the end of the episode. The objective is the mean loss over "
+     "these minibatches.",
      WL_SLOT(wl_es_setting, batches)},
     {"sign", WL_OPT_BOOL, "false", NULL, ANY, "1",
-     "Use only the sign of the difference of a pair.",
+     "Use only the sign of the difference between the two losses of a pair.",
      WL_SLOT(wl_es_setting, sign)},
     END};
 
@@ -84,8 +89,9 @@ const wl_option wl_mixture_options[] = {ES_KEYS, END};
 
 /* ---- creation ---- */
 
-/* Chooses the weights of the losses. The losses at theta_0 .. theta_{K-1} need no extra evaluation, because they are
- * computed with the inner gradient. */
+/* Marks with weight 1 the losses of a window that the objective uses. A window of K steps already
+ * computes the losses at theta_0 to theta_{K-1} together with the inner gradients. Only the loss at
+ * theta_K needs an extra evaluation. */
 static wl_status choose_weights(wl_estimator *e) {
   const int64_t steps = e->spec.steps;
   const bool end = e->es.loss == WL_ES_LAST || e->es.loss == WL_ES_TELESCOPING;
@@ -101,8 +107,10 @@ static wl_status choose_weights(wl_estimator *e) {
 wl_status wl_antithetic_create(const wl_map *map, wl_estimator *e) {
   const wl_reals clip = e->es.clip;
   if (clip.count > 1 && clip.count != e->n_entries)
-    return wl_map_fail(map, "clip",
-                       "give one bound, or one for each of the %d entries of `task`, not %d",
+    return wl_map_fail(
+        map, "clip",
+        "`task` has %d entries, but the list has %d bounds: give one bound, or one "
+                       "bound for each entry",
                        e->n_entries, clip.count);
   e->spec.second_order = false;
   e->runs = (int)(2 * e->es.pairs);
@@ -113,8 +121,9 @@ wl_status wl_antithetic_create(const wl_map *map, wl_estimator *e) {
 
 /* ---- perturbations ---- */
 
-/* eps_of and losses_of return parts of the scratch memory, which holds the perturbed phi [phi.size], eps [phi.size] and
- * the losses [K + 1]. */
+/* The scratch memory consists of the perturbed phi [phi.size], eps [phi.size] and the K + 1 losses
+ * of a window of K steps. The function eps_of returns the start of eps, and losses_of returns the
+ * start of the losses. */
 static wl_real *eps_of(const wl_estimator *e, const wl_estimator_job *job) {
   return (wl_real *)(void *)(job->scratch + e->model->phi.size);
 }
@@ -188,8 +197,8 @@ static double loss_of(const wl_estimator *e, const wl_estimator_job *job,
 
 /* ---- runs ---- */
 
-/* Sets the values for the metrics. The meta-loss is F as the estimator uses it. Losses that a failed run lacks are
- * replaced by `failed_loss`. */
+/* Sets the losses that the metrics report. The meta-loss is the objective of the estimator. If
+ * `failed_loss` is set, it replaces losses that are not finite. */
 static void report(const wl_estimator *e, wl_run_outcome *out) {
   double *const losses[] = {&out->window.first_loss, &out->window.last_loss,
                             &out->window.mean_loss};
@@ -211,7 +220,8 @@ wl_status wl_antithetic_forward(const wl_estimator *e, const wl_estimator_job *j
   WL_TRY(wl_window_forward(job->ws, &particle, job->steps, &options, &out->window));
   wl_unit_keep_particle(job->unit, run.particle, &particle);
   const double scale =
-      wl_task_loss_scale(wl_unroll_task_ws(job->ws)); /* without this scale, all tasks have equal weight */
+      /* the estimator uses losses without the task's scale, so that all tasks have equal weight */
+      wl_task_loss_scale(wl_unroll_task_ws(job->ws));
   for (int64_t k = 0; k <= job->steps; k++) losses[k] /= scale;
   out->loss = loss_of(e, job, &out->window);
   out->counted = isfinite(out->loss);
@@ -225,8 +235,9 @@ wl_status wl_antithetic_pair(const wl_estimator *e, const wl_estimator_job *job,
   return wl_antithetic_forward(e, job, run, outcome);
 }
 
-/* Returns the part of the difference of an antithetic pair's objectives that comes from imitation (ELO,
- * arXiv 2607.06772). D_i is the i-th imitation term, a_i its weight, and s the scale of imitation:
+/* Returns the contribution of imitation to the difference between the two objectives of an
+ * antithetic pair (ELO, arXiv 2607.06772). Let D_i be the i-th imitation term, let a_i be the
+ * weight of this term, and let s be the scale of imitation. The contribution is:
  *
  *   s sum_i a_i mean_k d_ik / r_i,   d_ik = D_i(+) - D_i(-) at step k,   r_i^2 = mean of d_ik^2 over pairs and steps */
 static double imitation_difference(const wl_estimator *e, const wl_estimator_job *job, int pair,

@@ -1,5 +1,5 @@
-/* bptt.c - back-propagation through the window. The gradient is exact for the meta-loss of the window, but omits
- * effects on later windows. */
+/* bptt.c - estimates the meta-gradient by back-propagation through the window. The gradient of the
+ * window's meta-loss is exact. The gradient omits the effects of the window on later windows. */
 #include "estimator/estimator.h"
 
 static wl_status create(const wl_map *map, wl_estimator *e) {
@@ -18,9 +18,10 @@ static wl_status run(const wl_estimator *e, const wl_estimator_job *job, wl_run_
   return WL_OK;
 }
 
-const wl_estimator_ops wl_estimator_bptt = {.name = "bptt",
-                                            .summary = "back-propagation through the window",
-                                            .traces = true,
-                                            .imitates = true,
-                                            .create = create,
-                                            .run = run};
+const wl_estimator_ops wl_estimator_bptt = {
+    .name = "bptt",
+    .summary = "back-propagation through the inner steps of a window",
+    .traces = true,
+    .imitates = true,
+    .create = create,
+    .run = run};

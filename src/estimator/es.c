@@ -1,10 +1,12 @@
-/* es.c - truncated evolution strategies: both runs of a pair start each window from the same state.
+/* es.c - estimates the meta-gradient by truncated evolution strategies. Both runs of a pair start
+ * each window from the same state.
  *
- *   g = eps (F(+) - F(-)) / (2 sigma^2),  eps drawn for each window
+ *   g = eps (F(+) - F(-)) / (2 sigma^2),  where eps is drawn again for each window
  *
- * The unit continues from the end of the run at phi + eps. Both runs of the next window therefore start with the same
- * loss, from which `telescoping` computes the change. Like back-propagation through the window, es ignores the effect
- * of a window on later windows. This truncation makes the estimate biased. */
+ * The unit continues from the end of the run at phi + eps. Both runs of the next window therefore
+ * start with the same loss. The loss `telescoping` is the change since this common loss. Like
+ * back-propagation through the window, es ignores the effect of a window on later windows. The
+ * estimate is therefore biased. */
 #include "estimator/antithetic.h"
 
 static wl_status run(const wl_estimator *e, const wl_estimator_job *job, wl_run_outcome *out) {
@@ -24,7 +26,9 @@ static void finish(const wl_estimator *e, const wl_estimator_job *job,
 
 const wl_estimator_ops wl_estimator_es = {
     .name = "es",
-    .summary = "truncated evolution strategies: forward only, biased by truncation",
+    .summary =
+        "truncated evolution strategies; the estimator runs forward only, and truncation biases "
+        "the estimate",
     .options = wl_antithetic_options,
     .imitates = true,
     .create = wl_antithetic_create,

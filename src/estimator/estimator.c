@@ -1,4 +1,5 @@
-/* estimator.c - the table of estimators; creates an estimator from the configuration. */
+/* estimator.c - creates an estimator from the configuration, and contains the table of all
+ * estimators. */
 #include "estimator/estimator.h"
 
 #include <stdio.h>
@@ -27,7 +28,8 @@ const wl_variant *wl_estimator_variants(void) {
 static const wl_estimator_ops *find(const char *name) {
   int i = 0;
   while (strcmp(wl_estimators[i]->name, name) != 0) i++;
-  return wl_estimators[i]; /* the name was validated */
+  /* the loop ends, because the configuration accepts only names in the table */
+  return wl_estimators[i];
 }
 
 typedef struct name_list {
@@ -45,10 +47,11 @@ wl_status wl_estimator_need_adjoint(const wl_config *config, const wl_model *mod
   if (!rule->forward_only || !wl_model_needs_adjoint(model)) return WL_OK;
   for (int i = 0; wl_estimators[i]; i++)
     if (!wl_estimators[i]->traces) add_name(&names, wl_estimators[i]->name);
-  return wl_map_fail(wl_config_map(config, "rule", 0), "name",
-                     "the rule '%s' has no adjoint (%s), so nothing can be learned through it by "
-                     "back-propagation; choose one of the forward-only estimators (%s)",
-                     rule->ops->name, rule->forward_only, names.text);
+  return wl_map_fail(
+      wl_config_map(config, "rule", 0), "name",
+      "the rule '%s' has no adjoint (%s), so back-propagation through this rule is impossible; "
+      "choose one of the forward-only estimators (%s)",
+      rule->ops->name, rule->forward_only, names.text);
 }
 
 static wl_status refuse_imitation(const wl_estimator *e) {
@@ -61,7 +64,7 @@ static wl_status refuse_imitation(const wl_estimator *e) {
                      e->ops->name, names.text);
 }
 
-/* Refuses configurations that the estimator does not support. */
+/* Returns WL_ERR_CONFIG if the estimator does not support the configuration. */
 static wl_status check(const wl_config *config, const wl_window_spec *spec,
                        const wl_estimator_setting *setting, const wl_estimator *e) {
   const wl_map *outer = wl_config_map(config, "outer", 0);
@@ -74,30 +77,37 @@ static wl_status check(const wl_config *config, const wl_window_spec *spec,
                        "estimator bptt",
                        e->ops->name);
   if (e->ops->whole_episodes && !setting->whole_episodes)
-    return wl_map_fail(outer, "every",
-                       "the estimator %s needs whole episodes: set `every: episode`", e->ops->name);
+    return wl_map_fail(
+        outer, "every",
+        "the estimator %s needs all windows of an episode in one meta-step: set `every: episode`",
+        e->ops->name);
   if (pairs && init && init->path)
-    return wl_map_fail(e->map, "name",
-                       "leap and reptile learn theta_0 from one path of inner steps, and %s runs several paths: "
-                       "use `initialisation: {name: maml}`, or the estimator bptt",
-                       e->ops->name);
+    return wl_map_fail(
+        e->map, "name",
+        "leap and reptile learn theta_0 from a single path of inner steps, but the estimator %s "
+        "runs several paths: use `initialisation: {name: maml}`, or the estimator bptt",
+        e->ops->name);
   if (e->spec.imitation && !e->ops->imitates) return refuse_imitation(e);
   if (e->spec.imitation && (setting->replays || (init && init->path)))
-    return wl_map_fail(e->map, "name",
-                       "leap, reptile and replay learn from the rule's own path: remove the section `imitation`");
+    return wl_map_fail(
+        e->map, "name",
+        "leap, reptile and replay learn from steps of the update rule, but imitation also makes "
+        "steps of a teacher: remove the section `imitation`");
   if (pairs && setting->replays)
-    return wl_map_fail(e->map, "name",
-                       "replayed windows are back-propagated: use the estimator bptt, or "
-                       "`replay.capacity: 0`");
+    return wl_map_fail(
+        e->map, "name",
+        "replayed windows need back-propagation: use the estimator bptt, or set `replay.capacity: "
+        "0`");
   if (e->ops->combine && setting->units < 2)
     return wl_map_fail(outer, "units",
-                       "the estimator %s computes variances over units: give at least 2",
+                       "the estimator %s computes variances over units: set at least 2 units",
                        e->ops->name);
   return WL_OK;
 }
 
-/* Assigns tasks to entries of the configuration. An entry with choices has one map for each combination, and these maps
- * follow one another. */
+/* Finds for each task the entry of the configuration's list `task` that contains it. An entry with
+ * choices contains one task for each combination of choices. These tasks have consecutive
+ * indices. */
 static wl_status number_entries(const wl_config *config, wl_estimator *e) {
   const int tasks = wl_config_count(config, "task");
   WL_TRY(WL_NEW(e->entry, tasks));
@@ -139,7 +149,7 @@ void wl_estimator_destroy(wl_estimator **estimator) {
   *estimator = NULL;
 }
 
-/* Returns the size of the scratch memory for perturbed phi, eps and losses (antithetic.c). */
+/* The scratch memory contains the perturbed phi, eps and the losses of a window (antithetic.c). */
 int64_t wl_estimator_scratch(const wl_estimator *e) {
   return e->runs > 1 ? 2 * e->model->phi.size + e->spec.steps + 1 : 0;
 }

@@ -1,5 +1,6 @@
-/* full_es.c - evolution strategies over whole episodes (Metz et al. 2022). Each episode has one perturbation, and the
- * objective is the mean loss over fresh minibatches at the episode's end.
+/* full_es.c - estimates the meta-gradient by evolution strategies over whole episodes (Metz et al.
+ * 2022). Each pair keeps one perturbation during an episode. The objective is the mean loss over
+ * fresh minibatches at the end of the episode.
  *
  *   g = eps (F(+) - F(-)) / (2 sigma^2),  or eps sign(F(+) - F(-)) / (2 sigma^2) */
 #include <math.h>
@@ -11,7 +12,7 @@ static wl_status create(const wl_map *map, wl_estimator *e) {
   return wl_antithetic_create(map, e);
 }
 
-/* Returns the mean loss over batches that are not used by any step of the episode. */
+/* Returns the mean loss over minibatches that no step of the episode has used. */
 static double final_loss(const wl_estimator *e, const wl_estimator_job *job) {
   const wl_unit particle = wl_unit_particle(e->model, job->unit, job->run);
   double sum = 0.0;
@@ -28,7 +29,8 @@ static wl_status run(const wl_estimator *e, const wl_estimator_job *job, wl_run_
   WL_TRY(wl_antithetic_pair(e, job, 0, out));
   if (job->t + job->steps < job->unit->horizon) {
     out->counted = out->counted || e->es.failed_loss > 0;
-    out->window.meta_loss = 0.0; /* the meta-loss of the episode is the loss at its end */
+    /* the episode's meta-loss is the loss at its end, so earlier windows report 0 */
+    out->window.meta_loss = 0.0;
     return WL_OK;
   }
   const double loss = out->window.finite ? final_loss(e, job) : NAN;
@@ -51,7 +53,9 @@ static void finish(const wl_estimator *e, const wl_estimator_job *job,
 
 const wl_estimator_ops wl_estimator_full_es = {
     .name = "full_es",
-    .summary = "evolution strategies over whole episodes, for the loss at the end of the episode",
+    .summary =
+        "evolution strategies over whole episodes; the objective is the loss at the end of the "
+        "episode",
     .options = wl_full_es_options,
     .whole_episodes = true,
     .create = create,

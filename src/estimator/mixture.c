@@ -1,11 +1,14 @@
-/* mixture.c - combines back-propagation and truncated evolution strategies. Each meta-parameter weights the two
- * estimates by the inverse of their variances over the units (Metz et al. 2019).
+/* mixture.c - combines the estimates of back-propagation and of truncated evolution strategies
+ * (Metz et al. 2019). For each meta-parameter, the weight of an estimate is the inverse of its
+ * variance over the units.
  *
  *   g = (g_b / v_b + g_e / v_e) / (1 / v_b + 1 / v_e)
  *
- * g_b is the estimate of back-propagation, g_e the estimate of evolution strategies, and v_b and v_e are their
- * variances. A unit contributes [g_b, g_e, g_b^2, g_e^2]. Particle 0 is the unit itself, which back-propagates.
- * Particles 1 and 2 start each window from the state of the unit and run at phi + eps and phi - eps. */
+ * Here g_b is the estimate of back-propagation, and v_b is its variance. The estimate of evolution
+ * strategies is g_e, and its variance is v_e. A unit contributes the vector [g_b, g_e, g_b^2,
+ * g_e^2]. Particle 0 uses back-propagation, and its end state is the unit's next state. Particles 1
+ * and 2 start each window from the same state as particle 0. Particle 1 uses phi + eps, and
+ * particle 2 uses phi - eps. */
 #include <string.h>
 
 #include "estimator/antithetic.h"
@@ -65,7 +68,9 @@ static void combine(const wl_estimator *e, const double *sum, int64_t counted, d
 
 const wl_estimator_ops wl_estimator_mixture = {
     .name = "mixture",
-    .summary = "back-propagation and truncated evolution strategies, weighted by inverse variance",
+    .summary =
+        "weighted mean of the estimates of back-propagation and of truncated evolution strategies; "
+        "the weights are inverse variances",
     .options = wl_mixture_options,
     .traces = true,
     .create = create,

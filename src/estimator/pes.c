@@ -1,9 +1,11 @@
-/* pes.c - persistent evolution strategies (Vicol et al. 2021): a new perturbation for each window.
+/* pes.c - estimates the meta-gradient by persistent evolution strategies (Vicol et al. 2021). Each
+ * pair draws a new perturbation for each window.
  *
  *   A <- A + eps,   g = A (F(+) - F(-)) / (2 sigma^2),   A = 0 at the episode's start
  *
- * The loss of a window is attributed to all perturbations since the episode began. The estimate is unbiased like the
- * estimate of nres, but its variance grows with the number of windows. */
+ * The vector A sums the perturbations of all windows since the episode began. The estimate is
+ * unbiased, as the estimate of nres is. The variance of this estimate grows with the number of
+ * windows. */
 #include "estimator/antithetic.h"
 
 static wl_status create(const wl_map *map, wl_estimator *e) {
@@ -33,7 +35,8 @@ static void finish(const wl_estimator *e, const wl_estimator_job *job,
 const wl_estimator_ops wl_estimator_pes = {
     .name = "pes",
     .summary =
-        "persistent evolution strategies: one perturbation for each window, accumulated over the episode",
+        "persistent evolution strategies; each window has one perturbation, and the perturbations "
+        "are summed over the episode",
     .options = wl_antithetic_options,
     .imitates = true,
     .create = create,

@@ -1,4 +1,5 @@
-/* files.c - compares the times of saving and opening a checkpoint with the time of a plain write of the same bytes. */
+/* files.c - measures the times of saving and of opening a checkpoint, and the time of writing the
+ * same number of bytes to a plain file. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -14,7 +15,7 @@
 #include "io/checkpoint.h"
 #include "measure/measure.h"
 
-enum { WARM = 2 }; /* number of warm-up rounds; their times are not used */
+enum { WARM = 2 }; /* number of rounds before the measured rounds */
 
 /* Opens, writes, syncs, closes and renames a plain file. */
 static wl_status write_plain(const char *folder, const double *data, size_t bytes) {
@@ -35,8 +36,8 @@ static wl_status write_plain(const char *folder, const double *data, size_t byte
   return failed ? wl_os_fail("write", name, error) : WL_OK;
 }
 
-/* Saves a checkpoint. As in training, it contains parameters and rule state of units in the middle of their
- * episodes. */
+/* Saves a checkpoint. Like a checkpoint of a training, it contains the parameters and the rule
+ * state of units. */
 static wl_status save(const char *folder, int64_t step, double *data, int64_t count) {
   const int64_t theta = count / 81;
   const wl_field fields[] = {

@@ -1,13 +1,13 @@
-/* kernel.c - measures the rate of windows of the coordinatewise LSTM, and compares that rate with the peak rate of the
- * threads.
+/* kernel.c - measures how many coordinate-steps per second the coordinatewise LSTM computes, and
+ * compares this rate with the peak rate of the threads.
  *
- * Times are wall times. As in training, all ranks compute at the same time. */
+ * All times are wall times. All ranks compute at the same time, as they do in a training. */
 #include "base/statistic.h"
 #include "measure/kernel_window.h"
 #include "measure/measure.h"
 #include "measure/peak.h"
 
-/* Computes the minimum, maximum and sum of a figure over the ranks. */
+/* Computes the minimum, the maximum and the sum of `figure` over the ranks. */
 static wl_status gather(wl_comm *comm, double figure, double *least, double *most, double *total) {
   double bounds[] = {figure, -figure};
   int64_t sum = (int64_t)figure;
@@ -19,7 +19,7 @@ static wl_status gather(wl_comm *comm, double figure, double *least, double *mos
   return WL_OK;
 }
 
-/* Medians of the seconds of a window and of the peak rate. Both are measured alternately. */
+/* The median peak rate in FLOP/s, and the median seconds of a window for each kind of storage. */
 typedef struct medians {
   double peak, recompute, activations, vanishing;
 } medians;
@@ -28,7 +28,8 @@ static wl_status measure(wl_comm *comm, wl_kernel_window *w, int threads, int re
                          medians *out) {
   double peak[WL_MEASURE_REPEATS], recompute[WL_MEASURE_REPEATS],
       activations[WL_MEASURE_REPEATS] = {0};
-  wl_kernel_window_seconds(w, false); /* the first windows include page faults */
+  /* the first windows are not measured, because they cause page faults */
+  wl_kernel_window_seconds(w, false);
   if (w->activations) wl_kernel_window_seconds(w, true);
   for (int i = 0; i < repeats; i++) {
     WL_TRY(wl_comm_barrier(comm));
@@ -41,8 +42,8 @@ static wl_status measure(wl_comm *comm, wl_kernel_window *w, int threads, int re
   return WL_OK;
 }
 
-/* Measures the median time of recomputed windows with subnormal gradients. The incoming adjoints are then also
- * subnormal. */
+/* Measures the median seconds of a window with the storage `recompute`, where the gradients and the
+ * adjoints at the window's end are subnormal numbers. */
 static wl_status measure_vanishing(wl_comm *comm, wl_kernel_window *w, int repeats,
                                    double *seconds) {
   double each[WL_MEASURE_REPEATS];

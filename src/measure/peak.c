@@ -1,9 +1,9 @@
-/* peak.c - measures the rate of multiply-adds with all operands in registers.
+/* peak.c - measures the rate of multiply-adds whose operands are all in registers.
  *
  *   a_i <- a_i m + p,   i = 1 .. chains
  *
- * The number of independent chains is large enough to keep every arithmetic unit busy. The number of chains is at most
- * the number of registers. */
+ * The chains do not depend on one another. There are enough chains to keep every arithmetic unit
+ * busy, but not more chains than registers. */
 #include "measure/peak.h"
 
 #include <stdint.h>

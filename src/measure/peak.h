@@ -1,12 +1,14 @@
-/* peak.h - measures the peak rate of multiply-adds of one core. The rates of kernels are compared with this rate. */
+/* peak.h - declares functions that measure how many multiply-adds a core computes per second at
+ * most. The measured rates of kernels are given as fractions of this peak rate. */
 #ifndef WL_MEASURE_PEAK_H
 #define WL_MEASURE_PEAK_H
 
-/* Measures FLOP per second (two for each multiply-add) in wl_real on the calling thread, with vectors of the kernels'
- * instruction set (base/isa.h). Takes some hundredths of a second. */
+/* Returns the peak rate of the calling thread in FLOP per second. A multiply-add counts as two
+ * operations. The operands are vectors of wl_real in the instruction set that the kernels use
+ * (base/isa.h). The measurement lasts some hundredths of a second. */
 double wl_measure_peak(void);
-/* Measures the sum of the rates of `threads` threads that run at the same time. Two threads on one core together have
- * the rate of one thread. */
+/* Returns the sum of the peak rates of `threads` threads that run at the same time. If two threads
+ * share a core, their rates together are the rate of one thread. */
 double wl_measure_peaks(int threads);
 
 #endif

@@ -1,11 +1,13 @@
-/* sum.c - measures the time of a meta-step's exact sum over ranks, with one vector from each rank. */
+/* sum.c - measures the time of an exact sum over the ranks. Each rank contributes one vector, as in
+ * a meta-step. */
 #include "base/clock.h"
 #include "measure/measure.h"
 
 enum { MOST = 1000, LEAST = 3 };
-static const double ENOUGH = 0.2; /* seconds of measurement */
+static const double ENOUGH = 0.2; /* approximate duration of a measurement, in seconds */
 
-/* Computes `repeats` sums, one after the other. Sets the mean seconds of one sum on the slowest rank. */
+/* Computes `repeats` sums, one after the other. Sets *seconds to the mean time of one sum on the
+ * slowest rank. */
 static wl_status run(wl_comm *comm, const wl_exact_sum *template, int repeats, double *seconds) {
   WL_TRY(wl_comm_barrier(comm));
   const double start = wl_seconds();
@@ -33,7 +35,8 @@ wl_status wl_measure_sum(wl_comm *comm, int64_t count, double *seconds) {
                                  .sum = sum};
   if (status == WL_OK) status = run(comm, &template, LEAST, seconds);
   if (status == WL_OK) {
-    const double wanted = ENOUGH / *seconds; /* all ranks compute the same number */
+    /* all ranks have the same number, because *seconds is a maximum over the ranks */
+    const double wanted = ENOUGH / *seconds;
     const int repeats = wanted < LEAST ? LEAST : wanted > MOST ? MOST : (int)wanted;
     status = run(comm, &template, repeats, seconds);
   }
