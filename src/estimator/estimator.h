@@ -85,7 +85,7 @@ typedef struct wl_es_setting {
   wl_reals clip;
   enum { WL_ES_PLAIN, WL_ES_LOG } transform;
   double floor; /* number that is added to a loss before its logarithm is computed */
-  /* value that replaces a non-finite loss; 0: the unit is left out of the meta-gradient */
+  /* value that replaces a non-finite loss; 0: the unit is not counted */
   double failed_loss;
   int64_t batches; /* number of fresh minibatches at the episode's end, for full_es */
   /* true: full_es uses only the sign of the difference between the losses of a pair */

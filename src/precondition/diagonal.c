@@ -1,9 +1,11 @@
-/* diagonal.c - the preconditioner diagonal: one learned factor for each coordinate, as in Meta-SGD (Li et al. 2017).
+/* diagonal.c - implements the preconditioner `diagonal`. It multiplies each coordinate of the
+ * gradient by a learned factor, as Meta-SGD does (Li et al. 2017).
  *
- *   g~ = alpha o g,   graw = alpha o gbar,   alphabar = gbar o g       all of theta's shape
+ *   g~ = alpha o g,   gbar = alpha o g~bar,   alphabar = g~bar o g
  *
- * All arrays have the shape of theta; o multiplies elements. Factors may be negative, as in the paper. With the rule
- * sgd at rate 1, alpha is the vector of learning rates. */
+ * All arrays have the shape of theta, and o is the elementwise product. The bar of a value is its
+ * adjoint. Factors may be negative, as in the paper. If the update rule is sgd with the rate 1,
+ * alpha contains the learning rates. */
 #include <stdio.h>
 
 #include "base/rng.h"
@@ -11,15 +13,18 @@
 
 typedef struct diagonal {
   double initial;
-  wl_reals initial_range; /* empty: every factor starts at `initial` */
+  /* range of the initial factors; empty: every factor starts at `initial` */
+  wl_reals initial_range;
   double lo, hi;
-} diagonal; /* lo = hi: initial values are not drawn */
+  /* lo and hi bound the initial factors; if lo equals hi, every factor starts at this value */
+} diagonal;
 
 static const wl_option diagonal_options[] = {
     {"initial", WL_OPT_REAL, "1", NULL, 0, 0, "1", "Initial value of every factor.",
      WL_SLOT(diagonal, initial)},
     {"initial_range", WL_OPT_REALS, "[]", NULL, 0, 0, "1",
-     "[low, high]: initial factors are drawn uniformly from this range. []: each factor starts at `initial`.",
+     "[low, high]: the initial factors are drawn uniformly from this range. []: every factor "
+     "starts at `initial`.",
      WL_SLOT(diagonal, initial_range)},
     {0}};
 
@@ -29,8 +34,10 @@ static wl_status read_initial(const wl_map *options, diagonal *impl) {
   impl->lo = impl->hi = impl->initial;
   if (range.count == 0) return WL_OK;
   if (range.count != 2 || !(range.at[0] < range.at[1]))
-    return wl_map_fail(options, "initial_range",
-                       "give two numbers [lo, hi] with lo < hi, or [] for a constant");
+    return wl_map_fail(
+        options, "initial_range",
+        "give two numbers [low, high] with low < high, or give [] to start every factor at "
+        "`initial`");
   impl->lo = range.at[0];
   impl->hi = range.at[1];
   return WL_OK;
@@ -49,7 +56,8 @@ static wl_status diagonal_create(const wl_map *options, const wl_layout *theta,
     WL_CHECK(length < (int)sizeof name);
     int64_t offset = 0;
     WL_TRY(wl_layout_add(&p->phi, "precondition", name, b->ndim, b->shape, &offset));
-    WL_CHECK(offset == b->offset); /* `apply` and `adjoint` use the offsets of theta also for phi */
+    /* `apply` and `adjoint` use the same offsets for theta and phi */
+    WL_CHECK(offset == b->offset);
   }
   return WL_OK;
 }
@@ -76,13 +84,13 @@ static void diagonal_adjoint(const wl_precondition *p, const wl_real *phi, const
   for (int64_t i = 0; i < p->theta->size; i++)
     bar->phi[i] += (double)bar->out[i] * (double)in->g[i];
   for (int64_t i = 0; bar->g != NULL && i < p->theta->size; i++)
-    bar->g[i] = phi[i] * bar->out[i]; /* P^T = P */
+    bar->g[i] = phi[i] * bar->out[i]; /* P^T equals P */
 }
 
 extern const wl_precondition_ops wl_precondition_diagonal;
 const wl_precondition_ops wl_precondition_diagonal = {
     .name = "diagonal",
-    .summary = "one learned factor per coordinate (Meta-SGD)",
+    .summary = "one learned factor for each coordinate of the gradient (Meta-SGD)",
     .options = diagonal_options,
     .create = diagonal_create,
     .destroy = diagonal_destroy,

@@ -5,22 +5,25 @@
 
 const wl_option wl_episode_options[] = {
     {"steps", WL_OPT_INTS, "100", NULL, 1, 1e9, "steps",
-     "Number T of inner steps of an episode. [low, high]: T is drawn log-uniformly for each episode.",
+     "Number T of inner steps in an episode. If the value is a range [low, high], T is drawn "
+     "log-uniformly from it for each episode.",
      WL_SLOT(wl_episode_keys, steps)},
     {"stagger", WL_OPT_BOOL, "false", NULL, 0, 0, "1",
-     "Each unit begins at a random step of its first episode, and has a separate sequence of "
-     "episodes and horizons. Needs `outer.every: window`.",
+     "Each unit starts at a random step of its first episode and has a separate sequence of "
+     "episodes and horizons. This key requires `outer.every: window`.",
      WL_SLOT(wl_episode_keys, stagger)},
     {"restart", WL_OPT_REAL, "0", NULL, 0, 1, "1",
-     "Probability that an episode restarts from a state of the unit's previous episode instead "
-     "of drawing a new task. The restart uses the state before the window in which the losses "
-     "rose most. Needs `stagger`.",
+     "Probability that a unit starts an episode from a state of its previous episode instead of "
+     "drawing a new task. This state is the one before the window in which the losses rose most. "
+     "This key requires `stagger`.",
      WL_SLOT(wl_episode_keys, restart)},
     {"clip_value", WL_OPT_REAL, "0", NULL, 0, DBL_MAX, "1",
-     "Bound on each element of an inner gradient, before preconditioner and rule; 0: no bound.",
+     "Largest magnitude of each element of an inner gradient. The gradient is clipped before "
+     "preconditioner and rule use it. 0: no bound.",
      WL_SLOT(wl_episode_keys, clip_value)},
     {"clip_norm", WL_OPT_REAL, "0", NULL, 0, DBL_MAX, "1",
-     "Bound on the norm of an inner gradient, before preconditioner and rule; 0: no bound.",
+     "Largest norm of an inner gradient. The gradient is scaled down before preconditioner and "
+     "rule use it. 0: no bound.",
      WL_SLOT(wl_episode_keys, clip_norm)},
     {NULL, 0, NULL, NULL, 0, 0, NULL, NULL}};
 

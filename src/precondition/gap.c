@@ -1,21 +1,27 @@
-/* gap.c - the preconditioner gap, geometry-adaptive preconditioning: learned factors of the gradient's singular values
- * (Kang et al. 2023).
+/* gap.c - implements the preconditioner `gap` (geometry-adaptive preconditioning). It multiplies
+ * the singular values of each weight's gradient by learned factors (Kang et al. 2023).
  *
- *   G = U S V^T of each weight as a matrix (out,rest)
- *   P G = U diag(m) U^T G,   m = ln(1 + e^{2M}) / 2 > 0,   M (min(out,rest)), the i-th for the i-th largest value
+ *   G = U S V^T
+ *   P G = U diag(m) U^T G,   m = ln(1 + e^{2M}) / 2 > 0
  *   Mbar = diag(U^T Gbar G^T U) dm/dM,   dm/dM = 1 - e^{-2m},   (adjoint of G) = P Gbar
  *
- * Derivatives treat U as constant, as in the paper's code. The gradient of biases and other vectors is unchanged. `out`
- * is the second axis of a dense weight, which is stored as (in,out), and the first axis of a convolution's weight.
+ * G is the gradient of a weight, as a matrix of shape (out,rest). M is a vector of min(out,rest)
+ * meta-parameters. Its i-th element belongs to the i-th largest singular value. The bar of a value
+ * is its adjoint. Derivatives treat U as constant, as in the paper's code. The gradient of biases
+ * and other vectors is unchanged. A dense weight is stored with the shape (in,out), so `out` is its
+ * second axis. In a convolution's weight, `out` is the first axis.
  *
- * The code computes P = 1 + U diag(m - 1) U^T over the singular values above the rounding error. P G is the same as
- * above, because the columns of G are in the span of U. On the complement of this span, P is the identity. Adjoints
- * therefore do not depend on how an SVD completes U. If all m are 1, P is the identity bit for bit. phi contains x = M
- * - M_0, where m(M_0) = 1:
+ * The code computes P = 1 + U diag(m - 1) U^T, where the columns of U belong to the singular values
+ * above the rounding error. The product P G is the same as above, because the columns of G are in
+ * the span of U. On the orthogonal complement of this span, P is the identity. The adjoints
+ * therefore do not depend on the singular vectors of zero singular values, which an SVD may choose
+ * arbitrarily. If all m are 1, P changes no bit of the gradient. The meta-parameters are stored as
+ * x = M - M_0, where m(M_0) = 1:
  *
  *   m - 1 = ln(1 + (1 - e^{-2}) (e^{2x} - 1)) / 2
  *
- * `approximate: true` uses U = 1. Row i of G is multiplied by m_i, or column i if G has fewer columns than rows. */
+ * With `approximate: true`, the code uses the identity instead of U. It multiplies row i of G by
+ * m_i. If G has fewer columns than rows, it multiplies column i instead. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -26,27 +32,29 @@
 #include "tensor/singular.h"
 
 typedef struct matrix {
-  int64_t offset, out, rest, least; /* least = min(out, rest) */
-  bool out_last;                    /* stored (rest,out) */
-  int64_t at;                       /* offset of the matrix's x in phi */
-  int64_t basis; /* offset of the matrix's part of the factor: rank, U^T (least,out) */
+  int64_t offset, out, rest, least; /* out, rest: shape of the gradient; least = min(out, rest) */
+  bool out_last;                    /* true: the weight is stored with the shape (rest,out) */
+  int64_t at;                       /* offset in phi of the meta-parameters x of this matrix */
+  int64_t basis; /* offset in the factor of the rank and of U^T (least,out) of this matrix */
 } matrix;
 
 typedef struct gap {
   int count;
   matrix *matrices;
   bool approximate;
-  double noise;   /* standard deviation of the initial x */
-  int64_t widest; /* largest of `least` */
+  double noise;   /* standard deviation of the initial meta-parameters x */
+  int64_t widest; /* largest member `least` of all matrices */
   int64_t most;   /* number of elements of the largest matrix */
 } gap;
 
 static const wl_option gap_options[] = {
     {"approximate", WL_OPT_BOOL, "false", NULL, 0, 0, "1",
-     "Use the diagonal approximation, in which the factors multiply rows of the gradient.",
+     "Multiply the rows of each weight's gradient by the factors, instead of its singular values. "
+     "This approximation needs no singular vectors.",
      WL_SLOT(gap, approximate)},
     {"noise", WL_OPT_REAL, "0", NULL, 0, 1e3, "1",
-     "Standard deviation of the initial parameter of each factor; 0: all factors are 1.",
+     "Standard deviation of the meta-parameter of each factor before meta-training. 0: all factors "
+     "start at 1.",
      WL_SLOT(gap, noise)},
     {0}};
 
@@ -82,11 +90,13 @@ static wl_status gap_create(const wl_map *options, const wl_layout *theta, wl_pr
     if (m->out * m->rest > impl->most) impl->most = m->out * m->rest;
   }
   if (impl->count == 0)
-    return wl_map_fail(options, "name",
-                       "gap needs weight matrices, but this task has none; use diagonal");
+    return wl_map_fail(
+        options, "name",
+        "gap needs weight matrices, but this task has no weight matrices; use the preconditioner "
+        "diagonal");
   if (impl->approximate) p->factor = 0;
   if (work < 2 * impl->most)
-    work = 2 * impl->most; /* an adjoint needs the memory of two products */
+    work = 2 * impl->most; /* an adjoint stores two products of this size */
   p->scratch = impl->widest + impl->most + work;
   return WL_OK;
 }
@@ -107,13 +117,14 @@ static void gap_init(const wl_precondition *p, uint64_t seed, wl_real *phi) {
 
 /* ---- factors ---- */
 
-/* Returns m - 1 from x. For x > 20 it uses the asymptote. */
+/* Computes m - 1 from x. For x > 20, the function returns the asymptote, because e^{2x} could
+ * overflow. */
 static double excess(double x) {
   const double share = -expm1(-2); /* 1 - e^{-2} */
   return x > 20 ? x + 0.5 * log(share) : 0.5 * log1p(share * expm1(2 * x));
 }
 
-/* Returns dm/dM. */
+/* Returns the derivative dm/dM at x. */
 static double slope(double x) { return -expm1(-2 * (1 + excess(x))); }
 
 static void gap_find_factor(const wl_precondition *p, const wl_real *g, wl_real *factor,
@@ -122,7 +133,8 @@ static void gap_find_factor(const wl_precondition *p, const wl_real *g, wl_real 
   for (int j = 0; j < impl->count; j++) {
     const matrix *m = &impl->matrices[j];
     const wl_real *from = g + m->offset;
-    wl_real *columns = scratch, *work = scratch + impl->most; /* G by columns of length `out` */
+    /* columns: the matrix G, stored column by column */
+    wl_real *columns = scratch, *work = scratch + impl->most;
     if (m->out_last) memcpy(columns, from, (size_t)(m->out * m->rest) * sizeof *columns);
     else
       for (int64_t i = 0; i < m->out; i++)
@@ -134,14 +146,14 @@ static void gap_find_factor(const wl_precondition *p, const wl_real *g, wl_real 
 
 /* ---- the product and its adjoint ---- */
 
-/* The arguments of a product with one matrix. */
+/* The arguments of functions that multiply one matrix by P. */
 typedef struct product {
   const matrix *m;
   const wl_real *phi;   /* the preconditioner's meta-parameters */
-  const wl_real *basis; /* (rank,out): U^T */
+  const wl_real *basis; /* [rank][out] the matrix U^T */
   int64_t rank;
-  wl_real *factors; /* [least] scratch: m - 1 */
-  wl_real *y, *z;   /* [rank rest] scratch each */
+  wl_real *factors; /* [least] scratch memory for m - 1 */
+  wl_real *y, *z;   /* [rank * rest] scratch memory for two products */
 } product;
 
 static product open_product(const gap *impl, const matrix *m, const wl_real *phi,
@@ -154,20 +166,20 @@ static product open_product(const gap *impl, const matrix *m, const wl_real *phi
   return p;
 }
 
-/* Computes U^T X for a matrix X with the layout of `m`. The result has the shape (rank,rest), or (rest,rank) if `out`
- * is the last axis. */
+/* Computes U^T X, where the matrix X is stored like the weight p->m. The result has the shape
+ * (rank,rest). If `out` is the last axis, the result is transposed. */
 static void project(const product *p, const wl_real *x, wl_real *out) {
   const matrix *m = p->m;
   if (m->out_last) wl_gemm_nt((wl_mnk){m->rest, p->rank, m->out}, x, p->basis, out, false);
   else wl_gemm_nn((wl_mnk){p->rank, m->rest, m->out}, p->basis, x, out, false);
 }
 
-/* Returns the index of element (i,k) of a product U^T X. */
+/* Returns the index at which `project` stores element (i,k) of U^T X. */
 static int64_t place(const product *p, int64_t i, int64_t k) {
   return p->m->out_last ? k * p->rank + i : i * p->m->rest + k;
 }
 
-/* Computes x += U diag(m - 1) U^T x. */
+/* Adds U diag(m - 1) U^T x to the matrix x. */
 static void add_excess(const product *p, wl_real *x) {
   const matrix *m = p->m;
   project(p, x, p->y);
@@ -177,15 +189,16 @@ static void add_excess(const product *p, wl_real *x) {
   else wl_gemm_tn((wl_mnk){m->out, m->rest, p->rank}, p->basis, p->y, x, true);
 }
 
-/* For the approximation: returns the index of the k-th element in row (or column) i of the matrix, which m_i
- * multiplies. */
+/* Returns the index of the k-th element of the row or column that the approximation multiplies by
+ * m_i. */
 static int64_t element(const matrix *m, int64_t i, int64_t k) {
-  const bool rows = (m->out <= m->rest) != m->out_last; /* m_i multiplies stored rows */
+  /* true: m_i multiplies a row of the stored matrix */
+  const bool rows = (m->out <= m->rest) != m->out_last;
   const int64_t length = m->out_last ? m->out : m->rest;
   return rows ? i * length + k : k * length + i;
 }
 
-/* Computes x = P x for one matrix. */
+/* Replaces the matrix x by P x. */
 static void multiply(const gap *impl, const product *p, wl_real *x) {
   const matrix *m = p->m;
   bool any = false;
@@ -211,8 +224,9 @@ static void gap_apply(const wl_precondition *p, const wl_real *phi, const wl_gra
   }
 }
 
-/* Adds the adjoint of phi. Element i is <row i of U^T Gbar, row i of U^T G> dm/dM. The approximation uses the rows of
- * Gbar and G. */
+/* Adds the adjoint of the meta-parameters of one matrix to phi_bar. Element i of the adjoint is
+ * dm/dM times the inner product of row i of U^T Gbar with row i of U^T G. The approximation uses
+ * the rows of Gbar and G instead. */
 static void contract(const gap *impl, const product *p, const wl_real *g, const wl_real *gbar,
                      double *phi_bar) {
   const matrix *m = p->m;
@@ -243,7 +257,8 @@ static void gap_adjoint(const wl_precondition *p, const wl_real *phi, const wl_g
   }
   if (bar->g == NULL) return;
   if (bar->g != bar->out) memcpy(bar->g, bar->out, (size_t)p->theta->size * sizeof *bar->g);
-  for (int j = 0; j < impl->count; j++) { /* P^T = P */
+  /* the adjoint also multiplies by P, because P^T equals P */
+  for (int j = 0; j < impl->count; j++) {
     const product q = open_product(impl, &impl->matrices[j], phi, in->factor, scratch);
     multiply(impl, &q, bar->g + q.m->offset);
   }
@@ -252,7 +267,7 @@ static void gap_adjoint(const wl_precondition *p, const wl_real *phi, const wl_g
 extern const wl_precondition_ops wl_precondition_gap;
 const wl_precondition_ops wl_precondition_gap = {
     .name = "gap",
-    .summary = "learned factors of the singular values of each weight's gradient (GAP)",
+    .summary = "learned factors that multiply the singular values of each weight's gradient (GAP)",
     .options = gap_options,
     .create = gap_create,
     .destroy = gap_destroy,

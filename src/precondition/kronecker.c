@@ -1,18 +1,21 @@
-/* kronecker.c - the preconditioner kronecker: one learned square matrix for each axis of each tensor, as in
- * Meta-Curvature (Park and Oliva 2019).
+/* kronecker.c - implements the preconditioner `kronecker`. It multiplies each axis of a tensor's
+ * gradient by a learned square matrix, as Meta-Curvature does (Park and Oliva 2019). The formulas
+ * for tensors with one to four axes are:
  *
  *   (n)             g~ = M0 g                                M0 (n, n)
  *   (a, b)          G~ = M0 G M1                             M0 (a, a), M1 (b, b)
  *   (a, b, c)       G~_{pqr} = M0_{pi} M1_{jq} M2_{kr} G_{ijk}
- *   (o, i, kh, kw)  as (o, i, kh kw)                         M2 over the kernel's positions
+ *   (o, i, kh, kw)  like (o, i, kh kw)                       M2 (kh kw, kh kw)
  *
- * Repeated indices are summed. All matrices start as the identity plus Gaussian noise with standard deviation `noise`.
- * The code computes one product along each axis: z_{d+1} = K_d z_d with z_0 = G, K0 = M0, K1 = M1^T, K2 = M2^T. The
- * adjoint is
+ * Repeated indices are summed. Each matrix starts as the identity plus Gaussian noise with the
+ * standard deviation `noise`. The code computes one product for each axis d: z_{d+1} = K_d z_d,
+ * where z_0 = G, K_0 = M0, K_1 = M1^T and K_2 = M2^T. The bar of a value is its adjoint. The
+ * adjoints are:
  *
- *   Kbar_d = zbar_{d+1} z_d^T (summed over the other axes),   zbar_d = K_d^T zbar_{d+1}
+ *   Kbar_d = zbar_{d+1} z_d^T summed over the other axes,   zbar_d = K_d^T zbar_{d+1}
  *
- * For the product along an axis, a tensor has the shape [before][size][after], row-major. */
+ * For the product of one axis, the code treats the tensor as an array [before][size][after]. The
+ * axis has `size` elements, and the other axes are joined to `before` and `after`. */
 #include <stdio.h>
 #include <string.h>
 
@@ -24,7 +27,7 @@ enum { MAX_AXES = 3, AXIS_LIMIT = 4096 };
 
 typedef struct axis {
   int64_t before, size, after;
-  int64_t at; /* offset of the axis's matrix in phi */
+  int64_t at; /* offset in phi of the matrix of this axis */
 } axis;
 
 typedef struct tensor {
@@ -37,13 +40,13 @@ typedef struct kronecker {
   int count;
   tensor *tensors;
   int64_t largest; /* number of elements of the largest tensor */
-  double noise;    /* standard deviation of the initial noise */
+  double noise;    /* standard deviation of the noise in the initial matrices */
 } kronecker;
 
 static const wl_option kronecker_options[] = {
     {"noise", WL_OPT_REAL, "0", NULL, 0, 1e3, "1",
-     "Standard deviation of the noise added to each initial element; 0: the matrices start as "
-     "the identity.",
+     "Standard deviation of the noise that is added to each element of the initial matrices. 0: "
+     "the matrices start as the identity.",
      WL_SLOT(kronecker, noise)},
     {0}};
 
@@ -53,8 +56,9 @@ static wl_status check_axis(const wl_map *options, const wl_tensor_entry *b, int
   if (size <= AXIS_LIMIT) return WL_OK;
   return wl_map_fail(
       options, "name",
-      "kronecker needs a square matrix for each axis, but an axis of inner tensor '%s' has size "
-      "%lld (limit %d); use diagonal or a smaller network",
+      "kronecker needs a square matrix for each axis of a tensor, but an axis of the inner tensor "
+      "'%s' has size %lld, and the limit is %d; use the preconditioner diagonal or a smaller "
+      "network",
       b->name, (long long)size, AXIS_LIMIT);
 }
 
@@ -73,13 +77,14 @@ static wl_status add_tensor(const wl_map *options, wl_precondition *p, const wl_
   *t = (tensor){.offset = b->offset, .size = b->size};
   int64_t before = 1;
   for (int d = 0; d < b->ndim && t->axes < MAX_AXES; d++) {
-    /* the third axis includes the fourth axis, because both are positions of a kernel */
+    /* the third and the fourth axis are joined, because both are positions in a kernel */
     const int64_t size = t->axes == MAX_AXES - 1 ? b->size / before : b->shape[d];
     WL_TRY(check_axis(options, b, size));
     WL_TRY(add_axis(p, b, t, before, size));
     before *= size;
   }
-  if (t->axes == 0) WL_TRY(add_axis(p, b, t, 1, 1)); /* a tensor without axes is one number */
+  /* a tensor without axes is one number; it is treated as an axis of size 1 */
+  if (t->axes == 0) WL_TRY(add_axis(p, b, t, 1, 1));
   return WL_OK;
 }
 
@@ -121,17 +126,18 @@ static void kronecker_init(const wl_precondition *p, uint64_t seed, wl_real *phi
   }
 }
 
-/* ---- products along an axis ---- */
+/* ---- products of one axis ---- */
 
-/* Computes out = K in (if `forward`) or out = K^T in, along axis d. `in` and `out` [before][size][after] are different
- * arrays. */
+/* Multiplies axis d of the tensor `in` by K if `forward` is true, and by K^T if `forward` is false.
+ * The result is `out`. Both arrays have the shape [before][size][after] and must not overlap. */
 static void multiply(const tensor *t, int d, bool forward, const wl_real *phi, const wl_real *in,
                      wl_real *out) {
   const axis *a = &t->axis[d];
   const int64_t n = a->size, after = a->after;
   const wl_real *m = phi + a->at;
-  const bool as_is = (d == 0) == forward; /* true: apply M; false: apply M^T */
-  if (after == 1 && d > 0) {              /* all rows in one product: out = in (K or K^T)^T */
+  /* true: the product uses M; false: the product uses M^T */
+  const bool as_is = (d == 0) == forward;
+  if (after == 1 && d > 0) { /* one matrix product computes all rows */
     (as_is ? wl_gemm_nt : wl_gemm_nn)((wl_mnk){a->before, n, n}, in, m, out, false);
     return;
   }
@@ -140,12 +146,13 @@ static void multiply(const tensor *t, int d, bool forward, const wl_real *phi, c
                                       out + b * n * after, false);
 }
 
-/* Adds the derivative of <zbar, K z> with respect to M to phi_grad. mbar [size][size] is scratch. */
+/* Adds to phi_grad the derivative of the inner product <zbar, K z> with respect to M. The array
+ * mbar [size][size] is scratch memory. */
 static void add_matrix_gradient(const tensor *t, int d, const wl_real *z, const wl_real *zbar,
                                 wl_real *mbar, double *phi_grad) {
   const axis *a = &t->axis[d];
   const int64_t n = a->size, after = a->after;
-  /* Mbar = zbar z^T for K = M, and z zbar^T for K = M^T */
+  /* Mbar is zbar z^T if K is M, and z zbar^T if K is M^T */
   const wl_real *left = d == 0 ? zbar : z, *right = d == 0 ? z : zbar;
   if (after == 1 && d > 0) wl_gemm_tn((wl_mnk){n, n, a->before}, left, right, mbar, false);
   else
@@ -168,8 +175,8 @@ static void kronecker_apply(const wl_precondition *p, const wl_real *phi, const 
   }
 }
 
-/* Computes the adjoint of one tensor. g and the adjoints point to the tensor's first element. z_1 and z_2 are computed
- * again. */
+/* Computes the adjoints of one tensor's gradient and matrices. The pointers g, bar->g and bar->out
+ * point to the tensor's first element. The function computes z_1 and z_2 again. */
 static void tensor_adjoint(const kronecker *impl, const tensor *t, const wl_real *phi,
                            const wl_real *g, const wl_gradient_bar *bar, wl_real *scratch) {
   wl_real *spare[2] = {scratch + (MAX_AXES - 1) * impl->largest,
@@ -207,7 +214,7 @@ static void kronecker_adjoint(const wl_precondition *p, const wl_real *phi, cons
 extern const wl_precondition_ops wl_precondition_kronecker;
 const wl_precondition_ops wl_precondition_kronecker = {
     .name = "kronecker",
-    .summary = "a learned matrix for each axis of each tensor (Meta-Curvature)",
+    .summary = "one learned matrix for each axis of each tensor's gradient (Meta-Curvature)",
     .options = kronecker_options,
     .create = kronecker_create,
     .destroy = kronecker_destroy,

@@ -1,5 +1,5 @@
-/* precondition.c - the table of preconditioners, the creation and destruction of a preconditioner, and the gradient
- * clip.
+/* precondition.c - creates and destroys preconditioners, clips the gradient, and contains the table
+ * of all preconditioners. Here v is `clip_value`, and b is `clip_norm`.
  *
  *   clip:     c_i = min(max(g_i, -v), v),   g' = s c,  s = min(1, b / ||c||)
  *   adjoint:  cbar = s (g'bar - c <c, g'bar> / ||c||^2) if s < 1, else g'bar
@@ -14,8 +14,10 @@
 #include "precondition/preconditions.def"
 #undef WL_PRECONDITION
 
-/* P = 1: the gradient is unchanged. */
-static const wl_precondition_ops none = {.name = "none", .summary = "the unchanged gradient"};
+/* The preconditioner `none`, which does not change the gradient. */
+static const wl_precondition_ops none = {
+    .name = "none",
+    .summary = "no preconditioner: the update rule receives the unchanged gradient"};
 
 #define WL_PRECONDITION(id) &wl_precondition_##id,
 const wl_precondition_ops *const wl_preconditions[] = {&none,
@@ -63,8 +65,11 @@ wl_status wl_precondition_create(const wl_config *config, const wl_layout *theta
   const char *name = wl_map_variant(wl_config_map(config, "precondition", 0));
   const wl_precondition_ops *ops = find(name);
   if (ops == NULL)
-    return WL_FAIL(WL_ERR_CONFIG,
-                   "there is no preconditioner '%s'; --list preconditions prints them", name);
+    return WL_FAIL(
+        WL_ERR_CONFIG,
+        "there is no preconditioner '%s'; the option --list preconditions prints all "
+        "preconditioners",
+        name);
   wl_precondition *p = NULL;
   WL_TRY(WL_NEW(p, 1));
   const wl_status status = create(config, ops, theta, p);
@@ -100,21 +105,22 @@ static double dot(const wl_real *a, const wl_real *b, int64_t n) {
   return sum;
 }
 
-/* Computes c from g. */
+/* Clips each element of g to [-clip_value, clip_value], and writes the result to c. */
 static void clip_values(const wl_precondition *p, const wl_real *g, int64_t n, wl_real *c) {
   const wl_real v = (wl_real)p->clip_value;
   memcpy(c, g, (size_t)n * sizeof *c);
-  for (int64_t i = 0; v > 0 && i < n; i++) /* NaN stays NaN */
+  for (int64_t i = 0; v > 0 && i < n; i++) /* a NaN in g remains NaN in c */
     c[i] = c[i] > v ? v : c[i] < -v ? -v : c[i];
 }
 
-/* Returns s, which is 1 if the norm is NaN. */
+/* Returns the factor s that reduces a gradient with this norm to `clip_norm`. If the norm is NaN,
+ * the factor is 1. */
 static double shrink(const wl_precondition *p, double norm) {
   return p->clip_norm > 0 && norm > p->clip_norm ? p->clip_norm / norm : 1;
 }
 
-/* Returns `in` with a clipped gradient. The clipped gradient uses the first n reals of *scratch; *scratch is
- * advanced. */
+/* Returns the inputs of a step with a clipped gradient. The clipped gradient is stored in the first
+ * elements of *scratch. The function advances *scratch past them. */
 static wl_gradient clipped(const wl_precondition *p, const wl_gradient *in, wl_real **scratch) {
   wl_gradient out = *in;
   if (!clips(p)) return out;
@@ -127,7 +133,8 @@ static wl_gradient clipped(const wl_precondition *p, const wl_gradient *in, wl_r
   return out;
 }
 
-/* Replaces `bar`, the adjoint of g', by the adjoint of g. `c` [n] is scratch. */
+/* Computes the adjoint of the unclipped gradient from `bar`, the adjoint of the clipped gradient,
+ * and overwrites `bar`. The array c [n] is scratch memory. */
 static void clip_adjoint(const wl_precondition *p, const wl_gradient *in, wl_real *c,
                          wl_real *bar) {
   clip_values(p, in->g, in->n, c);

@@ -1,10 +1,12 @@
-/* precondition.h - preconditioners: learned maps P(phi) of the gradient, which are applied before the update rule.
+/* precondition.h - declares the preconditioners. A preconditioner is a learned map P(phi) of the
+ * gradient. It is applied before the update rule.
  *
  *   g' = clip(g),  g~ = P(phi) g';   adjoint: gbar = (dclip/dg)^T P^T g~bar,  phibar += d<g~bar, P(phi) g'>/dphi
  *
- * The keys clip_value and clip_norm of `episode` set the clip for every preconditioner; clip_value is applied first.
- * Some preconditioners compute a part of P from the gradient. This part is called the factor; for `gap` it consists of
- * singular vectors. Derivatives treat the factor as constant. The factor is computed once for each inner step. */
+ * Before any preconditioner, the gradient is clipped. The configuration's keys episode.clip_value
+ * and episode.clip_norm set the bounds; clip_value is applied first. Some preconditioners compute a
+ * part of P from the gradient, once for each inner step. This part is called the factor. The factor
+ * of `gap` consists of singular vectors. Derivatives treat the factor as constant. */
 #ifndef WL_PRECONDITION_PRECONDITION_H
 #define WL_PRECONDITION_PRECONDITION_H
 
@@ -14,36 +16,40 @@
 
 typedef struct wl_precondition wl_precondition;
 
-/* The inputs of a step. */
+/* The inputs of a preconditioner at one inner step. */
 typedef struct wl_gradient {
-  int64_t t, n;          /* inner step, number of parameters */
-  const wl_real *g;      /* [n] */
-  const wl_real *theta;  /* [n]; NULL unless reads_theta is set */
-  const wl_real *factor; /* [p->factor] */
-  const wl_real *before; /* [n] P g of the previous step; NULL unless reads_before is set */
+  int64_t t, n;          /* t: number of the inner step; n: number of parameters */
+  const wl_real *g;      /* [n] gradient of the inner loss */
+  const wl_real *theta;  /* [n] parameters; may be NULL if reads_theta is false */
+  const wl_real *factor; /* [p->factor] part of P that was computed from the gradient */
+  const wl_real *before; /* [n] P g of the previous step; may be NULL if reads_before is false */
 } wl_gradient;
 
-/* Adjoints of a step. */
+/* The adjoints of a preconditioner at one inner step. */
 typedef struct wl_gradient_bar {
   const wl_real *out; /* [n] adjoint of P g */
-  wl_real *g;         /* [n] adjoint of g, overwritten; may equal `out`; NULL: not computed */
-  wl_real *theta;     /* [n] adjoint of theta is added here if reads_theta is set */
-  wl_real *before;    /* [n] adjoint of `before`, overwritten if reads_before is set */
-  double *phi;        /* adjoint of phi is added here, in double */
+  /* [n] result: adjoint of g. May be the same array as `out`. NULL: this adjoint is not
+   * computed. */
+  wl_real *g;
+  wl_real *theta;  /* [n] if reads_theta is true, the adjoint of theta is added to this array */
+  wl_real *before; /* [n] result: adjoint of `before`, if reads_before is true */
+  double *phi;     /* the adjoint of phi is added to this array */
 } wl_gradient_bar;
 
 typedef struct wl_precondition_ops {
   const char *name, *summary;
   const wl_option *options;
-  /* Reads the options; sets impl, phi, scratch, factor, reads_theta and reads_before. p->steps and p->theta are already
-   * set. */
+  /* Reads the options and sets the members impl, phi, scratch, factor, reads_theta and reads_before
+   * of p. The members p->steps and p->theta are already set. */
   wl_status (*create)(const wl_map *options, const wl_layout *theta, wl_precondition *p);
   void (*destroy)(wl_precondition *p);
   void (*init)(const wl_precondition *p, uint64_t seed, wl_real *phi);
-  /* Computes the factor, which is the part of P that depends on the gradient. NULL: P has no factor. */
+  /* Computes the factor, which is the part of P that depends on the gradient. The pointer is NULL
+   * if P has no factor. */
   void (*find_factor)(const wl_precondition *p, const wl_real *g, wl_real *factor,
                       wl_real *scratch);
-  /* Computes out = P g for theta->size elements. Padding elements are not changed. scratch [p->scratch]. */
+  /* Computes out = P g for theta->size elements and does not change padding elements. The array
+   * `scratch` has p->scratch elements. */
   void (*apply)(const wl_precondition *p, const wl_real *phi, const wl_gradient *in, wl_real *out,
                 wl_real *scratch);
   void (*adjoint)(const wl_precondition *p, const wl_real *phi, const wl_gradient *in,
@@ -54,33 +60,42 @@ struct wl_precondition {
   const wl_precondition_ops *ops;
   void *impl;
   const wl_layout *theta;       /* borrowed */
-  int64_t steps;                /* T */
-  double clip_value, clip_norm; /* bounds of the raw gradient; 0: none */
-  bool reads_theta;             /* P g also depends on theta */
-  bool reads_before;            /* P g depends on P g of the previous step (0 in the first step) */
-  wl_layout phi;                /* group "precondition" */
-  int64_t scratch;              /* number of wl_reals of scratch for the functions of `ops` */
-  int64_t factor;               /* number of wl_reals of the factor, which derivatives treat as constant */
+  int64_t steps;                /* largest number T of inner steps in an episode */
+  double clip_value, clip_norm; /* bounds of the gradient before preconditioning; 0: no bound */
+  bool reads_theta;             /* true: P g also depends on theta */
+  /* true: P g depends on the result of the previous step, which is 0 in the first step */
+  bool reads_before;
+  /* layout of the preconditioner's meta-parameters; the group is "precondition" */
+  wl_layout phi;
+  /* number of wl_real in the scratch memory of the functions in `ops` */
+  int64_t scratch;
+  int64_t factor; /* number of wl_real in the factor */
 };
 
-extern const wl_precondition_ops *const wl_preconditions[]; /* ends with NULL; [0] is "none" */
+/* table of all preconditioners; the table ends with NULL, and element 0 is "none" */
+extern const wl_precondition_ops *const wl_preconditions[];
 const wl_variant *wl_precondition_variants(void);
 
-/* Creates a preconditioner from the sections `precondition` and `episode`. `theta` is borrowed and must be valid as
- * long as the preconditioner. `theta` may be NULL for "none". For "none" without clipping, *out is NULL. */
+/* Creates a preconditioner from the configuration's sections `precondition` and `episode`. The
+ * preconditioner borrows `theta`, which must be valid as long as the preconditioner. For the
+ * preconditioner "none", `theta` may be NULL. For "none" without bounds of the gradient, *out is
+ * NULL. */
 wl_status wl_precondition_create(const wl_config *config, const wl_layout *theta,
                                  wl_precondition **out);
 void wl_precondition_destroy(wl_precondition **p);
 
-/* Returns the number of wl_reals of scratch for n parameters. For "none", n may be larger than theta->size. */
+/* Returns the number of wl_real in the scratch memory for n parameters. For "none", n may be larger
+ * than theta->size. */
 int64_t wl_precondition_scratch(const wl_precondition *p, int64_t n);
-/* Returns the number of wl_reals of state of a unit with n parameters. p may be NULL. */
+/* Returns how many wl_real the preconditioner adds to the state of a unit with n parameters. `p`
+ * may be NULL. */
 static inline int64_t wl_precondition_state(const wl_precondition *p, int64_t n) {
   return p && p->reads_before ? wl_pad(n) : 0;
 }
 /* Draws the initial meta-parameters. */
 void wl_precondition_init(const wl_precondition *p, uint64_t seed, wl_real *phi);
-/* These functions clip the gradient and call the functions of `ops`. find_factor reads in->n and in->g. */
+/* These functions clip the gradient and then call the functions in `ops`.
+ * wl_precondition_find_factor reads only the members n and g of `in`. */
 void wl_precondition_find_factor(const wl_precondition *p, const wl_gradient *in, wl_real *factor,
                                  wl_real *scratch);
 void wl_precondition_apply(const wl_precondition *p, const wl_real *phi, const wl_gradient *in,

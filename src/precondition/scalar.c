@@ -1,16 +1,17 @@
-/* scalar.c - the preconditioner scalar: learned factors of the gradient. Optionally it also has factors of the
- * parameters and of the previous preconditioned gradient. There is one factor for all of theta, for each tensor, for
- * each inner step, or for each step and tensor.
+/* scalar.c - implements the preconditioner `scalar`. It multiplies the gradient by learned factors.
+ * Optionally, it also adds multiples of the parameters and of the previous preconditioned gradient.
+ * The key `per` chooses whether there is one factor for all of theta, one for each tensor, one for
+ * each inner step, or one for each step and tensor.
  *
- *   g~_t,i = alpha_{t,j} g_t,i + lambda_{t,j} theta_t,i + kappa_{t,j} g~_{t-1,i}         i in tensor j, g~_{-1} = 0
- *   lambda only with `learn_decay`, kappa only with `learn_skip`; each factor of x has the adjoint
- *   alphabar_{t,j} = sum_i g~bar_i x_i,   xbar_i = alpha_{t,j} g~bar_i
+ *   g~_t,i = alpha_{t,j} g_t,i + lambda_{t,j} theta_t,i + kappa_{t,j} g~_{t-1,i},   g~_{-1} = 0
+ *   alphabar_{t,j} = sum_i g~bar_i g_i,   gbar_i = alpha_{t,j} g~bar_i
+ * Coordinate i belongs to tensor j. The key `learn_decay` adds the term with lambda, and `learn_skip` adds the term with kappa. The adjoints of lambda and kappa have the same form as the adjoint of alpha.
  *
- * Factors may be negative. One factor for each tensor is the layer-wise rate of MAML++ (Antoniou 2019). MAML++ in full
- * has one factor for each step and tensor. With the rule sgd at rate 1, alpha and beta = 1 - lambda are the rate and
- * the decay of ALFA's step theta' = beta theta - alpha g (Baik et al. 2020). In ALFA, a network computes alpha and
- * beta; here they are learned directly. kappa is the gradient skip connection of PAMELA (Rajasegaran et al. 2020):
- * kappa is -skip of the rule pamela. Steps after step T use the factors of step T. */
+ * Factors may be negative. MAML++ (Antoniou 2019) uses one factor for each step and tensor. If the
+ * update rule is sgd with the rate 1, a step is theta' = beta theta - alpha g with beta = 1 -
+ * lambda. ALFA has the same step (Baik et al. 2020), but a network computes its alpha and beta. The
+ * term with kappa is the gradient skip connection of PAMELA (Rajasegaran et al. 2020). The skip
+ * coefficient of the rule `pamela` is -kappa. All steps after step T use the factors of step T. */
 #include "precondition/precondition.h"
 
 #include <string.h>
@@ -18,29 +19,32 @@
 typedef struct scalar {
   enum { PER_RUN, PER_TENSOR, PER_STEP, PER_STEP_TENSOR } per;
   double initial, initial_decay, initial_skip;
-  int64_t steps, tensors; /* shape of the factors; 1: the same for all steps or tensors */
+  /* numbers of steps and of tensors with separate factors; 1: all steps or all tensors use the
+   * same factor */
+  int64_t steps, tensors;
   bool learn_decay, learn_skip;
-  int64_t decay_at, skip_at; /* offsets of lambda and kappa in phi */
+  int64_t decay_at, skip_at; /* offsets in phi of lambda and kappa */
 } scalar;
 
 static const wl_option scalar_options[] = {
-    {"initial", WL_OPT_REAL, "1", NULL, 0, 0, "1", "Initial value of the factors of the gradient.",
-     WL_SLOT(scalar, initial)},
+    {"initial", WL_OPT_REAL, "1", NULL, 0, 0, "1",
+     "Initial value of the factors that multiply the gradient.", WL_SLOT(scalar, initial)},
     {"per", WL_OPT_CHOICE, "run", "run|tensor|step|step_tensor", 0, 0, "1",
-     "One factor for all, or one for each inner tensor, inner step, or step and tensor.",
+     "Number of factors. run: one factor. tensor: one factor for each inner tensor. step: one "
+     "factor for each inner step. step_tensor: one factor for each combination of step and tensor.",
      WL_SLOT(scalar, per)},
     {"learn_decay", WL_OPT_BOOL, "false", NULL, 0, 0, "1",
-     "Also learn factors of the parameters. The product is added to the gradient (weight decay).",
+     "Also learn factors that multiply the parameters. The product is added to the gradient, as in "
+     "weight decay.",
      WL_SLOT(scalar, learn_decay)},
-    {"initial_decay", WL_OPT_REAL, "0", NULL, 0, 0, "1", "Initial value of the decays.",
-     WL_SLOT(scalar, initial_decay)},
+    {"initial_decay", WL_OPT_REAL, "0", NULL, 0, 0, "1",
+     "Initial value of the factors that `learn_decay` adds.", WL_SLOT(scalar, initial_decay)},
     {"learn_skip", WL_OPT_BOOL, "false", NULL, 0, 0, "1",
-     "Also learn factors of the preconditioned gradient of the previous step. The product is "
-     "added to the "
-     "gradient (gradient skip connections).",
+     "Also learn factors that multiply the preconditioned gradient of the previous step. The "
+     "product is added to the gradient. Such a term is called a gradient skip connection.",
      WL_SLOT(scalar, learn_skip)},
     {"initial_skip", WL_OPT_REAL, "0", NULL, 0, 0, "1",
-     "Initial value of the factors of `learn_skip`.", WL_SLOT(scalar, initial_skip)},
+     "Initial value of the factors that `learn_skip` adds.", WL_SLOT(scalar, initial_skip)},
     {0}};
 
 static wl_status add_factors(const scalar *impl, bool both, const char *name, wl_layout *phi,
@@ -80,7 +84,7 @@ static void scalar_init(const wl_precondition *p, uint64_t seed, wl_real *phi) {
   }
 }
 
-/* Returns the index of a tensor's factor at step t. */
+/* Returns the index of the factor that belongs to a tensor at step t. */
 static int64_t factor_of(const scalar *impl, int64_t t, int tensor) {
   const int64_t step = t < impl->steps ? t : impl->steps - 1;
   return step * impl->tensors + (impl->tensors > 1 ? tensor : 0);
@@ -126,7 +130,7 @@ static void scalar_adjoint(const wl_precondition *p, const wl_real *phi, const w
     if (impl->learn_decay) add_scaled(b, phi[decay], bar->out, bar->theta);
     if (impl->learn_skip) bar->phi[skip] += dot(b, bar->out, in->before);
     if (impl->learn_skip) scale(b, phi[skip], bar->out, bar->before);
-    /* computed last, because bar->g and bar->out may be the same array */
+    /* bar->g is computed last, because bar->g and bar->out may be the same array */
     if (bar->g != NULL) scale(b, phi[at], bar->out, bar->g);
   }
 }
@@ -135,8 +139,8 @@ extern const wl_precondition_ops wl_precondition_scalar;
 const wl_precondition_ops wl_precondition_scalar = {
     .name = "scalar",
     .summary =
-        "learned factors of the gradient (one, or for each tensor, inner step, or both), weight "
-        "decays and gradient skip connections",
+        "learned factors that multiply the gradient, and optionally learned weight decays and "
+        "gradient skip connections",
     .options = scalar_options,
     .create = scalar_create,
     .destroy = scalar_destroy,

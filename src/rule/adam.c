@@ -1,14 +1,16 @@
-/* adam.c - the rules Adam (Kingma and Ba 2015) and AdamW (Loshchilov and Hutter 2019).
+/* adam.c - implements the update rules Adam (Kingma and Ba 2015) and AdamW (Loshchilov and Hutter
+ * 2019).
  *
  *   m' = b1 m + (1 - b1) g            q1 = 1 / (1 - b1^(t+1))
  *   v' = b2 v + (1 - b2) g^2          q2 = 1 / (1 - b2^(t+1))
  *   x  = q1 m' / (sqrt(q2 v') + e)
  *   u  = -a x                         Adam
- *   u  = -a (x + w theta)             AdamW: the decay is outside the adaptive part
+ *   u  = -a (x + w theta)             AdamW
  *
- * g is the gradient, a the rate, b1 and b2 the decays, e epsilon, and w weight_decay. The state (m, v) starts at zero.
- * torch.optim.Adam and AdamW use the same formulas. If a decay is learned for each step, the product of its values up
- * to step t replaces the power b^(t+1). */
+ * Here g is the gradient, and a is the rate. The decays of the two moments are b1 and b2. The keys
+ * `epsilon` and `weight_decay` set e and w. The state (m, v) starts at zero. torch.optim.Adam and
+ * AdamW use the same formulas. If b1 or b2 has a learned value for each step, the code replaces the
+ * power b^(t+1) by the product of the values up to step t. */
 #include "rule/elementwise.h"
 
 enum { RATE, BETA1, BETA2, EPSILON, ADAM_SCALARS, WEIGHT_DECAY = ADAM_SCALARS, ADAMW_SCALARS };
@@ -27,8 +29,8 @@ static void adam_step(const wl_coefficient *restrict c, const wl_real *restrict 
   }
 }
 
-/* If v' is zero, all gradients up to this step were zero. The path through v' then contributes nothing, and its factor
- * is set to 0. */
+/* If v' is zero, all gradients up to this step were zero. The derivative through v' is then set to
+ * 0, because 1 / sqrt(v') is infinite. */
 static void adam_vjp(const wl_coefficient *restrict c, const wl_real *restrict g,
                      const wl_real *restrict theta, const wl_real *restrict s,
                      const wl_real *restrict s_next, const wl_real *restrict lam,
@@ -41,9 +43,9 @@ static void adam_vjp(const wl_coefficient *restrict c, const wl_real *restrict g
     const wl_real root = WL_SQRT(q2 * v);
     const wl_real inverse = 1 / (root + c[EPSILON].value[l]);
     const wl_real x = q1 * m * inverse;
-    const wl_real hatbar = -c[RATE].value[l] * lam[l] * inverse; /* adjoint of q1 m' */
+    const wl_real hatbar = -c[RATE].value[l] * lam[l] * inverse; /* hatbar: adjoint of q1 m' */
     const wl_real half = v > 0 ? (wl_real)0.5 / root : 0;
-    const wl_real squarebar = -hatbar * x * half; /* adjoint of q2 v' */
+    const wl_real squarebar = -hatbar * x * half; /* squarebar: adjoint of q2 v' */
     const wl_real mbar = mu[l] + hatbar * q1;
     const wl_real vbar = mu[WL_LANES + l] + squarebar * q2;
     gbar[l] = c[BETA1].complement[l] * mbar + 2 * c[BETA2].complement[l] * g[l] * vbar;
@@ -59,7 +61,7 @@ static void adam_vjp(const wl_coefficient *restrict c, const wl_real *restrict g
 
 WL_DEFINE_DECAYED(adamw, adam, WEIGHT_DECAY)
 
-/* The scalars of AdamW. Adam has the same scalars except the last one. */
+/* The scalars of AdamW. Adam uses all of these scalars except weight_decay. */
 static const wl_scalar scalars[ADAMW_SCALARS] = {{"rate", WL_SCALAR_FREE},
                                                  {"beta1", WL_SCALAR_UNIT},
                                                  {"beta2", WL_SCALAR_UNIT},
@@ -86,5 +88,7 @@ static const wl_elementwise adamw_rule = {.state_width = 2,
                                           .step = adamw_step,
                                           .vjp = adamw_vjp};
 
-WL_DEFINE_RULE(adam, "adaptive moments, bias corrected", elementwise);
-WL_DEFINE_RULE(adamw, "Adam with decoupled weight decay", elementwise);
+WL_DEFINE_RULE(adam,
+               "Adam: step from bias-corrected running means of the gradient and of its square",
+               elementwise);
+WL_DEFINE_RULE(adamw, "AdamW: Adam with decoupled weight decay", elementwise);

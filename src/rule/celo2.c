@@ -1,13 +1,17 @@
-/* celo2.c - the rules Celo2 and Celo2-base (Moudgil et al. 2026). In Celo2, the output of a small net is orthogonalised
- * by Newton-Schulz steps and normalised. The result is the step of a matrix, and Adam updates vectors. Celo2-base has
- * no Newton-Schulz steps. Formulas: feature_net.h. Only the first of the net's three outputs is used. If the net also
- * updates vectors, it reads only the first 15 features of a vector. */
+/* celo2.c - implements the update rules Celo2 and Celo2-base (Moudgil et al. 2026). In Celo2, a
+ * small network computes an output for each coordinate of a matrix. Newton-Schulz steps
+ * orthogonalise this output, and the code normalises it. The result is the update of the matrix.
+ * Adam updates vectors. Celo2-base uses no Newton-Schulz steps, and the network also updates
+ * vectors. For a vector, the network reads only the first 15 features. Of the network's three
+ * outputs, only the first is used. feature_net.h contains the formulas. */
 #include <math.h>
 
 #include "rule/feature_net.h"
 #include "rule/newton_schulz.h"
 
-/* Replaces the net's output in u by the update, one tap at a time: N(u) divided by its RMS, and weight decay. */
+/* Computes the update of tensor j from the network's output in u, and overwrites u. If the rule
+ * uses Newton-Schulz steps, they first replace u by an orthogonal factor. Each tap of a kernel is
+ * then divided by its root mean square, scaled by the rate, and decayed. */
 static void finish_matrix(const wl_feature_rule *f, const wl_feature_ws *ws, int j, double rate,
                           wl_real *scratch) {
   const wl_tensor *const t = &ws->tensors.tensor[j];
@@ -31,7 +35,8 @@ static void finish_matrix(const wl_feature_rule *f, const wl_feature_ws *ws, int
   }
 }
 
-/* Updates a vector by Adam, with the moments m_0 (decay .9) and v (decay .95) of the state. Epsilon is inside the
+/* Computes Adam's update of a vector from the moments m_0 (decay 0.9) and v (decay 0.95) in the
+ * state. Unlike the rule `adam`, this function adds epsilon to v before it computes the square
  * root. */
 static void finish_vector(const wl_feature_rule *f, const wl_feature_ws *ws, int j, int64_t t,
                           double rate) {
@@ -66,10 +71,10 @@ static void finish(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_inner_step
   WL_HIDDEN_OPTION("[8, 8]", ""),                                                                 \
   {"rate", WL_OPT_REAL, "0.001", NULL, 0, 1e9, "1", "Learning rate.", WL_SLOT(wl_feature_rule, rate)}, \
   WL_SCHEDULE_OPTIONS(wl_feature_rule, schedule),                                                 \
-  {"weight_decay", WL_OPT_REAL, "0", NULL, 0, 1e9, "1", "Coefficient of decoupled weight decay, " \
-                                                        "which is multiplied by the rate.",       \
+  {"weight_decay", WL_OPT_REAL, "0", NULL, 0, 1e9, "1", "Coefficient of decoupled weight decay. "  \
+                                                        "The rate multiplies this coefficient.",       \
    WL_SLOT(wl_feature_rule, weight_decay)}
-/* Members that both rules have in common. */
+/* The members whose values are equal in both rules. */
 #define CELO2_RULE                                                                                \
   .kind = WL_FEATURES_CELO2, .features = 30, .momenta = 3, .outputs = 3, .finish = finish,        \
   .m_decay = {0.9, 0.99, 0.999}, .v_decay = 0.95, .factored_decay = {0.9, 0.99, 0.999},           \
@@ -79,12 +84,11 @@ static void finish(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_inner_step
 static const wl_option celo2_options[] = {
     CELO2_OPTIONS,
     {"newton_schulz", WL_OPT_BOOL, "true", NULL, 0, 0, NULL,
-     "The update of a matrix uses the orthogonal factor of the network's output (Newton-Schulz "
-     "iteration). The iteration has no adjoint; therefore the rule needs a forward-only "
-     "estimator.",
+     "Newton-Schulz steps orthogonalise the network's output for a matrix. The code has no adjoint "
+     "of these steps, so the rule then needs a forward-only estimator.",
      WL_SLOT(wl_feature_rule, newton_schulz)},
     {"vector_rate", WL_OPT_REAL, "20", NULL, 0, 1e9, "1",
-     "Rate of vectors as a multiple of `rate`.", WL_SLOT(wl_feature_rule, vector_rate)},
+     "Factor that multiplies `rate` for vectors.", WL_SLOT(wl_feature_rule, vector_rate)},
     {0}};
 
 static const wl_option celo2base_options[] = {CELO2_OPTIONS, {0}};
@@ -92,9 +96,11 @@ static const wl_option celo2base_options[] = {CELO2_OPTIONS, {0}};
 static const wl_feature_rule celo2_rule = {CELO2_RULE, .adam_vectors = true};
 static const wl_feature_rule celo2base_rule = {CELO2_RULE, .vector_rate = 1};
 
-WL_DEFINE_RULE(celo2, "small network with an orthogonalised output for matrices; Adam for vectors",
-               feature_rule);
+WL_DEFINE_RULE(
+    celo2,
+    "Celo2: a small network with an orthogonalised output updates matrices, and Adam updates "
+    "vectors",
+    feature_rule);
 WL_DEFINE_RULE(celo2base,
-               "small network that reads normalised features of all tensors "
-               "(Celo2-base)",
+               "Celo2-base: a small network updates all tensors from normalised features",
                feature_rule);
