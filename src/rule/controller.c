@@ -1,40 +1,52 @@
-/* controller.c - a variant of Muon for a known horizon. A small net sets the rate and the mixture of directions for
- * each tensor at each step. The adjoint of the rule without Newton-Schulz steps is in controller_adjoint.c.
+/* controller.c - implements the update rule `controller`, a variant of Muon. The rule uses the
+ * known number of inner steps. At each step, a small network sets the learning rate of each tensor
+ * and the mixture of directions. controller_adjoint.c computes the adjoint, but only without
+ * Newton-Schulz steps.
  *
- * The state consists of running means, two averages of the minibatch loss (decays .9 and .98) and the first loss. The
- * running means are m (decay .9) and s (decay .99) of the gradient g, and v (decay .99) of g^2. The formulas below use
- * bias-corrected m, s and v. p is a parameter, t the inner step, T the number of inner steps, and x = t / T. For a
- * matrix, r = RMS(p) sqrt(fan-in); for a vector, r is the mean r of the matrices:
+ * The state contains two running means of the gradient g: m with decay 0.9, and s with decay 0.99.
+ * It also contains v, the running mean of g^2 with decay 0.99. The remaining state is two running
+ * means of the minibatch loss (decays 0.9 and 0.98) and the first loss. The formulas use
+ * bias-corrected m, s and v. A parameter is p, the inner step is t, the number of inner steps is T,
+ * and x = t / T. For a matrix, r = RMS(p) sqrt(fan-in). For a vector, r is the mean of the r of all
+ * matrices.
  *
  *   z    = m + k1 (g - m) + k2 (s - m)
- *   u    = a0 N / RMS(N) + a1 z / (sqrt v + e) + a2 s / (sqrt v + e),   N = orthogonal factor of z (matrices only)
- *   rate = exp(b) (T / 2000)^-tau (D / 3)^-delta r^alpha fan_in^-1/2 (matrices only)
+ *   u    = a0 N / RMS(N) + a1 z / (sqrt v + e) + a2 s / (sqrt v + e),   N = orthogonal factor of z
+ *   rate = exp(b) (T / 2000)^-tau (D / 3)^-delta r^alpha fan_in^-1/2
  *          (1 - x)^exp(q) min(1, (t + 1) / (w T + 1)) min(1, L / L_0)^max(0, lambda) exp(3 tanh(o / 3))
  *   p   <- p - rate u,     e = 1e-8 RMS(sqrt v)
  *
- * D is the number of matrices, or 2 if there are fewer; deeper nets need a lower rate. L is the fast average of the
- * loss and L_0 the first loss; L / L_0 is at least e^-9. The length of N does not decrease near a minimum. The factor
- * of L / L_0 therefore reduces the steps when the loss approaches zero. Without this factor, large steps could set
- * rectified units permanently to zero.
+ * The term with N and the factor fan_in^-1/2 are used only for matrices. D is the number of
+ * matrices, but at least 2. Deeper networks need a lower rate. L is the running mean of the loss
+ * with decay 0.9, and L_0 is the first loss. The code does not use values of L / L_0 below e^-9.
+ * Near a minimum, the gradient becomes shorter but N does not. The factor with L / L_0 therefore
+ * reduces the steps when the loss approaches zero. Without this factor, large steps could
+ * permanently deactivate rectified units (ReLU).
  *
- * The meta-parameters are b, a0, a1, a2, k1, k2, tau, alpha, q, w, lambda and delta, separately for matrices, for
- * vectors, and for the matrix of a network with a single matrix. Such a network is a linear model. The length of N is too
- * large near its minimum, so its matrix starts with Adam's direction and a schedule that falls faster. The net has 17
- * inputs, two hidden layers of 16 tanh units and 6 outputs; its last layer is 0 at the start. The outputs are added to
- * o, a0, a1 and a2, and, multiplied by 0.3, to k1 and k2. `put_inputs` lists the inputs. With initial phi, the rule is
- * Muon with Nesterov momentum and a linear schedule for matrices, and Adam for vectors. Initial values are rounded
- * values of earlier trainings. N of a convolution's kernel is the orthogonal factor of the matrix of the kernel's first
- * axis and all others.
+ * The meta-parameters are b, a0, a1, a2, k1, k2, tau, alpha, q, w, lambda and delta. There are
+ * three sets of them: one for matrices, one for vectors, and one for a sole matrix. A sole matrix
+ * is the matrix of a network with a single matrix, which is a linear model. Near the minimum of a
+ * linear model, N is too long. The sole matrix therefore starts with Adam's direction and with a
+ * schedule that decreases faster.
+ * The network has 17 inputs, two hidden layers of 16 tanh units and 6 outputs. `put_inputs`
+ * computes the inputs. The first output is o. The next three outputs are added to a0, a1 and a2.
+ * The last two outputs are multiplied by 0.3 and added to k1 and k2. The last layer starts at zero.
+ * The untrained rule is Muon with Nesterov momentum and a linear schedule for matrices, and Adam
+ * for vectors. The initial values of the scalars are rounded results of earlier trainings. For N, a
+ * convolution's kernel is a matrix: its rows are the first axis, and its columns are all other axes
+ * together.
  *
- * If T is unknown (0), the rate uses T = 2000 and x = 0. If the loss is unknown, the two inputs of the net that depend
- * on the loss are 0, and the factor of L / L_0 is 1. r is at least 1e-3; without this bound, parameters with initial
- * value zero would not change.
+ * If T is unknown (0), the rate uses T = 2000 and x = 0. If the loss is unknown, the factor with L
+ * / L_0 is 1, and the two inputs of the network that depend on the loss are 0. The smallest value
+ * of r is 1e-3. Without this bound, parameters that start at zero would not change.
  *
- * With `precondition`, N is the orthogonal factor of z / sqrt(sqrt v + f), where f = 0.1 RMS(sqrt v). Coordinates with
- * small gradients then get a larger part of the step. The exponent 1/2 of sqrt v is between the exponents of Muon (0)
- * and of an orthogonalised Adam (1).
+ * With `precondition: true`, N is the orthogonal factor of z / sqrt(sqrt v + f), where f = 0.1
+ * RMS(sqrt v). Coordinates with small gradients then have a larger part of the step. Muon divides z
+ * by the power 0 of sqrt v, and an orthogonalised Adam would divide z by the power 1. The exponent
+ * 1/2 is between these two.
  *
- * `newton_schulz: false` omits the term of a0. Matrices then start with (a0, a1, a2) = (0, 1, 0), like vectors. */
+ * With `newton_schulz: false`, the code omits the term a0 N / RMS(N). Matrices then start with (a0,
+ * a1, a2) = (0, 1, 0), as vectors do. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -47,7 +59,8 @@ static const wl_state_field fields[FIELDS] = {
     {"second_moment", WL_STATE_COORDINATE}, {"loss_fast", WL_STATE_WHOLE},
     {"loss_slow", WL_STATE_WHOLE},          {"loss_first", WL_STATE_WHOLE}};
 
-/* If an LSTM corrects the coordinates, the fields for its h and c come after second_moment. */
+/* The fields of the state if an LSTM corrects the coordinates. The fields for the output h and the
+ * cell state c of the LSTM follow second_moment. */
 #define CORRECTION_FIELD(name) \
   { "correction_" name, WL_STATE_COORDINATE }
 static const wl_state_field lstm_fields[] = {{"momentum", WL_STATE_COORDINATE},
@@ -76,28 +89,31 @@ enum { LSTM_STATE = 2 * WL_CORRECTION_UNITS };
 
 static const wl_option controller_options[] = {
     {"net", WL_OPT_BOOL, "true", NULL, 0, 0, NULL,
-     "A small network sets the rate and the mixture of each tensor at each step; false: only "
-     "learned scalars set them.",
+     "A small network sets the rate and the mixture of directions for each tensor at each step. "
+     "false: only learned scalars determine the rate and the mixture.",
      WL_SLOT(wl_controller, net)},
     {"newton_schulz", WL_OPT_BOOL, "true", NULL, 0, 0, NULL,
-     "The update of a matrix uses the orthogonal factor of its momentum (Newton-Schulz iteration). "
-     "The iteration has no adjoint; therefore the rule needs a forward-only estimator.",
+     "Newton-Schulz steps orthogonalise the momentum of a matrix for its update. The code has no "
+     "adjoint of these steps, so the rule then needs a forward-only estimator.",
      WL_SLOT(wl_controller, newton_schulz)},
     {"precondition", WL_OPT_BOOL, "false", NULL, 0, 0, NULL,
-     "Divide z by the fourth root of the second moment before the Newton-Schulz steps.",
+     "Divide the momentum of a matrix by the fourth root of the second moment before the "
+     "Newton-Schulz steps.",
      WL_SLOT(wl_controller, precondition)},
     {"mix", WL_OPT_BOOL, "true", NULL, 0, 0, NULL,
-     "Learn the mixture of gradient and momenta (k1, k2); false: the mixture is always (0.3, 0.05).",
+     "Learn the coefficients k1 and k2, which mix the gradient and the slow momentum into the "
+     "momentum. false: k1 is 0.3 and k2 is 0.05.",
      WL_SLOT(wl_controller, mix)},
     {"losses", WL_OPT_BOOL, "true", NULL, 0, 0, NULL,
-     "The rule uses the minibatch losses; false: the rule treats the losses as unknown.",
+     "The rule uses the loss of each minibatch. false: the rule treats the losses as unknown.",
      WL_SLOT(wl_controller, losses)},
     {"horizon", WL_OPT_BOOL, "true", NULL, 0, 0, NULL,
-     "The rule uses the number of steps of the episode; false: the rule treats this number as unknown.",
+     "The rule uses the number of steps in the episode. false: the rule treats this number as "
+     "unknown.",
      WL_SLOT(wl_controller, horizon)},
     {"correction", WL_OPT_CHOICE, "none", "none|mlp|lstm", 0, 0, NULL,
-     "A network that scales the step of each coordinate: `mlp` with 8 tanh units, or `lstm` with "
-     "8 units. Before meta-training it does not change the step.",
+     "Network that multiplies the step of each coordinate by a factor. none: no network. mlp: a "
+     "layer of 8 tanh units. lstm: a layer of 8 LSTM units. Before meta-training, the factor is 1.",
      WL_SLOT(wl_controller, correction)},
     {0}};
 
@@ -120,7 +136,8 @@ static wl_status add_net(wl_controller *c, wl_layout *phi) {
   return WL_OK;
 }
 
-/* Sets the numbers of rows and columns of the weight matrix of the correction's hidden layer. */
+/* Sets shape[0] and shape[1] to the numbers of rows and columns of the weight matrix in the
+ * correction's hidden layer. */
 static void correction_shape(const wl_controller *c, int64_t shape[2]) {
   const bool lstm = c->correction == CORRECTED_BY_LSTM;
   shape[0] = WL_CORRECTION_UNITS * (lstm ? 4 : 1);
@@ -148,7 +165,8 @@ static wl_status controller_create(const wl_map *options, const wl_rule_setting 
   if (c->precondition && !c->newton_schulz)
     return wl_map_fail(
         options, "precondition",
-        "needs `newton_schulz: true`, because it changes only the Newton-Schulz steps");
+        "the key `precondition` needs `newton_schulz: true`, because it changes only the input of "
+        "the Newton-Schulz steps");
   rule->tensorwise = true;
   const bool lstm = c->correction == CORRECTED_BY_LSTM;
   rule->fields = lstm ? lstm_fields : fields;
@@ -156,13 +174,14 @@ static wl_status controller_create(const wl_map *options, const wl_rule_setting 
   rule->state_width = 3 + (lstm ? LSTM_STATE : 0);
   rule->reads_theta = true;
   rule->cost = (c->newton_schulz ? 500 : 60) + (lstm ? 1500 : c->correction ? 250 : 0);
-  if (c->newton_schulz) rule->forward_only = "Newton-Schulz steps";
+  if (c->newton_schulz) rule->forward_only = "its Newton-Schulz steps are not differentiated";
   WL_TRY(wl_layout_add(&rule->phi, "rule", "base", 2, (int64_t[]){KINDS, SCALARS}, &c->base));
   if (c->net) WL_TRY(add_net(c, &rule->phi));
   return c->correction ? add_correction(c, &rule->phi) : WL_OK;
 }
 
-/* Draws the correction's hidden layer in the same way as the hidden layers of the net. The output layer stays zero. */
+/* Draws the weights of the correction's hidden layer from the same kind of distribution as the
+ * weights of the network's hidden layers. The correction's output layer stays zero. */
 static void init_correction(const wl_controller *c, uint64_t seed, wl_real *phi) {
   int64_t shape[2];
   correction_shape(c, shape);
@@ -292,7 +311,8 @@ static wl_status controller_ws_create(const wl_rule *rule, const wl_layout *thet
   return status;
 }
 
-/* Packs the transposed matrices (controller_kernel.h). */
+/* Copies the network's weights and biases from phi to the packed layout of controller_kernel.h, in
+ * which the matrices are transposed. */
 static void pack_net(const wl_controller *c, const wl_real *phi, wl_real *packed) {
   static const int size[4] = {INPUTS, HIDDEN, HIDDEN, OUTPUTS};
   for (int l = 0; l < 3; packed += (size[l] + 1) * HIDDEN, l++)
@@ -318,8 +338,8 @@ static double log_ratio(double a, double b) { return a > 0 && b > 0 ? log(a / b)
 static double correction(double decay, int64_t t) { return 1 / (1 - pow(decay, (double)(t + 1))); }
 static double cosine(double ab, double aa, double bb) { return ab / (sqrt(aa * bb) + TINY); }
 
-/* Computes the new averages of the loss in `out` from the old averages in `in`. All tensors use the same pair of
- * averages. */
+/* Updates the two running means of the loss and the first loss. The function reads the old values
+ * from `in` and writes the new values to `out`. All tensors use the same values. */
 static void follow_loss(const wl_inner_step *step, const wl_real *in, wl_real *out,
                         wl_controller_now *now) {
   const bool known = isfinite(step->loss);
@@ -345,10 +365,12 @@ static wl_controller_now moment_of(const wl_inner_step *step) {
                              .v = correction(DECAY_V, step->t)};
 }
 
-/* Returns the logarithm of the ratio of two root mean squares, from their sums of squares. */
+/* Returns the logarithm of the ratio of two root mean squares. The arguments are the sums of
+ * squares. */
 static double log_rms(double a, double b) { return 0.5 * log((a + TINY) / (b + TINY)); }
 
-/* Computes the net's inputs for tensor j, except the means over tensors. */
+/* Computes the network's inputs for tensor j. `put_means` computes the inputs 14 and 15, which are
+ * means over all tensors. */
 static void put_inputs(wl_controller_ws *ws, int j, const wl_controller_now *now, double ratio) {
   const wl_tensor *const t = &ws->tensors.tensor[j];
   const double *const sum = ws->sum[j];
@@ -390,13 +412,14 @@ static void put_means(wl_controller_ws *ws) {
 
 static double root_mean_square(double sum, int64_t n) { return sqrt(sum / (double)n); }
 
-/* Returns RMS(p) sqrt(fan-in) of a matrix. */
+/* Returns RMS(p) sqrt(fan-in) of tensor j. */
 double wl_controller_size(const wl_controller_ws *ws, int j) {
   const wl_tensor *const t = &ws->tensors.tensor[j];
   return root_mean_square(ws->sum[j][WL_SUM_PP], t->size) * sqrt(t->fan_in);
 }
 
-/* Returns the mean r of the matrices, or of all tensors if there are no matrices. */
+/* Returns the mean of RMS(p) sqrt(fan-in) over the matrices. If there are no matrices, the mean is
+ * over all tensors. */
 double wl_controller_mean_size(const wl_controller_ws *ws) {
   double sum = 0, all = 0;
   int matrices = 0;
@@ -429,8 +452,8 @@ double wl_controller_rate(const wl_controller *c, const wl_controller_ws *ws, in
          exp(fmax(0, base[LAMBDA]) * clip(fmin(0, now->fast_first), 9)) * exp(3 * tanh(o / 3));
 }
 
-/* Computes the coefficients of the update of a tensor's coordinates. c0 does not include the factor 1 / RMS(N), which
- * `orthogonalise` adds. */
+/* Computes the coefficients c0, c1, c2, k1 and k2 with which a tensor's coordinates are updated.
+ * `orthogonalise` later divides c0 by RMS(N). */
 static void steer(const wl_controller *c, wl_controller_ws *ws, int j, const wl_controller_now *now,
                   double mean) {
   const wl_tensor *const t = &ws->tensors.tensor[j];
@@ -474,7 +497,7 @@ static void take_ratios(const wl_controller *c, wl_controller_ws *ws,
                                       all->piece[i].count);
 }
 
-/* For each matrix, computes z, replaces z by N and divides c0 by RMS(N). */
+/* Computes z for each matrix, replaces z by its orthogonal factor N, and divides c0 by RMS(N). */
 static void orthogonalise(wl_controller_ws *ws, const wl_controller_pass *pass) {
   const wl_tensors *const all = &ws->tensors;
   const int threads = ws->scratch_threads;
@@ -565,7 +588,8 @@ static void controller_step(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_i
 const wl_rule_ops wl_rule_controller = {
     .name = "controller",
     .summary =
-        "Muon with a schedule for a known horizon; a small network adapts the schedule for each tensor",
+        "Muon with a learned schedule that uses the number of inner steps; a small network adapts "
+        "the schedule to each tensor",
     .options = controller_options,
     .create = controller_create,
     .destroy = controller_destroy,

@@ -1,33 +1,34 @@
-/* controller_adjoint.c - computes the adjoint of the rule `controller` without Newton-Schulz steps, one step at a time,
- * in double.
+/* controller_adjoint.c - computes the adjoint of the rule `controller` without Newton-Schulz steps.
+ * The adjoints are computed for one step after the other, in double precision.
  *
- * controller.c defines the symbols. M and S are the bias-corrected new m and s, and i = 1 / (sqrt v + e). The bar of a
- * value is its adjoint. The update of a coordinate is
+ * controller.c defines the symbols. Here M is the bias-corrected new m, S is the bias-corrected new
+ * s, and i = 1 / (sqrt v + e). The bar of a value is its adjoint. The update of a coordinate is
  *
  *   u = (c1 z + c2 S) i,   z = M + k1 (g - M) + k2 (S - M)
  *
- * c1, c2, k1 and k2 depend on sums over the tensor through the rate and the net. e depends on the sum of the new v. The
- * adjoint therefore takes three passes over the coordinates. The first pass computes the bars of c1, c2, k1 and k2. The
- * bars of the sums are then computed from these bars. The second pass computes the bar of e. The third pass computes
- * the bars of g, p and the state. */
+ * Through the rate and the network, the coefficients c1, c2, k1 and k2 depend on sums over the
+ * tensor. The number e depends on the sum of the new v. The adjoint therefore needs three passes
+ * over the coordinates. The first pass computes the bars of c1, c2, k1 and k2, from which the bars
+ * of the sums follow. The second pass computes the bar of e. The third pass computes the bars of g,
+ * p and the state. */
 #include <string.h>
 
 #include "rule/controller_impl.h"
 
-/* Inputs and results of one step's adjoint. */
+/* The inputs and the results of the adjoint of one step. */
 typedef struct work {
   const wl_controller *c;
   wl_controller_ws *ws;
   const wl_controller_pass *pass; /* m, s, v are the new state */
   const wl_controller_now *now;
-  wl_real *lam, *mu, *gbar; /* gbar is NULL if it is not needed */
+  wl_real *lam, *mu, *gbar; /* adjoints of theta, of the state and of g; gbar may be NULL */
   double *phi_grad;
-  int64_t losses; /* offset of the averages of the loss in the state */
+  int64_t losses; /* offset in the state of the running means of the loss */
 } work;
 
-/* Values of one coordinate. */
+/* The values of one coordinate at one step. */
 typedef struct point {
-  double g, p, m, s, v; /* m, s, v are the new state without bias correction */
+  double g, p, m, s, v; /* m, s and v are values of the new state without bias correction */
   double M, S, root, inverse, z, w;
 } point;
 
@@ -46,8 +47,8 @@ static point point_at(const work *w, const wl_controller_scalars *c, int64_t i) 
   return x;
 }
 
-/* Pass before the first one, only for a rule with a correction. Computes the bars of the update and of the correction's
- * inputs. */
+/* Computes the bars of the uncorrected update and of the correction's inputs. If the rule has a
+ * correction, this pass runs before the first pass. */
 static void correction_bars(const work *w, const wl_correction *net, int j) {
   const wl_tensor *const t = &w->ws->tensors.tensor[j];
   const wl_controller_correcting at = {w->c, net, w->ws->phi, w->phi_grad, w->mu + 3 * net->stride};
@@ -59,12 +60,13 @@ static void correction_bars(const work *w, const wl_correction *net, int j) {
   }
 }
 
-/* Returns the bar of the update. If the rule has a correction, this is the bar of the uncorrected update. */
+/* Returns the bar of the update of coordinate i. If the rule has a correction, the function returns
+ * the bar of the uncorrected update. */
 static double update_bar(const work *w, int64_t i) {
   return w->ws->corrected ? w->ws->corrected[i][0] : (double)w->lam[i];
 }
 
-/* First pass: computes the bars of c1, c2, k1, k2. */
+/* Computes the bars of c1, c2, k1 and k2. This is the first pass. */
 static void scalar_bars(const work *w, int j) {
   const wl_tensor *const t = &w->ws->tensors.tensor[j];
   const wl_controller_scalars *const c = &w->ws->scalars[j];
@@ -105,7 +107,8 @@ static void net_forward(const work *w, const double *input, activations *a) {
   dense(phi + c->weight[2], phi + c->bias[2], HIDDEN, OUTPUTS, a->two, a->out);
 }
 
-/* Adds the bars of the weights to phi_grad and the bars of x to x_bar. */
+/* Computes the adjoint of one layer of the network. Adds the bars of its weights and biases to
+ * phi_grad, and the bars of its inputs x to x_bar. */
 static void dense_bar(const work *w, int layer, const double *x, const double *y_bar,
                       double *x_bar) {
   static const int width[] = {INPUTS, HIDDEN, HIDDEN, OUTPUTS};
@@ -141,7 +144,8 @@ static double size_at(const work *w, int j, double mean) {
   return w->ws->tensors.tensor[j].matrix ? wl_controller_size(w->ws, j) : mean;
 }
 
-/* From the bar of the rate's logarithm, computes the bars of the rate's parameters, of r and of ln(L / L_0). */
+/* Computes the bars of the rate's meta-parameters, of r and of ln(L / L_0). The argument log_bar is
+ * the bar of the logarithm of the rate. */
 static void rate_bar(const work *w, int j, double size, double log_bar, double *loss_bar) {
   const wl_controller_now *const now = w->now;
   const int64_t at = wl_controller_base(w->c, w->ws, j);
@@ -160,8 +164,8 @@ static void rate_bar(const work *w, int j, double size, double log_bar, double *
   if (base[LAMBDA] > 0 && declined < 0 && declined > -9) *loss_bar += base[LAMBDA] * log_bar;
 }
 
-/* From the bars of c1, c2, k1 and k2 of tensor j, computes the bars of the meta-parameters, of the net's inputs and of
- * r. */
+/* Computes the bars of the meta-parameters, of the network's inputs and of r for tensor j. The
+ * function reads the bars of c1, c2, k1 and k2. */
 static void steer_bar(const work *w, int j, double mean, double *loss_bar) {
   const wl_controller *const c = w->c;
   const wl_controller_scalars *const s = &w->ws->scalars[j];
@@ -187,8 +191,8 @@ static void steer_bar(const work *w, int j, double mean, double *loss_bar) {
   if (c->net) net_backward(w, w->ws->input[j], &a, out_bar, bar->input);
 }
 
-/* Adds the bars of r to the bars of the sums of p^2. r of a vector is the mean r of the matrices, or of all tensors if
- * there are no matrices. */
+/* Adds the contributions of the bars of r to the bars of the sums of p^2. The r of a vector is the
+ * mean of the r of all matrices. If there are no matrices, the mean is over all tensors. */
 static void share_sizes(const work *w) {
   const wl_tensors *const all = &w->ws->tensors;
   double of_mean = 0;
@@ -209,7 +213,9 @@ static void share_sizes(const work *w) {
 
 /* ---- Inputs --------------------------------------------------------------------------------- */
 
-/* Let a, b, c be the sums with indices `ab`, `aa`, `bb`. Adds their bars, given the bar of a / (sqrt(b c) + TINY). */
+/* Computes the adjoint of a cosine, a / (sqrt(b c) + TINY), where `bar` is the bar of the cosine.
+ * The numbers a, b and c are the sums with the indices `ab`, `aa` and `bb`. Adds the bars of these
+ * sums to sum_bar. */
 static void cosine_bar(const double *sum, double bar, int ab, int aa, int bb, double *sum_bar) {
   const double root = sqrt(sum[aa] * sum[bb]), whole = root + TINY;
   sum_bar[ab] += bar / whole;
@@ -225,7 +231,8 @@ static void log_rms_bar(const double *sum, double bar, int a, double scale_a, do
   sum_bar[WL_SUM_V] -= 0.5 * bar * scale_v / (scale_v * sum[WL_SUM_V] + TINY);
 }
 
-/* Inputs 14 and 15 are means over tensors. Adds the share of their bars to the bars of every tensor. */
+/* Inputs 14 and 15 of the network are the means of the inputs 0 and 1 over all tensors. Adds their
+ * bars, divided by the number of tensors, to the bars of the inputs 0 and 1. */
 static void share_means(const work *w) {
   const int count = w->ws->tensors.count;
   double first = 0, second = 0;
@@ -254,8 +261,8 @@ static void input_bars(const work *w, int j) {
 
 /* ---- Losses --------------------------------------------------------------------------------- */
 
-/* From the bars of the two log ratios, computes the bars of the averages of the loss in mu. Returns the bar of the
- * step's loss. */
+/* Computes in mu the bars of the running means of the loss. The arguments fast_slow and fast_first
+ * are the bars of two logarithms of ratios. Returns the bar of the step's loss. */
 static double loss_bar(const work *w, const wl_inner_step *step, double fast_slow,
                        double fast_first) {
   const int64_t at = w->losses;
@@ -289,8 +296,8 @@ static double losses_bar(const work *w, const wl_inner_step *step, double fast_f
 
 /* ---- Coordinates ---------------------------------------------------------------------------- */
 
-/* Returns the bar of 1 / (sqrt v + e). The update, the sum of (M i)^2 and the correction's inputs y contribute to this
- * bar. */
+/* Returns the bar of 1 / (sqrt v + e). This bar has contributions of the update, of the sum of (M
+ * i)^2, and of the correction's inputs y. */
 static double inverse_bar(const work *w, const wl_controller_bar *bar, const point *x,
                           const double *y_bar, int64_t i) {
   return update_bar(w, i) * x->w + 2 * bar->ratio * x->M * x->M * x->inverse + y_bar[0] * x->g +
@@ -302,7 +309,8 @@ static const double *input_bar(const work *w, int64_t i) {
   return w->ws->corrected ? w->ws->corrected[i] + 1 : none;
 }
 
-/* Second pass: computes the bar of e = 1e-8 sqrt(sum v / n). */
+/* Computes the bar of e = 1e-8 sqrt(sum v / n), where n is the size of the tensor. This is the
+ * second pass. */
 static void epsilon_bar(const work *w, int j) {
   const wl_tensor *const t = &w->ws->tensors.tensor[j];
   const wl_controller_scalars *const c = &w->ws->scalars[j];
@@ -316,7 +324,7 @@ static void epsilon_bar(const work *w, int j) {
   if (v > 0) bar->sum[WL_SUM_V] += sum * EPSILON * 0.5 / sqrt(v) * c->v / (double)t->size;
 }
 
-/* Third pass: computes the bars of g, p and the state. */
+/* Computes the bars of g, p and the state. This is the third pass. */
 static void coordinate_bars(const work *w, int j) {
   const wl_tensor *const t = &w->ws->tensors.tensor[j];
   const wl_controller_scalars *const c = &w->ws->scalars[j];
@@ -364,7 +372,7 @@ static wl_inner_step step_of(const wl_rule_chunk *chunk, const wl_controller_ws 
                          .s_out = ws->states + (k + 1) * state};
 }
 
-/* Computes the new state of an LSTM that corrects the coordinates. */
+/* Computes the LSTM's new state again, if an LSTM corrects the coordinates. */
 static void replay_correction(const wl_rule *rule, const wl_controller_ws *ws,
                               const wl_controller_pass *pass, const wl_inner_step *step, double x) {
   const wl_controller *const c = rule->impl;
@@ -377,7 +385,7 @@ static void replay_correction(const wl_rule *rule, const wl_controller_ws *ws,
                         ws->tensors.tensor[j].size);
 }
 
-/* Runs the adjoint of one step. Returns the adjoint of the step's loss. */
+/* Computes the adjoint of one step. Returns the bar of the step's loss. */
 static double step_backward(const work *w, const wl_inner_step *step) {
   const int count = w->ws->tensors.count;
   const double mean = wl_controller_mean_size(w->ws);
@@ -399,7 +407,8 @@ static double step_backward(const work *w, const wl_inner_step *step) {
   return losses_bar(w, step, fast_first);
 }
 
-/* Computes lam += w_k grad L_out(theta_k). */
+/* Adds the gradient of the outer loss at theta_k, multiplied by its weight in the meta-loss, to the
+ * adjoint of theta. */
 static void add_loss_gradient(const wl_rule_chunk *chunk, int64_t k) {
   if (chunk->loss_grad == NULL || chunk->loss_weight[k] == 0) return;
   const int64_t pad = chunk->blocks * WL_LANES;

@@ -1,20 +1,21 @@
-/* controller_correction.c - computes the adjoint of the correction of coordinates in the rule `controller`, in double.
+/* controller_correction.c - computes the adjoint of the network that corrects the coordinates in
+ * the rule `controller`. All values are in double precision.
  *
- * controller.c and controller_adjoint.c define the symbols. Let i = 1 / (sqrt v + e), and let u be the update before
- * the correction. Then
+ * controller.c and controller_adjoint.c define the symbols. Let i = 1 / (sqrt v + e), and let u be
+ * the update before the correction. A prime marks a new value. The corrected update u' is
  *
  *   u' = u exp(3 tanh(o / 3)),   o = w h + b,   y = (g i, M i, S i, 2x - 1)
  *   mlp:  h = tanh(W y + c)
  *   lstm: (a, d, f, q) = W (y, h_old) + c,   c' = sigmoid(f + 1) c_old + sigmoid(a) tanh d,   h = sigmoid(q) tanh c'
  *
- * Each coordinate has a separate state and does not read the state of other coordinates. */
+ * Each coordinate has a separate state and does not depend on other coordinates. */
 #include <string.h>
 
 #include "rule/controller_impl.h"
 
 enum { UNITS = WL_CORRECTION_UNITS, OWN = WL_CORRECTION_INPUTS, MOST_INPUTS = OWN + UNITS };
 
-/* The layers of the correction, and the values of one coordinate. */
+/* Pointers to the correction's layers in phi, and the values of one coordinate. */
 typedef struct network {
   bool lstm;
   int rows, inputs;
@@ -39,7 +40,8 @@ static network network_of(const wl_controller *c, const double *phi, double *phi
   return n;
 }
 
-/* Computes z, h and o from y. For an LSTM, z receives the gates instead of the pre-activations. */
+/* Computes z, h and o from y. Without an LSTM, z contains the pre-activations. With an LSTM, z
+ * contains the gates. */
 static void forward(network *n) {
   n->o = n->head[UNITS];
   for (int r = 0; r < n->rows; r++) {
@@ -60,8 +62,8 @@ static void forward(network *n) {
   }
 }
 
-/* From the bars of h and c' of unit k, computes the bars of the unit's pre-activations. Returns the bar of the unit's
- * old c. */
+/* Computes the bars of the pre-activations of unit k from the bars of the unit's h and c'. Returns
+ * the bar of the unit's old c. */
 static double unit_bar(const network *n, int k, double h_bar, double c_bar, double *z_bar) {
   if (!n->lstm) {
     z_bar[k] = h_bar * (1 - n->h[k] * n->h[k]);
@@ -77,7 +79,7 @@ static double unit_bar(const network *n, int k, double h_bar, double c_bar, doub
   return c_bar * f;
 }
 
-/* Adds the bars of the layers' weights and computes the bars of y. */
+/* Adds the bars of the hidden layer's weights and biases, and computes the bars of y. */
 static void layer_bar(const network *n, const double *z_bar, double *y_bar) {
   for (int k = 0; k < n->inputs; k++) y_bar[k] = 0;
   for (int r = 0; r < n->rows; r++) {
@@ -89,8 +91,8 @@ static void layer_bar(const network *n, const double *z_bar, double *y_bar) {
   }
 }
 
-/* Computes all bars from the bar of o. For an LSTM, also uses the bars of h and c' in `mu`, and replaces them by the
- * bars of the old h and c. */
+/* Computes all bars from the bar of o. For an LSTM, `mu` contains the bars of the new h and c. The
+ * function replaces these values by the bars of the old h and c. */
 static void backward(const network *n, double o_bar, wl_real *mu, int64_t stride, double *y_bar) {
   double z_bar[4 * UNITS];
   n->head_bar[UNITS] += o_bar;

@@ -1,4 +1,5 @@
-/* controller_impl.h - declarations that are shared by controller.c (the step) and controller_adjoint.c. */
+/* controller_impl.h - contains the declarations that controller.c, controller_adjoint.c and
+ * controller_correction.c share. */
 #ifndef WL_RULE_CONTROLLER_IMPL_H
 #define WL_RULE_CONTROLLER_IMPL_H
 
@@ -8,7 +9,8 @@
 #include "rule/tensors.h"
 
 enum { B, A0, A1, A2, K1, K2, TAU, ALPHA, Q, W, LAMBDA, DELTA, SCALARS };
-/* The rows of learned scalars: matrices, vectors, and the matrix of a network that has only one. */
+/* The rows in the table of learned scalars. SOLE is the row for the matrix of a network that has a
+ * single matrix. */
 enum { MATRICES, VECTORS, SOLE, KINDS };
 enum {
   INPUTS = WL_CONTROLLER_INPUTS,
@@ -25,10 +27,11 @@ static const double LEAST_SIZE = 1e-3, INITIAL_K1 = 0.3, INITIAL_K2 = 0.05, MIDD
 typedef struct wl_controller {
   bool net, newton_schulz, precondition, mix, losses, horizon;
   enum { UNCORRECTED, CORRECTED_BY_MLP, CORRECTED_BY_LSTM } correction;
-  int64_t base, weight[3], bias[3], correct; /* offsets in phi */
+  /* offsets in phi of the scalars, of the network and of the correction */
+  int64_t base, weight[3], bias[3], correct;
 } wl_controller;
 
-/* Adjoints of one tensor's values at one step. */
+/* The adjoints of the values of one tensor at one step. */
 typedef struct wl_controller_bar {
   double sum[WL_CONTROLLER_SUMS], ratio, size, input[INPUTS];
   double c1, c2, k1, k2;
@@ -36,71 +39,88 @@ typedef struct wl_controller_bar {
 
 typedef struct wl_controller_ws {
   wl_tensors tensors;
-  int matrices; /* number of matrices among them */
+  int matrices; /* number of matrices among the tensors */
   const wl_controller_kernel *kernel;
-  double *phi;                       /* [phi.size] */
-  wl_real *net;                      /* [WL_CONTROLLER_PACKED] */
-  double *piece_sum, *ratio;         /* [pieces][WL_CONTROLLER_SUMS], [pieces] */
-  wl_real *correction;               /* the correction's part of phi */
+  double *phi; /* [phi.size] meta-parameters in double precision */
+  /* [WL_CONTROLLER_PACKED] packed weights and biases of the network */
+  wl_real *net;
+  /* [pieces][WL_CONTROLLER_SUMS] sums over each piece; [pieces] result of `ratios` for each
+   * piece */
+  double *piece_sum, *ratio;
+  wl_real *correction;               /* copy of the correction's meta-parameters */
   double (*sum)[WL_CONTROLLER_SUMS]; /* [tensors] */
   wl_controller_scalars *scalars;    /* [tensors] */
   double (*input)[INPUTS];           /* [tensors] */
-  wl_real *z;                        /* [pad(n)]; NULL without Newton-Schulz */
-  wl_real *scratch;                  /* [threads][scratch_size] */
+  /* [pad(n)] z and then N of the matrices; NULL if the rule has no Newton-Schulz steps */
+  wl_real *z;
+  /* [scratch_threads][scratch_size] scratch memory of the Newton-Schulz steps */
+  wl_real *scratch;
   int64_t scratch_size;
   int scratch_threads;
-  /* The following members are used only if the workspace is for an adjoint. */
-  wl_real *states;        /* [WL_CHUNK_STEPS + 1][state] */
-  wl_real *mu;            /* [state] adjoint of the state if the chunk has no `mu` */
+  /* The following members are set only in a workspace for adjoints. */
+  /* [WL_CHUNK_STEPS + 1][state] the states before and after each step of a chunk */
+  wl_real *states;
+  wl_real *mu;            /* [state] adjoint of the state, used if the chunk has no array `mu` */
   wl_controller_bar *bar; /* [tensors] */
-  /* [n] NULL without a correction: bars of the update before the correction and of the correction's inputs */
+  /* [n] bar of the uncorrected update, and bars of the first three inputs of the correction; NULL
+   * if the rule has no correction */
   double (*corrected)[4];
-  wl_real *u; /* [pad(n)] NULL without a correction: output of `correct` in the adjoint, not used */
+  /* [pad(n)] array to which `correct` writes the updates; the adjoint does not read them; NULL
+   * if the rule has no correction */
+  wl_real *u;
 } wl_controller_ws;
 
-/* Values that all tensors share at one step. */
+/* The values of one step that all tensors use. */
 typedef struct wl_controller_now {
-  double t, T, x; /* T, 2000 if unknown; x = t / T */
-  double m, s, v; /* bias corrections */
-  bool known;     /* the loss is known */
+  /* t: inner step; T: number of inner steps, or 2000 if this number is unknown; x = t / T */
+  double t, T, x;
+  double m, s, v; /* factors that correct the bias of m, s and v */
+  bool known;     /* true: the step's minibatch loss is known */
   double fast_slow, fast_first;
 } wl_controller_now;
 
-/* Computes the new state. Computes the sums, inputs and scalars for the update of a coordinate. Returns the pass that
- * updates the coordinates. */
+/* Computes the new state. Then computes everything that the update of a coordinate needs: the sums
+ * over each tensor, the inputs of the network and the scalars. Returns the arguments of the kernel
+ * functions that update the coordinates. */
 wl_controller_pass wl_controller_advance(const wl_rule *rule, wl_rule_ws *rule_ws,
                                          const wl_inner_step *step, wl_controller_now *now);
-/* wl_controller_size returns RMS(p) sqrt(fan-in) of tensor j. wl_controller_mean_size returns the mean of this value
- * over the matrices, or over all tensors if there are no matrices. */
+/* The function wl_controller_size returns RMS(p) sqrt(fan-in) of tensor j. The function
+ * wl_controller_mean_size returns the mean of this value over the matrices. If there are no
+ * matrices, the mean is over all tensors. */
 double wl_controller_size(const wl_controller_ws *ws, int j);
 double wl_controller_mean_size(const wl_controller_ws *ws);
 /* Returns the offset in phi of the learned scalars of tensor j. */
 int64_t wl_controller_base(const wl_controller *c, const wl_controller_ws *ws, int j);
-/* Returns D, the number of matrices, at least 2. */
+/* Returns D, which is the number of matrices, but at least 2. */
 double wl_controller_depth(const wl_controller_ws *ws);
-/* Returns the rate of tensor j, whose r is `size`; o is the net's first output. */
+/* Returns the learning rate of tensor j. The argument `size` is the value r of the tensor, and `o`
+ * is the network's first output. */
 double wl_controller_rate(const wl_controller *c, const wl_controller_ws *ws, int j,
                           const wl_controller_now *now, double size, double o);
 void wl_controller_backward(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_rule_chunk *chunk,
                             double *phi_grad);
 
-/* Returns the correction of the step from `step->s_in` to `step->s_out` at x = t / T. */
+/* Returns the arguments with which the kernel corrects the step from `step->s_in` to `step->s_out`.
+ * The argument x is t / T. */
 wl_correction wl_controller_correction(const wl_controller *c, const wl_controller_ws *ws,
                                        const wl_inner_step *step, double x);
 
-/* The correction of one step, for its adjoint. */
+/* The arguments of the adjoint of one step's correction. */
 typedef struct wl_controller_correcting {
   const wl_controller *c;
   const wl_correction *net;
   const double *phi;
   double *phi_grad;
   wl_real *
-      mu; /* bars of the new h and c, replaced by the bars of the old h and c; same layout as `net->in` */
+      /* in: bars of the new h and c; out: bars of the old h and c; the layout is that of
+       * `net->in` */
+      mu;
 } wl_controller_correcting;
 
-/* `bar` is the bar of the corrected update of coordinate i. Computes the bar of the uncorrected update u in bar[0], the
- * bars of y = (g, m, s) / (sqrt v + e) in bar[1..3], and the bars of the LSTM's state in `mu`. Adds the bars of the
- * weights. */
+/* Computes the adjoint of the correction of coordinate i. The argument u is the uncorrected update,
+ * and corrected_bar is the bar of the corrected update. Sets bar[0] to the bar of u, and bar[1] to
+ * bar[3] to the bars of y = (g, m, s) / (sqrt v + e). Sets the bars of the LSTM's state in `mu`.
+ * Adds the bars of the weights to phi_grad. */
 void wl_controller_correction_bar(const wl_controller_correcting *at, int64_t i, const double y[3],
                                   double u, double corrected_bar, double bar[4]);
 

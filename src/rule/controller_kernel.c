@@ -1,5 +1,5 @@
-/* controller_kernel.c - the passes over coordinates of controller_kernel.h; this file is compiled for each instruction
- * set. */
+/* controller_kernel.c - implements the functions over coordinates that controller_kernel.h
+ * declares. This file is compiled for each instruction set. */
 #include "rule/controller_kernel.h"
 
 #include "rule/vector.h"
@@ -33,7 +33,7 @@ static void moments(const wl_controller_pass *pass, int64_t first, int64_t count
   for (int j = 0; j < WL_CONTROLLER_SUMS; j++) sums[j] = add_lanes(sum[j]);
 }
 
-/* Returns 1 / (sqrt v + e), where v is bias-corrected. */
+/* Returns 1 / (sqrt v + e). The argument v is not bias-corrected; the function corrects it. */
 INLINE vec reciprocal(vec v, const wl_controller_scalars *c) {
   return (wl_real)1 / (root((wl_real)c->v * v) + (wl_real)c->epsilon);
 }
@@ -70,7 +70,8 @@ static void blends(const wl_controller_pass *pass, const wl_controller_scalars *
 
 enum { ROW = WL_CONTROLLER_HIDDEN / VECTOR_LANES };
 
-/* Computes out = W x + b. Returns the address of the next layer. */
+/* Computes out = W x + b, where `w` points to the packed W and b. Returns the address of the next
+ * packed layer. */
 INLINE const wl_real *dense(const wl_real *w, int inputs, const wl_real *x, vec *out) {
   const wl_real *const bias = w + inputs * WL_CONTROLLER_HIDDEN;
   UNROLL for (int v = 0; v < ROW; v++) out[v] = load(bias + v * VECTOR_LANES);
@@ -79,7 +80,8 @@ INLINE const wl_real *dense(const wl_real *w, int inputs, const wl_real *x, vec 
   return bias + WL_CONTROLLER_HIDDEN;
 }
 
-/* Computes tanh x = 1 - 2 / (e^2x + 1). exp2_all limits large exponents, for which the result is 1. */
+/* Computes tanh x = 1 - 2 / (e^2x + 1) for each element of x. The function exp2_all limits large
+ * exponents. The result for these exponents is 1. */
 INLINE void tanh_all(vec *x, wl_real *out) {
   const wl_real twice_log2e = (wl_real)2.8853900817779268;
   UNROLL for (int v = 0; v < ROW; v++) x[v] *= twice_log2e;
@@ -126,10 +128,11 @@ static void updates(const wl_controller_pass *pass, const wl_controller_scalars 
 enum { UNITS = WL_CORRECTION_UNITS, OWN_INPUTS = WL_CORRECTION_INPUTS };
 #define LOG2_E ((wl_real)1.4426950408889634)
 
-/* Returns tanh x, where `power` = 2^(2 x log2 e). */
+/* Returns tanh x. The argument `power` is 2^(2 x log2 e). */
 INLINE vec tanh_of(vec power) { return (wl_real)1 - (wl_real)2 / (power + (wl_real)1); }
 
-/* Computes one unit of the LSTM from its pre-activations z. Reads the old c, writes the new c and returns the new h. */
+/* Computes one unit of the LSTM from the unit's pre-activations z. Reads the old c from c_in,
+ * writes the new c to c_out, and returns the new h. */
 INLINE vec lstm_unit(vec *z, const wl_real *c_in, wl_real *c_out, int64_t left) {
   z[0] *= -LOG2_E;
   z[1] *= 2 * LOG2_E;

@@ -1,15 +1,19 @@
-/* controller_kernel.h - passes over the coordinates for the rule `controller`, compiled for each instruction set.
+/* controller_kernel.h - declares functions over coordinates for the rule `controller`. These
+ * functions are compiled for each instruction set.
  *
  *   moments  m' = .9 m + .1 g,  s' = .99 s + .01 g,  v' = .99 v + .01 g^2, and the sums listed below
- *   ratios   sum of (m / (sqrt v + e))^2 with bias-corrected m and v
+ *   ratios   sum of (m / (sqrt v + e))^2
  *   blends   z = (m + k1 (g - m) + k2 (s - m)) / sqrt(sqrt v + f)
  *   net      output = W3 tanh(W2 tanh(W1 input + b1) + b2) + b3
- *   updates  u = c0 N + (c1 z + c2 s) / (sqrt v + e); N the orthogonal factor of `blends`' z, NULL: none
- *   correct  u <- u exp(3 tanh(o / 3)), o = w h + b; h: tanh units or an LSTM layer that read (g, m, s) / (sqrt v + e)
- *            and 2x - 1
+ *   updates  u = c0 N + (c1 z + c2 s) / (sqrt v + e)
+ *   correct  u <- u exp(3 tanh(o / 3)),   o = w h + b
+ * All functions except `moments` use bias-corrected m, s and v. `updates` reads N, the orthogonal
+ * factor of z, from the array z; if this pointer is NULL, the term with N is omitted. In `correct`,
+ * h is the output of tanh units or of an LSTM layer. Its inputs are g, m and s, divided by sqrt v +
+ * e, and 2x - 1.
  *
- * All arrays have one element for each coordinate of theta. A call processes `count` coordinates, beginning with
- * `first`. */
+ * All arrays have one element for each coordinate of theta. A call computes the coordinates from
+ * `first` to `first + count - 1`. */
 #ifndef WL_RULE_CONTROLLER_KERNEL_H
 #define WL_RULE_CONTROLLER_KERNEL_H
 
@@ -30,36 +34,42 @@ enum wl_controller_sums {
 };
 
 typedef struct wl_controller_pass {
-  const wl_real *g, *p;     /* gradient, parameters */
-  const wl_real *m, *s, *v; /* `moments` replaces the old values by the new values */
+  const wl_real *g, *p; /* gradient and parameters */
+  /* `moments` reads the old values here; the other functions read the new values */
+  const wl_real *m, *s, *v;
   wl_real *m_out, *s_out, *v_out;
-  wl_real *z, *u; /* `blends` writes z; `updates` reads N */
+  wl_real *z, *u; /* z: `blends` writes z, and `updates` reads N; u: the updates */
 } wl_controller_pass;
 
 typedef struct wl_controller_scalars {
-  double m, s, v; /* bias corrections */
+  double m, s, v; /* factors that correct the bias of the moments */
   double epsilon; /* e */
-  double floor;   /* f; if f is 0, `blends` does not divide */
+  double floor;   /* f; if f is 0, `blends` does not divide z by the root */
   double k1, k2, c0, c1, c2;
 } wl_controller_scalars;
 
-/* Sizes of the net. A packed layer consists of a matrix [inputs][WL_CONTROLLER_HIDDEN], followed by the biases. The
- * last layer is padded with zeros. */
+/* Sizes of the network. A packed layer is a matrix [inputs][WL_CONTROLLER_HIDDEN], followed by
+ * WL_CONTROLLER_HIDDEN biases. Zeros fill the unused columns of the last layer. */
 enum { WL_CONTROLLER_INPUTS = 17, WL_CONTROLLER_HIDDEN = 16, WL_CONTROLLER_OUTPUTS = 6 };
 enum {
   WL_CONTROLLER_PACKED =
       (WL_CONTROLLER_INPUTS + 2 * WL_CONTROLLER_HIDDEN + 3) * WL_CONTROLLER_HIDDEN
 };
 
-/* The net of `correct`. The gates of an LSTM have the order input, candidate, forget (+1), output. */
+/* The network of `correct`. The rows of an LSTM's weight have the order input gate, candidate,
+ * forget gate, output gate. The code adds 1 to the pre-activation of the forget gate. */
 enum { WL_CORRECTION_INPUTS = 4, WL_CORRECTION_UNITS = 8 };
 typedef struct wl_correction {
   bool lstm;
   wl_real time;               /* 2x - 1 */
-  const wl_real *weight;      /* [units] or [4 units], times inputs or inputs + units */
-  const wl_real *bias, *head; /* [units] or [4 units]; w and b, [units + 1] */
-  const wl_real *in;          /* LSTM: h of each unit, then c, [2 units][stride] */
-  wl_real *out;               /* may be the same array as `in` */
+  /* weight of the hidden layer: [units][inputs], or [4 units][inputs + units] for an LSTM */
+  const wl_real *weight;
+  /* bias: [units], or [4 units] for an LSTM; head: [units + 1] w and then b */
+  const wl_real *bias, *head;
+  /* [2 units][stride] old state of the LSTM: h of each unit, followed by c of each unit */
+  const wl_real *in;
+  /* [2 units][stride] new state of the LSTM; may be the same array as `in` */
+  wl_real *out;
   int64_t stride;
 } wl_correction;
 
@@ -76,7 +86,7 @@ typedef struct wl_controller_kernel {
                   const wl_correction *net, int64_t first, int64_t count);
 } wl_controller_kernel;
 
-/* Returns the table for this processor. */
+/* Returns the functions that are compiled for the instruction set of this processor. */
 const wl_controller_kernel *wl_controller_kernel_select(void);
 
 #endif
