@@ -1,19 +1,24 @@
-/* elementwise.c - common code of hand-designed coordinatewise rules: options, learned scalars, steps, adjoint.
+/* elementwise.c - implements what all hand-designed coordinatewise rules share: their options,
+ * their learned scalars, their steps and their adjoints.
  *
- * A scalar x, for example the rate or the momentum, has a value x_t,j at step t for the coordinates of slot j:
- *   learned for the run          There is one number and one slot.
- *   learned for each tensor      Each slot has one number; a slot is a tensor of theta.
- *   learned for each step        Each step t < T has one number; later steps use the last one. There is one slot.
- *   learned for step and tensor  Each step t < T and slot has one number, in phi (T, slots).
- * phi holds x (WL_SCALAR_FREE) or the logit of x (WL_SCALAR_UNIT) in the tensor "rule.<key>". The functions `step` and
- * `vjp` of a rule receive these coefficients:
- *   value = x_t (the rate times the schedule),  complement = 1 - x_t,  P_t = x_0 ... x_t,
- *   correction q_t = 1 / (1 - P_t)
- * With x = sigmoid(phi), the derivatives are dx/dphi = x (1 - x) and dq_t/dphi_i = q_t^2 P_t (1 - x_i) for i <= t.
+ * A scalar x is, for example, the rate or the momentum. Its value may depend on the step t. The
+ * coordinates of theta are divided into slots, and the value may also depend on the slot. The key
+ * `learn_per` chooses how many numbers a learned scalar has:
+ *   run           There is one number and one slot.
+ *   tensor        Each tensor of theta is a slot and has one number.
+ *   step          Each step t < T has one number, and there is one slot.
+ *   step_tensor   Each combination of a step t < T and a slot has one number, in phi (T, slots).
+ * Steps after the last one use the numbers of the last step. The tensor "rule.<key>" of phi
+ * contains x (WL_SCALAR_FREE) or the logit of x (WL_SCALAR_UNIT). The functions `step` and `vjp` of
+ * a rule receive these coefficients:
+ *   value = x_t,   complement = 1 - x_t,   correction q_t = 1 / (1 - P_t),   P_t = x_0 ... x_t
+ * The value of the rate is multiplied by the schedule. With x = sigmoid(phi), the derivatives are
+ * dx/dphi = x (1 - x) and dq_t/dphi_i = q_t^2 P_t (1 - x_i) for i <= t.
  *
- * The backward pass of a chunk first computes s_{t0+1} .. s_{t0+K} of each block again, with the function of the
- * forward pass. The backward pass then calls vjp from the last step to the first. Adjoints of scalars are summed in
- * double over lanes and then over blocks. The result does not depend on the number of threads. */
+ * For each block, the backward pass of a chunk first computes the states s_{t0+1} to s_{t0+K}
+ * again, with the function `step`. It then calls `vjp` for the steps in reverse order. Adjoints of
+ * scalars are summed in double precision, first over lanes and then over blocks. The result does
+ * not depend on the number of threads. */
 #include "rule/elementwise.h"
 
 #include <math.h>
@@ -24,13 +29,13 @@ typedef struct elementwise {
   const wl_elementwise *definition;
   wl_elementwise_keys keys;
   bool by_step;
-  int64_t rows;   /* number of values over the steps: T or 1 */
-  int64_t slots;  /* number of values at one step: tensors or 1 */
-  int64_t count;  /* number of values for each learned scalar: rows times slots */
-  int32_t *slot;  /* [pad(n)] slot of each coordinate; NULL: one slot */
-  int64_t blocks; /* number of blocks that `slot` covers */
+  int64_t rows;   /* number of steps with separate values: T or 1 */
+  int64_t slots;  /* number of slots: the number of tensors, or 1 */
+  int64_t count;  /* number of values of each learned scalar, which is rows times slots */
+  int32_t *slot;  /* [pad(n)] slot of each coordinate; NULL: there is one slot */
+  int64_t blocks; /* number of blocks whose coordinates have an entry in `slot` */
   bool learned[WL_ELEMENTWISE_MAX_SCALARS];
-  int64_t offset[WL_ELEMENTWISE_MAX_SCALARS]; /* offsets in phi of the learned scalars */
+  int64_t offset[WL_ELEMENTWISE_MAX_SCALARS]; /* offset in phi of each learned scalar */
 } elementwise;
 
 typedef struct point {
@@ -41,17 +46,19 @@ typedef struct point_bar {
 } point_bar;
 
 typedef struct workspace {
-  /* [scalars][count] decoded from phi; `power` only for scalars learned per step */
+  /* [scalars][count] numbers that are computed from phi; `power` is used only if scalars are
+   * learned for each step */
   double *value, *complement, *power;
   wl_schedule schedule;  /* schedule of the current episode */
-  point *points;         /* [WL_CHUNK_STEPS][slots][scalars] */
-  point_bar *bars;       /* [WL_CHUNK_STEPS][slots][scalars] */
-  wl_coefficient *lanes; /* [WL_CHUNK_STEPS][scalars] of the current block */
+  point *points;         /* [WL_CHUNK_STEPS][slots][scalars] coefficients of each step */
+  point_bar *bars;       /* [WL_CHUNK_STEPS][slots][scalars] adjoints of the coefficients */
+  wl_coefficient *lanes; /* [WL_CHUNK_STEPS][scalars] coefficients of the current block */
 } workspace;
 
 /* ---- creation ---- */
 
-/* Returns the index of the learnable scalar with this key, or -1 if there is none. */
+/* Returns the index of the learnable scalar with this key. If there is no such scalar, the function
+ * returns -1. */
 static int learnable(const wl_elementwise *definition, const char *key) {
   for (int i = 0; i < definition->scalars; i++)
     if (definition->scalar[i].range != WL_SCALAR_CONSTANT &&
@@ -69,9 +76,11 @@ static wl_status fail_learn(const elementwise *e, const wl_map *options, const c
     snprintf(known + used, sizeof known - used, "%s%s", used ? ", " : "",
              e->definition->scalar[i].key);
   }
-  return wl_map_fail(options, "learn",
-                     "'%s' is not a scalar of %s that can be learned; choose from %s", key, rule,
-                     known);
+  return wl_map_fail(
+      options, "learn",
+      "the list contains '%s', but the rule %s has no such learnable scalar; its learnable scalars "
+      "are %s",
+      key, rule, known);
 }
 
 static wl_status read_learn(elementwise *e, const wl_map *options, const char *rule) {
@@ -80,21 +89,20 @@ static wl_status read_learn(elementwise *e, const wl_map *options, const char *r
     const int i = learnable(e->definition, key);
     if (i < 0) return fail_learn(e, options, key, rule);
     if (e->definition->scalar[i].range == WL_SCALAR_UNIT && !(e->keys.scalar[i] > 0))
-      return wl_map_fail(options, key,
-                         "the start value of a learned %s must be between 0 and 1 (both "
-                         "excluded), for example 0.5",
-                         key);
+      return wl_map_fail(
+          options, key,
+          "the start value of a learned %s must be above 0 and below 1, for example 0.5", key);
     e->learned[i] = true;
   }
   return WL_OK;
 }
 
-/* Makes each tensor of theta a slot and stores the slot of each coordinate. */
+/* Makes each tensor of theta a slot, and stores the index of the slot for each coordinate. */
 static wl_status make_slots(elementwise *e, const wl_map *options, const wl_rule_setting *setting) {
   const wl_layout *theta = setting->theta;
   if (setting->mixture || theta == NULL || theta->count == 0)
     return wl_map_fail(options, "learn_per",
-                       "'%s' needs one task, not a mixture; choose run or step",
+                       "the value '%s' needs a training on a single task; choose run or step",
                        e->by_step ? "step_tensor" : "tensor");
   e->slots = theta->count;
   e->blocks = wl_blocks(theta->size);
@@ -137,7 +145,7 @@ wl_status wl_elementwise_create(const wl_elementwise *definition, const wl_map *
   WL_CHECK(setting->episode_steps >= 1);
   elementwise *e = NULL;
   WL_TRY(WL_NEW(e, 1));
-  rule->impl = e; /* wl_elementwise_destroy frees `e`, also if a later call fails */
+  rule->impl = e; /* if a later call fails, wl_elementwise_destroy frees `e` */
   e->definition = definition;
   rule->state_width = definition->state_width;
   rule->reads_theta = definition->reads_theta;
@@ -157,7 +165,8 @@ void wl_elementwise_destroy(wl_rule *rule) {
   rule->impl = NULL;
 }
 
-/* Every number of a learned scalar starts at the configured value. No random number is drawn. */
+/* Sets every number of a learned scalar to the configured value. The function draws no random
+ * numbers. */
 void wl_elementwise_init(const wl_rule *rule, uint64_t seed, wl_real *phi) {
   (void)seed;
   const elementwise *e = rule->impl;
@@ -186,8 +195,8 @@ size_t wl_elementwise_ws_bytes(const wl_rule *rule, const wl_layout *theta, bool
          WL_CHUNK_STEPS * scalars * sizeof(wl_coefficient);
 }
 
-/* Decodes the numbers of scalar i from phi. If phi is NULL or the scalar is not learned, uses the value of the
- * configuration. */
+/* Computes the values of scalar i from phi. If phi is NULL or the scalar is not learned, the
+ * function uses the configured value. */
 static void decode(const elementwise *e, workspace *w, int i, const wl_real *phi) {
   const bool unit = e->definition->scalar[i].range == WL_SCALAR_UNIT;
   double *value = w->value + i * e->count, *complement = w->complement + i * e->count;
@@ -216,7 +225,7 @@ static wl_status allocate(const elementwise *e, workspace *w) {
   return WL_NEW(w->lanes, WL_CHUNK_STEPS * e->definition->scalars);
 }
 
-/* If no scalar is learned, the workspace is complete after this call, and a call of `pack` is not necessary. */
+/* If no scalar is learned, the workspace needs no call of `pack` after this call. */
 wl_status wl_elementwise_ws_create(const wl_rule *rule, const wl_layout *theta, bool adjoint,
                                    int threads, void **out) {
   (void)adjoint, (void)threads;
@@ -248,12 +257,12 @@ void wl_elementwise_ws_destroy(void *impl) {
 
 /* ---- coefficients ---- */
 
-/* Returns the index of a scalar's number for step t and a slot. */
+/* Returns the index of the number that a scalar has for step t and a slot. */
 static int64_t number_at(const elementwise *e, int64_t t, int64_t slot) {
   return (t < e->rows ? t : e->rows - 1) * e->slots + slot;
 }
 
-/* Returns P_t = x_0 x_1 ... x_t. */
+/* Returns the product P_t = x_0 x_1 ... x_t of scalar i. */
 static double power_at(const elementwise *e, const workspace *w, int i, int64_t t, int64_t slot) {
   const double *value = w->value + i * e->count;
   const double *power = w->power + i * e->count;
@@ -286,8 +295,9 @@ static int64_t slot_of(const elementwise *e, int64_t coordinate) {
   return e->slot != NULL ? e->slot[coordinate] : 0;
 }
 
-/* Copies the coefficients of a block's coordinates to the lanes, for `steps` steps. If all lanes have the coefficients
- * of one slot, `loaded` is this slot, otherwise -1. The function updates `loaded`. */
+/* Copies the coefficients of a block's coordinates to w->lanes, for `steps` steps. If all lanes
+ * belong to one slot, the function sets `loaded` to this slot. It skips the copy if `loaded`
+ * already is this slot. If the lanes belong to several slots, it sets `loaded` to -1. */
 static void load_lanes(const elementwise *e, workspace *w, int64_t block, int64_t steps,
                        int64_t *loaded) {
   const int64_t first = slot_of(e, block * WL_LANES),
@@ -327,7 +337,7 @@ void wl_elementwise_step(const wl_rule *rule, wl_rule_ws *ws, const wl_inner_ste
   }
 }
 
-/* Computes s [steps+1][width][16], the states of the block through the chunk. */
+/* Computes the states s [steps+1][width][16] of one block before and after each step of a chunk. */
 static void replay(const elementwise *e, const workspace *w, const wl_rule_chunk *chunk,
                    int64_t block, wl_real *s) {
   const int64_t size = e->definition->state_width * WL_LANES;
@@ -341,7 +351,8 @@ static void replay(const elementwise *e, const workspace *w, const wl_rule_chunk
   }
 }
 
-/* Adds one block's adjoints of the learned scalars at step k, lanes in ascending order. */
+/* Adds the contributions of one block to the adjoints of the learned scalars at step k. The lanes
+ * are added in ascending order. */
 static void gather(const elementwise *e, workspace *w, int64_t k, int64_t block,
                    const wl_coefficient_bar *bar) {
   const int scalars = e->definition->scalars;
@@ -355,7 +366,9 @@ static void gather(const elementwise *e, workspace *w, int64_t k, int64_t block,
   }
 }
 
-/* Computes lam += w_k grad L_out(theta_k). If the weight is zero, the gradient is not read and may be NULL. */
+/* Adds the gradient of the outer loss at theta_k, multiplied by its weight in the meta-loss, to the
+ * adjoint of theta. If the weight is zero, the function does not read the gradient, which may then
+ * be NULL. */
 static void add_loss_gradient(const wl_rule_chunk *chunk, int64_t k, int64_t at, wl_real *lam) {
   if (chunk->loss_grad == NULL || chunk->loss_weight[k] == 0) return;
   const wl_real weight = (wl_real)chunk->loss_weight[k];
@@ -370,7 +383,7 @@ static void block_backward(const elementwise *e, workspace *w, const wl_rule_chu
   _Alignas(WL_ALIGN) wl_real s[(WL_CHUNK_STEPS + 1) * WL_ELEMENTWISE_MAX_WIDTH * WL_LANES];
   _Alignas(WL_ALIGN) wl_real unwanted[WL_LANES], unkept[WL_ELEMENTWISE_MAX_WIDTH * WL_LANES];
   _Alignas(WL_ALIGN) wl_real thetabar[WL_LANES] = {0};
-  /* entries that vjp does not set are read as zero */
+  /* the array is set to zero below, because vjp does not set all entries */
   wl_coefficient_bar bar[WL_ELEMENTWISE_MAX_SCALARS];
   wl_real *lam = chunk->lam + block * WL_LANES;
   wl_real *mu = chunk->mu ? chunk->mu + block * size : unkept;
@@ -388,7 +401,8 @@ static void block_backward(const elementwise *e, workspace *w, const wl_rule_chu
   }
 }
 
-/* Returns d value / d phi of one number, without the dependence through the running product. */
+/* Returns the derivative of a scalar's value with respect to its number in phi. The product P_t
+ * also depends on this number, but the function omits this dependence. */
 static double direct_slope(const elementwise *e, const workspace *w, int i, int64_t t,
                            int64_t number) {
   const int64_t at = i * e->count + number;
@@ -396,7 +410,8 @@ static double direct_slope(const elementwise *e, const workspace *w, int i, int6
   return i == 0 ? wl_schedule_rate(&w->schedule, 1.0, t) : 1;
 }
 
-/* Adds the contributions of x_t and q_t to the adjoint of phi. The scalar is learned for the run or for each tensor. */
+/* Adds the contributions of x_t and q_t to the adjoint of phi, for a scalar that is learned for the
+ * run or for each tensor. */
 static void fold_constant(const elementwise *e, const workspace *w, const wl_rule_chunk *chunk,
                           int i, double *phi_grad) {
   const bool unit = e->definition->scalar[i].range == WL_SCALAR_UNIT;
@@ -416,12 +431,13 @@ static void fold_constant(const elementwise *e, const workspace *w, const wl_rul
   }
 }
 
-/* Adds the contributions of x_t and q_t to the adjoint of phi. The function processes one slot of a scalar that is
- * learned for each step. q_t depends on every step up to t. */
+/* Adds the contributions of x_t and q_t to the adjoint of phi, for one slot of a scalar that is
+ * learned for each step. The correction q_t depends on the numbers of all steps up to t. */
 static void fold_steps(const elementwise *e, const workspace *w, const wl_rule_chunk *chunk, int i,
                        int64_t slot, double *phi_grad) {
   const bool unit = e->definition->scalar[i].range == WL_SCALAR_UNIT;
-  double tail = 0; /* sum over the later steps of qbar_t q_t^2 P_t */
+  /* sum of qbar_t q_t^2 P_t over the steps from t onwards, where qbar_t is the adjoint of q_t */
+  double tail = 0;
   for (int64_t t = chunk->t0 + chunk->steps - 1; t >= (unit ? 0 : chunk->t0); t--) {
     const int64_t j = number_at(e, t, slot), k = t - chunk->t0;
     double sum = 0;

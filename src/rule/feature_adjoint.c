@@ -1,19 +1,23 @@
-/* feature_adjoint.c - computes the adjoint of the rules of feature_net.h, one step and one tensor at a time, in double.
+/* feature_adjoint.c - computes the adjoint of the rules that feature_net.h describes. The code
+ * computes one tensor of one step at a time, in double precision.
  *
- * The adjoint of a value f is written fbar. A feature f is normalised over the N coordinates of a tensor or tap: x = f
- * / n, n = sqrt(e + mean f^2). Then
+ * The bar of a value is its adjoint: fbar is the adjoint of f. The code normalises a feature f over
+ * the N coordinates of a tensor or of a tap of a kernel: x = f / n with n = sqrt(e + mean f^2). The
+ * adjoint of f is
  *
  *   fbar = (xbar - x (sum x xbar) / N) / n
  *
- * A tensor therefore takes two passes. The first pass computes the adjoint of the net and the sums of x xbar. The
- * second pass computes the adjoint of the features. After the second pass, the code computes the adjoints of rows and
- * columns, which contribute to the adjoint of g^2 of every coordinate. The code runs on one thread. */
+ * The code therefore needs two passes over the coordinates of a tensor. The first pass computes the
+ * adjoint of the network and the sums of x xbar. The second pass computes the adjoints of the
+ * features. The code then computes the adjoints of the moments of rows and columns. These adjoints
+ * contribute to the adjoint of g^2 of every coordinate. The code runs on one thread. */
 #include <math.h>
 #include <string.h>
 
 #include "rule/feature_net.h"
 
-/* The index of the first feature of each kind; -1: no feature of this kind. */
+/* The index of the first feature of each kind among the features of a rule. The value -1 means that
+ * the rule has no feature of this kind. */
 typedef struct positions {
   int g, clip, p, m, v, m_normal, inverse, g_factored, g_normal, r, c, inverse_r, inverse_c,
       m_factored;
@@ -26,7 +30,7 @@ static const positions positions_of[] = {
 enum { STRIDE = WL_MOST_FEATURES + 1, DIRECTION = WL_MOST_FEATURES };
 enum { MOST_INPUTS = WL_NET_MOST_WIDTH, MOST_LAYERS = WL_NET_MOST_LAYERS + 1 };
 
-/* Inputs, scratch and results of one tensor's adjoint. */
+/* The inputs, the scratch memory and the results of the adjoint of one tensor. */
 typedef struct work {
   const wl_feature_rule *f;
   wl_feature_ws *ws;
@@ -35,16 +39,19 @@ typedef struct work {
   const wl_tensor *tensor;
   const wl_feature_tensor *own;
   const wl_feature_view *view;
-  const double *inverse;    /* [taps][WL_MOST_FEATURES] */
+  const double *inverse; /* [taps][WL_MOST_FEATURES] 1 / n of each feature */
   double
-      *features; /* [size][STRIDE] the features x, later replaced by xbar, and the net's output */
+      /* [size][STRIDE] for each coordinate: the features x, later their adjoints xbar, and the
+       * network's output */
+      *features;
   double *dots;             /* [taps][WL_MOST_FEATURES] sums of x xbar */
-  double *row_bar[3][3];    /* R, g factor, m factor; [rows] for each decay */
-  double *column_bar[2][3]; /* C, factor */
-  const wl_real *lam;       /* [pad] adjoint of u; begins with the tensor's first coordinate */
+  /* [rows] for each decay: the adjoints of R, of the factor of g and of the factor of m */
+  double *row_bar[3][3];
+  double *column_bar[2][3]; /* [columns] for each decay: the adjoints of C and of its factor */
+  const wl_real *lam;       /* [pad] adjoint of u, from the tensor's first coordinate onwards */
   wl_real *mu; /* [state] in: adjoint of the new state; out: adjoint of the old state */
   double *phi_grad;
-  double rate; /* celo2 */
+  double rate; /* learning rate of this step, for celo2 */
 } work;
 
 /* ---- Features ------------------------------------------------------------------------------- */
@@ -71,7 +78,8 @@ static point point_at(const work *w, int64_t i) {
   return x;
 }
 
-/* These functions return the factors of g and of m_j in the factored features of decay j. */
+/* The factored features of decay j are multiples of g and of m_j. These functions return the two
+ * factors. */
 static double g_factor(const work *w, const point *x, int j) {
   const wl_factor_tables *const t = &w->view->table;
   const double row = (double)t->g_factor[j][x->row];
@@ -108,13 +116,13 @@ static void put_features(const work *w, const point *x, double *f) {
   put_factored(w, x, at, f);
 }
 
-/* Returns the number of features of this tensor that the net reads. */
+/* Returns how many features of this tensor the network reads. */
 static int features_read(const work *w) {
   const bool few = w->f->kind == WL_FEATURES_CELO2 && !w->tensor->matrix;
   return few ? WL_VECTOR_FEATURES : w->f->features;
 }
 
-/* Stores the normalised features x of all coordinates in w->features. */
+/* Computes the normalised features x of all coordinates and writes them to w->features. */
 static void normalised_features(const work *w) {
   for (int64_t i = 0; i < w->tensor->size; i++) {
     const point x = point_at(w, i);
@@ -127,7 +135,7 @@ static void normalised_features(const work *w) {
 
 /* ---- The net -------------------------------------------------------------------------------- */
 
-/* Inputs of each layer of one coordinate. */
+/* The inputs of each layer and the outputs of the network, for one coordinate. */
 typedef struct activations {
   double x[MOST_LAYERS][MOST_INPUTS];
   double out[4];
@@ -150,8 +158,8 @@ static void net_forward(const work *w, const double *features, activations *a) {
   }
 }
 
-/* Computes the adjoints of the features in `bar` from the adjoints of the outputs. Adds the adjoints of the weights to
- * phi_grad. */
+/* Computes the adjoint of the network for one coordinate. Reads the adjoints of the outputs, writes
+ * the adjoints of the features to `bar`, and adds the adjoints of the weights to phi_grad. */
 static void net_backward(const work *w, const activations *a, const double *out_bar, double *bar) {
   const wl_feature_rule *const f = w->f;
   double above[MOST_INPUTS] = {0}, below[MOST_INPUTS];
@@ -178,7 +186,8 @@ static void net_backward(const work *w, const activations *a, const double *out_
 
 /* ---- From u to the net's outputs ------------------------------------------------------------ */
 
-/* The update of mlp and small_fc is u = -c o_0 exp(e o_1). */
+/* Computes the adjoints of the network's outputs o_0 and o_1 for mlp and small_fc. Their update is
+ * u = -c o_0 exp(e o_1), where c is `step_scale` and e is `exponent_scale`. */
 static void scaled_bar(const work *w, int64_t i, const double *out, double *bar) {
   const double scale = -w->f->step_scale * exp(w->f->exponent_scale * out[1]),
                u_bar = (double)w->lam[i];
@@ -186,8 +195,9 @@ static void scaled_bar(const work *w, int64_t i, const double *out, double *bar)
   bar[1] = w->f->exponent_scale * scale * out[0] * u_bar;
 }
 
-/* The update of celo2 is u = -a (d / n + w p). d is the net's first output, and n = sqrt(epsilon + mean d^2) with the
- * mean over a tap. Replaces d in w->features by dbar. */
+/* Computes the adjoint dbar of the network's first output d for celo2, and writes dbar to
+ * w->features. The update of celo2 is u = -a (d / n + w p) with n = sqrt(epsilon + mean d^2), where
+ * the mean is over a tap. */
 static void direction_bars(const work *w) {
   activations a;
   const int64_t size = w->tensor->size, taps = w->own->taps;
@@ -210,7 +220,8 @@ static void direction_bars(const work *w) {
   }
 }
 
-/* Replaces x by xbar, and sets `dots` to the sums of x xbar. */
+/* Replaces the features x by their adjoints xbar, and sets `dots` to the sums of x xbar. This is
+ * the first pass. */
 static void net_pass(const work *w) {
   activations a;
   memset(w->dots, 0, (size_t)(w->own->taps * WL_MOST_FEATURES) * sizeof *w->dots);
@@ -231,7 +242,7 @@ static void net_pass(const work *w) {
 
 /* ---- From features to state and tables ------------------------------------------------------ */
 
-/* Adjoints of the values from which a coordinate's features are computed. */
+/* The adjoints of the values from which the features of a coordinate are computed. */
 typedef struct point_bar {
   double g, p, m[WL_MOST_MOMENTA], v;
 } point_bar;
@@ -283,7 +294,7 @@ static void feature_bar(const work *w, const point *x, const double *bar, point_
   factored_bar(w, x, bar, out);
 }
 
-/* Adds the adjoint of celo2's Adam step on vectors: x = q1 m_0 / sqrt(q2 v + 1e-8). */
+/* Adds the adjoint of Adam's step x = q1 m_0 / sqrt(q2 v + 1e-8), which celo2 uses for vectors. */
 static void adam_bar(const work *w, const point *x, int64_t i, point_bar *out) {
   const double done = (double)(w->step->t + 1), rate = w->rate * w->f->vector_rate;
   const double q1 = 1 / (1 - pow(w->ws->phi.m[0], done)), q2 = 1 / (1 - pow(w->ws->phi.v, done));
@@ -295,8 +306,8 @@ static void adam_bar(const work *w, const point *x, int64_t i, point_bar *out) {
 
 /* ---- Moments -------------------------------------------------------------------------------- */
 
-/* Adjoint of new = b old + (1 - b) x. Replaces the adjoint of `new` by the adjoint of `old` and returns the adjoint of
- * x. */
+/* Computes the adjoint of new = b old + (1 - b) x, where b is `decay`. Replaces the adjoint of
+ * `new` in *mu by the adjoint of `old`, and returns the adjoint of x. */
 static double moment_bar(double decay, double bar, double old, double x, wl_real *mu,
                          double *decay_bar) {
   const double total = bar + (double)*mu;
@@ -309,7 +320,8 @@ typedef struct decay_bars {
   double m[WL_MOST_MOMENTA], v, factored[WL_FACTORED];
 } decay_bars;
 
-/* Returns the adjoints of g and p of one coordinate. `square_bar` is the adjoint of g^2 from rows and columns. */
+/* Computes the adjoints of the old moments of one coordinate. Returns the adjoints of g and p. The
+ * argument `bar` contains the adjoints of the values from which the features are computed. */
 static point_bar coordinate_bar(const work *w, int64_t i, point_bar bar, decay_bars *decays) {
   const int64_t pad = wl_pad(w->ws->tensors.n), at = w->tensor->offset + i;
   const wl_feature_view *const v = w->view;
@@ -327,8 +339,9 @@ static point_bar coordinate_bar(const work *w, int64_t i, point_bar bar, decay_b
   return bar;
 }
 
-/* Adds the adjoints of the row factors r to the adjoints of R. Formulas: q = R / (mean R + 1e-9), and r = q^-1/2 where
- * q > 1e-9. */
+/* Adds the contributions of the row factors r to the adjoints of R, for decay k. A row factor is r
+ * = q^-1/2 with q = R / (mean R + 1e-9). If q is at most 1e-9, r is constant and contributes
+ * nothing. */
 static void row_factor_bar(const work *w, int k) {
   const int64_t rows = w->tensor->factored.rows;
   const wl_real *const r = w->view->table.r[k], *const factor = w->view->table.g_factor[k];
@@ -348,16 +361,18 @@ static void row_factor_bar(const work *w, int k) {
   }
 }
 
-/* The rows or the columns of a tensor. */
+/* Arrays with one element for each row of a tensor, or for each column. */
 typedef struct lines {
-  int64_t count, length; /* number of lines, and number of elements of a line */
-  double *bar;           /* [count] in: adjoint of R or C; out: adjoint of the mean squares */
-  const wl_real *old;    /* [count] R or C before the step */
-  wl_real *mu;           /* [count] in/out: adjoint of `old` */
-  const wl_real *sums;   /* sums of squares of each group */
+  /* count: number of rows or columns; length: number of elements in a row or column */
+  int64_t count, length;
+  double *bar;         /* [count] in: adjoint of R or C; out: adjoint of the sums of squares */
+  const wl_real *old;  /* [count] values of R or C before the step */
+  wl_real *mu;         /* [count] in: adjoint of the new R or C; out: adjoint of `old` */
+  const wl_real *sums; /* [WL_LINE_GROUPS][stride] sums of squares of g for each group of lines */
 } lines;
 
-/* Computes the adjoints of the old R or C in `mu`, and the adjoints of the mean squares in `bar`. */
+/* Computes the adjoints of the old R or C in l->mu. Replaces the adjoints of R or C in l->bar by
+ * the adjoints of the sums of squares of g. */
 static void square_bars(const work *w, int k, const lines *l, decay_bars *decays) {
   const int64_t stride = w->tensor->factored.rows + w->tensor->factored.columns;
   for (int64_t i = 0; i < l->count; i++) {
@@ -413,7 +428,7 @@ static void vector_bars(const work *w, int k, decay_bars *decays) {
   }
 }
 
-/* Returns the part of the adjoint of a coordinate's g^2 that rows and columns contribute. */
+/* Returns the contribution of the rows and columns to the adjoint of g^2 of one coordinate. */
 static double square_bar(const work *w, const point *x) {
   double bar = 0;
   for (int k = 0; k < WL_FACTORED; k++) {
@@ -436,7 +451,8 @@ static void carve_bars(work *w) {
   }
 }
 
-/* Computes the adjoints of the features of coordinate i from xbar. */
+/* Computes the adjoints of the features of coordinate i from the adjoints xbar of the normalised
+ * features. */
 static void denormalise(const work *w, const point *x, int64_t i, double *bar) {
   const int64_t tap = i % w->own->taps * WL_MOST_FEATURES;
   const double *const x_bar = w->features + i * STRIDE, *const inverse = w->inverse + tap,
@@ -460,8 +476,9 @@ static void add_decays(const work *w, const decay_bars *decays) {
         phi->factored[k] > 0 ? 10 * (1 - phi->factored[k]) * decays->factored[k] : 0;
 }
 
-/* Stores the adjoint of g in gbar, unless gbar is NULL, and adds the adjoint of p to thetabar. Both are arrays of the
- * tensor. */
+/* Computes the adjoint of one tensor at one step. If gbar is not NULL, the function writes the
+ * adjoint of g to gbar. It adds the adjoint of p to thetabar. Both arrays start with the tensor's
+ * first coordinate. */
 static void tensor_backward(work *w, wl_real *gbar, wl_real *thetabar) {
   const bool adam = w->f->adam_vectors && !w->tensor->matrix;
   decay_bars decays = {0};
@@ -483,7 +500,8 @@ static void tensor_backward(work *w, wl_real *gbar, wl_real *thetabar) {
       if (w->f->kind == WL_FEATURES_CELO2)
         of_point.p -= w->rate * w->f->weight_decay * (double)w->lam[i];
     }
-    /* a point_bar is smaller than a row, so this overwrites only rows that are no longer needed */
+    /* a point_bar is smaller than a row of w->features, so this line overwrites only rows that are
+     * no longer needed */
     bars[i] = of_point;
   }
   for (int k = 0; factors(w) && k < WL_FACTORED; k++)
@@ -499,7 +517,8 @@ static void tensor_backward(work *w, wl_real *gbar, wl_real *thetabar) {
   }
   add_decays(w, &decays);
 }
-_Static_assert(sizeof(point_bar) <= STRIDE * sizeof(double), "the bars overwrite the features");
+_Static_assert(sizeof(point_bar) <= STRIDE * sizeof(double),
+               "a point_bar overwrites a row of features, so it must not be larger than the row");
 
 /* ---- A chunk -------------------------------------------------------------------------------- */
 
@@ -546,7 +565,8 @@ static void step_backward(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_rul
   if (chunk->gbar) wl_tensors_clear_padding(ws->tensors.n, 1, chunk->gbar + k * pad);
 }
 
-/* Computes lam += w_k grad L_out(theta_k). */
+/* Adds the gradient of the outer loss at theta_k, multiplied by its weight in the meta-loss, to the
+ * adjoint of theta. */
 static void add_loss_gradient(const wl_rule_chunk *chunk, int64_t k) {
   if (chunk->loss_grad == NULL || chunk->loss_weight[k] == 0) return;
   const int64_t pad = chunk->blocks * WL_LANES;

@@ -1,13 +1,14 @@
-/* feature_kernel.c - computes features and net of a coordinate in one pass (feature_kernel.h). This file is compiled
+/* feature_kernel.c - implements the functions that feature_kernel.h declares. This file is compiled
  * for each instruction set.
  *
- * Each lane holds one coordinate, and the code processes a group of VECTORS vectors together. The features of a group
- * fit in the L1 cache. Each layer keeps a tile of WL_NET_ROWS units x VECTORS vectors in registers. */
+ * Each lane of a vector contains one coordinate. The code computes the network for a group of
+ * VECTORS vectors at a time, so that the features of the group fit in the L1 cache. A layer is
+ * computed in tiles of WL_NET_ROWS units, and the sums of a tile are in registers. */
 #include "rule/feature_kernel.h"
 
 #include "rule/vector.h"
 
-#if VECTOR_BYTES == 64 /* 32 registers */
+#if VECTOR_BYTES == 64 /* the processor has 32 vector registers */
 enum { VECTORS = 4 };
 #else
 enum { VECTORS = 2 };
@@ -16,22 +17,24 @@ enum { GROUP = VECTORS * VECTOR_LANES, HALF = VECTORS / 2 };
 
 /* ---- Rows and columns ----------------------------------------------------------------------- */
 
-/* Table indices of the lanes of a vector that is in several lines: first + after[lane], at most `most`. */
+/* The table indices of the lanes of a vector whose coordinates are in several lines. The index of a
+ * lane is first + after[lane]. The largest of these indices is `most`. */
 typedef int32_t lanes __attribute__((vector_size(VECTOR_LANES * sizeof(int32_t))));
 typedef struct spread {
   int32_t first, most;
   lanes after;
 } spread;
 
-/* The positions of the lanes of a vector in the tensor. */
+/* The rows and columns of the coordinates in a vector. */
 typedef struct place {
   int64_t left;
-  bool apart;          /* the lanes are in several lines, and each lane has separate indices */
-  int64_t row, column; /* if not apart: indices of the first lane */
+  /* true: the coordinates are in several lines, and `rows` and `columns` contain their indices */
+  bool apart;
+  int64_t row, column; /* if `apart` is false: row and column of the first lane */
   spread rows, columns;
 } place;
 
-/* Position of a pass over coordinates: the line, and the coordinate within the line. */
+/* The current coordinate of a pass: the number of its line and its position k in the line. */
 typedef struct cursor {
   int64_t line, k;
 } cursor;
@@ -54,8 +57,9 @@ INLINE lanes lane_numbers(void) {
   return numbers;
 }
 
-/* Sets lanes [from, last] to the indices from `first` on if the index advances, otherwise to `first`. Lanes beyond the
- * last one have its index. */
+/* Sets the indices of the lanes from `from` to `last`. If the index advances along a line, the
+ * indices are first, first + 1, and so on. If the index does not advance, all these lanes have the
+ * index `first`. Lanes after `last` have the index of `last`. */
 INLINE void spread_line(spread *s, int32_t from, int32_t last, int32_t first, bool advances) {
   const int32_t step = advances ? -1 : 0, end = first + ((last - from) & step);
   const lanes number = lane_numbers(), index = first + ((number - from) & step);
@@ -98,7 +102,8 @@ INLINE void find_place(const wl_feature_view *w, cursor c, int64_t left, place *
 }
 
 #if VECTOR_BYTES == 64 && !defined(WL_DOUBLE)
-/* If the lanes read entries of one vector, a load and a permutation take less time than a gather. */
+/* If all table entries are in one vector, a load and a permutation are faster than a gather
+ * instruction. */
 INLINE vec gather(const wl_real *table, const spread *s) {
   const __m512i after = (__m512i)s->after;
   const int32_t beyond = VECTOR_LANES - 1 - (s->most - s->first);
@@ -126,7 +131,7 @@ INLINE vec column_of(const wl_feature_view *w, const wl_real *table, const place
 
 /* ---- Features ------------------------------------------------------------------------------- */
 
-/* The values from which features are computed. */
+/* The values from which the features of a vector of coordinates are computed. */
 typedef struct moment {
   vec g, p, m[WL_MOST_MOMENTA], v;
 } moment;
@@ -140,8 +145,9 @@ INLINE vec take_gradient(const wl_feature_view *w, const int kind, int64_t i, in
   return kind == WL_FEATURES_CELO2 ? maximum(splat(-1000), minimum(splat(1000), g)) : g;
 }
 
-/* Computes the factored features. The features g r c begin at index `first`. The features R, C, 1 / sqrt R, 1 / sqrt C
- * and m r c begin at index `rest`; without `tables` only m r c is computed. */
+/* Computes the factored features. The features g r c start at the index `first`. The features R, C,
+ * 1 / sqrt R, 1 / sqrt C and m r c start at the index `rest`. If `tables` is false, the function
+ * computes only m r c of these five. */
 INLINE void factored_features(const wl_feature_view *w, const moment *x, const place *at, vec *f,
                               const int first, const int rest, const bool tables) {
   const wl_factor_tables *const t = &w->table;
@@ -165,7 +171,7 @@ INLINE void factored_features(const wl_feature_view *w, const moment *x, const p
   }
 }
 
-/* Stores feature k of one vector in f[k VECTORS]. */
+/* Computes the features of one vector of coordinates, and writes feature k to f[k * VECTORS]. */
 INLINE void features(const wl_feature_view *w, const int kind, const moment *x, const place *at,
                      vec *f, const bool tables) {
   const int momenta = momenta_of(kind);
@@ -262,7 +268,8 @@ static void pack(int tiles, int size, const double *from, double scale, wl_real 
         __builtin_convertvector(*(const units *)(from + tile * WL_NET_ROWS) * scale, packed);
 }
 
-/* `one` holds one entry of each table, or one vector of entries. */
+/* Returns the weighted sum of one entry of each table. The entries are in `one`, and the weights
+ * are in `by`. */
 INLINE vec combine_one(const vec *by, const vec *one) {
   vec sum = {0};
   UNROLL for (int k = 0; k < 2 * WL_FACTORED; k++) sum += by[k] * one[k];
@@ -315,7 +322,7 @@ INLINE void new_moment(const wl_feature_view *w, const int kind, int64_t i, int6
   store_some(w->v_out + i, x->v, left);
 }
 
-/* Adds the squares of the features to sums for each tap. Each lane belongs to one tap. */
+/* Adds the squares of the features to the sums of the taps to which the lanes belong. */
 static void add_by_tap(const wl_feature_view *w, int64_t i, int64_t left, const vec *f,
                        double *sums) {
   for (int64_t l = 0; l < VECTOR_LANES && l < left; l++) {
@@ -327,15 +334,15 @@ static void add_by_tap(const wl_feature_view *w, int64_t i, int64_t left, const 
   }
 }
 
-/* Sets the features of lanes beyond the end to zero. */
+/* Sets the features of the lanes from number `left` onwards to zero. */
 NOINLINE void clear_beyond(int64_t left, int inputs, vec *f) {
   mask inside;
   for (int l = 0; l < VECTOR_LANES; l++) inside[l] = l < left ? -1 : 0;
   for (int k = 0; k < inputs; k++) f[k * VECTORS] = choose(inside, f[k * VECTORS], splat(0));
 }
 
-/* short_count returns the number of features that are not entries of tables. short_number returns the index of the k-th
- * of these features among all features. */
+/* Some features are entries of tables. The function short_count returns the number of the other
+ * features. The function short_number returns the index of the k-th of them among all features. */
 INLINE int short_count(const int kind) {
   return kind == WL_FEATURES_MLP ? 8 : feature_count(kind) - 4 * WL_FACTORED;
 }
@@ -343,7 +350,7 @@ INLINE int short_number(const int kind, const int k) {
   return kind == WL_FEATURES_MLP || k < short_count(kind) - WL_FACTORED ? k : k + 4 * WL_FACTORED;
 }
 
-/* Computes the moments and features of one vector of coordinates. */
+/* Computes the new moments and the features of one vector of coordinates. */
 INLINE void moment_features(const wl_feature_view *w, const int kind, int64_t i, int64_t left,
                             cursor *c, vec *f, const bool tables) {
   place at;
@@ -354,7 +361,8 @@ INLINE void moment_features(const wl_feature_view *w, const int kind, int64_t i,
   move_on(w, c);
 }
 
-/* Adds the features of one vector of coordinates. Features of full vectors stay in registers. */
+/* Adds the squared features of one vector of coordinates to the sums. The features of a full vector
+ * are not stored in memory. */
 INLINE void add_vector(const wl_feature_view *w, const int kind, int64_t i, int64_t left, cursor *c,
                        vec *sum) {
   const int inputs = short_count(kind);
@@ -394,7 +402,8 @@ static void moments(const wl_feature_view *w, int64_t first, int64_t count, doub
 
 /* ---- The net -------------------------------------------------------------------------------- */
 
-/* Computes sum [rows] += W x for one tile. `rows` and `vectors` are constant, and the weights of an input are contiguous. */
+/* Adds W x to the sums of one tile. The weights of an input are contiguous. The arguments `rows`
+ * and `vectors` are compile-time constants. */
 INLINE void multiply(const wl_real *weight, int inputs, const vec *x, vec (*sum)[VECTORS],
                      const int rows, const int vectors) {
 #pragma GCC unroll 4
@@ -411,12 +420,12 @@ INLINE void finish_tile(vec (*sum)[VECTORS], vec *y, const int rows, const int v
       y[r * VECTORS + v] = relu ? maximum(splat(0), sum[r][v]) : sum[r][v];
 }
 
-/* The size of a tile, which is constant. */
+/* The size of a tile, which is a compile-time constant. */
 typedef struct extent {
   int rows, vectors;
 } extent;
 
-/* Computes y [rows] = W x + b. */
+/* Computes y = W x + b for the units of one tile. */
 INLINE void tile(const wl_real *weight, int inputs, const vec *x, vec *y, const extent of,
                  const bool relu) {
   vec sum[WL_NET_ROWS][VECTORS];
@@ -426,7 +435,7 @@ INLINE void tile(const wl_real *weight, int inputs, const vec *x, vec *y, const 
   finish_tile(sum, y, of.rows, of.vectors, relu);
 }
 
-/* The contributions of tables to the first layer, for the vectors of a group. */
+/* Pointers to the contributions of the tables to the first layer, for each vector of a group. */
 typedef struct parts {
   const wl_real *row[VECTORS], *column[VECTORS];
   bool row_advances, column_advances;
@@ -436,8 +445,9 @@ INLINE vec part_of(const wl_real *p, int unit, const bool advances) {
   return advances ? load_some(p + unit * VECTOR_LANES, VECTOR_LANES) : splat(p[unit]);
 }
 
-/* Computes the first layer. Along a line of a matrix, exactly one of row and column index advances. Along a line of a
- * convolution, both indices may advance. */
+/* Computes the first layer. The arguments row_advances and column_advances say which index
+ * increases along a line. In a matrix, exactly one of the two indices increases. In a convolution,
+ * both may increase. */
 INLINE void first_layer(const wl_packed_net *net, const parts *add, const vec *x, vec *y,
                         const bool row_advances, const bool column_advances) {
   const wl_real *weight = net->weight;
@@ -458,8 +468,9 @@ NOINLINE void first_with_parts(const wl_packed_net *net, const parts *add, const
   else first_layer(net, add, x, y, true, true);
 }
 
-/* Computes the 1 or 2 outputs of `vectors` vectors from the features x. `add` is NULL if x contains the table
- * entries. */
+/* Computes the network's outputs for `vectors` vectors of coordinates from their features x. If the
+ * features include the table entries, `add` is NULL. Otherwise, `add` contains the contributions of
+ * the table entries. */
 INLINE void net_of(const wl_packed_net *net, const parts *add, const vec *x, vec *y,
                    const int vectors) {
   vec hidden[2][WL_NET_MOST_WIDTH * VECTORS];
@@ -486,7 +497,8 @@ NOINLINE void run_net(const wl_packed_net *net, const parts *add, const vec *x, 
   net_of(net, add, x, y, VECTORS);
 }
 
-/* For the last coordinates of a small tensor. */
+/* Computes the network's outputs for half a group of vectors. The last coordinates of a tensor may
+ * need no more vectors. */
 NOINLINE void run_half(const wl_packed_net *net, const vec *x, vec *y) {
   net_of(net, NULL, x, y, HALF);
 }
@@ -518,7 +530,8 @@ INLINE void forward_of(const wl_feature_view *w, const int kind, const wl_packed
     for (int v = 0; v < VECTORS; v++) {
       const int64_t lane = i + v * VECTOR_LANES, left = first + count - lane;
       moment x;
-      if (left <= 0) { /* a vector beyond the end is a copy of the group's first vector */
+      /* vectors after the last coordinate are copies of the group's first vector */
+      if (left <= 0) {
         for (int k = 0; k < inputs; k++) f[k * VECTORS + v] = f[k * VECTORS];
         add.row[v] = add.row[0];
         add.column[v] = add.column[0];
@@ -560,7 +573,7 @@ static void forward(const wl_feature_view *w, const wl_packed_net *net, int64_t 
 /* ---- Celo2's output ------------------------------------------------------------------------- */
 
 static double sum_squares(int64_t n, const wl_real *u) {
-  /* RUN elements are summed in working precision; these sums are added in double */
+  /* each run of RUN elements is summed in wl_real; the sums of the runs are added in double */
   enum { RUN = 4096 };
   double all = 0;
   for (int64_t first = 0; first < n; first += RUN) {

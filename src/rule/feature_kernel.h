@@ -1,9 +1,10 @@
-/* feature_kernel.h - features of each coordinate and the small net that reads the features, compiled for each
- * instruction set.
+/* feature_kernel.h - declares functions that compute the features of each coordinate, and the small
+ * network that reads these features. The functions are compiled for each instruction set.
  *
- * The table lists the net's inputs for one coordinate and their number. g is the gradient, p the parameter, m_j a
- * momentum, v the second moment. R_j and C_j are factored moments of rows and columns, and r_j and c_j are the factors
- * of feature_net.h. j = 0, 1, 2 numbers the decays. h = 1e-8.
+ * The table lists the network's inputs for one coordinate. The last column is their number. Here g
+ * is the gradient, p is the parameter, m_j is a momentum, and v is the second moment. R_j and C_j
+ * are the factored moments of rows and columns. feature_net.h defines the factors r_j and c_j. The
+ * index j = 0, 1, 2 numbers the decays, and h = 1e-8.
  *
  *   WL_FEATURES_MLP       g, p, m_0 .. m_5                                                                  8
  *   WL_FEATURES_SMALL_FC  g, p, m_j, v, m_j / sqrt(v + 1e-6), 1 / sqrt(v + 1e-6), g r_j c_j,
@@ -11,8 +12,8 @@
  *   WL_FEATURES_CELO2     g, clip(g, 0.1), p, m_j, v, m_j / sqrt(v + h), 1 / sqrt(v + h), g r_j c_j,
  *                         g / sqrt(v + h); R_j, C_j, 1 / sqrt(R_j + h), 1 / sqrt(C_j + h), m_j r_j c_j     30
  *
- * A tensor consists of lines along its last axis. Along a line, the row index is constant or increases by one with each
- * coordinate. The same is true of the column index. */
+ * A tensor consists of lines along its last axis. Along a line, each of the two indices, row and
+ * column, is either constant or increases by one from coordinate to coordinate. */
 #ifndef WL_RULE_FEATURE_KERNEL_H
 #define WL_RULE_FEATURE_KERNEL_H
 
@@ -34,24 +35,25 @@ enum {
   WL_NET_MOST_WIDTH = 64
 };
 
-/* Tables of a tensor for each decay. Tables of rows depend on R, tables of columns on C. */
+/* The tables of a tensor for each decay. The entries for rows are computed from R, and the entries
+ * for columns are computed from C. */
 typedef struct wl_factor_tables {
   const wl_real *r[WL_FACTORED], *inverse_r[WL_FACTORED], *g_factor[WL_FACTORED],
       *m_factor[WL_FACTORED];
   const wl_real *c[WL_FACTORED], *inverse_c[WL_FACTORED], *c_factor[WL_FACTORED];
 } wl_factor_tables;
 
-/* One tensor at one step. The arrays begin with the tensor's first coordinate. */
+/* The arrays of one tensor at one step. The arrays start with the tensor's first coordinate. */
 typedef struct wl_feature_view {
   wl_feature_kind kind;
   int momenta;
-  /* the tensor has two or more dimensions; if not, each coordinate is a row, and C = R */
+  /* true: the tensor has two or more dimensions; false: each coordinate is a row, and C equals R */
   bool factored;
-  int64_t line;                /* length of a line */
-  const int32_t *row, *column; /* [lines] index at a line's start */
+  int64_t line;                /* number of coordinates in a line */
+  const int32_t *row, *column; /* [lines] row and column of the first coordinate in each line */
   bool row_advances, column_advances;
-  int64_t taps;             /* number of taps; each tap is normalised separately */
-  const wl_real *tap_scale; /* [taps][WL_MOST_FEATURES] */
+  int64_t taps;             /* number of taps; the features of each tap are normalised separately */
+  const wl_real *tap_scale; /* [taps][WL_MOST_FEATURES] factors that normalise the features */
   const wl_real *g, *p;
   const wl_real *m_in[WL_MOST_MOMENTA], *v_in;
   wl_real *m_out[WL_MOST_MOMENTA], *v_out;
@@ -60,15 +62,19 @@ typedef struct wl_feature_view {
   wl_real *u;
 } wl_feature_view;
 
-/* A layer is stored as tiles of WL_NET_ROWS units. A tile has the biases, followed by the weights of each input. The
- * last layer is stored as plain rows. */
+/* The network in the layout that the kernel reads. A layer consists of tiles of WL_NET_ROWS units.
+ * A tile contains the biases of its units, followed by the weights of each input. The last layer is
+ * a single tile with one row for each output. */
 typedef struct wl_packed_net {
-  int inputs, layers; /* number of inputs, number of hidden layers */
-  /* Contribution of table entries to each unit of the first layer, as wl_feature_kernel.combine stores it. That of rows
-   * includes the bias. These arrays are used if a line consists of whole vectors. The net then reads only the other
-   * features, and m_j r_j c_j has the index of R_j. NULL: the net reads all features. */
+  int inputs, layers; /* inputs: number of inputs; layers: number of hidden layers */
+  /* The contributions of the table entries to each unit of the first layer, in the layout of
+   * wl_feature_kernel.combine. The contributions of rows include the bias. The arrays are used if
+   * the length of a line is a multiple of the vector length. The network then reads only the other
+   * features, and m_j r_j c_j has the index of R_j. If the pointers are NULL, the network reads all
+   * features. */
   const wl_real *row_part, *column_part;
-  int width[4];   /* widths of hidden layers, multiples of WL_NET_ROWS */
+  /* number of units in each hidden layer, rounded up to a multiple of WL_NET_ROWS */
+  int width[4];
   bool magnitude; /* true: u = scale o_0 exp(exponent o_1); false: u = scale o_0 */
   wl_real scale, exponent;
   const wl_real *weight; /* weights of the first layer */
@@ -86,8 +92,9 @@ typedef struct wl_inverse_root {
   double divisor, shift, least;
 } wl_inverse_root;
 
-/* sum_k by_k from_k + bias of each unit and each entry of the tables `from`. If lanes advance along the entries, the
- * result is [count / lanes][units][lanes], otherwise [count][units]. */
+/* The arguments of `combine`, which computes sum_k by_k from_k + bias for each unit and for each
+ * entry of the tables `from`. If the index advances along a line, the result has the layout [count
+ * / lanes][units][lanes]. If the index does not advance, the layout is [count][units]. */
 typedef struct wl_combination {
   int units;
   const wl_real *by;                    /* [2 WL_FACTORED][units] */
@@ -97,29 +104,34 @@ typedef struct wl_combination {
 } wl_combination;
 
 typedef struct wl_feature_kernel {
-  /* Adds the squares of g over lines [first, first + count) to the sums of rows and columns. */
+  /* Adds the squares of g in `count` lines, from the line `first` onwards, to the sums of rows and
+   * columns. */
   void (*squares)(const wl_feature_view *view, int64_t first, int64_t count, wl_real *rows,
                   wl_real *columns);
-  /* Computes the new momenta and second moments of coordinates [first, first + count). Also computes the sums of
-   * squares of their features in sums [WL_MOST_FEATURES]; the sum of a table entry is 0. With several taps, `sums` is
+  /* Computes the new momenta and second moments of `count` coordinates, from the coordinate `first`
+   * onwards. Also writes the sums of the squares of the features to sums [WL_MOST_FEATURES]. The
+   * sums of features that are table entries are 0. If there are several taps, `sums` has the shape
    * [taps][WL_MOST_FEATURES] and includes all features. */
   void (*moments)(const wl_feature_view *view, int64_t first, int64_t count, double *sums);
-  /* Computes u from the new moments. */
+  /* Computes the network's result u from the new moments. */
   void (*forward)(const wl_feature_view *view, const wl_packed_net *net, int64_t first,
                   int64_t count);
-  /* For `count` rows or columns, computes new = b old + (1 - b) (sum over groups of lines / length + 1e-30). */
+  /* Computes new = b old + (1 - b) (sum / length + 1e-30) for `count` rows or columns. Here b is
+   * the decay, and `sum` adds the squares of all groups of lines. */
   void (*follow)(const wl_follow *f, int64_t count, const wl_real *old, wl_real *new);
-  /* Computes out = 1 / sqrt(max(x / divisor + shift, least)). */
+  /* Computes out = 1 / sqrt(max(x / divisor + shift, least)) for each of `count` elements. */
   void (*inverse_roots)(const wl_inverse_root *f, int64_t count, const wl_real *x, wl_real *out);
-  /* Computes to = from scale for `tiles` tiles, which are `size` reals apart in `to`, of WL_NET_ROWS units each. */
+  /* Copies `tiles` groups of WL_NET_ROWS numbers from `from` to `to`, multiplied by `scale`. In
+   * `to`, the groups are `size` elements apart. */
   void (*pack)(int tiles, int size, const double *from, double scale, wl_real *to);
   void (*combine)(const wl_combination *c, int64_t count, wl_real *out);
-  /* sum_squares returns the sum of squares of u [n]. rescale computes u <- along u + decay p. */
+  /* The function sum_squares returns the sum of the squares of u [n]. The function rescale computes
+   * u <- along u + decay p. */
   double (*sum_squares)(int64_t n, const wl_real *u);
   void (*rescale)(int64_t n, double along, wl_real *u, double decay, const wl_real *p);
 } wl_feature_kernel;
 
-/* Returns the table for this processor. */
+/* Returns the functions that are compiled for the instruction set of this processor. */
 const wl_feature_kernel *wl_feature_kernel_select(void);
 
 #endif

@@ -1,5 +1,5 @@
-/* feature_moments.c - the passes over coordinates before the pass of the net: moments, tables of rows and columns, and
- * normalisers (feature_net.h). */
+/* feature_moments.c - computes what the network of a step needs: the new moments, the tables of
+ * rows and columns, and the normalisers of the features (feature_net.h). */
 #include <math.h>
 #include <string.h>
 
@@ -11,7 +11,7 @@ const wl_real *wl_feature_squares(const wl_feature_ws *ws, int j) {
   return ws->partial + ws->tensor[j].partial;
 }
 
-/* Sums the squares of one group of lines. */
+/* Sums the squares of g in one group of lines. */
 static void take_squares(void *data, int64_t task) {
   const wl_feature_ws *const ws = data;
   const int64_t j = task / WL_LINE_GROUPS, group = task % WL_LINE_GROUPS;
@@ -26,7 +26,7 @@ static void take_squares(void *data, int64_t task) {
   if (count > 0) ws->kernel->squares(&ws->view[j], first, count, sums, sums + rows);
 }
 
-/* Computes the tables of a matrix's rows from R, which is in `r`. */
+/* Computes the row factors of a matrix from R, which is in `r`. */
 static void fill_rows(const wl_feature_kernel *kernel, const wl_feature_tensor *t, int64_t rows,
                       const wl_real *r, wl_real *factor) {
   for (int64_t group = 0; group < t->groups; group++) {
@@ -93,7 +93,8 @@ static void factor_vector(const wl_feature_rule *f, wl_feature_ws *ws, int j, co
 
 /* ---- One step ------------------------------------------------------------------------------- */
 
-/* Sets the addresses of the tables of tensor j. The tables of tensor j come after the tables of tensor j - 1. */
+/* Sets the addresses of the tables of tensor j. In memory, these tables follow the tables of tensor
+ * j - 1. */
 static void set_tables(wl_feature_ws *ws, int j, int64_t *at) {
   const wl_tensor *const t = &ws->tensors.tensor[j];
   wl_factor_tables *const table = &ws->view[j].table;
@@ -159,8 +160,9 @@ const double *wl_feature_inverse(const wl_feature_ws *ws, int j) {
   return ws->inverse + ws->tensor[j].inverse;
 }
 
-/* squares [2][WL_FACTORED] = `size` times the mean squares of tables of `count` entries. The sums are independent
- * chains of additions, which the processor overlaps. */
+/* Sets `squares` [2][WL_FACTORED] to `size` times the mean squares of the entries of the tables.
+ * Each table has `count` entries. The sums do not depend on one another, so the processor can
+ * compute them at the same time. */
 static void mean_squares(const wl_real *const *table, const wl_real *const *inverse, int64_t count,
                          double size, double (*squares)[WL_FACTORED]) {
   double sum[2][WL_FACTORED] = {{0}};
@@ -175,7 +177,7 @@ static void mean_squares(const wl_real *const *table, const wl_real *const *inve
   }
 }
 
-/* For each feature that is a table entry, computes the sum of squares over the tensor. */
+/* Computes the sum of squares over the tensor for each feature that is a table entry. */
 static void table_sums(const wl_feature_rule *f, const wl_feature_ws *ws, int j, double *sum) {
   const wl_tensor *const t = &ws->tensors.tensor[j];
   const wl_factor_tables *const table = &ws->view[j].table;
@@ -211,7 +213,7 @@ static void normalise(const wl_feature_rule *f, wl_feature_ws *ws, int j) {
   ws->view[j].tap_scale = scale;
 }
 
-/* Computes the moments of one piece. */
+/* Computes the moments of one piece of a tensor, and the sums of squares of its features. */
 static void take_moments(void *data, int64_t i) {
   const wl_feature_ws *const ws = data;
   const wl_piece *const p = &ws->tensors.piece[i];

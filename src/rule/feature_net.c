@@ -1,5 +1,5 @@
-/* feature_net.c - packs the weights of each tensor's net for the kernel, and computes one step of the rules of
- * feature_net.h. */
+/* feature_net.c - computes one step of the rules that feature_net.h describes, and packs the
+ * network's weights in the layout of the kernel. */
 #include <math.h>
 #include <string.h>
 
@@ -12,8 +12,8 @@ static double decay_of(double configured, const double *shift) {
 
 /* ---- The net of a tensor -------------------------------------------------------------------- */
 
-/* Computes bias [units] of the first layer. The bias includes the contribution of the time inputs, which are equal for
- * all tensors. */
+/* Computes bias [units], the biases of the first layer plus the contributions of the time inputs.
+ * The time inputs are equal for all tensors. */
 static void first_bias(const wl_feature_rule *f, const wl_feature_phi *phi, const double *time,
                        double *bias) {
   const int units = f->width[0];
@@ -23,7 +23,8 @@ static void first_bias(const wl_feature_rule *f, const wl_feature_phi *phi, cons
     for (int u = 0; u < units; u++) bias[u] += weight[i * units + u] * time[i];
 }
 
-/* Returns true if the contributions of table entries to the first layer are computed in advance. */
+/* Returns true if the contributions of the table entries to the first layer are computed once for
+ * each row and column instead of once for each coordinate. */
 static bool folds(const wl_feature_rule *f, const wl_feature_tensor *t, const wl_tensor *tensor) {
   return wl_feature_factors(f) && tensor->matrix && t->taps == 1 && t->line % WL_LANES == 0;
 }
@@ -32,12 +33,14 @@ static int first_table(const wl_feature_rule *f) {
   return f->kind == WL_FEATURES_SMALL_FC ? 13 : 15;
 }
 
-/* Returns the feature that the net reads as input k. */
+/* Returns the index of the feature that the network reads as input k. */
 static int feature_of(const wl_feature_rule *f, bool folded, int k) {
   return folded && k >= first_table(f) ? k + 4 * WL_FACTORED : k;
 }
 
-/* Computes part, the contribution of the tables of rows (or of columns) to each unit. That of rows includes the bias. */
+/* Computes `part`, the contributions of the row tables or of the column tables to each unit of the
+ * first layer. If `bias` is not NULL, the function uses the row tables and includes the bias. If
+ * `bias` is NULL, it uses the column tables. */
 static void fold_tables(const wl_feature_rule *f, const wl_feature_ws *ws, int j,
                         const double *bias, wl_real *part) {
   const wl_tensor *const t = &ws->tensors.tensor[j];
@@ -63,15 +66,16 @@ static void fold_tables(const wl_feature_rule *f, const wl_feature_ws *ws, int j
   ws->kernel->combine(&c, rows ? t->factored.rows : t->factored.columns, part);
 }
 
-/* The values from which the tiles of a layer are packed. */
+/* The biases and weights from which the tiles of a layer are packed. */
 typedef struct layer_source {
-  const double *bias, *weight; /* [units], [real inputs][units] */
-  const double *scale;         /* scale of each input; NULL: 1 */
+  const double *bias, *weight; /* bias: [units]; weight: [real_inputs][units] */
+  const double *scale;         /* factor of the weights of each input; NULL: all factors are 1 */
   int units, inputs, real_inputs;
-  const wl_feature_rule *folded; /* not NULL: input k is the feature feature_of(k) */
+  const wl_feature_rule *folded; /* not NULL: input k is the feature with the index feature_of(k) */
 } layer_source;
 
-/* Packs one tile of `rows` units, beginning with unit `first`. Padding units and padding inputs are zero. */
+/* Packs one tile with `rows` units, from the unit `first` onwards. The weights of padding units and
+ * of padding inputs are zero. Returns the address after the tile. */
 static wl_real *pack_tile(const layer_source *s, int first, int rows, wl_real *out) {
   const int there = s->units - first < rows ? s->units - first : rows;
   memset(out, 0, (size_t)((s->inputs + 1) * rows) * sizeof *out);
@@ -88,14 +92,15 @@ static wl_real *pack_tile(const layer_source *s, int first, int rows, wl_real *o
 
 static int outputs_read(const wl_feature_rule *f) { return f->kind == WL_FEATURES_CELO2 ? 1 : 2; }
 
-/* Packs all units of a layer as tiles. Returns the address of the next layer. */
+/* Packs all tiles of a layer. Returns the address of the next layer. */
 static wl_real *pack_layer(const layer_source *s, wl_real *out) {
   for (int first = 0; first < wl_feature_padded(s->units); first += WL_NET_ROWS)
     out = pack_tile(s, first, WL_NET_ROWS, out);
   return out;
 }
 
-/* Packs the first layer, at each step for each tensor. */
+/* Packs the first layer of a tensor. This work is repeated at each step, because the normalisers
+ * change. */
 static void pack_first(const wl_feature_kernel *kernel, const layer_source *s, wl_real *out) {
   const int tiles = s->units / WL_NET_ROWS, size = (s->inputs + 1) * WL_NET_ROWS;
   if (s->units % WL_NET_ROWS != 0) {
@@ -110,7 +115,7 @@ static void pack_first(const wl_feature_kernel *kernel, const layer_source *s, w
   }
 }
 
-/* Packs the layers above the first layer. These layers depend only on phi. */
+/* Packs the layers after the first layer. These layers depend only on phi. */
 static void pack_upper(const wl_feature_rule *f, wl_feature_ws *ws) {
   wl_real *out = ws->upper;
   for (int l = 1; l <= f->layers; l++) {
@@ -170,7 +175,7 @@ void wl_feature_rule_pack(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_rea
   pack_upper(f, ws);
 }
 
-/* The step of one piece. */
+/* The arguments of run_piece, which computes the network for one piece of a tensor. */
 typedef struct net_work {
   const wl_feature_rule *rule;
   const wl_feature_ws *ws;

@@ -1,4 +1,4 @@
-/* feature_rule.c - creation and workspace of the rules of feature_net.h.
+/* feature_rule.c - creates the rules that feature_net.h describes, and their workspaces.
  *
  * feature_moments.c computes moments, tables and normalisers. feature_net.c computes the net and one step.
  * feature_adjoint.c computes the adjoint. */
@@ -51,7 +51,8 @@ static wl_status add_decays(wl_feature_rule *f, wl_layout *phi) {
   return wl_layout_add(phi, "rule", "adafactor_decays", 1, &factored, &f->decay_at.factored);
 }
 
-/* Returns the number of floating-point operations of a coordinate-step, forward and backward. */
+/* Returns the estimated number of floating-point operations of a coordinate-step, including the
+ * backward pass. */
 static double cost_of(const wl_feature_rule *f) {
   double weights = 0;
   for (int l = 0; l <= f->layers; l++)
@@ -64,8 +65,10 @@ static wl_status read_keys(wl_feature_rule *f, const wl_map *options, const wl_r
   wl_map_read(options, rule->ops->options, f);
   f->layers = f->hidden.count;
   if (f->layers < 1 || f->layers > WL_NET_MOST_LAYERS)
-    return wl_map_fail(options, "hidden", "has %d layers; give the units of 1 to %d layers",
-                       f->layers, WL_NET_MOST_LAYERS);
+    return wl_map_fail(
+        options, "hidden",
+        "the list has %d numbers; give the number of units of each layer, for 1 to %d layers",
+        f->layers, WL_NET_MOST_LAYERS);
   for (int l = 0; l < f->layers; l++) f->width[l] = (int)f->hidden.at[l];
   return wl_schedule_complete(&f->schedule, options, steps);
 }
@@ -83,12 +86,13 @@ wl_status wl_feature_rule_create(const wl_feature_rule *fixed, const wl_map *opt
   rule->state_width = wl_feature_factors(f) ? f->momenta + 1 : f->momenta;
   rule->reads_theta = true;
   rule->cost = cost_of(f);
-  if (f->newton_schulz) rule->forward_only = "Newton-Schulz steps";
+  if (f->newton_schulz) rule->forward_only = "its Newton-Schulz steps are not differentiated";
   WL_TRY(add_layers(f, &rule->phi));
   return f->learned_decays ? add_decays(f, &rule->phi) : WL_OK;
 }
 
-/* Weights are truncated normal with standard deviation 1 / sqrt(inputs); all other meta-parameters are zero. */
+/* Draws the weights of each layer from a truncated normal distribution with the standard deviation
+ * 1 / sqrt(inputs). All other meta-parameters start at zero. */
 void wl_feature_rule_init(const wl_rule *rule, uint64_t seed, wl_real *phi) {
   const wl_feature_rule *f = rule->impl;
   memset(phi, 0, (size_t)rule->phi.size * sizeof *phi);
@@ -103,7 +107,8 @@ void wl_feature_rule_init(const wl_rule *rule, uint64_t seed, wl_real *phi) {
 
 /* ---- Workspace ------------------------------------------------------------------------------ */
 
-/* Returns the index of an element in the tensor without the axes in the bit set `dropped`. */
+/* Returns the index that an element has if the axes in the bit set `dropped` are removed from the
+ * tensor. */
 static int64_t reduced_index(const wl_tensor_entry *b, int64_t element, unsigned dropped) {
   int64_t index = 0, stride = 1;
   for (int a = b->ndim - 1; a >= 0; a--) {
@@ -118,7 +123,8 @@ static int64_t reduced_index(const wl_tensor_entry *b, int64_t element, unsigned
 
 static int64_t lines_of(const wl_tensor_entry *b) { return b->size / b->shape[b->ndim - 1]; }
 
-/* Sets the indices of a matrix. Returns the address of the next tensor's indices. */
+/* Sets the indices of the lines and rows of a matrix. Returns the address of the next tensor's
+ * indices. */
 static int32_t *index_matrix(const wl_tensor_entry *b, const wl_factored *factored,
                              wl_feature_tensor *t, int32_t *at) {
   const unsigned largest = 1u << factored->largest, second = 1u << factored->second;
@@ -155,12 +161,13 @@ static int64_t index_size(const wl_layout *theta) {
   return size;
 }
 
-/* Returns the number of reals of a tensor's packed first layer. */
+/* Returns the number of wl_real in the packed first layer of a tensor. */
 static int64_t packed_size(const wl_feature_rule *f) {
   return wl_pad((f->features + 1) * wl_feature_padded(f->width[0]));
 }
 
-/* Returns the number of reals of the layers above the first layer. All tensors use the same upper layers. */
+/* Returns the number of wl_real in the packed layers after the first layer. All tensors use the
+ * same copy of these layers. */
 static int64_t upper_size(const wl_feature_rule *f) {
   int64_t size = 0;
   for (int l = 1; l < f->layers; l++)
@@ -168,7 +175,8 @@ static int64_t upper_size(const wl_feature_rule *f) {
   return wl_pad(size + 2 * (wl_feature_padded(f->width[f->layers - 1]) + 1));
 }
 
-/* Lengths of the workspace's arrays, used for the allocation and for the memory estimate. */
+/* The lengths of the arrays in a workspace. The allocation and the memory estimate use these
+ * lengths. */
 typedef struct lengths {
   int64_t index, packed, partial, part, table, sums, inverse, scratch, copies, largest, state;
 } lengths;
