@@ -19,8 +19,8 @@ import re
 import sys
 from pathlib import Path
 
-# A file is complete when it has its name and never changes in place, so no lock is needed. Many file systems of
-# clusters have no locks.
+# The program renames a file only when it is complete and never changes it afterwards, so no lock is needed. Many file
+# systems of clusters have no locks.
 os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
 
 import h5py
@@ -37,7 +37,7 @@ BOOKKEEPING = ("output", "threads", "checkpoint.", "trajectory.", "outer.patienc
 
 
 class ToolError(Exception):
-    """An error that the user can correct: a message of one line and the exit code."""
+    """Raised for an error that the user can correct. Contains a message of one line and the exit code of the tool."""
 
     def __init__(self, code, message):
         super().__init__(message)
@@ -47,8 +47,8 @@ class ToolError(Exception):
 # ---- command lines -------------------------------------------------------------------------
 
 class Parser(argparse.ArgumentParser):
-    """A parser of a tool. The first paragraph of the tool's docstring is the summary, and the help prints the rest
-    after the options."""
+    """Parses the command line of a tool. The help starts with the first paragraph of the tool's docstring. It prints
+    the other paragraphs after the options."""
 
     def __init__(self, doc):
         summary, _, rest = doc.strip().partition("\n\n")
@@ -77,7 +77,7 @@ RUN_PARTS = re.compile(r"checkpoints|trajectory(\.h5)?|metrics\.jsonl|lock|confi
 
 
 def find_run(path):
-    """Returns the run directory that contains the path or is the path, or None."""
+    """Returns the run directory that is `path` or contains `path`, or None if there is none."""
     path = Path(os.path.abspath(path))
     for folder in (path, *path.parents):
         if (folder / "lock").is_file() and ((folder / "config.yaml").exists() or (folder / "checkpoints").exists()):
@@ -86,7 +86,8 @@ def find_run(path):
 
 
 def check_output(output, inputs):
-    """Refuses an output that is an input or a file of a run, or that is in the directory of a run that is not read."""
+    """Raises a ToolError if the output is an input, if its name is the name of a file of a run, or if it is in a run
+    directory that the tool does not read."""
     for path in inputs:
         if os.path.exists(output) and os.path.samefile(output, path):
             raise ToolError(CANNOT_CREATE, f"{output}: is the input {path}: choose another name")
@@ -94,8 +95,8 @@ def check_output(output, inputs):
     if run is None:
         return
     if run not in [find_run(path) for path in inputs]:
-        raise ToolError(CANNOT_CREATE, f"{output}: is in the run directory {run}, which is not an input: "
-                                       "choose a name outside")
+        raise ToolError(CANNOT_CREATE, f"{output}: is in the run directory {run}, which is not an input of this tool: "
+                                       "choose a name outside of it")
     if RUN_PARTS.fullmatch(os.path.basename(output)):
         raise ToolError(CANNOT_CREATE, f"{output}: would replace a file of the run {run}: choose another name")
 
@@ -127,7 +128,7 @@ def require_path(path):
 
 
 def open_output(path):
-    """Opens a text stream. The path "-" is standard output."""
+    """Opens a file for writing text. The path "-" is standard output."""
     if path == "-":
         return contextlib.nullcontext(sys.stdout)
     try:
@@ -142,8 +143,8 @@ _T975 = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228]
 
 
 def student(degrees):
-    """Returns the 97.5 % quantile of Student's t. Above ten degrees of freedom, it uses Abramowitz and Stegun
-    26.7.5."""
+    """Returns the 97.5 % quantile of Student's t. Above ten degrees of freedom, it is computed by formula 26.7.5 of
+    Abramowitz and Stegun."""
     if degrees < 1:
         return float("nan")
     if degrees <= len(_T975):
@@ -153,7 +154,8 @@ def student(degrees):
 
 
 def interval(values, axis=0):
-    """Returns the mean and the half width of its 95 % interval along an axis. Non-finite values are left out."""
+    """Returns the mean along an axis and the half width of the 95 % interval of the mean. Non-finite values are left
+    out."""
     values = np.asarray(values, dtype=float)
     finite = np.isfinite(values)
     count = finite.sum(axis)
@@ -167,8 +169,8 @@ def interval(values, axis=0):
 
 
 def geometric_interval(values, axis=0):
-    """Returns the mean and the ends of its 95 % interval, computed on a logarithmic scale because losses span
-    decades."""
+    """Returns the geometric mean along an axis and the ends of its 95 % interval. The scale is logarithmic because
+    losses span decades."""
     with np.errstate(invalid="ignore", divide="ignore"):
         mean, half = interval(np.log10(values), axis)
     return 10**mean, 10 ** (mean - half), 10 ** (mean + half)
@@ -177,7 +179,8 @@ def geometric_interval(values, axis=0):
 # ---- configurations ------------------------------------------------------------------------
 
 def _scalar(text):
-    """Parses a value of the resolved YAML: a number, a boolean, a word with or without quotes, or a list of them."""
+    """Parses a value of the resolved YAML. The value is a number, a boolean, a word with or without quotes, or a list
+    of such values."""
     text = text.strip()
     if text.startswith("[") and text.endswith("]"):
         inner = text[1:-1].strip()
@@ -195,7 +198,8 @@ def _scalar(text):
 
 
 def parse_configuration(text):
-    """Returns the resolved configuration as {"outer.steps": 600, ...}. The tasks of a mixture are task[0], ...
+    """Returns the resolved configuration as {"outer.steps": 600, ...}. For a mixture, the keys of the tasks start with
+    task[0], task[1] and so on.
 
     The program writes resolved files in a fixed form: sections of `key: value` lines, lists in brackets, and `-` before
     each task of a mixture.
@@ -218,14 +222,15 @@ def parse_configuration(text):
 
 
 def differences(configurations):
-    """Returns the keys that have different values, in order of appearance: {key: [value, ...]}."""
+    """Returns the keys whose values differ between the configurations, in order of appearance: {key: [value, ...]}."""
     keys = dict.fromkeys(key for c in configurations for key in c)
     rows = {key: [c.get(key) for c in configurations] for key in keys}
     return {key: row for key, row in rows.items() if any(value != row[0] for value in row)}
 
 
 def is_bookkeeping(key):
-    """`key` is a name of parse_configuration, such as task.python or task[1].python."""
+    """Returns True if a key has no effect on the result. `key` has the form that parse_configuration returns, such as
+    task.python or task[1].python."""
     key = re.sub(r"\[\d+\]", "", key)
     return any(key == k or (k.endswith(".") and key.startswith(k)) for k in BOOKKEEPING)
 
@@ -271,18 +276,20 @@ class File:
         try:
             self.h5 = h5py.File(self.path, "r")
         except OSError as error:
-            raise ToolError(DATA, f"{path}: not a readable HDF5 file: it is damaged or has another format") from error
+            raise ToolError(DATA, f"{path}: is not a readable HDF5 file: it is damaged or has another "
+                                  "format") from error
         self.attributes = {key: text_of(value) for key, value in self.h5.attrs.items()}
         self._check(kind)
 
     def _check(self, kind):
         if self.attributes.get("format") != "warploom" or "complete" not in self.attributes:
-            raise ToolError(DATA, f"{self.path}: an HDF5 file, but Warploom did not write it")
+            raise ToolError(DATA, f"{self.path}: is an HDF5 file that Warploom did not write")
         if int(self.attributes.get("schema_version", 0)) > SCHEMA_VERSION:
-            raise ToolError(DATA, f"{self.path}: schema version {self.attributes['schema_version']}, but these "
-                                  f"tools know {SCHEMA_VERSION}; use those of the program that wrote it")
+            raise ToolError(DATA, f"{self.path}: schema version {self.attributes['schema_version']}, but these tools "
+                                  f"read versions up to {SCHEMA_VERSION}; use the tools of the program that wrote the "
+                                  "file")
         if kind and self.kind != kind:
-            raise ToolError(DATA, f"{self.path}: holds: {self.kind}; needed: {kind}")
+            raise ToolError(DATA, f"{self.path}: has the kind '{self.kind}', but a file of the kind '{kind}' is needed")
 
     @property
     def kind(self):
@@ -301,7 +308,7 @@ class File:
     def variables(self, group="/"):
         """Returns {name: Variable} of the datasets of a group, without its subgroups."""
         if not isinstance(self.h5.get(group), h5py.Group):
-            raise ToolError(DATA, f"{self.path}: holds no group '{group}'")
+            raise ToolError(DATA, f"{self.path}: contains no group '{group}'")
         return {name: Variable(item[()], tuple(dimension_names(item)), text_of(item.attrs.get("units", "1")),
                                text_of(item.attrs.get("long_name", "")))
                 for name, item in self.h5[group].items() if isinstance(item, h5py.Dataset) and not is_bare_scale(item)}
@@ -337,7 +344,7 @@ def is_bare_scale(dataset):
 
 
 def dimension_names(dataset):
-    """Returns the names of a dataset's dimensions, which its dimension scales give."""
+    """Returns the names of a dataset's dimensions. They are the names of its dimension scales."""
     names = []
     for d in range(dataset.ndim):
         scales = scales_of(dataset, d)
@@ -347,7 +354,7 @@ def dimension_names(dataset):
 
 
 def scales_of(dataset, d):
-    """Returns the dimension scales of dimension d. A scale has no dimension scales."""
+    """Returns the dimension scales of dimension d. The list is empty if the dataset is itself a scale."""
     return [] if h5py.h5ds.is_scale(dataset.id) else list(dataset.dims[d].values())
 
 
@@ -362,14 +369,14 @@ class Case:
     def __init__(self, group):
         self.name = text_of(group["name"][()])
         self.rules = [text_of(row) for row in group["rule_name"][()]]
-        self.curve = group["curve"][()]                        # (rule, seed, inner_step)
-        self.final = group["final_loss"][()]                   # (rule, seed)
+        self.curve = group["curve"][()]                        # loss, (rule, seed, inner_step)
+        self.final = group["final_loss"][()]                   # final loss, (rule, seed)
         self.heldout = group["heldout_loss"][()]
         self.accuracy = group["heldout_accuracy"][()]
-        self.rate = group["learning_rate"][()]                 # (rule); NaN for the learned rule
-        self.diverged = group["diverged"][()]                  # (rule), number of runs
+        self.rate = group["learning_rate"][()]                 # learning rate, (rule); NaN for the learned rule
+        self.diverged = group["diverged"][()]                  # number of diverged runs, (rule)
         self.start, self.difference, self.half, verdict = group["summary"][()]
-        self.gap, self.gap_half = group["difference"][()]      # used if there is no ratio of losses
+        self.gap, self.gap_half = group["difference"][()]      # difference of losses, for cases without a ratio
         self.verdict = VERDICTS[int(verdict)]
 
     @property
@@ -388,7 +395,7 @@ class Case:
 
 
 class Evaluation(File):
-    """A file that `warploom eval` wrote. For a run directory, this is its evaluation.h5."""
+    """A file that `warploom eval` wrote. If the path is a run directory, the file evaluation.h5 in it is opened."""
 
     def __init__(self, path):
         path = require_path(path)
@@ -407,7 +414,7 @@ class Evaluation(File):
         return describe_task(self.configuration)
 
     def case_to_xarray(self, name):
-        """Returns a case as an xarray.Dataset. The coordinate `rule` has the names of the rules."""
+        """Returns a case as an xarray.Dataset. The values of its coordinate `rule` are the names of the rules."""
         names = {case.name: f"case-{i:02d}" for i, case in enumerate(self.cases)}
         if name not in names:
             raise ToolError(USAGE, f"{self.path}: has no case '{name}'; it has {', '.join(names)}")
@@ -437,8 +444,7 @@ class Trajectory(File):
         return value
 
     def episodes(self, unit=None):
-        """Returns the episodes of which all windows were recorded: [(meta_step of the first window, unit, [record,
-        ...])]."""
+        """Returns the completely recorded episodes: [(meta_step of the first window, unit, [record, ...])]."""
         groups = {}
         for i, key in enumerate(zip(self.episode, self.unit)):
             if unit is None or key[1] == unit:
@@ -446,7 +452,7 @@ class Trajectory(File):
         return [(int(self.meta_step[rows[0]]), int(key[1]), rows) for key, rows in groups.items()]
 
     def joined(self, rows, name):
-        """Returns a quantity of each step of an episode, over all windows, and the inner steps."""
+        """Returns the inner steps of an episode and the values of one quantity at these steps."""
         steps = np.concatenate([self.t0[i] + np.arange(self.steps[i]) for i in rows])
         return steps, np.concatenate([getattr(self, name)[i][:self.steps[i]] for i in rows])
 
@@ -499,8 +505,8 @@ class Run:
 
     @property
     def metrics(self):
-        """Returns {"meta_step": array, "meta_loss": array, ...}. null is NaN, and an incomplete last line is left
-        out."""
+        """Returns {"meta_step": array, "meta_loss": array, ...}. The value null becomes NaN. An incomplete last line is
+        left out."""
         if self._metrics is None:
             self._metrics = read_metrics(self.path / "metrics.jsonl")
         if self._metrics is None:
@@ -508,8 +514,8 @@ class Run:
         return self._metrics
 
     def metrics_to_xarray(self):
-        """Returns the metrics as an xarray.Dataset over meta_step. Names with _seconds have the unit s, and others the
-        unit 1."""
+        """Returns the metrics as an xarray.Dataset over meta_step. Metrics with _seconds in their names have the unit
+        s, and the others have the unit 1."""
         import xarray
         metrics = dict(self.metrics)
         steps = metrics.pop("meta_step")
@@ -525,14 +531,14 @@ class Run:
 
     @property
     def windows(self):
-        """Returns the number of meta-steps of one episode. Metrics that depend on the progress of the episode have this
-        period."""
+        """Returns the number of meta-steps of one episode. A metric that depends on the progress of the episode has
+        this period."""
         if self.configuration.get("outer.every") == "episode":
             return 1
         return max(1, -(-self.inner_steps // max(1, self.configuration.get("window.steps", 1))))
 
     def checkpoints(self):
-        """Returns [(meta-step, path)] of the checkpoints, the oldest first."""
+        """Returns [(meta-step, path)] of the checkpoints, from the oldest to the newest."""
         found = []
         for path in (self.path / "checkpoints").glob("step-*.h5"):
             match = re.fullmatch(r"step-(\d+)\.h5", path.name)
@@ -561,41 +567,41 @@ class Run:
         return Evaluation(self.path) if (self.path / "evaluation.h5").exists() else None
 
     def plot_training(self, smooth=None):
-        """Returns a matplotlib Figure of the losses, gradients and times of the training. smooth: meta-steps of the
-        running mean."""
+        """Returns a matplotlib Figure of the losses, gradients and times of the training. smooth: number of meta-steps
+        of the running mean."""
         from .plots import training
         return _shown_once(training.draw([self], smooth))
 
     def plot_trajectories(self, show=None):
-        """Returns a Figure of the recorded inner runs. show: list of parts, such as ["loss", "rule"]; None: all
-        recorded parts."""
+        """Returns a Figure of the recorded inner runs. show: list of the parts to draw, such as ["loss", "rule"], or
+        None for all recorded parts."""
         from .plots import trajectories
         unknown = [name for name in show or () if name not in trajectories.PARTS]
         if unknown:
             raise ToolError(USAGE, f"show: unknown part '{unknown[0]}'; accepted are {', '.join(trajectories.PARTS)}")
-        with self.trajectory():  # the reason why there is no figure
+        with self.trajectory():  # opens the file, or raises an error that says why there is no figure
             figure, reasons = trajectories.draw(self, show)
         if figure is None or (show and reasons):
             raise ToolError(NO_INPUT, "; ".join(reasons))
         return _shown_once(figure)
 
     def plot_evaluation(self, case=None, smooth=1):
-        """Returns a Figure of the learned rule and the hand-designed rules. case: the name of one setting; None: all
-        settings."""
+        """Returns a Figure of the learned rule and the hand-designed rules. case: the name of the setting to draw, or
+        None for all settings."""
         from .plots import evaluation
         with Evaluation(self.path) as file:
             return _shown_once(evaluation.draw(file, case, smooth))
 
 
 def _shown_once(figure):
-    """Closes the figure and returns it. A notebook then shows it only once, as the result of the cell."""
+    """Closes the figure and returns it. A notebook then shows the figure only once, as the result of the cell."""
     import matplotlib.pyplot as plt
     plt.close(figure)
     return figure
 
 
 def read_metrics(path, offset=0):
-    """Returns the columns of a metrics file, or None if it does not exist or is empty."""
+    """Returns the columns of a metrics file, or None if the file does not exist or is empty."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
@@ -605,7 +611,7 @@ def read_metrics(path, offset=0):
         try:
             rows.append(json.loads(line))
         except ValueError:
-            continue  # an incomplete line that is being written
+            continue  # the training is writing this line
     rows = [row for row in rows[offset:] if isinstance(row, dict) and "meta_step" in row]
     if not rows:
         return None
@@ -614,7 +620,8 @@ def read_metrics(path, offset=0):
 
 
 def step_phases(metrics):
-    """Returns the mean seconds over ranks: (phase, meta-step). The phases are computing, waiting, summing and files."""
+    """Returns the seconds of each phase, averaged over ranks, as an array (phase, meta-step). The phases are computing,
+    waiting, summing and files."""
     waiting = metrics["wait_seconds"]
     return np.stack([metrics["compute_seconds"] - waiting, waiting, metrics["reduce_seconds"], metrics["io_seconds"]])
 

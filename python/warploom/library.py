@@ -1,8 +1,9 @@
 """Calls the C library libwarploom with ctypes (include/warploom/optimizer.h). It updates arrays in the memory of the
 CPU.
 
-The module loads the first library that exists. It tries the file $WARPLOOM_LIBRARY, the library of the program
-($WARPLOOM, or `warploom` on the PATH), the library of the source tree around this package, and a library of the system.
+The module loads the first library that exists. It first tries the file $WARPLOOM_LIBRARY. It then tries the library of
+the program, which is $WARPLOOM or `warploom` on the PATH. After that it tries the library of the source tree around
+this package, and finally a library of the system.
 """
 import ctypes
 import functools
@@ -33,7 +34,8 @@ class MetaParameters(ctypes.Structure):
     _fields_ = [("name", c_char_p), ("size", c_int64), ("values", c_void_p)]
 
 
-# name: (result, arguments). A result of type c_int is a status, and 0 means no error.
+# For each function: its name, the type of its result, and the types of its arguments. A result of type c_int is a
+# status, and 0 means no error.
 FUNCTIONS = {
     "wl_last_error": (c_char_p, []),
     "wl_optimizer_load": (c_int, [c_char_p, POINTER(c_void_p)]),
@@ -84,13 +86,14 @@ def open_library():
         except OSError as error:
             errors.append(str(error))
         except AttributeError as error:
-            errors.append(f"{place}: older than this package ({error})")
+            errors.append(f"{place}: is older than this package ({error})")
     raise ToolError(NO_INPUT, "the C library cannot be loaded: " + "; ".join(errors) + "; install Warploom, or name the "
                               "library by the environment variable WARPLOOM_LIBRARY")
 
 
 def write_optimizer(path, configuration, phi):
-    """Writes an optimizer file with the text of a configuration and {name: array}."""
+    """Writes an optimizer file. `configuration` is the text of its configuration, and `phi` contains its
+    meta-parameters {name: array}."""
     library, arrays = open_library(), [np.ascontiguousarray(values, dtype=np.float64) for values in phi.values()]
     given = (MetaParameters * len(phi))(*(MetaParameters(name.encode(), a.size, a.ctypes.data) for name, a in zip(phi, arrays)))
     with phil:
@@ -122,7 +125,7 @@ class Optimizer:
         return self._steps is not None
 
     def start(self, shapes, horizon, threads):
-        """Begins a run on tensors of these shapes, in Warploom's order of axes."""
+        """Begins a run on tensors of these shapes. The axes have Warploom's order."""
         given = (Shape * len(shapes))(*(Shape(len(s), (c_int64 * MOST_AXES)(*s)) for s in shapes))
         self._steps = None
         self._check(self._library.wl_optimizer_set_threads(self._handle, threads))
@@ -130,10 +133,10 @@ class Optimizer:
         self._steps = (TensorStep * len(shapes))()
 
     def step(self, tensors, loss):
-        """Updates theta in place. Each float32 tensor is (address of the gradient, address of theta, axes exchanged or
-        not, rate, weight decay)."""
+        """Updates theta in place. Each float32 tensor is given as (address of the gradient, address of theta, True if
+        its axes are exchanged, rate, weight decay)."""
         if len(tensors) != len(self._steps):
-            raise ToolError(USAGE, f"{len(tensors)} tensors; the run was started with {len(self._steps)}")
+            raise ToolError(USAGE, f"{len(tensors)} tensors are given, but the run was started with {len(self._steps)}")
         for at, tensor in zip(self._steps, tensors):
             at.gradient, at.theta, at.transposed, at.rate, at.weight_decay = tensor
         self._check(self._library.wl_optimizer_set_loss(self._handle, loss))

@@ -1,7 +1,9 @@
-"""Five Newton-Schulz steps towards the orthogonal factor of a matrix, in the order of src/rule/newton_schulz.c.
+"""Computes five Newton-Schulz steps towards the orthogonal factor of a matrix. The operations have the order of
+src/rule/newton_schulz.c.
 
 The steps amplify the rounding errors of small singular values up to 3.4445^5 = 485 times. Products and sums are
-therefore computed in the same order as in the C library. Most float32 results then have the same bits."""
+therefore computed in the same order as in the C library. Most float32 results are therefore bitwise equal to those of
+the C library."""
 import torch
 
 STEPS, A, B, C, EPSILON = 5, 3.4445, -4.7750, 2.0315, 1e-8
@@ -30,7 +32,8 @@ def _gram(x):
 
 
 def newton_schulz(x):
-    """Multiplies each matrix of x (..., rows, columns) on the side of its smaller dimension."""
+    """Applies the Newton-Schulz steps to each matrix of x (..., rows, columns), on the side of its smaller
+    dimension."""
     x = _normalised(x)
     if 12 * min(x.shape[-2:]) >= 8 * max(x.shape[-2:]):
         for _ in range(STEPS):

@@ -1,7 +1,7 @@
 """Learned preconditioners of a gradient in PyTorch (src/precondition): diagonal (Meta-SGD) and gap.
 
-They are specific to the network of the training. The tensors must have the shapes, the order and the axes of its
-tensors."""
+A learned preconditioner belongs to the network of its training. The tensors of a model must have the same shapes, order
+and axes as the tensors of this network."""
 import math
 import re
 
@@ -14,7 +14,8 @@ PREFIX = "precondition."
 
 
 def _in_order(phi):
-    """Returns [(name, values)] in the order of a network: by layer, with the weight before the bias."""
+    """Returns [(name, values)] in the order of the layers of the network. For each layer, the weight is before the
+    bias."""
     names = [name for name in phi if name.startswith(PREFIX)]
     place = lambda name: ([int(n) for n in re.findall(r"\d+", name)], name.endswith("bias"), name)  # noqa: E731
     return [(name[len(PREFIX):], phi[name]) for name in sorted(names, key=place)]
@@ -30,8 +31,8 @@ class Diagonal:
         for x in tensors:
             name, factors = self._factors(x)
             if tuple(x.g.shape) != factors.shape:
-                raise ToolError(DATA, f"tensor {x.index} has the shape {tuple(x.g.shape)}; the preconditioner was trained "
-                                      f"for '{name}' of shape {factors.shape}")
+                raise ToolError(DATA, f"tensor {x.index} has the shape {tuple(x.g.shape)}, but the preconditioner was "
+                                      f"trained for '{name}' of shape {factors.shape}")
             x.g = x.g * torch.as_tensor(factors).to(x.g.device, x.g.dtype)
 
     def _factors(self, x):
@@ -49,8 +50,8 @@ class Gap:
     def apply(self, tensors):
         matrices = [x for x in tensors if x.matrix]
         if len(matrices) != len(self.numbers):
-            raise ToolError(DATA, f"the preconditioner was trained for a network of {len(self.numbers)} matrices; "
-                                  f"{len(matrices)} have a gradient")
+            raise ToolError(DATA, f"the preconditioner was trained for a network of {len(self.numbers)} matrices, but "
+                                  f"{len(matrices)} matrices have a gradient")
         for x, (name, numbers) in zip(matrices, self.numbers):
             x.g = self._apply(x.g, name, numbers)
 
@@ -58,8 +59,8 @@ class Gap:
         dense = g.dim() == 2
         matrix = g.t() if dense else g.flatten(1)
         if min(matrix.shape) != numbers.size:
-            raise ToolError(DATA, f"a matrix has the shape {tuple(g.shape)}; the preconditioner has {numbers.size} factors "
-                                  f"for '{name}'")
+            raise ToolError(DATA, f"a matrix has the shape {tuple(g.shape)}, but the preconditioner has "
+                                  f"{numbers.size} factors for '{name}'")
         excess = np.log1p((1 - math.exp(-2)) * np.expm1(2 * numbers)) / 2  # m - 1
         excess = torch.as_tensor(excess).to(g.device, g.dtype)
         if self.approximate:
@@ -80,5 +81,5 @@ def make(name, options, phi):
     kinds = {"diagonal": Diagonal, "gap": Gap}
     if name not in kinds:
         raise ToolError(DATA, f"was trained with the preconditioner '{name}', which is not supported in PyTorch; supported: "
-                              + ", ".join(kinds) + '; backend="c" runs every preconditioner')
+                              + ", ".join(kinds) + '; the C library (backend="c") supports all preconditioners')
     return kinds[name](options, phi)

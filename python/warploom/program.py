@@ -1,7 +1,8 @@
 """Starts the program and returns its results: train, evaluate, check.
 
-Every value is one argument of the program, and no shell is used. `config` is a path or a dictionary of the keys. The
-program is `program`, or else $WARPLOOM, or else `warploom` on the PATH. `launcher` starts several ranks.
+Every value is one argument of the program, and no shell is used. `config` is the path of a configuration or a
+dictionary of its keys. `program` is the path of the program. Its default is $WARPLOOM if that is set, or else
+`warploom` on the PATH. `launcher` is the command that starts several ranks.
 """
 import collections
 import json
@@ -16,7 +17,7 @@ from pathlib import Path
 from . import files
 from .files import NO_INPUT, USAGE, ToolError
 
-FAILED_CHECK = 70  # exit code of `warploom check` if a gradient is wrong; the table is printed
+FAILED_CHECK = 70  # exit code of `warploom check` if a gradient is wrong; the program then also prints the table
 LAST_LINES = 20
 
 
@@ -29,7 +30,7 @@ def _program(program):
 
 
 def _text(value):
-    """Returns a value as YAML. Text is not changed."""
+    """Returns a value as YAML. A string is returned unchanged."""
     return value if isinstance(value, str) else os.fspath(value) if isinstance(value, os.PathLike) else json.dumps(
         value, allow_nan=False)
 
@@ -52,7 +53,8 @@ def _options(options):
 
 
 def _config_file(config, folder):
-    """Returns the path of a configuration. A dictionary is written into the folder as JSON, which is also YAML."""
+    """Returns the path of a configuration. If `config` is a dictionary, it is first written into the folder as JSON,
+    which is also YAML."""
     if not isinstance(config, dict):
         return os.fspath(config)
     path = Path(folder) / "config.yaml"
@@ -75,17 +77,18 @@ def _notebook_line():
 
 
 def _follow(stream, last, show, show_progress):
-    """Shows the lines of a stream at once and stores the last ones. In a notebook, a line of progress replaces the
-    previous one."""
+    """Shows each line of a stream as soon as it arrives, and stores the last lines. In a notebook, a line of progress
+    replaces the previous one."""
     for line in stream:
         last.append(line.rstrip("\n"))
         (show_progress if last[-1].startswith("meta-step ") else show)(last[-1])
 
 
 def _run(words, ranks, launcher, quiet, accepted=()):
-    """Runs the program. An exit code that is neither 0 nor accepted raises an error with the message of the program."""
+    """Runs the program. If the exit code is neither 0 nor in `accepted`, raises a ToolError with the message of the
+    program."""
     if ranks < 1:
-        raise ToolError(USAGE, f"ranks is {ranks}; give at least 1")
+        raise ToolError(USAGE, f"ranks is {ranks}, but at least 1 rank is necessary")
     command = ([*launcher, str(ranks)] if ranks > 1 else []) + words
     last, progress = collections.deque(maxlen=LAST_LINES), None if quiet else _notebook_line()
     try:
@@ -111,10 +114,11 @@ def _run(words, ranks, launcher, quiet, accepted=()):
 
 def train(config, output, *, ranks=1, settings=None, resume=False, time_limit=None, stop_after=None, quiet=False,
           program=None, launcher=("mpirun", "-n")):
-    """Meta-trains into the run directory `output` and returns it as warploom.open_run does.
+    """Meta-trains with the run directory `output`. Returns the run as warploom.open_run does.
 
-    settings: {"outer.steps": 100, ...} overrides keys of the configuration. A run that ends early (time_limit,
-    stop_after, a signal) raises a ToolError with code 75. resume=True continues the run."""
+    settings: {"outer.steps": 100, ...} overrides keys of the configuration. If the run ends early (because of
+    time_limit, stop_after or a signal), the function raises a ToolError with code 75. A second call with resume=True
+    then continues the run."""
     with tempfile.TemporaryDirectory() as folder:
         words = [_program(program), "train", _config_file(config, folder), *_settings(settings),
                  *_settings({"output": os.fspath(output)}),
@@ -124,7 +128,8 @@ def train(config, output, *, ranks=1, settings=None, resume=False, time_limit=No
 
 
 def evaluate(trained, output, *, ranks=1, settings=None, quiet=False, program=None, launcher=("mpirun", "-n"), **options):
-    """Evaluates a run directory or a file. Writes the file `output` and returns it as a files.Evaluation.
+    """Evaluates a run directory or a file. Writes the result to the file `output` and returns this file as a
+    files.Evaluation.
 
     options: options of `warploom eval`, such as seeds=3, units=2, steps=400, vary=["width", "horizon"]."""
     for key in ("learned_only", "speedup"):

@@ -1,4 +1,4 @@
-"""This module has the update rules in PyTorch. They compute the formulas of src/rule for one tensor at a time.
+"""Contains the update rules in PyTorch. They compute the formulas of src/rule for one tensor at a time.
 
 A rule is created from the options of its configuration (keys without `rule.`), its meta-parameters {name: array} and
 the steps of the longest episode in training. `start` returns the initial state of a tensor, which is zero. `update`
@@ -14,8 +14,8 @@ from .files import DATA, ToolError
 
 @dataclasses.dataclass
 class Tensor:
-    """One parameter at one step. The axes have Warploom's order: dense weights (in, out), convolutions (out, in,
-    ...)."""
+    """One parameter at one step. The axes have Warploom's order, which is (in, out) for dense weights and (out, in,
+    ...) for convolutions."""
     index: int
     g: torch.Tensor
     p: torch.Tensor
@@ -35,8 +35,8 @@ class Tensor:
 
 @dataclasses.dataclass
 class Moment:
-    """Values that are the same for all tensors: steps done, steps of the run, minibatch loss (NaN: unknown), common
-    state."""
+    """Values that are equal for all tensors: the number t of steps done, the number of steps of the run, the minibatch
+    loss (NaN if unknown), and the common state."""
     t: int
     horizon: int
     loss: float
@@ -44,10 +44,10 @@ class Moment:
 
 
 class Bundle:
-    """Small tensors that are processed as one tensor, by fewer and larger operations. Their states are views of the
-    bundle's state.
+    """Small tensors that are processed as one tensor, so that the operations are fewer and larger. Their states are
+    views of the bundle's state.
 
-    The states that the rule lists as `fields` have the shape of the tensor, and others the shape (units,
+    States that the rule lists as `fields` have the shape of the tensor. Other states have the shape (units,
     coordinates)."""
     MOST = 1 << 14  # largest number of coordinates of a tensor that is bundled
 
@@ -85,14 +85,15 @@ def correction(decay, t):
 
 
 def decayed(mean, keep, new, take=None):
-    """Computes mean <- keep mean + take new in place. Results are rounded as in the C library if the device has fused
-    multiply-adds."""
+    """Computes mean <- keep mean + take new in place. If the device has fused multiply-adds, the results are rounded as
+    in the C library."""
     return torch.add(new * (1 - keep if take is None else take), mean, alpha=keep, out=mean)
 
 
 class Rule:
-    """The base class of the rules. `fields`: names of states that have a number for each coordinate."""
-    tensorwise = False  # True if the result depends on the positions of the coordinates
+    """The base class of the rules. `fields` contains the names of the states that have one number for each
+    coordinate."""
+    tensorwise = False  # True if the result depends on the positions of the coordinates in the tensor
     reads_loss = False
     tensors = None  # number of tensors if the rule has meta-parameters for each tensor
     fields = ()
@@ -158,7 +159,8 @@ class Schedule:
 
 @dataclasses.dataclass
 class Coefficient:
-    """A scalar at one step: its value and, for a scalar between 0 and 1, the complement and the bias correction."""
+    """A scalar of a rule at one step. `complement` (1 - value) and the bias correction are used only for scalars
+    between 0 and 1."""
     value: float
     complement: float = 0.0
     correction: float = 1.0
@@ -219,7 +221,7 @@ def _pamela(c, x):
 FREE, UNIT, CONSTANT = "free", "between 0 and 1", "not learnable"
 _ADAM = {"rate": FREE, "beta1": UNIT, "beta2": UNIT, "epsilon": CONSTANT}
 _ADAMW = {**_ADAM, "weight_decay": FREE}
-# name: (update, state, scalars)
+# For each rule: its name, the function that computes the update, the names of its states, and its scalars.
 ELEMENTWISE = {
     "sgd": (_sgd, (), {"rate": FREE}),
     "momentum": (_momentum, ("v",), {"rate": FREE, "momentum": UNIT}),
@@ -235,8 +237,8 @@ ELEMENTWISE = {
 
 
 class Elementwise(Rule):
-    """Scalars that are configured, or learned for the run, each tensor, each step or both. phi has up to (steps,
-    tensors) numbers."""
+    """A hand-designed rule. Each of its scalars is configured or learned. A learned scalar has one value for the run,
+    or separate values for steps, for tensors or for both. phi then has up to (steps, tensors) numbers."""
 
     def __init__(self, name, options, phi, steps):
         super().__init__(options, phi, steps)
@@ -256,7 +258,7 @@ class Elementwise(Rule):
         return numbers.reshape(rows, -1).tolist()
 
     def _decode(self, key, number):
-        """Returns the value and the complement of a scalar from a number of phi."""
+        """Converts a number of phi to the value and the complement of a scalar."""
         if self.scalars[key] != UNIT:
             return number, 0.0
         return 1 / (1 + math.exp(-number)), 1 / (1 + math.exp(number))
@@ -289,12 +291,13 @@ class Elementwise(Rule):
 
 # ---- Recurrent rules -------------------------------------------------------------------------------------------------
 
-ROWS = {"cpu": 1 << 12}  # coordinates in a portion; their gates then stay in the caches
-MOST_ROWS = 1 << 18  # the same on other devices; it limits the memory of the gates
+ROWS = {"cpu": 1 << 12}  # number of coordinates in a portion on the CPU, so that their gates stay in the caches
+MOST_ROWS = 1 << 18  # number of coordinates in a portion on other devices, to limit the memory of the gates
 
 
 class Recurrent(Rule):
-    """The common part of the LSTM and RNNprop: layers, their state, and the processing of coordinates in portions."""
+    """The base class of the LSTM and RNNprop. It evaluates the layers, stores their states, and processes coordinates
+    in portions."""
 
     def __init__(self, options, phi, steps):
         super().__init__(options, phi, steps)

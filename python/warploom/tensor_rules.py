@@ -1,4 +1,5 @@
-"""Rules that see tensors: controller, muon, lbfgs, and the networks on features mlp, small_fc, celo2 and celo2base."""
+"""Contains the rules that use the shapes of tensors: controller, muon, lbfgs, and the networks on features (mlp,
+small_fc, celo2 and celo2base)."""
 import math
 
 import numpy as np
@@ -21,7 +22,7 @@ class Controller(Rule):
     def __init__(self, options, phi, steps):
         super().__init__(options, phi, steps)
         if self.option("correction", "none") != "none":
-            raise ToolError(DATA, "the controller in PyTorch has no rule.correction: use backend=\"c\"")
+            raise ToolError(DATA, "the controller in PyTorch does not support rule.correction: use backend=\"c\"")
         if self.phi["base"].shape != (3, 12):
             raise ToolError(DATA, f"the controller's meta-parameters rule.base have the shape {tuple(self.phi['base'].shape)}"
                             ", expected (3, 12): an earlier version trained them; train the rule again")
@@ -38,13 +39,13 @@ class Controller(Rule):
                 for j, x in enumerate(tensors)]
 
     def _horizon(self, now):
-        """Returns T and the remaining fraction of T. If the rule does not use the horizon, T is 2000 and the fraction
-        is 1."""
+        """Returns the horizon T and the remaining fraction of T. If the rule does not use the horizon, T is 2000 and
+        the fraction is 1."""
         return (now.horizon, 1 - min(1, now.t / now.horizon)) if self.option("horizon") else (self.UNKNOWN_HORIZON, 1.0)
 
     @staticmethod
     def _moments(x, q):
-        """Returns the new momenta, epsilon and the sums over the tensor."""
+        """Returns the new momenta, epsilon and sums over the tensor."""
         g, p, state = x.g, x.p, x.state
         m = decayed(state["momentum"], 0.9, g, 0.1)
         s = decayed(state["slow_momentum"], 0.99, g, 0.01)
@@ -85,8 +86,8 @@ class Controller(Rule):
 
     @staticmethod
     def _sizes(tensors, sums):
-        """Returns RMS(p) sqrt(fan-in) of a matrix. For vectors, it returns the mean over the matrices, or over all
-        tensors."""
+        """Returns RMS(p) sqrt(fan-in) for each matrix. For a vector, it returns the mean over the matrices, or the mean
+        over all tensors if there is no matrix."""
         own = [math.sqrt(s[6] / x.g.numel() * x.fan_in) for x, s in zip(tensors, sums)]
         among = [size for x, size in zip(tensors, own) if x.matrix] or own
         return [size if x.matrix else sum(among) / len(among) for x, size in zip(tensors, own)]
@@ -100,7 +101,7 @@ class Controller(Rule):
         return self.phi["net3.weight"] @ h + self.phi["net3.bias"]
 
     def _steer(self, x, inputs, size, moment):
-        """Returns the factors k1, k2 of the mixture and c0, c1, c2 of the step."""
+        """Returns the factors k1 and k2 of the mixture of momenta, and the factors c0, c1 and c2 of the step."""
         t, T, left, to_first, matrices = moment
         row = 1 if not x.matrix else 2 if matrices == 1 else 0
         b, a0, a1, a2, k1, k2, tau, alpha, power, w, decline, deepen = self.phi["base"][row]
@@ -165,7 +166,8 @@ class Muon(Rule):
 
 
 class Lbfgs(Rule):
-    """Limited-memory BFGS for each slice of a tensor (src/rule/lbfgs.c). Here slices are the rows of a matrix."""
+    """Limited-memory BFGS for each slice of a tensor (src/rule/lbfgs.c). The methods store the slices of a tensor as
+    the rows of one matrix."""
     tensorwise = True
     LEAST_COSINE, TINY = 1e-4, 1e-60
 
@@ -235,7 +237,8 @@ def safe_inverse_root(x):
 
 
 class FeatureNet(Rule):
-    """mlp, small_fc, celo2 and celo2base: a small network on normalised features (src/rule/feature_net.h)."""
+    """The rules mlp, small_fc, celo2 and celo2base. Each of them is a small network on normalised features
+    (src/rule/feature_net.h)."""
     tensorwise = True
     VECTOR_FEATURES = 15
 
@@ -275,11 +278,12 @@ class FeatureNet(Rule):
 
     @staticmethod
     def _axes(p):
-        """Returns the second largest and the largest axis. Of equal axes, the later axis counts as larger."""
+        """Returns the numbers of the second largest and the largest axis. If two axes have the same size, the later
+        axis counts as larger."""
         return sorted(range(p.dim()), key=lambda a: p.shape[a])[-2:]
 
     def _vector_factors(self, x, g, k):
-        """Returns R, C and the factors of g and m for tensors of a rank below 2."""
+        """Returns the accumulators R and C and the factors of g and m, for tensors with fewer than two axes."""
         f = x.state[f"rows{k + 1}"]
         f.copy_(self.factored[k] * wide(f) + (1 - self.factored[k]) * (wide(g)**2 + 1e-30))
         return f, f, safe_inverse_root(wide(f) + 1e-9).to(g.dtype), (wide(f) + 1e-6).rsqrt().to(g.dtype)
@@ -310,7 +314,7 @@ class FeatureNet(Rule):
                 [y * t[3] for y, t in zip(m, tables)])
 
     def _inverse_rms(self, f):
-        """Returns 1 / sqrt(e + mean f^2). For Celo2 it is computed for each tap of a convolution."""
+        """Returns 1 / sqrt(e + mean f^2). For Celo2, the mean is over each tap of a convolution separately."""
         axes = (0, 1) if self.celo2 and f.dim() > 2 else tuple(range(f.dim()))
         mean = total(f * f, dim=axes, keepdim=True) / math.prod(f.shape[a] for a in axes)
         return ((1e-9 if self.celo2 else 1e-5) + mean).rsqrt().to(f.dtype)

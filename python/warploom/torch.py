@@ -1,4 +1,4 @@
-"""Trained optimizers as torch.optim.Optimizer. The steps are computed in PyTorch or in the C library.
+"""Makes a trained optimizer available as torch.optim.Optimizer. The steps are computed in PyTorch or in the C library.
 
     import warploom.torch
     optimizer = warploom.torch.LearnedOptimizer(model.parameters(), "optimizer.h5", horizon=2000)
@@ -35,14 +35,15 @@ def _make_rule(name, options, phi, steps):
 
 
 def _require_rule_alone(path, c):
-    """Refuses an optimizer with parts that belong to the network of the training."""
+    """Raises a ToolError if a part of the optimizer belongs to the network of the training."""
     name = c.get("rule.name")
     if name not in RULES:
         raise ToolError(DATA, f"{path}: the rule '{name}' is not supported in PyTorch yet; supported: "
                               + ", ".join(RULES))
     if c.get("initialisation.name", "none") != "none":
         raise ToolError(DATA, f"{path}: was trained with initialisation '{c['initialisation.name']}', which belongs to its "
-                              "task's network and is not supported in PyTorch; train one with `initialisation: {name: none}`")
+                              "task's network and is not supported in PyTorch; train one with `initialisation: "
+                              "{name: none}`")
     for key, value in c.items():
         if key.startswith("task") and key.endswith(".warp") and value not in ("none", ["none"], []):
             raise ToolError(DATA, f"{path}: was trained with warp layers, which are part of the task's network and "
@@ -50,8 +51,8 @@ def _require_rule_alone(path, c):
 
 
 def _read(path):
-    """Returns the configuration, the meta-parameters rounded to float32, and the digest. Closes the file, because HDF5
-    cannot open it a second time in the library."""
+    """Returns the configuration, the meta-parameters rounded to float32, and the digest. The function closes the file,
+    because HDF5 cannot open it a second time in the C library."""
     with open_trained(path) as file:
         phi = {name: x.astype(np.float32).astype(np.float64) for name, x in read_phi(file).items()}
         return file.configuration, phi, file.attributes.get("digest", "")
@@ -63,7 +64,7 @@ class _CRun:
     def __init__(self, path, digest):
         self.optimizer = library.Optimizer(path)
         if self.optimizer.digest != digest:
-            raise ToolError(DATA, f"{path}: changed while it was read; give a file")
+            raise ToolError(DATA, f"{path}: changed while it was read; name a file instead of a run directory")
         self.parameters, self.saved = None, None
 
     @staticmethod
@@ -93,8 +94,8 @@ class _CRun:
         if self.parameters is None:
             self._start(work, run, threads)
         if len(work) != len(self.parameters) or any(p is not q for (p, _), q in zip(work, self.parameters)):
-            raise ToolError(USAGE, "the parameters with a gradient are not those of the first step; give all of them "
-                                   'gradients, or use backend="torch"')
+            raise ToolError(USAGE, "the parameters with a gradient are not the same as in the first step; compute a "
+                                   'gradient for each parameter, or use backend="torch"')
         gradients = [p.grad.to(torch.float32).contiguous() for p, _ in work]
         self.optimizer.step([(g.data_ptr(), p.data_ptr(), self._transposed(p, group), group["lr"], group["weight_decay"])
                              for g, (p, group) in zip(gradients, work)], loss)
@@ -113,8 +114,8 @@ class _CRun:
 
 
 def _note_change(parameters):
-    """Reports the change of a parameter to autograd, which detects only changes by PyTorch. Before PyTorch 2.1, this
-    was not possible."""
+    """Reports the change of a parameter to autograd, because autograd detects only changes by PyTorch. Before PyTorch
+    2.1, such a report was not possible."""
     increment = getattr(torch.autograd.graph, "increment_version", None)
     if increment:
         for p in parameters:
@@ -122,11 +123,12 @@ def _note_change(parameters):
 
 
 def load_initial_parameters(params, path, *, layout="out_in"):
-    """Copies learned initial parameters (`initialisation: {name: maml}`, leap or reptile) into the parameters of a model.
+    """Copies initial parameters that were learned with the initialisation maml, leap or reptile into the parameters of
+    a model.
 
-    params  parameters with the order and the shapes of the training's network: model.parameters()
-    path    optimizer.h5, a checkpoint, or a run directory
-    layout  axes of matrices, as for LearnedOptimizer
+    params  parameters of the model (model.parameters()), with the order and the shapes of the training's network
+    path    path of an optimizer.h5, a checkpoint, or a run directory
+    layout  order of the axes of matrices, as for LearnedOptimizer
 
     Tensors that the training draws for each task (`fresh`) keep their values. This function needs the C library."""
     if layout not in ("out_in", "in_out"):
@@ -145,22 +147,24 @@ def load_initial_parameters(params, path, *, layout="out_in"):
 
 
 class LearnedOptimizer(torch.optim.Optimizer):
-    """A trained optimizer computes (u, s) = rule(g, theta, s, t) and theta <- theta + lr (u - weight_decay theta).
+    """A trained optimizer. A step computes (u, s) = rule(g, theta, s, t) and theta <- theta + lr (u - weight_decay
+    theta).
 
     params        parameters or groups, as for every optimizer of PyTorch
-    path          optimizer.h5, a checkpoint, or a run directory
-    lr            multiplies the update; schedulers of PyTorch change it. The update includes the rate of the rule, so
-                  1 gives the rule as trained
-    weight_decay  decoupled weight decay, multiplied by lr
-    horizon       number of steps of the run, for rules that use t / T; None: the longest episode of the training
-    layout        axes of matrices: "out_in" as in torch.nn.Linear, "in_out" as in torch.nn.Embedding
-    backend       "torch"; "c": the C library, for contiguous float32 parameters on the CPU; "auto": the C library if it
-                  is installed and all parameters meet this condition. After the first step, the attribute `backend`
-                  has the used backend
-    threads       number of threads of the C library; None: torch.get_num_threads()
+    path          path of an optimizer.h5, a checkpoint, or a run directory
+    lr            factor of the update, which schedulers of PyTorch can change. The update includes the rate of the
+                  rule, so lr = 1 applies the rule as it was trained
+    weight_decay  coefficient of decoupled weight decay, which is multiplied by lr
+    horizon       number of steps of the run, for rules that use t / T. None stands for the longest episode of the
+                  training
+    layout        order of the axes of matrices: "out_in" as in torch.nn.Linear, or "in_out" as in torch.nn.Embedding
+    backend       "torch", "c" or "auto". "c" is the C library, for contiguous float32 parameters on the CPU. "auto"
+                  selects the C library if it is installed and all parameters meet this condition. After the first
+                  step, the attribute `backend` contains the selected backend
+    threads       number of threads of the C library. None stands for torch.get_num_threads()
 
-    lr, weight_decay and layout may differ between groups. The state has the precision of the parameters, but at least
-    float32. Parameters without a gradient are left out of a step.
+    lr, weight_decay and layout may differ between groups. The state is float64 for float64 parameters and float32 for
+    all other parameters. Parameters without a gradient are left out of a step.
     """
 
     def __init__(self, params, path, *, lr=1.0, weight_decay=0.0, horizon=None, layout="out_in", backend="auto",
@@ -171,7 +175,8 @@ class LearnedOptimizer(torch.optim.Optimizer):
             raise ToolError(USAGE, f"backend '{backend}': give auto, torch or c")
         c, phi, self.digest = _read(path)
         if "rule.plugin" in c:
-            raise ToolError(DATA, f"{path}: its rule is a plug-in, {c['rule.plugin']}, which only the program warploom runs")
+            raise ToolError(DATA, f"{path}: its rule is a plug-in, {c['rule.plugin']}, which only the program "
+                                  "warploom runs")
         steps = c["episode.steps"]
         self.trained_horizon, self.rule_name = steps[-1] if isinstance(steps, list) else steps, c["rule.name"]
         self.backend, self._threads, self._c, self.rule = backend, threads, None, None
@@ -186,8 +191,8 @@ class LearnedOptimizer(torch.optim.Optimizer):
         super().__init__(params, {"lr": lr, "weight_decay": weight_decay, "layout": layout})
 
     def _open_library(self, path):
-        """Opens the optimizer in the library. With backend "auto", a failure is not an error if PyTorch can run the
-        optimizer."""
+        """Opens the optimizer in the library. With backend "auto", PyTorch runs the optimizer if the library cannot
+        open it."""
         try:
             self._c = _CRun(path, self.digest)
         except ToolError:
@@ -196,8 +201,8 @@ class LearnedOptimizer(torch.optim.Optimizer):
             self.backend = "torch"
 
     def _open_rule(self, path, c, phi):
-        """Creates the rule in PyTorch. With backend "auto", a failure is not an error if the library can run the
-        optimizer."""
+        """Creates the rule in PyTorch. With backend "auto", the library runs the optimizer if PyTorch does not support
+        it."""
         try:
             _require_rule_alone(path, c)
             options = {key[5:]: value for key, value in c.items() if key.startswith("rule.")}
@@ -219,8 +224,8 @@ class LearnedOptimizer(torch.optim.Optimizer):
         return [(p, group) for group in self.param_groups for p in group["params"] if p.grad is not None]
 
     def _choose_backend(self):
-        """Chooses the backend for "auto" at the first step: the library, unless it cannot update one of the
-        parameters."""
+        """Chooses the backend for "auto" at the first step. This is the library if it can update all parameters and all
+        of them have gradients, or else PyTorch."""
         parameters = [p for group in self.param_groups for p in group["params"]]
         every = all(p.grad is not None for p in parameters)
         fits = every and all(self._c.obstacle(p) is None for p in parameters)
@@ -228,8 +233,8 @@ class LearnedOptimizer(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure=None, *, loss=None):
-        """Takes one step. closure: recomputes loss and gradients. loss: the minibatch loss at the current parameters,
-        for rules that use it (controller)."""
+        """Takes one step. closure: function that computes the loss and the gradients again. loss: the minibatch loss at
+        the current parameters, for rules that use it (controller)."""
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
@@ -258,8 +263,8 @@ class LearnedOptimizer(torch.optim.Optimizer):
     def _step_in_torch(self, loss):
         count = sum(len(group["params"]) for group in self.param_groups)
         if self.rule.tensors not in (None, count):
-            raise ToolError(DATA, f"the optimizer has scalars for each of {self.rule.tensors} tensors, in their order; "
-                                  f"the model has {count}")
+            raise ToolError(DATA, f"the optimizer has separate scalars for the {self.rule.tensors} tensors of its "
+                                  f"training, but the model has {count} tensors")
         work = self._gather()
         if not work:
             return
@@ -296,8 +301,8 @@ class LearnedOptimizer(torch.optim.Optimizer):
         return [updates[j] for j in range(len(tensors))]
 
     def _gather(self):
-        """Returns (parameter, group, axes exchanged or not, tensor in the rule's order of axes) for all parameters with
-        a gradient."""
+        """Returns a list for all parameters with a gradient: (parameter, group, True if the axes are exchanged, tensor
+        in the rule's order of axes)."""
         work, index = [], -1
         seen = self.rule.tensorwise or self._precondition is not None
         for group in self.param_groups:
@@ -306,7 +311,8 @@ class LearnedOptimizer(torch.optim.Optimizer):
                 if p.grad is None:
                     continue
                 if p.grad.is_sparse:
-                    raise ToolError(USAGE, "a gradient is sparse; give dense gradients (torch.nn.Embedding: sparse=False)")
+                    raise ToolError(USAGE, "a gradient is sparse; use dense gradients (torch.nn.Embedding: "
+                                           "sparse=False)")
                 dtype = p.dtype if p.dtype in (torch.float32, torch.float64) else torch.float32
                 transposed = seen and p.dim() == 2 and group["layout"] == "out_in"
                 g, theta = ((y.t().contiguous() if transposed else y.reshape(1) if y.dim() == 0 else y).to(dtype)
@@ -328,9 +334,9 @@ class LearnedOptimizer(torch.optim.Optimizer):
                     x.g = x.g * (self._clip_norm / norm)
 
     def state_dict(self):
-        """Returns the state as for every optimizer. The entry "warploom" has the step, the horizon, the rule's averages
-        of the loss, the digest of its meta-parameters and the backend. For the C library it also has the states of all
-        parameters."""
+        """Returns the state in the form of every PyTorch optimizer. Its entry "warploom" contains the step, the
+        horizon, the rule's averages of the loss, the digest of its meta-parameters and the backend. For the C library,
+        the entry also contains the states of all parameters."""
         own = {**copy.deepcopy(self._run), "digest": self.digest, "backend": self.backend}
         if self.backend == "c":
             own["state"] = self._c.state()
@@ -341,7 +347,8 @@ class LearnedOptimizer(torch.optim.Optimizer):
         if own is None:
             raise ToolError(DATA, "the state belongs to another optimizer: it has no entry 'warploom'")
         if own["digest"] != self.digest:
-            raise ToolError(DATA, f"the state belongs to the trained optimizer {own['digest']}, this is {self.digest}")
+            raise ToolError(DATA, f"the state belongs to the trained optimizer {own['digest']}, but this optimizer is "
+                                  f"{self.digest}")
         self._take_backend(own["backend"])
         self._bundles = {}
         super().load_state_dict({key: value for key, value in state_dict.items() if key != "warploom"})
@@ -351,11 +358,11 @@ class LearnedOptimizer(torch.optim.Optimizer):
         self._restore_precision(state_dict)
 
     def _take_backend(self, theirs):
-        """Refuses a state that another backend saved."""
+        """Raises a ToolError if the state is of a backend that this optimizer does not use."""
         possible = {"auto": True, "c": self._c is not None, "torch": self.rule is not None}
         if self.backend not in (theirs, "auto") and theirs != "auto" or not possible[theirs]:
-            raise ToolError(USAGE, f'the state was made with backend="{theirs}", this optimizer has backend='
-                                   f'"{self.backend}"; make it with backend="{theirs}"')
+            raise ToolError(USAGE, f'the state was made with backend="{theirs}", but this optimizer has backend='
+                                   f'"{self.backend}"; create the optimizer with backend="{theirs}"')
         if theirs != "auto":
             self.backend = theirs
 

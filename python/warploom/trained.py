@@ -9,7 +9,8 @@ from .files import DATA, USAGE, ToolError
 
 
 def open_trained(path):
-    """Returns an open files.File. For a run directory, it is the newest checkpoint."""
+    """Opens a trained optimizer and returns it as a files.File. If the path is a run directory, the newest checkpoint
+    is opened."""
     if os.path.isdir(path):
         file = files.Run(path).newest()
         if file is None:
@@ -22,7 +23,8 @@ def open_trained(path):
 
 
 def read_phi(file):
-    """Returns {name: float64 array}. For a training with outer.average, this is the average."""
+    """Returns the meta-parameters as {name: float64 array}. For a training with outer.average, they are the average
+    over meta-steps."""
     group = file.h5["average" if "average" in file else "phi"]
     phi = {name: item[()] for name, item in group.items() if not files.is_bare_scale(item)}
     if not all(np.isfinite(values).all() for values in phi.values()):
@@ -38,13 +40,13 @@ def export_npz(path, output):
 
 INPUTS = {"small_fc": 39, "celo2": 30, "celo2base": 30, "mlp": 19}
 OUTPUTS = {"small_fc": 2, "celo2": 3, "celo2base": 3, "mlp": 2}
-DECAYS = {"momentum_decays": 3, "rms_decay": 1, "adafactor_decays": 3}  # in the order of the flat vectors
+DECAYS = {"momentum_decays": 3, "rms_decay": 1, "adafactor_decays": 3}  # the flat vectors have this order
 TASK = {"family": "mlp", "data": "digits", "widths": [32], "batch": 64}
 
 
 def _layers(rule, hidden):
-    """Returns {name: shape} of a network, in the order of published weights: weight (in, out) and bias of each
-    layer."""
+    """Returns {name: shape} for the tensors of a network, in the order of published weights. Each layer has a weight
+    (in, out) and then a bias."""
     sizes = [INPUTS[rule], *hidden, OUTPUTS[rule]]
     return {f"layer{l}.{part}": shape for l, (n, m) in enumerate(zip(sizes, sizes[1:]), 1)
             for part, shape in (("weight", (n, m)), ("bias", (m,)))}
@@ -73,7 +75,8 @@ def _named(rule, weights, hidden):
             raise ToolError(USAGE, f"{len(arrays)} arrays; give the weight and the bias of each layer")
     for name, shape in _layers(rule, widths).items():
         if name not in named or named[name].shape != shape:
-            raise ToolError(USAGE, f"{name} has the shape {named[name].shape if name in named else None}; {rule} needs {shape}")
+            raise ToolError(USAGE, f"{name} has the shape {named[name].shape if name in named else None}, but {rule} "
+                                   f"needs {shape}")
     return named, widths
 
 
@@ -81,13 +84,14 @@ def import_weights(rule, weights, output, *, hidden=None, options=None, horizon=
     """Writes weights that were published or trained elsewhere into the optimizer file `output`.
 
     rule       small_fc, celo2, celo2base or mlp
-    weights    the weight (in, out) and the bias of each layer as a list of arrays, or all numbers in this order as one
-               array (celo2: 347; small_fc with 32-32 units: 2,402), or {name: array} with the names of the file, such as
-               "layer1.weight". Missing decays of small_fc have their initial values
-    hidden     widths of the hidden layers if `weights` is one array; None: [8, 8] for celo2, otherwise [32, 32]
+    weights    a list of arrays: the weight (in, out) and the bias of each layer. It may also be one array with all
+               numbers in this order (celo2: 347; small_fc with 32-32 units: 2,402), or {name: array} with the names of
+               the file, such as "layer1.weight". If the decays of small_fc are missing, they have their initial values
+    hidden     widths of the hidden layers if `weights` is one array. None stands for [8, 8] for celo2, and for
+               [32, 32] for the other rules
     options    keys of the rule, such as {"step_scale": 0.01, "exponent_scale": 0.01} for PyLO's small_fc
-    horizon    steps of the longest run of the training, for schedules
-    task       task of `warploom eval`; None: a small network for the built-in digits
+    horizon    number of steps of the longest run of the training, for schedules
+    task       task for `warploom eval`. None stands for a small network for the built-in digits
 
     Inputs must have the order of src/rule/feature_kernel.h, which is also the order in learned_optimization and Celo2."""
     if rule not in INPUTS:

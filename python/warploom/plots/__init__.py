@@ -1,2 +1,2 @@
-"""Draws pictures of runs: warploom.Run.plot_training, plot_trajectories, plot_evaluation. The tools use these
-modules."""
+"""Draws pictures of runs. The methods plot_training, plot_trajectories and plot_evaluation of warploom.Run use these
+modules, and so do the tools."""

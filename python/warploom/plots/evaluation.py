@@ -1,11 +1,12 @@
 """Draws an evaluation: the learned rule and tuned hand-designed rules.
 
 The picture has loss curves and the final losses with their intervals. With several settings (`warploom eval RUN --vary
-...`), it also has the ratio of the final loss to the best hand-designed rule in each setting.
+...`), the picture also has a ratio for each setting: the final loss of the learned rule divided by the final loss of
+the best hand-designed rule.
 
-Lines are geometric means over sets of fresh tasks, and bands are their 95 % intervals (Student's t on log10). Means are
-arithmetic for few-shot tasks and if a loss is not positive. After the first run of a rule has diverged, the line is
-dashed and shows the mean of the other runs."""
+Lines are geometric means over sets of fresh tasks. Bands are the 95 % intervals of these means (Student's t on log10).
+For few-shot tasks, and for cases with a loss that is not positive, the means are arithmetic. After the first run of a
+rule has diverged, the line is dashed and shows the mean of the other runs."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -15,7 +16,8 @@ from . import style as ws
 
 
 def middle(case, values, axis):
-    """Returns the centre and the ends of the 95 % interval, on a logarithmic scale if the case allows it."""
+    """Returns the mean and the ends of its 95 % interval. They are computed on a logarithmic scale if all losses of the
+    case are positive and its tasks are not few-shot tasks."""
     if case.positive and not case.few_shot:
         return wf.geometric_interval(values, axis)
     mean, half = wf.interval(values, axis)
@@ -96,7 +98,8 @@ def columns_of(case):
 
 
 def draw_final(ax, case):
-    """Draws final losses from best to worst: the mean, the interval, a point for each set, and columns of figures."""
+    """Draws the final losses of the rules from best to worst. Each rule has its mean, its interval, a point for each
+    set, and columns of numbers."""
     rows = order(case)
     centre, low, high = middle(case, case.final, 1)
     for y, r in enumerate(rows):
@@ -153,8 +156,8 @@ def verdict_text(case):
 
 
 def gap_text(case, best):
-    """Returns the text for a case without a ratio of losses: few-shot tasks, losses that are not positive, diverged
-    rules."""
+    """Returns the text for a case without a ratio of losses. Such cases have few-shot tasks, losses that are not
+    positive, or diverged rules."""
     if not np.isfinite(case.gap):
         return "wins: every hand-designed rule diverges on one of these tasks"
     sense = {"wins": "wins against", "ties": "ties with", "loses": "loses to"}[case.verdict]
@@ -198,7 +201,8 @@ def figure_of_one(evaluation, case, width):
 
 
 def draw_ratios(ax, cases):
-    """Draws the ratio of learned to best hand-designed rule in each case. Left of 1, the learned rule is better."""
+    """Draws a ratio for each case: the final loss of the learned rule divided by the final loss of the best
+    hand-designed rule. If the ratio is below 1, the learned rule is better."""
     for y, case in enumerate(cases):
         colour = ws.VERDICTS[case.verdict]
         if np.isfinite(case.difference):
@@ -262,9 +266,9 @@ def figure_of_many(evaluation, cases, width):
 
 @ws.styled
 def draw(evaluation, only=None, width=1):
-    """Returns the figure of an evaluation. `only`: the name of one case."""
+    """Returns the figure of an evaluation. `only` is the name of the only case to draw, or None for all cases."""
     cases = [prepare(c) for c in evaluation.cases if only in (None, c.name)]
     if not cases:
         names = ", ".join(f"'{c.name}'" for c in evaluation.cases)
-        raise wf.ToolError(wf.USAGE, f"--case {only}: {evaluation.path} holds {names}")
+        raise wf.ToolError(wf.USAGE, f"--case {only}: {evaluation.path} contains only the cases {names}")
     return figure_of_one(evaluation, cases[0], width) if len(cases) == 1 else figure_of_many(evaluation, cases, width)

@@ -20,10 +20,10 @@ NAMES = {"sgd": "SGD", "momentum": "Momentum", "nesterov": "Nesterov", "rmsprop"
 SERIES = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#444444"]
 INK, FAINT = "#222222", "#8A8A8A"
 VERDICTS = {"wins": LEARNED, "ties": "#8A8A8A", "loses": "#444444", "fails": "#000000"}
-# From early (pale) to late (dark). All colours are readable on white.
+# The colours of early (pale) to late (dark) meta-steps. All colours are readable on white.
 PROGRESS = colors.LinearSegmentedColormap.from_list("progress", ["#F0C9A0", "#E08A3C", "#C04A0E", "#6B1E0A", "#2A0A08"])
 
-WIDTH = 7.4  # inches, the width of two columns of a paper
+WIDTH = 7.4  # width of two columns of a paper, in inches
 FORMATS = ("png", "svg", "pdf")
 
 RC = {
@@ -41,7 +41,7 @@ RC = {
 
 
 def styled(draw):
-    """Draws in this style and does not change the style of the caller."""
+    """Returns a function that draws in this style. The style of the caller does not change."""
     @functools.wraps(draw)
     def drawn(*given, **options):
         with plt.rc_context(RC):
@@ -82,7 +82,7 @@ def save_png(figure, path, dpi="figure"):
 
 
 def save(figure, path):
-    """Writes and closes a figure. The same data gives the same bytes."""
+    """Writes and closes a figure. Equal data result in bitwise equal files."""
     check_output(str(path))
     kind = str(path).rsplit(".", 1)[-1].lower()
     stamp = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
@@ -98,7 +98,8 @@ def save(figure, path):
 
 
 def headline(figure, title, note="", top=0.16):
-    """Draws the title and the note above the panels, from the left edge. `top`: inches from the upper edge."""
+    """Draws the title and the note above the panels, from the left edge. `top` is the distance from the upper edge in
+    inches."""
     height = figure.get_size_inches()[1]
     left = 0.012
     figure.text(left, 1 - top / height, title, fontsize=11, fontweight="bold", va="top")
@@ -133,15 +134,15 @@ def _log_label(value, _):
 
 
 def _log_ticks(low, high, subs, stride):
-    """Returns the positions sub x 10^k inside the limits, for every stride-th decade."""
+    """Returns the positions sub x 10^k inside the limits. Only one of every `stride` decades has positions."""
     decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
     ticks = [sub * 10.0**k for k in decades if k % stride == 0 for sub in subs]
     return [t for t in ticks if low * 0.999 <= t <= high * 1.001]
 
 
 def log_axis(axis, most=6):
-    """Labels a logarithmic axis with plain numbers, at most the given number and at least two. Call it when limits are
-    final."""
+    """Labels a logarithmic axis with at least two and at most the given number of plain numbers. Call the function when
+    the limits of the axis are final."""
     low, high = sorted(axis.get_view_interval())
     choices = [((1, 2, 5), 1), ((1, 3), 1), ((1,), 1)] + [((1,), k) for k in (2, 3, 4, 5, 10, 20)]
     ticks = next((t for t in (_log_ticks(low, high, *c) for c in choices) if len(t) <= most), [])
@@ -155,9 +156,10 @@ def log_axis(axis, most=6):
 
 
 def spread_labels(positions, gap):
-    """Moves sorted label positions to a distance of at least `gap` and changes them as little as possible."""
+    """Moves sorted positions of labels so that their distances are at least `gap`. The positions change as little as
+    possible."""
     order = np.argsort(positions)
-    groups = [[[positions[i]], [i]] for i in order]  # labels that touch are centred on their mean
+    groups = [[[positions[i]], [i]] for i in order]  # each group of touching labels is centred on its mean
     merged = True
     while merged:
         merged = False
@@ -176,7 +178,8 @@ def spread_labels(positions, gap):
 
 
 def label_ends(ax, ends, size=7.5):
-    """Draws names at the right ends of lines: ends = [(x, y, text, colour, bold)]. Call it when limits are final."""
+    """Draws names at the right ends of lines: ends = [(x, y, text, colour, bold)]. Call the function when the limits of
+    the axes are final."""
     if not ends:
         return
     to_axes = ax.transData + ax.transAxes.inverted()
@@ -193,8 +196,8 @@ def label_ends(ax, ends, size=7.5):
 
 
 def smooth(values, width, positive=False):
-    """Returns the running mean over `width` values, or fewer at the ends. NaN is left out. Positive values are averaged
-    as logarithms."""
+    """Returns the running mean over `width` values. Near the two ends, the mean is over fewer values. NaN is left out.
+    If all values are positive, their logarithms are averaged."""
     values = np.asarray(values, dtype=float)
     if width <= 1:
         return values

@@ -1,9 +1,9 @@
 """Draws the metrics of one or several trainings.
 
 The picture has six panels: the meta-loss, the losses inside the window, the norm of the meta-gradient, the learning
-rate, the units that were left out as non-finite, and the time of the phases of a meta-step. Runs with configurations
-that differ only in the seed are one group, which is drawn as a mean with a 95 % band. Other differences give separate
-groups. Each group has a colour and is named after the differences.
+rate, the units that were left out as non-finite, and the time of the phases of a meta-step. Runs whose configurations
+differ only in the seed are one group. A group is drawn as a mean with a 95 % band. Runs with other differences are in
+separate groups. Each group has a colour, and its name lists the differences.
 
 The meta-loss depends on the position of the window in the episode. Lines are therefore running means over complete
 episodes. --smooth 1 shows each meta-step."""
@@ -19,7 +19,8 @@ PHASES = [("compute", "#0072B2", "computing"), ("wait", "#E69F00", "waiting for 
 
 
 class Group:
-    """Runs with configurations that differ only in the seed, on the meta-steps that all of them have reached."""
+    """A group of runs whose configurations differ only in the seed. It contains the meta-steps that all of these runs
+    have reached."""
 
     def __init__(self, label, runs, colour):
         self.label, self.runs, self.colour = label, runs, colour
@@ -30,11 +31,11 @@ class Group:
             raise wf.ToolError(wf.DATA, "no meta-step is in all of " + ", ".join(str(r.path) for r in runs))
 
     def column(self, name):
-        """(run, meta-step)"""
+        """Returns the values of a metric as an array (run, meta-step)."""
         return np.stack([run.metrics[name][rows] for run, rows in zip(self.runs, self.rows)])
 
     def phases(self):
-        """Returns the mean seconds of each phase over runs: (phase, meta-step)."""
+        """Returns the seconds of each phase, averaged over runs, as an array (phase, meta-step)."""
         parts = [wf.step_phases(run.metrics)[:, rows] for run, rows in zip(self.runs, self.rows)]
         return np.mean(parts, axis=0)
 
@@ -57,8 +58,8 @@ def group_runs(runs):
 
 
 def default_width(group):
-    """Returns the default width of the running mean: a multiple of the windows of an episode, about a fiftieth of the
-    run."""
+    """Returns the default width of the running mean in meta-steps. The width is about a fiftieth of the run, rounded to
+    complete episodes."""
     period = group.runs[0].windows
     return period * max(1, round(len(group.steps) / 50 / period))
 
@@ -66,8 +67,8 @@ def default_width(group):
 # ---- panels --------------------------------------------------------------------------------
 
 def draw_series(ax, group, name, width, log, line="-", label=None):
-    """Draws the smoothed mean over runs with its band. For one run, the single meta-steps are drawn in a pale
-    colour."""
+    """Draws the smoothed mean over runs and the band of its 95 % interval. For one run, the values of all meta-steps
+    are also drawn, in a pale colour."""
     values = group.column(name)
     smoothed = np.stack([ws.smooth(v, width, log) for v in values])
     mean, low, high = (smoothed[0],) * 3 if len(values) == 1 else band(smoothed, log)
@@ -191,8 +192,8 @@ def has_course(groups):
 
 
 def panel_time(ax, groups, _):
-    """Draws the times of the phases. For one configuration, they are stacked layers over the meta-steps. For several
-    configurations or a single meta-step, they are stacked bars."""
+    """Draws the times of the phases. For one configuration, the times are stacked layers over the meta-steps. For
+    several configurations or a single meta-step, the times are stacked bars."""
     totals = [g.phases().mean(axis=1) for g in groups]
     factor, unit = unit_of_time(max(t.sum() for t in totals))
     shown = [i for i in range(len(PHASES)) if max(t[i] / t.sum() for t in totals) > 0.003]
@@ -201,7 +202,7 @@ def panel_time(ax, groups, _):
         layers = [ws.smooth(p, max(5, len(g.steps) // 60)) * factor for p in g.phases()[shown]]
         ax.stackplot(g.steps, layers, colors=[PHASES[i][1] for i in shown], alpha=0.85, lw=0)
         total = np.sum(layers, axis=0)
-        top = np.percentile(total, 95)  # a pause of the machine must not compress the other values
+        top = np.percentile(total, 95)  # a meta-step that a pause of the machine prolongs must not compress the other values
     else:
         left = np.zeros(len(groups))
         for i in shown:

@@ -9,11 +9,12 @@ from matplotlib.collections import LineCollection
 from .. import files as wf
 from . import style as ws
 
-STAGES = 7  # curves between the start and the end of meta-training
+STAGES = 7  # number of curves for the stages from the start to the end of meta-training
 
 
 class Absent(Exception):
-    """Raised for a part that this run has not recorded. The message names the key that records it."""
+    """Raised for a part of the picture that the run has not recorded. The message names the key that must be set to
+    record this part."""
 
 
 class Source:
@@ -35,7 +36,7 @@ class Source:
 
 
 class Sheet:
-    """A figure of variable height. Positions are in inches from its upper left corner."""
+    """A figure of variable height. Positions are given in inches from the upper left corner of the figure."""
 
     def __init__(self, heights, top=0.48):
         self.height = top + sum(heights)
@@ -148,7 +149,8 @@ def set_loss_view(ax, curves, positive, horizon):
 
 
 def baseline_case(source, positive):
-    """Returns the evaluation at the trained setting if it has the horizon and the scale of the run."""
+    """Returns the case of the evaluation for the trained setting. Returns None if its horizon or its scale differs from
+    the run."""
     try:
         evaluation = source.run.evaluation()
     except wf.ToolError as error:
@@ -378,12 +380,12 @@ def read_parameters(source):
     return np.array(steps), {k: np.stack(v) for k, v in values.items() if len(v) == len(steps)}
 
 
-KINDS = ("precondition", "warp", "theta0")  # prefixes of the names of the blocks
+KINDS = ("precondition", "warp", "theta0")  # prefixes of the names of blocks that have a panel
 
 
 def interesting(values):
-    """Returns the blocks with a separate panel: preconditioner, warp layers, initialisation. The largest block is
-    first."""
+    """Returns the names of the blocks that have a separate panel. They belong to the preconditioner, the warp layers or
+    the initialisation. For each of these parts, the largest block is first."""
     names = [n for n in values if n.startswith(KINDS)]
     return sorted(names, key=lambda n: ([n.startswith(k) for k in KINDS].index(True), -values[n][0].size))
 
@@ -394,8 +396,8 @@ def short(name):
 
 
 def cells_of(names):
-    """Returns (row, column) of each panel in a grid of three columns. A block has one cell, and the distances have two
-    cells."""
+    """Returns (row, column) of each panel in a grid of three columns. The panel of a block has one cell, and the panel
+    of the distances has two cells."""
     cells = [divmod(k, 3) for k in range(len(names))]
     row, column = divmod(len(names), 3)
     return cells, (row, column) if column < 2 else (row + 1, 0)
@@ -408,7 +410,7 @@ def parameters_height(source):
 
 
 def draw_fan(ax, steps, block):
-    """Draws quantiles of a block's values: 0, 10, 25, 50, 75, 90, 100 %."""
+    """Draws the 0, 10, 25, 50, 75, 90 and 100 % quantiles of a block's values."""
     flat = block.reshape(len(steps), -1)
     if flat.shape[1] <= 6:
         for k in range(flat.shape[1]):
@@ -421,7 +423,8 @@ def draw_fan(ax, steps, block):
 
 
 def draw_matrix(ax, steps, block):
-    """Draws a square factor: quantiles of its diagonal, and the size of the other elements as a dotted line."""
+    """Draws a square factor of a preconditioner. The quantiles of its diagonal are lines. The root mean square of its
+    other elements is a dotted line."""
     n = block.shape[1]
     rest = block - np.einsum("kii->ki", block)[:, :, None] * np.eye(n)
     draw_fan(ax, steps, np.einsum("kii->ki", block))
@@ -469,7 +472,7 @@ def finish_axis(ax, steps):
     ax.set_xlabel("meta-step")
 
 
-# ---- all of it -----------------------------------------------------------------------------
+# ---- the complete figure -----------------------------------------------------------------------------
 
 PARTS = {"loss": (loss_height, draw_loss), "rule": (rule_height, draw_rule), "phase": (phase_height, draw_phase),
          "parameters": (parameters_height, draw_parameters)}
