@@ -1,4 +1,5 @@
-/* curriculum.c - the stages, and the decision to begin the next stage. The interface is in curriculum.h. */
+/* curriculum.c - reads the stages of a curriculum and decides when the next stage begins. The
+ * interface is in curriculum.h. */
 #include "train/curriculum.h"
 
 #include <math.h>
@@ -6,7 +7,8 @@
 
 #include "train/schema.h"
 
-/* Lists the stages of the configuration, followed by episode.steps. */
+/* Fills c->length with the episode lengths of the stages in the configuration, followed by
+ * episode.steps. */
 static wl_status list_stages(const wl_map *map, wl_ints given, const wl_problem *p,
                              wl_curriculum *c) {
   WL_TRY(WL_NEW(c->length, 2 * c->stages));
@@ -18,8 +20,8 @@ static wl_status list_stages(const wl_map *map, wl_ints given, const wl_problem 
     if (c->length[2 * i + 1] >= c->length[2 * i + 3])
       return wl_map_fail(
           map, "steps",
-          "each stage must be longer than the previous one: a stage of %lld steps precedes a stage of %lld steps "
-          "(the last stage is episode.steps)",
+          "each stage must be longer than the previous one, but a stage of %lld steps precedes a stage of %lld "
+          "steps (the last stage has the length episode.steps)",
           (long long)c->length[2 * i + 1], (long long)c->length[2 * i + 3]);
   return WL_OK;
 }
@@ -59,7 +61,7 @@ int64_t wl_curriculum_horizon(const wl_curriculum *c) {
 }
 
 bool wl_curriculum_judge(wl_curriculum *c, double loss, const double *judged) {
-  if (loss < c->best_loss) { /* false if the loss is NaN */
+  if (loss < c->best_loss) { /* this comparison is false if the loss is NaN */
     c->best_loss = loss;
     c->failures = 0;
     c->exported = is_last(c);

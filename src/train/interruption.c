@@ -1,11 +1,12 @@
-/* interruption.c - ends a meta-step early. The interface is in interruption.h. */
+/* interruption.c - ends a meta-step early on all ranks. The interface is in interruption.h. */
 #include "train/interruption.h"
 
 #include <omp.h>
 
 #include "base/clock.h"
 
-static const double LOOK = 0.01; /* seconds between tests for messages */
+/* number of seconds between two tests for messages of other ranks */
+static const double LOOK = 0.01;
 
 void wl_interruption_begin(wl_interruption *i, const volatile sig_atomic_t *stop, double deadline) {
   i->stop = stop;
@@ -16,8 +17,8 @@ void wl_interruption_begin(wl_interruption *i, const volatile sig_atomic_t *stop
   atomic_store(&i->asked, false);
 }
 
-/* Returns true if the deadline has passed or another rank has sent a message. Only the main thread may call this
- * function. */
+/* Returns true if the deadline has passed or another rank has sent a message that it leaves the
+ * meta-step. Only the main thread may call this function. */
 static bool hears(wl_interruption *i) {
   const double now = wl_seconds();
   if (now < i->next_look) return false;

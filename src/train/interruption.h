@@ -1,6 +1,7 @@
-/* interruption.h - ends a meta-step early. A rank that receives a signal leaves its windows at the next inner step.
- * Rank 0 also leaves its windows at the time limit. The rank that leaves sends a message to the other ranks, which test
- * for messages while they compute their windows. */
+/* interruption.h - ends a meta-step early on all ranks. A rank that receives a signal leaves its
+ * windows at the next inner step. Rank 0 also leaves its windows when the deadline has passed. The
+ * rank that leaves first sends a message to the other ranks. They test for messages while they
+ * compute their windows, and then also leave. */
 #ifndef WL_TRAIN_INTERRUPTION_H
 #define WL_TRAIN_INTERRUPTION_H
 
@@ -11,26 +12,31 @@
 
 typedef struct wl_interruption {
   wl_comm *comm;
-  const volatile sig_atomic_t *stop; /* a signal handler sets *stop; NULL if there is no handler */
-  double deadline;                   /* deadline (time of wl_seconds); 0: no deadline */
-  bool enabled;                      /* false if every meta-step must be completed */
-  atomic_bool asked;                 /* this rank must leave its windows */
-  atomic_bool first;                 /* the cause is a signal or deadline of this rank, not a message */
-  bool told;                         /* this rank has sent its message */
+  /* *stop is nonzero after a signal; NULL if there is no signal handler */
+  const volatile sig_atomic_t *stop;
+  /* time (wl_seconds) at which this rank must leave its windows; 0 means no deadline */
+  double deadline;
+  bool enabled;                      /* false if a meta-step must never end early */
+  atomic_bool asked;                 /* true if this rank must leave its windows */
+  /* true if this rank leaves because of its own signal or deadline, not because of a message */
+  atomic_bool first;
+  bool told;                         /* true if this rank has sent the message to the other ranks */
   double next_look;                  /* time (wl_seconds) of the next test for messages */
 } wl_interruption;
 
-/* Call this before the windows of a meta-step. `stop` is borrowed until the next call. */
+/* Prepares `interruption` for a meta-step. Call this function before the windows. `stop` is
+ * borrowed until the next call. */
 void wl_interruption_begin(wl_interruption *interruption, const volatile sig_atomic_t *stop,
                            double deadline);
-/* Returns true if this rank must leave its windows. The function is a callback for wl_unroll_set_interrupt. Any thread
- * may call it. In the main thread, it also tests for messages, at most a hundred times a second. */
+/* Returns true if this rank must leave its windows. The function is a callback for
+ * wl_unroll_set_interrupt, and any thread may call it. In the main thread, the function also tests
+ * for messages, at most a hundred times a second. */
 bool wl_interruption_asked(void *interruption);
-/* Call this after the windows, in the main thread. If this rank leaves its windows because of its own signal or
- * deadline, the function sends a message to the other ranks. */
+/* Sends a message to the other ranks if this rank leaves its windows because of its own signal or
+ * deadline. Call this function after the windows, in the main thread. */
 wl_status wl_interruption_tell(wl_interruption *interruption);
-/* Call this after the reduction. Receives the messages that are still in transit. `told` is the number of ranks that
- * have sent a message. Collective. */
+/* Receives the messages that are still in transit. `told` is the number of ranks that have sent a
+ * message. Call this function after the reduction. Collective. */
 wl_status wl_interruption_settle(wl_interruption *interruption, int64_t told);
 
 #endif

@@ -8,7 +8,8 @@
 #include "train/replay.h"
 #include "train/trainer_impl.h"
 
-/* Returns the groups of phi that the windows of the episodes update. Replay updates the other groups. */
+/* Returns the set of groups of phi that the windows of the episodes update. With replay, this set
+ * has only the initialisation, and the replayed windows update the other groups. */
 static unsigned moved_groups(const wl_trainer *tr) {
   return tr->state->replay ? 1u << WL_OUTER_INITIALISATION : WL_OUTER_ALL;
 }
@@ -29,9 +30,9 @@ static void fill_report(wl_trainer *tr, int64_t counted, int64_t busy, wl_meta_r
       report->compute_seconds - 1e-9 * (double)busy / wl_comm_size(tr->setup.comm);
 }
 
-/* Records the number of counted units. If no unit is counted, phi does not change, and the next finite unit can only
- * result from a newly drawn task. The function therefore counts the episodes that have begun since a unit was last
- * counted. */
+/* Records the number of counted units. If no unit is counted, phi does not change, so only an
+ * episode with a newly drawn task can be finite. The function therefore counts the episodes that
+ * have begun since a unit was last counted. */
 static void note_counted(wl_trainer *tr, int64_t counted) {
   const bool begun = tr->state->plan->starts[0] || tr->state->plan->restarts[0];
   tr->state->skipped += tr->state->plan->units - counted;
@@ -52,8 +53,9 @@ bool wl_trainer_has_diverged(const wl_trainer *tr) {
          (tr->state->meta_step >= tr->setup.steps && 2 * tr->state->episodes_without_finite_unit >= begun);
 }
 
-/* Reports the variance of the units' meta-gradients, mean |g_u - mean g|^2 = mean |g_u|^2 - |mean g|^2. Also reports
- * the signal-to-noise ratio, which is |mean g|^2 divided by the variance. */
+/* Computes the variance of the meta-gradients g_u of the units u: mean |g_u - mean g|^2 = mean
+ * |g_u|^2 - |mean g|^2. Also computes the signal-to-noise ratio, which is |mean g|^2 divided by the
+ * variance. Stores both numbers in the report. */
 static void note_noise(const wl_trainer *tr, const wl_reduction *r, int64_t counted,
                        wl_meta_report *report) {
   const int64_t n = tr->setup.problem.model->phi.size;
@@ -76,8 +78,8 @@ void wl_trainer_update(wl_trainer *tr, wl_reduction *r, int64_t counted, unsigne
       wl_outer_update(tr->state->outer, tr->state->meta_step, groups, r->gradient, tr->state->phi);
 }
 
-/* Sets `average` to a average + (1 - a) phi. The factor a is at most (1 + n) / (10 + n) at update n, so that early
- * values of phi have less weight. */
+/* Replaces the average by a * average + (1 - a) * phi. The factor a is outer.average, but at most
+ * (1 + n) / (10 + n) at meta-step n, so that early values of phi have less weight. */
 static void update_average(wl_trainer *tr) {
   const double n = (double)tr->state->meta_step, early = (1.0 + n) / (10.0 + n),
                keep = tr->state->outer->average < early ? tr->state->outer->average : early;
@@ -104,14 +106,15 @@ bool wl_trainer_judge(wl_trainer *tr, double loss) {
   return true;
 }
 
-/* Calls the watcher's `ship` while other ranks may still compute. If the call fails, the next reduction reports it. */
+/* Calls the callback `ship` of the watcher while other ranks may still compute. If the callback
+ * fails, the next reduction reports the failure. */
 static void ship_records(wl_trainer *tr, const wl_watcher *watcher, wl_meta_report *report) {
   if (!watcher) return;
   wl_failure_keep(&tr->pending, watcher->ship(watcher->context, &report->io_seconds));
 }
 
-/* Sums the contributions of all units exactly. The same reduction combines the failures, stop requests and times of all
- * ranks. */
+/* Computes the exact sum of the contributions of all units. The same collective also combines
+ * failures, stop requests and times of all ranks. */
 static wl_status reduce(wl_trainer *tr, const wl_watcher *watcher, int64_t own, double computing,
                         wl_meta_report *report) {
   const double start = wl_seconds();
@@ -128,14 +131,17 @@ static wl_status reduce(wl_trainer *tr, const wl_watcher *watcher, int64_t own, 
   WL_TRY(wl_comm_exact_sum_finish(tr->setup.comm, &s));
   WL_TRY(wl_interruption_settle(&tr->interruption, tallies[1]));
   const double waited =
-      tr->flags[WL_FLAG_BUSY] - computing; /* all ranks left the previous meta-step at the same time */
+      /* time that this rank waited for the slowest rank, because all ranks began this meta-step at
+       * the same time */
+      tr->flags[WL_FLAG_BUSY] - computing;
   report->reduce_seconds = fmax(0.0, wl_seconds() - start - waited);
   fill_report(tr, s.n_counted, tallies[0], report);
   return WL_OK;
 }
 
-/* Runs this rank's units. Sets `tr->flags` to failure, early leave, stop request and compute time. Returns the number
- * of contributions of this rank to the sum. */
+/* Runs the windows of this rank's units. Stores four facts in `tr->flags`: whether this rank
+ * failed, whether it left its windows early, whether this meta-step must be the last one, and the
+ * compute time. Returns the number of contributions of this rank to the sum. */
 static int64_t compute(wl_trainer *tr, const wl_meta_request *request, double *computing) {
   const double start = wl_seconds();
   int64_t own = 0;

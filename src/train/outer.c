@@ -1,4 +1,5 @@
-/* outer.c - the outer optimizers Adam, AdamW and SGD for each group, with schedule, clipping and freezing. */
+/* outer.c - updates the meta-parameters with Adam, AdamW or SGD, with schedules, clipping and
+ * frozen groups. */
 #include "train/outer.h"
 
 #include <float.h>
@@ -9,94 +10,104 @@
 
 #define ANY 0, 0
 #define AT_LEAST(n) (n), DBL_MAX
-#define BELOW_ONE 0.999999 /* upper bound of a decay, because the bias correction is undefined for a decay of 1 */
+/* largest accepted decay of a moment or average; with a decay of 1, the bias correction would
+ * divide by 0 */
+#define BELOW_ONE 0.999999
 
 const wl_option wl_outer_options[] = {
     {"steps", WL_OPT_INT, "10000", NULL, 0, 1e12, "meta-steps", "Number of meta-steps of the whole run.",
      WL_SLOT(wl_outer_keys, steps), .flags = WL_KEY_EXTENDS},
     {"units", WL_OPT_INT, "1", NULL, 1, 1e9, "units",
-     "Number of inner runs of each meta-step, over all ranks.", WL_SLOT(wl_outer_keys, units)},
+     "Number of units in each meta-step, over all ranks. A unit is one inner run in progress.", WL_SLOT(wl_outer_keys, units)},
     {"every", WL_OPT_CHOICE, "window", "window|episode", ANY, "1",
-     "window: one meta-step after each window. episode: one meta-step after a whole episode of all units, with "
-     "the sum of the gradients of its windows.",
+     "When the meta-parameters are updated. window: after each window. episode: after a whole episode of all "
+     "units; the gradients of the windows of the episode are added.",
      WL_SLOT(wl_outer_keys, every)},
     {"optimizer", WL_OPT_CHOICE, "adam", "adam|adamw|sgd", ANY, "1",
-     "The optimizer of the meta-parameters.", WL_SLOT(wl_outer_keys, optimizer)},
+     "Optimizer that updates the meta-parameters.", WL_SLOT(wl_outer_keys, optimizer)},
     {"learning_rate", WL_OPT_REAL, "1e-3", NULL, AT_LEAST(0), "1",
      "Learning rate of the outer optimizer, before the schedule.",
      WL_SLOT(wl_outer_keys, learning_rate)},
-    {"beta1", WL_OPT_REAL, "0.9", NULL, 0, BELOW_ONE, "1", "Decay of the first moment.",
+    {"beta1", WL_OPT_REAL, "0.9", NULL, 0, BELOW_ONE, "1", "Decay of the running mean of the meta-gradient, "
+                                                           "for `adam` and `adamw`.",
      WL_SLOT(wl_outer_keys, beta1)},
-    {"beta2", WL_OPT_REAL, "0.999", NULL, 0, BELOW_ONE, "1", "Decay of the second moment.",
+    {"beta2", WL_OPT_REAL, "0.999", NULL, 0, BELOW_ONE, "1", "Decay of the running mean of the squared "
+                                                             "meta-gradient, for `adam` and `adamw`.",
      WL_SLOT(wl_outer_keys, beta2)},
     {"epsilon", WL_OPT_REAL, "1e-8", NULL, DBL_MIN, DBL_MAX, "1",
-     "Number that is added to the root of the second moment.", WL_SLOT(wl_outer_keys, epsilon)},
-    {"momentum", WL_OPT_REAL, "0", NULL, 0, 1, "1", "Heavy-ball momentum, for `sgd`.",
+     "Number that is added to the square root of the mean squared meta-gradient, for `adam` and `adamw`.", WL_SLOT(wl_outer_keys, epsilon)},
+    {"momentum", WL_OPT_REAL, "0", NULL, 0, 1, "1", "Coefficient of the heavy-ball momentum, for `sgd`.",
      WL_SLOT(wl_outer_keys, momentum)},
     {"weight_decay", WL_OPT_REAL, "0", NULL, AT_LEAST(0), "1",
-     "Coefficient of the decoupled weight decay of `adamw`. The decay is also multiplied by the rate.",
+     "Coefficient of the decoupled weight decay, for `adamw`. A meta-step multiplies the coefficient by the "
+     "scheduled rate.",
      WL_SLOT(wl_outer_keys, weight_decay)},
     {"clip_value", WL_OPT_REAL, "0", NULL, AT_LEAST(0), "1",
-     "Bound on each element of the meta-gradient; 0: no bound.", WL_SLOT(wl_outer_keys, clip_value)},
+     "Bound on the absolute value of each element of the meta-gradient. 0 means no bound.", WL_SLOT(wl_outer_keys, clip_value)},
     {"clip_norm", WL_OPT_REAL, "0", NULL, AT_LEAST(0), "1",
-     "Bound on the norm of the meta-gradient; 0: no bound.", WL_SLOT(wl_outer_keys, clip_norm)},
+     "Bound on the Euclidean norm of the meta-gradient. 0 means no bound.", WL_SLOT(wl_outer_keys, clip_norm)},
     {"schedule", WL_OPT_CHOICE, "constant", "constant|cosine|step", ANY, "1",
-     "Schedule of the rate after the warm-up.", WL_SLOT(wl_outer_keys, schedule.kind)},
+     "How the rate changes over the meta-steps after the warm-up.", WL_SLOT(wl_outer_keys, schedule.kind)},
     {"warmup_steps", WL_OPT_INT, "0", NULL, AT_LEAST(0), "meta-steps",
-     "Number of meta-steps of linear warm-up, which comes before any schedule.",
+     "Number of meta-steps of the warm-up, in which the rate rises linearly. The schedule follows the warm-up.",
      WL_SLOT(wl_outer_keys, schedule.warmup_steps)},
     {"final_fraction", WL_OPT_REAL, "0", NULL, 0, 1, "1",
-     "Rate at the end of `schedule: cosine`, as a fraction of the full rate.",
+     "Fraction of the full rate that the rate reaches at the end of the run, for `schedule: cosine`.",
      WL_SLOT(wl_outer_keys, schedule.final_fraction)},
     {"decay_every", WL_OPT_INT, "1000", NULL, AT_LEAST(1), "meta-steps",
-     "Number of meta-steps between two reductions of the rate by `schedule: step`.",
+     "Number of meta-steps between two reductions of the rate, for `schedule: step`.",
      WL_SLOT(wl_outer_keys, schedule.decay_every)},
     {"decay_factor", WL_OPT_REAL, "0.5", NULL, 0, 1, "1",
-     "Factor of the rate at each reduction by `schedule: step`.",
+     "Factor by which each reduction multiplies the rate, for `schedule: step`.",
      WL_SLOT(wl_outer_keys, schedule.decay_factor)},
     {"patience", WL_OPT_INT, "10", NULL, AT_LEAST(0), "episodes",
-     "Number of consecutive episodes without a counted unit after which the training ends as diverged; 0: never.",
+     "Number of consecutive episodes without a finite unit after which the training ends as diverged. With 0, "
+     "the training does not end for this reason.",
      WL_SLOT(wl_outer_keys, patience), .flags = WL_KEY_EXTENDS},
     {"validate", WL_OPT_INT, "0", NULL, AT_LEAST(0), "meta-steps",
-     "Number of meta-steps between two validations, which write the mean final loss on 8 fixed tasks of each "
-     "family to the metrics; 0: no validations.",
+     "Number of meta-steps between two validations. A validation writes the mean final loss on 8 fixed tasks "
+     "of each family to the metrics. 0 means no validations.",
      WL_SLOT(wl_outer_keys, validate), .flags = WL_KEY_FREE},
     {"average", WL_OPT_REAL, "0", NULL, 0, BELOW_ONE, "1",
-     "Decay of an exponential average of the meta-parameters, such as 0.98. The average is then exported and "
-     "evaluated. 0: no average.",
+     "Decay of an exponential average of the meta-parameters, such as 0.98. The average is exported and "
+     "evaluated instead of the meta-parameters. 0 means no average.",
      WL_SLOT(wl_outer_keys, average)},
     {NULL, 0, NULL, NULL, ANY, NULL, NULL}};
 
-/* The values of one map of the section `groups`. */
+/* Values of the keys in one map of the section `groups`. */
 typedef struct group_keys {
   double learning_rate, clip_norm;
-  enum { AS_OUTER, OWN_KIND } optimizer; /* OWN_KIND + k is kind k of wl_outer_kind */
+  /* AS_OUTER means the optimizer of `outer`; OWN_KIND + i means the optimizer with the number i in
+   * wl_outer_kind */
+  enum { AS_OUTER, OWN_KIND } optimizer;
   int64_t from_step, until_step;
 } group_keys;
 
 static const wl_option group_options[] = {
     {"learning_rate", WL_OPT_REAL, "-1", NULL, -1, DBL_MAX, "1",
-     "Rate of the group, before the schedule; -1: the rate of `outer`.",
+     "Learning rate of the group, before the schedule. -1 means the learning rate of `outer`.",
      WL_SLOT(group_keys, learning_rate)},
     {"optimizer", WL_OPT_CHOICE, "outer", "outer|adam|adamw|sgd", ANY, "1",
-     "Optimizer of the group; outer: the optimizer of `outer`.", WL_SLOT(group_keys, optimizer)},
+     "Optimizer of the group. outer: the optimizer of the section `outer`.", WL_SLOT(group_keys, optimizer)},
     {"clip_norm", WL_OPT_REAL, "0", NULL, AT_LEAST(0), "1",
-     "Bound on the norm of the group's part of the meta-gradient; 0: no bound.",
+     "Bound on the Euclidean norm of the group's part of the meta-gradient. 0 means no bound.",
      WL_SLOT(group_keys, clip_norm)},
-    {"from_step", WL_OPT_INT, "0", NULL, AT_LEAST(0), "meta-steps", "The group is frozen before this meta-step.",
+    {"from_step", WL_OPT_INT, "0", NULL, AT_LEAST(0), "meta-steps", "Number of the first meta-step that "
+                                                                    "updates the group, counted from 0. The "
+                                                                    "group is frozen before this meta-step.",
      WL_SLOT(group_keys, from_step)},
     {"until_step", WL_OPT_INT, "-1", NULL, -1, DBL_MAX, "meta-steps",
-     "The group is frozen from this meta-step on; -1: never.", WL_SLOT(group_keys, until_step)},
+     "Number of the meta-step from which on the group is frozen. -1 means that the group is never frozen.", WL_SLOT(group_keys, until_step)},
     {NULL, 0, NULL, NULL, ANY, NULL, NULL}};
 static const char *const group_names[WL_OUTER_GROUPS] = {"rule", "precondition", "warp",
                                                          "initialisation"};
 
 const wl_variant wl_outer_group_variants[] = {
     {"none", "no group has separate settings", NULL},
-    {"rule", "the update rule's meta-parameters", group_options},
-    {"precondition", "the preconditioner's", group_options},
-    {"warp", "the warp layers'", group_options},
-    {"initialisation", "the learned theta_0", group_options},
+    {"rule", "the meta-parameters of the update rule", group_options},
+    {"precondition", "the meta-parameters of the preconditioner", group_options},
+    {"warp", "the parameters of the warp layers", group_options},
+    {"initialisation", "the learned initial parameters theta_0", group_options},
     {NULL, NULL, NULL}};
 
 static int group_of(const char *name) {
@@ -105,7 +116,7 @@ static int group_of(const char *name) {
   return i;
 }
 
-/* Finds the part of phi that belongs to each group. Each group is contiguous in phi. */
+/* Sets offset and size of each group, whose tensors are contiguous in phi. */
 static wl_status find_ranges(wl_outer *o, const wl_layout *phi) {
   for (int i = 0; i < phi->count; i++) {
     const wl_tensor_entry *b = &phi->tensors[i];
@@ -118,7 +129,7 @@ static wl_status find_ranges(wl_outer *o, const wl_layout *phi) {
   return WL_OK;
 }
 
-/* Reads one map of the section `groups`. */
+/* Reads the settings of one group from a map of the section `groups`. */
 static wl_status read_group(wl_outer *o, const wl_map *map) {
   if (strcmp(wl_map_variant(map), "none") == 0) return WL_OK;
   wl_outer_group *g = &o->group[group_of(wl_map_variant(map))];
@@ -126,11 +137,13 @@ static wl_status read_group(wl_outer *o, const wl_map *map) {
   wl_map_read(map, group_options, &keys);
   const double rate = keys.learning_rate;
   if (g->size == 0)
-    return wl_map_fail(map, "group", "this configuration has no meta-parameters in this group");
-  if (g->configured) return wl_map_fail(map, "group", "'%s' is given twice", wl_map_variant(map));
+    return wl_map_fail(map, "group", "this configuration has no meta-parameters in this group; remove the "
+                                     "group from `groups`");
+  if (g->configured) return wl_map_fail(map, "group", "the group '%s' is given twice; write its settings in "
+                                                      "one map", wl_map_variant(map));
   if (rate < 0 && rate != -1)
     return wl_map_fail(map, "learning_rate",
-                       "give a rate of at least 0, or -1 for the rate of `outer`");
+                       "the rate must be at least 0, or -1 for the rate of `outer`");
   g->configured = true;
   if (rate >= 0) g->rate = rate;
   if (keys.optimizer >= OWN_KIND) g->kind = (wl_outer_kind)(keys.optimizer - OWN_KIND);
@@ -193,7 +206,8 @@ double wl_outer_rate(const wl_outer *o, int64_t step) {
   return wl_schedule_rate(&o->schedule, o->rate, step);
 }
 
-/* Clips x to [-bound, bound]. NaN stays NaN, whereas fmin would replace NaN by a bound. */
+/* Returns x clipped to [-bound, bound]. Returns NaN for NaN; fmin and fmax would return a bound
+ * instead. */
 static double clamp(double x, double bound) { return x > bound ? bound : x < -bound ? -bound : x; }
 
 static void clip(const wl_outer *o, double *g, double total) {

@@ -1,9 +1,12 @@
-/* outer.h - the outer optimizer: Adam, AdamW or SGD on the meta-parameters, in double precision.
+/* outer.h - the outer optimizer, which updates the meta-parameters with Adam, AdamW or SGD in
+ * double precision.
  *
- * Adam is Algorithm 1 of Kingma and Ba 2015. AdamW (Loshchilov and Hutter 2019) has a decoupled weight decay, which is
- * multiplied by the scheduled rate. SGD has heavy-ball momentum. Each group of meta-parameters may have a separate
- * rate, optimizer, norm bound and range of meta-steps. Outside this range, the group and its moments are frozen. The
- * gradient is clipped by the norms of the groups, then by value, then by its global norm. */
+ * Adam is Algorithm 1 of Kingma and Ba 2015. AdamW (Loshchilov and Hutter 2019) has a decoupled
+ * weight decay; the decay is multiplied by the scheduled rate. SGD has heavy-ball momentum. Each
+ * group of meta-parameters may have a separate rate, optimizer, bound of the norm and range of
+ * meta-steps. Outside this range of meta-steps, the group and its moments do not change. The
+ * gradient is clipped in three stages: the norm of each group, then each element, then the norm of
+ * the whole gradient. */
 #ifndef WL_TRAIN_OUTER_H
 #define WL_TRAIN_OUTER_H
 
@@ -11,13 +14,14 @@
 #include "base/options.h"
 #include "rule/schedule.h"
 
-/* The keys of the section `outer`, which has all keys of the outer loop. */
+/* The keys of the section `outer`, which contains all settings of the outer loop. */
 extern const wl_option wl_outer_options[];
 
-/* The groups that the section `groups` may name, with their keys. */
+/* The groups that a map of the section `groups` may name, with the keys of such a map. */
 extern const wl_variant wl_outer_group_variants[];
 
-/* The groups of phi's layout. A set of groups is an integer in which bit g represents group g. */
+/* Numbers of the groups into which the layout of phi is divided. A set of groups is an integer in
+ * which bit g represents the group with number g. */
 enum {
   WL_OUTER_RULE,
   WL_OUTER_PRECONDITION,
@@ -30,33 +34,39 @@ enum { WL_OUTER_ALL = (1u << WL_OUTER_GROUPS) - 1 };
 typedef enum wl_outer_kind { WL_OUTER_ADAM, WL_OUTER_ADAMW, WL_OUTER_SGD } wl_outer_kind;
 
 typedef struct wl_outer_group {
-  int64_t offset, size; /* the group's part of phi; if size is 0, the group has no meta-parameters */
+  /* position of the group's first element in phi, and number of its meta-parameters (0 if it has
+   * none) */
+  int64_t offset, size;
   wl_outer_kind kind;
   double rate, clip_norm;
-  int64_t from_step, until_step; /* the group is updated in meta-steps [from, until); until is -1 if there is no end */
+  /* the group is updated from meta-step from_step up to, but excluding, until_step; -1 means no
+   * end */
+  int64_t from_step, until_step;
   bool configured;
 } wl_outer_group;
 
 typedef struct wl_outer {
   double rate, beta1, beta2, epsilon, momentum, weight_decay, clip_value, clip_norm;
   wl_schedule schedule;
-  double average;         /* decay of the average of phi; 0: no average */
+  /* decay of the exponential average of phi; 0 means that there is no average */
+  double average;
   int64_t count;          /* number of meta-parameters */
-  double *first, *second; /* [count] moments; part of the state */
+  double *first, *second; /* [count] first and second moment, which checkpoints store */
   wl_outer_group group[WL_OUTER_GROUPS];
-  int64_t updates[WL_OUTER_GROUPS]; /* number of updates applied, for bias correction; part of the state */
+  /* number of updates of each group so far, for the bias correction; checkpoints store it */
+  int64_t updates[WL_OUTER_GROUPS];
 } wl_outer;
 
-/* The values of the section `outer`. Texts are borrowed from the configuration. */
+/* Values of the keys in the section `outer`. */
 typedef struct wl_outer_keys {
   int64_t steps, units, patience, validate;
   enum { WL_EVERY_WINDOW, WL_EVERY_EPISODE } every;
   wl_outer_kind optimizer;
   double learning_rate, beta1, beta2, epsilon, momentum, weight_decay, clip_value, clip_norm;
   double average;
-  wl_schedule schedule; /* all members except `steps`, which the caller sets */
+  wl_schedule schedule; /* wl_outer_read sets all members except `steps`; the caller sets `steps` */
 } wl_outer_keys;
-/* Reads the section `outer` of the configuration. */
+/* Returns the values of the section `outer` of a configuration. */
 wl_outer_keys wl_outer_read(const wl_config *config);
 
 /* Creates the optimizer from the sections `outer` and `groups`. The caller frees *out with wl_outer_destroy. Not
@@ -65,8 +75,10 @@ wl_status wl_outer_create(const wl_config *config, const wl_layout *phi, wl_oute
 void wl_outer_destroy(wl_outer **outer);
 /* Returns the scheduled rate of meta-step `step`, counted from 0. */
 double wl_outer_rate(const wl_outer *outer, int64_t step);
-/* Updates the groups in the set `groups` that are not frozen at this step. Clips `gradient` [count] in place and sets
- * the gradient of all other groups to 0. Returns the norm of the gradient before the global clipping. */
+/* Updates the part of phi that belongs to the groups in the set `groups`. Skips groups that are
+ * frozen at meta-step `step`. Clips `gradient` [count] in place, and sets the gradient of groups
+ * that are not updated to 0. Returns the norm of the gradient after the clipping of groups and
+ * before all other clipping. */
 double wl_outer_update(wl_outer *outer, int64_t step, unsigned groups, double *gradient,
                        double *phi);
 

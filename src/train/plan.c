@@ -1,4 +1,4 @@
-/* plan.c - the clocks of units: tasks, horizons, and the assignment of units to ranks. */
+/* plan.c - draws the tasks and horizons of the units' episodes, and assigns units to ranks. */
 #include "train/plan.h"
 
 #include <math.h>
@@ -66,7 +66,7 @@ static int64_t draw_task(const wl_plan *p, int64_t episode, int64_t unit) {
   return task;
 }
 
-/* If units are not staggered, all units have the same horizon as unit 0. */
+/* If units are not staggered, every unit has the horizon that is drawn for unit 0. */
 int64_t wl_plan_horizon(const wl_plan_setting *s, int64_t episode, int64_t unit) {
   const int64_t *steps = s->horizon + (s->stage ? 2 * *s->stage : 0);
   if (s->n_horizon < 2) return steps[0];
@@ -76,7 +76,8 @@ int64_t wl_plan_horizon(const wl_plan_setting *s, int64_t episode, int64_t unit)
   return drawn < steps[0] ? steps[0] : drawn > steps[1] ? steps[1] : drawn;
 }
 
-/* Draws the step at which a staggered unit begins its first episode, uniformly from [0, T). */
+/* Draws the inner step at which a staggered unit begins its first episode, uniformly from [0, T),
+ * where T is `horizon`. */
 static int64_t first_step(const wl_plan_setting *s, int64_t unit, int64_t horizon) {
   const double x = draw(s, WL_FOR_STAGGER, 0, unit, 0.0, (double)horizon);
   return (int64_t)x < horizon ? (int64_t)x : horizon - 1;
@@ -91,8 +92,9 @@ static void begin_episode(wl_plan *p, int64_t u) {
   if (p->setting.stagger && c->episode == 0) c->t = first_step(&p->setting, u, c->horizon);
 }
 
-/* Begins an episode at the unit's stored state. The task does not change, because the stored state belongs to it. The
- * number of steps from the stored state to the end of the episode is drawn again. */
+/* Sets the clock of a unit whose episode begins at its stored state. The task does not change,
+ * because the stored state belongs to this task. The number of steps from the stored state to the
+ * end of the episode is drawn again. */
 static void begin_again(wl_plan *p, int64_t u) {
   wl_clock *const c = &p->clock[u];
   c->t = p->stored[u];
@@ -106,8 +108,9 @@ static bool is_restarted(const wl_plan *p, int64_t u) {
 
 static double cost_of(const wl_plan *p, int64_t u) { return p->cost[p->clock[u].task_index]; }
 
-/* Sorts the units that begin an episode by their cost, in falling order. Units of equal cost keep their order. The
- * function is a counting sort over the tasks. Returns the number of sorted units. */
+/* Writes the units that begin an episode to p->order, sorted by falling cost. Units of equal cost
+ * keep their order. For each cost that occurs, the function makes one pass over all units. Returns
+ * the number of sorted units. */
 static int64_t sort_by_cost(wl_plan *p) {
   int64_t placed = 0;
   for (double bound = INFINITY; bound > -INFINITY;) {
@@ -125,7 +128,8 @@ static bool comes_before(const wl_plan *p, int a, int b) {
   return p->load[a] < p->load[b] || (!(p->load[b] < p->load[a]) && a < b);
 }
 
-/* Restores the order of the heap (sift-down) after the load of the rank at index `at` has grown. */
+/* Restores the order of the heap (sift-down) after the load of the rank at position `at` of the
+ * heap has grown. */
 static void sink(const wl_plan *p, int at) {
   const int rank = p->heap[at];
   for (int child = 2 * at + 1; child < p->setting.ranks; child = 2 * at + 1) {
@@ -138,8 +142,8 @@ static void sink(const wl_plan *p, int at) {
   p->heap[at] = rank;
 }
 
-/* Builds the heap of ranks by load. Units that do not begin an episode stay on their rank, and the load of a rank is
- * the cost of these units. */
+/* Builds the heap of ranks, ordered by load. Units within an episode stay on their rank. The load
+ * of a rank is the total cost of these units. */
 static void fill_heap(wl_plan *p) {
   const int ranks = p->setting.ranks;
   for (int r = 0; r < ranks; r++) {

@@ -1,4 +1,5 @@
-/* problem.c - creates the tasks, the settings of the windows and the model from a configuration. */
+/* problem.c - reads a configuration and creates its tasks, its model and the settings of its
+ * windows. */
 #include "train/problem.h"
 
 #include "train/schema.h"
@@ -23,7 +24,7 @@ static wl_status read_horizon(const wl_config *config, wl_problem *p) {
   p->horizon = steps.at;
   p->n_horizon = steps.count;
   if (p->n_horizon == 1 || (p->n_horizon == 2 && p->horizon[0] <= p->horizon[1])) return WL_OK;
-  return wl_map_fail(map, "steps", "give one number, or [low, high] with low at most high");
+  return wl_map_fail(map, "steps", "give one number of steps, or a range [low, high] with low at most high");
 }
 
 static wl_status create_imitation(const wl_config *config, wl_problem *p) {
@@ -34,24 +35,25 @@ static wl_status create_imitation(const wl_config *config, wl_problem *p) {
   p->spec.imitation = p->imitation;
   if (!p->imitation || !p->spec.second_order) return WL_OK;
   return wl_map_fail(wl_config_map(config, "window", 0), "order",
-                     "imitation treats the teacher's updates as constants, which is first order: set `order: "
-                     "first`, or remove the section `imitation`");
+                     "imitation has only first order, because it treats the teacher's updates as constants: "
+                     "set `order: first`, or remove the section `imitation`");
 }
 
-/* Refuses second order if the tape does not compute the loss of a task family, because only the tape provides
- * Hessian-vector products. */
+/* Returns an error if `order: second` is set and a task family computes its loss without the tape,
+ * because only the tape provides Hessian-vector products. */
 static wl_status check_order(const wl_config *config, const wl_problem *p) {
   for (int i = 0; p->spec.second_order && i < p->n_tasks; i++)
     if (p->tasks[i]->family->loss)
       return wl_map_fail(wl_config_map(config, "window", 0), "order",
-                         "the task family '%s' has only first derivatives: choose `order: first`",
+                         "the task family '%s' has only first derivatives: set `order: first`",
                          p->tasks[i]->family->name);
   return WL_OK;
 }
 
 static wl_status build(const wl_config *config, wl_problem *p) {
   p->seed = (uint64_t)wl_schema_run(config).seed;
-  /* read this before the model is created, because its size may depend on the longest episode */
+  /* the horizon must be known before the model is created, because the number of meta-parameters
+   * may depend on the longest episode */
   WL_TRY(read_horizon(config, p));
   WL_TRY(wl_schema_window(config, &p->spec));
   WL_TRY(create_tasks(config, p));

@@ -1,6 +1,7 @@
-/* problem.h - the learning problem of a configuration: tasks, settings of the windows, and model.
+/* problem.h - creates the learning problem that a configuration describes: tasks, model and
+ * settings of the windows.
  *
- * `train` and `check` both create the problem with wl_problem_create. */
+ * The subcommands `train` and `check` both create the problem with wl_problem_create. */
 #ifndef WL_TRAIN_PROBLEM_H
 #define WL_TRAIN_PROBLEM_H
 
@@ -11,15 +12,17 @@ typedef struct wl_problem {
   wl_task **tasks; /* [n_tasks] */
   int n_tasks;
   wl_window_spec spec;
-  wl_imitation *imitation; /* NULL: none */
+  wl_imitation *imitation; /* NULL if the configuration has no teacher */
   wl_model *model;
-  const int64_t *horizon; /* [n_horizon] episode.steps, borrowed from the configuration */
-  int n_horizon;          /* 1: the horizon is T; 2: the horizon is drawn from [low, high] */
+  /* [n_horizon] values of the key episode.steps, borrowed from the configuration */
+  const int64_t *horizon;
+  /* 1 if the horizon is a fixed number; 2 if the horizon is drawn from [horizon[0], horizon[1]] */
+  int n_horizon;
 } wl_problem;
 
-/* Creates the problem. Returns WL_ERR_CONFIG if there are no meta-parameters, or if episode.steps is neither a number
- * nor a range. After a failure, the caller has nothing to free. Borrows `config`, which must exist as long as the
- * problem. Not collective. */
+/* Creates the problem. The caller frees it with wl_problem_destroy; after a failure, there is
+ * nothing to free. Returns WL_ERR_CONFIG for a wrong configuration, for example if there are no
+ * meta-parameters. Borrows `config`, which must exist as long as the problem. Not collective. */
 wl_status wl_problem_create(const wl_config *config, wl_problem *out);
 void wl_problem_destroy(wl_problem *problem);
 

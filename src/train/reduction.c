@@ -1,8 +1,9 @@
-/* reduction.c - the layout and memory of the units' contributions. */
+/* reduction.c - allocates the units' contributions and defines their layout for the exact sum. */
 #include "train/reduction.h"
 
-/* Divides a contribution into blocks that share a quantum. Each tensor of each copy of phi is one block, and each of
- * the WL_SUM_COUNT numbers after the copies is one block. */
+/* Divides a contribution into blocks. The exact sum rounds all numbers of a block to multiples of
+ * one quantum. Each tensor of phi in a contribution is one block. Each of the WL_SUM_COUNT numbers
+ * at the end is also one block. */
 static wl_status lay_out(const wl_layout *phi, wl_reduction *r) {
   const int64_t copies = phi->size > 0 ? r->width / phi->size : 0;
   r->n_quanta = copies * phi->count + WL_SUM_COUNT;

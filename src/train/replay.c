@@ -1,7 +1,9 @@
-/* replay.c - the replay buffer and its passes. The algorithm is described in replay.h.
+/* replay.c - stores points of episodes in the replay buffer and replays windows from them. replay.h
+ * describes the algorithm.
  *
- * The buffer is a ring of `batches` meta-batches of `units` units each. A place is a pair (batch, unit). It holds up to
- * `capacity` points of `width` reals. Point j is (theta, s) at step j * stride. replay_store.h stores the points. */
+ * The buffer is a ring of `batches` meta-batches, each with one episode of every unit. A place is
+ * one pair (meta-batch, unit). A place has up to `capacity` points. Point j of a place is (theta,
+ * s) at the inner step j * stride of the episode. replay_store.c stores the points. */
 #include "train/replay.h"
 
 #include <string.h>
@@ -10,22 +12,29 @@
 #include "train/schema.h"
 #include "train/trainer_impl.h"
 
-/* Largest number of passes in a run. The upper half of a 64-bit draw number identifies the pass (run_point). */
+/* Upper bound of the number of passes in a run, because a draw number of 64 bits has the number of
+ * the pass in its upper half (run_point). */
 static const double MOST_PASSES = 2147483647.0;
 
 struct wl_replay {
   int64_t stride, epochs, batch;
-  wl_window_spec spec; /* settings of the replayed windows */
+  /* settings of the replayed windows, from the sections `window` and `replay` */
+  wl_window_spec spec;
   int64_t batches, units, capacity;
-  int64_t n, state; /* number of reals of theta and of the rule's state in a point */
+  /* number of elements of theta in a point, and number of elements of the rule's state in a
+   * point */
+  int64_t n, state;
   wl_replay_store *store;
-  wl_failure failure; /* first failure to store a point, which wl_replay_share reports */
-  int64_t *episode;   /* [batches] episode number; -1: the batch is empty */
-  int64_t *count;     /* [batches][units] number of points; equal on every rank after wl_replay_share */
-  int64_t *first;     /* [batches * units + 1] number of points in all earlier places */
+  /* first failure to store a point of this meta-step; wl_replay_share reports it on all ranks */
+  wl_failure failure;
+  /* [batches] number of the episode in each meta-batch; -1 if the meta-batch is empty */
+  int64_t *episode;
+  /* [batches][units] number of points of each place; equal on every rank after wl_replay_share */
+  int64_t *count;
+  int64_t *first;     /* [batches * units + 1] number of points in all places before each place */
   double *start_loss; /* [batches][units] */
-  int64_t *owner;     /* [batches][units] rank that owns the place */
-  int64_t current;    /* current batch */
+  int64_t *owner;     /* [batches][units] rank that stores the points of each place */
+  int64_t current;    /* index of the meta-batch that the current episode fills */
   wl_unroll_ws *ws;
   wl_unit *unit;
   wl_reduction reduction;
@@ -50,21 +59,22 @@ static void read_options(const wl_trainer *tr, const wl_replay_keys *keys, wl_re
   r->spec.replayed = true;
 }
 
-/* Checks the conditions that the table of options cannot express. */
+/* Returns an error if settings of several sections contradict each other, which the table of keys
+ * cannot express. */
 static wl_status check_options(const wl_trainer *tr) {
   if (!tr->setup.per_episode)
     return wl_map_fail(
         wl_config_map(tr->setup.config, "outer", 0), "every",
-        "replay follows whole episodes: set `every: episode`, or `replay.capacity: 0`");
+        "replay stores the points of whole episodes: set `every: episode`, or `replay.capacity: 0`");
   if (tr->setup.problem.n_tasks > 1)
     return wl_map_fail(wl_config_map(tr->setup.config, "task", 1), "family",
-                       "replay needs a single task, not a mixture of %d",
+                       "replay needs a single task, but this configuration has a mixture of %d tasks",
                        tr->setup.problem.n_tasks);
   const wl_map *map = wl_config_map(tr->setup.config, "replay", 0);
   if ((double)tr->setup.steps * (double)wl_schema_replay(tr->setup.config).epochs >= MOST_PASSES)
     return wl_map_fail(map, "epochs",
-                       "outer.steps times replay.epochs must be below %.0f, because each pass draws its "
-                       "minibatches from a separate number",
+                       "outer.steps times replay.epochs must be below %.0f, because the random numbers of each "
+                       "pass need a separate pass number",
                        MOST_PASSES);
   return WL_OK;
 }
@@ -126,14 +136,16 @@ void wl_replay_destroy(wl_replay **replay) {
 
 /* ---- Points ---------------------------------------------------------------------------------- */
 
-/* Allocates memory for the points of a place on the rank that owns the place. Other ranks need no memory for them. */
+/* Makes the rank `owner` the owner of a place. Allocates memory for the points of the place on this
+ * rank only if this rank is the owner. */
 static wl_status own_place(wl_replay *r, int64_t place, int owner, int rank) {
   r->owner[place] = owner;
   return wl_replay_store_own(r->store, place, owner == rank);
 }
 
 wl_status wl_replay_open(wl_replay *r, const wl_trainer *tr) {
-  const int64_t episode = tr->state->plan->clock[0].episode; /* all units are in the same episode */
+  /* with replay, all units begin and end their episodes together */
+  const int64_t episode = tr->state->plan->clock[0].episode;
   r->current = episode % r->batches;
   r->episode[r->current] = episode;
   r->failure.code = WL_OK;
@@ -156,8 +168,8 @@ void wl_replay_keep(wl_replay *r, const wl_trainer *tr, int64_t u, const wl_unit
   r->count[place] = unit->t / r->stride + 1;
 }
 
-/* Sums the tables of all ranks. Only one rank has written an element; all bits of the element are zero on other
- * ranks. */
+/* Sums the tables of all ranks as integers. The sum is exact, because each element is written by
+ * one rank and has only zero bits on all other ranks. */
 wl_status wl_replay_share(wl_replay *r, wl_trainer *tr) {
   const int64_t first = r->current * r->units;
   WL_TRY(wl_comm_agree(tr->setup.comm, wl_failure_raise(&r->failure)));
@@ -174,12 +186,13 @@ wl_status wl_replay_share(wl_replay *r, wl_trainer *tr) {
 
 /* ---- Passes ---------------------------------------------------------------------------------- */
 
-/* Computes `first`: the number of points in all earlier places. */
+/* Computes r->first from the numbers of points in the places. */
 static void find_places(wl_replay *r) {
   for (int64_t p = 0; p < r->batches * r->units; p++) r->first[p + 1] = r->first[p] + r->count[p];
 }
 
-/* Finds the place that holds point number `index` of the buffer: first[place] <= index < first[place + 1]. */
+/* Finds point number `index` of the whole buffer: sets *place and the number of the point in this
+ * place. */
 static void locate(const wl_replay *r, int64_t index, int64_t *place, int64_t *point) {
   int64_t low = 0, high = r->batches * r->units;
   while (high - low > 1) {
@@ -191,7 +204,8 @@ static void locate(const wl_replay *r, int64_t index, int64_t *place, int64_t *p
   *point = index - r->first[low];
 }
 
-/* A window to replay: the point at which the window starts, and the pass. Different passes draw different
+/* A window to replay: the place and the number of the point at which it starts, and the number
+ * of the pass. The pass is part of the random stream, so different passes draw different
  * minibatches. */
 typedef struct wl_replay_point {
   int64_t place, point, pass;
@@ -219,9 +233,10 @@ static wl_status run_point(wl_replay *r, wl_trainer *tr, wl_replay_point at, dou
   return WL_OK;
 }
 
-/* The windows of one step of the outer optimizer. */
+/* The windows of one update by the outer optimizer. */
 typedef struct wl_replay_batch {
-  const int64_t *order; /* [count] indices of points in the whole buffer */
+  /* [count] index in the whole buffer of the point at which each window starts */
+  const int64_t *order;
   int64_t count, pass;
 } wl_replay_batch;
 
@@ -239,8 +254,8 @@ static wl_status run_points(wl_replay *r, wl_trainer *tr, const wl_replay_batch 
   return WL_OK;
 }
 
-/* Runs one mini-batch of windows and updates all groups except the initialisation. Sets *left to true if a rank leaves
- * the meta-step. */
+/* Runs one mini-batch of windows and updates all groups of phi except the initialisation. If a rank
+ * leaves the meta-step early, sets *left to true and updates nothing. */
 static wl_status run_batch(wl_replay *r, wl_trainer *tr, const wl_replay_batch *b,
                            wl_meta_report *report, bool *left) {
   int64_t own = 0;
@@ -262,7 +277,7 @@ static wl_status run_batch(wl_replay *r, wl_trainer *tr, const wl_replay_batch *
   return WL_OK;
 }
 
-/* Runs one pass over the buffer in a newly drawn order. */
+/* Runs one pass: a window from every point of the buffer, in a newly drawn order. */
 static wl_status run_pass(wl_replay *r, wl_trainer *tr, int64_t epoch, int64_t *order,
                           wl_meta_report *report, bool *left) {
   const int64_t total = r->first[r->batches * r->units];
@@ -314,8 +329,8 @@ static wl_status fetch_place(const wl_replay *r, int64_t place, wl_real *points)
   return WL_OK;
 }
 
-/* If the points of a place cannot be read, the rank still sends a message, because rank 0 waits for it. The ranks agree
- * on the failure at the end. */
+/* If a rank cannot read the points of a place, it still sends a message, because rank 0 waits for
+ * this message. The last statement reports the failure on all ranks. */
 wl_status wl_replay_gather(wl_replay *r, const wl_trainer *tr, wl_real *points) {
   const int rank = wl_comm_rank(tr->setup.comm);
   const int64_t width = r->n + r->state;

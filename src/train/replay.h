@@ -1,59 +1,67 @@
-/* replay.h - offline Warp-Grad: windows replayed from a buffer of trajectories (Flennerhag et al. 2020, Algorithm 2).
+/* replay.h - offline Warp-Grad: trains on windows that start at stored points of episodes (Flennerhag et al. 2020,
+ * Algorithm 2).
  *
- *   collect   A meta-batch of episodes runs forward, and (theta_t, s_t) of every stride-th step is stored. These
- *             episodes update only the learned initialisation.
- *   replay    There are `epochs` passes over all stored points in random order. A pass runs windows that start at the
- *             points, with newly drawn data, in mini-batches. Each mini-batch updates all other groups of phi once.
+ * A meta-step first collects points. A meta-batch of episodes runs forward, one episode for each unit. The point
+ * (theta_t, s_t) of every step t that is a multiple of replay.stride is stored. These episodes update only the learned
+ * initialisation.
  *
- * The rank that ran a unit stores the unit's points and computes the windows of these points. The points of a
- * mini-batch depend only on the seed, the meta-step and the pass, and sums are exact. The result therefore has the same
- * bits for any number of ranks. */
+ * The meta-step then replays. There are replay.epochs passes over all stored points in random order. A pass runs a
+ * window from each point, with newly drawn data. Each mini-batch of windows updates all other groups of phi once.
+ *
+ * The rank that ran a unit stores the unit's points and computes the windows that start at these
+ * points. The choice of points for a mini-batch depends only on the seed, the meta-step and the
+ * pass, and sums are exact. The result therefore has the same bits for any number of ranks. */
 #ifndef WL_TRAIN_REPLAY_H
 #define WL_TRAIN_REPLAY_H
 
 #include "train/trainer.h"
 
-/* Creates the buffer. *out is NULL if the configuration has no replay. `trainer` must have model, plan and spec; the
- * buffer does not keep a pointer to it. Returns WL_ERR_CONFIG in three cases: there is more than one task, each window
- * has a meta-step, or the buffer exceeds its capacity and has no scratch file. */
+/* Creates the replay buffer. Sets *out to NULL if the configuration has no replay. `trainer` must
+ * already have its problem and its plan; the buffer keeps no pointer to `trainer`. Returns
+ * WL_ERR_CONFIG if the settings are wrong, for example if there are several tasks, or if the points
+ * do not fit into replay.capacity and replay.spill is empty. */
 wl_status wl_replay_create(const wl_trainer *trainer, wl_replay **out);
 void wl_replay_destroy(wl_replay **replay);
 
-/* Call this at the start of an episode. Discards the oldest meta-batch and allocates memory for the points of this
- * rank's units. */
+/* Discards the oldest meta-batch and allocates memory for the points of this rank's units. Call
+ * this function at the start of an episode. */
 wl_status wl_replay_open(wl_replay *replay, const wl_trainer *trainer);
-/* Stores the unit's point (theta_t, s_t), t = unit->t, if t is a multiple of the stride. */
+/* Stores the point (theta_t, s_t) of unit u at the inner step t = unit->t, if t is a multiple of
+ * replay.stride. */
 void wl_replay_keep(wl_replay *replay, const wl_trainer *trainer, int64_t u, const wl_unit *unit);
-/* Call this after the episodes. Discards the points of non-finite episodes, and sets the number of points of each place
- * on every rank. Collective. */
+/* Discards the points of non-finite episodes, and sets the number of points of each place on every
+ * rank. Call this function after the episodes. Collective. */
 wl_status wl_replay_share(wl_replay *replay, wl_trainer *trainer);
-/* Runs the passes over the buffer, which change phi and the outer optimizer. Sets *left to true if the passes ended
- * early because a rank leaves the meta-step. Collective. */
+/* Runs the passes over the buffer, which update phi and the state of the outer optimizer. Sets
+ * *left to true if the passes ended early because a rank leaves the meta-step. Collective. */
 wl_status wl_replay_run(wl_replay *replay, wl_trainer *trainer, wl_meta_report *report, bool *left);
 
-/* Returns true if a checkpoint must contain the buffer. A buffer with a single meta-batch need not be saved, because no
- * later meta-step uses it. */
+/* Returns true if checkpoints must contain the buffer. The result is false if there is no replay or
+ * if the buffer has a single meta-batch, because no later meta-step uses this meta-batch. */
 bool wl_replay_lasts(const wl_replay *replay);
 typedef struct wl_replay_tables {
-  int64_t places;     /* number of stored meta-batches times number of units */
-  int64_t batches;    /* number of stored meta-batches */
-  int64_t width;      /* number of reals of a point: coordinates and rule state */
-  int64_t *episode;   /* [batches] episode number of the batch; -1: the batch is empty */
-  int64_t *count;     /* [places] number of points */
+  int64_t places;     /* number of places: number of meta-batches times number of units */
+  int64_t batches;    /* number of meta-batches in the buffer */
+  int64_t width;      /* number of elements of a point: theta and rule state */
+  /* [batches] number of the episode in each meta-batch; -1 if the meta-batch is empty */
+  int64_t *episode;
+  int64_t *count;     /* [places] number of points of each place */
   double *start_loss; /* [places] */
 } wl_replay_tables;
-/* Returns the tables of the buffer. The buffer owns the arrays. */
+/* Returns the tables that describe the contents of the buffer. The buffer owns the arrays. */
 wl_replay_tables wl_replay_state(wl_replay *replay);
 int64_t wl_replay_points(const wl_replay *replay); /* Returns the number of points of all places. */
-/* Sends all points to rank 0, which stores them in `points` [wl_replay_points][width]. Collective. */
+/* Sends all points to rank 0, which writes them to `points` [wl_replay_points][width].
+ * Collective. */
 wl_status wl_replay_gather(wl_replay *replay, const wl_trainer *trainer, wl_real *points);
-/* wl_replay_new_owner returns the rank that owns a place after a restart. wl_replay_restore stores the points of the
- * place, [count][width], on this rank. */
+/* wl_replay_new_owner returns the rank that owns a place after a run has resumed. wl_replay_restore
+ * makes this rank the owner of the place; if this rank is its owner, the function stores `points`
+ * [count][width]. */
 int wl_replay_new_owner(const wl_trainer *trainer, int64_t place);
 wl_status wl_replay_restore(wl_replay *replay, const wl_trainer *trainer, int64_t place,
                             const wl_real *points);
-/* wl_replay_reals returns the number of reals of a full buffer. wl_replay_memory returns the bytes of a full buffer
- * that a rank keeps in memory. */
+/* wl_replay_reals returns the number of elements of all points of a full buffer. wl_replay_memory
+ * returns the number of bytes of a full buffer that one rank has in memory. */
 double wl_replay_reals(const wl_replay *replay);
 double wl_replay_memory(const wl_replay *replay, const wl_trainer *trainer);
 

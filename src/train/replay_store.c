@@ -15,12 +15,15 @@ struct wl_replay_store {
   wl_replay_shape shape;
   precision precision;
   size_t element, point_bytes;
-  int64_t in_memory;      /* number of points of a place that are in memory */
-  const char *folder;     /* folder of the scratch file, borrowed from the configuration */
-  wl_spill *spill;        /* created when this rank first owns a place */
+  int64_t in_memory;      /* number of points of each place that are stored in memory */
+  /* folder in which the scratch file is created, borrowed from the configuration */
+  const char *folder;
+  wl_spill *spill;        /* scratch file, which is created when this rank first owns a place */
   bool *owned;            /* [places] */
-  unsigned char **memory; /* [places] points [in_memory][point_bytes] of a place; NULL if another rank owns the place */
-  unsigned char *row;     /* [point_bytes] buffer for reading and writing the file */
+  /* [places] for each place, its points in memory [in_memory][point_bytes]; NULL if another rank
+   * owns the place */
+  unsigned char **memory;
+  unsigned char *row;     /* [point_bytes] buffer for one point of the scratch file */
 };
 
 static const double MIB = 1048576.0;
@@ -34,13 +37,16 @@ static size_t element_size(precision p) {
 }
 
 static void read_options(const wl_replay_keys *keys, wl_replay_store *s) {
-  s->precision = (precision)keys->precision; /* the enumerators have the same order as the choices of the key */
+  /* the conversion is valid because the enumerators and the choices of the key have the same
+   * order */
+  s->precision = (precision)keys->precision;
   s->element = element_size(s->precision);
   s->point_bytes = (size_t)s->shape.width * s->element;
   s->folder = keys->spill;
 }
 
-/* Computes how many points of each place are in memory. The other points are in the file. */
+/* Computes how many points of each place are stored in memory. The other points are stored in the
+ * scratch file. */
 static wl_status fit(const wl_replay_keys *keys, wl_replay_store *s) {
   const wl_map *map = s->shape.map;
   const double layer = (double)s->shape.places * (double)s->point_bytes,
@@ -51,13 +57,13 @@ static wl_status fit(const wl_replay_keys *keys, wl_replay_store *s) {
   if (fitting < 1)
     return wl_map_fail(
         map, "capacity",
-        "the capacity is too small for one point of each unit; at least %.3f MiB are needed, or a folder on disk "
-        "in replay.spill",
+        "the capacity is too small for one point of each unit; raise it to at least %.3f MiB, or set "
+        "replay.spill to a folder on disk",
         layer / MIB);
   return wl_map_fail(
       map, "capacity",
-      "the buffer takes %.1f MiB; raise the capacity, set replay.stride to at least %.0f, or name a folder on "
-      "disk in replay.spill",
+      "the buffer needs %.1f MiB; raise the capacity, set replay.stride to at least %.0f, or set replay.spill "
+      "to a folder on disk",
       ceil(layer * (double)s->shape.points / (0.1 * MIB)) / 10.0,
       ceil((double)s->shape.horizon / fitting));
 }
@@ -145,7 +151,8 @@ static void unpack(const wl_replay_store *s, const unsigned char *at, int64_t fi
   }
 }
 
-/* Returns the address of the point in memory. If the point is in the file, returns NULL and sets *row to its row. */
+/* Returns the address of a point in memory. If the point is in the scratch file, returns NULL and
+ * sets *row to the number of its row. */
 static unsigned char *locate(const wl_replay_store *s, int64_t place, int64_t point, int64_t *row) {
   if (point < s->in_memory) return s->memory[place] + (size_t)point * s->point_bytes;
   *row = place * (s->shape.points - s->in_memory) + point - s->in_memory;

@@ -1,17 +1,20 @@
-/* schema.h - all sections of the configuration, in one table. */
+/* schema.h - the table of all sections of the configuration, and functions that read the sections
+ * of src/train. */
 #ifndef WL_TRAIN_SCHEMA_H
 #define WL_TRAIN_SCHEMA_H
 
 #include "base/options.h"
 #include "unroll/window.h"
 
-/* Returns all sections. The last element has the name NULL. The sections are valid until the process ends. */
+/* Returns the table of all sections. The last element has the name NULL. The table is valid until
+ * the process ends. */
 const wl_section *wl_schema(void);
 /* Returns the section with this name, or NULL if there is none. */
 const wl_section *wl_schema_section(const char *name);
 
-/* The values of the sections that src/train declares. Texts and lists are borrowed from the configuration. */
-typedef struct wl_run_keys { /* the top level */
+/* Values of the keys in the sections that src/train declares. Texts and lists are borrowed from the
+ * configuration. */
+typedef struct wl_run_keys { /* keys at the top level of the configuration, outside all sections */
   int64_t seed, threads;
   const char *output, *start;
 } wl_run_keys;
@@ -34,14 +37,16 @@ typedef struct wl_trajectory_keys {
   enum { WL_RECORDED_SINGLE, WL_RECORDED_HALF } precision;
 } wl_trajectory_keys;
 
-/* Each of these functions reads one section of the configuration. wl_schema_run reads the top level. */
+/* Each of these functions returns the values of one section. wl_schema_run returns the values at
+ * the top level. */
 wl_run_keys wl_schema_run(const wl_config *config);
 wl_replay_keys wl_schema_replay(const wl_config *config);
 wl_curriculum_keys wl_schema_curriculum(const wl_config *config);
 wl_checkpoint_keys wl_schema_checkpoint(const wl_config *config);
 wl_trajectory_keys wl_schema_trajectory(const wl_config *config);
 
-/* Reads the settings of the section `window`. The list of weights is borrowed from the configuration. */
+/* Converts the section `window` to settings of a window. The list of weights is borrowed from the
+ * configuration. Returns WL_ERR_CONFIG if the values of its keys contradict each other. */
 wl_status wl_schema_window(const wl_config *config, wl_window_spec *spec);
 
 #endif

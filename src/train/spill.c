@@ -1,4 +1,5 @@
-/* spill.c - a sparse file without a name. Row r begins at byte r * row_bytes. */
+/* spill.c - writes and reads rows of a sparse scratch file without a name. Row r begins at byte r *
+ * row_bytes. */
 #include "train/spill.h"
 
 #include <errno.h>
@@ -10,7 +11,7 @@
 #include "base/atomic_file.h"
 
 struct wl_spill {
-  char folder[WL_PATH_MAX]; /* for messages */
+  char folder[WL_PATH_MAX]; /* folder of the file, for error messages */
   int fd;
   int64_t rows;
   size_t row_bytes;
@@ -23,7 +24,7 @@ static wl_status make_file(wl_spill *s) {
   s->fd = mkstemp(path);
   if (s->fd < 0)
     return WL_FAIL(errno == EACCES ? WL_ERR_PERMISSION : WL_ERR_CANNOT_CREATE,
-                   "%s: a scratch file cannot be created in this folder: %s", s->folder, strerror(errno));
+                   "a scratch file cannot be created in the folder %s (replay.spill): %s", s->folder, strerror(errno));
   unlink(path);
   return WL_OK;
 }
@@ -37,7 +38,7 @@ wl_status wl_spill_open(const char *folder, int64_t rows, size_t row_bytes, wl_s
   s->row_bytes = row_bytes;
   wl_status status = strlen(folder) < sizeof s->folder
                          ? WL_OK
-                         : WL_FAIL(WL_ERR_CONFIG, "%.200s...: the path is too long", folder);
+                         : WL_FAIL(WL_ERR_CONFIG, "replay.spill: the path '%.200s...' is too long", folder);
   if (status == WL_OK) {
     memcpy(s->folder, folder, strlen(folder) + 1);
     status = make_file(s);

@@ -1,5 +1,5 @@
-/* start_copy.c - a copy of the state at the start of a meta-step. If training leaves the meta-step early, the copy is
- * restored.
+/* start_copy.c - copies the state at the start of a meta-step. If the training leaves the meta-step
+ * early, the state is restored from the copy.
  *
  * Units that begin an episode are not copied, because they can begin the episode again. */
 #include <string.h>
@@ -25,7 +25,8 @@ void wl_start_copy_clear(const wl_trainer *tr, wl_start_copy *c) {
   wl_free(c->vectors);
 }
 
-/* Copies phi, the moments and the average to the copy, or back from the copy. */
+/* Copies phi, its moments and its average to the copy. If `back` is true, restores them from the
+ * copy. */
 static void move_vectors(wl_trainer *tr, bool back) {
   const int64_t n = tr->setup.problem.model->phi.size;
   double *const live[] = {tr->state->phi, tr->state->outer->first, tr->state->outer->second,

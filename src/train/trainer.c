@@ -1,4 +1,4 @@
-/* trainer.c - creates and frees the state of the outer loop. */
+/* trainer.c - creates and frees a trainer, which contains the state of the outer loop. */
 #include <string.h>
 
 #include "train/replay.h"
@@ -10,7 +10,8 @@ static int choose_threads(const wl_config *config, const wl_comm *comm) {
   return asked > 0 ? (int)asked : wl_comm_cores(comm);
 }
 
-/* Estimates the cost of a unit: the gradients of the task and the rule's work on every coordinate, for all inner runs
+/* Estimates the cost of one inner step of a unit, in arbitrary units. The estimate has the cost of
+ * the task's gradients and of the rule's work on every coordinate, times the number of inner runs
  * of the unit. */
 static double cost_of(const wl_trainer *tr, const wl_task *task) {
   const double run = wl_task_cost(task) * (tr->setup.problem.spec.fresh ? 2.0 : 1.0) *
@@ -42,13 +43,13 @@ static wl_status create_plan(wl_trainer *tr) {
                                    .stagger = wl_episode_read(tr->setup.config).stagger};
   if (status == WL_OK && setting.restart > 0 && !setting.stagger)
     status = wl_map_fail(episode, "restart",
-                         "restarted episodes end at other meta-steps than the episodes of other units: set "
+                         "with `restart`, the episodes of different units end at different meta-steps: set "
                          "`stagger: true`");
   if (status == WL_OK && setting.stagger && tr->setup.per_episode)
     status =
         wl_map_fail(episode, "stagger",
-                    "staggered units end their episodes at different meta-steps, so a meta-step cannot consist of "
-                    "whole episodes: use `outer.every: window`, or `stagger: false`");
+                    "staggered units end their episodes at different meta-steps, so a meta-step cannot consist "
+                    "of whole episodes: set `outer.every: window` or `stagger: false`");
   if (status == WL_OK) status = wl_plan_create(&setting, &tr->state->plan);
   wl_free(proportion);
   wl_free(cost);

@@ -1,4 +1,5 @@
-/* trainer.h - the outer loop: meta-steps over the units of a problem. */
+/* trainer.h - runs the outer loop: each meta-step runs windows of all units and updates the
+ * meta-parameters. */
 #ifndef WL_TRAIN_TRAINER_H
 #define WL_TRAIN_TRAINER_H
 
@@ -11,95 +12,119 @@
 #include "train/plan.h"
 #include "train/problem.h"
 
-/* The figures of one meta-step. They are equal on every rank. Means are over the counted units. */
+/* Results and times of one meta-step. Losses are means over the counted units. All members are
+ * equal on every rank, except those that are measured only on rank 0. */
 typedef struct wl_meta_report {
   double meta_loss, first_loss, last_loss, mean_loss;
   double gradient_norm, rate;
-  double variance;        /* variance of the units' meta-gradients g_u: mean of |g_u - mean g|^2 */
-  double signal_to_noise; /* |mean g|^2 / variance; pure noise gives 1 / (counted units - 1) */
-  int64_t units, skipped; /* number of all units, and number of non-finite units among them */
-  int64_t inner_steps;    /* largest number of inner steps of a unit */
-  double compute_seconds, compute_seconds_least; /* compute time of the slowest and of the fastest rank */
-  double wait_seconds;                           /* time that a rank waits for the slowest rank, mean over the ranks */
-  double reduce_seconds; /* on rank 0: time of the exact sum after all ranks have reached it */
-  double io_seconds;     /* on rank 0: time that training spent on files since the previous report */
-  double validation_loss; /* validation loss on fixed tasks; NaN if this meta-step has no validation */
+  /* variance of the meta-gradients g_u of the units u: mean of |g_u - mean g|^2 */
+  double variance;
+  /* |mean g|^2 / variance; about 1 / (number of counted units - 1) if the meta-gradient is only
+   * noise */
+  double signal_to_noise;
+  int64_t units, skipped; /* number of all units, and number of non-finite units among these */
+  int64_t inner_steps;    /* largest number of inner steps of a current episode */
+  /* compute time in seconds of the slowest rank, and of the fastest rank */
+  double compute_seconds, compute_seconds_least;
+  /* seconds that a rank waits for the slowest rank: mean over all ranks */
+  double wait_seconds;
+  /* seconds of the exact sum after the last rank has begun it; measured on rank 0 */
+  double reduce_seconds;
+  /* seconds that the training spent on files since the previous report; measured on rank 0 */
+  double io_seconds;
+  /* mean final loss on fixed tasks; NaN if this meta-step has no validation */
+  double validation_loss;
 } wl_meta_report;
 
 typedef struct wl_trainer wl_trainer;
 typedef struct wl_replay wl_replay; /* replay.h */
 
-/* The constant part of a trainer. */
+/* The part of a trainer that does not change during the training. */
 typedef struct wl_trainer_setup {
   wl_comm *comm;           /* borrowed */
   const wl_config *config; /* borrowed */
   wl_problem problem;
   wl_estimator *estimator;
   int threads;
-  bool bound;       /* each thread is bound to a separate core */
-  int lanes;        /* number of inner runs that are computed at the same time */
-  bool per_episode; /* outer.every: episode */
+  bool bound;       /* true if each thread is bound to a separate core */
+  /* number of inner runs that this rank computes at the same time, each with one thread; 1 if all
+   * threads share one run */
+  int lanes;
+  bool per_episode; /* true if the configuration has outer.every: episode */
   int64_t steps;    /* outer.steps */
   int64_t patience; /* outer.patience */
 } wl_trainer_setup;
 
-/* The part of a trainer that meta-steps change. Later meta-steps depend on it. */
+/* The part of a trainer that meta-steps change. Checkpoints store this part. */
 typedef struct wl_trainer_state {
-  wl_plan *plan;   /* the units' clocks */
-  wl_unit **unit;  /* [units] units of this rank; NULL for units of other ranks */
+  wl_plan *plan;   /* clocks of all units, and the rank that runs each unit */
+  /* [units] the units that this rank runs; NULL for units that another rank runs */
+  wl_unit **unit;
   double *phi;     /* [phi.size] */
   double *average; /* [phi.size] exponential average of phi; NULL if outer.average is 0 */
   wl_outer *outer;
-  wl_curriculum *curriculum; /* NULL if there is only one stage */
-  wl_replay *replay; /* NULL without replay; the meta-gradient then comes from the windows of the episodes */
-  int64_t meta_step; /* number of meta-steps done */
-  int64_t skipped;   /* number of units skipped so far */
-  int64_t last_counted;     /* last meta-step in which at least one unit was finite, counted from 1 */
-  int64_t episodes_without_finite_unit;    /* number of episodes begun since a unit was last finite */
+  wl_curriculum *curriculum; /* stages of growing episodes; NULL if there is only one stage */
+  /* replay buffer; NULL if the training has no replay, so that all groups are updated by the
+   * windows of the episodes */
+  wl_replay *replay;
+  int64_t meta_step; /* number of meta-steps that are done */
+  int64_t skipped;   /* number of non-finite units in all meta-steps so far */
+  /* number of the last meta-step in which at least one unit was finite, counted from 1 */
+  int64_t last_counted;
+  /* number of episodes that have begun since a unit was last finite */
+  int64_t episodes_without_finite_unit;
 } wl_trainer_state;
 
-/* Creates tasks, model, plan and outer optimizer, and sets phi to its initial values. Borrows `config` and `comm`. The
- * caller frees *out with wl_trainer_destroy. The call is not collective, but every rank must call it with the same
- * configuration. */
+/* Creates a trainer with tasks, model, plan and outer optimizer, and sets phi to its initial
+ * values. Borrows `config` and `comm`. The caller frees *out with wl_trainer_destroy. The function
+ * is not collective, but every rank must call it with the same configuration. */
 wl_status wl_trainer_create(const wl_config *config, wl_comm *comm, wl_trainer **out);
 void wl_trainer_destroy(wl_trainer **trainer);
-/* These functions return the two parts of a trainer. The trainer owns them. */
+/* These functions return the constant part and the changing part of a trainer, which the trainer
+ * owns. */
 const wl_trainer_setup *wl_setup_of(const wl_trainer *trainer);
 wl_trainer_state *wl_state_of(const wl_trainer *trainer);
-/* Returns the length of the vector of the exact sum, for the memory estimate. */
+/* Returns the number of doubles that the exact sum adds for each unit. The estimate of the memory
+ * of a rank uses this number. */
 int64_t wl_trainer_sum_size(const wl_trainer *trainer);
-/* Returns the bytes of the workspaces that are not allocated yet, under the assumption that this rank runs a unit of
- * every task. */
+/* Returns the number of bytes of the workspaces that are not allocated yet, under the assumption
+ * that this rank runs a unit of every task. */
 double wl_trainer_workspace_bytes(const wl_trainer *trainer);
-/* Returns true if the windows of the episodes run backward. The windows of forward-only estimators run only forward.
- * With replay, windows run backward only if theta_0 is learned by an adjoint; otherwise the episodes run forward to
- * collect points. */
+/* Returns true if the windows of the episodes have a backward pass. Windows of forward-only
+ * estimators have none. With replay, the episodes collect points, and their windows have a backward
+ * pass only if theta_0 is learned with an adjoint. */
 bool wl_trainer_back_propagates(const wl_trainer *trainer);
 
-/* Callbacks around the windows of a meta-step. */
+/* Callbacks that the trainer calls before, during and after the windows of a meta-step. */
 typedef struct wl_watcher {
   /* Called before a window of a unit. Returns true if *observer must observe the steps of the window, and false if the
    * window has no observer. */
   bool (*begin)(void *context, const wl_unit *unit, wl_observer *observer);
-  void (*end)(void *context); /* called after the window */
-  /* Called by every rank after its windows, while other ranks may still compute. Adds the time spent on files to
-   * *seconds. */
+  void (*end)(void *context); /* Called after a window for which `begin` returned true. */
+  /* Called on every rank after its windows, while other ranks may still compute. Adds the seconds
+   * that the callback spent on files to *seconds. */
   wl_status (*ship)(void *context, double *seconds);
   void *context;
 } wl_watcher;
 
-/* The reasons why a meta-step may end early or be the last one. The reduction combines the requests of all ranks. */
+/* What the caller asks of a meta-step on this rank. The reduction combines the requests of all
+ * ranks to end the training. */
 typedef struct wl_meta_request {
-  const wl_watcher *watcher;         /* NULL: no callbacks */
-  const volatile sig_atomic_t *stop; /* a signal handler sets *stop; may be NULL */
-  bool last;                         /* on rank 0: the remaining time is too short for another meta-step */
-  double deadline;                   /* on rank 0: time (wl_seconds) at which to leave the windows; 0: no deadline */
+  const wl_watcher *watcher;         /* callbacks; NULL means that there are none */
+  /* *stop is nonzero after a signal; NULL if there is no signal handler */
+  const volatile sig_atomic_t *stop;
+  /* on rank 0, true if the remaining time is too short for another meta-step */
+  bool last;
+  /* on rank 0, time (wl_seconds) at which all ranks must leave their windows; 0 means no
+   * deadline */
+  double deadline;
 } wl_meta_request;
 
 typedef enum wl_meta_outcome {
   WL_META_GO_ON,
-  WL_META_LAST, /* the meta-step is complete and must be the last one */
-  /* windows were left early; the state is the state after the previous meta-step; training must end */
+  WL_META_LAST, /* the meta-step is complete, and the training must end now */
+  /* The ranks left their windows early. The trainer again has the state after the previous
+   * meta-step, and the training must end now. */
   WL_META_ABANDONED
 } wl_meta_outcome;
 
@@ -108,25 +133,29 @@ typedef enum wl_meta_outcome {
  * is the same on every rank. Collective. */
 wl_status wl_trainer_meta_step(wl_trainer *trainer, const wl_meta_request *request,
                                wl_meta_outcome *outcome, wl_meta_report *report);
-/* Stores a failure of this rank. The next reduction reports it on all ranks. */
+/* Stores a failure of this rank, which the next reduction reports on all ranks. */
 void wl_trainer_keep_failure(wl_trainer *trainer, wl_status status);
-/* Reports the stored failure on this rank only. Returns WL_OK if no failure is stored. */
+/* Returns the stored failure and its message, on this rank only. Returns WL_OK if no failure is
+ * stored. */
 wl_status wl_trainer_raise_failure(wl_trainer *trainer);
 
-/* Call this after a checkpoint is read. Assigns the units to ranks according to their clocks and allocates this rank's
- * units. The caller fills these units. */
+/* Assigns the units to ranks according to their clocks and allocates the units of this rank. Call
+ * this function after the clocks were read from a checkpoint. The caller then reads these units. */
 wl_status wl_trainer_place_units(wl_trainer *trainer);
-/* Returns true if the training has diverged. The result is equal on every rank. The training has diverged if phi is not
- * finite, or if no unit was counted for outer.patience consecutive episodes. After the last meta-step, it has also
- * diverged if no unit was counted in the last half of all episodes. If outer.patience is 0, only phi is tested. */
+/* Returns true if the training has diverged. The result is equal on every rank. The training has
+ * diverged if phi is not finite. It has also diverged if no unit was finite in the last
+ * outer.patience episodes or, after the last meta-step, in the last half of all episodes. If
+ * outer.patience is 0, the function tests only phi. */
 bool wl_trainer_has_diverged(const wl_trainer *trainer);
-/* Returns the meta-parameters [phi.size] that are evaluated. They are the average of phi if outer.average is set, and
- * phi otherwise. The trainer owns the array. */
+/* Returns the meta-parameters [phi.size] that evaluations use: the average of phi if outer.average
+ * is set, otherwise phi. The trainer owns the array. */
 double *wl_trainer_result(const wl_trainer *trainer);
-/* Returns the meta-parameters [phi.size] that are exported. With a curriculum, they are the best meta-parameters of its
- * last stage. Otherwise they are the meta-parameters that wl_trainer_result returns. */
+/* Returns the meta-parameters [phi.size] that are exported. With a curriculum whose last stage has
+ * been evaluated, these are the best meta-parameters of this stage. In all other cases, these are
+ * the result of wl_trainer_result. */
 double *wl_trainer_export(const wl_trainer *trainer);
-/* Records the loss of an evaluation of wl_trainer_result in the curriculum. Returns true if the next stage begins. */
+/* Records `loss`, the loss of wl_trainer_result in an evaluation, in the curriculum. If the next
+ * stage begins, sets phi to the best meta-parameters of the previous stage and returns true. */
 bool wl_trainer_judge(wl_trainer *trainer, double loss);
 
 #endif

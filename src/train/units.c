@@ -1,9 +1,8 @@
-/* units.c - creates and starts this rank's units, runs their windows, and restores the units if a meta-step is
- * abandoned.
+/* units.c - creates and starts the units of this rank, and runs their windows.
  *
- * Units that store a trace run one after the other, each with all threads. Small forward-only units run concurrently:
- * each thread runs one inner run of one unit's window in a separate workspace. The bits of the results are the same in
- * both cases. */
+ * Units with a backward pass run one after the other, each with all threads. Small forward-only
+ * units run concurrently: each thread computes one inner run of a unit's window in a separate
+ * workspace. The results have the same bits in both cases. */
 #include <omp.h>
 #include <string.h>
 
@@ -12,7 +11,8 @@
 #include "train/trainer_impl.h"
 #include "unroll/restart.h"
 
-/* Up to this number of coordinates, one thread for each unit is faster than several threads for one unit. */
+/* Largest number of coordinates of theta at which it is faster to compute several inner runs at the
+ * same time, each with one thread, than one run with several threads. */
 enum { SMALL = 65536 };
 
 int wl_trainer_lanes(const wl_trainer *tr) {
@@ -44,7 +44,8 @@ static wl_status prepare_workspaces(wl_trainer *tr, int64_t task) {
   return WL_OK;
 }
 
-/* Creates *unit if it is NULL, or replaces it if it belongs to another task. */
+/* Creates *unit if it is NULL. If *unit belongs to another task, replaces it by a new unit of
+ * `task`. */
 static wl_status fit(const wl_trainer *tr, wl_task *task, wl_unit **unit) {
   if (*unit && (*unit)->task != task) wl_unit_destroy(unit);
   return *unit ? WL_OK
@@ -113,18 +114,18 @@ static wl_status start_units(wl_trainer *tr) {
 
 /* ---- windows ---- */
 
-/* The progress of one unit of this rank in a meta-step. */
+/* How far one unit of this rank has run in a meta-step. */
 typedef struct passage {
   int64_t u;
-  int64_t t; /* number of inner steps done */
+  int64_t t; /* number of inner steps of the episode that are done */
   double *vector;
   bool *counted;
   bool done;
-  wl_run_outcome *outcomes; /* [runs] outcomes of the current window */
+  wl_run_outcome *outcomes; /* [runs] outcome of the current window in each inner run of the unit */
 } passage;
 
-/* Returns true if the unit's next window contributes. A staggered unit first runs to the step at which it begins to
- * contribute. */
+/* Returns true if the next window of the unit contributes to the meta-gradient. In its first
+ * episode, a staggered unit runs to its first step (clock.t) before windows contribute. */
 static bool contributes(const wl_trainer *tr, const passage *p) {
   return p->t >= tr->state->plan->clock[p->u].t;
 }
@@ -171,7 +172,8 @@ static bool all_counted(const wl_trainer *tr, const passage *p) {
   return true;
 }
 
-/* Returns the number of imitation terms that each run stores; 0 without a teacher. */
+/* Returns the number of doubles that each inner run stores for imitation; 0 if there is no
+ * teacher. */
 static int64_t terms_of(const wl_trainer *tr) {
   return tr->setup.problem.imitation ? tr->setup.problem.spec.steps * WL_IMITATION_TERMS : 0;
 }
@@ -187,9 +189,10 @@ static void close_passage(const wl_trainer *tr, passage *p) {
   p->done = true;
 }
 
-/* Stores the state before a window in which losses rose. If the unit has no stored state at the end of an episode,
- * stores the state then. For the first window of an episode, nothing is stored: there is no state before it, or the
- * stored state was its start. */
+/* Stores the state before the current window, from which later episodes may begin, if the losses
+ * rose in this window. Also stores the state if the episode ends and the unit has no stored state
+ * yet. Stores nothing in the first window of an episode, because a restarted unit must not store
+ * the state at which it began, and an ordinary episode has no earlier state. */
 static void store_state(wl_trainer *tr, const passage *p, bool ends) {
   wl_unit *unit = tr->state->unit[p->u];
   const wl_plan *plan = tr->state->plan;
@@ -200,7 +203,8 @@ static void store_state(wl_trainer *tr, const passage *p, bool ends) {
   tr->tallies[2 + p->u] = 1;
 }
 
-/* Combines the results of all runs of a window when they are done. */
+/* Completes a window after all inner runs of the window: combines their outcomes and advances the
+ * unit. */
 static void close_window(wl_trainer *tr, passage *p) {
   const wl_clock *clock = &tr->state->plan->clock[p->u];
   const bool contributed = contributes(tr, p);
@@ -213,12 +217,13 @@ static void close_window(wl_trainer *tr, passage *p) {
   }
   p->t += job.steps;
   if (tr->setup.estimator->shape.restarts) store_state(tr, p, p->t == clock->horizon);
-  tr->state->unit[p->u]->t = p->t; /* a stopped unit also needs this, because its clock advances */
+  /* windows do not change t of a stopped unit, but its clock advances */
+  tr->state->unit[p->u]->t = p->t;
   if (contributed && !(*p->counted && tr->setup.per_episode && p->t < clock->horizon))
     close_passage(tr, p);
 }
 
-/* Context of the observer that stores a point for replay after each step of a window. */
+/* Context of the observer that stores a point for replay after each inner step. */
 typedef struct keeper {
   wl_trainer *trainer;
   int64_t unit;
@@ -258,7 +263,8 @@ static wl_status run_in_turn(wl_trainer *tr, passage *passages, int64_t own,
   return WL_OK;
 }
 
-/* Runs one window of each unit that is not done. The runs of these windows may be assigned to threads in any order. */
+/* Runs one window of each unit that is not done. OpenMP may assign the inner runs of these windows
+ * to threads in any order. */
 static wl_status run_round(wl_trainer *tr, passage *passages, int64_t own) {
   const int runs = tr->setup.estimator->runs;
   wl_failure failure = {0};
