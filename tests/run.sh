@@ -1,22 +1,25 @@
 #!/bin/bash
-# Installs the packages that the tests need (Debian), builds, and runs every test with CTest.
+# Installs the Debian packages that the tests need, builds the program, and runs every test with CTest.
 #
 #   tests/run.sh [--quick] [CTEST OPTIONS...]
 #
-#   --quick     leave out the tests with the label slow (SLURM, several hosts, long fault runs)
+# With --quick, the script leaves out the tests with the label `slow`, which use SLURM or several hosts or cause many
+# faults.
 #
-# Without CTEST OPTIONS, the tests of MPI run a second time with MPICH (mpicc.mpich, mpiexec.mpich), built in a separate
-# folder. The digests with both libraries are compared.
-#   BUILD_DIR   environment variable: build directory (default: build)
+# Without CTEST OPTIONS, the MPI tests run a second time with MPICH (mpicc.mpich, mpiexec.mpich), for which the program
+# is built in a separate folder. The script compares the digests with both libraries.
 #
-# The script fails if a test fails. It also fails if too few tests ran, because a test that was not built or not found
-# has not passed. It prints the reasons of skipped tests.
+# The environment variable BUILD_DIR sets the build directory (default: build).
+#
+# The script fails if a test fails. It also fails if too few tests have passed, because a test that was not built or not
+# found has not passed. It prints the reasons of skipped tests.
 set -euo pipefail
 
-FLOOR=122      # number of tests that must pass: 132 in the whole suite, without SLURM, several hosts and optional packages
-FLOOR_MPICH=10 # number of tests that must pass with MPICH
-MPICH_TESTS='^(comm_n[123]|comm_singleton|exact_sum_n[1-4]|subnormals|mpi_libraries)$' # only these tests run with MPICH, because its waiting ranks do not yield their core
-FLOOR_QUICK=120 # number of tests that must pass with --quick
+FLOOR=122      # smallest number of tests that must pass; 132 pass if all optional packages are installed
+FLOOR_MPICH=10 # smallest number of tests that must pass with MPICH
+# Only these tests run with MPICH, because waiting ranks of MPICH occupy their cores.
+MPICH_TESTS='^(comm_n[123]|comm_singleton|exact_sum_n[1-4]|subnormals|mpi_libraries)$'
+FLOOR_QUICK=120 # smallest number of tests that must pass with --quick
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 BUILD=${BUILD_DIR:-build}
@@ -41,11 +44,11 @@ if [ "$quick" = 1 ]; then
   FLOOR=$FLOOR_QUICK
   options+=(-LE slow)
 elif [ ${#options[@]} -gt 0 ]; then
-  FLOOR=1 # the user has chosen the tests
+  FLOOR=1 # the options may have selected a single test
   mpich=0
 fi
 
-# Prints how many tests have this result in the log of CTest, such as Passed, Failed, Skipped, Timeout or "Not Run".
+# Prints how many tests have the given result in the log of CTest: Passed, Failed, Skipped, Timeout or "Not Run".
 count() { grep -cE "^ *[0-9]+/[0-9]+ Test +#[0-9]+: .*\*?\*?\*?$1" "$log" || true; }
 
 cd "$ROOT"
@@ -68,7 +71,7 @@ if [ "$skipped" -gt 0 ]; then
   echo "skipped, with these reasons:"
   grep -h '^skipped: ' "$BUILD/Testing/Temporary/LastTest.log" | sort | uniq -c || true
 fi
-# Runs the tests of MPI with MPICH. Only the targets that these tests use are built.
+# Builds the program with MPICH and runs the MPI tests. Only the targets that these tests need are built.
 test_with_mpich() {
   local folder=$BUILD-mpich log=$BUILD-mpich/tests.log code=0 passed
   cmake -S . -B "$folder" -DCMAKE_BUILD_TYPE=Release -DMPI_C_COMPILER="$(command -v mpicc.mpich)" \

@@ -322,8 +322,8 @@ class Window:
         return LOSSES[self.task["family"]](self.task, named, self.inputs(which, k), self.warp)
 
     def start(self):
-        """Returns theta at the start of the window. If an episode starts here, learned tensors come from phi instead of
-        the dump."""
+        """Returns theta at the start of the window. If an episode starts here, learned tensors are read from phi
+        instead of the dump."""
         parts = []
         for name, shape in self.tensors:
             value = self.phi.get("theta0." + name) if self.t0 == 0 else None

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """Computes reference values of the hand-designed update rules with torch.optim in float64.
 
-Writes optimizers_values.h, which has for each rule the parameters after each of STEPS steps along a fixed sequence of
-gradients. The gradients do not depend on the parameters. To write the file again:
+The script writes optimizers_values.h. For each rule, this header contains the parameters after each of STEPS steps with
+a fixed sequence of gradients. The gradients do not depend on the parameters. This command
+writes the header again:
+
     /usr/bin/python3 tests/reference/optimizers.py > tests/reference/optimizers_values.h"""
 import math
 
@@ -12,7 +14,8 @@ STEPS, SIZE = 12, 5
 
 
 def gradient(t, i):
-    """Returns gradients that change sign and size. Coordinate 4 has none for the first six steps."""
+    """Returns a gradient whose sign and size depend on the step t and the coordinate i. The gradient of coordinate 4 is
+    zero in the first six steps."""
     if i == 4 and t < 6:
         return 0.0
     return math.sin(1.3 * t + 0.7 * i) * 10.0 ** (i - 2)
@@ -21,7 +24,7 @@ def gradient(t, i):
 START = [0.5, -1.25, 2.0, -0.03125, 0.75]
 
 class NAdam:
-    """Runs Nadam of Dozat 2016 without its momentum schedule, as in optax.nadam. With decoupled decay, it is
+    """Runs Nadam of Dozat 2016 without its momentum schedule, like optax.nadam. With decoupled weight decay, it is like
     optax.nadamw."""
 
     def __init__(self, p, lr, betas=(0.9, 0.999), eps=1e-8, decay=0.0):
@@ -39,7 +42,7 @@ class NAdam:
 
 
 class Lion:
-    """Runs Lion of Chen et al. 2023."""
+    """Runs the optimizer Lion of Chen et al. 2023."""
 
     def __init__(self, p, lr, betas=(0.9, 0.99), decay=0.0):
         self.p, self.lr, self.betas, self.decay = p[0], lr, betas, decay
@@ -94,7 +97,7 @@ def braces(row):
 
 
 def main():
-    print(f"/* Made by optimizers.py with PyTorch {torch.__version__}, float64. Do not edit. */")
+    print(f"/* optimizers.py has made this file with PyTorch {torch.__version__} in float64. Do not edit it. */")
     print(f"enum {{ REFERENCE_STEPS = {STEPS}, REFERENCE_SIZE = {SIZE}, REFERENCE_CASES = {len(CASES)} }};")
     print(f"static const double reference_start[REFERENCE_SIZE] = {braces(START)};")
     print("static const double reference_gradient[REFERENCE_STEPS][REFERENCE_SIZE] = {")
@@ -103,7 +106,7 @@ def main():
     print("};")
     print("static const struct reference_case {")
     print("  const char *rule, *options;")
-    print("  double theta[REFERENCE_STEPS][REFERENCE_SIZE]; /* after each step */")
+    print("  double theta[REFERENCE_STEPS][REFERENCE_SIZE]; /* parameters after each step */")
     print("} reference_cases[REFERENCE_CASES] = {")
     for name, options, make, schedule in CASES:
         print(f'    {{"{name}", "{options}",\n     {{')

@@ -1,4 +1,4 @@
-/* Made by optimizers.py with PyTorch 1.13.0a0, float64. Do not edit. */
+/* optimizers.py has made this file with PyTorch 1.13.0a0 in float64. Do not edit it. */
 enum { REFERENCE_STEPS = 12, REFERENCE_SIZE = 5, REFERENCE_CASES = 14 };
 static const double reference_start[REFERENCE_SIZE] = {0.5, -1.25, 2, -0.03125, 0.75};
 static const double reference_gradient[REFERENCE_STEPS][REFERENCE_SIZE] = {
@@ -17,7 +17,7 @@ static const double reference_gradient[REFERENCE_STEPS][REFERENCE_SIZE] = {
 };
 static const struct reference_case {
   const char *rule, *options;
-  double theta[REFERENCE_STEPS][REFERENCE_SIZE]; /* after each step */
+  double theta[REFERENCE_STEPS][REFERENCE_SIZE]; /* parameters after each step */
 } reference_cases[REFERENCE_CASES] = {
     {"sgd", "rate: 0.1",
      {

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """Computes reference values of the outer optimizers with torch.optim in float64.
 
-Writes outer_values.h, which has for each case the meta-parameters after each of STEPS meta-steps along a fixed
-sequence of gradients. The gradients do not depend on the meta-parameters. The groups are rule (3 numbers),
-precondition (2) and initialisation (2). To write the file again:
+The script writes outer_values.h. For each case, this header contains the meta-parameters after each of STEPS meta-steps
+with a fixed sequence of gradients. The gradients do not depend on the meta-parameters. The groups of meta-parameters
+are rule (3 numbers), precondition (2) and initialisation (2). This command
+writes the header again:
+
     /usr/bin/python3 tests/reference/outer.py > tests/reference/outer_values.h"""
 import math
 from dataclasses import dataclass, field
@@ -19,7 +21,8 @@ START = [0.5, -1.25, 2.0, -0.03125, 0.75, 1.5, -0.375]
 
 
 def gradient(t, i):
-    """Returns gradients that change sign and size. The last coordinate has none for the first four steps."""
+    """Returns a gradient whose sign and size depend on the meta-step t and the coordinate i. The gradient of the last
+    coordinate is zero in the first four meta-steps."""
     if i == SIZE - 1 and t < 4:
         return 0.0
     return math.sin(1.3 * t + 0.7 * i) * 10.0 ** (i % 5 - 2)
@@ -45,7 +48,8 @@ def warm_cosine(rate, warm, final):
 
 @dataclass
 class Group:
-    """Returns the settings of one group, and the meta-steps [first, last) in which it is not frozen."""
+    """Contains the settings of one group. The group is trained in the meta-steps first, ..., last - 1 and frozen in the
+    others."""
     make: object = None
     clip_norm: float = 0.0
     first: int = 0
@@ -115,7 +119,8 @@ def run(case):
 
 
 def clip_exactly(parts, bound):
-    """clip_grad_norm_ divides by norm + 1e-6. In this function, the clipped norm equals the bound."""
+    """clip_grad_norm_ divides by the norm plus 1e-6. This function therefore corrects the bound, so that the clipped
+    norm equals `bound`."""
     norm = clip_grad_norm_(parts, math.inf).item()
     if norm > bound:
         clip_grad_norm_(parts, bound * (norm + 1e-6) / norm)
@@ -126,7 +131,7 @@ def braces(row):
 
 
 def main():
-    print(f"/* Made by outer.py with PyTorch {torch.__version__}, float64. Do not edit. */")
+    print(f"/* outer.py has made this file with PyTorch {torch.__version__} in float64. Do not edit it. */")
     print(f"enum {{ OUTER_STEPS = {STEPS}, OUTER_SIZE = {SIZE}, OUTER_CASES = {len(CASES)}, OUTER_GROUPS = {len(GROUPS)} }};")
     print("static const struct outer_group {\n  const char *name;\n  int64_t size;\n} outer_groups[OUTER_GROUPS] = {")
     print(",\n".join(f'    {{"{name}", {size}}}' for name, size in GROUPS.items()) + "};")
@@ -137,7 +142,7 @@ def main():
     print("};")
     print("static const struct outer_case {")
     print("  const char *yaml;")
-    print("  double phi[OUTER_STEPS][OUTER_SIZE]; /* after each meta-step */")
+    print("  double phi[OUTER_STEPS][OUTER_SIZE]; /* meta-parameters after each meta-step */")
     print("} outer_cases[OUTER_CASES] = {")
     for case in CASES:
         print(f'    {{"{case.yaml}",\n     {{')

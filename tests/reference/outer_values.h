@@ -1,4 +1,4 @@
-/* Made by outer.py with PyTorch 1.13.0a0, float64. Do not edit. */
+/* outer.py has made this file with PyTorch 1.13.0a0 in float64. Do not edit it. */
 enum { OUTER_STEPS = 12, OUTER_SIZE = 7, OUTER_CASES = 9, OUTER_GROUPS = 3 };
 static const struct outer_group {
   const char *name;
@@ -24,7 +24,7 @@ static const double outer_gradient[OUTER_STEPS][OUTER_SIZE] = {
 };
 static const struct outer_case {
   const char *yaml;
-  double phi[OUTER_STEPS][OUTER_SIZE]; /* after each meta-step */
+  double phi[OUTER_STEPS][OUTER_SIZE]; /* meta-parameters after each meta-step */
 } outer_cases[OUTER_CASES] = {
     {"outer: {optimizer: adam, learning_rate: 0.03}",
      {

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Computes losses and gradients of every task family with numpy, without code of Warploom.
+"""Computes losses and gradients of every task family with NumPy, without code of Warploom.
 
     python3 tests/reference/task_losses.py > tests/unit/task_reference.inc
 
-Draws are made with numpy's Philox4x64-10, with the keys that src/base/rng.h documents. Losses are computed from their
-formulas, and gradients are complex-step derivatives, which are exact to rounding (Squire and Trapp 1998). The point
-is theta_i = sin(1 + i) / 2. Of each gradient, three projections are stored, on cos(1 + k i), k = 1, 2, 3. The episode
-has seed 7, space "tune", index 5 and unit 2."""
+The random numbers are those of NumPy's Philox4x64-10, with the keys that src/base/rng.h documents. The losses are
+computed from their formulas. The gradients are complex-step derivatives, which are exact except for rounding (Squire
+and Trapp 1998). The parameters are theta_i = sin(1 + i) / 2. The output contains three projections of each gradient:
+its scalar products with cos(1 + k i) for k = 1, 2, 3. The episode has the seed 7, the space "tune", the index 5 and the
+unit 2."""
 import numpy as np
 
 SEED, SPACE, INDEX, UNIT = 7, 1, 5, 2
@@ -17,11 +18,12 @@ TRAIN, HELDOUT = 0, 1
 # ---- random numbers ----
 
 def bits(purpose, step, n):
-    """Returns words 0 .. n-1 of a stream: blocks (b, step, unit, index) under the key (seed, purpose | space << 32)."""
+    """Returns the first n words of a random stream. The stream has the counters (block, step, unit, index) and the key
+    (seed, purpose | space << 32)."""
     words = []
     for block in range((n + 3) // 4):
         counter = block | step << 64 | UNIT << 128 | INDEX << 192
-        # numpy adds one to the counter before it makes the first block
+        # NumPy adds one to the counter before it computes the first block
         generator = np.random.Philox(counter=(counter - 1) % 2**256, key=SEED | (purpose | SPACE << 32) << 64)
         words += [int(w) for w in generator.random_raw(4)]
     return words[:n]
@@ -43,7 +45,7 @@ def index(purpose, step, n, bound):
     return np.array([w * bound >> 64 for w in bits(purpose, step, n)])
 
 
-# ---- the tiny images of tests/unit/task_fixture.h ----
+# ---- the images that tests/unit/task_fixture.h also creates ----
 
 SIDE, CLASSES, COUNT = 8, 3, (40, 24)
 
@@ -56,8 +58,8 @@ def tiny(split):
 
 
 def resize(images, side):
-    """Resizes images by bilinear interpolation about pixel centres, which is a product with one matrix on each side. If
-    PyTorch is installed, compares it with PyTorch."""
+    """Resizes images by bilinear interpolation between the centres of pixels. This is a product with one matrix on each
+    side. If PyTorch is installed, the result is compared with that of PyTorch."""
     n = int(round(images.shape[1]**0.5))
     x = (np.arange(side) + 0.5) * n / side - 0.5
     low, part = np.floor(x).astype(int), x - np.floor(x)
@@ -77,8 +79,8 @@ def resize(images, side):
 
 
 def images_of(purpose, split, step, batch, side=SIDE, fraction=1.0):
-    """Returns a minibatch, or the whole split for EVAL. The order of the rows does not matter, because it does not
-    change the mean loss."""
+    """Returns a minibatch, or all images of the split for EVAL. The rows may have any order, because the mean loss does
+    not depend on it."""
     x, labels = tiny(split)
     if side != SIDE:
         x = resize(x, side)
@@ -92,7 +94,8 @@ def images_of(purpose, split, step, batch, side=SIDE, fraction=1.0):
 
 
 def sequences(purpose, split, step, batch, length):
-    """Returns tokens and their successors, each (batch, length), from the text of tests/unit/task_fixture.h."""
+    """Returns tokens and the token after each of them, as arrays (batch, length). They come from the text of
+    tests/unit/task_fixture.h."""
     i = np.arange(400)
     text = (7 * i * i + 3 * i + i // 9) % 11
     _, text = np.unique(text, return_inverse=True)
@@ -101,7 +104,7 @@ def sequences(purpose, split, step, batch, length):
     return text[at], text[at + 1]
 
 
-# ---- layers, for complex numbers ----
+# ---- layers that also accept complex numbers ----
 
 ACTIVATION = {
     "sigmoid": lambda z: 1 / (1 + np.exp(-z)),
@@ -113,7 +116,7 @@ ACTIVATION = {
 
 
 class Parameters:
-    """Returns the tensors of a flat vector in order."""
+    """Returns consecutive parts of a flat parameter vector as tensors."""
 
     def __init__(self, theta):
         self.theta, self.at = theta, 0
@@ -190,8 +193,8 @@ def mlp(widths, activation, batch, purpose, split, step, scale, norm=None, side=
 
 
 def strided_conv(batch, step):
-    """Runs two convolutions: 3 filters with stride 2, and 2 filters with stride 1. Layer norm follows GELU, and the
-    result is the mean over the image."""
+    """Computes a network of two convolutions. The first one has 3 filters and stride 2, and the second one has 2
+    filters and stride 1. Layer norm follows GELU. The result is averaged over the image."""
     x, labels = images_of(INNER, TRAIN, step, batch)
     x = x.reshape(batch, 1, SIDE, SIDE)
 
@@ -366,7 +369,7 @@ def mountain():
 
 
 def cases():
-    """Returns (configuration, purpose, split, step, (loss, size)) for each case."""
+    """Yields (configuration, purpose, split, step, (loss function, number of parameters)) for each case."""
     for distribution in "gaussian", "uniform":
         yield (f"{{family: quadratic, dimension: 3, batch: 4, distribution: {distribution}}}", INNER, TRAIN, 0,
                quadratic(distribution, 4, 3))
@@ -425,7 +428,7 @@ def complex_step(loss, theta):
 def main():
     names = {INNER: "WL_FOR_INNER_BATCH", OUTER: "WL_FOR_OUTER_BATCH", EVAL: "WL_FOR_EVAL_BATCH"}
     splits = ["WL_SPLIT_TRAIN", "WL_SPLIT_HELDOUT"]
-    print("/* Made by tests/reference/task_losses.py: configuration, batch, size, loss, projections. */")
+    print("/* tests/reference/task_losses.py has made this file. A row has the configuration, batch, size, loss and projections. */")
     for yaml, purpose, split, step, (loss, n) in cases():
         i = np.arange(n)
         theta = 0.5 * np.sin(1.0 + i)

@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
-"""Computes reference values of the update rules that see tensors, in NumPy float64, from their formulas.
+"""Computes reference values of the update rules that use the shapes of tensors, from their formulas, in NumPy with
+float64.
 
-Writes tensor_rules_values.h, which has for each case the updates of STEPS steps along a fixed sequence of gradients,
-for tensors of SHAPES. To write the file again:
+The script writes tensor_rules_values.h. For each case, this header contains the updates of STEPS steps with a fixed
+sequence of gradients. The tensors have the shapes SHAPES. This command
+writes the header again:
+
     /usr/bin/python3 tests/reference/tensor_rules.py > tests/reference/tensor_rules_values.h"""
 import math
 
@@ -47,7 +50,7 @@ def rms(x):
 
 
 def newton_schulz(x):
-    """Applies five Newton-Schulz steps to a matrix, with the Gram matrix of the smaller dimension."""
+    """Applies five Newton-Schulz steps to a matrix. The Gram matrix is that of the smaller dimension."""
     a, b, c = 3.4445, -4.7750, 2.0315
     x = x / (np.linalg.norm(x) + 1e-8)
     tall = x.shape[0] > x.shape[1]
@@ -75,7 +78,7 @@ def fan_in(shape):
 
 
 class Controller:
-    """Rule C3 of the prototype, or rule C0 if there is no network."""
+    """Runs the rule `controller`. Without `net`, it has no network."""
 
     def __init__(self, net, ns, correction=None, precondition=False):
         self.net, self.ns, self.correction, self.precondition = net, ns, correction, precondition
@@ -89,7 +92,7 @@ class Controller:
         count += (rows * (inputs + 1) + 9 if correction else 0)
         self.phi = wiggle(count)
         phi = self.phi + np.array(first + second + sole + [0.0] * (count - 36))
-        self.base = phi[:36].reshape(3, 12)  # the third row is for a network of one matrix
+        self.base = phi[:36].reshape(3, 12)  # the third row is for networks of one matrix
         if net:
             sizes, at, self.layers = [17, 16, 16, 6], 36, []
             for i, o in zip(sizes, sizes[1:]):
@@ -105,8 +108,8 @@ class Controller:
             self.h, self.c = ([np.zeros(s + (8,)) for s in SHAPES] for _ in range(2))
 
     def corrected(self, j, u, inputs):
-        """Returns the update. A network scales each coordinate; its inputs are the normalised gradient, the momenta and
-        the time."""
+        """Returns the corrected update. A network scales each coordinate. Its inputs are the normalised gradient, the
+        momenta and the time."""
         weight, bias = self.hidden
         if self.correction == "mlp":
             h = np.tanh(inputs @ weight.T + bias)
@@ -172,7 +175,8 @@ class Controller:
 
 
 class Muon:
-    """Runs Muon of Jordan et al. 2024. Vectors use Adam with 0.3 of the rate. The schedule is linear."""
+    """Runs Muon of Jordan et al. 2024 with a linear schedule. Vectors are updated by Adam with 0.3 times the learning
+    rate."""
 
     def __init__(self, rate, decay):
         self.rate, self.decay = rate, decay
@@ -206,7 +210,7 @@ def safe_rsqrt(x):
 
 
 class FeatureNet:
-    """Runs MLPLOpt, AdafacMLPLOpt and Celo2 with the changed meta-parameters."""
+    """Runs MLPLOpt, AdafacMLPLOpt and Celo2. The decays of small_fc are changed by meta-parameters."""
 
     def __init__(self, kind, hidden, base=False, ns=False, **options):
         self.kind, self.base, self.ns, self.options = kind, base, ns, options
@@ -230,7 +234,7 @@ class FeatureNet:
         self.r, self.c = [[0.0] * 3 for _ in SHAPES], [[0.0] * 3 for _ in SHAPES]
 
     def inputs(self, j, g, p):
-        """Returns the raw features of tensor j after its accumulators were updated with g."""
+        """Updates the accumulators of tensor j with g. Returns the features before normalisation."""
         shape = SHAPES[j]
         if self.kind == "celo2":
             g = np.clip(g, -1000, 1000)
@@ -300,8 +304,8 @@ class FeatureNet:
 
 
 class RNNprop:
-    """Runs RNNprop of Lv, Jiang and Li 2017 with two layers. With a rate, a second output scales the direction of Adam.
-    If `plain` is true, there is neither a dense layer before the LSTM nor a tanh after it."""
+    """Runs RNNprop of Lv, Jiang and Li 2017. With a learning rate, a second output of the network scales the direction
+    of Adam. If `plain` is true, the network has no dense layer before the LSTM, and the output has no tanh."""
 
     def __init__(self, hidden, rate=0, plain=False):
         self.hidden, self.rate, self.plain = hidden, rate, plain
@@ -339,7 +343,8 @@ class RNNprop:
 
 
 class Lbfgs:
-    """Runs L-BFGS. H is computed as a matrix, by BFGS updates of H_0 from the oldest pair to the newest pair."""
+    """Runs L-BFGS. It computes the inverse Hessian H as a matrix. BFGS updates are applied to H_0, from the oldest pair
+    to the newest."""
 
     def __init__(self, memory, sliced, rate=1, first=.03, damping=1e-3, growth=3):
         phi = np.log([rate] * 4 + [first, damping, growth, 1]) + wiggle(8)
@@ -347,7 +352,7 @@ class Lbfgs:
         self.memory, self.sliced, self.before, self.pairs = memory, sliced, None, {}
 
     def rows(self, x):
-        """Returns the slices of a tensor as rows of a matrix."""
+        """Returns the slices of a tensor as the rows of a matrix."""
         return x.reshape(x.shape[0] if self.sliced and x.ndim >= 2 else 1, -1)
 
     def update(self, key, rate, g, s, y):
@@ -425,7 +430,7 @@ def braces(row):
 
 
 def main():
-    print("/* Made by tensor_rules.py with NumPy, float64. Do not edit. */")
+    print("/* tensor_rules.py has made this file with NumPy in float64. Do not edit it. */")
     print(f"enum {{ TENSOR_STEPS = {STEPS}, TENSOR_T = {T}, TENSOR_N = {N}, TENSOR_CASES = {len(CASES)} }};")
     print("static const struct tensor_case {\n  const char *options;\n  double u[TENSOR_STEPS][TENSOR_N];")
     print("} tensor_cases[TENSOR_CASES] = {")

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""Computes reference gradients of the rules in tensor_rules.py, with PyTorch's automatic differentiation in float64. The
-function is
+"""Computes reference gradients of the rules in tensor_rules.py, by PyTorch's automatic differentiation in float64. The
+differentiated function is
 
     F = sum_k w_k sum_i sin(c_i theta_k,i + k) + <r, s_K>
 
-over the same sequence of gradients. It is differentiated with respect to this sequence, theta_0 and the
-meta-parameters. To write the file again:
+where the gradients of the steps are the fixed sequence of tensor_rules.py. The function is differentiated with respect
+to these gradients, theta_0 and the meta-parameters. This command
+writes the header again:
+
     /usr/bin/python3 tests/reference/tensor_rules_grad.py > tests/reference/tensor_rules_grad_values.h"""
 import numpy
 import torch
@@ -17,13 +19,13 @@ WEIGHTS = [0.3, -0.7, 1.1, 0.9]
 
 
 class Torch:
-    """Provides the functions of NumPy that tensor_rules.py uses."""
+    """Provides the functions of NumPy that tensor_rules.py calls, for tensors of PyTorch."""
     exp, tanh, log, sum = torch.exp, torch.tanh, torch.log, torch.sum
     ndarray = torch.Tensor
 
     @staticmethod
     def sqrt(x):
-        return torch.sqrt(torch.clamp(x, min=1e-300))  # the derivative at zero is zero, not infinite
+        return torch.sqrt(torch.clamp(x, min=1e-300))  # at zero, the derivative is then zero instead of infinite
 
     @staticmethod
     def zeros(shape):
@@ -87,7 +89,7 @@ CASES = [
 
 
 def fields(rule):
-    """Returns the state in the order of the rule's fields."""
+    """Returns the arrays of the state in the order of the fields of the rule in C."""
     if isinstance(rule, rules.Controller):
         units = [[x[..., k] for x in y] for y in (rule.h, rule.c) for k in range(8)] if rule.correction == "lstm" else []
         return [torch.cat([x.reshape(-1) for x in field]) for field in (rule.m, rule.s, rule.v, *units)] + [
@@ -122,7 +124,7 @@ def gradients(make):
 
 
 def main():
-    print(f"/* Made by tensor_rules_grad.py with PyTorch {torch.__version__}, float64. Do not edit. */")
+    print(f"/* tensor_rules_grad.py has made this file with PyTorch {torch.__version__} in float64. Do not edit it. */")
     print(f"enum {{ GRAD_CASES = {len(CASES)}, GRAD_MOST_PHI = 800 }};")
     print("static const struct grad_case {\n  const char *options;\n  double g[TENSOR_STEPS][TENSOR_N];")
     print("  double loss[TENSOR_STEPS], theta[TENSOR_N], phi[GRAD_MOST_PHI];\n} grad_cases[GRAD_CASES] = {")

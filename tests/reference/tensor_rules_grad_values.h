@@ -1,4 +1,4 @@
-/* Made by tensor_rules_grad.py with PyTorch 1.13.0a0, float64. Do not edit. */
+/* tensor_rules_grad.py has made this file with PyTorch 1.13.0a0 in float64. Do not edit it. */
 enum { GRAD_CASES = 8, GRAD_MOST_PHI = 800 };
 static const struct grad_case {
   const char *options;

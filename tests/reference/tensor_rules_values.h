@@ -1,4 +1,4 @@
-/* Made by tensor_rules.py with NumPy, float64. Do not edit. */
+/* tensor_rules.py has made this file with NumPy in float64. Do not edit it. */
 enum { TENSOR_STEPS = 3, TENSOR_T = 4, TENSOR_N = 352, TENSOR_CASES = 21 };
 static const struct tensor_case {
   const char *options;

@@ -1,11 +1,11 @@
-"""Meta-gradients that are compared with PyTorch: the cases, their dumps and their reference values.
+"""Provides the meta-gradients that tests compare with PyTorch: cases, dumps and reference values.
 
-A case is a configuration. `warploom check CONFIG --dump FILE` writes its problem and the results of the engine.
-values/CASE.h5 holds the meta-gradient that check_window.py computed with PyTorch, for each block. It also holds
-checksums of the problem, which show whether the problem has changed or a gradient is wrong.
+A case is a configuration. `warploom check CONFIG --dump FILE` writes the problem of the case and Warploom's results.
+values/CASE.h5 contains the meta-gradient of each block, which check_window.py has computed with PyTorch. It also
+contains checksums of the problem. They show whether the problem has changed or a gradient is wrong.
 
-check_window.py makes the values, and tests/grad/check_reference.py compares them. Both use this file, which needs
-only h5py and numpy."""
+check_window.py writes the values, and tests/grad/check_reference.py compares them with dumps. Both import this file,
+which needs only h5py and NumPy."""
 
 import os
 import subprocess
@@ -13,8 +13,9 @@ import subprocess
 import h5py
 import numpy as np
 
-TOLERANCE = 1e-9  # relative to the largest entry of a block
-ROUNDING = 1e-4  # a block that is smaller than this share of the largest block is compared within 1e-13 of the largest block
+TOLERANCE = 1e-9  # accepted difference, relative to the largest value of a block
+# If all values of a block are below this share of the largest value in all blocks, differences are relative to that share.
+ROUNDING = 1e-4
 VALUES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "values")
 
 HIDDEN = "hidden: [20, 20]"
@@ -34,7 +35,7 @@ KRONECKER = "precondition: {name: kronecker, noise: 0.1}\n"
 
 
 def lstm(keys):
-    """Returns the LSTM as published in 2016, with these keys changed."""
+    """Returns the configuration of the LSTM as published in 2016, in which `keys` replace its keys."""
     published = {"preprocessing": "none", "gradient_scale": "1.0", "output_scale": "1.0", "momentum": "0",
                  "through_inputs": "true"}
     rest = ", ".join(f"{key}: {value}" for key, value in published.items() if f"{key}:" not in keys)
@@ -74,7 +75,7 @@ CASES = {
         MLP, "name: sgd, rate: 1.0", f"steps: 3, order: second, weights: last, {HELDOUT}", 3,
         "initialisation: {name: maml}\n"
         "precondition: {name: diagonal, initial_range: [0.1, 0.9]}\n"),
-    # warp layers of each kind and on each side, with preconditioners, theta_0 and the LSTM
+    # warp layers of each kind and on each side, with preconditioners, a learned theta_0 and the LSTM
     "warp-linear-second": configuration(
         MLP + ", warp: [linear, scale], warp_side: before, warp_noise: 0.1",
         "name: sgd, rate: 0.5, learn: [rate]", f"steps: 3, order: second, weights: last, {HELDOUT}", 3,
@@ -100,7 +101,7 @@ CASES = {
     "conv-residual-first": configuration(
         CONV + ", order: pool-norm-act, warp: [residual, batch_norm], warp_noise: 0.1",
         lstm("hidden: [5], output_scale: 0.1"), "steps: 3, batch: fresh", 3, MAML + DIAGONAL),
-    # singular values of the gradient, for tall and wide matrices and for low rank
+    # GAP on the singular values of gradients, for tall and wide matrices and for low rank
     "gap-mlp-second": configuration(
         "family: mlp, data: synthetic, widths: [12, 4], batch: 6, activation: tanh, initial_scale: 0.5",
         "name: sgd, rate: 0.5, learn: [rate]", f"steps: 3, order: second, weights: last, {HELDOUT}", 3,
@@ -113,11 +114,11 @@ CASES = {
     "gap-approximate-second": configuration(
         CONV + ", activation: tanh", "name: sgd, rate: 0.2", "steps: 2, batch: fresh, order: second", 2,
         MAML + "precondition: {name: gap, noise: 0.3, approximate: true}\n"),
-    # a head in which all outputs start with equal values
+    # a last layer in which all outputs start with equal values
     "shared-head-second": configuration(
         MLP, "name: sgd, rate: 0.5", f"steps: 3, order: second, weights: last, {HELDOUT}", 3,
         "initialisation: {name: maml, shared: [dense2.weight, dense2.bias]}\n"),
-    # rates and decays for each step and tensor, and the clip before a preconditioner
+    # learned rates and decays for each step and tensor, and a clip before the preconditioner
     "step-decay-second": configuration(
         MLP, "name: sgd, rate: 1", f"steps: 3, order: second, {HELDOUT}", "3, clip_norm: 0.3, clip_value: 0.1",
         MAML + DECAY),
@@ -128,12 +129,12 @@ CASES = {
         MLP, "name: sgd, rate: 1", f"steps: 4, order: second, {HELDOUT}", 4, MAML + SKIP),
     "step-skip-first": configuration(
         MLP, lstm("hidden: [5], output_scale: 0.1"), "steps: 4", 4, SKIP),
-    # a learned term of the support loss
+    # the support loss contains a learned term
     "learned-loss-second": configuration(
         "family: sinusoid, shots: 4, query: 6, widths: [6, 5], activation: tanh, warp: residual, warp_width: 4, "
         "warp_loss: 3, warp_noise: 0.3", "name: sgd, rate: 0.1",
         "steps: 2, weights: last, batch: fresh, order: second", 2, MAML + DIAGONAL),
-    # a teacher: only its path, and mixed paths with every imitation term
+    # imitation of a teacher: on the teacher's path alone, and on mixed paths with every term of the imitation loss
     "imitation-adam-first": configuration(
         MLP, lstm("hidden: [5], output_scale: 0.01, preprocessing: log"), "steps: 25", 25,
         "imitation: {teacher: adam, rate: 0.01}\n"),
@@ -146,7 +147,7 @@ CASES = {
 
 
 def make_dump(program, case, folder):
-    """Runs `warploom check` on a case and returns the path of its dump. Raises an error if the check fails."""
+    """Runs `warploom check` on a case and returns the path of the dump. Raises an error if the check fails."""
     config, dump = (os.path.join(folder, case + suffix) for suffix in (".yaml", ".h5"))
     with open(config, "w", encoding="utf-8") as file:
         file.write(CASES[case])
@@ -159,7 +160,8 @@ def make_dump(program, case, folder):
 
 
 def read_group(group):
-    """Returns the datasets below a group as arrays, by path. Scales that only name a dimension are left out."""
+    """Returns all datasets below a group as a dictionary from path to array. Datasets that only name a dimension are
+    left out."""
     arrays = {}
 
     def visit(name, item):
@@ -170,7 +172,8 @@ def read_group(group):
 
 
 def checksums(file):
-    """Returns two numbers for each array of the problem: its norm, and a sum that depends on the order."""
+    """Returns two numbers for each array of the problem: its norm, and a sum that depends on the order of its
+    elements."""
     sums = {}
     problem = {"phi/" + name: array for name, array in read_group(file["phi"]).items()}
     for part in ("theta_start", "state_start", "input"):
@@ -186,13 +189,14 @@ def checksums(file):
 
 
 def largest(blocks):
-    """Returns the largest entry of all blocks. Rounding errors are relative to this entry."""
+    """Returns the largest absolute value in all blocks. Rounding errors of blocks are relative to this value."""
     return max(np.max(np.abs(block), initial=0.0) for block in blocks)
 
 
 def difference(actual, wanted, least=0.0):
-    """Returns the largest difference, relative to the largest entry or to `least` if that is larger. A block that is
-    zero up to rounding has no scale. The result is inf for another shape or a NaN."""
+    """Returns the largest absolute difference, divided by the largest absolute value of `wanted`, or by `least` if
+    `least` is larger. `least` is needed because a block that is zero up to rounding has no scale of its own. The result
+    is infinite if the shapes differ or a difference is NaN."""
     if actual is None or actual.shape != wanted.shape:
         return np.inf
     scale = max(np.max(np.abs(wanted), initial=0.0), least)
@@ -213,7 +217,7 @@ def write_values(case, dump, gradient):
 
 
 def compare_with_values(case, dump):
-    """Returns the largest difference over the blocks, and the names of arrays that differ from the reference
+    """Returns the largest difference of a block, and the names of arrays that differ from those of the reference
     problem."""
     with h5py.File(os.path.join(VALUES, case + ".h5"), "r") as want, h5py.File(dump, "r") as file:
         sums = checksums(file)

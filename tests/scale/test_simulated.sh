@@ -1,7 +1,8 @@
 #!/bin/bash
-# Checks the program under SimGrid's SMPI. A run on 8 simulated ranks has the same bits as a run on one real rank. On 16
-# ranks, the simulated clock advances by given times. The test then checks that a mixture of task sizes is divided
-# evenly, and that the waiting times are counted.
+# Checks the program under the simulated MPI of SimGrid (SMPI). A run on 8 simulated ranks must have the same digest as
+# a run on one real rank. In a second run on 16 ranks, windows are not computed, and the simulated clock advances by
+# given times. The test then checks that units with tasks of different sizes are distributed evenly, and that waiting
+# times are reported.
 set -euo pipefail
 module=$WL_BUILD/warploom_smpi.so
 if ! command -v smpirun >/dev/null || [ ! -e "$module" ]; then
@@ -42,7 +43,8 @@ simulated=$(simulate 8 --set output=simulated) || fail "$simulated"
 grep -qx "$real" <<<"$simulated" || fail "8 simulated ranks: '$simulated', one real rank: '$real'"
 "$WL_BIN" info simulated/trajectory.h5 --verify >/dev/null || fail "the trajectory that 8 simulated ranks recorded"
 
-# A window of 3 steps always takes 0.3 s or 0.1 s. The cost model wrongly expects the shorter time for the larger task.
+# A window of 3 steps takes 0.3 s for the smaller task and 0.1 s for the larger task. The cost model wrongly expects the
+# larger task to take longer.
 cat >work.txt <<'EOT'
 window quadratic-12 0.1 0
 window quadratic-20 0.0333333333 0
@@ -56,9 +58,9 @@ import json
 rows = [json.loads(line) for line in open("folded/metrics.jsonl")]
 for row in rows:
     busy, wait, reduce = row["compute_seconds"], row["wait_seconds"], row["reduce_seconds"]
-    assert 1.2 <= busy <= 2.2, row    # 128 units of 0.2 s on average over 16 ranks
-    assert 0 <= wait <= 0.3, row      # at most the time of the larger unit
+    assert 1.2 <= busy <= 2.2, row    # 128 units with a mean of 0.2 s on 16 ranks
+    assert 0 <= wait <= 0.3, row      # at most the time of the slower unit
     assert wait <= busy - row["compute_seconds_least"] <= 0.31, row
-    assert 0 < reduce < 1e-3, row     # microseconds of latency, simulated
+    assert 0 < reduce < 1e-3, row     # some microseconds of simulated latency
 PY
 echo ok

@@ -1,4 +1,4 @@
-# Functions for the SLURM tests. A test sources this file first and then runs inside the sandbox.
+# Defines functions for the SLURM tests. A test first sources this file, which restarts the test inside the sandbox.
 [ -n "${SLURM_CONF:-}" ] || exec "$WL_SOURCE/tests/slurm/sandbox.sh" bash "$0"
 . "$WL_SOURCE/tests/harness/training.sh"
 
@@ -20,12 +20,13 @@ wait_completed() { # arguments: ID OUTPUT SECONDS
   is_state "$1" COMPLETED || { show_job "$1" "$2"; fail "job $1 ended as $(job_state "$1")"; }
 }
 
-# Sets the last meta-step of train.yaml. Before this call, the training has so many meta-steps that an interruption
-# cannot come too late, even on a fast machine. Jobs that start after this call read the new value.
+# Sets the number of meta-steps in train.yaml. Until this call, the training has so many meta-steps that no interruption
+# can come too late, even on a fast machine. Jobs that start after this call read the new number.
 end_after() { sed -i "s/steps: 1000000,/steps: $1,/" train.yaml; } # arguments: STEPS
 
-# SLURM starts a requeued job after two minutes. This function starts the job earlier. It waits until the second of the
-# requeue is over, because the node distinguishes starts only by whole seconds and would refuse the job.
+# SLURM would start a requeued job only after two minutes. This function makes it start now. It first waits two seconds,
+# because the node distinguishes starts of a job only by whole seconds and would refuse a start in the second of the
+# requeue.
 start_now() { # arguments: ID [UPDATES...]
   local job=$1
   shift

@@ -1,23 +1,27 @@
 #!/bin/bash
-# Makes a SLURM cluster for the duration of one command: munge, slurmctld and several slurmd on this machine, in
-# separate namespaces.
+# Starts a SLURM cluster on this machine and ends it after one command. The daemons munge, slurmctld and several slurmd
+# run in separate namespaces.
 #
-#   sandbox.sh COMMAND [ARGS...]   start the cluster, run COMMAND with SLURM_CONF set, and end the cluster
-#   sandbox.sh bash                an interactive shell in the cluster, for sinfo, sbatch and squeue
+#   sandbox.sh COMMAND [ARGS...]
 #
-# The exit status is the one of COMMAND, 77 with a reason if the cluster cannot run, or 124 if COMMAND took longer than
-# LIMIT. Environment variables: NODES (3), CPUS of each node (2), GRACE in seconds on preemption (10), LIMIT in seconds
-# for everything (300).
+# The script starts the cluster, runs COMMAND with SLURM_CONF set, and ends the cluster. If COMMAND is bash, you can use
+# sinfo, sbatch and squeue in an interactive shell.
 #
-# The script needs root with CAP_SYS_ADMIN, and slurm-wlm, munge, iproute2, util-linux. It uses these namespaces:
+# The exit status is that of COMMAND. It is 77 if the cluster cannot run, and 124 if COMMAND took longer than LIMIT. The
+# script uses these environment variables: NODES is the number of nodes (default 3). CPUS is the number of cores of each
+# node (default 2). GRACE is the grace time of a preempted job in seconds (default 10). LIMIT is the time limit of the
+# whole script in seconds (default 300).
 #
-#   process namespace   no process remains after the end
-#   network namespace   ports cannot collide, and no port can be reached from outside
-#   host name, /dev/shm and PMIx folder of each node
-#                       otherwise Open MPI treats the nodes as one, and their files have equal names
+# The script needs root with the capability CAP_SYS_ADMIN. It also needs the packages slurm-wlm, munge, iproute2 and
+# util-linux. It creates these namespaces:
 #
-# There are two partitions, `batch` and `urgent`. A job in `urgent` requeues jobs in `batch`. There are no cgroups and
-# no accounting.
+#   - With the process namespace, no process remains after the script has ended.
+#   - With the network namespace, ports cannot collide, and no port can be reached from outside.
+#   - Each node has its own host name, /dev/shm and PMIx folder. Otherwise Open MPI would treat all nodes as one node,
+#     and their files would have equal names.
+#
+# The cluster has two partitions, `batch` and `urgent`. A job in `urgent` makes SLURM requeue jobs in `batch`. The
+# cluster uses neither cgroups nor accounting.
 set -euo pipefail
 export LC_ALL=C PATH=$PATH:/usr/sbin:/sbin
 NODES=${NODES:-3} CPUS=${CPUS:-2} GRACE=${GRACE:-10} LIMIT=${LIMIT:-300}
@@ -45,7 +49,7 @@ wait_until() { # arguments: SECONDS COMMAND...
 
 start_munge() {
   mkdir -m 700 "$DIR/munge"
-  mkdir -m 755 "$DIR/run" # all users may read the folder of the socket, but not the folder of the key
+  mkdir -m 755 "$DIR/run" # all users must read the folder of the socket, but not the folder of the key
   mungekey --create --keyfile="$DIR/munge/key" >"$DIR/log/mungekey" 2>&1
   munged --foreground --force --key-file="$DIR/munge/key" --socket="$DIR/run/munge.socket" \
     --pid-file="$DIR/munge/pid" --log-file="$DIR/munge/log" --seed-file="$DIR/munge/seed" \
@@ -85,7 +89,7 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
 SlurmdParameters=config_overrides
 ReturnToService=2
-# short intervals, so that the tests do not wait long
+# these intervals are short, so that the tests do not wait long
 KillWait=5
 SlurmdTimeout=30
 CompleteWait=0
@@ -93,7 +97,7 @@ MinJobAge=3600
 InactiveLimit=0
 JobRequeue=1
 SchedulerParameters=sched_interval=2,sched_min_interval=100000,bf_interval=2,batch_sched_delay=0
-# a job's --signal is also sent when it is preempted
+# a job must also receive its --signal when it is preempted
 SlurmctldParameters=preempt_send_user_signal
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
@@ -116,9 +120,10 @@ start_node() { # arguments: NAME
 
 nodes_are_idle() { [ "$(timeout 3 sinfo -h -N -p batch -t idle -o %N | wc -l)" = "$NODES" ]; }
 
-# The first process of the namespaces. When it ends, all other processes in them are killed.
+# Runs as the first process of the namespaces. When this process ends, the kernel kills all other processes in the
+# namespaces.
 inside() { # arguments: COMMAND...
-  # SLURM looks up names with AI_ADDRCONFIG, which finds no name if the only addresses are in 127.0.0.0/8
+  # SLURM looks up names with AI_ADDRCONFIG. This finds no name if the machine has only addresses in 127.0.0.0/8.
   ip link set lo up
   ip address add 10.77.1.1/32 dev lo
   hostname control
@@ -128,7 +133,7 @@ inside() { # arguments: COMMAND...
   mount --bind "$DIR/hosts" /etc/hosts
   mount -t tmpfs -o size=25% none /dev/shm
   export SLURM_CONF=$DIR/slurm.conf TMPDIR=$DIR/tmp
-  export PMIX_MCA_gds=hash # needed for the reason in WlTest.cmake, also by the daemons
+  export PMIX_MCA_gds=hash # the daemons also need this setting, for the reason that WlTest.cmake gives
   start_munge
   write_configuration >"$SLURM_CONF"
   echo "PMIxCliTmpDirBase=$DIR/pmix" >"$DIR/mpi.conf"
@@ -136,7 +141,7 @@ inside() { # arguments: COMMAND...
   local i
   for i in $(seq "$NODES"); do start_node "node$i"; done
   wait_until 90 nodes_are_idle || { tail -n 5 "$DIR"/log/slurm* >&2; die "the nodes did not come up"; }
-  # the nodes communicate over the loopback interface, which Open MPI would not use by default
+  # the nodes communicate over the loopback interface, which Open MPI does not use by default
   export OMPI_MCA_btl_tcp_if_include=lo OMPI_MCA_oob_tcp_if_include=lo
   "$@"
 }

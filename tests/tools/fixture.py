@@ -1,6 +1,6 @@
-"""Makes small runs, runs the tools as commands, and provides checks that end the test if they fail.
+"""Trains small runs, runs the tools as commands, and provides checks that end the test when they fail.
 
-wl_add_script_test sets WL_BIN, WL_MPIEXEC and WL_SOURCE, and the current folder is the scratch folder."""
+wl_add_script_test sets WL_BIN, WL_MPIEXEC and WL_SOURCE, and the working directory is the scratch folder."""
 import contextlib
 import io
 import os
@@ -14,7 +14,8 @@ SOURCE, PROGRAM = Path(os.environ["WL_SOURCE"]), os.environ["WL_BIN"]
 TOOLS = SOURCE / "tools"
 sys.path.insert(0, str(TOOLS))
 os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
-os.environ["MPLCONFIGDIR"] = os.path.join(os.path.dirname(os.getcwd()), "matplotlib")  # all these tests share a font cache
+# All these tests use the same font cache.
+os.environ["MPLCONFIGDIR"] = os.path.join(os.path.dirname(os.getcwd()), "matplotlib")
 
 try:
     import h5py  # noqa: F401
@@ -65,7 +66,7 @@ def expect_equal(what, expected, got):
 
 
 def program(*arguments, ranks=1, code=0):
-    """Runs warploom and returns its standard output."""
+    """Runs warploom with these arguments and returns its standard output."""
     command = [os.environ["WL_MPIEXEC"], "-n", str(ranks), PROGRAM] if ranks > 1 else [PROGRAM]
     done = subprocess.run([*command, *map(str, arguments)], capture_output=True, text=True, timeout=120)
     if done.returncode != code:
@@ -74,7 +75,7 @@ def program(*arguments, ranks=1, code=0):
 
 
 def train(text, name, *sets, ranks=1, code=0, options=()):
-    """Makes a run directory with this name."""
+    """Trains a run with the configuration `text` and the output folder `name`."""
     Path(f"{name}.yaml").write_text(text)
     program("train", f"{name}.yaml", "--quiet", "--set", f"output={name}", *[x for s in sets for x in ("--set", s)],
             *options, ranks=ranks, code=code)
@@ -92,7 +93,7 @@ def run_tool(name, *arguments, **options):
 
 
 def tool(name, *arguments):
-    """Runs a tool that must succeed and returns its standard output."""
+    """Runs a tool, which must succeed, and returns its standard output."""
     done = run_tool(name, *arguments)
     if done.returncode != 0:
         fail(f"{name} {' '.join(map(str, arguments))}: exit {done.returncode}\n{done.stderr}")
@@ -100,7 +101,7 @@ def tool(name, *arguments):
 
 
 def run_inside(name, arguments):
-    """Runs a tool in this process, which has already loaded matplotlib. Returns the exit code, standard output and
+    """Runs a tool in this process, in which matplotlib is already loaded. Returns its exit code, standard output and
     standard error."""
     before, sys.argv = sys.argv, [str(TOOLS / name), *map(str, arguments)]
     try:
@@ -114,14 +115,15 @@ def run_inside(name, arguments):
 
 
 def tool_inside(name, *arguments):
-    """Does what tool() does, in this process."""
+    """Runs a tool in this process. The tool must succeed. Returns its standard output."""
     code, out, errors = run_inside(name, arguments)
     expect_equal(f"exit code of {name} {' '.join(map(str, arguments))}; it says: {errors}; code", 0, code)
     return out
 
 
 def tool_fails(code, words, name, *arguments):
-    """Runs a tool that must end with the exit code `code` and with one line that contains every word."""
+    """Runs a tool that must end with the exit code `code`. Its only line on standard error must contain every word of
+    `words`."""
     got, _, errors = run_inside(name, arguments)
     call = f"{name} {' '.join(map(str, arguments))}"
     expect_equal(f"exit code of {call}; it says: {errors}; code", code, got)

@@ -1,4 +1,5 @@
-"""Compares event files for TensorBoard, read byte by byte, and text files for Prometheus with metrics.jsonl."""
+"""Compares exported files with metrics.jsonl. The test reads event files for TensorBoard byte by byte, and it reads
+text files for Prometheus."""
 import json
 import math
 import os
@@ -22,7 +23,8 @@ LINE = re.compile(r'warploom_(\w+)\{((?:\w+="(?:[^"\\\n]|\\["\\n])*",?)*)\} (\S+
 
 
 def read_page(path):
-    """Returns {(quantity, run, state): value}. Checks that every line of the file has the text format."""
+    """Returns a dictionary from (quantity, run, state) to the value. Checks that every line of the file follows the
+    text format of Prometheus."""
     values, typed = {}, set()
     for line in Path(path).read_text().splitlines():
         if line.startswith("# TYPE "):
@@ -62,10 +64,10 @@ def check_prometheus():
 
 
 def check_rename():
-    """A reader never sees an incomplete page while the tool writes it."""
+    """A reader must never find an incomplete page while the tool writes it."""
     os.makedirs("begun")
     with open("runs/first/config.yaml") as config, open("begun/config.yaml", "w") as copy:
-        copy.write(config.read())  # a run that never ends, so that the tool continues to write
+        copy.write(config.read())  # this run never ends, so the tool continues to write
     writing = subprocess.Popen([sys.executable, TOOLS / "export_prometheus.py", "runs", "begun", "-o", "live.prom", "--every", "0.001"])
     pages = set()
     until = time.time() + 20
@@ -74,13 +76,13 @@ def check_rename():
             text = Path("live.prom").read_text()
             expect(text.endswith("\n") and "warploom_state{" in text.splitlines()[-1], f"a part of a page: {text[-200:]!r}")
             page = os.stat("live.prom")
-            pages.add((page.st_ino, page.st_mtime_ns))  # a file system may give the number of a removed file to a new file
+            pages.add((page.st_ino, page.st_mtime_ns))  # a new file may have the inode number of a removed file
     expect(len(pages) >= 4, "the page of metrics was written fewer than four times in 20 s")
     writing.terminate()
     writing.wait(timeout=30)
 
 
-# ---- TensorBoard: records of length, masked CRC-32C, bytes, CRC; protocol buffers of Event and Summary
+# ---- TensorBoard: records consist of length, masked CRC-32C, bytes and CRC; the bytes are messages Event and Summary
 
 TABLE = []
 for byte in range(256):
@@ -118,7 +120,7 @@ def varint(data, at):
 
 
 def fields(data):
-    """Returns {number: [values]} of a message."""
+    """Returns a dictionary from the field numbers of a protocol buffer message to their lists of values."""
     found, at = {}, 0
     while at < len(data):
         key, at = varint(data, at)
@@ -136,7 +138,8 @@ def fields(data):
 
 
 def read_events(folder):
-    """Returns {(tag, step): (value, time)} for the scalars, and the tags of all other values."""
+    """Returns a dictionary from (tag, step) to (value, time) for the scalars, and the set of tags of all other
+    values."""
     scalars, others = {}, set()
     path, = Path(folder).glob("events.out.tfevents.*")
     for body in records(path.read_bytes()):

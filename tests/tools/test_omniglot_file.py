@@ -1,5 +1,5 @@
-"""Checks the real packed Omniglot in the file WARPLOOM_OMNIGLOT: its layout, and that a network learns its characters
-with the family `omniglot`. The test is skipped if there is no such file."""
+"""Checks the real Omniglot data in the packed file WARPLOOM_OMNIGLOT. The test covers the layout of the file, and that
+a network learns characters with the family `omniglot`. It is skipped if this file does not exist."""
 import json
 import os
 import sys
@@ -17,7 +17,7 @@ if not os.path.isfile(PATH):
     sys.exit(77)
 
 CHARACTERS, DRAWERS, ALPHABETS, BACKGROUND, BACKGROUND_CHARACTERS = 1623, 20, 50, 30, 964
-INK = {28: 0.0805}  # expected share of ink for each side of the images
+INK = {28: 0.0805}  # expected share of ink, by side of the images in pixels
 RUN = """
 seed: 1
 threads: 1
@@ -48,7 +48,8 @@ def check_layout():
 
 
 def check_learning():
-    """After 150 steps the accuracy is far above the 5 % of guessing, and the digest on two ranks is equal."""
+    """After 150 steps, the accuracy must be far above the 5 % of random guesses. The digest on two ranks must be the
+    same as on one rank."""
     run = train(RUN, "run", f"task.file={PATH}")
     program("eval", run, "--learned-only", "--quiet", "--steps", "150", "--seeds", "4", "--json", "accuracy.json")
     accuracy = json.loads(Path("accuracy.json").read_text())["cases"][0]["rules"][0]["heldout_accuracy"]

@@ -1,5 +1,5 @@
-"""Checks tools/pack_omniglot.py on artificial archives, and the family `omniglot` on the packed file. The family trains
-on one and two ranks, and passes `check` in both orders. test_omniglot_file.py checks the real file."""
+"""Checks tools/pack_omniglot.py on artificial archives, and the family `omniglot` on the packed file. The family must
+train on one and two ranks and pass `check` in both orders. test_omniglot_file.py checks the real data."""
 import functools
 import io
 import os
@@ -26,7 +26,7 @@ EVALUATION = {"Atlantean": 3, "Keble": 3}
 
 @functools.lru_cache(None)
 def ink(alphabet, character, drawer):
-    """Draws three strokes that depend on the character and are moved a little for each drawer."""
+    """Draws three strokes. The character determines the strokes, and the drawer moves them a little."""
     image = np.zeros((SIDE, SIDE), bool)
     strokes = np.random.default_rng([*alphabet.encode(), character]).integers(15, 90, (3, 2, 1, 2))
     shift = np.random.default_rng([drawer, character]).integers(-4, 5, 2)

@@ -1,5 +1,6 @@
-"""Checks the pictures. Each kind of file is drawn in the expected colours, and drawing it again gives equal bytes. The
-drawn lines are compared with figures that the test computes only from the files."""
+"""Checks the pictures that the tools draw. Each kind of file must be drawn in the expected colours, and drawing it
+again must result in equal bytes. The drawn lines are compared with values that the test computes directly from the
+files."""
 import json
 import xml.etree.ElementTree as xml
 
@@ -32,7 +33,7 @@ def check_png(path, colours, least=60):
 
 
 def check_formats(name, source, stem):
-    """SVG and PDF files are complete, and the SVG file has the same bytes when it is drawn again."""
+    """SVG and PDF files must be complete. An SVG file must have the same bytes when it is drawn again."""
     for ending, begin, copies in (("svg", b"<?xml", "ab"), ("pdf", b"%PDF", "a")):
         contents = []
         for again in copies:
@@ -47,14 +48,15 @@ def check_formats(name, source, stem):
 
 
 def line_of(ax, colour, steps):
-    """Returns the drawn line with this colour and length."""
+    """Returns the values of the drawn line with this colour and this number of points."""
     found = [l for l in ax.get_lines() if matplotlib.colors.same_color(l.get_color(), colour) and len(l.get_xdata()) == steps]
     expect(found, f"no line of colour {colour} over {steps} steps")
     return np.asarray(found[0].get_ydata(), dtype=float)
 
 
 def check_evaluation_content(path):
-    """The line of the learned rule is the geometric mean over seeds, which the test computes from the raw dataset."""
+    """The line of the learned rule must be the geometric mean over the seeds, which the test computes from the
+    dataset."""
     figure = plot_evaluation.draw(wf.Evaluation(path), only="trained")
     with h5py.File(path) as file:
         curve = file["case-00/curve"][0]
@@ -62,14 +64,14 @@ def check_evaluation_content(path):
     drawn = line_of(figure.axes[0], ws.LEARNED, curve.shape[1])
     expect(np.allclose(drawn, np.exp(np.log(curve).mean(axis=0)), rtol=1e-9), "learned curve is not the geometric mean")
     band = figure.axes[0].collections[0].get_paths()[0].vertices[:, 1]
-    half = 3.182 * np.log10(curve).std(axis=0, ddof=1) / 2  # Student's t for 4 seeds
+    half = 3.182 * np.log10(curve).std(axis=0, ddof=1) / 2  # 97.5 % quantile of Student's t for 4 seeds
     expect(np.isclose(band.max(), (10 ** (np.log10(curve).mean(axis=0) + half)).max(), rtol=1e-3), "the drawn band differs from the 95 % interval")
     points = [l.get_xdata() for l in figure.axes[1].get_lines() if len(np.atleast_1d(l.get_xdata())) == 4]
     expect(any(np.allclose(sorted(p), sorted(final)) for p in points), "final losses of the seeds are not drawn")
 
 
 def check_interval(json_path, path):
-    """Half widths of intervals agree with the half widths that the program prints."""
+    """Half widths of intervals must agree with those that the program prints."""
     with open(json_path) as file:
         rules = json.load(file)["cases"][0]["rules"]
     case = wf.Evaluation(path).cases[0]
@@ -82,7 +84,7 @@ def check_interval(json_path, path):
 
 
 def check_training_content(run):
-    """With --smooth 1, the meta-loss panel shows exactly the values of the metrics file."""
+    """With --smooth 1, the panel of the meta-loss must show exactly the values in metrics.jsonl."""
     with open(f"{run}/metrics.jsonl") as file:
         wanted = [json.loads(line)["meta_loss"] for line in file]
     figure = plot_training.draw([wf.Run(run)], width=1)
@@ -90,7 +92,7 @@ def check_training_content(run):
 
 
 def check_rule_content(run):
-    """The scatter plot has exactly the recorded pairs of gradient and update."""
+    """The scatter plot must show exactly the recorded pairs of gradient and update."""
     t = wf.Run(run).trajectory()
     g, u, steps = plot_trajectories.pairs(t, np.arange(len(t.meta_step)))
     with h5py.File(f"{run}/trajectory.h5") as file:
@@ -101,7 +103,7 @@ def check_rule_content(run):
 
 
 def check_path_content(run):
-    """The path of an episode follows theta: losses computed from the path equal the recorded losses."""
+    """The path of an episode must follow theta, so the losses on this path must equal the recorded losses."""
     r = wf.Run(run)
     t = r.trajectory()
     _, _, rows = t.episodes(unit=0)[0]
@@ -114,7 +116,7 @@ def check_path_content(run):
 
 
 def check_fan_content(run):
-    """The parameters over meta-training equal the parameters in the checkpoints."""
+    """The parameters drawn over the training must equal the parameters in the checkpoints."""
     steps, values = plot_trajectories.read_parameters(plot_trajectories.Source(wf.Run(run)))
     expect_equal("checkpoints", [15, 30, 45, 60], steps.tolist())
     with h5py.File(f"{run}/checkpoints/step-00000030.h5") as file:

@@ -1,5 +1,5 @@
-"""Checks that the report is well-formed, self-contained, and has the figures of the run. If there is a browser, it draws
-the report."""
+"""Checks that the report is well-formed, loads no other file, and contains the values of the run. If a browser is
+installed, the browser also draws the report."""
 import base64
 import html.parser
 import os
@@ -19,7 +19,7 @@ VOID = {"meta", "img", "br", "hr", "link", "input"}
 
 
 class Page(html.parser.HTMLParser):
-    """Checks that tags are balanced, and collects all references and the text."""
+    """Checks that all tags are closed, and collects the references and the text."""
 
     def __init__(self):
         super().__init__()

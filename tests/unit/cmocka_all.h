@@ -1,4 +1,4 @@
-/* cmocka_all.h - cmocka with the headers that it expects before it. */
+/* cmocka_all.h - includes cmocka and the headers that cmocka requires before it. */
 #ifndef WL_TESTS_CMOCKA_ALL_H
 #define WL_TESTS_CMOCKA_ALL_H
 

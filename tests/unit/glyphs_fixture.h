@@ -1,5 +1,5 @@
-/* glyphs_fixture.h - a small packed file for tests of the omniglot family, without HDF5. A reader fills the arrays by a
- * formula. No two images are equal, even after quarter turns. */
+/* glyphs_fixture.h - replaces the packed file of the omniglot family by artificial data, for tests without HDF5. A
+ * reader function fills the arrays by a formula. No two images are equal, not even after quarter turns. */
 #ifndef WL_TEST_GLYPHS_FIXTURE_H
 #define WL_TEST_GLYPHS_FIXTURE_H
 
@@ -30,7 +30,7 @@ static inline uint8_t glyph_pixel(int64_t character, int64_t drawer, int64_t p) 
   return (uint8_t)(h >> 40 & 1);
 }
 
-/* Changes the values of the file's fields before the task reads them, if a test sets it. */
+/* A test may set this function. It then changes the fields before the task family reads them. */
 static void (*glyph_damage)(wl_field *fields);
 
 static inline wl_status read_glyphs(const char *path, wl_field *fields, int count) {
@@ -52,7 +52,7 @@ static inline wl_status read_glyphs(const char *path, wl_field *fields, int coun
   return WL_OK;
 }
 
-/* Sets the reader, and creates a file with this name in the current folder. */
+/* Creates an empty file tiny.glyphs in the current folder, and installs the reader function. */
 static inline void install_glyphs(void) {
   FILE *file = fopen("tiny.glyphs", "w");
   assert_non_null(file);

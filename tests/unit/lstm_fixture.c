@@ -1,4 +1,4 @@
-/* lstm_fixture.c - builds and runs the chunks that the tests of the LSTM compare. */
+/* lstm_fixture.c - creates and runs the chunks that the tests of the LSTM compare. */
 #include "unit/lstm_fixture.h"
 
 #include <math.h>
@@ -13,7 +13,7 @@
 
 int lstm_fixture_each_isa(int (*tests)(const char *isa)) {
   static const char *const names[] = {"avx512", "avx2", "baseline"};
-  char only[16] = ""; /* a copy, because setenv may overwrite the text to which getenv points */
+  char only[16] = ""; /* a copy, because setenv may overwrite the result of getenv */
   if (getenv("WARPLOOM_ISA")) snprintf(only, sizeof only, "%s", getenv("WARPLOOM_ISA"));
   int failed = 0, run = 0;
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
@@ -38,7 +38,7 @@ static wl_real *reals(int64_t n) {
   return p;
 }
 
-/* Sets the padding lanes to zero, in `rows` rows of each block. */
+/* Sets the unused lanes to zero in `rows` rows of each block. */
 static void clear_padding(const lstm_fixture *f, int64_t rows, wl_real *p) {
   for (int64_t at = f->n; at < f->lanes; at++)
     for (int64_t r = 0; r < rows; r++) p[(at / WL_LANES * rows + r) * WL_LANES + at % WL_LANES] = 0;
@@ -47,7 +47,7 @@ static void clear_padding(const lstm_fixture *f, int64_t rows, wl_real *p) {
 static void fill_gradients(lstm_fixture *f) {
   const int64_t all = f->steps * f->lanes;
   fill(1, all, 1, f->g);
-  wl_real *exponent = f->u; /* this array is free until the forward run */
+  wl_real *exponent = f->u; /* this array is unused until the forward run */
   fill(2, all, 1, exponent);
   for (int64_t i = 0; i < all; i++) f->g[i] *= (wl_real)pow(10, 3 * ((double)exponent[i] - 1));
   fill(3, all, 1, f->loss_grad);
@@ -101,7 +101,7 @@ void lstm_fixture_destroy(lstm_fixture *f) {
   wl_free(f->phi_grad);
 }
 
-/* The packed weights and the scratch of the reference, or a workspace of the rule. */
+/* Contains the packed weights and the scratch memory of the reference, or a workspace of the rule. */
 typedef struct runner {
   wl_rule_ws ws;
   void *packed, *scratch;
@@ -153,8 +153,7 @@ void lstm_fixture_forward(lstm_fixture *f, int threads, bool in_place) {
   runner_destroy(&r);
 }
 
-/* The reference sums the gradient of several consecutive blocks in double, and rounds the sum once to working
- * precision. */
+/* The reference sums the gradient over all blocks in double, and rounds the sum only once to working precision. */
 static void reference_backward(lstm_fixture *f, runner *r, const wl_rule_chunk *chunk) {
   wl_real *partial = reals(f->net.parameters);
   wl_lstm_kernel_reference.backward(&f->net, r->packed, r->scratch, chunk, 0, f->blocks, partial);
@@ -168,7 +167,8 @@ static void reset_adjoints(lstm_fixture *f) {
   memset(f->phi_grad, 0, (size_t)f->net.parameters * sizeof *f->phi_grad);
 }
 
-/* Runs the adjoint of the steps first .. first + steps - 1, from `state` or from the activations of all steps. */
+/* Runs the backward pass of the steps first, ..., first + steps - 1. It starts from `state`, or from the activations of
+ * all steps in `kept`. */
 static void backward_part(lstm_fixture *f, int threads, bool want_gbar, int64_t first,
                           int64_t steps, const wl_real *state, const wl_real *kept) {
   const int64_t record = f->blocks * f->rule.activations;

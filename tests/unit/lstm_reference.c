@@ -1,4 +1,4 @@
-/* lstm_reference.c - a simple implementation of the coordinatewise LSTM, which processes one coordinate at a time.
+/* lstm_reference.c - a simple implementation of the coordinatewise LSTM. It processes one coordinate at a time.
  *
  * Forward pass of a layer, with inputs x, state h and c, and pre-activations z in gate order i, j, f, o:
  *   z = W [x; h] + b;  c' = sigmoid(z_f + forget_bias) c + sigmoid(z_i) tanh(z_j);  h' = sigmoid(z_o) tanh(c')
@@ -9,7 +9,7 @@
  * With momentum b, V' = b V + g. The inputs are computed from g and from (1 - b) V', and the update is u = output_scale
  * o_1 - rate e^o_2 (g + b V').
  *
- * All arithmetic is in double, for any working precision. */
+ * All arithmetic is in double, also if wl_real is float. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,16 +18,17 @@
 
 enum { MAX_UNITS = WL_LSTM_MAX_LAYERS * WL_LSTM_MAX_HIDDEN };
 
-/* The values of one step of one coordinate that its backward pass needs. The units of all layers are in one array. */
+/* The values of one step of one coordinate that the backward pass needs. The units of all layers are stored one after
+ * another in one array. */
 typedef struct step_tape {
-  double x[4], slope[4];             /* inputs and their derivatives */
+  double x[4], slope[4];             /* inputs x, and dx/dg */
   double sum, rate;                  /* V', and rate e^o_2 */
   double gate[4][MAX_UNITS];         /* i, j, f, o */
-  double h[MAX_UNITS], c[MAX_UNITS]; /* after the step */
+  double h[MAX_UNITS], c[MAX_UNITS]; /* state after the step */
 } step_tape;
 
 typedef struct reference_scratch {
-  step_tape tape[WL_CHUNK_STEPS + 1]; /* element 0 holds the state at the start */
+  step_tape tape[WL_CHUNK_STEPS + 1]; /* element 0 contains the state before the first step */
   double dh[MAX_UNITS], dc[MAX_UNITS], dsum;
   double dz[4 * WL_LSTM_MAX_HIDDEN];
 } reference_scratch;
@@ -35,7 +36,7 @@ typedef struct reference_scratch {
 static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
 static double clamp(double x, double lo, double hi) { return x < lo ? lo : x > hi ? hi : x; }
 
-/* Computes the inputs x [channels] from g, and their derivatives dx/dg. */
+/* Computes the inputs x [channels] of the network from the gradient g, and the derivatives dx/dg. */
 static void preprocess(const wl_lstm_net *net, double g, double *x, double *slope) {
   const double k = (double)net->strength, grow = exp(k), s = (double)net->gradient_scale;
   const double v = s * g, magnitude = fabs(v), sign = v < 0 ? -1 : 1;
@@ -57,7 +58,8 @@ static void preprocess(const wl_lstm_net *net, double g, double *x, double *slop
   }
 }
 
-/* Computes the inputs of a step from g and the previous step, and their derivatives with respect to g and V'. */
+/* Computes the inputs of a step from g and from V of the previous step. Also computes their derivatives with respect to
+ * g and V'. */
 static void read_gradient(const wl_lstm_net *net, double g, const step_tape *prev,
                           step_tape *next) {
   preprocess(net, g, next->x, next->slope);
@@ -89,7 +91,8 @@ static double preactivation(const wl_lstm_layer *l, const wl_real *phi, int64_t 
   return z;
 }
 
-/* Runs one step of one coordinate from prev (h, c) to next; next->x and next->sum are already set. Returns u. */
+/* Computes one step of one coordinate from the state in `prev` to the state in `next`; next->x and next->sum must
+ * already be set. Returns u. */
 static double forward(const wl_lstm_net *net, const wl_real *phi, double g, const step_tape *prev,
                       step_tape *next) {
   const double *x = next->x;
@@ -142,7 +145,8 @@ static void store_state(const wl_lstm_net *net, const double *h, const double *c
   if (net->heads > 1) rows[net->sum * WL_LANES] = (wl_real)sum;
 }
 
-/* Computes dz of one layer from dh and dc of its outputs, and replaces dc by the adjoint of its input cell. */
+/* Computes dz of one layer from the adjoints dh and dc of its outputs. Replaces dc by the adjoint of the cell before
+ * the step. */
 static void layer_dz(const wl_lstm_layer *l, int64_t at, const step_tape *prev,
                      const step_tape *next, reference_scratch *s) {
   const int64_t H = l->hidden;
@@ -160,7 +164,7 @@ static void layer_dz(const wl_lstm_layer *l, int64_t at, const step_tape *prev,
   }
 }
 
-/* Adds dz [x; h]^T to grad and W_x^T dz to dx, and sets dh = W_h^T dz. */
+/* Adds dz [x; h]^T to grad and W_x^T dz to dx, and sets dh to W_h^T dz. */
 static void layer_products(const wl_lstm_layer *l, const wl_real *phi, const double *x,
                            const double *h, const double *dz, double *dx, double *dh,
                            double *grad) {
@@ -181,7 +185,8 @@ static void layer_products(const wl_lstm_layer *l, const wl_real *phi, const dou
   }
 }
 
-/* Computes output `index` with adjoint d. The units of the last hidden layer start at `at`. */
+/* Runs the backward pass of output number `index`, whose adjoint is d. h and dh point to the units of the last hidden
+ * layer. */
 static void head_reverse(const wl_lstm_net *net, const wl_real *phi, int64_t index, double d,
                          const double *h, double *dh, double *grad) {
   const int64_t H = net->layer[net->layers - 1].hidden, weight = net->head_weight + index * H;
@@ -192,8 +197,8 @@ static void head_reverse(const wl_lstm_net *net, const wl_real *phi, int64_t ind
   grad[net->head_bias + index] += d;
 }
 
-/* Runs the adjoint of one step. Replaces s->dh and s->dc after the step by their values before it, and computes dx
- * [inputs]. */
+/* Runs the backward pass of one step. Replaces s->dh and s->dc, the adjoints of the state after the step, by the
+ * adjoints of the state before the step. Also computes the adjoint dx of the inputs. */
 static void reverse(const wl_lstm_net *net, const wl_real *phi, double g, const step_tape *prev,
                     const step_tape *next, double du, reference_scratch *s, double dx[4],
                     double *grad) {
@@ -214,8 +219,8 @@ static void reverse(const wl_lstm_net *net, const wl_real *phi, double g, const 
   }
 }
 
-/* Returns the adjoint of g from the adjoints of the inputs and of the update. Replaces s->dsum, the adjoint of V', by
- * the adjoint of V. */
+/* Returns the adjoint of g, computed from the adjoints of the inputs and of the update. Replaces s->dsum, which is the
+ * adjoint of V', by the adjoint of V. */
 static double gradient_reverse(const wl_lstm_net *net, const step_tape *next, double du,
                                const double dx[4], reference_scratch *s) {
   const int64_t channels = net->through_inputs ? net->channels : 0;
@@ -230,7 +235,8 @@ static double gradient_reverse(const wl_lstm_net *net, const step_tape *next, do
   return gbar;
 }
 
-/* Runs one coordinate of a chunk forward and backward. `at` is its position among all lanes. */
+/* Runs the forward and backward pass of one coordinate of a chunk. `at` is the position of the coordinate among all
+ * lanes. */
 static void coordinate_backward(const wl_lstm_net *net, const wl_real *phi, reference_scratch *s,
                                 const wl_rule_chunk *k, int64_t at, double *grad) {
   const int64_t n = WL_LANES * k->blocks,
@@ -267,7 +273,7 @@ static void pack(const wl_lstm_net *net, const wl_real *phi, void *packed) {
   memcpy(packed, phi, packed_bytes(net));
 }
 
-/* The reference stores no activations. */
+/* Returns 0, because the reference stores no activations. */
 static int64_t activation_reals(const wl_lstm_net *net) {
   (void)net;
   return 0;

@@ -1,4 +1,4 @@
-/* task_fixture.h - common code of the tests of task families: a task from a line of YAML, a drawn episode, a point
+/* task_fixture.h - common code of the tests of task families: a task from a line of YAML, a bound episode, a point
  * theta, and small IDX files. */
 #ifndef WL_TEST_TASK_FIXTURE_H
 #define WL_TEST_TASK_FIXTURE_H
@@ -30,7 +30,7 @@
     if ((call) != WL_OK) fail_msg("%s: %s", #call, wl_last_error()); \
   } while (0)
 
-/* Creates the task that a text such as "{family: quadratic, ...}" describes. */
+/* Creates the task that a text in braces describes, for example "{family: quadratic}". */
 static inline wl_status task_from(const char *yaml, wl_task **out) {
   const wl_section sections[] = {{.name = "task",
                                   .doc = "the task",
@@ -49,7 +49,7 @@ static inline wl_status task_from(const char *yaml, wl_task **out) {
   return status;
 }
 
-/* A task with a workspace that holds the episode (seed 7, index, unit 2), and some vectors. */
+/* A task, a workspace that is bound to an episode (seed 7, unit 2), and some vectors. */
 typedef struct fixture {
   wl_task *task;
   wl_task_ws *ws;
@@ -86,8 +86,8 @@ static inline void close_fixture(fixture *f) {
   wl_task_destroy(&f->task);
 }
 
-/* Small IDX data from a formula, which tests/reference/task_losses.py repeats. For image i of a split, pixel p is (i *
- * i * 37 + p * p * 11 + i * p + 50 * split) mod 256, and the label is (i + i div 5 + split) mod 3. */
+/* Small IDX data that follow a formula, which tests/reference/task_losses.py uses too. For image i of a split, pixel p
+ * is (i * i * 37 + p * p * 11 + i * p + 50 * split) mod 256, and the label is (i + i div 5 + split) mod 3. */
 enum { TINY_SIDE = 8, TINY_CLASSES = 3, TINY_TRAIN = 40, TINY_HELDOUT = 24 };
 
 static inline int64_t tiny_count(int split) { return split ? TINY_HELDOUT : TINY_TRAIN; }
@@ -103,7 +103,7 @@ static inline int64_t put_word(uint8_t *at, int64_t value) {
   return 4;
 }
 
-/* Writes the bytes of one of the four files to `to`, which must be large enough. Returns their number. */
+/* Writes the bytes of one of the four files to `to`, which must have enough space. Returns the number of bytes. */
 static inline int64_t tiny_images(int split, uint8_t *to) {
   int64_t n = put_word(to, 0x803);
   n += put_word(to + n, tiny_count(split));
@@ -138,7 +138,7 @@ static const char *const tiny_image_names[2] = {"train-images-idx3-ubyte",
 static const char *const tiny_label_names[2] = {"train-labels-idx1-ubyte",
                                                 "t10k-labels-idx1-ubyte"};
 
-/* Writes the whole data set into a new folder in the current folder. */
+/* Creates a folder in the current folder and writes the whole data set into it. */
 static inline void write_tiny(const char *directory, bool gzipped) {
   mkdir(directory, 0777);
   uint8_t bytes[TINY_BYTES];
@@ -148,7 +148,8 @@ static inline void write_tiny(const char *directory, bool gzipped) {
   }
 }
 
-/* A text that the same script repeats. Character i is 'a' + (7 i i + 3 i + i / 9) mod 11. */
+/* A text that tests/reference/task_losses.py creates too. Its character number i is 'a' + (7 i i + 3 i + i / 9) mod
+ * 11. */
 enum { TINY_TEXT = 400, TINY_LETTERS = 11 };
 
 static inline void write_tiny_text(const char *path) {

@@ -1,4 +1,5 @@
-/* test_base.c - tests status and allocation, layouts, fields, digests and suggestions. */
+/* test_base.c - tests error messages and allocation, layouts of tensors, fields, digests, and suggestions for misspelt
+ * words. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +21,7 @@ static void status_keeps_the_message(void **state) {
   (void)state;
   assert_int_equal(WL_FAIL(WL_ERR_CONFIG, "job.yaml:%d: wrong", 3), WL_ERR_CONFIG);
   assert_string_equal(wl_last_error(), "job.yaml:3: wrong");
-  /* the previous error may be an argument of the next one */
+  /* a new message may contain the previous message */
   assert_int_equal(WL_FAIL(WL_ERR_DATA, "rank 2: %s", wl_last_error()), WL_ERR_DATA);
   assert_string_equal(wl_last_error(), "rank 2: job.yaml:3: wrong");
   WL_FAIL(WL_ERR_SOFTWARE, "a defect");
@@ -71,7 +72,7 @@ static void layout_places_blocks_in_order(void **state) {
   (void)state;
   wl_layout layout = {0};
   int64_t offset = -1;
-  for (int i = 0; i < 40; ++i) { /* more than the initial capacity */
+  for (int i = 0; i < 40; ++i) { /* more tensors than the initial capacity of the layout */
     char name[16];
     snprintf(name, sizeof name, "w%d", i);
     assert_int_equal(wl_layout_add(&layout, "rule", name, 2, (int64_t[]){2, 3}, &offset), WL_OK);
@@ -123,7 +124,7 @@ static void layout_appends_all_or_nothing(void **state) {
   assert_int_equal(wl_layout_add(&b, "y", "one", 1, (int64_t[]){3}, NULL), WL_OK);
   wl_layout c = {0};
   assert_int_equal(wl_layout_add(&c, "", "one", 1, (int64_t[]){1}, NULL), WL_OK);
-  assert_int_equal(wl_layout_append(&c, &b, NULL), WL_ERR_SOFTWARE); /* the tensor "two" is appended first */
+  assert_int_equal(wl_layout_append(&c, &b, NULL), WL_ERR_SOFTWARE); /* "two" is appended first */
   assert_int_equal(c.count, 1);
   assert_int_equal(c.size, 1);
   wl_layout_clear(&a);
@@ -143,7 +144,7 @@ static void field_sizes(void **state) {
 
 static void digest_known_values(void **state) {
   (void)state;
-  /* xxHash publishes XXH3_64bits of no bytes with seed 0; our digest starts from this value */
+  /* xxHash documents the hash XXH3_64bits of zero bytes with seed 0, and our digest starts from this value */
   wl_digest digest = {0};
   char hex[17];
   wl_digest_add(&digest, "", "abc", 3);
@@ -176,7 +177,7 @@ static void suggestions(void **state) {
   (void)state;
   static const char *const words[] = {"steps", "units", "optimizer", "learning_rate"};
   assert_string_equal(wl_suggest("stepps", words, 4), "steps");
-  /* exchanging two neighbours counts as one edit, two substitutions count as two */
+  /* an exchange of two neighbours counts as one edit, and two substitutions count as two edits */
   assert_string_equal(wl_suggest("setps", (const char *const[]){"setup", "steps"}, 2), "steps");
   assert_string_equal(wl_suggest("learning_rat", words, 4), "learning_rate");
   assert_string_equal(wl_suggest("optimiser", words, 4), "optimizer");
@@ -184,7 +185,7 @@ static void suggestions(void **state) {
   assert_null(wl_suggest("", words, 4));
 }
 
-/* A stored failure is returned later with its own message, and only once, even if other calls have failed since
+/* A stored failure must be raised later with its own message and only once, even if other calls have failed since
  * then. */
 static void failure_keeps_its_own_message(void **state) {
   (void)state;
@@ -199,8 +200,8 @@ static void failure_keeps_its_own_message(void **state) {
   assert_int_equal(wl_failure_raise(&kept), WL_OK);
 }
 
-/* All callers get the same instruction set. A narrower set is used if it is requested; an unsupported set is never
- * used. */
+/* All callers must use the same instruction set. WARPLOOM_ISA may select a smaller instruction set. An instruction set
+ * that the processor does not support must never be used. */
 static void instruction_set_is_as_asked(void **state) {
   (void)state;
   unsetenv("WARPLOOM_ISA");
@@ -227,7 +228,7 @@ static void build_information_is_complete(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(alloc_fails_on_request), /* runs first, because it counts all allocations of the process */
+      cmocka_unit_test(alloc_fails_on_request), /* first, because it counts all allocations */
       cmocka_unit_test(status_keeps_the_message),
       cmocka_unit_test(status_cuts_long_messages),
       cmocka_unit_test(failure_keeps_its_own_message),

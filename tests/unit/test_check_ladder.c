@@ -1,5 +1,5 @@
-/* test_check_ladder.c - tests how `warploom check` classifies a derivative that is right, wrong, zero, near a kink, or
- * hidden by rounding. The tests use functions of one variable with known derivatives. */
+/* test_check_ladder.c - tests how `warploom check` classifies a derivative. The derivative is right, wrong, zero, near
+ * a kink, or hidden by rounding. The tests use functions of one variable with known derivatives. */
 #include "cmocka_all.h"
 
 #include <math.h>
@@ -48,8 +48,8 @@ static void smooth(void **state) {
   }
 }
 
-/* Adam's first step for a gradient g is g / (|g| + 1e-8). The step changes direction within a distance of |g|. The loss
- * is a million times as large as the change that the step causes. */
+/* The first step of Adam for a gradient g is g / (|g| + 1e-8). This function changes its direction within a distance of
+ * |g| from zero. The loss is a million times as large as the change of the loss that the step causes. */
 static const double gradients[] = {1e-3, 3e-5, -1e-6};
 
 static double turning(void *context, double h) {
@@ -76,11 +76,11 @@ static void turns_too_early(void **state) {
   const double slope = turning_slope();
   wl_ladder l = climb(turning, slope, slope);
   assert_true(l.error > TOLERANCE && (l.kink || l.faint));
-  l = climb(turning, 1e5 * slope, 1e5 * slope); /* a slope of this size would be visible in the differences */
+  l = climb(turning, 1e5 * slope, 1e5 * slope); /* differences would show this slope */
   assert_wrong(&l);
 }
 
-/* The change is below the rounding of the loss, except at the largest h. */
+/* The change of the loss is smaller than its rounding error, except at the largest h. */
 static double faint(void *context, double h) {
   const double *size = context;
   return 2.3 + (size ? *size : 1e-10) * sin(h + 0.4);
@@ -104,8 +104,8 @@ static double small(void *context, double h) {
   return faint(&size, h);
 }
 
-/* If F does not change at all, D is zero. A gradient that was left out by mistake is also zero. This must not count as
- * agreement. */
+/* If the loss F does not change at all, its derivative D is zero. A gradient that was left out by mistake would also be
+ * zero. A zero gradient must therefore not count as right if the loss changes. */
 static void forgotten(void **state) {
   (void)state;
   const double slope = 1e-7 * cos(0.4);
@@ -129,9 +129,9 @@ static void kink(void **state) {
   (void)state;
   wl_ladder l = climb(bent, 0.0, 1.0); /* the slope on this side of the kink */
   assert_true(l.error > TOLERANCE && l.kink && !l.faint);
-  l = climb(bent, 9.0, 1.0); /* no kink is as large as this */
+  l = climb(bent, 9.0, 1.0); /* larger than the change of slope at the kink */
   assert_wrong(&l);
-  l = climb(wave, 0.0, 0.0); /* the reference gradient is a block of zeros, so every relative error is infinite */
+  l = climb(wave, 0.0, 0.0); /* the whole gradient is zero, so any error is wrong */
   assert_wrong(&l);
 }
 

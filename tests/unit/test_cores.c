@@ -1,5 +1,5 @@
-/* test_cores.c - tests the binding of threads to cores. Each bound thread has one core, no two threads have the same
- * core, and a released thread may use all cores of the process. */
+/* test_cores.c - tests the binding of threads to cores. Each bound thread must have one core, and no two threads may
+ * have the same core. After unbinding, a thread may use all cores of the process. */
 #define _GNU_SOURCE
 #include <omp.h>
 #include <sched.h>
@@ -26,7 +26,7 @@ static void unset_bindings(void) {
   unsetenv("GOMP_CPU_AFFINITY");
 }
 
-/* Runs before any thread is bound. Every thread may then use all cores of the process. */
+/* This test runs before any thread is bound. Every thread may then still use all cores of the process. */
 static void test_user_binds(void **state) {
   (void)state;
   unset_bindings();
@@ -74,8 +74,8 @@ static void test_wished(void **state) {
   assert_int_equal(wl_cores_wished(), 0);
 }
 
-/* Runs before any thread is bound. The job always owns a part of the machine's cores. It owns the whole machine only if
- * SLURM says so. */
+/* This test runs before any thread is bound. If the process may use only a part of the machine's cores, the job always
+ * owns them. It owns all cores of the machine only if SLURM says so. */
 static void test_owned(void **state) {
   (void)state;
   const bool part = wl_cores_allowed() < sysconf(_SC_NPROCESSORS_ONLN);
@@ -98,7 +98,7 @@ static void test_owned(void **state) {
   unsetenv("SLURM_JOB_ID");
 }
 
-/* If as many other programs run as there are cores, one idle core is reported. */
+/* If other programs occupy all cores, one idle core must be reported, which is the minimum. */
 static void test_idle(void **state) {
   (void)state;
   enum { MOST = 64 };

@@ -1,5 +1,5 @@
-/* test_curves.c - tests which curves in a file are used for a task of a suite. The definitions must be the same, and
- * keys that are newer than the file must have their defaults. */
+/* test_curves.c - tests which curves in a file can be used for a task of a suite. The definitions of the task must be
+ * the same. A key that the file does not contain must have its default value in the suite. */
 #include "cmocka_all.h"
 
 #include <stdio.h>
@@ -15,8 +15,8 @@ static void write_text(const char *path, const char *text) {
   assert_int_equal(fclose(file), 0);
 }
 
-/* Writes a curve whose definition has `from` replaced by `to`. Returns the number of curves that the suite then
- * finds. */
+/* Writes a curve for a task in whose definition `to` replaces `from`. Returns the number of curves that are then found
+ * for the suite. */
 static int found_with(const char *suite_text, const char *from, const char *to) {
   int64_t steps[1] = {10}, diverged[WL_SPEEDUP_RATES] = {0};
   double loss[WL_SPEEDUP_RATES] = {0}, best[1] = {0};
@@ -46,7 +46,7 @@ static int found_with(const char *suite_text, const char *from, const char *to) 
 static void definitions(void **state) {
   (void)state;
   assert_int_equal(found_with(SUITE(""), "warp_width: 0", "warp_width: 0"), 1);
-  assert_int_equal(found_with(SUITE(""), "  warp_width: 0\n", ""), 1); /* the file is older than the key `warp_width` */
+  assert_int_equal(found_with(SUITE(""), "  warp_width: 0\n", ""), 1); /* an older file */
   assert_int_equal(found_with(SUITE(""), "  batch: 128\n", ""), 1);
   assert_int_equal(found_with(SUITE(", batch: 4"), "  batch: 4\n", ""), 0); /* no default */
   assert_int_equal(found_with(SUITE(""), "dimension: 3", "dimension: 4"), 0);

@@ -1,4 +1,5 @@
-/* test_draws.c - tests the random draws of the trainer: horizons, families of a mixture, initial meta-parameters. */
+/* test_draws.c - tests the random draws of the trainer: horizons of episodes, families of a mixture, and initial
+ * meta-parameters. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,14 +11,14 @@
 #include "unit/cmocka_all.h"
 #include "unroll/model.h"
 
-/* ---- Horizons: [low, high] is log-uniform and includes both ends ------------------------------ */
+/* ---- Horizons in [low, high] are log-uniform and include both ends ----------------------------- */
 
 static int64_t horizon_of(const int64_t *steps, int count, int64_t episode) {
   return wl_plan_horizon(&(wl_plan_setting){.seed = 5, .horizon = steps, .n_horizon = count},
                          episode, 0);
 }
 
-/* P(T = k) = log((k + 1) / k) / log((high + 1) / low). */
+/* The probability of the horizon k must be log((k + 1) / k) / log((high + 1) / low). */
 static void check_horizon(int64_t low, int64_t high) {
   enum { DRAWS = 20000 };
   const int64_t steps[2] = {low, high};
@@ -45,7 +46,7 @@ static void horizons(void **state) {
   for (int64_t e = 0; e < 50; e++) assert_int_equal(horizon_of((int64_t[]){6}, 1, e), 6);
 }
 
-/* For long horizons, tests the distribution on a logarithmic axis, and that both ends can be reached. */
+/* For long horizons, tests their distribution on a logarithmic axis, and that both ends are reached. */
 static void long_horizons(void **state) {
   (void)state;
   enum { DRAWS = 20000 };
@@ -57,11 +58,11 @@ static void long_horizons(void **state) {
   }
   assert_uncorrelated("horizons of two episodes", logs, logs + 1, DRAWS - 1);
   assert_reaches_ends("long horizons", logs, DRAWS, log(100.0), log(20000.0), 1);
-  for (int64_t e = 0; e < DRAWS; e++) x[e] += 0.5; /* the integer T represents the interval [T, T + 1) */
+  for (int64_t e = 0; e < DRAWS; e++) x[e] += 0.5; /* T stands for the interval [T, T + 1) */
   assert_distributed("long horizons", x, DRAWS, cdf_log_uniform, 100, 20001);
 }
 
-/* Each staggered unit has a separate horizon and a separate first step, which is uniform in [0, T). */
+/* Each staggered unit must have its own horizon T and its own first step, which is uniform in [0, T). */
 static void staggered_starts(void **state) {
   (void)state;
   enum { UNITS = 20000, T = 8 };
@@ -86,7 +87,7 @@ static void staggered_starts(void **state) {
     counts[plan->clock[u].t]++;
   }
   assert_counts("first steps", counts, T, p, UNITS);
-  /* the second episode begins at step 0, in the meta-step after the end of the first episode */
+  /* in the meta-step after the end of its first episode, a unit must begin its second episode at step 0 */
   wl_plan_advance(plan, T);
   wl_plan_begin(plan);
   for (int64_t u = 0; u < UNITS; u++) {
@@ -163,8 +164,8 @@ static void clear(built *b) {
   wl_config_destroy(&b->config);
 }
 
-/* Collects the block `name` of the initial meta-parameters over `seeds` seeds. If `identity` is true, subtracts 1 from
- * its diagonal. */
+/* Collects the tensor `name` of the initial meta-parameters for several seeds, and tests the distribution of its
+ * elements. If `identity` is true, it first subtracts 1 from the diagonal. */
 static void check_initial(const char *yaml, const char *name, int seeds, bool identity,
                           distribution_cdf cdf, double a, double b) {
   char what[320];

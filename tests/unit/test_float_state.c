@@ -1,5 +1,6 @@
-/* test_float_state.c - tests the floating-point state. float32 builds flush subnormal numbers in every thread, and
- * float64 builds keep them. The rounding mode, traps and flags of a caller are restored. */
+/* test_float_state.c - tests the floating-point state of the processor. In float32, every thread must set subnormal
+ * numbers to zero, and in float64, every thread must keep them. The rounding mode, the traps and the flags of the
+ * caller must be restored. */
 #define _GNU_SOURCE
 #include <fenv.h>
 #include <float.h>
@@ -18,14 +19,14 @@ enum { FLUSHES = 0 };
 enum { FLUSHES = 1 };
 #endif
 
-/* Returns half of the smallest normal number. The result is 0 if subnormal results are flushed. */
+/* Returns true if half of the smallest normal number is 0, because subnormal results are set to zero. */
 static bool flushes_results(void) {
   volatile wl_real smallest = FLUSHES ? (wl_real)FLT_MIN : (wl_real)DBL_MIN;
   return smallest * (wl_real)0.5 == 0;
 }
 
-/* Returns a subnormal number times 2^20. The subnormal number is made from its bits, and the product is 0 if subnormal
- * operands are read as zero. */
+/* Returns true if a subnormal number times 2^20 is 0, because subnormal operands are read as zero. The subnormal number
+ * is created from its bits. */
 static bool flushes_operands(void) {
   union {
     uint64_t bits;
@@ -45,7 +46,7 @@ static void *ask(void *answer) {
   return NULL;
 }
 
-/* Runs first, because it creates the threads of OpenMP's team. */
+/* This test must run first, because it creates the OpenMP threads. */
 static void test_new_threads_inherit(void **state) {
   (void)state;
   wl_float_state before;
@@ -70,8 +71,8 @@ static void test_callers_state_returns(void **state) {
   assert_false(wl_float_state_is_set());
   wl_float_state_enter(&before);
   assert_true(is_ours());
-  feclearexcept(FE_ALL_EXCEPT); /* a flushed result sets the flag `inexact` */
-  wl_float_state_enter(&inner); /* enters the state a second time, as an OpenMP region of the library does */
+  feclearexcept(FE_ALL_EXCEPT); /* flushed results set the flag `inexact` */
+  wl_float_state_enter(&inner); /* a second time, as in an OpenMP region */
   volatile double third = 3.0;
   third = 1.0 / third; /* inexact */
   wl_float_state_leave(&inner);
