@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Packs the handwritten digits that scikit-learn ships into data/digits.z, which the program holds.
+"""Packs the handwritten digits of scikit-learn into data/digits.z, which the build embeds in the program.
 
     python3 data/pack_digits.py /usr/lib/python3/dist-packages/sklearn/datasets/data/digits.csv.gz data/digits.z
 
-The packed file is a zlib stream of 1797 records of 65 bytes: 64 pixels of 0 to 16, row by row, and the digit.
-Debian has the source in the package python3-sklearn.
+The packed file is a zlib stream of 1797 records of 65 bytes: 64 pixels with values from 0 to 16, row by row, and then
+the digit. In Debian, the package python3-sklearn contains the source file.
 """
 import gzip
 import sys

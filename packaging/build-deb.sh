@@ -5,7 +5,7 @@
 #
 #   BUILD_DIR   environment variable: build folder (default: build-deb in the tree)
 #
-# Needs the packages of `tools/install-dependencies.sh build package`, which it installs if they are missing.
+# The script needs the packages of `tools/install-dependencies.sh build package` and installs them if they are missing.
 set -euo pipefail
 case ${1:-} in -h | --help) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0"; exit 0 ;; esac
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

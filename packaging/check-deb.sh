@@ -4,12 +4,12 @@
 #
 #   packaging/check-deb.sh DEB [ROOT]
 #
-#   ROOT   a Debian root, which the script does not change; if it does not exist, debootstrap creates it. APT installs
-#          the dependencies of the package. Default: the root of this machine, in which they must be installed.
+#   ROOT   a Debian root, which the script does not change; debootstrap creates a missing ROOT, and APT then installs
+#          the dependencies of the package. By default, ROOT is the root of this machine, with installed dependencies.
 #   WARPLOOM_SELFTEST   options of `warploom selftest`, such as '--only LSTM'
 #
-# The script needs root with CAP_SYS_ADMIN, because the copy is an overlay in memory, in a mount namespace. Exit code 77
-# means that this is not possible.
+# The script needs root with CAP_SYS_ADMIN, because it mounts the copy as an overlay in memory in a separate mount
+# namespace. Exit code 77 means that the script cannot create this namespace.
 set -euo pipefail
 die() { echo "check-deb: $*" >&2; exit 1; }
 skip() { echo "skipped: $*"; exit 77; }
@@ -36,7 +36,7 @@ copy=$(mktemp -d "${TMPDIR:-/tmp}/check-deb.XXXXXX")
 trap 'rmdir "$copy"' EXIT
 export copy deb root WARPLOOM_SELFTEST=${WARPLOOM_SELFTEST:-}
 
-# The following commands run in the root as root. Their argument selects if APT installs the dependencies.
+# The user root runs the following commands in the copy. If their argument is `fresh`, APT installs the dependencies.
 check='
 set -euo pipefail
 fail() { echo "check-deb: FAILED: $*" >&2; exit 1; }

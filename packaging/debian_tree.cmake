@@ -1,6 +1,6 @@
-# cpack runs this script. It changes the staged tree of a .deb to follow Debian's rules. Manual pages are compressed,
-# run paths are removed, and copyright and changelog are added. The completion of zsh is moved to the folder for
-# packages, and the Python package to the path of Debian's Python. The script does nothing for other packages.
+# cpack runs this script. It changes the staged tree of a .deb to follow Debian's rules. The script compresses manual
+# pages, removes run paths, and adds the copyright and the changelog. It moves the completion of zsh to the folder for
+# packages. It moves the Python package to the path of Debian's Python. The script does nothing for other packages.
 if(NOT CPACK_GENERATOR STREQUAL "DEB")
   return()
 endif()
@@ -15,7 +15,7 @@ execute_process(COMMAND gzip -9 -n -f ${pages} ${doc}/changelog COMMAND_ERROR_IS
 file(RENAME ${doc}/LICENSE ${doc}/copyright)
 
 foreach(file bin/warploom libexec/warploom/warploom64)
-  file(RPATH_REMOVE FILE ${usr}/${file}) # the libraries are in the folders of the system
+  file(RPATH_REMOVE FILE ${usr}/${file}) # the program finds its libraries in the folders of the system
 endforeach()
 file(GLOB_RECURSE libraries ${usr}/lib/libwarploom.so.*.*)
 foreach(library ${libraries})

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Trains and evaluates every subset of the parts of a joint system, to measure what each part contributes.
+"""Trains and evaluates every subset of the learned parts of a configuration, to measure the effect of each part.
 
 The tool uses the parts that CONFIG has: the LSTM, the warp layers, the preconditioner and the learned theta_0. All
-subsets are trained with the same meta-steps, tasks and seed, and evaluated on the same fresh tasks. Differences are
-paired over sets of tasks. If the LSTM is left out, gradient descent with a learned rate replaces it. If a part is left
-out, its settings in `groups` are also left out. All subsets are checked before the first one is trained. Each subset is
-a separate run in the folder `output`. --resume continues these runs.
+subsets are trained with the same meta-steps, tasks and seed, and evaluated on the same fresh tasks. A difference is
+computed for each set of tasks, and then averaged. If the LSTM is left out, gradient descent with a learned rate
+replaces it. If a part is left out, its settings in `groups` are also left out. All subsets are checked before the first
+one is trained. Each subset is a separate run in the folder `output`. --resume continues these runs.
 
 Examples:
   ablate.py jobs/joint-sinusoid.yaml --rate 0.01 --launch "mpirun -n 2"
@@ -65,7 +65,7 @@ def arguments():
         if getattr(a, name) is not None and getattr(a, name) < least:
             parser.error(f"--{name}: at least {least}")
     if not 0 < a.rate < 1e30:
-        parser.error("--rate: give a number above 0")
+        parser.error("--rate: the rate must be a number above 0")
     return a
 
 
@@ -84,8 +84,8 @@ def dry_run(a, overrides):
 
 
 def set_key(key, value):
-    """Returns the arguments of `--set` for a value. A text is not changed, and other values are written as JSON, which
-    is also YAML."""
+    """Returns the arguments of `--set` for a value. A string is returned unchanged. Other values are written as JSON,
+    which is also YAML."""
     return ["--set", f"{key}={value if isinstance(value, str) else json.dumps(value)}"]
 
 
@@ -133,8 +133,8 @@ class Subset:
 
 
 def checked_subsets(a):
-    """Returns all subsets, those with more parts first. The subset without any part is left out, with a message, if it
-    has nothing to learn."""
+    """Returns all subsets in order of their number of parts, from all parts to none. If the subset without any part has
+    nothing to learn, it is left out and a message is printed."""
     code, config, words = dry_run(a, [word for text in a.set for word in ("--set", text)])
     if code:
         raise wf.ToolError(code, words)
@@ -166,7 +166,8 @@ def train(a, subset, number, count):
 
 
 def evaluate(a, subset, alone):
-    """Evaluates a subset and reads the JSON. Only the complete system is compared with hand-designed rules."""
+    """Evaluates a subset and reads the result of the evaluation from JSON. Only the complete system is compared with
+    hand-designed rules."""
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "table.json")
         command = [*shlex.split(a.launch), a.warploom, "eval", subset.run, "--quiet", "--json", path,
@@ -185,8 +186,8 @@ def evaluate(a, subset, alone):
 
 
 def compare(subsets):
-    """Compares each subset with the complete system, paired over sets: by ratios of losses, or by differences for
-    few-shot tasks."""
+    """Compares each subset with the complete system on each set of tasks. The comparison is a ratio of losses, or a
+    difference of losses for few-shot tasks."""
     whole = subsets[0]
     ratios = not whole.case["few_shot"] and not any((s.final <= 0).any() for s in subsets)
     for s in subsets:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Compares runs: the differences of their configurations, their digests, and their figures.
+"""Compares runs. Prints the differences of their configurations, their digests, and their losses and times.
 
 Runs with equal configurations, builds and processor types have equal digests after equal meta-steps, for any number of
 ranks, threads and restarts. The output states if the digests are equal. Keys that have an effect only on files or on
@@ -8,7 +8,7 @@ the number of threads do not count as differences.
 Examples:
   compare_runs.py runs/one-rank runs/eight-ranks
   compare_runs.py runs/seed-* --json comparison.json
-  compare_runs.py runs/adam runs/adamw --all       also keys without effect on the result, and all figures
+  compare_runs.py runs/adam runs/adamw --all also prints keys without effect on the result, and all numbers
 """
 import json
 import math
@@ -20,7 +20,7 @@ import numpy as np
 
 import warploom_files as wf
 
-TAIL = 0.1  # final figures are means over this last fraction of a run, and over complete episodes
+TAIL = 0.1  # fraction of a run at its end over which final numbers are averaged, rounded to complete episodes
 
 
 def tail(run, name):
@@ -32,7 +32,7 @@ def tail(run, name):
 
 
 def figures_of(run):
-    """Returns the figures of one run, computed from its metrics: {name: number}."""
+    """Returns the numbers that describe one run, computed from its metrics: {name: number}."""
     m = run.metrics
     phases = wf.step_phases(m)
     seconds = phases.sum(axis=0)
@@ -106,17 +106,17 @@ class Comparison:
         if any(d is None for d, _ in known):
             return "No digest for " + ", ".join(l for l, (d, _) in zip(self.labels, known) if d is None) + ": no checkpoint yet."
         if len({d for d, _ in known}) == 1:
-            return f"All digests are {known[0][0]}: the same bits."
+            return f"All digests are {known[0][0]}, so the results are bitwise equal."
         if len({s for _, s in known}) > 1:
             return "The digests belong to different meta-steps and cannot be compared."
         if self.essential() - {"seed"}:
-            return "The digests differ, as the configurations do."
+            return "The digests differ because the configurations differ."
         if self.essential():
-            return "The digests differ, as the seeds do."
+            return "The digests differ because the seeds differ."
         other = [k for k in ("revision", "compiler", "precision", "processor", "blas") if len({p.get(k) for p in self.provenance}) > 1]
         if other:
-            return f"The digests differ although the configurations do not; so do {' and '.join(other)}."
-        return "The digests differ although the configurations do not: was a run changed?"
+            return f"The digests differ although the configurations are equal. The runs also differ in {' and '.join(other)}."
+        return "The digests differ although the configurations are equal. Perhaps a file of a run was changed."
 
     def as_dict(self):
         runs = [{"run": str(r.path), "task": r.title, **p, "figures": f, "evaluation": e}
@@ -125,8 +125,8 @@ class Comparison:
                 "over_settings": self.over_settings()}
 
     def over_seeds(self):
-        """Returns the mean final losses of each rule and their 95 % half widths, if runs differ only in the seed and
-        all are evaluated."""
+        """Returns the mean final loss of each rule and the half width of its 95 % interval. The result is empty if
+        the runs differ in other keys than the seed, or if a run has no evaluation."""
         if self.essential() != {"seed"} or not all(self.evaluations):
             return {}
         out = {}
@@ -183,7 +183,8 @@ def table(head, rows):
 
 
 def by_run(labels, rows):
-    """Formats one line for each quantity if there are few runs, otherwise one line for each run."""
+    """Formats the table of the runs. If there are few runs, each quantity has one line. If there are many runs, each
+    run has one line."""
     if len(labels) <= max(4, min(len(rows), 8)):
         return table([""] + labels, [[name] + [number(v) for v in values] for name, values in rows])
     heads = [name for name, _ in rows]
@@ -256,10 +257,10 @@ def main():
     parser.add_argument("runs", metavar="RUN", nargs="+", help="two or more run directories")
     parser.add_argument("--json", metavar="FILE",
                         help="write all results as JSON; - for standard output, in place of the text")
-    parser.add_argument("--all", action="store_true", help="print all differences and figures")
+    parser.add_argument("--all", action="store_true", help="print all differences and all numbers")
     a = parser.parse_args()
     if len(a.runs) < 2:
-        parser.error("give two or more runs")
+        parser.error("at least two runs are necessary")
     c = Comparison(a.runs, a.all)
     if a.json != "-":
         print_text(c, a.all)

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Writes metrics or any dataset of a file as CSV.
 
-For a run directory, the tool writes its metrics: a column for each quantity, a row for each meta-step. For a file
-without a dataset, it lists the datasets of the file. It writes a dataset in long form: a column for each dimension and
-a column for the value. If the file has coordinates or names of rules, they replace the indices. Several datasets with
-equal shapes are columns of the same rows. With --wide, the last dimension becomes columns.
+For a run directory, the tool writes the metrics of the run. Each quantity has a column, and each meta-step has a row.
+For a file without the name of a dataset, the tool lists the datasets of the file. It writes a dataset in long form,
+with one column for each dimension and one column for the value. If the file contains coordinates or names of rules,
+they are written in place of the indices. Several datasets with equal shapes are columns of the same rows. With --wide,
+the last dimension becomes columns.
 
 Examples:
   export_csv.py runs/quickstart -o metrics.csv
@@ -23,7 +24,7 @@ import warploom_files as wf
 
 
 def cell(value):
-    """Formats a number with all significant digits; NaN is empty."""
+    """Formats a number with all significant digits, and NaN as empty text."""
     if isinstance(value, (float, np.floating)):
         return "" if np.isnan(value) else repr(float(value)) if value.dtype == np.float64 else str(value)
     return str(value)
@@ -52,8 +53,8 @@ def find(file, name):
         return item
     known = file.datasets()
     near = [k for k in known if k.split("/")[-1] == name.split("/")[-1]] or known
-    what = "is a group" if item is not None else "is not in it"
-    raise wf.ToolError(wf.DATA, f"{file.path}: '{name}' {what}; it holds {', '.join(near[:6])}"
+    what = "is a group" if item is not None else "does not exist"
+    raise wf.ToolError(wf.DATA, f"{file.path}: '{name}' {what}; the file contains {', '.join(near[:6])}"
                                 + (" ..." if len(near) > 6 else ""))
 
 
@@ -113,7 +114,7 @@ def main():
     path = wf.require_path(a.source)
     if path.is_dir():
         if a.datasets:
-            parser.error(f"datasets are in files: name one, e.g. {path}/trajectory.h5")
+            parser.error(f"a run directory contains datasets only in its files: name a file, e.g. {path}/trajectory.h5")
         run = wf.Run(path)
         run.metrics
         with wf.open_output(a.output) as out:

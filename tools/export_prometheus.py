@@ -3,8 +3,9 @@
 
 The file has the text format that node exporter's textfile collector reads. Every quantity of the newest meta-step is a
 gauge with the labels run, path and task. The tool replaces the file by a rename, so a reader never sees an incomplete
-file. Two gauges are for alerting rules. warploom_state is 1 for the current state of a run (running, quiet, finished),
-and warploom_last_write_timestamp_seconds is the time of the last metrics of the run.
+file. Two gauges are for alerting rules. The first gauge, warploom_state, has a sample for each state of a run (running,
+quiet, finished). The value is 1 for the current state. The second gauge, warploom_last_write_timestamp_seconds, is the
+time of the last metrics of the run.
 
 Examples:
   export_prometheus.py runs/chain-1234 -o /var/lib/node_exporter/warploom.prom
@@ -84,7 +85,7 @@ class Page:
 
 def replace(path, text):
     """Replaces the file in one step, so a reader sees either the complete new file or the previous file. All users may
-    read the file, because the collector is another user."""
+    read the file, because the collector runs as another user."""
     folder = os.path.dirname(os.path.abspath(path))
     try:
         handle, name = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=folder)  # the collector reads only *.prom

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Writes the metrics of runs as event files for TensorBoard.
 
-The tool makes a folder for each run in FOLDER. Each metric is a scalar over meta-steps, in a group of its kind (loss,
-gradient, seconds, run). The configuration is a text. The times are the end times of the meta-steps. They are computed
-backwards from the time of the last line. The tool needs the package tensorboardX: pip install tensorboardX.
+The tool makes a folder for each run in FOLDER. Each metric is a scalar over meta-steps. Metrics of the same kind (loss,
+gradient, seconds, run) are in one group. The configuration is stored as a text. The time of a scalar is the end of its
+meta-step. It is computed backwards from the time at which the last line of the metrics was written. The tool needs the
+package tensorboardX: pip install tensorboardX.
 
 Examples:
   export_tensorboard.py runs/quickstart events && tensorboard --logdir events
@@ -94,7 +95,8 @@ def main():
         runs = watch.expand(a.runs)
         for run, folder in zip(runs, folders_of(runs, a.folder)):
             if run not in events and os.path.isdir(folder) and any(n.startswith("events.") for n in os.listdir(folder)):
-                raise wf.ToolError(wf.CANNOT_CREATE, f"{folder}: holds event files already: remove it or choose another FOLDER")
+                raise wf.ToolError(wf.CANNOT_CREATE, f"{folder}: already contains event files: remove the folder or "
+                                                     "choose another FOLDER")
             events.setdefault(run, Events(run, folder))
         done = [events[run].update() for run in runs]
         if a.every is None or all(done):

@@ -24,7 +24,8 @@ TEST_PACKAGES="mpich libmpich-dev python3-jsonschema python3-yaml python3-xarray
   dpkg-dev file"
 BENCH_PACKAGES="libsimgrid-dev"
 PACKAGE_PACKAGES="dpkg-dev file"
-# Optional packages: if a release or a mirror lacks one of them, one data set or one test is missing.
+# Optional packages. If a release or a mirror lacks such a package, only the data set or the test that needs it is
+# missing.
 OPTIONAL_PACKAGES="dataset-fashion-mnist python3-torch python3-nbconvert python3-ipykernel chromium mandoc shellcheck libsimgrid-dev zsh environment-modules lua5.3"
 
 usage() { sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0"; }
@@ -53,8 +54,8 @@ as_root() {
 
 apt() { as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=600 -o Acquire::Retries=3 "$@"; }
 
-# Daemons of packages (slurmctld, munged) must not start on the user's machine. A policy hook of Debian prevents this
-# during the installation and is removed afterwards.
+# Daemons of packages (slurmctld, munged) must not start on the user's machine. A policy hook of Debian prevents their
+# start during the installation. The script removes the hook afterwards.
 without_daemons() { # COMMAND...
   local policy=/usr/sbin/policy-rc.d made=0 status=0
   if [ ! -e "$policy" ]; then
@@ -67,7 +68,8 @@ without_daemons() { # COMMAND...
   return "$status"
 }
 
-# Prints the names that can be installed. Optional packages that no source offers are left out with a message.
+# Prints the names of the packages that can be installed. If no package source offers an optional package, the script
+# leaves it out and prints a message.
 obtainable() { # PACKAGE...
   local package
   for package in "$@"; do

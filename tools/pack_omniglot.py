@@ -80,8 +80,8 @@ def check_drawers(characters):
     drawers = len(characters[0][2])
     for alphabet, character, images in characters:
         if len(images) != drawers:
-            raise wf.ToolError(wf.DATA, f"{alphabet}/{character} has {len(images)} images, the first character {drawers}: "
-                                        "the archives are incomplete, download them again")
+            raise wf.ToolError(wf.DATA, f"{alphabet}/{character} has {len(images)} images, but the first character "
+                                        f"has {drawers}: the archives are incomplete, download them again")
 
 
 def check_alphabets(background, evaluation):
@@ -119,7 +119,7 @@ def main():
     parser.add_argument("-o", "--output", metavar="FILE", help="file to write (default: omniglotN.h5)")
     a = parser.parse_args()
     if a.side < 1:
-        parser.error("--side: give at least 1")
+        parser.error("--side: must be at least 1")
     background, evaluation = read_archive(a.background, a.side), read_archive(a.evaluation, a.side)
     check_alphabets(background, evaluation)
     check_drawers(background + evaluation)

@@ -2,12 +2,12 @@
 """Draws an evaluation: the learned rule compared with tuned hand-designed rules.
 
 For one setting, the picture has loss curves and the final losses with their intervals. For several settings (`warploom
-eval RUN --vary ...`), it also has the ratio of the final loss to the best hand-designed rule in each setting. The ratio
-shows the settings in which the learned rule does not work.
+eval RUN --vary ...`), the picture also has a ratio for each setting: the final loss of the learned rule divided by the
+final loss of the best hand-designed rule. The ratio shows the settings in which the learned rule does not work.
 
 Lines are geometric means over sets of fresh tasks, and bands are the 95 % intervals of the means (Student's t on
-log10). For few-shot tasks, and if a loss is not positive, the means are arithmetic. After the first run of a rule has
-diverged, its line is dashed and shows the mean of the other runs.
+log10). The means are arithmetic for few-shot tasks, and for settings with a loss that is not positive. After the first
+run of a rule has diverged, the line of this rule is dashed and shows the mean of the other runs.
 
 Examples:
   plot_evaluation.py runs/quickstart                        RUN/evaluation.h5 -> RUN/evaluation.png

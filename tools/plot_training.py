@@ -2,9 +2,9 @@
 """Draws the metrics of one or several trainings over their meta-steps.
 
 The six panels show the meta-loss, the losses inside the window, the norm of the meta-gradient, the learning rate, the
-number of non-finite units that were left out, and the times of the phases of a meta-step. Runs with configurations that
-differ only in the seed are one group, which is drawn as a mean with a 95 % band. Runs that differ in other keys are in
-different groups. Each group has a colour and is named after the different keys.
+number of non-finite units that were left out, and the times of the phases of a meta-step. Runs whose configurations
+differ only in the seed are one group. A group is drawn as a mean with a 95 % band. Runs that differ in other keys are
+in different groups. Each group has a colour, and its name lists the different keys.
 
 The meta-loss depends on the position of the window in the episode. Lines are therefore running means over complete
 episodes. --smooth 1 shows each meta-step.
@@ -28,7 +28,8 @@ def main():
     parser.add_argument("runs", metavar="RUN", nargs="+", help="a run directory; the run may be in progress")
     ws.add_output(parser, "training.png in the first RUN")
     parser.add_argument("--smooth", type=int, metavar="N",
-                        help="draw the running mean over N meta-steps (default: complete episodes, about a fiftieth of the run)")
+                        help="draw the running mean over N meta-steps (default: about a fiftieth of the run, rounded to "
+                             "complete episodes)")
     a = parser.parse_args()
     if a.output:
         ws.check_output(a.output)

@@ -9,7 +9,7 @@
   parameters  learned preconditioner, warp layers and initialisation over meta-training, from the checkpoints, and
               the change of all other meta-parameters
 
-Panels without recorded data are left out. A message names the key that records the data.
+Panels without recorded data are left out. A message then names the key that must be set to record the data.
 
 Examples:
   plot_trajectories.py runs/quickstart                        -> runs/quickstart/trajectories.png

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes one HTML page about a run: pictures, tables, configuration, provenance.
+"""Writes one HTML page about a run, with its pictures, tables, configuration and provenance.
 
 The page contains all data and pictures and loads no other file, so you can mail, archive or print it. Sections without
 data are left out, for example if there is no evaluation. A note then names the command or key that provides the data.
@@ -76,11 +76,11 @@ def esc(value):
     return html.escape(str(value))
 
 
-PIXELS_PER_INCH = 144  # of PNG pictures
+PIXELS_PER_INCH = 144  # resolution of PNG pictures in dots per inch
 
 
 def picture(figure, kind, alt):
-    """Returns the figure as text of the page. SVG is sharp at any size, and PNG gives a smaller page."""
+    """Returns the figure as text of the page. SVG is sharp at any size, and PNG makes the page smaller."""
     buffer = io.BytesIO()
     if kind == "svg":
         figure.savefig(buffer, format="svg", metadata={"Date": None})
@@ -93,8 +93,8 @@ def picture(figure, kind, alt):
 
 
 def table(head, rows, caption="", learned=None):
-    """Formats a table with text in the first column and numbers in the others. `learned`: index of the emphasised
-    row."""
+    """Formats a table with text in the first column and numbers in the others. `learned` is the index of the row that
+    is emphasised."""
     out = ['<div class="scroll"><table>']
     out.append(f"<caption>{esc(caption)}</caption>" if caption else "")
     cells = "".join(f'<th scope="col"{"" if i == 0 else " class=number"}>{esc(h)}</th>' for i, h in enumerate(head))

@@ -1,7 +1,7 @@
 """Checks the packages that the tools need. Each tool imports this module first.
 
-If this Python lacks a package, Debian's Python runs the tool. If Debian's Python also lacks it, the tool prints one
-line with the missing packages instead of a traceback."""
+If this Python lacks a package, Debian's Python runs the tool. If Debian's Python also lacks the package, the tool
+prints one line with the missing packages instead of a traceback."""
 import importlib.util
 import os
 import subprocess

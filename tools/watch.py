@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Shows the state of trainings in the terminal: step, rate, loss and remaining time. Redraws until the runs end.
+"""Shows the state of trainings in the terminal: step, rate, loss and remaining time. The tool updates the output until
+all runs end.
 
-The tool reads RUN/metrics.jsonl, to which a run appends. It can therefore run on another machine than the job if both
-use a shared file system. The tool only reads files, so Ctrl-C stops the tool and not the training.
+The tool reads RUN/metrics.jsonl, to which a run appends. If the tool and the job use a shared file system, they can
+therefore run on different machines. The tool only reads files, so Ctrl-C stops the tool and not the training.
 
 Examples:
   watch.py runs/quickstart                 redraws every two seconds
@@ -26,8 +27,8 @@ import warploom_files as wf
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 RAMP = "_.-=*#"  # used if the terminal has no Unicode
-QUIET_FACTOR, QUIET_LEAST = 20, 60.0  # a run without new metrics for longer than this is called quiet
-MOST_BLOCKS = 3  # with more runs than this, each run has only one line
+QUIET_FACTOR, QUIET_LEAST = 20, 60.0  # a run is quiet after 20 meta-steps and 60 s without metrics
+MOST_BLOCKS = 3  # largest number of runs for which a run has more than one line
 
 
 def duration(seconds):
@@ -55,8 +56,8 @@ def buckets(values, width):
 
 
 def sparkline(values, width):
-    """Draws the means as heights between the smallest mean and the 98th percentile. The percentile limits the transient
-    at the start."""
+    """Draws the means as heights between the smallest mean and the 98th percentile. Larger means are drawn at this
+    percentile, so that high losses at the start do not compress the rest."""
     means = buckets(values, width)
     finite = means[np.isfinite(means)]
     if not finite.size:
@@ -98,7 +99,8 @@ class State:
         return (self.total - self.step) * self.seconds
 
     def smoothed(self, name):
-        """Returns the means over the last complete episodes, now and a tenth of the run earlier."""
+        """Returns two means of a metric over complete episodes: at the end of the run so far, and a tenth of the run
+        earlier."""
         values = self.metrics[name]
         width = self.run.windows * max(1, round(20 / self.run.windows))
         back = max(width, len(values) // 10)
@@ -121,7 +123,7 @@ def loss_line(state, name, label, width):
 
 
 def expand(paths):
-    """Returns the run directories. The runs in a folder replace the folder."""
+    """Returns the run directories. If a path is a folder of runs, the runs in it are returned instead of the folder."""
     found = []
     for path in map(os.fspath, paths):
         inside = [] if os.path.exists(os.path.join(path, "config.yaml")) else sorted(
@@ -132,8 +134,9 @@ def expand(paths):
 
 
 def look(path, following=False):
-    """Returns the state of a run, or None if the run has not begun. A new run in a used folder first moves the earlier
-    files to another folder. With `following`, an empty folder therefore also counts as a run that has not begun."""
+    """Returns the state of a run, or None if the run has not begun. If a new run starts in the folder of an earlier
+    run, it first moves the earlier files to another folder. For this reason, an empty folder also counts as a run that
+    has not begun if `following` is True."""
     try:
         return State(path)
     except (wf.ToolError, FileNotFoundError) as error:

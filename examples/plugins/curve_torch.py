@@ -1,4 +1,4 @@
-"""A task family in PyTorch: a network that fits noisy sines (docs/plugins.md)."""
+"""Defines a task family in PyTorch: a network is trained to fit noisy sine curves (docs/plugins.md)."""
 import math
 
 import torch

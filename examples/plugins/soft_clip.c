@@ -1,12 +1,13 @@
-/* soft_clip.c - gradient descent with bounded steps: the step of a parameter is at most a c.
+/* soft_clip.c - implements gradient descent with bounded steps. The step of a parameter is at most
+ * a c.
  *
  *   u = -a g r,   r = 1 / sqrt(1 + (g / c)^2)          a: rate, c: bound
  *
- * Adjoints, with d(g r)/dg = r^3 and d(g r)/dc = (g / c)^3 r^3:
+ * With d(g r)/dg = r^3 and d(g r)/dc = (g / c)^3 r^3, the adjoints are:
  *
  *   gbar = -a r^3 ubar,   abar = -g r ubar,   cbar = -a (g / c)^3 r^3 ubar
  *
- * This is the example in docs/plugins.md: warploom plugin build soft_clip.c */
+ * docs/plugins.md explains this example. Build it with: warploom plugin build soft_clip.c */
 #include <math.h>
 #include <warploom/rule.h>
 

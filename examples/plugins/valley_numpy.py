@@ -1,4 +1,5 @@
-"""A task family in NumPy: a curved valley with coefficients that are drawn for each problem (docs/plugins.md).
+"""Defines a task family in NumPy: the minimisation of a function with a curved valley (docs/plugins.md). The
+coefficients c_i are drawn for each problem.
 
     loss(x) = mean over i of  c_i (x_{i+1} - x_i^2)^2 + (1 - x_i)^2
 """

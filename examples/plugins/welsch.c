@@ -1,11 +1,13 @@
-/* welsch.c - linear regression with a loss that is robust against outliers (Welsch 1978).
+/* welsch.c - implements linear regression with a loss that is robust against outliers (Welsch
+ * 1978).
  *
  *   L(theta) = mean_i 1 - exp(-r_i^2 / 2),   r = X theta - y          X (B,d), y (B), theta (d,1)
  *
- * X and the true parameters are N(0,1). y is exact up to noise, except for the first outliers * B points, for which it
- * is N(0, 10^2). Far from the solution the loss is flat, which is difficult for any optimizer.
+ * X and the true parameters are drawn from N(0,1). The first outliers * B values of y are outliers,
+ * drawn from N(0, 10^2). The other values of y are exact up to noise. Far from the solution the
+ * loss is flat, which is difficult for any optimizer.
  *
- * This is the example in docs/plugins.md: warploom plugin build welsch.c */
+ * docs/plugins.md explains this example. Build it with: warploom plugin build welsch.c */
 #include <warploom/task.h>
 
 typedef struct welsch {
@@ -14,7 +16,8 @@ typedef struct welsch {
   wl_node x, y;
 } welsch;
 
-/* The drawn arrays. The step of the random stream distinguishes them. */
+/* The arrays of random numbers. Each array has a separate number, which is the step of its random
+ * stream. */
 enum { DRAW_X, DRAW_TRUE, DRAW_NOISE, DRAW_OUTLIERS };
 static const double OUTLIER = 10.0;
 
@@ -28,7 +31,8 @@ static const wl_option options[] = {
      WL_SLOT(welsch, noise)},
     {0}};
 
-/* Builds the loss from operators, which also give gradients and Hessian-vector products. */
+/* Builds the loss from operators. The engine derives gradients and Hessian-vector products from
+ * them. */
 static wl_status build(welsch *w, wl_task *task) {
   WL_TRY(wl_tape_create(&task->tape));
   wl_tape *t = task->tape;
@@ -54,7 +58,7 @@ static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
 
 static void destroy(wl_task *task) { wl_free(task->impl); }
 
-/* Draws the true parameters, which are the drawn task. */
+/* Draws the true parameters, which define the drawn task. */
 static wl_status sample(const wl_task *task, const wl_episode *episode, void *draw) {
   wl_rng_normal(wl_episode_stream(episode, WL_FOR_TASK, DRAW_TRUE), 0, task->n, 1.0, draw);
   return WL_OK;

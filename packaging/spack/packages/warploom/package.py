@@ -4,8 +4,8 @@
     spack install --test=root warploom
     spack test run warploom
 
-It fetches the branch main from the git repository of this tree. To build changes without a commit: spack develop --path
-TREE warploom@main.
+The recipe fetches the branch main from the git repository of this tree. To build changes without a commit: spack
+develop --path TREE warploom@main.
 """
 import os
 
