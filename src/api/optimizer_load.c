@@ -13,7 +13,7 @@
 #include "base/digest.h"
 #include "base/float_state.h"
 #include "base/plugin_open.h"
-#include "io/h5_printing.h"
+#include "io/h5_library.h"
 #include "run/trained.h"
 #include "train/schema.h"
 

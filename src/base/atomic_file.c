@@ -184,10 +184,10 @@ static wl_status rename_temporary(wl_atomic_file *file) {
 static wl_status commit(wl_atomic_file *file, wl_status (*check)(const char *)) {
   if (check) WL_TRY(begin_step("verify", file->path));
   if (check) WL_TRY(check(file->temporary));
-  if (!file->unsynced) WL_TRY(begin_step("sync", file->path));
-  if (!file->unsynced && fsync(file->fd) != 0) return wl_os_fail("sync", file->path, errno);
+  WL_TRY(begin_step("sync", file->path));
+  if (fsync(file->fd) != 0) return wl_os_fail("sync", file->path, errno);
   WL_TRY(rename_temporary(file));
-  return file->unsynced ? WL_OK : sync_folder(file->path);
+  return sync_folder(file->path);
 }
 
 wl_status wl_atomic_end(wl_atomic_file *file, wl_status status, wl_status (*check)(const char *)) {
@@ -209,7 +209,29 @@ wl_status wl_atomic_write(const char *path, const void *data, size_t bytes) {
 
 /* ---- folders ---- */
 
-static bool is_temporary(const char *name) { return strstr(name, TEMPORARY_MARK) != NULL; }
+wl_status wl_make_folder(const char *path) {
+  struct stat there;
+  if (mkdir(path, 0777) != 0 && errno != EEXIST) return wl_os_fail("create the folder", path, errno);
+  if (stat(path, &there) == 0 && S_ISDIR(there.st_mode)) return WL_OK;
+  return WL_FAIL(WL_ERR_CANNOT_CREATE,
+                 "cannot create the folder '%s': a file with this name exists; choose another output folder",
+                 path);
+}
+
+/* Lists the names of the entries that contain `part`, in any order. */
+static wl_status list_folder(const char *folder, const char *part, wl_names *names) {
+  wl_status status = WL_OK;
+  *names = (wl_names){0};
+  DIR *const handle = opendir(folder);
+  if (!handle && errno == ENOENT) return WL_OK;
+  if (!handle) return wl_os_fail("list", folder, errno);
+  const struct dirent *entry;
+  while (status == WL_OK && (entry = readdir(handle)))
+    if (strstr(entry->d_name, part)) status = wl_names_add(names, entry->d_name);
+  closedir(handle);
+  if (status != WL_OK) wl_names_clear(names);
+  return status;
+}
 
 /* Removes a temporary file unless a running writer has locked it. The file is opened for writing, because some network
  * file systems allow locks only on files that are open for writing. */
@@ -223,7 +245,7 @@ static void remove_stale(const char *path) {
 void wl_remove_temporaries(const char *folder) {
   wl_names names = {0};
   char path[WL_PATH_MAX];
-  if (wl_list_folder(folder, is_temporary, &names) != WL_OK) return;
+  if (list_folder(folder, TEMPORARY_MARK, &names) != WL_OK) return;
   for (int i = 0; i < names.count; i++)
     if (wl_path_join(path, folder, names.at[i]) == WL_OK) remove_stale(path);
   wl_names_clear(&names);
@@ -252,19 +274,9 @@ void wl_names_sort(wl_names *names) {
   if (names->count > 1) qsort(names->at, (size_t)names->count, sizeof *names->at, compare_names);
 }
 
-wl_status wl_list_folder(const char *folder, bool (*wanted)(const char *name), wl_names *names) {
-  wl_status status = WL_OK;
-  *names = (wl_names){0};
-  DIR *const handle = opendir(folder);
-  if (!handle && errno == ENOENT) return WL_OK;
-  if (!handle) return wl_os_fail("list", folder, errno);
-  const struct dirent *entry;
-  while (status == WL_OK && (entry = readdir(handle)))
-    if (wanted(entry->d_name)) status = wl_names_add(names, entry->d_name);
-  closedir(handle);
-  if (status != WL_OK) wl_names_clear(names);
-  wl_names_sort(names);
-  return status;
+bool wl_names_has(const wl_names *sorted, const char *name) {
+  return sorted->count > 0 &&
+         bsearch(&name, sorted->at, (size_t)sorted->count, sizeof *sorted->at, compare_names);
 }
 
 int64_t wl_numbered_name(const char *name, const char *prefix) {
@@ -274,6 +286,23 @@ int64_t wl_numbered_name(const char *name, const char *prefix) {
   const long long number = strtoll(name + length, NULL, 10);
   snprintf(again, sizeof again, "%s%08lld.h5", prefix, number);
   return number >= 0 && strcmp(again, name) == 0 ? number : -1;
+}
+
+/* Compares two names with the same prefix. Of two numbers, the one with more digits is larger. */
+static int compare_numbers(const void *a, const void *b) {
+  const size_t x = strlen(*(char *const *)a), y = strlen(*(char *const *)b);
+  return x == y ? compare_names(a, b) : x < y ? -1 : 1;
+}
+
+wl_status wl_list_numbered(const char *folder, const char *prefix, wl_names *names) {
+  int kept = 0;
+  WL_TRY(list_folder(folder, prefix, names));
+  for (int i = 0; i < names->count; i++)
+    if (wl_numbered_name(names->at[i], prefix) >= 0) names->at[kept++] = names->at[i];
+    else free(names->at[i]);
+  names->count = kept;
+  if (kept > 1) qsort(names->at, (size_t)kept, sizeof *names->at, compare_numbers);
+  return WL_OK;
 }
 
 /* ---- reading ---- */

@@ -19,8 +19,6 @@ typedef struct wl_atomic_file {
   const char *path; /* borrowed */
   char temporary[WL_PATH_MAX];
   int fd;
-  /* The caller sets this to true to omit the sync. A power failure may then undo the write. */
-  bool unsynced;
 } wl_atomic_file;
 
 /* Creates the temporary file. Errors: WL_ERR_PERMISSION, WL_ERR_CANNOT_CREATE. */
@@ -36,6 +34,9 @@ wl_status wl_atomic_end(wl_atomic_file *file, wl_status status,
                         wl_status (*check)(const char *temporary));
 /* Writes a file from one array of bytes. The content is not checked. */
 wl_status wl_atomic_write(const char *path, const void *data, size_t bytes);
+/* Creates a folder. Does nothing if the folder exists. Errors: WL_ERR_PERMISSION,
+ * WL_ERR_CANNOT_CREATE. */
+wl_status wl_make_folder(const char *path);
 /* Removes from a folder the temporary files that killed processes left. Temporary files that a
  * running process writes are not removed. */
 void wl_remove_temporaries(const char *folder);
@@ -65,9 +66,11 @@ typedef struct wl_names {
 wl_status wl_names_add(wl_names *names, const char *name);
 void wl_names_clear(wl_names *names);
 void wl_names_sort(wl_names *names);
-/* Lists the entries of a folder for which `wanted` returns true. The names have no folder and are
- * sorted by their bytes. If the folder does not exist, the list is empty. */
-wl_status wl_list_folder(const char *folder, bool (*wanted)(const char *name), wl_names *names);
+/* Returns true if the sorted list has the name. */
+bool wl_names_has(const wl_names *sorted, const char *name);
+/* Lists the names in a folder that wl_numbered_name accepts, in the order of their numbers. If the
+ * folder does not exist, the list is empty. */
+wl_status wl_list_numbered(const char *folder, const char *prefix, wl_names *names);
 /* Returns the number in a name that consists of `prefix`, eight or more digits, and ".h5". Returns -1 for any other
  * name. */
 int64_t wl_numbered_name(const char *name, const char *prefix);

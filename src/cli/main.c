@@ -18,7 +18,7 @@
 #include "cli/float64_program.h"
 #include "cli/signals.h"
 #include "cli/tool.h"
-#include "io/describe.h"
+#include "io/h5_library.h"
 #include "tensor/gemm.h"
 #include "train/schema.h"
 
@@ -77,7 +77,7 @@ static void print_version(void) {
          wl_float64_program_find(path) ? realpath(path, real_path) : "not installed");
   printf("compiler   %s\nprocessor  %s\n", wl_build_compiler(), wl_build_processor());
   printf("kernels    %s (this processor can run %s; the environment variable WARPLOOM_ISA selects)\n", wl_isa_name(wl_isa_choose()), kernels);
-  printf("MPI        %s\nHDF5       %s (built with %s)\nBLAS       %s\n", wl_comm_library(), wl_describe_hdf5(),
+  printf("MPI        %s\nHDF5       %s (built with %s)\nBLAS       %s\n", wl_comm_library(), wl_h5_version(),
          wl_build_hdf5(), wl_build_blas());
 }
 

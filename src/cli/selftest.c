@@ -11,7 +11,7 @@
 #include "cli/commands.h"
 #include "cli/json.h"
 #include "cli/selftest_impl.h"
-#include "io/describe.h"
+#include "io/h5_library.h"
 
 static const wl_argument arguments[] = {
     {"launch", "COMMAND",
@@ -101,7 +101,7 @@ static const char *const verdicts[] = {"passed", "FAILED", "SKIPPED"};
 
 static void print_heading(const wl_selftest *s) {
   fprintf(s->out, "warploom %s (%s) on %s\n%s; HDF5 %s; %s\nlauncher:", wl_build_version(),
-          wl_build_revision(), wl_build_processor(), wl_comm_library(), wl_describe_hdf5(),
+          wl_build_revision(), wl_build_processor(), wl_comm_library(), wl_h5_version(),
           wl_build_blas());
   for (char *const *word = s->launcher; *word; word++) fprintf(s->out, " %s", *word);
   fprintf(s->out, "%s\n\n  %-40s %-8s %5s\n", s->launcher[0] ? "" : " none", "check", "result",

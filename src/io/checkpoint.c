@@ -6,9 +6,7 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -17,18 +15,9 @@
 
 static int64_t step_of(const char *name) { return wl_numbered_name(name, "step-"); }
 
-static bool is_checkpoint(const char *name) { return step_of(name) >= 0; }
-
-static int newest_first(const void *a, const void *b) {
-  const int64_t x = step_of(*(char *const *)a), y = step_of(*(char *const *)b);
-  return (x < y) - (x > y);
-}
-
 wl_status wl_checkpoint_list(const char *run, char folder[WL_PATH_MAX], wl_names *names) {
   WL_TRY(wl_path_join(folder, run, "checkpoints"));
-  WL_TRY(wl_list_folder(folder, is_checkpoint, names));
-  if (names->count > 1) qsort(names->at, (size_t)names->count, sizeof *names->at, newest_first);
-  return WL_OK;
+  return wl_list_numbered(folder, "step-", names);
 }
 
 /* ---- saving ---- */
@@ -41,12 +30,12 @@ static void remove_old(const char *folder, const wl_names *names, const char *wr
                        const wl_checkpoint *c) {
   char path[WL_PATH_MAX];
   bool counted = false; /* a valid checkpoint below last_counted is kept */
-  for (int i = 0, valid = 1; i < names->count; i++) {
+  for (int i = names->count - 1, valid = 1; i >= 0; i--) {
     const char *const name = names->at[i];
     if (strcmp(name, written) == 0 || wl_path_join(path, folder, name) != WL_OK) continue;
     const bool wanted = valid < c->keep, below = step_of(name) < c->last_counted;
     if (wanted || (below && !counted)) {
-      const bool good = i + 1 == names->count || wl_footer_check(path) == WL_OK;
+      const bool good = i == 0 || wl_footer_check(path) == WL_OK;
       valid += good;
       counted = counted || (good && below);
       if (wanted || good) continue;
@@ -59,20 +48,15 @@ static void remove_old(const char *folder, const wl_names *names, const char *wr
 /* Writes the name of the newest checkpoint into `latest`, for people and scripts. A resume does not need that file. */
 static wl_status point_to(const char *folder, const char *name) {
   char path[WL_PATH_MAX], text[64];
-  wl_atomic_file file;
   WL_TRY(wl_path_join(path, folder, "latest"));
-  wl_status status = wl_atomic_begin(path, &file);
-  file.unsynced = true;
-  if (status == WL_OK)
-    status = wl_atomic_append(&file, text, (size_t)snprintf(text, sizeof text, "%s\n", name));
-  return wl_atomic_end(&file, status, NULL);
+  return wl_atomic_write(path, text, (size_t)snprintf(text, sizeof text, "%s\n", name));
 }
 
 wl_status wl_checkpoint_save(const char *run, const wl_checkpoint *c) {
   char folder[WL_PATH_MAX], path[WL_PATH_MAX], name[64];
   wl_names names = {0};
   WL_TRY(wl_path_join(folder, run, "checkpoints"));
-  if (mkdir(folder, 0777) != 0 && errno != EEXIST) return wl_os_fail("create", folder, errno);
+  WL_TRY(wl_make_folder(folder));
   wl_remove_temporaries(folder);
   snprintf(name, sizeof name, "step-%08lld.h5", (long long)c->step);
   WL_TRY(wl_path_join(path, folder, name));
@@ -86,12 +70,12 @@ wl_status wl_checkpoint_save(const char *run, const wl_checkpoint *c) {
 
 /* ---- opening ---- */
 
-/* Opens the first valid checkpoint. Skips damaged checkpoints and other objects with the name of a checkpoint. A
+/* Opens the newest valid checkpoint. Skips damaged checkpoints and other objects with the name of a checkpoint. A
  * checkpoint without read permission is an error. */
-static wl_status open_first_complete(const char *folder, const wl_names *names, wl_file **out,
+static wl_status open_newest_valid(const char *folder, const wl_names *names, wl_file **out,
                                      int64_t *step) {
   char full[WL_PATH_MAX];
-  for (int i = 0; i < names->count; i++) {
+  for (int i = names->count - 1; i >= 0; i--) {
     WL_TRY(wl_path_join(full, folder, names->at[i]));
     const wl_status status = wl_file_open(full, "checkpoint", out);
     *step = step_of(names->at[i]);
@@ -109,7 +93,7 @@ wl_status wl_checkpoint_open_newest(const char *run, wl_file **out, int64_t *ste
   *out = NULL;
   WL_TRY(wl_checkpoint_list(run, folder, &names));
   const wl_status status = names.count > 0
-                               ? open_first_complete(folder, &names, out, step)
+                               ? open_newest_valid(folder, &names, out, step)
                                : WL_FAIL(WL_ERR_NO_INPUT, "'%s' contains no checkpoint", run);
   wl_names_clear(&names);
   return status;

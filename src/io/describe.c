@@ -107,8 +107,6 @@ static void verify_file(const char *folder, const char *name, const char *kind,
 
 /* ---- trajectories ---- */
 
-static bool is_part(const char *name) { return wl_part_number(name) >= 0; }
-
 /* Adds to the problems the parts that the index names ("1 2 5") but that are missing in the folder. */
 static wl_status add_missing(const char *run, const char *folder, const char *named,
                              wl_names *names) {
@@ -132,7 +130,7 @@ static void verify_trajectory(const char *run, json_t *description) {
   if (status == WL_OK) status = wl_file_attribute(index, "parts", &named);
   if (status != WL_OK) add_problem(description);
   status = wl_path_join(folder, run, WL_TRAJECTORY_FOLDER);
-  if (status == WL_OK) status = wl_list_folder(folder, is_part, &names);
+  if (status == WL_OK) status = wl_list_numbered(folder, WL_PART_PREFIX, &names);
   if (status == WL_OK && named) status = add_missing(run, folder, named, &names);
   if (status != WL_OK) add_problem(description);
   for (int i = 0; i < names.count; i++) verify_file(folder, names.at[i], WL_KIND_PART, description);
@@ -177,9 +175,6 @@ static wl_status describe_open_file(const wl_file *file, bool verify, json_t *de
 
 static wl_status describe_file(const char *path, bool verify, json_t *description) {
   wl_file *file = NULL;
-  struct stat there;
-  if (stat(path, &there) == 0)
-    json_object_set_new(description, "bytes", json_integer((json_int_t)there.st_size));
   wl_status status = wl_file_open(path, NULL, &file);
   if (status == WL_OK) status = describe_open_file(file, verify, description);
   wl_file_close(&file);
@@ -211,7 +206,7 @@ static wl_status describe_checkpoints(const char *path, bool verify, json_t *run
   json_t *const list = json_array();
   json_object_set_new(run, "checkpoints", list);
   WL_TRY(wl_checkpoint_list(path, folder, &names));
-  for (int i = 0; i < names.count; i++) {
+  for (int i = names.count - 1; i >= 0; i--) {
     json_t *const one = describe_checkpoint(folder, names.at[i], verify, run);
     json_array_append_new(list, one);
     if (json_is_true(json_object_get(one, "valid")) && !json_object_get(run, "newest"))
@@ -275,12 +270,12 @@ wl_status wl_describe(const char *path, bool verify, json_t **out) {
   json_t *const description = json_object();
   if (!description) return WL_FAIL(WL_ERR_OS, "out of memory while describing '%s'", path);
   json_object_set_new(description, "path", text_json(path));
-  const wl_status status = S_ISDIR(there.st_mode) ? describe_run(path, verify, description)
-                                                  : describe_file(path, verify, description);
+  const bool folder = S_ISDIR(there.st_mode);
+  if (!folder) json_object_set_new(description, "bytes", json_integer((json_int_t)there.st_size));
+  const wl_status status = folder ? describe_run(path, verify, description)
+                                  : describe_file(path, verify, description);
   const wl_status summary = status == WL_OK ? summarise(description, verify) : status;
   if (status == WL_ERR_NO_INPUT) json_decref(description);
   else *out = description;
   return summary;
 }
-
-const char *wl_describe_hdf5(void) { return wl_h5_version(); }

@@ -16,7 +16,4 @@
  * `verify`, the status of a run with a damaged checkpoint is WL_OK. Not collective. */
 wl_status wl_describe(const char *path, bool verify, json_t **out);
 
-/* Returns the version of the HDF5 library in use, such as "1.10.8". */
-const char *wl_describe_hdf5(void);
-
 #endif

@@ -32,7 +32,7 @@ typedef struct wl_file_content {
 wl_status wl_content_write(const wl_file_content *content);
 /* Reads every dataset through HDF5. The message of WL_ERR_DATA names a dataset that cannot be read. */
 wl_status wl_file_check_datasets(const wl_file *file);
-/* Lists the file names of a run's checkpoints, newest first, and their folder. The caller frees the names with
+/* Lists the file names of a run's checkpoints, oldest first, and their folder. The caller frees the names with
  * wl_names_clear. */
 wl_status wl_checkpoint_list(const char *run, char folder[WL_PATH_MAX], wl_names *names);
 /* Returns true if a dataset belongs to the meta-parameters. */

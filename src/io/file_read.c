@@ -8,13 +8,8 @@
 
 /* ---- whole datasets ---- */
 
-static int compare_name(const void *name, const void *entry) {
-  return strcmp(name, *(char *const *)entry);
-}
-
 bool wl_file_has(const wl_file *file, const char *name) {
-  return file->datasets.count > 0 && bsearch(name, file->datasets.at, (size_t)file->datasets.count,
-                                             sizeof *file->datasets.at, compare_name);
+  return wl_names_has(&file->datasets, name);
 }
 
 static wl_status open_dataset(const wl_file *file, const char *name, wl_stored *stored) {

@@ -12,14 +12,12 @@
 
 #include "base/build_info.h"
 #include "io/file_impl.h"
+#include "io/h5_library.h"
 #include "base/footer.h"
 #include "io/part.h"
 
-enum { CHUNK_BYTES = 1 << 19, COMPRESS_FROM = 4096, LARGE_PAGE = 1 << 21, NAME = 256 };
-enum {
-  METADATA = 1 << 16,
-  METADATA_ITEM = 4096
-}; /* expected bytes of a file's metadata and of each dataset's metadata */
+/* IMAGE_STEP: the image of a file grows by multiples of this number of bytes */
+enum { CHUNK_BYTES = 1 << 19, COMPRESS_FROM = 4096, IMAGE_STEP = 1 << 16, LARGE_PAGE = 1 << 21 };
 
 typedef struct writer {
   const wl_file_content *content;
@@ -57,14 +55,9 @@ static wl_status create_image(writer *w) {
   const wl_file_content *const content = w->content;
   const H5F_libver_t format =
       content->parts || content->compression > 0 ? H5F_LIBVER_V110 : H5F_LIBVER_V18;
-  size_t room = METADATA;
-  for (int i = 0; i < content->n_fields; i++) {
-    const wl_field *const f = &content->fields[i];
-    room += METADATA_ITEM + (f->data ? (size_t)wl_field_count(f) * wl_type_size(f->type) : 0);
-  }
   const WL_H5_SCOPED access = wl_h5_access();
   const WL_H5_SCOPED creation = H5Pcreate(H5P_FILE_CREATE);
-  H5Pset_fapl_core(access, room, false);
+  H5Pset_fapl_core(access, IMAGE_STEP, false);
   H5Pset_file_image_callbacks(access, &memory);
   H5Pset_libver_bounds(access, format, format);
   H5Pset_obj_track_times(creation, false);
@@ -93,20 +86,6 @@ static wl_status close_image(writer *w, wl_status status, char **image, uint64_t
 
 /* ---- layout of a dataset ---- */
 
-/* Creates the groups of "a/b/name" that do not exist yet. */
-static wl_status make_groups(const writer *w, const char *name) {
-  char group[NAME];
-  const WL_H5_SCOPED creation = H5Pcreate(H5P_GROUP_CREATE);
-  H5Pset_obj_track_times(creation, false);
-  for (const char *slash = strchr(name, '/'); slash; slash = strchr(slash + 1, '/')) {
-    snprintf(group, sizeof group, "%.*s", (int)(slash - name), name);
-    if (H5Lexists(w->file, group, H5P_DEFAULT) > 0) continue;
-    const WL_H5_SCOPED made = H5Gcreate2(w->file, group, H5P_DEFAULT, creation, H5P_DEFAULT);
-    WL_TRY_H5(made, WL_ERR_IO, w->path, "create group '%s'", group);
-  }
-  return WL_OK;
-}
-
 static hid_t make_space(const wl_field *field) {
   hsize_t size[WL_MAX_DIMS];
   for (int d = 0; d < field->ndim; d++) size[d] = (hsize_t)field->shape[d];
@@ -126,21 +105,14 @@ static void set_chunks(hid_t creation, const wl_field *field, size_t element) {
   H5Pset_chunk(creation, field->ndim, chunk);
 }
 
-/* Sets the fill value of rows without a source: NaN for floats and -1 for integers. */
-static void set_fill(hid_t creation, wl_type type) {
-  const double nan = __builtin_nan("");
-  const int64_t minus_one = -1;
-  if (type == WL_FLOAT32 || type == WL_FLOAT64)
-    H5Pset_fill_value(creation, H5T_NATIVE_DOUBLE, &nan);
-  else H5Pset_fill_value(creation, H5T_NATIVE_INT64, &minus_one);
-}
-
 static wl_status set_layout(const writer *w, hid_t creation, hid_t space, const wl_field *field,
                             size_t element) {
   const wl_file_content *const content = w->content;
+  const bool floats = field->type == WL_FLOAT32 || field->type == WL_FLOAT64;
   H5Pset_obj_track_times(creation, false);
   if (content->parts && !field->data) {
-    set_fill(creation, field->type);
+    const double unset = floats ? __builtin_nan("") : -1; /* the value of rows without a source */
+    H5Pset_fill_value(creation, H5T_NATIVE_DOUBLE, &unset);
     return wl_index_map(content->parts, field, w->path, creation, space);
   }
   if (content->compression == 0 || field->ndim == 0 ||
@@ -170,14 +142,14 @@ static wl_status describe_dataset(const writer *w, hid_t dataset, const wl_field
 /* Writes a dataset. HDF5 rounds floats if the dataset has half precision. */
 static wl_status put_field(const writer *w, const wl_field *field) {
   const bool half = field->half && (field->type == WL_FLOAT32 || field->type == WL_FLOAT64);
-  WL_TRY(make_groups(w, field->name));
   const WL_H5_SCOPED type = wl_h5_type(field->type, half);
   const WL_H5_SCOPED memory = wl_h5_type(field->type, false);
   const WL_H5_SCOPED space = make_space(field);
-  const WL_H5_SCOPED creation = H5Pcreate(H5P_DATASET_CREATE);
+  const WL_H5_SCOPED creation = H5Pcreate(H5P_DATASET_CREATE), link = H5Pcreate(H5P_LINK_CREATE);
+  H5Pset_create_intermediate_group(link, 1); /* creates the groups of "a/b/name" */
   WL_TRY(set_layout(w, creation, space, field, H5Tget_size(type)));
   const WL_H5_SCOPED dataset =
-      H5Dcreate2(w->file, field->name, type, space, H5P_DEFAULT, creation, H5P_DEFAULT);
+      H5Dcreate2(w->file, field->name, type, space, link, creation, H5P_DEFAULT);
   WL_TRY_H5(dataset, WL_ERR_IO, w->path, "create dataset '%s'", field->name);
   WL_TRY(describe_dataset(w, dataset, field));
   if (!field->data) return WL_OK;

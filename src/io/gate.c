@@ -177,24 +177,19 @@ static wl_status check_filters(const candidate *c, bool *deflated) {
   return known ? WL_OK : refuse(c, "has filters other than shuffle and deflate");
 }
 
-/* Returns true if an inflated chunk has the number of bytes that its shape requires. HDF5 copies that many bytes
+/* Returns true if a chunk has, after inflation, the number of bytes that its shape requires. HDF5 copies that many bytes
  * without a check. `stored` is large enough for the largest compressed chunk. */
 static bool chunk_is_right(const candidate *c, const hsize_t *corner, bool deflated, size_t bytes,
                            unsigned char *stored, unsigned char *inflated) {
   hsize_t held = 0;
-  haddr_t address = 0;
-  unsigned skipped = 0;
-  uint32_t skipped_again = 0;
+  uint32_t skipped = 0; /* filters that were not applied to the chunk */
   uLongf length = bytes;
-  if (!deflated) /* an uncompressed chunk: its size was not looked up before */
-    return H5Dget_chunk_info_by_coord(c->dataset, corner, &skipped, &address, &held) >= 0 &&
-           held == bytes && skipped == 0;
   if (H5Dget_chunk_storage_size(c->dataset, corner, &held) < 0 || held == 0 ||
-      held > compressBound(bytes) ||
-      H5Dread_chunk(c->dataset, H5P_DEFAULT, corner, &skipped_again, stored) < 0)
+      held > (deflated ? compressBound(bytes) : bytes) ||
+      H5Dread_chunk(c->dataset, H5P_DEFAULT, corner, &skipped, stored) < 0 || skipped != 0)
     return false;
-  return skipped_again == 0 && uncompress(inflated, &length, stored, (uLong)held) == Z_OK &&
-         length == bytes;
+  if (!deflated) return held == bytes;
+  return uncompress(inflated, &length, stored, (uLong)held) == Z_OK && length == bytes;
 }
 
 /* Advances `corner` to the next chunk. Returns false after the last chunk. */

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "io/h5_printing.h"
+#include "io/h5_library.h"
 
 enum { TEXT = 1024, LONGEST_TEXT = 1 << 24 };
 

@@ -19,9 +19,6 @@ enum { WL_SCHEMA_VERSION = 3 };
 #define WL_H5_SCOPED __attribute__((cleanup(wl_h5_release))) hid_t
 void wl_h5_release(const hid_t *id);
 
-/* Returns the version of the library in use, such as "1.10.8". */
-const char *wl_h5_version(void);
-
 /* Turns off HDF5's printing of errors. Each public function of this folder calls wl_h5_quiet. */
 void wl_h5_quiet(void);
 /* Sets an error and returns `code`. The message is the given text and HDF5's description of the error, for example

@@ -3,17 +3,14 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/log.h"
 
 void wl_part_name(int64_t number, char name[WL_PART_NAME]) {
-  snprintf(name, WL_PART_NAME, "part-%08lld.h5", (long long)number);
+  snprintf(name, WL_PART_NAME, WL_PART_PREFIX "%08lld.h5", (long long)number);
 }
-
-int64_t wl_part_number(const char *name) { return wl_numbered_name(name, "part-"); }
 
 void wl_parts_clear(wl_parts *parts) {
   wl_free(parts->at);
@@ -78,18 +75,21 @@ static wl_status read_part(const wl_parts *parts, int64_t number, wl_part *out) 
 /* ---- writing ---- */
 
 wl_status wl_part_write(wl_parts *parts, int64_t number, const wl_table *rows) {
-  wl_part part = {.number = number, .content = *rows};
+  wl_part part = {.number = number};
   wl_field fields[WL_TABLE_COLUMNS + 1];
   char path[WL_PATH_MAX], text[24];
-  int n = rows->count;
-  memcpy(fields, rows->columns, (size_t)n * sizeof *fields);
+  int n = 0;
+  for (; n < rows->count; n++) {
+    fields[n] = rows->columns[n];
+    WL_TRY(wl_table_add_column(&part.content, &fields[n]));
+  }
+  for (int k = 0; k < WL_ROW_KINDS; k++) wl_table_set_rows(&part.content, k, rows->rows[k]);
   if (parts->index.shape[0] > 0) fields[n++] = parts->index;
   WL_TRY(part_path(parts, number, path));
   snprintf(text, sizeof text, "%lld", (long long)number);
   const wl_attribute attribute = {"number", text};
   WL_TRY(wl_content_write(
       &(wl_file_content){path, WL_KIND_PART, fields, n, &attribute, 1, parts->compression, NULL}));
-  for (int i = 0; i < rows->count; i++) part.content.columns[i].data = NULL;
   if (parts->count > 0 && parts->at[parts->count - 1].number == number) parts->count--;
   return append(parts, &part);
 }
@@ -120,27 +120,24 @@ wl_status wl_part_load(const wl_parts *parts, int i, wl_table *rows) {
   return status;
 }
 
-/* Returns true if the file name is the name of a part. Up to schema version 2, names of parts began with "segment-". */
-static bool is_part(const char *name) {
-  return wl_part_number(name) >= 0 || wl_numbered_name(name, "segment-") >= 0;
-}
+/* ---- finding ---- */
 
-static int by_number(const void *a, const void *b) {
-  const wl_part *const x = a, *const y = b;
-  return (x->number > y->number) - (x->number < y->number);
+/* Names of parts began with "segment-" up to schema version 2. */
+static wl_status warn_of_segments(const wl_parts *parts) {
+  wl_names old;
+  WL_TRY(wl_list_numbered(parts->folder, "segment-", &old));
+  if (old.count > 0)
+    wl_log_warning("'%s' has %d files of schema version 2 or less; the trajectory continues without them",
+                   parts->folder, old.count);
+  wl_names_clear(&old);
+  return WL_OK;
 }
 
 static wl_status read_all(const wl_names *names, wl_parts *parts) {
   for (int i = 0; i < names->count; i++) {
-    const int64_t number = wl_part_number(names->at[i]);
     wl_part part;
-    if (number < 0) {
-      wl_log_warning("'%s/%s' is of schema version 2 or less; the trajectory continues without it",
-                     parts->folder, names->at[i]);
-      continue;
-    }
-    if (number > parts->highest) parts->highest = number;
-    const wl_status status = read_part(parts, number, &part);
+    parts->highest = wl_numbered_name(names->at[i], WL_PART_PREFIX);
+    const wl_status status = read_part(parts, parts->highest, &part);
     if (status == WL_OK) WL_TRY(append(parts, &part));
     else if (status != WL_ERR_DATA && status != WL_ERR_IO && status != WL_ERR_NO_INPUT)
       return status;
@@ -150,14 +147,14 @@ static wl_status read_all(const wl_names *names, wl_parts *parts) {
 }
 
 wl_status wl_parts_scan(const char *run, wl_parts *parts) {
-  wl_names names;
+  wl_names names = {0};
   *parts = (wl_parts){0};
   snprintf(parts->run, sizeof parts->run, "%s", run);
   WL_TRY(wl_path_join(parts->folder, run, WL_TRAJECTORY_FOLDER));
-  WL_TRY(wl_list_folder(parts->folder, is_part, &names));
+  WL_TRY(warn_of_segments(parts));
+  WL_TRY(wl_list_numbered(parts->folder, WL_PART_PREFIX, &names));
   const wl_status status = read_all(&names, parts);
   wl_names_clear(&names);
   if (status != WL_OK) wl_parts_clear(parts);
-  if (parts->count > 1) qsort(parts->at, (size_t)parts->count, sizeof *parts->at, by_number);
   return status;
 }

@@ -7,6 +7,7 @@
 #include "io/table.h"
 
 #define WL_TRAJECTORY_FOLDER "trajectory"
+#define WL_PART_PREFIX "part-"
 #define WL_TRAJECTORY_INDEX "trajectory.h5"
 #define WL_COORDINATE_INDEX "coordinate_index"
 
@@ -28,8 +29,6 @@ typedef struct wl_parts {
 } wl_parts;
 
 void wl_part_name(int64_t number, char name[WL_PART_NAME]); /* "part-00000001.h5" */
-/* Returns the part's number from a file name, or -1 if the file is not a part. */
-int64_t wl_part_number(const char *name);
 
 /* Finds all parts of a run. Damaged parts and parts of older schema versions are left out with a warning. */
 wl_status wl_parts_scan(const char *run, wl_parts *parts);

@@ -5,13 +5,10 @@
  * One thread may append while another thread writes. While wl_trajectory_stage runs, no thread may append or write. */
 #include "io/trajectory.h"
 
-#include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "io/part.h"
 
@@ -22,8 +19,7 @@ struct wl_trajectory {
   wl_trajectory_setting setting;
   char *configuration; /* owned */
   wl_table appended, newest;
-  bool unwritten; /* the file of the newest part does not have all rows of that part */
-  bool stale;     /* trajectory.h5 does not show all parts */
+  bool unwritten; /* the newest part's file or trajectory.h5 does not have all rows of `newest` */
   wl_parts parts; /* all parts that have a file; the last may be the newest part */
   int64_t number; /* number of the newest part */
 };
@@ -143,29 +139,13 @@ static wl_status set_index(const wl_trajectory_setting *s, wl_field *index) {
   return WL_OK;
 }
 
-/* ---- parts ---- */
+/* ---- resume ---- */
 
 /* Starts a new part for the next rows. */
 static void begin_part(wl_trajectory *t) {
   wl_table_clear(&t->newest);
   t->number++;
 }
-
-/* Rewrites the file of the newest part. */
-static wl_status write_part(wl_trajectory *t) {
-  WL_TRY(wl_part_write(&t->parts, t->number, &t->newest));
-  t->unwritten = false;
-  return WL_OK;
-}
-
-static wl_status write_index(wl_trajectory *t) {
-  t->stale = true;
-  WL_TRY(wl_index_write(&t->parts, t->configuration));
-  t->stale = false;
-  return WL_OK;
-}
-
-/* ---- resume ---- */
 
 /* Drops the rows with meta_step above `last`. Returns true if there were no such rows. */
 static bool drop_after(wl_table *table, wl_row_kind kind, int64_t last) {
@@ -177,38 +157,24 @@ static bool drop_after(wl_table *table, wl_row_kind kind, int64_t last) {
   return kept == rows;
 }
 
-/* Reads the rows of the last part into memory and drops the rows after the checkpoint. Sets *whole if no row was
- * dropped. Removes the file if no row is left. */
-static wl_status load_last(wl_trajectory *t, int64_t resume_step, bool *whole) {
-  const int last = t->parts.count - 1;
-  wl_table *const r = &t->newest;
-  t->number = t->parts.at[last].number;
-  WL_TRY(wl_part_load(&t->parts, last, r));
-  const bool records = drop_after(r, WL_RECORDS, resume_step - 1);
-  *whole = drop_after(r, WL_METRICS, resume_step) && records;
-  if (has_rows(r)) return WL_OK;
-  wl_table_clear(r);
-  return wl_part_remove_last(&t->parts);
-}
-
-/* Removes the rows after the checkpoint. The last remaining part becomes the newest part. An interrupted run therefore
- * writes the same files as an uninterrupted run. */
+/* Removes the rows after the checkpoint, and the parts that have no other rows. The last remaining part becomes the
+ * newest part. An interrupted run therefore writes the same files as an uninterrupted run. */
 static wl_status trim(wl_trajectory *t, int64_t resume_step) {
-  bool whole = false;
-  while (t->parts.count > 0 && !has_rows(&t->newest)) WL_TRY(load_last(t, resume_step, &whole));
-  if (!has_rows(&t->newest)) return WL_OK;
-  t->unwritten = !whole;
-  return whole ? WL_OK : write_part(t);
+  wl_table *const newest = &t->newest;
+  while (t->parts.count > 0) {
+    const int last = t->parts.count - 1;
+    t->number = t->parts.at[last].number;
+    WL_TRY(wl_part_load(&t->parts, last, newest));
+    const bool records = drop_after(newest, WL_RECORDS, resume_step - 1),
+               whole = drop_after(newest, WL_METRICS, resume_step) && records;
+    if (has_rows(newest)) return whole ? WL_OK : wl_part_write(&t->parts, t->number, newest);
+    wl_table_clear(newest);
+    WL_TRY(wl_part_remove_last(&t->parts));
+  }
+  return WL_OK;
 }
 
 /* ---- open ---- */
-
-static wl_status make_folder(const char *folder) {
-  if (mkdir(folder, 0777) != 0 && errno != EEXIST)
-    return wl_os_fail("create the folder", folder, errno);
-  wl_remove_temporaries(folder);
-  return WL_OK;
-}
 
 /* Continues the numbering of the parts that an earlier process wrote. */
 static wl_status continue_parts(wl_trajectory *t, int64_t resume_step) {
@@ -224,12 +190,13 @@ static wl_status continue_parts(wl_trajectory *t, int64_t resume_step) {
 
 static wl_status open_trajectory(wl_trajectory *t, const char *run, int64_t resume_step) {
   WL_TRY(wl_parts_scan(run, &t->parts));
-  WL_TRY(make_folder(t->parts.folder));
+  WL_TRY(wl_make_folder(t->parts.folder));
+  wl_remove_temporaries(t->parts.folder);
   WL_TRY(set_index(&t->setting, &t->parts.index));
   t->parts.compression = t->setting.compression;
   WL_TRY(add_columns(t));
   WL_TRY(continue_parts(t, resume_step));
-  return write_index(t);
+  return wl_index_write(&t->parts, t->configuration);
 }
 
 static void destroy(wl_trajectory *t) {
@@ -306,19 +273,17 @@ wl_status wl_trajectory_stage(wl_trajectory *t) {
 }
 
 wl_status wl_trajectory_write(wl_trajectory *t) {
-  if (!t->unwritten && !t->stale) return WL_OK;
-  t->stale = true;
-  if (t->unwritten) {
-    WL_TRY(write_part(t));
-    if (is_full(t)) begin_part(t);
-  }
-  return write_index(t);
+  if (!t->unwritten) return WL_OK;
+  WL_TRY(wl_part_write(&t->parts, t->number, &t->newest));
+  WL_TRY(wl_index_write(&t->parts, t->configuration));
+  t->unwritten = false;
+  if (is_full(t)) begin_part(t);
+  return WL_OK;
 }
 
 int64_t wl_trajectory_pending(const wl_trajectory *t) { return wl_table_bytes(&t->appended); }
 
 wl_status wl_trajectory_flush(wl_trajectory *t) {
-  WL_TRY(wl_trajectory_write(t));
   WL_TRY(wl_trajectory_stage(t));
   return wl_trajectory_write(t);
 }

@@ -30,17 +30,6 @@ static const char *const parts[] = {
 
 /* ---- making ---- */
 
-static wl_status make_folder(const char *path) {
-  struct stat there;
-  if (mkdir(path, 0777) == 0 || errno == EEXIST) {
-    if (stat(path, &there) == 0 && S_ISDIR(there.st_mode)) return WL_OK;
-    return WL_FAIL(WL_ERR_CANNOT_CREATE,
-                   "cannot create the folder '%s': a file with this name exists; choose another output folder",
-                   path);
-  }
-  return wl_os_fail("create the folder", path, errno);
-}
-
 /* Creates a folder and its parents, as mkdir -p does. */
 static wl_status make_folders(const char *path) {
   char part[WL_PATH_MAX];
@@ -49,9 +38,9 @@ static wl_status make_folders(const char *path) {
                    WL_PATH_MAX - 1);
   for (const char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
     snprintf(part, sizeof part, "%.*s", (int)(slash - path), path);
-    WL_TRY(make_folder(part));
+    WL_TRY(wl_make_folder(part));
   }
-  return make_folder(path);
+  return wl_make_folder(path);
 }
 
 /* ---- locking ---- */

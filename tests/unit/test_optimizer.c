@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #include "evaluate/evaluate.h"
-#include "io/h5_printing.h"
+#include "io/h5_library.h"
 #include "train/problem.h"
 #include "train/schema.h"
 #include "warploom/optimizer.h"
