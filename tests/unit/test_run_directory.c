@@ -32,7 +32,7 @@ static void impossible_folders(void **state) {
   wl_run_directory *d = NULL;
   spill("file", "x", 1);
   assert_fails(wl_run_directory_open("file", false, &d), WL_ERR_CANNOT_CREATE,
-               "a file has that name");
+               "a file with this name exists");
   assert_fails(wl_run_directory_open("file/run", false, &d), WL_ERR_CANNOT_CREATE, "file");
   assert_fails(wl_run_directory_open("", false, &d), WL_ERR_CONFIG, "empty");
   mkdir("closed", 0500);
