@@ -73,7 +73,7 @@ static const bad_case cases[] = {
      {"'task.hidden': 0 is out of range"}},
     {"task: {family: mlp, proportion: {uniform: [1, 2]}}\n",
      NULL,
-     {"uniform is not possible for this key; list its values: {one_of: [..]}"}},
+     {"uniform is not possible for this key; list the possible values: {one_of: [..]}"}},
     {"task: {family: mlp, noise: {log_uniform: [0, 2]}}\n",
      NULL,
      {"log_uniform takes [low, high] with low at most high and above 0"}},

@@ -295,13 +295,13 @@ static void expect_config_error(const char *text, bool mixture, const char *says
 
 static void test_wrong_configurations(void **state) {
   (void)state;
-  expect_config_error("name: adam, learn: [momentum]", false, "choose from rate, beta1, beta2");
+  expect_config_error("name: adam, learn: [momentum]", false, "its learnable scalars are rate, beta1, beta2");
   expect_config_error("name: adam, learn: [epsilon]", false, "epsilon");
   expect_config_error("name: sgd, momentum: 0.9", false, "momentum");
-  expect_config_error("name: momentum, momentum: 0, learn: [momentum]", false, "between 0 and 1");
+  expect_config_error("name: momentum, momentum: 0, learn: [momentum]", false, "above 0 and below 1");
   expect_config_error("name: adam, beta2: 1", false, "beta2");
   expect_config_error("name: adam, epsilon: 0", false, "epsilon");
-  expect_config_error("name: sgd, learn: [rate], learn_per: tensor", true, "mixture");
+  expect_config_error("name: sgd, learn: [rate], learn_per: tensor", true, "single task");
   expect_config_error("name: sgd, schedule: warmup_cosine, warmup_steps: 11", false,
                       "warmup_steps");
 }
