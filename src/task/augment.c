@@ -1,4 +1,5 @@
-/* augment.c - draws and applies the augmentations of augment.h. */
+/* augment.c - draws the augmentations that augment.h describes, and applies them to losses,
+ * gradients and initial values. */
 #include "task/augment.h"
 
 #include <string.h>
@@ -8,7 +9,7 @@
 struct wl_augment {
   wl_draw loss_scale, gradient_noise;
   int reparametrise; /* value of wl_augment_keys.reparametrise */
-  double jitter;     /* value of wl_augment_keys.scale_jitter: a probability */
+  double jitter;     /* value of wl_augment_keys.scale_jitter, which is a probability */
   double reparametrise_range[2], jitter_range[2];
 };
 
@@ -17,20 +18,21 @@ struct wl_augment_ws {
   int64_t n;
   wl_episode episode;
   double loss_scale, noise_sd;
-  wl_real *factor, *theta, *v; /* [n] with reparametrise, else NULL: c, c o theta, c o v */
-  wl_real *noise;              /* [n] with gradient_noise, else NULL: xi of `step` */
-  int64_t step;                /* step for which xi was drawn; -1: none */
+  /* c [n], c o theta [n] and c o v [n]; NULL if `reparametrise` is none */
+  wl_real *factor, *theta, *v;
+  wl_real *noise; /* the noise xi [n] of the inner step `step`; NULL if there is no noise */
+  int64_t step;                /* inner step for which xi was drawn, or -1 if xi was not drawn */
 };
 
 static bool always(const wl_draw *draw, double value) {
   return draw->kind == WL_DRAW_FIXED && !(draw->low < value) && !(draw->low > value);
 }
 
-/* Copies [low, high]. The options table ensures that both are above 0. */
+/* Copies a range [low, high] of a key. The options table ensures that both bounds are above 0. */
 static wl_status copy_range(const wl_map *options, const char *key, wl_reals values,
                             double range[2]) {
   if (values.count != 2 || !(values.at[0] <= values.at[1]))
-    return wl_map_fail(options, key, "expected [low, high]");
+    return wl_map_fail(options, key, "expected two numbers [low, high] with low at most high");
   range[0] = values.at[0];
   range[1] = values.at[1];
   return WL_OK;
@@ -120,7 +122,8 @@ static wl_stream stream_of(const wl_augment_ws *ws, uint64_t what) {
   return wl_episode_stream(&ws->episode, WL_FOR_DRAW, what);
 }
 
-/* Draws one factor for all parameters, one for each tensor, or one for each parameter. */
+/* Draws the factors c of the parameters. By the key `reparametrise`, a factor is shared by all
+ * parameters, by the parameters of a tensor, or by none. */
 static void draw_factors(wl_augment_ws *ws, const wl_layout *layout) {
   const wl_augment *a = ws->augment;
   const wl_stream stream = stream_of(ws, WL_DRAW_OF_REPARAMETRISATION);
@@ -186,7 +189,7 @@ const wl_real *wl_augment_direction(wl_augment_ws *ws, const wl_real *v) {
   return ws->v;
 }
 
-/* Returns xi of the step, or NULL if there is no noise. */
+/* Returns the noise xi [n] of the batch's inner step. Returns NULL if the batch has no noise. */
 static const wl_real *noise_of(wl_augment_ws *ws, const wl_batch *batch) {
   if (batch->purpose != WL_FOR_INNER_BATCH || !(ws->noise_sd > 0.0)) return NULL;
   if (ws->step != batch->step)

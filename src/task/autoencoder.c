@@ -1,10 +1,11 @@
-/* autoencoder.c - the task family autoencoder: multi-layer perceptrons that reproduce images through a narrow layer.
+/* autoencoder.c - defines the task family `autoencoder`: multi-layer perceptrons that reproduce
+ * images through a narrow layer.
  *
  *   h_0 = x (B,pixels);  h_l = act(norm(h_{l-1} W_l + b_l));  z = h_last W + b (B,pixels)
  *   L = mean (x - sigmoid z)^2         over images and pixels
  *
- * `widths` sets the widths of all hidden layers, including the narrow one. The defaults are taken from the autoencoders
- * in google/learned_optimization (tasks/fixed/image_mlp_ae.py). */
+ * `widths` sets the widths of all hidden layers, including the narrow one. The default widths are
+ * those of the autoencoders in google/learned_optimization (tasks/fixed/image_mlp_ae.py). */
 #include "task/mlp.h"
 
 static const wl_option options[] = {WL_IMAGE_SOURCE_OPTIONS(wl_mlp, images),
@@ -23,7 +24,7 @@ static wl_status build(wl_mlp *m, wl_task *task) {
   return wl_tape_finish(t, wl_op_mean(t, wl_op_square(t, error)), -1, -1);
 }
 
-/* The data do not depend on the seed. All draws depend on the episode. */
+/* The images do not depend on the seed, and all random numbers are drawn for an episode. */
 static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
   (void)seed;
   return wl_mlp_create(map, options, build, task);
@@ -31,7 +32,8 @@ static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
 
 const wl_task_family wl_task_autoencoder = {
     .name = "autoencoder",
-    .summary = "autoencoder: a multi-layer perceptron that reproduces images; mean squared error after a sigmoid",
+    .summary = "autoencoder: a multi-layer perceptron reproduces images; the loss is the mean "
+               "squared error after a sigmoid",
     .options = options,
     .create = create,
     .destroy = wl_mlp_destroy,

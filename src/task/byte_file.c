@@ -1,8 +1,8 @@
-/* byte_file.c - reads a data file sequentially. The file may be gzipped.
+/* byte_file.c - reads the bytes of a data file in order. The file may be compressed with gzip.
  *
- * The code calls zlib's function inflate directly. The function gzread is not used, because it treats the end of the
- * file as the end of a gzip member. gzread would accept a member without a trailer, and would not compare the
- * checksum. */
+ * The code calls zlib's function inflate directly. The function gzread is not used, because it
+ * would accept a truncated file. For gzread, the end of the file is the end of the compressed data,
+ * even if the checksum at the end is missing. */
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -10,13 +10,14 @@
 
 #include "task/dataset_impl.h"
 
-/* DEFLATE_LIMIT is the largest compression factor of Deflate. This factor limits the sizes in a damaged header. */
+/* DEFLATE_LIMIT is the largest compression factor of Deflate. With this factor, the size of a
+ * compressed file bounds the sizes that the code accepts from a header. */
 enum { DEFLATE_LIMIT = 1032, BUFFER = 1 << 17, READ_MOST = 1 << 30, GZIP_WINDOW = 15 + 16 };
 
 typedef struct byte_source {
   FILE *file;
-  bool packed;   /* the file is compressed with gzip */
-  bool complete; /* the last gzip member has ended and its checksum is correct */
+  bool packed;   /* true: the file is compressed with gzip */
+  bool complete; /* true: the last gzip member was read to its end, and its checksum is correct */
   z_stream stream;
   uint8_t buffer[BUFFER];
 } byte_source;
@@ -25,7 +26,7 @@ static wl_status make_path(const char *directory, const char *name, const char *
                            char path[WL_DATA_PATH]) {
   const int length = snprintf(path, WL_DATA_PATH, "%s/%s%s", directory, name, suffix);
   if (length < 0 || length >= WL_DATA_PATH)
-    return WL_FAIL(WL_ERR_NO_INPUT, "%.200s...: the path is too long", directory);
+    return WL_FAIL(WL_ERR_NO_INPUT, "the path '%.200s...' is too long; use a shorter path", directory);
   return WL_OK;
 }
 
@@ -56,7 +57,7 @@ static wl_status open_failure(const char *path, int error) {
   const wl_status code = error == EACCES   ? WL_ERR_PERMISSION
                          : error == ENOMEM ? WL_ERR_OS
                                            : WL_ERR_NO_INPUT;
-  return WL_FAIL(code, "%s: cannot be opened: %s", path, strerror(error));
+  return WL_FAIL(code, "%s: the file cannot be opened: %s", path, strerror(error));
 }
 
 static wl_status open_source(wl_byte_file *out) {
@@ -67,7 +68,7 @@ static wl_status open_source(wl_byte_file *out) {
   if (!source->file) return open_failure(out->path, errno);
   source->packed = starts_packed(source->file);
   if (source->packed && inflateInit2(&source->stream, GZIP_WINDOW) != Z_OK)
-    return WL_FAIL(WL_ERR_OS, "%s: out of memory for the decompression", out->path);
+    return WL_FAIL(WL_ERR_OS, "%s: out of memory: the file cannot be decompressed", out->path);
   return WL_OK;
 }
 
@@ -75,9 +76,9 @@ wl_status wl_byte_file_open(const char *directory, const char *name, wl_byte_fil
   memset(out, 0, sizeof *out);
   struct stat info;
   if (!readable_path(directory, name, out->path, &info))
-    return WL_FAIL(WL_ERR_NO_INPUT, "%s: neither %s nor %s.gz exists", directory, name, name);
-  if (!S_ISREG(info.st_mode)) /* reading a pipe would wait for its writer */
-    return WL_FAIL(WL_ERR_NO_INPUT, "%s: is not a regular file", out->path);
+    return WL_FAIL(WL_ERR_NO_INPUT, "%s: this directory has neither %s nor %s.gz", directory, name, name);
+  if (!S_ISREG(info.st_mode)) /* to read a pipe would mean to wait for its writer */
+    return WL_FAIL(WL_ERR_NO_INPUT, "%s: this is not a regular file", out->path);
   const wl_status status = open_source(out);
   if (status != WL_OK) {
     wl_byte_file_close(out);
@@ -103,17 +104,19 @@ static wl_status damaged(const wl_byte_file *file, const char *what) {
                  file->path, (long long)file->offset, what ? what : "no further description");
 }
 
-/* Reads bytes of the file. *got is 0 at the end of the file. */
+/* Reads at most `count` bytes of the file. *got is the number of bytes that were read, and is 0 at
+ * the end of the file. */
 static wl_status read_plain(const wl_byte_file *file, uint8_t *to, size_t count, size_t *got) {
   byte_source *const source = file->handle;
   *got = fread(to, 1, count, source->file);
   if (*got == 0 && ferror(source->file))
-    return WL_FAIL(WL_ERR_IO, "%s: byte %lld: reading failed: %s", file->path,
+    return WL_FAIL(WL_ERR_IO, "%s: the file cannot be read at byte %lld: %s", file->path,
                    (long long)file->offset, strerror(errno));
   return WL_OK;
 }
 
-/* Decompresses the next bytes, also across several gzip members. *got < count only at the end of the file. */
+/* Decompresses the next `count` bytes. The bytes may be in several gzip members. *got is less than
+ * `count` only at the end of the file. */
 static wl_status read_packed(const wl_byte_file *file, uint8_t *to, size_t count, size_t *got) {
   byte_source *const source = file->handle;
   z_stream *const stream = &source->stream;
@@ -150,7 +153,7 @@ wl_status wl_byte_file_read(wl_byte_file *file, uint8_t *to, int64_t count, cons
     if (got == 0)
       return WL_FAIL(
           WL_ERR_DATA,
-          "%s: truncated: the file ends at byte %lld, but needs %lld more bytes of %s; fetch "
+          "%s: the file is truncated: it ends at byte %lld, but needs %lld more bytes of %s; fetch "
           "the file again",
           file->path, (long long)file->offset, (long long)left, what);
     done += (int64_t)got;
@@ -166,9 +169,10 @@ wl_status wl_byte_file_expect_end(wl_byte_file *file) {
   WL_TRY(read_some(file, &extra, 1, &got));
   if (got > 0)
     return WL_FAIL(WL_ERR_DATA,
-                   "%s: byte %lld: expected the end of the file, but the file has more bytes",
+                   "%s: byte %lld: expected the end of the file, but the file has more bytes; "
+                   "fetch the file again",
                    file->path, (long long)file->offset);
   if (source->packed && !source->complete)
-    return damaged(file, "it is truncated: it ends before its checksum");
+    return damaged(file, "the file ends before its checksum");
   return WL_OK;
 }

@@ -1,6 +1,8 @@
-/* cifar.c - reads the binary format of CIFAR-10. A record has one label byte and 3 x 32 x 32 pixels (channel, row,
- * column). The files are data_batch_1.bin .. data_batch_5.bin (training) and test_batch.bin, plain or gzipped. Source:
- * Krizhevsky 2009; https://www.cs.toronto.edu/~kriz/cifar.html */
+/* cifar.c - reads images in the binary format of CIFAR-10. A record consists of one byte for the
+ * label and 3 x 32 x 32 bytes for the pixels, in the order channel, row, column. The training
+ * images are in data_batch_1.bin to data_batch_5.bin, and the test images are in test_batch.bin.
+ * The files may be compressed with gzip. Source: Krizhevsky 2009;
+ * https://www.cs.toronto.edu/~kriz/cifar.html */
 #include <string.h>
 
 #include "task/dataset_impl.h"
@@ -16,7 +18,8 @@ static wl_status read_records(wl_byte_file *file, wl_images *images, int64_t fir
   for (int64_t i = first; i < first + PER_FILE; i++) {
     WL_TRY(wl_byte_file_read(file, &images->labels[i], 1, "a label"));
     if (images->labels[i] >= CLASSES)
-      return WL_FAIL(WL_ERR_DATA, "%s: byte %lld: label %d is out of range; 0 to %d are expected",
+      return WL_FAIL(WL_ERR_DATA, "%s: byte %lld: label %d is out of range, expected 0 to %d; "
+                                  "fetch the file again",
                      file->path, (long long)file->offset - 1, images->labels[i], CLASSES - 1);
     WL_TRY(wl_byte_file_read(file, images->pixels + i * PIXELS, PIXELS, "an image"));
   }

@@ -1,4 +1,5 @@
-/* conv.c - the task family conv: small convolutional networks (convnet.h) that classify images of a data set. */
+/* conv.c - defines the task family `conv`: small convolutional networks (convnet.h) that classify
+ * the images of a data set. */
 #include "task/convnet.h"
 #include "task/image_source.h"
 
@@ -12,7 +13,8 @@ static const wl_option options[] = {WL_IMAGE_SOURCE_OPTIONS(conv, images),
                                     {0}};
 
 static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
-  (void)seed; /* the data do not depend on the seed; all draws depend on the episode */
+  /* the images do not depend on the seed, and all random numbers are drawn for an episode */
+  (void)seed;
   conv *m = NULL;
   WL_TRY(WL_NEW(m, 1));
   task->impl = m;
@@ -46,7 +48,8 @@ static void load(const wl_task *task, const wl_episode *episode, const void *dra
 const wl_task_family wl_task_conv = {
     .name = "conv",
     .summary =
-        "small convolutional network on images: convolutions, batch or layer norm, pooling, dense layers",
+        "a small convolutional network classifies images; its layers are convolutions, "
+        "normalisation, pooling and dense layers",
     .options = options,
     .create = create,
     .destroy = destroy,

@@ -1,11 +1,12 @@
-/* convnet.c - builds the convolutional classifier. Formulas: convnet.h. */
+/* convnet.c - records the operators of the convolutional classifier on a tape. The formulas are in
+ * convnet.h. */
 #include "task/convnet.h"
 
 #include <stdio.h>
 
 enum { POOL = 2 };
 
-/* The current output of a network under construction, (B,channels,rows,columns). */
+/* The output of the last layer that was added, of shape (B,channels,rows,columns). */
 typedef struct feature {
   wl_node node;
   int64_t channels, rows, columns;
@@ -31,7 +32,7 @@ static wl_norm norm_of(const wl_convnet *net) {
   return net->batch_norm ? WL_NORM_BATCH : WL_NORM_NONE;
 }
 
-/* Returns the stride of layer i, counted from 0. */
+/* Returns the stride of convolution i, counted from 0. */
 static int64_t stride_of(const wl_convnet *net, int i) {
   const wl_ints *s = &net->strides;
   return s->count == 0 ? 1 : s->at[i < s->count ? i : s->count - 1];
@@ -46,9 +47,10 @@ static feature pool(const wl_convnet *net, wl_tape *t, feature f) {
   return f;
 }
 
-/* Applies the stages after a convolution: (n)ormalise, (a)ctivate, (p)ool. */
+/* Adds the stages after a convolution. In `orders`, n is the normalisation, a the activation and p
+ * the pooling. */
 static feature apply_stages(const wl_convnet *net, wl_tape *t, feature f, int layer) {
-  static const char *const orders[] = {"nap", "pna", "apn"}; /* indexed by wl_convnet.order */
+  static const char *const orders[] = {"nap", "pna", "apn"}; /* the index is wl_convnet.order */
   char name[WL_NAME_SIZE];
   snprintf(name, sizeof name, "norm%d", layer);
   for (const char *stage = orders[net->order]; *stage; stage++) {
@@ -59,7 +61,8 @@ static feature apply_stages(const wl_convnet *net, wl_tape *t, feature f, int la
   return f;
 }
 
-/* Returns the side of the image after poolings and strides, or 0 if no pixel remains. */
+/* Returns the side of the image after all convolutions and poolings, in pixels. Returns 0 if no
+ * pixel remains. */
 static int64_t side_left(const wl_convnet *net, int64_t side) {
   const int window = net->pooling == WL_POOL_NONE ? 1 : POOL;
   for (int i = 0; i < net->filters.count && side > 0; i++)
@@ -67,24 +70,26 @@ static int64_t side_left(const wl_convnet *net, int64_t side) {
   return side;
 }
 
-/* Checks conditions that the options table cannot express. The kernel must be odd, the input of each pooling must have
- * at least 2x2 pixels, and `features: mean` needs square images. */
+/* Checks conditions that the options table cannot express. The side of the kernel must be odd, so
+ * that the padding is the same on all sides. The input of each pooling must have at least 2x2
+ * pixels. The images must be square for `features: mean`. */
 static wl_status check_options(const wl_map *map, const wl_convnet *net,
                                const wl_convnet_shape *shape) {
   if (net->kernel % 2 == 0)
-    return wl_map_fail(map, "kernel", "%lld is even; give an odd number", (long long)net->kernel);
+    return wl_map_fail(map, "kernel", "the kernel size %lld is even; give an odd number", (long long)net->kernel);
   if (side_left(net, shape->rows) < 1 || side_left(net, shape->columns) < 1)
     return wl_map_fail(map, "filters",
                        "%d layers that halve the image are too many for images of %lld x %lld",
                        net->filters.count, (long long)shape->rows, (long long)shape->columns);
   if (net->features == WL_SEES_MEAN && shape->rows != shape->columns)
-    return wl_map_fail(map, "features", "mean needs square images, not %lld x %lld; set `side`",
+    return wl_map_fail(map, "features", "the choice `mean` needs square images, but these are %lld "
+                                        "x %lld; set `side`",
                        (long long)shape->rows, (long long)shape->columns);
   return WL_OK;
 }
 
-/* Adds convolution `layer` (counted from 1), its stages, and the warp layer. By the options, the warp layer is directly
- * after the convolution or after all stages. */
+/* Adds convolution `layer` (counted from 1), the stages after it, and a warp layer. The options
+ * determine whether the warp layer is directly after the convolution or after all stages. */
 static feature convolutional_layer(const wl_convnet *net, wl_task *task, feature f, int layer) {
   const int64_t filters = net->filters.at[layer - 1];
   char name[WL_NAME_SIZE];
@@ -117,7 +122,7 @@ static wl_status build_tape(const wl_convnet_shape *s, wl_task *task, wl_convnet
   net->labels = wl_tape_labels(t, "labels", s->batch);
   int64_t width;
   const wl_node h = build_features(net, s, task, &width);
-  /* batch norm comes after convolutions, or after dense layers if there are no convolutions */
+  /* batch norm follows the convolutions, or the dense layers if there are no convolutions */
   const bool without = net->filters.count > 0 && !net->layer_norm;
   net->dense.norm = without ? WL_NORM_NONE : norm_of(net);
   const wl_node logits = wl_net_perceptron(task, &net->dense, h, width, s->classes);

@@ -1,7 +1,8 @@
 /* dataset.c - finds and shares data sets of images.
  *
- * Named data is searched in $WARPLOOM_DATA/<name>, then in /usr/share/datasets/<name>. Data sets are
- * read-only, and all tasks of the process share them. */
+ * A data set with a known name is sought in $WARPLOOM_DATA/<name>, and then in
+ * /usr/share/datasets/<name>. All tasks of the process share a data set, because no task changes
+ * it. */
 #include "task/dataset.h"
 
 #include <stdlib.h>
@@ -14,7 +15,7 @@
 typedef struct named_data {
   const char *name;
   int64_t classes;
-  const char *hint; /* how to obtain the data */
+  const char *hint; /* instruction for the user: how to obtain the data */
 } named_data;
 
 static const named_data known[] = {
@@ -22,18 +23,18 @@ static const named_data known[] = {
      "`apt-get install dataset-fashion-mnist` installs the data under /usr/share/datasets"},
     {"mnist", 10,
      "put train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and "
-     "t10k-labels-idx1-ubyte (or these with .gz) into a directory mnist, and set WARPLOOM_DATA "
-     "to the directory that contains mnist"},
+     "t10k-labels-idx1-ubyte (or the same names with .gz) into a directory `mnist`, and set "
+     "WARPLOOM_DATA to the directory that contains `mnist`"},
     {"cifar-10", 10,
-     "put data_batch_1.bin .. data_batch_5.bin and test_batch.bin (of cifar-10-binary.tar.gz) "
-     "into a directory cifar-10, and set WARPLOOM_DATA to the directory that contains cifar-10"},
+     "put data_batch_1.bin to data_batch_5.bin and test_batch.bin (from cifar-10-binary.tar.gz) "
+     "into a directory `cifar-10`, and set WARPLOOM_DATA to the directory that contains `cifar-10`"},
 };
 
-/* The source of a data set. */
+/* The request for a data set: where the images are, and how to change them. */
 typedef struct source {
   char directory[WL_DATA_PATH]; /* a directory, or the name of a built-in data set */
-  int64_t classes;              /* number of classes; 0: determined from the data */
-  int64_t side;                 /* side in pixels; 0: images are not resized */
+  int64_t classes;              /* number of classes, or 0 to count the classes in the data */
+  int64_t side;                 /* side of the resized images in pixels, or 0 to keep the size */
   bool grey;
 } source;
 
@@ -60,14 +61,15 @@ static const named_data *find_named(const char *name) {
   return NULL;
 }
 
-/* Finds the directory of named data, or of a path. */
+/* Finds the directory of a data set. `data` is the name of the data set, or a path if `named` is
+ * NULL. */
 static wl_status locate(const char *data, const named_data *named, char directory[WL_DATA_PATH]) {
   if (!named) {
     snprintf(directory, WL_DATA_PATH, "%s", data);
     if (wl_is_directory(directory)) return WL_OK;
     return WL_FAIL(WL_ERR_NO_INPUT,
-                   "task.data: '%s' is neither a directory nor one of synthetic, digits, "
-                   "fashion-mnist, mnist, cifar-10",
+                   "task.data: '%s' is neither a directory nor the name of a data set (synthetic, "
+                   "digits, fashion-mnist, mnist, cifar-10)",
                    data);
   }
   const char *base = getenv("WARPLOOM_DATA");
@@ -76,10 +78,12 @@ static wl_status locate(const char *data, const named_data *named, char director
     snprintf(directory, WL_DATA_PATH, "%s/%s", bases[i], data);
     if (wl_is_directory(directory)) return WL_OK;
   }
-  return WL_FAIL(WL_ERR_NO_INPUT, "%s: the data '%s' were not found; %s", directory, data, named->hint);
+  return WL_FAIL(WL_ERR_NO_INPUT, "the directory %s with the data set '%s' does not exist; %s",
+                 directory, data, named->hint);
 }
 
-/* Draws a fixed permutation of each split. Evaluations therefore use the same images in every run. */
+/* Draws a fixed random order of the images of each split, so that evaluations use the same images
+ * in every run. */
 static wl_status draw_samples(wl_dataset *dataset) {
   for (int s = 0; s < 2; s++) {
     wl_images *images = &dataset->split[s];
@@ -106,13 +110,14 @@ static wl_status make_dataset(const void *request, void **object) {
 
 static const wl_shared_kind datasets = {"dataset", make_dataset, free_dataset};
 
-/* Refuses a configured number of classes that differs from the number in the data. */
+/* Returns an error if the configured number of classes differs from the number of classes in the
+ * data. */
 static wl_status check_classes(const char *data, int64_t asked, int64_t found) {
   if (asked == 0 || asked == found) return WL_OK;
   return WL_FAIL(
       WL_ERR_CONFIG,
-      "task.classes: %lld, but the data '%s' have %lld classes: leave the key out, or name "
-      "other data",
+      "task.classes is %lld, but the data set '%s' has %lld classes: remove the key `classes`, or "
+      "name another data set",
       (long long)asked, data, (long long)found);
 }
 

@@ -1,8 +1,10 @@
-/* dataset.h - labelled images. A data set is read or generated once and shared by all tasks of a process.
+/* dataset.h - provides labelled images. A data set is read or generated once, and all tasks of a
+ * process share it.
  *
- * Pixels are stored as the bytes 0..255 of the source. Bytes need a quarter of the memory and bandwidth of float32. The
- * code of image_source.h divides them by 255 when it writes a tape's input. Images that were resized or converted to
- * grey are stored as reals in [0,1]. */
+ * Pixels are stored as the bytes 0..255 of the source. Bytes need a quarter of the memory and
+ * bandwidth of float32. The functions of image_source.h divide the bytes by 255 when they write the
+ * input of a network. Images that were resized or converted to grey are stored as reals in
+ * [0,1]. */
 #ifndef WL_TASK_DATASET_H
 #define WL_TASK_DATASET_H
 
@@ -10,48 +12,53 @@
 
 typedef struct wl_images {
   int64_t count;
-  uint8_t *pixels; /* [count][channels * rows * columns]; NULL: `values` holds the images */
-  /* [count][channels * rows * columns] in [0,1], for resized or grey images; NULL: `pixels` holds the images */
+  /* images as bytes [count][channels * rows * columns]; NULL if the images are in `values` */
+  uint8_t *pixels;
+  /* images as numbers in [0,1] [count][channels * rows * columns], if they were resized or
+   * converted to grey; NULL if the images are in `pixels` */
   wl_real *values;
   uint8_t *labels; /* [count], 0 .. classes - 1 */
-  int64_t *sample; /* [count], a fixed permutation: the order of the images in evaluations */
+  int64_t *sample; /* indices of the images in the order that evaluations use [count] */
 } wl_images;
 
 typedef struct wl_dataset {
   int64_t channels, rows, columns;
-  int64_t pixels; /* pixels of one image, channels * rows * columns */
+  int64_t pixels; /* number of values of one image: channels * rows * columns */
   int64_t classes;
-  wl_images split[2]; /* indexed by wl_split */
+  wl_images split[2]; /* the index is a wl_split */
 } wl_dataset;
 
-/* The allowed names in the key `data`. `data` may also be a directory. */
+/* The names that the key `data` accepts. `data` may also be a directory. */
 #define WL_DATASET_NAMES "synthetic|digits|fashion-mnist|mnist|cifar-10"
-/* A family's options for its images. */
+/* The keys of a family for its images. */
 typedef struct wl_dataset_keys {
-  const char *data;      /* borrowed while the task is created */
-  int64_t classes, side; /* number of classes, side in pixels; 0: the value of the data */
+  const char *data;      /* valid only while the task is created */
+  /* number of classes, and side of the images in pixels; 0 stands for the value of the data set */
+  int64_t classes, side;
   bool grey;
 } wl_dataset_keys;
-/* The rows of a data set for the options table of a family. The family reads its keys into the struct `type`. This
- * struct has a member `member` of type wl_dataset_keys. */
+/* The rows of a family's options table for the keys of a data set. `type` is the struct into which
+ * the family reads its keys. `member` is the member of this struct that has the type
+ * wl_dataset_keys. */
 /* clang-format off */
 #define WL_DATASET_OPTIONS(type, member)                                                          \
   {"data", WL_OPT_STRING, "synthetic", NULL, 0, 0, "1",                                           \
-   "Images: synthetic or digits (built in), fashion-mnist, mnist, cifar-10, or the path of a directory " \
-   "with IDX files (plain or gzipped) or CIFAR-10's binary files.", WL_SLOT(type, member.data), WL_KEY_PATH}, \
+   "Images: synthetic, digits, fashion-mnist, mnist, cifar-10, or the path of a directory. "      \
+   "The directory has the files of MNIST (IDX) or CIFAR-10 (binary).", WL_SLOT(type, member.data), WL_KEY_PATH}, \
   {"classes", WL_OPT_INT, "0", NULL, 0, 256, "1",                                                 \
-   "Number of classes. 0: the number of the data; for unnamed data, largest training label plus one.",\
+   "Number of classes. With 0, the classes of the data set are counted.",                         \
    WL_SLOT(type, member.classes)},                                                                \
   {"side", WL_OPT_INT, "0", NULL, 0, 4096, "pixels",                                              \
-   "Side of the resized images (bilinear, no antialiasing); 0: the original size.",               \
+   "Side of the images after bilinear resizing without antialiasing. With 0, images keep their size.", \
    WL_SLOT(type, member.side)},                                                                   \
   {"grey", WL_OPT_BOOL, "false", NULL, 0, 0, "1",                                                 \
-   "Replace the colour channels by their mean.", WL_SLOT(type, member.grey)}
+   "Replace the colour channels of each pixel by their mean.", WL_SLOT(type, member.grey)}
 /* clang-format on */
 
-/* Opens the data set `data`. Data that is already open is shared. Returns WL_ERR_NO_INPUT if the data is missing; the
- * message says how to obtain the data. Returns WL_ERR_DATA if the data is damaged; the message names file and byte. The
- * caller releases *out with wl_dataset_close. Thread-safe. */
+/* Opens the data set that `keys` describes. If the data set is already open, *out is the same
+ * object. Returns WL_ERR_NO_INPUT if the data set is missing, and the message says how to obtain
+ * it. Returns WL_ERR_DATA if the data set is damaged, and the message names the file and the byte.
+ * The caller releases *out with wl_dataset_close. Thread-safe. */
 wl_status wl_dataset_open(const wl_dataset_keys *keys, const wl_dataset **out);
 void wl_dataset_close(const wl_dataset **dataset);
 

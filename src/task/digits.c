@@ -1,6 +1,8 @@
-/* digits.c - unpacks the built-in handwritten digits (data/README.md), 8 x 8 pixels with values 0 to 16.
+/* digits.c - decompresses the handwritten digits that are built into the program (data/README.md).
+ * A digit is an image of 8 x 8 pixels with values from 0 to 16.
  *
- * Every fifth image is held out. Pixels are scaled to bytes: 16 becomes 255. */
+ * Every fifth image is in the held-out split. The pixels are scaled to bytes, so that the value 16
+ * becomes 255. */
 #include <string.h>
 #include <zlib.h>
 
@@ -20,7 +22,7 @@ wl_status wl_dataset_make_digits(wl_dataset *dataset) {
   uLongf size = sizeof records;
   const int code = uncompress(records, &size, wl_digits_data, (uLong)wl_digits_data_size);
   if (code != Z_OK || size != sizeof records)
-    return WL_FAIL(WL_ERR_SOFTWARE, "the digits in the program are damaged (zlib code %d)", code);
+    return WL_FAIL(WL_ERR_SOFTWARE, "the images of digits in the program are damaged (zlib code %d)", code);
   dataset->channels = 1;
   dataset->rows = dataset->columns = SIDE;
   dataset->pixels = PIXELS;

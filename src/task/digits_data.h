@@ -1,5 +1,5 @@
-/* digits_data.h - the bytes of data/digits.z, a zlib stream. data/pack_digits.py describes the format. Private to
- * src/task. */
+/* digits_data.h - declares the bytes of the file data/digits.z, which is compressed with zlib.
+ * data/pack_digits.py describes the format of the decompressed bytes. Private to src/task. */
 #ifndef WL_TASK_DIGITS_DATA_H
 #define WL_TASK_DIGITS_DATA_H
 

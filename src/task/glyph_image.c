@@ -1,18 +1,19 @@
-/* glyph_image.c - resamples an image by an affine map. Formula: glyph_image.h. */
+/* glyph_image.c - turns and distorts an image by an affine map. The formula is in glyph_image.h. */
 #include "task/glyph_image.h"
 
 #include <math.h>
 
-/* The inverse map gives the source coordinates of an output pixel. Both are relative to the image's centre. */
+/* The inverse of the affine map. It maps the coordinates of an output pixel to coordinates in the
+ * source image. Coordinates are relative to the centre of the image. */
 typedef struct inverse {
-  double a[2][2];       /* A^-1, by row and column */
+  double a[2][2];       /* the matrix A^-1 */
   double rows, columns; /* t, pixels */
-  double from_row, from_column; /* source of the image's centre: c' */
+  double from_row, from_column; /* the point c' of the source image that moves to the centre */
 } inverse;
 
 static double between(double bound, double u) { return bound * (2.0 * u - 1.0); }
 
-/* Adds quarter turns. Quarter turns are exact; a turned character loses no pixel. */
+/* Adds `turn` rotations by 90 degrees. These rotations are exact and lose no pixel. */
 static void add_turns(inverse *map, int64_t turn) {
   for (int64_t i = 0; i < turn; i++)
     for (int k = 0; k < 2; k++) {
@@ -47,7 +48,7 @@ static inverse draw_map(const wl_glyphs *g, int64_t turn, const wl_distortion *d
   return map;
 }
 
-/* Moves the source by whole pixels towards the ink's centre of mass. */
+/* Sets c' to the ink's centre of mass, rounded so that c' - c is a whole number of pixels. */
 static void add_centre(const wl_glyphs *g, const uint8_t *ink, inverse *map) {
   int64_t total = 0, row = 0, column = 0;
   for (int64_t i = 0; i < g->rows; i++, ink += g->columns) {
@@ -66,7 +67,8 @@ static void add_centre(const wl_glyphs *g, const uint8_t *ink, inverse *map) {
 
 static wl_real sample(const wl_glyphs *g, const uint8_t *ink, double row, double column) {
   const double r = row + 0.5,
-               c = column + 0.5; /* the conversion rounds down, because both are positive */
+               /* both numbers are positive, so the conversion to integers rounds them down */
+               c = column + 0.5;
   if (!(r >= 0 && r < (double)g->rows && c >= 0 && c < (double)g->columns)) return 0;
   return ink[(int64_t)r * g->columns + (int64_t)c];
 }
@@ -97,7 +99,8 @@ void wl_glyph_image(const wl_glyphs *g, const uint8_t *ink, int64_t turn, const 
 
 enum { BLOCK = 32 };
 
-/* Computes x_i <- (x_{i-1} + 2 x_i + x_{i+1}) / 4 along n pixels of `lines` adjacent lines, at most BLOCK. */
+/* Computes x_i <- (x_{i-1} + 2 x_i + x_{i+1}) / 4 along n pixels of several adjacent lines. `lines`
+ * is the number of lines and at most BLOCK. */
 static void smooth_lines(wl_real *x, int64_t n, int64_t stride, int64_t lines) {
   wl_real before[BLOCK] = {0};
   for (int64_t i = 0; i < n; i++, x += stride)

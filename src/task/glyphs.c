@@ -1,4 +1,5 @@
-/* glyphs.c - finds, checks and shares packed characters. Layout: glyphs.h. */
+/* glyphs.c - finds, checks and shares a file of handwritten characters. glyphs.h describes the
+ * file. */
 #include "task/glyphs.h"
 
 #include <stdio.h>
@@ -10,7 +11,8 @@
 
 enum { PATH_SIZE = 4096, IMAGE = 0, ALPHABET, BACKGROUND, ARRAYS };
 
-static wl_glyphs_reader reader; /* set once, before the first task is created */
+/* the function that reads the file; it is set once, before the first task is created */
+static wl_glyphs_reader reader;
 
 void wl_glyphs_set_reader(wl_glyphs_reader with) { reader = with; }
 
@@ -35,25 +37,28 @@ static void adopt(wl_glyphs *g, const wl_field fields[ARRAYS]) {
   g->background = fields[BACKGROUND].data;
 }
 
-/* Checks indices and pixels. Later code uses them without a check. */
+/* Checks the indices and the pixels in the file, because later code uses them without a check. */
 static wl_status check(const char *path, const wl_glyphs *g, int64_t listed) {
   if (listed != g->characters)
     return WL_FAIL(
         WL_ERR_DATA,
-        "%s: alphabet_of_character has %lld entries for %lld characters; pack the file again", path,
+        "%s: alphabet_of_character has %lld entries for %lld characters; pack the file again with "
+        "tools/pack_omniglot.py", path,
         (long long)listed, (long long)g->characters);
   for (int64_t c = 0; c < g->characters; c++)
     if (g->alphabet[c] < 0 || g->alphabet[c] >= g->alphabets)
       return WL_FAIL(
           WL_ERR_DATA,
-          "%s: character %lld is of alphabet %lld, expected 0 to %lld; pack the file again", path,
+          "%s: character %lld has the alphabet %lld, expected 0 to %lld; pack the file again with "
+          "tools/pack_omniglot.py", path,
           (long long)c, (long long)g->alphabet[c], (long long)g->alphabets - 1);
   const int64_t all = g->characters * g->drawers * g->pixels;
   for (int64_t p = 0; p < all; p++)
     if (g->ink[p] > 1)
       return WL_FAIL(
           WL_ERR_DATA,
-          "%s: pixel %lld of 'image' is %d, expected 0 (paper) or 1 (ink); pack the file again",
+          "%s: pixel %lld of 'image' is %d, expected 0 (paper) or 1 (ink); pack the file again "
+          "with tools/pack_omniglot.py",
           path, (long long)p, g->ink[p]);
   return WL_OK;
 }
@@ -89,8 +94,8 @@ wl_status wl_glyphs_open(const char *path, const wl_glyphs **out) {
   if (!locate(path, found))
     return WL_FAIL(
         WL_ERR_NO_INPUT,
-        "task.file: no file '%s', neither here nor in the folder that WARPLOOM_DATA names; "
-        "tools/pack_omniglot.py makes it from Omniglot's archives",
+        "task.file: the file '%s' exists neither here nor in the folder that WARPLOOM_DATA names; "
+        "make it from Omniglot's archives with tools/pack_omniglot.py",
         path);
   WL_TRY(wl_shared_open(&kind, found, found, &object));
   *out = object;

@@ -1,10 +1,13 @@
-/* idx.c - reads images and labels in the IDX format of MNIST, plain or gzipped.
+/* idx.c - reads images and labels in the IDX format of MNIST. The files may be compressed with
+ * gzip.
  *
- *   byte 0   0 0 type dims      type 8: unsigned bytes; 3 dims for images, 1 for labels
- *   byte 4   dims sizes, 32-bit big-endian: count (, rows, columns)
- *   then     the bytes, last dimension fastest
+ * - Bytes 0 to 3 are 0, 0, the type of the data and the number of dimensions. The type is 8 for
+ *   unsigned bytes. Files of images have three dimensions, and files of labels have one.
+ * - Each dimension has a size of four bytes, in big-endian order. The sizes are the number of images, rows and columns.
+ * - The data follows. The index of the last dimension changes fastest.
  *
- * A data set is four files with MNIST's names. Format: http://yann.lecun.com/exdb/mnist */
+ * A data set consists of four files with the names that MNIST uses. The format is described at
+ * http://yann.lecun.com/exdb/mnist */
 #include <string.h>
 
 #include "task/dataset_impl.h"
@@ -18,7 +21,7 @@ static int64_t big_endian(const uint8_t b[4]) {
   return (int64_t)b[0] << 24 | (int64_t)b[1] << 16 | (int64_t)b[2] << 8 | (int64_t)b[3];
 }
 
-/* Reads and checks the header. Writes sizes [ndim]. */
+/* Reads and checks the header of a file, and stores the size of each dimension in sizes [ndim]. */
 static wl_status read_header(wl_byte_file *file, int ndim, int64_t *sizes) {
   uint8_t word[4];
   const int64_t expected = 0x0800 + ndim;
@@ -26,7 +29,7 @@ static wl_status read_header(wl_byte_file *file, int ndim, int64_t *sizes) {
   if (big_endian(word) != expected)
     return WL_FAIL(WL_ERR_DATA,
                    "%s: byte 0: expected the IDX magic number 0x%08llx (unsigned bytes, %d "
-                   "dimension%s), found 0x%08llx",
+                   "dimension%s), found 0x%08llx; fetch the file again",
                    file->path, (long long)expected, ndim, ndim == 1 ? "" : "s",
                    (long long)big_endian(word));
   for (int i = 0; i < ndim; i++) {
@@ -34,19 +37,21 @@ static wl_status read_header(wl_byte_file *file, int ndim, int64_t *sizes) {
     sizes[i] = big_endian(word);
     const bool side = i > 0;
     if (sizes[i] < 1 || (side && sizes[i] > MAX_SIDE))
-      return WL_FAIL(WL_ERR_DATA, "%s: byte %lld: size of dimension %d is %lld, expected 1 to %lld",
+      return WL_FAIL(WL_ERR_DATA, "%s: byte %lld: the size of dimension %d is %lld, expected 1 to "
+                                  "%lld; fetch the file again",
                      file->path, (long long)(file->offset - 4), i, (long long)sizes[i],
                      side ? (long long)MAX_SIDE : 0xffffffffLL);
   }
   return WL_OK;
 }
 
-/* Refuses sizes larger than the file, because a damaged header could cause a large allocation. */
+/* Returns an error if the header states more bytes than the file can have, because a damaged header
+ * could otherwise cause a large allocation. */
 static wl_status check_promise(const wl_byte_file *file, int64_t bytes) {
   if (file->offset + bytes > file->limit)
     return WL_FAIL(WL_ERR_DATA,
-                   "%s: truncated: its header states %lld bytes of data, but the file has "
-                   "fewer; fetch the file again",
+                   "%s: the file is truncated: its header states %lld bytes of data, but the file "
+                   "has fewer; fetch the file again",
                    file->path, (long long)bytes);
   return WL_OK;
 }
@@ -62,7 +67,8 @@ static wl_status read_image_file(wl_byte_file *file, wl_split split, wl_dataset 
   } else if (sizes[1] != dataset->rows || sizes[2] != dataset->columns) {
     return WL_FAIL(
         WL_ERR_DATA,
-        "%s: byte 8: images are %lld x %lld, expected %lld x %lld as in the training file",
+        "%s: byte 8: images are %lld x %lld, expected %lld x %lld as in the training file; fetch "
+        "both files again",
         file->path, (long long)sizes[1], (long long)sizes[2], (long long)dataset->rows,
         (long long)dataset->columns);
   }
@@ -73,15 +79,16 @@ static wl_status read_image_file(wl_byte_file *file, wl_split split, wl_dataset 
   return wl_byte_file_expect_end(file);
 }
 
-/* Returns the index of the first label that is not below `bound`, or -1 if there is no such label. */
+/* Returns the index of the first label that is at least `bound`. Returns -1 if all labels are below
+ * `bound`. */
 static int64_t find_label(const wl_images *images, int64_t bound) {
   for (int64_t i = 0; i < images->count; i++)
     if (images->labels[i] >= bound) return i;
   return -1;
 }
 
-/* Counts the classes of the training labels. Every label up to the largest must occur. A missing label means that the
- * data is damaged, unless the user sets the number of classes. */
+/* Sets *classes to the largest training label plus one. Returns an error if a label between the
+ * smallest and the largest one never occurs, because the file is then probably damaged. */
 static wl_status count_classes(const wl_byte_file *file, const wl_images *images,
                                int64_t *classes) {
   int64_t seen[256] = {0};
@@ -106,7 +113,8 @@ static wl_status read_label_file(wl_byte_file *file, wl_split split, wl_dataset 
   int64_t count;
   WL_TRY(read_header(file, 1, &count));
   if (count != images->count)
-    return WL_FAIL(WL_ERR_DATA, "%s: byte 4: %lld labels, expected %lld, one for each image of %s",
+    return WL_FAIL(WL_ERR_DATA, "%s: byte 4: the file has %lld labels, expected %lld, one for each "
+                                "image of %s; fetch both files again",
                    file->path, (long long)count, (long long)images->count, image_names[split]);
   WL_TRY(wl_byte_file_read(file, images->labels, count, "the labels"));
   WL_TRY(wl_byte_file_expect_end(file));
@@ -114,7 +122,8 @@ static wl_status read_label_file(wl_byte_file *file, wl_split split, wl_dataset 
     WL_TRY(count_classes(file, images, &dataset->classes));
   const int64_t bad = find_label(images, dataset->classes);
   if (bad >= 0)
-    return WL_FAIL(WL_ERR_DATA, "%s: byte %lld: label %d is out of range, expected 0 to %lld",
+    return WL_FAIL(WL_ERR_DATA, "%s: byte %lld: label %d is out of range, expected 0 to %lld; "
+                                "fetch the file again",
                    file->path, (long long)(bad + 8), images->labels[bad],
                    (long long)dataset->classes - 1);
   return WL_OK;

@@ -1,4 +1,4 @@
-/* image_source.c - chooses and copies the images of a minibatch. */
+/* image_source.c - chooses the images of a minibatch and copies them to the input of a network. */
 #include "task/image_source.h"
 
 #include <string.h>
@@ -6,8 +6,8 @@
 #include "task/augment.h"
 #include "task/family.h"
 
-/* Returns the number of images of a split that are used. Of the training split, a fraction is used, which consists of
- * the first images. All images of the held-out split are used. */
+/* Returns how many images of a split are used. The first images of the training split are used, up
+ * to the fraction `fraction`. All images of the held-out split are used. */
 static int64_t part_of(const wl_image_source *source, wl_split split, double fraction) {
   const int64_t count = source->data->split[split].count;
   if (split == WL_SPLIT_HELDOUT) return count;
@@ -32,13 +32,15 @@ void wl_image_source_close(wl_image_source *source) {
   wl_dataset_close(&source->data);
 }
 
-/* Converts pixels to reals in [0,1] by a division, as in the data loaders of other frameworks. */
+/* Converts bytes to reals in [0,1]. The bytes are divided by 255, as in the data loaders of other
+ * frameworks. */
 static void to_real(const uint8_t *restrict from, int64_t n, wl_real *restrict to) {
   for (int64_t i = 0; i < n; i++) to[i] = (wl_real)from[i] / (wl_real)255;
 }
 
-/* Prefetches an image. The images of a random batch are far apart in memory. Without prefetching, the wait for memory
- * would take longer than the conversion. About AHEAD bytes are requested in advance. */
+/* Requests an image from memory before it is needed. The images of a random batch are far apart in
+ * memory. Without this prefetch, the wait for memory would take longer than the conversion. About
+ * AHEAD bytes are requested in advance. */
 enum { CACHE_LINE = 64, AHEAD = 2048 };
 static void prefetch(const void *from, int64_t bytes) {
   for (int64_t i = 0; i < bytes; i += CACHE_LINE) __builtin_prefetch((const char *)from + i);
@@ -61,8 +63,8 @@ static void copy_pixels(const wl_images *images, int64_t pixels, const int64_t *
   }
 }
 
-/* Chooses images of the fixed sample, beginning with number `at`. The sample consists of the image numbers below
- * `bound`, in the order of the split's permutation. */
+/* Chooses `count` images of the fixed sample, starting with image `at` of the sample. The sample
+ * consists of the first `bound` images of the split, in the fixed random order of the split. */
 static void choose_fixed(const wl_images *images, int64_t bound, int64_t at, int64_t count,
                          int64_t *chosen) {
   at %= bound;
@@ -71,7 +73,8 @@ static void choose_fixed(const wl_images *images, int64_t bound, int64_t at, int
     if (images->sample[i] < bound && seen++ >= at) chosen[found++] = images->sample[i];
 }
 
-/* Chooses images first .. first + count - 1 of a batch. */
+/* Chooses `count` images of a batch, starting with image `first` of the batch. `chosen` receives
+ * their indices in the split. */
 static void choose(const wl_image_source *source, const wl_episode *episode, const wl_batch *batch,
                    int64_t first, int64_t count, int64_t *chosen) {
   const wl_stream part = wl_episode_stream(episode, WL_FOR_DRAW, WL_DRAW_OF_DATA_FRACTION);

@@ -1,4 +1,5 @@
-/* image_source.h - makes minibatches of a data set's images by the options of a family. Private to src/task. */
+/* image_source.h - makes minibatches of images. The options of a family determine the data set and
+ * the size of a batch. Private to src/task. */
 #ifndef WL_TASK_IMAGE_SOURCE_H
 #define WL_TASK_IMAGE_SOURCE_H
 
@@ -7,39 +8,44 @@
 
 typedef struct wl_image_source {
   wl_dataset_keys keys;
-  int64_t batch;          /* number B of images of a minibatch */
-  int64_t eval_samples;   /* configured number of images of the fixed sample */
+  int64_t batch;          /* number of images in a minibatch */
+  /* number of images in the fixed sample of an evaluation, as the user configured it */
+  int64_t eval_samples;
   wl_draw
-      fraction; /* fraction of the training split's images (the first ones) that an episode uses */
+      /* fraction of the training images that an episode uses; the first images are used */
+      fraction;
   const wl_dataset *data; /* shared */
 } wl_image_source;
 
-/* The rows of the images for the options table of a family. The family reads its keys into the struct `type`. This
- * struct has a member `member` of type wl_image_source. */
+/* The rows of a family's options table for the keys of its images. `type` is the struct into which
+ * the family reads its keys. `member` is the member of this struct that has the type
+ * wl_image_source. */
 /* clang-format off */
 #define WL_IMAGE_SOURCE_OPTIONS(type, member)                                                     \
   WL_DATASET_OPTIONS(type, member.keys),                                                          \
   {"data_fraction", WL_OPT_REAL, "1.0", NULL, 1e-6, 1, "1",                                       \
-   "Fraction of the training images that is used, from the first on; the tasks of "               \
-   "google/learned_optimization use 0.8.", WL_SLOT(type, member.fraction), WL_KEY_DRAW},          \
+   "Fraction of the training images that is used. The first images are used. "                    \
+   "The tasks of google/learned_optimization use 0.8.", WL_SLOT(type, member.fraction), WL_KEY_DRAW}, \
   {"batch", WL_OPT_INT, "128", NULL, 1, 1e6, "1",                                                 \
-   "Images in a minibatch, drawn with replacement.", WL_SLOT(type, member.batch)},                \
+   "Number of images that are drawn with replacement for a minibatch.", WL_SLOT(type, member.batch)}, \
   {"eval_samples", WL_OPT_INT, "4096", NULL, 1, 1e9, "1",                                         \
-   "Images of the fixed sample on which evaluations measure the loss: whole batches, at most as " \
-   "many as the data has.", WL_SLOT(type, member.eval_samples)}
+   "Number of images on which evaluations measure the loss. "                                     \
+   "The number is rounded down to full batches.", WL_SLOT(type, member.eval_samples)}
 /* clang-format on */
 
-/* Opens the images of a source after its keys are read. The errors are the same as for wl_dataset_open. Sets
- * task->eval_batches to the number of full batches in `eval_samples` images, but at least 1. If a split has fewer
- * images, the number of full batches in the smaller split is used. */
+/* Opens the data set of a source, whose keys the caller has read. Returns the errors of
+ * wl_dataset_open. Sets task->eval_batches to the number of full batches in `eval_samples` images.
+ * If a split has fewer images, the number of full batches in this split is used. task->eval_batches
+ * is at least 1. */
 wl_status wl_image_source_open(wl_task *task, wl_image_source *source);
 void wl_image_source_close(wl_image_source *source);
 
-/* Writes a batch to x [batch][pixels] (values in [0,1]) and labels [batch] (NULL: not needed). Images are drawn with
- * replacement by (seed, space, episode, unit, step). With the purpose WL_FOR_EVAL_BATCH, the images are not drawn. The
- * batch then consists of the images of the split's fixed sample from number batch * step on. The sample depends on the
- * episode only if data_fraction is drawn.
- * */
+/* Writes the pixels of a batch to x [batch][pixels], with values in [0,1]. Writes the labels to
+ * labels [batch] unless `labels` is NULL. The images are drawn with replacement, and the draw is a
+ * function of the seed, the space, the episode, the unit and the step. With the purpose
+ * WL_FOR_EVAL_BATCH, the images are not drawn. The batch then consists of the images of the fixed
+ * sample of the split, starting with image batch * step. The sample depends on the episode only if
+ * `data_fraction` is a distribution. */
 void wl_image_source_load(const wl_image_source *source, const wl_episode *episode,
                           const wl_batch *batch, wl_real *x, int32_t *labels);
 

@@ -1,7 +1,9 @@
-/* initialiser.c - draws theta_0, one tensor after the other. initialiser.h lists the kinds.
+/* initialiser.c - draws the initial parameters theta_0, one tensor after the other. initialiser.h
+ * lists the kinds of initial values.
  *
- * Element i of the flat vector uses element i of the episode's stream. The values of a tensor therefore do not depend
- * on the kinds of other tensors. The kind orthogonal applies Gram-Schmidt twice to Gaussian vectors, in double. */
+ * Element i of the flat vector is drawn with element i of the episode's stream. The values of a
+ * tensor therefore do not depend on the other tensors. For the kind `orthogonal`, Gaussian vectors
+ * are orthogonalised twice by the method of Gram and Schmidt, in double precision. */
 #include "task/initialiser.h"
 
 #include <math.h>
@@ -14,7 +16,8 @@ static bool ends_with(const char *name, const char *end) {
   return n >= m && strcmp(name + n - m, end) == 0;
 }
 
-/* These functions return the numbers of inputs and outputs of a weight (in,out) or (out,in,k,k). */
+/* fan_in returns the number of inputs of each output of a weight, and fan_out returns the number of
+ * outputs of each input. The weight has the shape (in,out) or (out,in,k,k). */
 static double fan_in(const wl_tensor_entry *w) {
   return strstr(w->name, "embedding") ? 1.0 : (double)wl_net_fan_in(w);
 }
@@ -30,7 +33,8 @@ static double dot(int64_t n, const double *a, const double *b) {
   return sum;
 }
 
-/* Makes vector k of `vectors` [k+1][n] orthogonal to the previous vectors, and normalises vector k to length 1. */
+/* Makes vector k of `vectors` [k+1][n] orthogonal to the vectors before it, and scales it to length
+ * 1. */
 static void orthogonalise(double *vectors, int64_t k, int64_t n) {
   double *const v = vectors + k * n;
   for (int pass = 0; pass < 2; pass++)

@@ -1,13 +1,16 @@
-/* initialiser.h - draws the initial values of a network's weights. The kinds are:
+/* initialiser.h - draws the initial values of a network's parameters. The kinds of initial values
+ * are:
  *
- *   normal      weights and biases N(0, initial_scale^2)                       (Andrychowicz et al. 2016)
- *   fan-in      truncated normal, sd 1 / sqrt(fan-in), cut at two sd           (google/learned_optimization)
- *   he          N(0, 2 / fan-in)                                               (He et al. 2015)
- *   glorot      uniform within sqrt(6 / (fan-in + fan-out))                    (Glorot and Bengio 2010)
- *   orthogonal  orthonormal rows or columns, whichever are fewer               (Saxe et al. 2014)
+ * - normal: weights and biases have the distribution N(0, initial_scale^2) (Andrychowicz et al. 2016).
+ * - fan-in: weights are normal with the standard deviation 1 / sqrt(fan-in), and values beyond two
+ *   standard deviations are drawn again (google/learned_optimization).
+ * - he: weights have the distribution N(0, 2 / fan-in) (He et al. 2015).
+ * - glorot: weights are uniform in [-a, a] with a = sqrt(6 / (fan-in + fan-out)) (Glorot and Bengio 2010).
+ * - orthogonal: the rows or the columns of a weight, whichever are fewer, are orthonormal (Saxe et al. 2014).
  *
- * All kinds except normal set biases to 0. Scales of normalisations start at 1, and their shifts at 0. Embedding tables
- * ("embedding") have fan-in 1, because a lookup does not sum over inputs. Private to src/task. */
+ * The kind `normal` draws biases too, and all other kinds set biases to 0. The scales of
+ * normalisations are set to 1, and the shifts to 0. A weight whose name contains "embedding" has
+ * fan-in 1, because the lookup of a row does not sum over inputs. Private to src/task. */
 #ifndef WL_TASK_INITIALISER_H
 #define WL_TASK_INITIALISER_H
 
@@ -23,23 +26,24 @@ typedef enum wl_initialiser_kind {
 
 typedef struct wl_initialiser {
   wl_initialiser_kind kind;
-  double scale; /* scale of the kind normal */
+  double scale; /* standard deviation of the kind `normal` */
 } wl_initialiser;
 
-/* The rows of the initial values for the options table of a family. `fallback` is the default kind. The family reads
- * its keys into the struct `type`. This struct has a member `member` of type wl_initialiser. */
+/* The rows of a family's options table for the keys of the initial values. `fallback` is the
+ * default kind. `type` is the struct into which the family reads its keys. `member` is the member
+ * of this struct that has the type wl_initialiser. */
 /* clang-format off */
 #define WL_INITIALISER_OPTIONS(fallback, type, member)                                            \
   {"initialisation", WL_OPT_CHOICE, fallback, "normal|fan-in|he|glorot|orthogonal", 0, 0, "1",    \
-   "Distribution of the initial weights. normal: N(0, initial_scale^2), also for biases. fan-in: " \
-   "truncated normal of variance 1 / fan-in, cut at two standard deviations. he: N(0, 2 / fan-in). " \
-   "glorot: uniform, with bounds from fan-in and fan-out. orthogonal: orthonormal rows or columns.", \
+   "Distribution of the initial weights. normal: N(0, initial_scale^2), also for biases. "        \
+   "fan-in: normal with variance 1 / fan-in, truncated at two standard deviations. he: N(0, 2 / fan-in). " \
+   "glorot: uniform, with bounds that depend on fan-in and fan-out. orthogonal: orthonormal rows or columns.", \
    WL_SLOT(type, member.kind)},                                                                   \
   {"initial_scale", WL_OPT_REAL, "0.01", NULL, 0, 1e3, "1",                                       \
-   "Standard deviation for `initialisation: normal`.", WL_SLOT(type, member.scale)}
+   "Standard deviation of the initial values for `initialisation: normal`.", WL_SLOT(type, member.scale)}
 /* clang-format on */
 
-/* Draws theta_0 of the episode, all n elements. */
+/* Draws all n elements of the initial parameters theta_0 of the episode. */
 wl_status wl_initialiser_theta0(const wl_initialiser *initialiser, const wl_task *task,
                                 const wl_episode *episode, wl_real *theta);
 

@@ -1,4 +1,5 @@
-/* language_model.c - the task family language-model: recurrent networks that predict the next character of a text.
+/* language_model.c - defines the task family `language-model`: recurrent networks that predict the
+ * next character of a text.
  *
  *   x_t = E_{token_t} (d);   h_t, c_t from the cell, h_0 and c_0 learned (zero at the start)
  *   L = mean over T and B of cross-entropy(h_t W + b, token_{t+1})
@@ -7,9 +8,10 @@
  *   gru      z, r = sigmoid(..);  a = tanh(x W_x + (r h) W_h + b);  h' = h + z (a - h)       (Cho et al. 2014)
  *   lstm     i, g, f, o from x W_x + h W_h + b;  c' = sigmoid(f + 1) c + sigmoid(i) tanh g;  h' = sigmoid(o) tanh c'
  *
- * One weight [W_x; W_h] (d + H, gates H) has the gates in the order above. The fan-in of this weight is d + H. Sizes
- * and initial values are the same as in google/learned_optimization (tasks/fixed/rnn_lm.py). The rows of a step are
- * contiguous: token t of sequence b is row t B + b. */
+ * The matrices W_x and W_h of all gates are stored as one weight [W_x; W_h] of shape (d + H, gates
+ * * H), with the gates in the order above. The fan-in of this weight is d + H. Sizes and initial
+ * values are the same as in google/learned_optimization (tasks/fixed/rnn_lm.py). The rows of a time
+ * step are contiguous: token t of sequence b is row t B + b. */
 #include "task/family.h"
 #include "task/initialiser.h"
 #include "task/text.h"
@@ -22,21 +24,22 @@ typedef struct language_model {
   wl_node tokens, next, ones;
 } language_model;
 
-/* The parts of a cell, used while the tape is built. */
+/* The nodes of a cell at the current time step, while the tape is built. */
 typedef struct cell {
   wl_tape *tape;
   int64_t hidden;    /* H */
   wl_node recurrent; /* W_h (H, gates H) */
-  wl_node h, c;      /* (B,H) each; only the LSTM has c */
+  wl_node h, c;      /* state h and cell state c, each (B,H); only the LSTM has c */
 } cell;
 
 static const wl_option options[] = {
     WL_TEXT_OPTIONS(language_model, source),
     {"cell", WL_OPT_CHOICE, "lstm", "vanilla|gru|lstm", 0, 0, "1", "Recurrent cell.",
      WL_SLOT(language_model, cell)},
-    {"embedding", WL_OPT_INT, "64", NULL, 1, 1e5, "1", "Dimension of a character's embedding.",
+    {"embedding", WL_OPT_INT, "64", NULL, 1, 1e5, "1", "Number of elements of the vector for a "
+                                                       "character.",
      WL_SLOT(language_model, embedding)},
-    {"hidden", WL_OPT_INT, "128", NULL, 1, 1e5, "1", "Units of the cell.",
+    {"hidden", WL_OPT_INT, "128", NULL, 1, 1e5, "1", "Number of units of the cell.",
      WL_SLOT(language_model, hidden)},
     WL_INITIALISER_OPTIONS("fan-in", language_model, initialiser),
     {0}};
@@ -78,20 +81,22 @@ static const struct {
   void (*step)(cell *m, wl_node x);
 } cells[] = {[VANILLA] = {1, step_vanilla}, [GRU] = {3, step_gru}, [LSTM] = {4, step_lstm}};
 
-/* Concatenates nodes[0 .. count) along the rows. Each half is concatenated recursively. */
+/* Concatenates the rows of `count` nodes. The function calls itself for each half of the nodes. */
 static wl_node stack(wl_tape *t, const wl_node *nodes, int64_t count) {
   if (count == 1) return nodes[0];
   return wl_op_concat(t, stack(t, nodes, count / 2),
                       stack(t, nodes + count / 2, count - count / 2));
 }
 
-/* Adds a learned initial state (B,H), the product (B,1)(1,H). All sequences have the same initial state. */
+/* Adds a learned initial state (H), which is the same for all sequences, and returns it for each
+ * sequence (B,H). The result is the product of a column of ones (B,1) and a row (1,H). */
 static wl_node initial_state(const language_model *m, wl_tape *t, const char *name) {
   const wl_node row = wl_tape_theta(t, name, 1, &m->hidden);
   return wl_op_matmul(t, m->ones, wl_op_reshape(t, row, 2, (const int64_t[]){1, m->hidden}));
 }
 
-/* Computes h_1 .. h_T (T B, H). */
+/* Adds all time steps of the cell. *out is the node with the states h_1 to h_T, of shape (T
+ * B,H). */
 static wl_status unroll(const language_model *m, wl_tape *t, wl_node *out) {
   const int64_t batch = m->source.batch, length = m->source.length, d = m->embedding;
   const int64_t width = cells[m->cell].gates * m->hidden;
@@ -130,7 +135,8 @@ static wl_status build(language_model *m, wl_task *task) {
 }
 
 static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
-  (void)seed; /* the text does not depend on the seed; all draws depend on the episode */
+  /* the text does not depend on the seed, and all random numbers are drawn for an episode */
+  (void)seed;
   language_model *m = NULL;
   WL_TRY(WL_NEW(m, 1));
   task->impl = m;
@@ -170,7 +176,8 @@ static void load(const wl_task *task, const wl_episode *episode, const void *dra
 
 const wl_task_family wl_task_language_model = {
     .name = "language-model",
-    .summary = "next character of a text: embedding, vanilla, GRU or LSTM cell, dense layer",
+    .summary = "a recurrent network predicts the next character of a text; the cell is a vanilla, "
+               "GRU or LSTM cell",
     .options = options,
     .create = create,
     .destroy = destroy,

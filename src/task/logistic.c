@@ -1,14 +1,15 @@
-/* logistic.c - the task family logistic: multinomial logistic regression on a Gaussian mixture that is drawn for each
- * task.
+/* logistic.c - defines the task family `logistic`: multinomial logistic regression on a Gaussian
+ * mixture that is drawn for each task.
  *
  *   x | class c ~ N(mu_c, I_d),  mu_c ~ N(0, separation^2 / d I_d)
  *   logits = (x W + b) E,   E = [0 I] (C-1,C):  class 0 is the reference, its logit 0
  *   L = cross-entropy(logits, class) + l2 / 2 ||W||^2
  *
- * Shapes: x (B,d), W (d,C-1), b (C-1). With C = 2 this is binary logistic regression, because the softmax of (0, z) is
- * the sigmoid of z. The loss is convex, and strictly convex with l2 > 0. Each task has `samples` training points and
- * the same number of held-out points. Minibatches are drawn from these points with replacement. With data_seed > 0, the
- * means and points of all tasks are the same. */
+ * Shapes: x (B,d), W (d,C-1), b (C-1). With C = 2 this is binary logistic regression, because the
+ * softmax of (0, z) is the sigmoid of z. The loss is convex. If l2 > 0, the loss is strictly convex
+ * in W. Each task has `samples` training points and the same number of held-out points. Minibatches
+ * are drawn from these points with replacement. If data_seed > 0, all tasks have the same means and
+ * the same points. */
 #include <math.h>
 
 #include "task/family.h"
@@ -20,11 +21,12 @@ typedef struct logistic {
   wl_node x, labels, reference;
 } logistic;
 
-/* Drawn arrays. The member `step` of the stream distinguishes the arrays. The arrays of points and of labels contain
- * both splits. */
+/* The values of wl_stream.step for the arrays of a drawn task. The arrays of points and of labels
+ * contain both splits. */
 enum { DRAW_MEANS, DRAW_POINTS, DRAW_LABELS };
 
-/* A drawn task: labels (2,N), points (2,N,d), means (C,d). Training points come before held-out points. */
+/* A drawn task has labels (2,N), points (2,N,d) and means (C,d). The first index is 0 for training
+ * points and 1 for held-out points. */
 typedef struct mixture {
   int64_t *labels;
   wl_real *points, *means;
@@ -45,20 +47,22 @@ static const wl_option options[] = {
     {"dimension", WL_OPT_INT, "20", NULL, 1, 1e5, "1", "Number of features d.",
      WL_SLOT(logistic, dimension)},
     {"classes", WL_OPT_INT, "2", NULL, 2, 1000, "1",
-     "Number of classes; each class is one Gaussian.", WL_SLOT(logistic, classes)},
+     "Number of classes. The points of a class have a Gaussian distribution.", WL_SLOT(logistic, classes)},
     {"samples", WL_OPT_INT, "1024", NULL, 1, 1e6, "1",
      "Number of training points of a task. The number of held-out points is the same.",
      WL_SLOT(logistic, samples)},
-    {"batch", WL_OPT_INT, "64", NULL, 1, 1e6, "1", "Points in a minibatch, drawn with replacement.",
+    {"batch", WL_OPT_INT, "64", NULL, 1, 1e6, "1", "Number of points in a minibatch. The points "
+                                                   "are drawn with replacement.",
      WL_SLOT(logistic, batch)},
     {"data_seed", WL_OPT_INT, "0", NULL, 0, 9e18, "1",
-     "Seed of a mixture and points that are the same in all tasks. Tasks then differ only in "
-     "initial values and minibatches. 0: each task draws a separate mixture and separate points.",
+     "Seed of a mixture and of points that all tasks share. The tasks then differ only in initial "
+     "values and minibatches. With 0, each task draws its own mixture and points.",
      WL_SLOT(logistic, data_seed)},
     {"separation", WL_OPT_REAL, "2.0", NULL, 0, 1e3, "1",
-     "Typical distance of a class mean from the origin, in standard deviations of a class.",
+     "Typical distance of a class mean from the origin. The unit is the standard deviation within "
+     "a class.",
      WL_SLOT(logistic, separation)},
-    {"l2", WL_OPT_REAL, "0.0", NULL, 0, 1e6, "1", "Weight of the penalty ||W||^2 / 2.",
+    {"l2", WL_OPT_REAL, "0.0", NULL, 0, 1e6, "1", "Factor of the penalty ||W||^2 / 2 in the loss.",
      WL_SLOT(logistic, l2)},
     {"initial_scale", WL_OPT_REAL, "0.01", NULL, 0, 1e3, "1",
      "Standard deviation of the initial weights and biases.", WL_SLOT(logistic, initial_scale)},
@@ -82,7 +86,7 @@ static wl_status build(logistic *m, double l2, wl_task *task) {
 }
 
 static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
-  (void)seed; /* all random values are drawn for each episode */
+  (void)seed; /* all random numbers are drawn for an episode */
   logistic *m = NULL;
   WL_TRY(WL_NEW(m, 1));
   task->impl = m;
@@ -96,7 +100,7 @@ static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
 
 static void destroy(wl_task *task) { wl_free(task->impl); }
 
-/* Draws the means, and then the points around the means. */
+/* Draws the means of the classes, and then the points around these means. */
 static wl_status sample(const wl_task *task, const wl_episode *own, void *draw) {
   const logistic *m = task->impl;
   const wl_episode shared = {.seed = (uint64_t)m->data_seed, .space = WL_SPACE_TRAIN};
@@ -114,7 +118,7 @@ static wl_status sample(const wl_task *task, const wl_episode *own, void *draw) 
   return WL_OK;
 }
 
-/* Sets the constant E. */
+/* Writes the constant matrix E. */
 static void bind(const wl_task *task, const wl_episode *episode, const void *draw,
                  wl_tape_ws *tape_ws) {
   (void)episode, (void)draw;
@@ -124,7 +128,7 @@ static void bind(const wl_task *task, const wl_episode *episode, const void *dra
     for (int64_t j = 0; j < m->classes; j++) e[i * m->classes + j] = j == i + 1;
 }
 
-/* Returns the number of point i of a batch among the N points of the split. */
+/* Returns the index, among the N points of a split, of point i of a batch. */
 static int64_t chosen_point(const logistic *m, const wl_episode *episode, const wl_batch *batch,
                             int64_t i) {
   if (batch->purpose == WL_FOR_EVAL_BATCH) return (batch->step * m->batch + i) % m->samples;
@@ -157,7 +161,8 @@ static wl_status theta0(const wl_task *task, const wl_episode *episode, wl_real 
 const wl_task_family wl_task_logistic = {
     .name = "logistic",
     .summary =
-        "logistic regression (two or more classes) on a Gaussian mixture drawn for each task",
+        "logistic regression with two or more classes, on a Gaussian mixture that is drawn for "
+        "each task",
     .options = options,
     .create = create,
     .destroy = destroy,

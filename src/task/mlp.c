@@ -1,9 +1,10 @@
-/* mlp.c - the task family mlp: multi-layer perceptrons that classify images.
+/* mlp.c - defines the task family `mlp`: multi-layer perceptrons that classify images.
  *
  *   h_0 = x (B,pixels);  h_l = act(norm(h_{l-1} W_l + b_l));  L = cross-entropy(h_last W + b, label)
  *
- * By default the weights and biases of theta_0 are drawn from N(0, initial_scale^2) (Andrychowicz et al. 2016, section
- * 3.2: 784-20-10, sigmoid, batch 128). Minibatches are drawn with replacement. */
+ * By default, the initial weights and biases are drawn from N(0, initial_scale^2), as in section
+ * 3.2 of Andrychowicz et al. 2016. That network has 784 inputs, 20 hidden units with sigmoid and 10
+ * outputs, and its batch size is 128. Minibatches are drawn with replacement. */
 #include "task/mlp.h"
 
 static const wl_option options[] = {WL_IMAGE_SOURCE_OPTIONS(wl_mlp, images),
@@ -34,7 +35,7 @@ wl_status wl_mlp_create(const wl_map *map, const wl_option *keys,
   return WL_OK;
 }
 
-/* The data do not depend on the seed. All draws depend on the episode. */
+/* The images do not depend on the seed, and all random numbers are drawn for an episode. */
 static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
   (void)seed;
   return wl_mlp_create(map, options, build, task);
@@ -62,7 +63,8 @@ void wl_mlp_load(const wl_task *task, const wl_episode *episode, const void *dra
 const wl_task_family wl_task_mlp = {
     .name = "mlp",
     .summary =
-        "multi-layer perceptron on images: any widths and activation, batch or layer norm, cross-entropy",
+        "a multi-layer perceptron classifies images; its widths, activation and normalisation are "
+        "options",
     .options = options,
     .create = create,
     .destroy = wl_mlp_destroy,

@@ -1,28 +1,29 @@
-/* mountain.c - the task family mountain: random surfaces with peaks and valleys in the plane (Flennerhag et al. 2020,
- * appendix D).
+/* mountain.c - defines the task family `mountain`: random surfaces with peaks and valleys over the
+ * plane (Flennerhag et al. 2020, appendix D).
  *
  *   f = b1 (a1 - x1)^2 exp(-x1^2 - (x2 + a2)^2)
  *     - b2 (x1 / s - x1^3 - x2^5) exp(-x1^2 - x2^2)
  *     - b3 exp(-(x1 + a3)^2 - x2^2)
  *
- * The coefficients are uniform: s in {1 .. 10}, a_i in {-1, 0, 1}, b_i in {-5 .. 5}. The start is uniform in [-3, 3]^2.
- * A warp layer after "x" is the paper's explicit warp, f(omega(x)): `warp: residual, warp_width: 30`. On the tape,
- * every scalar is a tensor of shape (1). */
+ * The coefficients are uniformly distributed integers: s from 1 to 10, each a_i from -1 to 1, and
+ * each b_i from -5 to 5. The start is uniformly distributed in [-3, 3]^2. A warp layer after "x" is
+ * the explicit warp f(omega(x)) of the paper; set `warp: residual, warp_width: 30` for it. On the
+ * tape, every scalar is a tensor of shape (1). */
 #include "task/family.h"
 
 enum { A1, A2, A3, B1, B2, B3, INVERSE_S, COEFFICIENTS };
 
 typedef struct mountain {
-  enum { OWN, SHARED } surface;      /* SHARED: all units of a meta-step have the same surface */
-  wl_node coefficient[COEFFICIENTS]; /* (1) each */
+  enum { OWN, SHARED } surface;      /* SHARED: all units of an episode have the same surface */
+  wl_node coefficient[COEFFICIENTS]; /* the coefficients of f, each of shape (1) */
 } mountain;
 
-#define DOMAIN_HALF 3.0 /* starts are drawn from [-3, 3]^2 */
+#define DOMAIN_HALF 3.0 /* the start is drawn from [-3, 3]^2 */
 
 static const wl_option options[] = {
     {"surface", WL_OPT_CHOICE, "own", "own|shared", 0, 0, "1",
-     "Surfaces of the units. own: each unit has a separate surface. shared: all units of an episode (in eval, of "
-     "a set) have the same surface.",
+     "Surfaces of the units. own: each unit has a separate surface. shared: all units of an episode have the same "
+     "surface.",
      WL_SLOT(mountain, surface)},
     {0}};
 
@@ -61,7 +62,7 @@ static wl_status build(mountain *m, wl_task *task) {
 }
 
 static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
-  (void)seed; /* all random values are drawn for each episode */
+  (void)seed; /* all random numbers are drawn for an episode */
   mountain *m = NULL;
   WL_TRY(WL_NEW(m, 1));
   task->impl = m;
@@ -73,7 +74,7 @@ static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
 
 static void destroy(wl_task *task) { wl_free(task->impl); }
 
-/* Draws one integer from {low .. high}, which is element `which` of the task's stream. */
+/* Draws an integer from `low` to `high` with element `which` of the episode's stream. */
 static double integer(const wl_episode *episode, int which, int low, int high) {
   int64_t value;
   wl_rng_index(wl_episode_stream(episode, WL_FOR_TASK, 0), (uint64_t)which, 1,
@@ -103,7 +104,7 @@ static wl_status theta0(const wl_task *task, const wl_episode *episode, wl_real 
 
 const wl_task_family wl_task_mountain = {
     .name = "mountain",
-    .summary = "random surfaces with peaks and valleys in the plane (Warp-Grad, appendix D)",
+    .summary = "random surfaces with peaks and valleys over the plane (Warp-Grad, appendix D)",
     .options = options,
     .create = create,
     .destroy = destroy,

@@ -1,8 +1,8 @@
-/* network.c - adds layers that several families use.
+/* network.c - adds layers to a tape that several task families use.
  *
- *   dense       y = x W + b      x (B,in), W (in,out), b (out), y (B,out)
- *   normalise   y = norm(x) s + b, over the batch or over a row
- *   activation  sigmoid, tanh, relu, elu, gelu, elementwise */
+ * - A dense layer computes y = x W + b with x (B,in), W (in,out), b (out) and y (B,out).
+ * - A normalisation computes y = norm(x) s + b, where norm uses the statistics over the batch or over a row.
+ * - An activation applies sigmoid, tanh, relu, elu or gelu to each element. */
 #include <stdio.h>
 
 #include "task/family.h"

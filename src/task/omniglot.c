@@ -1,34 +1,35 @@
-/* omniglot.c - the task family omniglot: a convolutional network (convnet.h) classifies handwritten characters. There
- * are two protocols.
+/* omniglot.c - defines the task family `omniglot`: a convolutional network (convnet.h) classifies
+ * handwritten characters. There are two protocols.
  *
- *   multi-shot   A task has `ways` characters of one alphabet, always the same characters in the same order. The
- *                images of `shots` drawers are for training, and the images of `query` drawers are held out.
- *                Minibatches are drawn with replacement. `alphabets` alphabets are for training, `test_alphabets`
- *                alphabets for evaluation, and the other alphabets for tuning. Flennerhag et al. 2019, 2020 use 20
- *                characters, 15 + 5 drawers, and 25 and 10 alphabets.
- *   few-shot     A task has `ways` characters of any alphabets. The support set has the images of `shots` drawers of
- *                each character, and the query set has the images of `query` other drawers. Every step uses the full
- *                set. The alphabets of images_background are for training and tuning, and the alphabets of
- *                images_evaluation are for evaluation. Characters turned by multiples of 90 degrees may be additional
- *                classes (Vinyals et al. 2016).
+ * - multi-shot: A task has `ways` characters of one alphabet, which are always the same characters in the same order.
+ *   The images by `shots` drawers are for training, and the images by `query` other drawers are held out. Minibatches
+ *   are drawn with replacement. `alphabets` alphabets are for training, and `test_alphabets` alphabets are for
+ *   evaluation. The remaining alphabets are for tuning. Flennerhag et al. 2019 and 2020 use 20 characters, 15 drawers
+ *   for training and 5 held-out drawers. They use 25 alphabets for training and 10 for evaluation.
+ * - few-shot: A task has `ways` characters of any alphabets. The support set has the images of each character by
+ *   `shots` drawers, and the query set has the images by `query` other drawers. Every inner step uses the full support
+ *   set. The alphabets of images_background are for training and tuning, and the alphabets of images_evaluation are for
+ *   evaluation. Characters that are turned by 90, 180 or 270 degrees can be additional classes (Vinyals et al. 2016).
  *
- * In few-shot tasks, WL_FOR_INNER_BATCH is the support set, and WL_FOR_OUTER_BATCH is the query set. In evaluations,
- * the training split is the support set, and the held-out split is the query set. The tape's batch has the size of the
- * larger set. The smaller set is repeated to fill the batch. The repetition does not change mean losses and batch
- * statistics. */
+ * In few-shot tasks, a batch with the purpose WL_FOR_INNER_BATCH is the support set, and a batch
+ * with the purpose WL_FOR_OUTER_BATCH is the query set. In evaluations, the training split is the
+ * support set, and the held-out split is the query set. The network is built for a batch of the
+ * size of the larger set. The smaller set is repeated to fill the batch, which does not change the
+ * mean loss and the statistics of the batch. */
 #include <string.h>
 
 #include "task/convnet.h"
 #include "task/glyph_image.h"
 
 typedef struct pool {
-  int64_t *at; /* [count] alphabets, or characters */
+  int64_t *at; /* indices of alphabets (multi-shot) or of characters (few-shot) [count] */
   int64_t count;
 } pool;
 
 enum { FOR_TRAINING, FOR_TUNING, FOR_EVALUATION, POOLS };
 
-/* The family's keys. 0 selects the usual number of the protocol. */
+/* The keys of the family. For `ways`, `shots` and `query`, 0 selects the usual number of the
+ * protocol. */
 typedef struct omniglot_keys {
   const char *file;
   enum { MULTI_SHOT, FEW_SHOT } protocol;
@@ -40,83 +41,89 @@ typedef struct omniglot_keys {
 
 typedef struct omniglot {
   omniglot_keys keys;
-  const wl_glyphs *glyphs; /* shared, released in destroy */
+  const wl_glyphs *glyphs; /* the shared characters; `destroy` releases them */
   bool few_shot;
   int64_t ways, shots, query;
-  int64_t batch;    /* number of rows of the tape */
-  int64_t quarters; /* number of classes of a character: 4 with quarter turns, else 1 */
+  int64_t batch;    /* number of images in a batch */
+  int64_t quarters; /* number of classes that a character makes: 4 with quarter turns, else 1 */
   wl_distortion distortion;
-  int64_t *member; /* [characters] sorted by alphabet, in a drawn order within each */
-  int64_t *start;  /* [alphabets + 1] index in `member` of an alphabet's first character */
+  /* indices of the characters, sorted by alphabet and in a random order within an alphabet
+   * [characters] */
+  int64_t *member;
+  int64_t *start;  /* index in `member` of the first character of each alphabet [alphabets + 1] */
   pool pools[POOLS];
   wl_convnet net;
 } omniglot;
 
-/* A drawn task. The arrays are contiguous in `draw`. */
+/* A drawn task. All arrays are parts of the memory `draw`. */
 typedef struct drawn {
   int64_t *character; /* [ways] */
-  int64_t *turn;      /* [ways] quarters */
-  /* [ways][drawers]; first the drawers of the support set or training split, then those of the query set or held-out
-   * split */
+  int64_t *turn;      /* number of turns by 90 degrees of each class [ways] */
+  /* indices of the drawers of each class [ways][drawers]. The first `shots` drawers are those of
+   * the support set or training split, and the next `query` drawers are those of the query set or
+   * held-out split. */
   int64_t *drawer;
-  int64_t *order[2]; /* multi-shot, by split: [ways * shots], [ways * query], for evaluations */
+  /* multi-shot: a random order of the images for evaluations, [ways * shots] for the training
+   * split and [ways * query] for the held-out split */
+  int64_t *order[2];
 } drawn;
 
-/* Numbers drawn for a task. The member `step` of the stream distinguishes the numbers. */
+/* The values of wl_stream.step for the numbers that are drawn for a task. */
 enum { DRAW_POOL, DRAW_CHARACTERS, DRAW_TURNS, DRAW_ORDER, DRAW_DRAWERS };
-/* Numbers drawn for all tasks. The member `index` of the stream distinguishes the numbers. */
+/* The values of wl_stream.index for the numbers that are drawn once for all tasks. */
 enum { SPLIT_ALPHABETS, SPLIT_CHARACTERS };
 
 static const wl_option options[] = {
     {"file", WL_OPT_STRING, "omniglot28.h5", NULL, 0, 0, "1",
-     "File of packed characters (made by tools/pack_omniglot.py): a path, or a name in the folder that "
-     "WARPLOOM_DATA names.",
+     "File of characters, which tools/pack_omniglot.py makes. The value is a path, or a name in the folder "
+     "$WARPLOOM_DATA.",
      WL_SLOT(omniglot, keys.file), WL_KEY_PATH},
     {"protocol", WL_OPT_CHOICE, "multi-shot", "multi-shot|few-shot", 0, 0, "1",
-     "Protocol of a task. multi-shot: characters of one alphabet by many drawers. few-shot: random characters by "
-     "a few drawers.",
+     "Protocol of a task. multi-shot: a task has characters of one alphabet, by many drawers. few-shot: a task has "
+     "random characters, by a few drawers.",
      WL_SLOT(omniglot, keys.protocol)},
     {"ways", WL_OPT_INT, "0", NULL, 0, 1000, "1",
-     "Number of classes of a task; 0: 20 for multi-shot, 5 for few-shot.",
+     "Number of classes of a task. 0 stands for 20 in multi-shot, and for 5 in few-shot.",
      WL_SLOT(omniglot, keys.ways)},
     {"shots", WL_OPT_INT, "0", NULL, 0, 1000, "1",
-     "Number of drawers of each class for adaptation; 0: 15 for multi-shot, 1 for few-shot.",
+     "Number of drawers of each class on which a task adapts. 0 stands for 15 in multi-shot, and for 1 in few-shot.",
      WL_SLOT(omniglot, keys.shots)},
     {"query", WL_OPT_INT, "0", NULL, 0, 1000, "1",
-     "Number of other drawers of each class, which are held out (multi-shot) or form the query set (few-shot); 0: "
-     "5 for multi-shot, `shots` for few-shot.",
+     "Number of other drawers of each class. Their images are held out in multi-shot, and are the query set in "
+     "few-shot. 0 stands for 5 in multi-shot, and for the value of `shots` in few-shot.",
      WL_SLOT(omniglot, keys.query)},
     {"batch", WL_OPT_INT, "20", NULL, 1, 1e6, "1",
-     "Number of images in a minibatch, drawn with replacement (multi-shot; few-shot uses the whole support set).",
+     "Multi-shot: number of images in a minibatch. The images are drawn with replacement.",
      WL_SLOT(omniglot, keys.batch)},
     {"alphabets", WL_OPT_INT, "25", NULL, 1, 1e6, "1",
      "Multi-shot: number of alphabets for training.", WL_SLOT(omniglot, keys.alphabets)},
     {"test_alphabets", WL_OPT_INT, "10", NULL, 1, 1e6, "1",
-     "Multi-shot: number of alphabets for evaluation; the remaining alphabets are for tuning.",
+     "Multi-shot: number of alphabets for evaluation. The remaining alphabets are for tuning.",
      WL_SLOT(omniglot, keys.test_alphabets)},
     {"alphabet_seed", WL_OPT_INT, "1", NULL, 0, 9e18, "1",
-     "Multi-shot: seed that decides which alphabets are for training, evaluation and tuning, and the order of "
-     "their characters. Training and evaluation use the same value.",
+     "Multi-shot: seed of the random split of the alphabets, and of the order of their characters. Training and "
+     "evaluation must use the same seed, so that no alphabet is used for both.",
      WL_SLOT(omniglot, keys.alphabet_seed)},
     {"quarter_turns", WL_OPT_BOOL, "false", NULL, 0, 0, "1",
      "Few-shot: characters rotated by 90, 180 and 270 degrees are separate classes.",
      WL_SLOT(omniglot, keys.quarter_turns)},
     {"smooth", WL_OPT_INT, "0", NULL, 0, 100, "1",
-     "Number of times that each image is smoothed by the binomial filter (1 2 1) / 4 along rows and columns. "
-     "Smoothing gives images of one bit shades of grey.",
+     "Number of times that each image is smoothed by the filter (1 2 1) / 4 along rows and columns. Smoothed images "
+     "have shades of grey.",
      WL_SLOT(omniglot, keys.smooth)},
     {"centre", WL_OPT_BOOL, "false", NULL, 0, 0, "1",
-     "Each character's centre of mass is moved to the centre of its image, by whole pixels.",
+     "Move each character by whole pixels, so that its centre of mass is at the centre of the image.",
      WL_SLOT(omniglot, keys.centre)},
     {"augment_rotate", WL_OPT_REAL, "0", NULL, 0, 180, "degrees",
-     "Images are rotated at random by up to this angle.", WL_SLOT(omniglot, keys.augment_rotate)},
+     "Largest angle of the random rotation of an image.", WL_SLOT(omniglot, keys.augment_rotate)},
     {"augment_shift", WL_OPT_REAL, "0", NULL, 0, 0.5, "1",
-     "Images are shifted at random by up to this fraction of their side.",
+     "Largest random shift of an image, as a fraction of the side of the image.",
      WL_SLOT(omniglot, keys.augment_shift)},
     {"augment_scale", WL_OPT_REAL, "0", NULL, 0, 0.9, "1",
-     "Images are resized at random by up to this fraction.", WL_SLOT(omniglot, keys.augment_scale)},
+     "Largest random change of the size of a character, as a fraction of the size.",
+     WL_SLOT(omniglot, keys.augment_scale)},
     {"augment_stretch", WL_OPT_REAL, "0", NULL, 0, 1, "1",
-     "Images are stretched at random by up to this fraction along a random direction, and "
+     "Largest random stretch of an image along a random direction, as a fraction of the size. The image is "
      "compressed by the same factor across this direction.",
      WL_SLOT(omniglot, keys.augment_stretch)},
     WL_CONVNET_OPTIONS("[64, 64, 64, 64]", "pool-norm-act", omniglot, net),
@@ -148,24 +155,26 @@ static wl_status check_options(const wl_map *map, const omniglot *o) {
   const wl_glyphs *g = o->glyphs;
   if (o->shots + o->query > g->drawers)
     return wl_map_fail(map, "shots",
-                       "%lld drawers, and %lld drawers for `query`, are more than the %lld "
-                       "drawers of the file",
+                       "%lld drawers, and %lld drawers for `query`, are more than the %lld drawers "
+                       "of the file; set smaller numbers",
                        (long long)o->shots, (long long)o->query, (long long)g->drawers);
   const int64_t more = o->shots > o->query ? o->shots : o->query,
                 fewer = o->shots + o->query - more;
   if (o->few_shot && more % fewer != 0)
     return wl_map_fail(map, "query",
-                       "%lld drawers and %lld drawers for `shots` do not fit one batch: one number must divide "
-                       "the other",
+                       "%lld drawers, and %lld drawers for `shots`, do not fill one batch evenly: "
+                       "one number must divide the other",
                        (long long)o->query, (long long)o->shots);
   if (g->rows != g->columns && (o->quarters > 1 || o->distortion.rotate > 0))
     return wl_map_fail(map, "augment_rotate",
-                       "only square images can be turned; the images of the file are %lld x %lld",
+                       "only square images can be turned, but the images of the file are %lld x "
+                       "%lld; set `quarter_turns: false` and `augment_rotate: 0`",
                        (long long)g->rows, (long long)g->columns);
   return WL_OK;
 }
 
-/* Sorts characters by alphabet; alphabet_seed determines the order within an alphabet. */
+/* Sorts the characters by alphabet. alphabet_seed determines the order of the characters within an
+ * alphabet. */
 static wl_status sort_members(omniglot *o) {
   const wl_glyphs *g = o->glyphs;
   int64_t *order = NULL;
@@ -194,15 +203,16 @@ static wl_status new_pool(pool *p, int64_t room) {
   return WL_NEW(p->at, room > 0 ? room : 1);
 }
 
-/* Assigns the alphabets, in a drawn order, to training, evaluation and tuning. */
+/* Assigns the alphabets to training, evaluation and tuning. `eligible` contains the alphabets in a
+ * random order. If no alphabet remains for tuning, the alphabets for training are used. */
 static wl_status deal_alphabets(const wl_map *map, omniglot *o, const int64_t *eligible,
                                 int64_t count) {
   const int64_t train = o->keys.alphabets, test = o->keys.test_alphabets;
   if (train + test > count)
     return wl_map_fail(
         map, "alphabets",
-        "%lld alphabets for training and %lld alphabets in `test_alphabets` are needed, but the file has only "
-        "%lld alphabets with %lld characters or more (`ways`)",
+        "%lld alphabets for training and %lld alphabets in `test_alphabets` are needed, but the "
+        "file has only %lld alphabets with %lld characters or more (`ways`); set smaller numbers",
         (long long)train, (long long)test, (long long)count, (long long)o->ways);
   for (int64_t i = 0; i < count; i++) {
     pool *p = &o->pools[i < train ? FOR_TRAINING : i < train + test ? FOR_EVALUATION : FOR_TUNING];
@@ -238,7 +248,8 @@ static wl_status split_characters(const wl_map *map, omniglot *o) {
   }
   for (int p = 0; p < POOLS; p++)
     if (o->pools[p].count * o->quarters < o->ways)
-      return wl_map_fail(map, "ways", "%lld classes are needed, but images_%s has %lld characters",
+      return wl_map_fail(map, "ways", "%lld classes are needed, but images_%s has only %lld "
+                                      "characters; set a smaller number",
                          (long long)o->ways, p == FOR_EVALUATION ? "evaluation" : "background",
                          (long long)o->pools[p].count);
   return WL_OK;
@@ -257,8 +268,8 @@ static size_t draw_size(const omniglot *o) {
 }
 
 static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
-  /* Only alphabet_seed determines the split of each alphabet and the order of the characters of an alphabet. All other
-   * draws depend on the episode. */
+  /* alphabet_seed determines the split of the alphabets and the order of the characters in an
+   * alphabet. All other random numbers are drawn for an episode. */
   (void)seed;
   omniglot *o = NULL;
   WL_TRY(WL_NEW(o, 1));
@@ -301,8 +312,8 @@ static const pool *pool_of(const omniglot *o, wl_space space) {
                                             : FOR_TRAINING];
 }
 
-/* Unit i of an episode uses alphabet i of a drawn order. Two units have the same alphabet only if there are more units
- * than alphabets. */
+/* Draws the alphabet of an episode's unit. The alphabets are in a random order, and unit i uses
+ * alphabet i. Two units have the same alphabet only if there are more units than alphabets. */
 static wl_status draw_alphabet(const omniglot *o, const wl_episode *episode, int64_t *alphabet) {
   const pool *p = pool_of(o, episode->space);
   wl_stream stream = wl_episode_stream(episode, WL_FOR_TASK, DRAW_POOL);
@@ -327,7 +338,8 @@ static wl_status draw_multi_shot(const omniglot *o, const wl_episode *episode, d
   return WL_OK;
 }
 
-/* Draws distinct classes of the pool. If a class was drawn before, another class is drawn instead. */
+/* Draws `ways` different classes of the pool. If a class was drawn before, it is replaced by
+ * another draw. */
 static void draw_classes(const omniglot *o, const wl_episode *episode, drawn *d) {
   const pool *p = pool_of(o, episode->space);
   const wl_stream stream = wl_episode_stream(episode, WL_FOR_TASK, DRAW_CHARACTERS);
@@ -360,14 +372,14 @@ static wl_status sample(const wl_task *task, const wl_episode *episode, void *dr
 
 /* ---- Batches --------------------------------------------------------------------------------- */
 
-/* Returns the split of a batch. A task adapts on the drawers of the training split. The held-out split has the other
- * drawers. */
+/* Returns the split of a batch. The drawers of the training split are those on which a task
+ * adapts. */
 static wl_split split_of(const omniglot *o, const wl_batch *batch) {
   if (!o->few_shot || batch->purpose == WL_FOR_EVAL_BATCH) return batch->split;
   return batch->purpose == WL_FOR_INNER_BATCH ? WL_SPLIT_TRAIN : WL_SPLIT_HELDOUT;
 }
 
-/* Returns the image number of row r among the split's ways * per_class images. */
+/* Returns which of the `images` images of the split is row r of the batch. */
 static int64_t choose(const omniglot *o, const wl_episode *episode, const drawn *d,
                       const wl_batch *batch, int64_t images, int64_t r) {
   if (o->few_shot) return r % images;
@@ -379,10 +391,10 @@ static int64_t choose(const omniglot *o, const wl_episode *episode, const drawn 
   return chosen;
 }
 
-/* First element of a batch's stream for the numbers of the stretch. */
+/* Index of the first element of a batch's stream that is used for the stretch. */
 #define FIRST_STRETCH ((uint64_t)1 << 40)
 
-/* Draws the random numbers for the distortion of row r of this batch. */
+/* Draws the random numbers for the distortion of the image in row r of this batch. */
 static void draw_distortion(const wl_episode *episode, const wl_batch *batch, int64_t r,
                             double *u) {
   const uint64_t kind = 2 * (uint64_t)batch->purpose + (uint64_t)batch->split;
@@ -424,8 +436,8 @@ static wl_status theta0(const wl_task *task, const wl_episode *episode, wl_real 
 const wl_task_family wl_task_omniglot = {
     .name = "omniglot",
     .summary =
-        "handwritten characters of many alphabets, multi-shot or few-shot, by a convolutional "
-        "network",
+        "a convolutional network classifies handwritten characters of many alphabets, multi-shot "
+        "or few-shot",
     .options = options,
     .few_shot = true,
     .create = create,

@@ -1,13 +1,13 @@
-/* python.c - the task family python: a Python function (NumPy or PyTorch) computes loss and gradient. Only first order
- * is supported.
+/* python.c - defines the task family `python`: a Python function (NumPy or PyTorch) computes the
+ * loss and the gradient. Only first order is supported.
  *
  *   task: {family: python, module: ./my_model.py, function: make_task, arguments: [width=32]}
  *
- * Interpreters run in separate processes (python_process.h). The number of processes is the largest number of
- * simultaneous requests. Every process can answer every request, because a request names the episode and the batch, and
- * all random numbers are functions of these two. The task's tape has the layout of theta, but not the loss. After a
- * failure, losses are NaN until the caller reads the failure with wl_task_status. docs/plugins.md describes what the
- * Python function returns. */
+ * Interpreters run in separate processes (python_process.h). A new process is started whenever all
+ * processes are busy. Every process can answer every request, because a request names the episode
+ * and the batch, and all random numbers are functions of both. The task's tape has the layout of
+ * theta, but does not compute the loss. If a request fails, the loss is NaN, and wl_task_status
+ * returns the first failure. docs/plugins.md describes what the Python function returns. */
 #include <math.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -20,10 +20,11 @@
 
 enum { PROCESSES = 256, TEXT = 65536, MESSAGE = 1024 };
 
-/* The operations, and the headers of requests and replies. python_bridge.py has the same definitions. */
+/* The operations that a process can perform, and the headers of requests and replies.
+ * python_bridge.py has the same definitions. */
 enum { DESCRIBE, START, LOSS, GRADIENT };
 typedef struct request {
-  int64_t operation, number; /* number: how many reals follow */
+  int64_t operation, number; /* `number` is the number of reals that follow the header */
   int64_t seed, space, index, unit;
   int64_t purpose; /* twice the purpose, plus 1 for the held-out split */
   int64_t step;
@@ -31,31 +32,32 @@ typedef struct request {
 typedef struct reply {
   int64_t failed;
   double loss;
-  int64_t bytes; /* number of bytes of the reals or text after the header */
+  int64_t bytes; /* number of bytes after the header, which are reals or a text */
 } reply;
 
 typedef struct python {
-  const char *module, *hash, *function, *interpreter; /* borrowed while the task is created */
+  const char *module, *hash, *function, *interpreter; /* valid only while the task is created */
   wl_strings arguments;
   double timeout;
   int64_t batches;
-  char *settings, *program; /* copies for later processes */
-  pthread_mutex_t lock;     /* protects the members below */
+  char *settings, *program; /* texts that are needed to start a process */
+  pthread_mutex_t lock;     /* a thread must hold this lock to use the members below */
   wl_python_process *idle[PROCESSES];
   int n_idle;
-  wl_status failure; /* the first failure of a loss */
+  wl_status failure; /* the first failure of a loss; WL_OK if no loss has failed */
   char message[MESSAGE];
 } python;
 
 static const wl_option options[] = {
     {"module", WL_OPT_STRING, NULL, NULL, 0, 0, "1",
-     "Python file; a relative path starts at the configuration's folder.", WL_SLOT(python, module),
+     "Path of the Python file. A relative path starts at the folder of the configuration.", WL_SLOT(python, module),
      WL_KEY_FREE | WL_KEY_PATH | WL_KEY_BESIDE | WL_KEY_FIXED},
     {"module_hash", WL_OPT_STRING, "", NULL, 0, 0, "1",
-     "Hash of the module's file, which Warploom writes. If a hash is given, no other file is accepted.",
+     "Hash of the module's file. Warploom writes this hash, and then accepts only a file with this "
+     "hash.",
      WL_SLOT(python, hash), .flags = WL_KEY_HASH | WL_KEY_FIXED},
     {"function", WL_OPT_STRING, "make_task", NULL, 0, 0, "1",
-     "Function of the file that returns the task; docs/plugins.md describes tasks.",
+     "Name of the function of the file that returns the task (docs/plugins.md).",
      WL_SLOT(python, function)},
     {"arguments", WL_OPT_STRINGS, "[]", NULL, 0, 0, "1",
      "Keyword arguments of the function, e.g. [width=32, activation=relu].",
@@ -64,9 +66,10 @@ static const wl_option options[] = {
      "Python interpreter: a file, or a name on PATH.", WL_SLOT(python, interpreter),
      WL_KEY_FREE | WL_KEY_PATH},
     {"timeout", WL_OPT_REAL, "600", NULL, 1e-3, 1e9, "seconds",
-     "Longest time to wait for one answer of Python.", WL_SLOT(python, timeout), WL_KEY_FREE},
+     "Longest time to wait for an answer of the Python process.", WL_SLOT(python, timeout), WL_KEY_FREE},
     {"evaluation_batches", WL_OPT_INT, "1", NULL, 1, 1e6, "1",
-     "Number of batches of the fixed sample of an evaluation.", WL_SLOT(python, batches)},
+     "Number of batches on which an evaluation measures the loss. The batches are the same in "
+     "every evaluation.", WL_SLOT(python, batches)},
     {0}};
 
 /* ---- processes ---- */
@@ -98,7 +101,7 @@ static void give_back(python *p, wl_python_process *process) {
   wl_python_process_stop(&process);
 }
 
-/* Reads the text of an error in Python, which has `bytes` bytes. The process can still answer requests. */
+/* Reads the error message of Python, which has `bytes` bytes, and sets it as the last error. */
 static wl_status read_failure(wl_python_process *process, int64_t bytes) {
   char text[MESSAGE] = "", rest[256];
   const size_t kept = bytes < MESSAGE ? (size_t)bytes : MESSAGE - 1;
@@ -115,8 +118,8 @@ typedef struct exchange {
   const void *sent;
   size_t sent_bytes;
   void *received;
-  size_t room; /* number of bytes of `received` */
-  bool exact;  /* the reply must fill `received` exactly */
+  size_t room; /* number of bytes that fit in `received` */
+  bool exact;  /* true: the reply must have exactly `room` bytes */
   size_t got;
   double loss;
 } exchange;
@@ -132,8 +135,8 @@ static wl_status converse(wl_python_process *process, exchange *e) {
   if (reply.bytes < 0 || e->got > e->room || (e->exact && e->got != e->room))
     return WL_FAIL(
         WL_ERR_DATA,
-        "Python: a reply has %lld bytes, but at most %zu are expected; does the number of "
-        "parameters change?",
+        "Python: a reply has %lld bytes, but %zu bytes are expected at most; the number of "
+        "parameters must be the same in every call",
         (long long)reply.bytes, e->room);
   return wl_python_process_receive(process, e->received, e->got);
 }
@@ -150,7 +153,8 @@ static wl_status ask(python *p, exchange *e) {
 
 /* ---- creation ---- */
 
-/* Writes the settings as lines "key<TAB>value". Arguments are separated by the unit separator. */
+/* Writes the settings as lines "key<TAB>value". The unit separator (byte 31) separates the
+ * arguments. */
 static wl_status write_settings(const wl_map *map, python *p) {
   size_t size = 0;
   FILE *out = open_memstream(&p->settings, &size);
@@ -165,11 +169,13 @@ static wl_status write_settings(const wl_map *map, python *p) {
   }
   fputc('\n', out);
   if (fclose(out) != 0) return WL_FAIL(WL_ERR_OS, "out of memory");
-  return lines ? wl_map_fail(map, "module", "names and arguments must not contain line breaks")
+  return lines ? wl_map_fail(map, "module", "the names of the module and the function, and the "
+                                            "arguments, must not contain line breaks")
                : WL_OK;
 }
 
-/* Adds the parameter of one line of the description. A line has a name, the number of sizes, and the sizes. */
+/* Adds one parameter to the tape. `line` has the name of the parameter, the number of its
+ * dimensions, and their sizes. */
 static void add_parameter(wl_tape *tape, char *line, wl_node *first) {
   char *rest = NULL;
   const char *const name = strtok_r(line, " ", &rest), *const dims = strtok_r(NULL, " ", &rest);
@@ -183,7 +189,8 @@ static void add_parameter(wl_tape *tape, char *line, wl_node *first) {
   if (*first < 0) *first = node;
 }
 
-/* Builds a tape that has the parameters. The loss of this tape, the sum of the parameters, is never computed. */
+/* Builds a tape with the parameters. A tape must have a loss, and the loss of this tape is never
+ * computed. */
 static wl_status build_layout(char *description, wl_task *task) {
   char *rest = NULL;
   wl_node first = -1;
@@ -195,7 +202,8 @@ static wl_status build_layout(char *description, wl_task *task) {
   return WL_OK;
 }
 
-/* Requests the description of the parameters. The Python process loads the module for this request. */
+/* Starts a Python process, which loads the module, and asks it for the names and shapes of the
+ * parameters. */
 static wl_status describe(const wl_map *map, python *p, wl_task *task) {
   char *text = NULL, why[MESSAGE + 256];
   WL_TRY(WL_NEW(text, TEXT + 1));
@@ -209,13 +217,14 @@ static wl_status describe(const wl_map *map, python *p, wl_task *task) {
 }
 
 static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
-  /* Estimate of the floating-point operations of a Python call: CALL for the overhead, and EACH for each parameter. The
-   * true cost is not known. */
+  /* Estimated number of floating-point operations of a call of Python: CALL, and EACH for each
+   * parameter. The true number is not known. */
   static const double CALL = 1e6, EACH = 10.0;
   (void)seed;
   python *p = NULL;
   if (wl_plugin_is_refused())
-    return wl_map_fail(map, "module", "Python modules are not loaded here");
+    return wl_map_fail(map, "module", "Python modules are not loaded by this program; use "
+                                      "`warploom` or a configuration without `family: python`");
   WL_TRY(WL_NEW(p, 1));
   pthread_mutex_init(&p->lock, NULL);
   task->impl = p;
@@ -291,8 +300,8 @@ static double loss(const wl_task *task, const wl_episode *episode, const wl_batc
 const wl_task_family wl_task_python = {
     .name = "python",
     .summary =
-        "loss and gradient of a Python function (NumPy or PyTorch); supports only first order, "
-        "and is slow",
+        "a Python function (NumPy or PyTorch) computes the loss and the gradient; this is slow and "
+        "supports only first order",
     .options = options,
     .create = create,
     .destroy = destroy,

@@ -1,11 +1,14 @@
-"""The Python side of the task family `python`. src/task/python.c sends this source to a new interpreter, which then
-answers requests over the socket of file descriptor 3:
+"""Answers the requests of the task family `python`. src/task/python.c sends this source to a new Python interpreter.
+The interpreter then reads requests from the socket with the file descriptor 3, and writes replies to it:
 
-  first      the settings, one "key<TAB>value" on each line
-  request    struct REQUEST: operation, number of parameters, episode, batch; then the parameters of a loss
-  reply      struct REPLY: 0 or 1 for an error, loss, length; then a text or an array
+- Before the first request, the settings are sent. Each line has the form "key<TAB>value".
+- A request has the format REQUEST: the operation, the number of parameters, the episode and the batch. The values of
+  the parameters follow if the operation is LOSS or GRADIENT.
+- A reply has the format REPLY: 1 for an error and 0 for no error, the loss, and the number of bytes that follow. These
+  bytes are an error message, a description or an array.
 
-Random numbers are functions of the episode and the batch. Every process therefore gives the same answer."""
+All random numbers are functions of the episode and the batch. Every process therefore sends the same reply to a
+request."""
 import ast
 import importlib.util
 import os
@@ -16,10 +19,10 @@ import sys
 import traceback
 
 DESCRIBE, START, LOSS, GRADIENT = range(4)
-REQUEST = struct.Struct("=8q")  # operation, number, seed, space, index, unit, purpose and split, step
+REQUEST = struct.Struct("=8q")  # the members of `request` in python.c
 REPLY = struct.Struct("=qdq")
-OF_TASK, OF_START, OF_BATCH = range(3)  # purposes of random numbers
-KEPT = 32  # number of drawn problems in memory
+OF_TASK, OF_START, OF_BATCH = range(3)  # purposes for which random numbers are drawn
+KEPT = 32  # largest number of drawn problems that are stored
 
 
 def receive(size):
@@ -44,7 +47,7 @@ def reply(code, loss, data):
 
 
 def reply_error(error):
-    """Writes the traceback to standard error. Sends the error and its location to Warploom."""
+    """Writes the traceback to standard error. Sends the error message and the line of the error to Warploom."""
     names = ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID")
     rank = next((os.environ[name] for name in names if name in os.environ), None)
     outer = error.__traceback__
@@ -61,7 +64,8 @@ def reply_error(error):
 
 
 def random_for(what, *key):
-    """Returns a generator that depends only on the key. Also seeds the global generators, for code that uses them."""
+    """Returns a random generator whose seed depends only on `what` and `key`. Also seeds the global generators of
+    Python, NumPy and PyTorch, because the user's code may use them."""
     generator = np.random.Generator(np.random.Philox(np.random.SeedSequence([what, *key])))
     seed = int(generator.integers(2**32))
     random.seed(seed)
@@ -72,7 +76,7 @@ def random_for(what, *key):
 
 
 class Arrays:
-    """A task with `parameters` (names and shapes) and with a `loss` that returns value and gradients."""
+    """Wraps a user's task that has `parameters` (names and shapes) and a `loss` that returns loss and gradients."""
 
     def __init__(self, task):
         self.task = task
@@ -93,10 +97,10 @@ class Arrays:
         flat = []
         for name, shape in self.shapes:
             if name not in named:
-                raise ValueError(f"{what}: '{name}' is missing")
+                raise ValueError(f"{what}: the parameter '{name}' is missing")
             value = np.asarray(named[name], dtype)
             if value.shape != shape:
-                raise ValueError(f"{what} of '{name}' has the shape {value.shape}, the parameter {shape}")
+                raise ValueError(f"{what} of '{name}' has the shape {value.shape}, but the parameter has {shape}")
             flat.append(value.reshape(-1))
         return np.concatenate(flat)
 
@@ -106,12 +110,12 @@ class Arrays:
     def loss(self, flat, problem, generator, split, gradient):
         result = self.task.loss(self.split(flat), problem, generator, split)
         if not isinstance(result, tuple) or len(result) != 2:
-            raise TypeError(f"loss returned {type(result).__name__}, not (loss, gradients)")
+            raise TypeError(f"loss returned {type(result).__name__}, but must return (loss, gradients)")
         return float(result[0]), self.join(result[1], "gradient") if gradient else None
 
 
 class Model:
-    """A task with a `model`, which is a torch.nn.Module, and with a `loss` that returns a scalar tensor."""
+    """Wraps a user's task that has a `model` (a torch.nn.Module) and a `loss` that returns a scalar tensor."""
 
     def __init__(self, task):
         self.task = task
@@ -149,12 +153,12 @@ class Model:
 
 
 def load(settings):
-    """Calls the module's function, and returns the task as Arrays or Model."""
+    """Calls the function of the user's module, and returns the resulting task as an Arrays or a Model object."""
     path = settings["module"]
     sys.path.insert(0, os.path.dirname(path))
     specification = importlib.util.spec_from_file_location(os.path.splitext(os.path.basename(path))[0], path)
     if specification is None:
-        raise ImportError(f"{path}: not a Python file")
+        raise ImportError(f"{path}: this is not a Python file")
     module = importlib.util.module_from_spec(specification)
     sys.modules[specification.name] = module
     specification.loader.exec_module(module)
@@ -174,12 +178,13 @@ def load(settings):
 
 
 def arguments(text):
-    """Parses "name=value" items, which the unit separator separates. A value that is no Python literal is a text."""
+    """Parses items of the form "name=value" that the unit separator (byte 31) separates. If a value is not a Python
+    literal, the value is a text."""
     result = {}
     for item in text.split("\x1f") if text else []:
         name, equals, value = item.partition("=")
         if not equals or not name.strip().isidentifier():
-            raise ValueError(f"arguments: '{item}' is not of the form name=value")
+            raise ValueError(f"arguments: '{item}' does not have the form name=value")
         try:
             result[name.strip()] = ast.literal_eval(value.strip())
         except (ValueError, SyntaxError):
@@ -188,7 +193,8 @@ def arguments(text):
 
 
 def describe(task):
-    """Returns a line for each parameter: the name and at most four sizes."""
+    """Returns a line for each parameter, with the name, the number of dimensions and the sizes. There are at most four
+    dimensions, and further dimensions are combined with the fourth."""
     lines = []
     for name, shape in task.shapes:
         if not name or len(name) > 63 or any(c.isspace() for c in name):
@@ -196,15 +202,15 @@ def describe(task):
         sizes = list(shape) or [1]
         sizes = sizes[:3] + [int(np.prod(sizes[3:]))] if len(sizes) > 4 else sizes
         if min(sizes) < 1:
-            raise ValueError(f"parameters: '{name}' has no elements")
+            raise ValueError(f"parameters: the parameter '{name}' has no elements")
         lines.append(" ".join(map(str, [name, len(sizes), *sizes])) + "\n")
     if not lines:
-        raise ValueError("the task has no parameters")
+        raise ValueError("the task has no parameters; define at least one")
     return "".join(lines).encode()
 
 
 def draw(task, problems, episode):
-    """Returns the problem of an episode. Keeps the newest problems."""
+    """Returns the drawn problem of an episode. Stores the last KEPT problems that were drawn."""
     if episode not in problems:
         generator = random_for(OF_TASK, *episode)
         problems[episode] = task.task.sample(generator) if hasattr(task.task, "sample") else None
@@ -215,7 +221,8 @@ def draw(task, problems, episode):
 
 def answer(task, problems, request):
     operation, number, *episode, purpose, step = request
-    flat = np.frombuffer(receive(number * np.dtype(dtype).itemsize), dtype)  # before anything can fail
+    # all bytes of the request are read before a failure is possible
+    flat = np.frombuffer(receive(number * np.dtype(dtype).itemsize), dtype)
     episode = tuple(episode)
     if operation == DESCRIBE:
         return 0.0, describe(task)
@@ -229,7 +236,8 @@ def answer(task, problems, request):
 
 def main():
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2"):
-        signal.signal(getattr(signal, name), signal.SIG_IGN)  # Warploom decides when to end, and closes the socket
+        # this process must end only when Warploom closes the socket
+        signal.signal(getattr(signal, name), signal.SIG_IGN)
     global np, dtype
     settings = receive(struct.unpack("=q", receive(8))[0]).decode()
     settings = dict(line.split("\t", 1) for line in settings.splitlines())
@@ -238,7 +246,7 @@ def main():
         try:
             import numpy as np
         except ImportError as error:
-            raise ImportError(f"{error}; NumPy is needed: the key `python` names another interpreter, now "
+            raise ImportError(f"{error}; NumPy is needed: set the key `python` to an interpreter with NumPy instead of "
                               f"{sys.executable}") from None
         dtype = np.dtype(settings["precision"])
         task = load(settings)

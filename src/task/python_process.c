@@ -1,4 +1,5 @@
-/* python_process.c - starts the interpreter, and sends and receives bytes with a time limit. */
+/* python_process.c - starts a Python interpreter, and sends and receives bytes with a time
+ * limit. */
 #define _GNU_SOURCE
 #include "task/python_process.h"
 
@@ -18,14 +19,15 @@
 #include "base/clock.h"
 
 struct wl_python_process {
-  pid_t id; /* process id; 0: the process has ended */
+  pid_t id; /* process id, or 0 if the process has ended */
   int socket;
   double timeout;
 };
 
 extern char **environ;
 
-/* The interpreter receives the source over the socket, because the command line should be short. */
+/* This program reads the source of python_bridge.py from the socket and runs it. The source is too
+ * long for a command line. */
 static const char bootstrap[] =
     "import socket, struct\n"
     "connection = socket.socket(fileno=3)\n"
@@ -34,7 +36,8 @@ static const char bootstrap[] =
     "while len(source) < size: source += connection.recv(size - len(source))\n"
     "exec(compile(source, 'warploom-bridge', 'exec'))\n";
 
-/* ---- environment: one thread in numerical libraries, because more threads could change results --- */
+/* ---- environment: numerical libraries use one thread, because more threads could change results
+ * --- */
 
 static const char *const fixed[] = {"OMP_NUM_THREADS=1", "OPENBLAS_NUM_THREADS=1",
                                     "MKL_NUM_THREADS=1", "PYTHONHASHSEED=0"};
@@ -46,7 +49,8 @@ static bool is_fixed(const char *entry) {
   return false;
 }
 
-/* The caller frees the array, not its texts. */
+/* Makes the environment of the interpreter. The caller frees the array, but must not free its
+ * texts. */
 static wl_status make_environment(char ***out) {
   size_t count = 0, used = 0;
   while (environ[count]) count++;
@@ -76,7 +80,7 @@ static wl_status launch(const char *interpreter, wl_python_process *p) {
   int ends[2];
   char **environment = NULL;
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
-    return WL_FAIL(WL_ERR_OS, "no socket for %s: %s", interpreter, strerror(errno));
+    return WL_FAIL(WL_ERR_OS, "cannot create a socket for %s: %s", interpreter, strerror(errno));
   p->socket = ends[0];
   const wl_status status = make_environment(&environment);
   const int error = status == WL_OK ? spawn(interpreter, ends[1], environment, &p->id) : 0;
@@ -137,11 +141,11 @@ void wl_python_process_stop(wl_python_process **process) {
 static wl_status say_ended(wl_python_process *p) {
   int code = 0;
   if (!await_end(p, 1.0, &code))
-    return WL_FAIL(WL_ERR_OS, "the Python process closed its connection");
+    return WL_FAIL(WL_ERR_OS, "the Python process closed the socket; its messages are above");
   if (WIFSIGNALED(code))
     return WL_FAIL(WL_ERR_OS, "the Python process was ended by signal %d (%s)%s", WTERMSIG(code),
                    strsignal(WTERMSIG(code)),
-                   WTERMSIG(code) == SIGKILL ? "; was the memory used up?" : "");
+                   WTERMSIG(code) == SIGKILL ? "; check whether the memory was used up" : "");
   return WL_FAIL(WL_ERR_OS, "the Python process ended with exit code %d; its messages are above",
                  WEXITSTATUS(code));
 }
@@ -157,10 +161,11 @@ static wl_status wait_ready(wl_python_process *p, short event) {
     if (ready == 0)
       return WL_FAIL(
           WL_ERR_OS,
-          "the Python process did not answer within %g s; raise the key `timeout` if it needs longer",
+          "the Python process did not answer within %g s; increase the key `timeout` if the "
+          "process needs more time",
           p->timeout);
     if (errno != EINTR)
-      return WL_FAIL(WL_ERR_OS, "waiting for the Python process: %s", strerror(errno));
+      return WL_FAIL(WL_ERR_OS, "cannot wait for the Python process: %s", strerror(errno));
   }
 }
 

@@ -1,10 +1,10 @@
-/* quadratic.c - the task family quadratic: a sum of random quadratic functions.
+/* quadratic.c - defines the task family `quadratic`: the mean of random quadratic functions.
  *
  *   L(theta) = 1/B sum_b ||W_b theta_b - y_b||^2      W (B,d,d), y (B,d), theta (B,d)
  *
- * Each of the B functions has a separate theta_b, and L is separable. The paper (Andrychowicz et al. 2016, section 3.1)
- * draws W and y from N(0,1). The code of the paper draws W and y uniformly from [0,1). theta_0 is drawn from N(0,
- * 0.01^2). */
+ * Each of the B functions has separate parameters theta_b, so that L is separable. The paper
+ * (Andrychowicz et al. 2016, section 3.1) draws W and y from N(0,1). The code of the paper draws W
+ * and y uniformly from [0,1). theta_0 is drawn from N(0, 0.01^2). */
 #include "task/family.h"
 
 typedef struct quadratic {
@@ -13,17 +13,17 @@ typedef struct quadratic {
   wl_node w, y;
 } quadratic;
 
-/* Drawn arrays. The member `step` of the stream distinguishes the arrays. */
+/* The values of wl_stream.step for the drawn arrays W and y. */
 enum { DRAW_W, DRAW_Y };
 
 static const wl_option options[] = {
-    {"dimension", WL_OPT_INT, "10", NULL, 1, 4096, "1", "Dimension d of each function.",
+    {"dimension", WL_OPT_INT, "10", NULL, 1, 4096, "1", "Number of variables d of each function.",
      WL_SLOT(quadratic, dimension)},
     {"batch", WL_OPT_INT, "128", NULL, 1, 1e6, "1",
-     "Number of functions of one task; the loss is their mean.", WL_SLOT(quadratic, batch)},
+     "Number of functions of a task. The loss is the mean of the functions.", WL_SLOT(quadratic, batch)},
     {"distribution", WL_OPT_CHOICE, "gaussian", "gaussian|uniform", 0, 0, "1",
-     "Distribution of the entries of W and y: N(0,1) as in the paper of 2016, or uniform in "
-     "[0,1) as in the code of the paper.",
+     "Distribution of the elements of W and y. gaussian: N(0,1) as in the paper of 2016. uniform: uniform in [0,1) "
+     "as in the code of the paper.",
      WL_SLOT(quadratic, distribution)},
     {0}};
 
@@ -43,7 +43,7 @@ static wl_status build(quadratic *q, wl_task *task) {
 }
 
 static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
-  (void)seed; /* all random values are drawn for each episode */
+  (void)seed; /* all random numbers are drawn for an episode */
   quadratic *q = NULL;
   WL_TRY(WL_NEW(q, 1));
   task->impl = q;
@@ -77,7 +77,8 @@ static wl_status theta0(const wl_task *task, const wl_episode *episode, wl_real 
 
 const wl_task_family wl_task_quadratic = {
     .name = "quadratic",
-    .summary = "mean of ||W x - y||^2 over a batch of random functions (Andrychowicz et al. 2016)",
+    .summary = "the mean of ||W x - y||^2 over a batch of random functions (Andrychowicz et al. "
+               "2016)",
     .options = options,
     .create = create,
     .destroy = destroy,

@@ -1,17 +1,19 @@
 /* resize.c - resizes images and converts them to grey.
  *
- * Resizing is bilinear, with pixel centres at half-integers and without antialiasing, as in tf.image.resize. Output i
- * of n interpolates the N inputs at x = (i + 1/2) N / n - 1/2. The two pixels are floor x and floor x + 1, limited to
- * the image. For example, from 28 to 8 pixels, an output covers 12.25 pixels and uses four of them. Grey is the mean of
- * the channels. */
+ * Resizing is bilinear, with pixel centres at half-integers and without antialiasing, as in
+ * tf.image.resize. Along an axis, N input pixels are resized to n output pixels. Output i
+ * interpolates the inputs at x = (i + 1/2) N / n - 1/2, between the pixels floor x and floor x + 1.
+ * Indices outside of the image are replaced by the nearest index in the image. Without
+ * antialiasing, most pixels of a large image are not used: from 28 to 8 pixels, an output covers
+ * 12.25 pixels and uses four of them. A grey pixel is the mean of the channels. */
 #include <math.h>
 
 #include "task/dataset_impl.h"
 
-/* The two inputs of each output along one axis. */
+/* The two input pixels that an output pixel interpolates along one axis. */
 typedef struct taps {
   int64_t low, high;
-  double part; /* weight of `high` */
+  double part; /* weight of the pixel `high`; the weight of `low` is 1 - part */
 } taps;
 
 static taps taps_of(int64_t i, int64_t in, int64_t out) {
@@ -24,7 +26,8 @@ static taps taps_of(int64_t i, int64_t in, int64_t out) {
 
 static double between(double a, double b, double part) { return a + (b - a) * part; }
 
-/* Returns the mean of one pixel over `channels` planes. */
+/* Returns the mean of the values of one pixel over `channels` channels. `plane` is the number of
+ * pixels in a channel. */
 static double pixel_at(const uint8_t *image, int64_t channels, int64_t plane, int64_t at) {
   double sum = 0.0;
   for (int64_t c = 0; c < channels; c++) sum += image[c * plane + at];
@@ -42,7 +45,7 @@ static double sample(const uint8_t *image, const wl_dataset *d, int64_t channels
   return between(above, below, row.part) / 255.0;
 }
 
-/* Resizes one channel (or the mean of all channels) of one image to rows x columns. */
+/* Resizes one channel of an image, or the mean of its channels, to rows x columns pixels. */
 static void resize_plane(const uint8_t *image, const wl_dataset *d, int64_t channels, int64_t rows,
                          int64_t columns, wl_real *out) {
   for (int64_t r = 0; r < rows; r++)

@@ -1,11 +1,13 @@
-/* rosenbrock.c - the task family rosenbrock: Rosenbrock's valley in n dimensions (Rosenbrock 1960).
+/* rosenbrock.c - defines the task family `rosenbrock`: Rosenbrock's valley in n dimensions
+ * (Rosenbrock 1960).
  *
  *   chained   f = sum_{i=1}^{n-1} c (x_{i+1} - x_i^2)^2 + (1 - x_i)^2
  *   pairs     f = sum_{i=1}^{n/2} c (x_{2i} - x_{2i-1}^2)^2 + (1 - x_{2i-1})^2
  *
- * The classical value is c = 100. The minimum is f = 0 at x = (1, .., 1). The head x_i and the tail x_{i+1} of each
- * term are convolutions of x (1,1,1,n) with the kernels (1,0) and (0,1). Stride 1 gives the chained form, and stride 2
- * gives the pairs. */
+ * The classical value is c = 100. The minimum is f = 0 at x = (1, .., 1). Each term has two
+ * variables, the head x_i and the tail x_{i+1}. The heads and the tails of all terms are the
+ * convolutions of x (1,1,1,n) with the kernels (1,0) and (0,1). The stride is 1 for the chained
+ * form, and 2 for the pairs. */
 #include <string.h>
 
 #include "task/family.h"
@@ -23,18 +25,19 @@ typedef struct rosenbrock {
 
 static const wl_option options[] = {
     {"dimension", WL_OPT_INT, "2", NULL, 2, 1e6, "1",
-     "Number of variables, which must be even for `coupling: pairs`.",
+     "Number of variables. The number must be even for `coupling: pairs`.",
      WL_SLOT(rosenbrock, dimension)},
     {"coupling", WL_OPT_CHOICE, "chained", "chained|pairs", 0, 0, "1",
-     "Variables that a term couples: neighbours in a chain, or independent pairs.",
+     "Variables that a term of the function couples: neighbours in a chain, or independent pairs.",
      WL_SLOT(rosenbrock, coupling)},
     {"curvature", WL_OPT_REAL, "100.0", NULL, 0, 1e9, "1",
-     "Factor c of the squared distance from the valley.", WL_SLOT(rosenbrock, curvature)},
+     "Factor c of the squared distance from the bottom of the valley.", WL_SLOT(rosenbrock, curvature)},
     {"start", WL_OPT_CHOICE, "uniform", "uniform|normal|classic", 0, 0, "1",
-     "Starting points: uniform in [-spread, spread], N(0, spread^2), or (-1.2, 1, -1.2, 1, ..).",
+     "Starting point: uniform in [-spread, spread], normal with N(0, spread^2), or classic, which "
+     "is (-1.2, 1, -1.2, 1, ..).",
      WL_SLOT(rosenbrock, start)},
     {"spread", WL_OPT_REAL, "2.0", NULL, 0, 1e6, "1",
-     "Width of the distribution of starting points.", WL_SLOT(rosenbrock, spread)},
+     "Width of the distribution of the starting point.", WL_SLOT(rosenbrock, spread)},
     {0}};
 
 static wl_status build(rosenbrock *r, bool pairs, double curvature, wl_task *task) {
@@ -54,14 +57,15 @@ static wl_status build(rosenbrock *r, bool pairs, double curvature, wl_task *tas
 }
 
 static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
-  (void)seed; /* all random values are drawn for each episode */
+  (void)seed; /* all random numbers are drawn for an episode */
   rosenbrock *r = NULL;
   WL_TRY(WL_NEW(r, 1));
   task->impl = r;
   wl_map_read(map, options, r);
   const bool pairs = r->coupling == PAIRS;
   if (pairs && r->dimension % 2)
-    return wl_map_fail(map, "dimension", "%lld is odd, but `coupling: pairs` needs an even number",
+    return wl_map_fail(map, "dimension", "the number %lld is odd, but `coupling: pairs` needs an "
+                                         "even number of variables",
                        (long long)r->dimension);
   WL_TRY(build(r, pairs, r->curvature, task));
   task->n = r->dimension;
@@ -95,7 +99,8 @@ static wl_status theta0(const wl_task *task, const wl_episode *episode, wl_real 
 
 const wl_task_family wl_task_rosenbrock = {
     .name = "rosenbrock",
-    .summary = "Rosenbrock's curved valley in any dimension, from random starting points",
+    .summary = "Rosenbrock's function, a curved valley, in any number of variables and from random "
+               "starting points",
     .options = options,
     .create = create,
     .destroy = destroy,

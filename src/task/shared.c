@@ -1,4 +1,4 @@
-/* shared.c - keeps one list of open data with reference counts, protected by one lock. */
+/* shared.c - keeps a list of the data that tasks share. Each entry of the list counts its users. */
 #include "task/shared.h"
 
 #include <stdio.h>
@@ -8,14 +8,14 @@
 enum { KEY_SIZE = 4096 + 128 };
 
 typedef struct entry {
-  char key[KEY_SIZE]; /* name of the kind and the key */
+  char key[KEY_SIZE]; /* name of the kind, a blank, and the key of wl_shared_open */
   const wl_shared_kind *kind;
   int users;
   void *object;
   struct entry *next;
 } entry;
 
-static entry *opened; /* protected by `lock` */
+static entry *opened; /* the list of open entries; a thread must hold `lock` to use it */
 static mtx_t lock;
 static once_flag lock_once = ONCE_FLAG_INIT;
 
@@ -26,7 +26,7 @@ static void free_entry(entry *e) {
   wl_free(e);
 }
 
-/* Returns the open entry with that key, or a new one. The caller holds the lock. */
+/* Finds the open entry with this key, or makes a new entry. The caller holds the lock. */
 static wl_status find_or_make(const wl_shared_kind *kind, const char *key, const void *request,
                               entry **out) {
   for (entry *e = opened; e; e = e->next)

@@ -1,20 +1,22 @@
-/* shared.h - read-only data that the tasks of a process share. Each key has one object with a reference count. The last
- * user frees the object. Thread-safe. Private to src/task. */
+/* shared.h - manages data that the tasks of a process share and do not change. There is one object
+ * for each key, and the object is freed when its last user closes it. Thread-safe. Private to
+ * src/task. */
 #ifndef WL_TASK_SHARED_H
 #define WL_TASK_SHARED_H
 
 #include "base/status.h"
 
-/* The functions that create and free one kind of object. `request` is the argument of wl_shared_open. `make` sets
- * *object even if it fails; the incomplete object is then freed. */
+/* The functions that create and free one kind of object. `request` is the argument of
+ * wl_shared_open. `make` may set *object and then fail, and the incomplete object is freed by
+ * `destroy`. */
 typedef struct wl_shared_kind {
-  const char *name; /* distinguishes the keys of different kinds */
+  const char *name; /* name that distinguishes objects of different kinds with the same key */
   wl_status (*make)(const void *request, void **object);
   void (*destroy)(void *object);
 } wl_shared_kind;
 
-/* Returns the object of that key. Creates the object if it is not open. The caller releases the object with
- * wl_shared_close. */
+/* Sets *out to the object of this key. Creates the object if it is not open. The caller releases
+ * the object with wl_shared_close. */
 wl_status wl_shared_open(const wl_shared_kind *kind, const char *key, const void *request,
                          const void **out);
 void wl_shared_close(const void *object);

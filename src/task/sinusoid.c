@@ -1,26 +1,35 @@
-/* sinusoid.c - the task family sinusoid: few-shot regression of a sine wave. There are two protocols.
+/* sinusoid.c - defines the task family `sinusoid`: few-shot regression of a sine wave. There are
+ * two protocols.
  *
- *   fixed     y = A sin(x - p),      A in [0.1, 5], p in [0, pi], x in [-5, 5]   (Finn et al. 2017)
- *   varying   y = A sin(w x + p),    the same, w in [0.8, 1.2]                   (Li et al. 2017)
+ * - fixed: y = A sin(x - p) with A in [0.1, 5], p in [0, pi] and x in [-5, 5] (Finn et al. 2017).
+ * - varying: y = A sin(w x + p) with the same ranges of A, p and x, and with w in [0.8, 1.2] (Li et al. 2017).
  *
- * The default network is 1-40-40-1 with ReLU. As in the code of Finn et al., weights are truncated normal with standard
- * deviation 0.01, and biases are zero. L = 1/K sum (f(x) - y)^2. WL_FOR_INNER_BATCH is the support set with `shots`
- * points. Every other purpose is the query set with `query` points. Both sets are drawn once for a task. All steps of
- * the adaptation therefore use the same support set. The tape's batch has the size of the larger set. The other rows of
- * the smaller set have weight 0. With `warp_loss`, the loss of the support set has a learned term (warp.h). */
+ * The default network has one input, two hidden layers of 40 units with ReLU, and one output. The
+ * initial values are those of the code of Finn et al.: truncated normal weights with the standard
+ * deviation 0.01, and biases of zero. L = 1/K sum (f(x) - y)^2. A batch with the purpose
+ * WL_FOR_INNER_BATCH is the support set, which has `shots` points. A batch with any other purpose
+ * is the query set, which has `query` points. Both sets are drawn once for a task, so that all
+ * inner steps use the same support set. The network is built for a batch of the size of the larger
+ * set. If a set is smaller, the remaining rows of the batch have weight 0. With `warp_loss`, the
+ * loss of the support set has a learned term (warp.h). */
 #include <math.h>
 #include <string.h>
 
 #include "task/family.h"
 
 typedef struct sinusoid {
-  /* numbers of points of the support set, of the query set, and of the larger set */
+  /* number of points in the support set, number of points in the query set, and the larger of both
+   * numbers */
   int64_t shots, query, rows;
   enum { FIXED, VARYING } frequency;
   wl_perceptron hidden;
   wl_node x, y,
-      weight; /* (rows,1) each; the weight is 1/K, and 0 in rows that are not in the set */
-  wl_node learned;      /* (rows,1) weight of the learned loss, 0 in the query set; -1: none */
+      /* inputs x, targets y and weights of the points, each (rows,1); a weight is 1 / (points in
+       * the set), or 0 in a row without a point */
+      weight;
+  /* weights of the learned loss (rows,1), which are 0 for the query set; -1 if there is no
+   * learned loss */
+  wl_node learned;
 } sinusoid;
 
 /* A drawn task. */
@@ -28,24 +37,24 @@ typedef struct wave {
   double amplitude, frequency, phase;
 } wave;
 
-/* Drawn arrays. The member `step` of the stream distinguishes the arrays. */
+/* The values of wl_stream.step for the drawn wave and the drawn points. */
 enum { DRAW_WAVE, DRAW_SUPPORT, DRAW_QUERY };
 
 static const wl_option options[] = {
     {"frequency", WL_OPT_CHOICE, "fixed", "fixed|varying", 0, 0, "1",
-     "Protocol: A sin(x - p), or A sin(w x + p) with w in [0.8, 1.2].",
+     "Form of the wave. fixed: A sin(x - p). varying: A sin(w x + p) with w in [0.8, 1.2].",
      WL_SLOT(sinusoid, frequency)},
     {"shots", WL_OPT_INT, "5", NULL, 1, 1e5, "1",
-     "Number of points of the support set, which the inner loss uses.", WL_SLOT(sinusoid, shots)},
+     "Number of points in the support set, on which a task adapts.", WL_SLOT(sinusoid, shots)},
     {"query", WL_OPT_INT, "0", NULL, 0, 1e5, "1",
-     "Number of points of the query set; 0: the same number as `shots`.", WL_SLOT(sinusoid, query)},
-    {"widths", WL_OPT_INTS, "[40, 40]", NULL, 1, 1e5, "1", "Units of each hidden layer.",
+     "Number of points in the query set. With 0, this number is equal to `shots`.", WL_SLOT(sinusoid, query)},
+    {"widths", WL_OPT_INTS, "[40, 40]", NULL, 1, 1e5, "1", "Number of units of each hidden layer.",
      WL_SLOT(sinusoid, hidden.widths)},
     {"activation", WL_OPT_CHOICE, "relu", WL_ACTIVATIONS, 0, 0, "1",
-     "Non-linearity of the hidden layers.", WL_SLOT(sinusoid, hidden.activation)},
+     "Non-linear function after each hidden layer.", WL_SLOT(sinusoid, hidden.activation)},
     {0}};
 
-/* Returns the sum of weight * each over the rows. */
+/* Returns the sum of weight * each over all rows. */
 static wl_node weighted(wl_tape *t, wl_node weight, wl_node each) {
   return wl_op_sum(t, wl_op_mul(t, weight, each));
 }
@@ -67,7 +76,7 @@ static wl_status build(sinusoid *s, wl_task *task) {
 }
 
 static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
-  (void)seed; /* all random values are drawn for each episode */
+  (void)seed; /* all random numbers are drawn for an episode */
   sinusoid *s = NULL;
   WL_TRY(WL_NEW(s, 1));
   task->impl = s;
@@ -129,8 +138,8 @@ static wl_status theta0(const wl_task *task, const wl_episode *episode, wl_real 
 const wl_task_family wl_task_sinusoid = {
     .name = "sinusoid",
     .summary =
-        "few-shot regression of a sine wave: the inner batch is the support set, the outer "
-        "batch is the query set",
+        "few-shot regression of a sine wave: a task adapts on the support set, and the query set "
+        "is the outer batch",
     .options = options,
     .few_shot = true,
     .create = create,

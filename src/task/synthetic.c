@@ -1,19 +1,21 @@
 /* synthetic.c - generates the built-in classification data set, which has the same bytes on every machine.
  *
- * The data set has 10 classes of 14 x 14 images: 4096 images for training, and 1024 held out. A class has two modes. A
- * mode is a sum of bumps in the unit square,
+ * The data set has 10 classes of images with 14 x 14 pixels. 4096 images are for training, and 1024
+ * images are held out. Each class has two modes. A mode is a sum of bumps in the unit square:
  *
  *   f(p) = sum_j a_j / (1 + |p - c_j|^2 / r_j^2)^2          j = 1 .. 5
  *
- * and an image is f after a random affine map, with random contrast and noise:
+ * An image is the function f of a mode after a random affine map, with random contrast and noise:
  *
  *   pixel(p) = clip(0.15 + contrast f(A p + b) + noise) in bytes
  *
- * The code uses only + - * / on doubles, and does not depend on the mathematics library. */
+ * The code uses only the four basic operations on doubles and calls no function of the mathematics
+ * library, because such functions can differ between machines. */
 #include "task/dataset_impl.h"
 
 enum { SIDE = 14, CLASSES = 10, MODES = 2, BUMPS = 5, TRAIN = 4096, HELDOUT = 1024 };
-/* Random numbers of an image: class, mode, contrast, affine map (6), noise (2 for each pixel). */
+/* Indices of the random numbers of an image. The affine map has six numbers, and the noise has two
+ * numbers for each pixel. */
 enum {
   AT_CLASS,
   AT_MODE,
@@ -22,7 +24,7 @@ enum {
   AT_NOISE = AT_MAP + 6,
   PER_IMAGE = AT_NOISE + 2 * SIDE * SIDE
 };
-/* Values of the member `step` of the streams. */
+/* The values of wl_stream.step for the bumps of the classes and for the images of each split. */
 enum { STEP_PROTOTYPES, STEP_TRAIN, STEP_HELDOUT };
 
 typedef struct bump {
@@ -33,7 +35,8 @@ static wl_stream stream_of(uint64_t step, uint64_t image) {
   return (wl_stream){.seed = 1, .purpose = WL_FOR_DATASET, .task = image, .step = step};
 }
 
-/* Draws bumps [CLASSES][MODES][BUMPS] with centres in the middle of the square and heights of both signs. */
+/* Draws the bumps [CLASSES][MODES][BUMPS] of all modes. The centres of the bumps are in [0.15,
+ * 0.85]^2, and the heights are positive or negative. */
 static void draw_prototypes(bump (*bumps)[MODES][BUMPS]) {
   double u[CLASSES][MODES][BUMPS][4];
   wl_rng_uniform_double(stream_of(STEP_PROTOTYPES, 0), 0, sizeof u / sizeof(double), 0.0, 1.0,
@@ -64,7 +67,7 @@ static uint8_t to_byte(double value) {
   return value >= 1.0 ? 255 : (uint8_t)(255.0 * value + 0.5);
 }
 
-/* Draws one image from u [PER_IMAGE], uniform in [0,1). */
+/* Computes one image from random numbers u [PER_IMAGE] that are uniformly distributed in [0,1). */
 static void draw_image(const double *u, const bump *shape, uint8_t *pixels) {
   const double contrast = 0.5 + 0.5 * u[AT_CONTRAST];
   double map[6];

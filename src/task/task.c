@@ -1,12 +1,14 @@
-/* task.c - the table of families, and the functions for all families: the drawn task of an episode in a workspace,
- * losses, gradients, Hessian-vector products and evaluation.
+/* task.c - contains the table of task families and the functions that work for every family. These
+ * functions draw the task of an episode, and compute losses, gradients, Hessian-vector products and
+ * evaluations.
  *
- *   loss       L(theta, phi; batch)                       forward (and reverse)
- *   hvp        d/de grad L(theta + e v, phi; batch)       forward, reverse, tangent along (v, 0)
- *   evaluate   mean of L over the fixed sample            one forward per batch
+ * - wl_task_loss computes L(theta, phi; batch) with a forward pass, and the gradients with a reverse pass.
+ * - wl_task_hvp computes d/de grad L(theta + e v, phi; batch) with a forward pass, a reverse pass and a tangent pass.
+ * - wl_task_evaluate computes the mean of L over the fixed sample with a forward pass for each batch.
  *
- * A workspace stores the episode of its drawn task, and the batch in the tape's inputs. These three functions can be
- * called in any order, and nothing is drawn or loaded twice. */
+ * A workspace records which episode was drawn and which batch is in the tape's inputs. The three
+ * functions can be called in any order, and they draw a task or load a batch only if another one is
+ * in the workspace. */
 #include "task/task.h"
 
 #include <math.h>
@@ -29,7 +31,7 @@ const wl_task_family *const wl_task_families[] = {
 
 enum { FAMILY_COUNT = sizeof wl_task_families / sizeof *wl_task_families - 1 };
 
-/* Keys of every family. */
+/* The keys that every family has. */
 typedef struct task_keys {
   double proportion;
   enum { FROM_BATCH, FROM_TRAINING } norm_statistics;
@@ -39,11 +41,11 @@ typedef struct task_keys {
 
 const wl_option wl_task_common_options[] = {
     {"proportion", WL_OPT_REAL, "1.0", NULL, 0.0, 1e9, "1",
-     "Proportion of this family in a mixture of tasks, relative to the other families.",
+     "Share of this task if the configuration has several tasks, relative to the other tasks.",
      WL_SLOT(task_keys, proportion), .flags = WL_KEY_FIXED},
     {"norm_statistics", WL_OPT_CHOICE, "batch", "batch|training", 0, 0, "1",
-     "Statistics of batch norm in evaluations: the statistics of each batch, or the statistics "
-     "of the training split (few-shot: of the support set) at the adapted parameters.",
+     "Statistics that batch norm uses in evaluations. batch: those of each batch. training: those of the training "
+     "split, or of the support set in few-shot tasks, at the adapted parameters.",
      WL_SLOT(task_keys, norm_statistics)},
     WL_AUGMENT_OPTIONS(task_keys, augment),
     WL_WARP_OPTIONS(task_keys, warp),
@@ -52,15 +54,15 @@ const wl_option wl_task_common_options[] = {
 struct wl_task_ws {
   const wl_task *task; /* borrowed */
   wl_tape_ws *tape;
-  void *draw;             /* [task->draw_bytes] */
+  void *draw;             /* data of the drawn task [task->draw_bytes] */
   wl_augment_ws *augment; /* NULL: none */
   wl_episode episode;
-  bool bound; /* `draw` and the tape contain the task of `episode` */
+  bool bound; /* true: `draw` and the tape contain the task of `episode` */
   wl_batch batch;
-  bool loaded; /* the tape's inputs contain `batch` of the bound episode */
+  bool loaded; /* true: the tape's inputs contain the data of `batch` */
 };
 
-/* The table of variants, made once from the families. */
+/* The families as variants of the section `task`. The table is filled once. */
 static wl_variant variants[FAMILY_COUNT + 1];
 static once_flag variants_once = ONCE_FLAG_INIT;
 
@@ -103,26 +105,29 @@ bool wl_task_wants_warp(const wl_map *options) {
   return wl_warp_wanted(&keys.warp);
 }
 
-/* Checks the members that `create` must set. */
+/* Checks the members of a task that the family's function `create` must set. */
 static wl_status check_created(const wl_task *task, const wl_map *options) {
-  if (!task->tape) return wl_map_fail(options, "family", "create built no tape: task->tape is NULL");
+  if (!task->tape) return wl_map_fail(options, "family", "create built no tape: task->tape is "
+                                                         "NULL; set it with wl_tape_create");
   const int64_t parameters = wl_task_theta(task)->size;
   if (task->n != parameters)
-    return wl_map_fail(options, "family", "create set n to %lld, but the tape has %lld inner parameters",
+    return wl_map_fail(options, "family", "create set n to %lld, but the tape has %lld inner "
+                                          "parameters; both numbers must be equal",
                        (long long)task->n, (long long)parameters);
   if (task->eval_batches < 1)
-    return wl_map_fail(options, "family", "create set eval_batches to %lld; it must be at least 1",
+    return wl_map_fail(options, "family", "create set eval_batches to %lld; this number must be at "
+                                          "least 1",
                        (long long)task->eval_batches);
   if (wl_tape_leaf_count(task->tape) > 0 && !task->family->bind && !task->family->load)
     return wl_map_fail(options, "family",
-                       "the tape has the input '%s', but the family has neither bind nor load "
-                       "to write the data",
+                       "the tape has the input '%s', but the family has no function that writes "
+                       "its data; define `bind` or `load`",
                        wl_tape_leaf_at(task->tape, 0).name);
   return WL_OK;
 }
 
-/* Reads the warp, builds the family's network with the warp, and checks that all stages and layers of the warp were
- * used. */
+/* Reads the options of the warp layers, builds the family's network with the warp layers, and
+ * checks that the network used all of these options. */
 static wl_status build_task(const wl_map *options, uint64_t seed, bool warped, wl_task *task) {
   const task_keys keys = read_keys(options);
   task->proportion = keys.proportion / wl_map_combinations(options);
@@ -139,7 +144,7 @@ static wl_status create_task(const wl_map *options, uint64_t seed, bool warped, 
   const wl_task_family *family = wl_map_table(options);
   if (!family)
     return wl_map_fail(options, "family",
-                       "the task family belongs to a plug-in, and plug-ins are not loaded here");
+                       "the task family belongs to a plug-in, which this program does not load");
   wl_task *task = NULL;
   WL_TRY(WL_NEW(task, 1));
   task->family = family;

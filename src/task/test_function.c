@@ -1,5 +1,5 @@
-/* test_function.c - the task family test-function: common test functions of n variables for optimizers. With z = x - o,
- * the functions are
+/* test_function.c - defines the task family `test-function`: common test functions of n variables
+ * for optimizers. With z = x - o, the functions are
  *
  *   rastrigin        sum z_i^2 + 10 (1 - cos 2 pi z_i)                                    minimum at z = 0
  *   ackley           20 (1 - exp(-0.2 sqrt(mean z_i^2))) + e - exp(mean cos 2 pi z_i)     z = 0
@@ -8,9 +8,10 @@
  *   rosenbrock       sum 100 (z_{i+1} - z_i^2)^2 + (1 - z_i)^2                            (1, .., 1)
  *   styblinski-tang  sum (z_i^4 - 16 z_i^2 + 5 z_i) / 2 + 39.166..                        z_i = -2.9035
  *
- * All functions have the minimum 0. The offset o is drawn for each task, uniformly in [-shift, shift]^n. The initial x
- * is uniform in [-spread, spread]^n. Ackley's function has no gradient at z = 0. The family `rosenbrock` has other
- * couplings and initial values of Rosenbrock's function. Formulas: Jamil and Yang 2013, A literature survey of
+ * The least value of every function is 0. The offset o is drawn for each task and is uniformly
+ * distributed in [-shift, shift]^n. The initial x is uniformly distributed in [-spread, spread]^n.
+ * Ackley's function has no gradient at z = 0. The family `rosenbrock` has further forms of
+ * Rosenbrock's function. The formulas are from Jamil and Yang 2013, A literature survey of
  * benchmark functions. */
 #include <math.h>
 #include <string.h>
@@ -28,12 +29,13 @@ static const wl_option options[] = {
     {"function", WL_OPT_CHOICE, "rastrigin", "rastrigin|ackley|beale|rosenbrock|styblinski-tang", 0,
      0, "1", "The function.", WL_SLOT(test_function, function)},
     {"dimension", WL_OPT_INT, "2", NULL, 1, 1e6, "1",
-     "Number of variables, which must be even for beale.", WL_SLOT(test_function, dimension)},
+     "Number of variables. The number must be even for `function: beale`.", WL_SLOT(test_function, dimension)},
     {"shift", WL_OPT_REAL, "0.0", NULL, 0, 1e6, "1",
-     "For each task, the function is translated by a vector with elements that are uniform in [-shift, shift].",
+     "Bound of the random translation. For each task, the function is translated by a vector in "
+     "[-shift, shift]^n.",
      WL_SLOT(test_function, shift)},
     {"spread", WL_OPT_REAL, "4.0", NULL, 0, 1e6, "1",
-     "Starting points are uniform in [-spread, spread].", WL_SLOT(test_function, spread)},
+     "The starting point of each variable is uniform in [-spread, spread].", WL_SLOT(test_function, spread)},
     {0}};
 
 /* Returns cos 2 pi z. */
@@ -101,7 +103,7 @@ static wl_status build(test_function *f, wl_task *task) {
 }
 
 static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
-  (void)seed; /* all random values are drawn for each episode */
+  (void)seed; /* all random numbers are drawn for an episode */
   test_function *f = NULL;
   WL_TRY(WL_NEW(f, 1));
   task->impl = f;
@@ -109,7 +111,8 @@ static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
   if (f->function == ROSENBROCK && f->dimension < 2)
     return wl_map_fail(map, "dimension", "`function: rosenbrock` needs at least two variables");
   if (f->function == BEALE && f->dimension % 2)
-    return wl_map_fail(map, "dimension", "%lld is odd, but `function: beale` needs an even number",
+    return wl_map_fail(map, "dimension", "the number %lld is odd, but `function: beale` needs an "
+                                         "even number of variables",
                        (long long)f->dimension);
   WL_TRY(build(f, task));
   task->n = f->dimension;
@@ -136,7 +139,8 @@ static wl_status theta0(const wl_task *task, const wl_episode *episode, wl_real 
 const wl_task_family wl_task_test_function = {
     .name = "test-function",
     .summary =
-        "the Rastrigin, Ackley, Beale, Rosenbrock or Styblinski-Tang function, shifted by a random vector",
+        "the function of Rastrigin, Ackley, Beale, Rosenbrock, or Styblinski and Tang, shifted by "
+        "a random vector",
     .options = options,
     .create = create,
     .destroy = destroy,

@@ -1,4 +1,4 @@
-/* text.c - reads a text file and copies sequences from the text. */
+/* text.c - reads a text file, and copies random sequences of characters from the text. */
 #include "task/text.h"
 
 #include <errno.h>
@@ -17,7 +17,8 @@ static void free_text(void *object) {
   wl_free(text);
 }
 
-/* Replaces each byte by its index in the vocabulary, which contains the bytes that occur. */
+/* Replaces each byte by its index in the vocabulary. The vocabulary consists of the bytes that
+ * occur in the text. */
 static void number_bytes(wl_text *text) {
   uint8_t place[BYTES];
   bool seen[BYTES] = {false};
@@ -32,15 +33,15 @@ static void number_bytes(wl_text *text) {
 static wl_status read_file(const char *path, FILE *file, wl_text *text) {
   struct stat info = {0};
   if (fstat(fileno(file), &info) != 0)
-    return WL_FAIL(WL_ERR_IO, "%s: cannot be read: %s", path, strerror(errno));
+    return WL_FAIL(WL_ERR_IO, "%s: the text cannot be read: %s", path, strerror(errno));
   if (info.st_size < 1 || info.st_size > MAX_TEXT)
-    return WL_FAIL(WL_ERR_DATA, "%s: the file has %lld bytes; 1 to %d are expected", path,
+    return WL_FAIL(WL_ERR_DATA, "%s: the file has %lld bytes, but a text must have 1 to %d bytes", path,
                    (long long)info.st_size, MAX_TEXT);
   WL_TRY(WL_NEW(text->tokens, info.st_size));
   text->count = (int64_t)fread(text->tokens, 1, (size_t)info.st_size, file);
   if (text->count != (int64_t)info.st_size)
-    return WL_FAIL(WL_ERR_IO, "%s: byte %lld: reading failed: %s", path, (long long)text->count,
-                   ferror(file) ? strerror(errno) : "the file became shorter");
+    return WL_FAIL(WL_ERR_IO, "%s: the text cannot be read at byte %lld: %s", path, (long long)text->count,
+                   ferror(file) ? strerror(errno) : "another program made the file shorter");
   text->training = text->count - text->count / 10;
   number_bytes(text);
   return WL_OK;
@@ -53,12 +54,13 @@ static wl_status make_text(const void *request, void **object) {
   *object = text;
   struct stat info;
   if (stat(path, &info) == 0 &&
-      !S_ISREG(info.st_mode)) /* tested before opening, because opening a pipe waits for a writer */
-    return WL_FAIL(WL_ERR_NO_INPUT, "%s: is not a regular file; name a text file", path);
+      /* tested before fopen, because fopen waits for the writer of a pipe */
+      !S_ISREG(info.st_mode))
+    return WL_FAIL(WL_ERR_NO_INPUT, "%s: this is not a regular file; name a text file", path);
   FILE *file = fopen(path, "rb");
   if (!file)
     return WL_FAIL(errno == EACCES ? WL_ERR_PERMISSION : WL_ERR_NO_INPUT,
-                   "%s: cannot be opened: %s; the key `text` names the text file", path,
+                   "%s: the text cannot be opened: %s; name a text file in the key `text`", path,
                    strerror(errno));
   const wl_status status = read_file(path, file, text);
   fclose(file);
@@ -70,13 +72,15 @@ static const wl_shared_kind texts = {"text", make_text, free_text};
 wl_status wl_text_source_open(const wl_map *map, wl_task *task, wl_text_source *source) {
   const char *path = source->path;
   const void *object;
-  if (strlen(path) >= 4096) return wl_map_fail(map, "text", "the path is too long");
+  if (strlen(path) >= 4096) return wl_map_fail(map, "text", "the path is too long; use a shorter "
+                                                            "path");
   WL_TRY(wl_shared_open(&texts, path, path, &object));
   source->text = object;
   if (source->text->count - source->text->training <= source->length)
     return WL_FAIL(WL_ERR_DATA,
-                   "%s: %lld characters are too few for sequences of %lld, because the last "
-                   "tenth is held out; name a longer text or set a shorter `length`",
+                   "%s: %lld characters are too few for sequences of %lld characters, because the "
+                   "last tenth of the text is held out; name a longer text or set a shorter "
+                   "`length`",
                    path, (long long)source->text->count, (long long)source->length);
   const int64_t samples = source->eval_samples;
   task->eval_batches = samples > source->batch ? samples / source->batch : 1;
@@ -88,7 +92,7 @@ void wl_text_source_close(wl_text_source *source) {
   source->text = NULL;
 }
 
-/* Returns the start of sequence b of a batch, within its split. */
+/* Returns the index in the text at which sequence b of a batch starts. */
 static int64_t start_of(const wl_text_source *s, const wl_episode *episode, const wl_batch *batch,
                         int64_t b) {
   const bool heldout = batch->split == WL_SPLIT_HELDOUT;

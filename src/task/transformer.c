@@ -1,13 +1,15 @@
-/* transformer.c - the task family transformer: a one-block transformer that predicts the next character of a text.
+/* transformer.c - defines the task family `transformer`: a transformer with one block predicts the
+ * next character of a text.
  *
  *   x = E_{token} + P_t                                          (B,T,d)
  *   x <- x + attention(norm x) W_o + b_o;   x <- x + gelu(norm x W_1 + b_1) W_2 + b_2
  *   L = mean over B and T of cross-entropy(norm x W + b, next token)
  *
- * The attention (Vaswani et al. 2017) divides q, k, v = x W_qkv + b into `heads` parts. For each part, the attention
- * computes softmax(q k^T / sqrt(d / heads)) v over the token and the tokens before it. Each norm is a layer norm with
- * scale and shift. As in GPT-2, there is a norm before the attention, the dense part and the output layer. Token t of
- * sequence b is row b T + t. */
+ * The attention (Vaswani et al. 2017) computes queries, keys and values (q, k, v) = x W_qkv + b,
+ * and divides them into `heads` parts. The result of a part is softmax(q k^T / sqrt(d / heads)) v,
+ * in which each token attends to itself and to the tokens before it. Each norm is a layer norm with
+ * scale and shift. As in GPT-2, there is a norm before the attention, before the dense part and
+ * before the output layer. Token t of sequence b is row b T + t. */
 #include <math.h>
 
 #include "task/family.h"
@@ -17,30 +19,33 @@
 typedef struct transformer {
   wl_text_source source;
   wl_initialiser initialiser;
-  int64_t width, heads, hidden; /* d; number of heads; number of units of the dense part */
+  /* d, number of attention heads, and number of hidden units of the dense part */
+  int64_t width, heads, hidden;
   wl_node tokens, next;
 } transformer;
 
 static const wl_option options[] = {
     WL_TEXT_OPTIONS(transformer, source),
-    {"width", WL_OPT_INT, "32", NULL, 1, 1e5, "1", "Dimension d of the vector of a token.",
+    {"width", WL_OPT_INT, "32", NULL, 1, 1e5, "1", "Number of elements d of the vector for a token.",
      WL_SLOT(transformer, width)},
-    {"heads", WL_OPT_INT, "2", NULL, 1, 1e4, "1", "Attention heads; a divisor of `width`.",
+    {"heads", WL_OPT_INT, "2", NULL, 1, 1e4, "1", "Number of attention heads. `width` must be a "
+                                                  "multiple of this number.",
      WL_SLOT(transformer, heads)},
     {"hidden", WL_OPT_INT, "0", NULL, 0, 1e6, "1",
-     "Units of the hidden layer of the dense part; 0: four times `width`.",
+     "Number of hidden units of the dense part. With 0, this number is four times `width`.",
      WL_SLOT(transformer, hidden)},
     WL_INITIALISER_OPTIONS("fan-in", transformer, initialiser),
     {0}};
 
-/* Returns x W + b with parameters "<name>.weight" and "<name>.bias". */
+/* Returns x W + b. `weight` and `bias` are the names of the parameters W (in,out) and b (out). */
 static wl_node affine(wl_tape *t, wl_node x, const char *weight, const char *bias, int64_t in,
                       int64_t out) {
   const wl_node w = wl_tape_theta(t, weight, 2, (const int64_t[]){in, out});
   return wl_op_add_bias(t, wl_op_matmul(t, x, w), wl_tape_theta(t, bias, 1, &out));
 }
 
-/* Returns part `number` of q, k, v: (B T, 3 d) -> (B heads, T, d / heads). */
+/* Returns q, k or v (for `number` 0, 1 or 2) from qkv (B T, 3 d), divided into heads. The result
+ * has the shape (B heads, T, d / heads). */
 static wl_node head_part(const transformer *m, wl_tape *t, wl_node qkv, int64_t number) {
   const int64_t b = m->source.batch, length = m->source.length, h = m->heads, d = m->width / h;
   const wl_node part = wl_op_columns(t, qkv, number * m->width, m->width);
@@ -61,7 +66,7 @@ static wl_node attend(const transformer *m, wl_tape *t, wl_node x) {
   return affine(t, joined, "attention.weight", "attention.bias", m->width, m->width);
 }
 
-/* Adds the embeddings of tokens and positions, (B T, d). */
+/* Returns the sums of the embeddings of tokens and positions, of shape (B T, d). */
 static wl_node embed(const transformer *m, wl_tape *t) {
   const int64_t b = m->source.batch, size = m->source.length * m->width;
   const wl_node table = wl_tape_theta(t, "embedding.weight", 2,
@@ -93,7 +98,8 @@ static wl_status build(transformer *m, wl_task *task) {
 }
 
 static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
-  (void)seed; /* the text does not depend on the seed; all draws depend on the episode */
+  /* the text does not depend on the seed, and all random numbers are drawn for an episode */
+  (void)seed;
   transformer *m = NULL;
   WL_TRY(WL_NEW(m, 1));
   task->impl = m;
@@ -101,7 +107,8 @@ static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
   WL_TRY(wl_text_source_open(map, task, &m->source));
   if (m->hidden == 0) m->hidden = 4 * m->width;
   if (m->width % m->heads != 0)
-    return wl_map_fail(map, "heads", "%lld heads do not divide the width %lld", (long long)m->heads,
+    return wl_map_fail(map, "heads", "the number of heads %lld does not divide the width %lld; "
+                                     "choose a divisor of the width", (long long)m->heads,
                        (long long)m->width);
   WL_TRY(build(m, task));
   task->n = wl_task_theta(task)->size;
@@ -129,7 +136,8 @@ static void load(const wl_task *task, const wl_episode *episode, const void *dra
 
 const wl_task_family wl_task_transformer = {
     .name = "transformer",
-    .summary = "next character of a text: one block of attention and dense layers",
+    .summary = "a transformer with one block of attention and dense layers predicts the next "
+               "character of a text",
     .options = options,
     .create = create,
     .destroy = destroy,

@@ -1,4 +1,5 @@
-/* warp.c - adds the stages of warp layers to networks, and sets their initial values. warp.h lists the stages. */
+/* warp.c - adds warp layers to networks, and sets the initial values of their parameters. warp.h
+ * lists the stages of a warp layer. */
 #include "task/warp.h"
 
 #include <math.h>
@@ -7,7 +8,7 @@
 
 #include "task/family.h"
 
-/* The kind of a parameter's initial values. */
+/* The kind of initial values that a parameter has. */
 typedef enum role { ROLE_IDENTITY, ROLE_ONES, ROLE_ZEROS, ROLE_FAN_IN } role;
 
 enum { MAX_STAGES = 8, MAX_LAYERS = 32, MAX_PARAMETERS = 512 };
@@ -22,24 +23,28 @@ struct wl_warp {
   const stage *stages[MAX_STAGES];
   bool stage_used[MAX_STAGES];
   int n_stages;
-  char layers[MAX_LAYERS][WL_NAME_SIZE]; /* names of `warp_after` */
+  char layers[MAX_LAYERS][WL_NAME_SIZE]; /* the names of layers in `warp_after` */
   bool layer_used[MAX_LAYERS];
   int n_layers;
-  bool all; /* `warp_after` holds "all" */
+  bool all; /* true: `warp_after` contains "all" */
   wl_warp_side side;
   int64_t width, loss;
   double noise;
-  wl_node hidden;          /* last hidden layer built so far */
-  int64_t hidden_channels; /* number of channels of `hidden`; 0: no layer yet; -1: an image */
+  wl_node hidden;          /* output of the last hidden layer that was added to the network */
+  /* number of channels of `hidden`; 0 if there is no hidden layer, and -1 if `hidden` is an
+   * image */
+  int64_t hidden_channels;
   bool loss_used;
-  char met[512];             /* names of the network's layers, used in messages */
-  char prefix[WL_NAME_SIZE]; /* "warp.dense1.linear", of the stage under construction */
+  char met[512];             /* names of the layers that the network has, for messages */
+  /* start of the parameter names of the stage that is being added, such as "warp.dense1.linear" */
+  char prefix[WL_NAME_SIZE];
   role roles[MAX_PARAMETERS];
-  int n_parameters; /* length of `roles`, which has the order of the tape's phi layout */
+  /* number of entries of `roles`, which are in the order of the tape's phi layout */
+  int n_parameters;
 };
 
-/* Adds a parameter of the stage under construction. Returns -1 if there are too many parameters; the tape refuses this
- * node. */
+/* Adds a parameter of the stage that is being added. Returns -1 if there are too many parameters,
+ * and the tape then reports an error for this node. */
 static wl_node parameter(wl_warp *w, wl_tape *t, const char *part, role start, int ndim,
                          const int64_t *shape) {
   char name[2 * WL_NAME_SIZE];
@@ -74,7 +79,8 @@ static wl_node apply_conv1x1(wl_warp *w, wl_tape *t, wl_node h, const wl_warp_si
                       1, 0);
 }
 
-/* Adds affine map 1 or 2 of the stage `residual`: x W + b, or x * K + b. The parameters of map 2 are initially 0. */
+/* Adds an affine map, which is x W + b for rows and x * K + b for images. The number of the map, 1
+ * or 2, is part of the names of its parameters. The initial parameters of map 2 are 0. */
 static wl_node affine(wl_warp *w, wl_tape *t, wl_node x, const wl_warp_site *site, int number,
                       const int64_t size[2]) {
   const int64_t in = size[0], out = size[1];
@@ -128,15 +134,17 @@ enum { STAGES = sizeof table / sizeof *table };
 
 static wl_status find_stages(const wl_strings *names, const wl_map *options, wl_warp *w) {
   if (names->count > MAX_STAGES)
-    return wl_map_fail(options, "warp", "there are %d stages, but at most %d are possible",
+    return wl_map_fail(options, "warp", "there are %d stages, but at most %d are possible; remove "
+                                        "stages",
                        names->count, MAX_STAGES);
   for (int i = 0; i < names->count; i++) {
     for (int k = 0; k < STAGES; k++)
       if (strcmp(names->at[i], table[k].name) == 0) w->stages[w->n_stages] = &table[k];
     if (!w->stages[w->n_stages])
       return wl_map_fail(options, "warp",
-                         "'%s' is not a warp layer; choose from linear, scale, residual, conv3x3, "
-                         "conv1x1, batch_norm, sigmoid, tanh, relu, elu, or give none",
+                         "'%s' is not a stage of a warp layer; the stages are linear, scale, "
+                         "residual, conv3x3, conv1x1, batch_norm, sigmoid, tanh, relu and elu, and "
+                         "`warp: none` means no warp layers",
                          names->at[i]);
     w->n_stages++;
   }
@@ -147,13 +155,15 @@ static wl_status copy_layers(const wl_strings *names, const wl_map *options, wl_
   for (int i = 0; i < names->count; i++) {
     if (strcmp(names->at[i], "all") == 0) w->all = true;
     else if (w->n_layers == MAX_LAYERS || strlen(names->at[i]) >= WL_NAME_SIZE)
-      return wl_map_fail(options, "warp_after", "give at most %d names of fewer than %d characters",
+      return wl_map_fail(options, "warp_after", "there are more than %d names, or a name has %d "
+                                                "characters or more; give fewer or shorter names",
                          MAX_LAYERS, WL_NAME_SIZE);
     else snprintf(w->layers[w->n_layers++], WL_NAME_SIZE, "%s", names->at[i]);
   }
   if (w->all || w->n_layers > 0) return WL_OK;
   return wl_map_fail(options, "warp_after",
-                     "an empty list selects no layer; give all, names of layers, or `warp: none`");
+                     "the empty list selects no layer; give all or the names of layers, or set "
+                     "`warp: none`");
 }
 
 static bool has_stages(const wl_warp_keys *keys) {
@@ -192,7 +202,7 @@ static void note_layer(wl_warp *w, const wl_warp_site *site) {
   snprintf(w->met + used, sizeof w->met - used, "%s%s", used ? ", " : "", site->layer);
 }
 
-/* Returns true if the options select a warp layer here. */
+/* Returns true if the options select a warp layer at this site. */
 static bool selects(wl_warp *w, const wl_warp_site *site) {
   if (site->side != w->side && site->side != WL_WARP_ONLY) return false;
   for (int i = 0; i < w->n_layers; i++)
@@ -200,7 +210,8 @@ static bool selects(wl_warp *w, const wl_warp_site *site) {
   return w->all && !site->output;
 }
 
-/* Sets the prefix "warp.<layer>.<stage>". The second and later stages of a kind get a number. */
+/* Sets the prefix of a stage to "warp.<layer>.<stage>". If a warp layer has several stages of a
+ * kind, a number is appended to the prefix of the second and each later one. */
 static void name_stage(wl_warp *w, int s, const char *layer) {
   int same = 1;
   for (int i = 0; i < s; i++) same += w->stages[i] == w->stages[s];
@@ -208,7 +219,7 @@ static void name_stage(wl_warp *w, int s, const char *layer) {
   if (same > 1) snprintf(w->prefix + used, sizeof w->prefix - (size_t)used, "%d", same);
 }
 
-/* Applies the stages of a selected site. */
+/* Adds the stages of the warp layer at a site. Stages that do not fit the shape are skipped. */
 static wl_node apply_stages(wl_warp *w, wl_tape *t, wl_node h, const wl_warp_site *site) {
   for (int s = 0; s < w->n_stages; s++) {
     if (!(site->ndim == 2 ? w->stages[s]->dense : w->stages[s]->image)) continue;
@@ -247,25 +258,28 @@ wl_status wl_warp_placed(const wl_warp *w, const wl_map *options) {
   if (!w) return WL_OK;
   if (w->loss > 0 && !w->loss_used)
     return wl_map_fail(options, "warp_loss",
-                       "a learned loss needs a regression with hidden layers, such as the family sinusoid");
+                       "a learned loss needs a regression with hidden layers, such as `family: "
+                       "sinusoid` with `widths`");
   for (int i = 0; i < w->n_layers; i++)
     if (!w->layer_used[i])
       return wl_map_fail(options, "warp_after",
-                         "this network has no layer '%s' that a warp can follow; it has: %s",
+                         "this network has no layer '%s' that a warp layer can follow; choose from "
+                         "its layers: %s",
                          w->layers[i], w->met[0] ? w->met : "none");
   for (int s = 0; s < w->n_stages; s++)
     if (!w->stage_used[s])
       return wl_map_fail(options, "warp",
-                         "'%s' fits none of the selected layers; conv3x3 and conv1x1 need "
-                         "convolutions, linear needs dense layers (layers: %s)",
+                         "the stage '%s' fits none of the selected layers: conv3x3 and conv1x1 "
+                         "need convolutions, and linear needs dense layers; the layers are: %s",
                          w->stages[s]->name, w->met[0] ? w->met : "none");
   return WL_OK;
 }
 
 /* ---- Initial values -------------------------------------------------------------------------- */
 
-/* Sets an identity, (n,n) or (C,C,k,k). Elements are 1 for equal input and output, at the kernel's centre, and 0
- * elsewhere. */
+/* Sets a weight (n,n) or (C,C,k,k) to the identity. The caller has set all elements to 0. The
+ * function sets an element to 1 if its input and its output have the same index and if it is at the
+ * centre of the kernel. */
 static void set_identity(const wl_tensor_entry *b, wl_real *out) {
   const int64_t taps = b->ndim == 4 ? b->shape[2] * b->shape[3] : 1;
   for (int64_t c = 0; c < b->shape[0]; c++) out[(c * b->shape[1] + c) * taps + taps / 2] = 1;

@@ -90,11 +90,11 @@ refused "wrong arguments" 78 "unexpected keyword argument 'width'" '' --set 'tas
 refused "no module" 66 "key 'task.module': cannot read '.*no.py'" '' --set task.module=no.py
 refused "no interpreter" 78 "cannot be run" '' --set task.python=/no/python3
 printf '#!/bin/sh\nexec "%s" -S "$@"\n' "$WL_PYTHON" >without_numpy && chmod +x without_numpy
-refused "no NumPy" 78 "NumPy is needed: the key .python. names another interpreter" '' --set task.python="$PWD/without_numpy"
+refused "no NumPy" 78 "NumPy is needed: set the key .python. to an interpreter with NumPy" '' --set task.python="$PWD/without_numpy"
 refused "second order" 78 "window.order.*has only first derivatives" '' --set window.order=second
 refused "an exception on a rank" 65 "^rank [01]: ZeroDivisionError: division by zero" "$(change '1 / 0 if problem[0] > 1.5 else 0')"
 grep -q "error: rank [01]: Python: ZeroDivisionError: division by zero (.*bad.py:[0-9]*, in loss)" bad.err || fail "no rank or place: $(cat bad.err)"
-refused "a gradient of another shape" 65 "gradient of 'x' has the shape (2,), the parameter (6,)" "$(change "return 0.0, {'x': np.zeros(2)}")"
+refused "a gradient of another shape" 65 "gradient of 'x' has the shape (2,), but the parameter has (6,)" "$(change "return 0.0, {'x': np.zeros(2)}")"
 refused "a process that is killed" 71 "ended by signal 9" "$(change 'os.kill(os.getpid(), signal.SIGKILL)')"
 refused "a process that exits" 71 "ended with exit code 3" "$(change 'os._exit(3)')"
 refused "no answer in time" 71 "did not answer within 1 s" "$(change 'time.sleep(30)')" --set task.timeout=1
