@@ -87,7 +87,7 @@ static void test_callers_state_returns(void **state) {
   fesetround(FE_TONEAREST);
 }
 
-/* The caller has enabled traps: inexact results and divisions in the library must not end its process. */
+/* The caller may have enabled traps. Divisions by zero in the library must then not end the process. */
 static void test_no_traps_inside(void **state) {
   (void)state;
   wl_float_state before;

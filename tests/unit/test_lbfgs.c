@@ -1,6 +1,6 @@
 /* test_lbfgs.c - tests the rule `lbfgs` in both precisions. The cases are quadratic functions, curvature that is not
- * positive, gradients that are not finite, and a state that is updated in place. test_tensor_rules.c tests its
- * values. */
+ * positive, gradients that are not finite, and a state that is updated in place. test_tensor_rules.c compares the
+ * values of the updates. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -54,7 +54,8 @@ static void take_step(unit *x, int t) {
   for (int i = 0; i < N; i++) x->p[i] += x->u[i];
 }
 
-/* Sets the gradient of sum_i c_i p_i^2 / 2. The c_i have the sign `sign` and the absolute values 1, 10, 100 in turn. */
+/* Sets the gradient of the function sum_i c_i p_i^2 / 2. The coefficients c_i have the sign `sign` and the absolute
+ * values 1, 10, 100 in turn. */
 static void set_gradient(unit *x, double sign) {
   static const double curvature[3] = {1, 10, 100};
   for (int i = 0; i < N; i++) x->g[i] = (wl_real)(sign * curvature[i % 3]) * x->p[i];
@@ -66,7 +67,7 @@ static double length(const wl_real *x, int n) {
   return sqrt(sum);
 }
 
-/* Each slice has 3 coordinates with different curvatures, and the whole tensor has only these 3 curvatures. The rule
+/* Each slice has 3 coordinates with different curvatures. The whole tensor also has only these 3 curvatures. The rule
  * must find the minimum in both cases. */
 static void test_quadratic_functions(void **state) {
   (void)state;
@@ -80,7 +81,7 @@ static void test_quadratic_functions(void **state) {
       set_gradient(&x, 1);
       take_step(&x, t);
     }
-    for (int t = T; t <= 20 * T; t++) { /* gradients become too small for float32 */
+    for (int t = T; t <= 20 * T; t++) { /* in float32, the gradients become zero */
       if (!(length(x.p, N) <= 1e-6))
         fail_msg("%s: distance %g from the minimum at step %d", rules[r], length(x.p, N), t);
       set_gradient(&x, 1);
@@ -90,8 +91,8 @@ static void test_quadratic_functions(void **state) {
   }
 }
 
-/* On a concave function, the memory stays empty. Each slice moves away from the maximum by steps of the first
- * length. */
+/* For a concave function, the memory must stay empty. Each slice must move away from the maximum by steps of the length
+ * `first_step`. */
 static void test_concave_function(void **state) {
   (void)state;
   static unit x;
@@ -110,8 +111,8 @@ static void test_concave_function(void **state) {
   close_unit(&x);
 }
 
-/* After some steps on a convex function, a pair of negative curvature does not change any bit of the memory. Later
- * steps stay within the bound. */
+/* After some steps on a convex function, a pair of negative curvature must not change any bit of the memory. Later
+ * steps must not exceed the bound. */
 static void test_negative_curvature_is_skipped(void **state) {
   (void)state;
   static unit x;
@@ -131,8 +132,9 @@ static void test_negative_curvature_is_skipped(void **state) {
   close_unit(&x);
 }
 
-/* If a gradient is not finite, its slice does not move in that step, and its memory does not change. If the difference
- * of two gradients is not finite, the pair is not stored in the memory. Other slices keep their bits. */
+/* If a gradient is not finite, its slice must not move in that step, and the memory of the slice must not change. If
+ * the difference of two gradients is not finite, the memory must not store the pair. The bits of other slices must not
+ * change. */
 static void test_gradients_that_are_not_finite(void **state) {
   (void)state;
   static const double bad[] = {NAN, INFINITY, -INFINITY, 3e38, -3e38};
@@ -158,7 +160,7 @@ static void test_gradients_that_are_not_finite(void **state) {
   }
 }
 
-/* s_in and s_out may be the same array or different arrays. */
+/* The result must be the same if s_in and s_out are the same array or different arrays. */
 static void test_state_in_place(void **state) {
   (void)state;
   static unit one, two;

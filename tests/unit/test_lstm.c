@@ -1,5 +1,6 @@
-/* test_lstm.c - tests the fast LSTM kernel in both precisions and for each instruction set of this processor. Compares
- * it with the reference, with itself (threads, updates in place, recomputation), and with central differences. */
+/* test_lstm.c - tests the fast LSTM kernels in both precisions and for each instruction set of this processor. It
+ * compares them with the reference and with central differences. Different threads, updates in place and recomputation
+ * must have the same bits. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -52,7 +53,7 @@ static double distance_double(const double *a, const double *b, int64_t n) {
     if (!(d_ <= (limit))) fail_msg("case %d: %s = %.3g > %.3g", i, #value, d_, (limit)); \
   } while (0)
 
-/* Returns the largest distance over the tensors of phi. */
+/* Returns the largest distance of a tensor of phi. */
 static double worst_tensor(const lstm_fixture *f, const double *a, const double *b) {
   const wl_lstm_net *net = &f->net;
   double worst = distance_double(a + net->head_bias, b + net->head_bias, net->heads);
@@ -66,7 +67,7 @@ static double worst_tensor(const lstm_fixture *f, const double *a, const double 
   return worst;
 }
 
-/* Tests the published number of meta-parameters of the LSTM with 2 x 20 units. */
+/* Compares the number of meta-parameters of the LSTM with two layers of 20 units with the published number. */
 static void counts_are_those_published(void **context) {
   (void)context;
   wl_lstm_net net;
@@ -92,7 +93,7 @@ static void forward_equals_reference(void **context) {
   }
 }
 
-/* Compares the adjoint of each case with the adjoint of the reference. */
+/* Compares the backward pass of each case with that of the reference. */
 static void check_backward(bool through_inputs) {
   for (int i = 0; i < CASES; i++) {
     lstm_fixture fast, slow;
@@ -115,13 +116,13 @@ static void backward_equals_reference(void **context) {
   check_backward(true);
 }
 
-/* Tests gbar without the path through the inputs. */
+/* Tests the backward pass if gbar does not contain the path through the inputs of the network. */
 static void partial_backward_equals_reference(void **context) {
   (void)context;
   check_backward(false);
 }
 
-/* The number of threads, updates in place, and a request for gbar must not change any bit. */
+/* The number of threads, an update in place, and a request for gbar must not change any bit. */
 static void bits_do_not_depend_on_how(void **context) {
   (void)context;
   for (int i = 0; i < CASES; i++) {
@@ -137,7 +138,8 @@ static void bits_do_not_depend_on_how(void **context) {
     lstm_fixture_backward(&b, 3, false);
     assert_memory_equal(a.phi_grad, b.phi_grad, (size_t)a.net.parameters * sizeof(double));
     assert_memory_equal(a.lam, b.lam, (size_t)a.lanes * sizeof(wl_real));
-    for (int64_t block = 0; block < a.blocks; block++) { /* all rows except the row of the running sum */
+    /* compares all rows except that of the running sum */
+    for (int64_t block = 0; block < a.blocks; block++) {
       const int64_t at = block * a.net.width * WL_LANES;
       assert_memory_equal(a.mu + at, b.mu + at, (size_t)(a.net.sum * WL_LANES) * sizeof(wl_real));
     }
@@ -146,8 +148,8 @@ static void bits_do_not_depend_on_how(void **context) {
   }
 }
 
-/* A recomputed run has the same bits as the first run. If a chunk is divided at a state of the first run, the adjoints
- * of each coordinate are equal. The weight gradients differ only in the order of summation. */
+/* A recomputed run must have the same bits as the first run. If a chunk is divided at a state of the first run, the
+ * adjoints of each coordinate must be equal. The gradient of the weights may differ only by the order of summation. */
 static void replay_equals_live(void **context) {
   (void)context;
   for (int i = 0; i < 3; i++) {
@@ -174,8 +176,8 @@ static void assert_same_adjoints(const lstm_fixture *a, const lstm_fixture *b) {
   assert_memory_equal(a->phi_grad, b->phi_grad, (size_t)a->net.parameters * sizeof(double));
 }
 
-/* Stored activations give the same bits as recomputed ones, in one chunk and in two chunks. There are
- * two cases: a few coordinates, whose activations fit in the caches, and 1,000 coordinates. */
+/* Stored activations must have the same bits as recomputed ones, in one chunk and in two chunks. The cases include a
+ * few coordinates, whose activations fit into the caches, and 1,000 coordinates. */
 static void tape_equals_replay(void **context) {
   (void)context;
   for (int i = 0; i < CASES; i++) {
@@ -199,7 +201,7 @@ static void tape_equals_replay(void **context) {
   }
 }
 
-/* A chunk without mu has the same bits as a chunk whose mu is zero. */
+/* A chunk without mu must have the same bits as a chunk whose mu is zero. */
 static void no_adjoint_is_zero(void **context) {
   (void)context;
   for (int i = 0; i < CASES; i++) {
@@ -217,7 +219,7 @@ static void no_adjoint_is_zero(void **context) {
   }
 }
 
-/* Unused lanes have zero adjoints and add nothing: the gradient of n lanes is the same with and without padding. */
+/* The adjoints of unused lanes must be zero. */
 static void padding_adds_nothing(void **context) {
   (void)context;
   lstm_fixture f;
@@ -230,7 +232,7 @@ static void padding_adds_nothing(void **context) {
   lstm_fixture_destroy(&f);
 }
 
-/* A non-finite gradient must not give a finite update. */
+/* The update for a gradient that is not finite must not be finite. */
 static void nan_passes_through(void **context) {
   (void)context;
   for (int i = 0; i < 3; i++) {
@@ -244,7 +246,7 @@ static void nan_passes_through(void **context) {
   }
 }
 
-/* Extreme inputs saturate the gates, and all results stay finite. */
+/* Extreme inputs saturate the gates, but all results must be finite. */
 static void extremes_stay_finite(void **context) {
   (void)context;
   for (int i = 0; i < 3; i++) {
@@ -265,8 +267,8 @@ static void extremes_stay_finite(void **context) {
 }
 
 #ifdef WL_DOUBLE
-/* Computes F(phi, g, s) = sum_k u_k lam_{k+1} + mu . s_K. The chunk computes the adjoint of F. The lam_{k+1} are
- * constants: lam0 plus the loss terms of the later steps. */
+/* Computes F(phi, g, s) = sum_k u_k lam_{k+1} + mu . s_K. The backward pass of the chunk computes the adjoint of F.
+ * Each lam_{k+1} is a constant: lam0 plus the loss terms of the later steps. */
 static double objective(lstm_fixture *f) {
   lstm_fixture_forward(f, 1, true);
   double value = 0;
@@ -281,7 +283,7 @@ static double objective(lstm_fixture *f) {
   return value;
 }
 
-/* Returns (F(x + h d) - F(x - h d)) / 2h for x [n] of the fixture. */
+/* Returns (F(x + h d) - F(x - h d)) / 2h, where x [n] is an array of the fixture. */
 static double difference(lstm_fixture *f, wl_real *x, const wl_real *d, int64_t n, double h) {
   for (int64_t i = 0; i < n; i++) x[i] += h * d[i];
   const double above = objective(f);
@@ -291,7 +293,8 @@ static double difference(lstm_fixture *f, wl_real *x, const wl_real *d, int64_t 
   return (above - below) / (2 * h);
 }
 
-/* Compares signed values along one direction. The error must fall as h^2 until rounding dominates. */
+/* Compares derivatives along one direction, including their sign. The error must decrease as h^2 until rounding
+ * dominates. */
 static void check_direction(lstm_fixture *f, int i, wl_real *x, int64_t n, double inner,
                             double scale, const wl_real *d) {
   const double coarse = fabs(difference(f, x, d, n, 1e-3 * scale) - inner);
@@ -326,8 +329,7 @@ static void backward_equals_differences(void **context) {
       inner = 0;
       for (int64_t p = 0; p < state; p++) inner += d[p] * f.mu[p];
       check_direction(&f, i, f.state, state, inner, 1, d);
-      inner =
-          0; /* 0: all gradients change by the same factor, so that none crosses a kink of the preprocessing */
+      inner = 0; /* all gradients change by the same factor, so no gradient crosses a kink */
       for (int64_t p = 0; p < all; p++) inner += (d[p] *= f.g[p]) * f.gbar[p];
       check_direction(&f, i, f.g, all, inner, 0.1, d);
       wl_free(d);

@@ -1,5 +1,5 @@
-/* test_omniglot.c - tests the batches of the omniglot family. Each image of a batch is found in the file, which shows
- * the character, the drawer and the quarter turn that belong to its label. */
+/* test_omniglot.c - tests the batches of the omniglot family. The test finds each image of a batch in the file. This
+ * determines the character, the drawer and the quarter turns, which must agree with the label. */
 #include "glyphs_fixture.h"
 #include "task/glyph_image.h"
 
@@ -9,7 +9,7 @@ typedef struct found {
   int64_t character, drawer, turn, label;
 } found;
 
-/* Returns the pixel at row i and column j of an image after quarter turns. */
+/* Returns the pixel in row i and column j of an image after `turn` quarter turns. */
 static uint8_t turned(int64_t character, int64_t drawer, int64_t turn, int64_t i, int64_t j) {
   for (int64_t t = 0; t < turn; t++) {
     const int64_t row = i;
@@ -34,7 +34,8 @@ static found identify(const wl_real *x, int32_t label) {
   return (found){0};
 }
 
-/* Finds the character, drawer and turn of each row in a batch of the bound episode. Returns the number of rows. */
+/* Finds the character, the drawer and the quarter turns of each row of a batch in the bound episode. Returns the number
+ * of rows. */
 static int64_t look(fixture *f, wl_batch batch, found rows[MOST_ROWS]) {
   wl_tape_ws *tape = wl_task_ws_tape(f->ws);
   wl_task_load(f->task, f->ws, &batch);
@@ -56,7 +57,7 @@ static void bind(fixture *f, wl_space space, int64_t index, int64_t unit) {
 #define BASE "{family: omniglot, file: tiny.glyphs, ways: 5, query: 2, test_alphabets: 1"
 #define MULTI BASE ", shots: 4, batch: 10, alphabets: 2, filters: [2]"
 
-/* character of label c in alphabet a, the same for all episodes; -1: not seen yet */
+/* character with label c in alphabet a, which must be the same in all episodes; -1 if it has not been seen */
 typedef struct seen {
   int64_t character[GLYPH_ALPHABETS][5], space[GLYPH_ALPHABETS];
 } seen;
@@ -98,20 +99,20 @@ static void test_multi_shot(void **state) {
         check_multi_shot_batch(&f, &s, spaces[k],
                                (wl_batch){WL_FOR_OUTER_BATCH, WL_SPLIT_HELDOUT, index});
       }
-      /* units have different alphabets if there are enough alphabets */
+      /* the units must have different alphabets if there are enough alphabets */
       if (spaces[k] == WL_SPACE_TRAIN) assert_true(alphabet[0] != alphabet[1]);
     }
   int of_space[3] = {0};
   for (int a = 0; a < GLYPH_ALPHABETS; a++)
     for (int k = 0; k < 3; k++) of_space[k] += s.space[a] == (int64_t)spaces[k];
   assert_int_equal(of_space[0], 2);
-  assert_int_equal(of_space[1], 1); /* the last of the four alphabets with 5 characters */
+  assert_int_equal(of_space[1], 1); /* the last of four large enough alphabets */
   assert_int_equal(of_space[2], 1);
-  assert_int_equal(s.space[1], -1); /* three characters are too few */
+  assert_int_equal(s.space[1], -1); /* this alphabet has only three characters */
   close_fixture(&f);
 }
 
-/* An evaluation of the held-out split uses each image once. */
+/* An evaluation of the held-out split must use each image once. */
 static void test_evaluation_sample(void **state) {
   (void)state;
   fixture f = open_fixture(BASE ", shots: 4, batch: 5, alphabets: 2, filters: [2]}");
@@ -128,7 +129,7 @@ static void test_evaluation_sample(void **state) {
   close_fixture(&f);
 }
 
-/* Without convolutions, batch norm follows the dense layers, as in the published fully connected network. */
+/* Without convolutions, batch norm must follow the dense layers, as in the published fully connected network. */
 static void test_fully_connected(void **state) {
   (void)state;
   fixture f = open_fixture(BASE ", shots: 4, batch: 5, alphabets: 2, filters: [], widths: [7, 3]}");
@@ -141,8 +142,8 @@ static void test_fully_connected(void **state) {
   close_fixture(&f);
 }
 
-/* With the statistics of the training split, the loss differs from the loss with each batch's own statistics. Repeated
- * evaluations give the same loss, and training does not change. */
+/* With norm_statistics: training, the loss must differ from the loss with the statistics of each batch. Repeated
+ * evaluations must have the same loss, and they must not change the inner loss. */
 static void test_statistics(void **state) {
   (void)state;
   double loss[2], accuracy;
@@ -161,8 +162,8 @@ static void test_statistics(void **state) {
   assert_true(isfinite(loss[1]) && loss[0] != loss[1]);
 }
 
-/* alphabet_seed alone decides which split gets each alphabet. The seed of the run has no effect on it, so evaluations
- * use the same alphabets. */
+/* Only alphabet_seed determines which split receives each alphabet. The seed of the run must have no effect on this
+ * division, so all evaluations use the same alphabets. */
 static void test_alphabet_seed(void **state) {
   (void)state;
   int64_t different = 0;
@@ -184,9 +185,9 @@ static void test_alphabet_seed(void **state) {
 
 /* ---- Few-shot -------------------------------------------------------------------------------- */
 
-/* Checks that each label has one character in one turn, by `each` different drawers, and `times` images by each of
- * these drawers. No two labels have the same character in the same turn. Sets bit d of drawers[label] if drawer d
- * occurs. */
+/* Checks that each label belongs to one character in one quarter turn. `each` different drawers must have drawn it, and
+ * each of these drawers must occur in `times` images. No two labels may have the same character in the same quarter
+ * turn. Sets bit number d of drawers[label] if drawer d occurs. */
 static void check_set(const found *rows, int64_t n, int64_t ways, int64_t each, int64_t times,
                       uint64_t drawers[]) {
   int64_t count[8][GLYPH_DRAWERS] = {{0}}, character[8], turn[8];
@@ -212,7 +213,7 @@ static void check_set(const found *rows, int64_t n, int64_t ways, int64_t each, 
   }
 }
 
-/* Compares the support set and the query set of one episode. Returns the largest quarter turn that occurs. */
+/* Checks the support set and the query set of one episode. Returns the largest number of quarter turns that occurs. */
 static int64_t check_few_shot_episode(fixture *f, wl_space space) {
   found support[MOST_ROWS], query[MOST_ROWS];
   uint64_t of_support[8], of_query[8];
@@ -274,7 +275,7 @@ static distorted distort(int64_t turn, wl_distortion d, double u0, double u1, do
   return out;
 }
 
-/* Returns the ink at (i,j), and 0 outside of the image. */
+/* Returns the ink in row i and column j, and 0 outside of the image. */
 static double ink_at(const distorted *d, int64_t i, int64_t j) {
   return i >= 0 && i < GLYPH_SIDE && j >= 0 && j < GLYPH_SIDE ? d->ink[i * GLYPH_SIDE + j] : 0;
 }
@@ -282,10 +283,10 @@ static double ink_at(const distorted *d, int64_t i, int64_t j) {
 static void test_distortions(void **state) {
   (void)state;
   const distorted shifted =
-      distort(0, (wl_distortion){.shift = 0.25}, 0, 1, 0, 0); /* two pixels down, two pixels to the left */
-  const distorted small = distort(0, (wl_distortion){.scale = 0.5}, 0, 0, 0, 0); /* half the size */
+      distort(0, (wl_distortion){.shift = 0.25}, 0, 1, 0, 0); /* two pixels down and left */
+  const distorted small = distort(0, (wl_distortion){.scale = 0.5}, 0, 0, 0, 0); /* half size */
   const distorted large =
-      distort(0, (wl_distortion){.scale = 0.5}, 0, 0, 0, 1); /* larger by half */
+      distort(0, (wl_distortion){.scale = 0.5}, 0, 0, 0, 1); /* enlarged by half */
   for (int64_t i = 0; i < GLYPH_SIDE; i++)
     for (int64_t j = 0; j < GLYPH_SIDE; j++) {
       const int64_t at = i * GLYPH_SIDE + j;
@@ -300,8 +301,8 @@ static void test_distortions(void **state) {
   assert_true(shows(by_turn.x, 4, 2, 1));
 }
 
-/* Along direction b, the source is 1 / k times as far from the centre as the output. Across b, it is k times as far. A
- * turn rotates the stretched image. */
+/* Along the direction b, the point of the source image is 1 / k times as far from the centre as the point of the
+ * output. Perpendicular to b, it is k times as far. Quarter turns rotate the stretched image. */
 static void test_stretch(void **state) {
   (void)state;
   const double k = 1.4, b = 0.3 * M_PI, along[2] = {cos(b), sin(b)};
@@ -328,7 +329,8 @@ static void test_stretch(void **state) {
     }
 }
 
-/* The centre of mass moves by whole pixels, before the turn about the centre. An empty image does not change. */
+/* The image must move by whole pixels, so that its centre of mass is in the middle. It must do so before a turn. An
+ * empty image must not change. */
 static void test_centre(void **state) {
   (void)state;
   const wl_glyphs g = {.rows = 5, .columns = 5, .pixels = 25};
@@ -338,8 +340,8 @@ static void test_centre(void **state) {
   wl_real x[25], nothing[25] = {0};
   wl_glyph_image(&g, ink, 0, &d, u, x);
   assert_memory_equal(x, nothing, sizeof x);
-  ink[0] = ink[1] = ink[2] = ink[5] =
-      1; /* the centre of mass is (0.25, 0.75), which gives two pixels down and one to the right */
+  /* the centre of mass is (0.25, 0.75), so the image moves two pixels down and one pixel right */
+  ink[0] = ink[1] = ink[2] = ink[5] = 1;
   wl_glyph_image(&g, ink, 0, &d, u, x);
   for (int p = 0; p < 25; p++)
     assert_true(x[p] == (wl_real)(p == 11 || p == 12 || p == 13 || p == 16));
@@ -348,7 +350,7 @@ static void test_centre(void **state) {
     assert_true(x[p] == (wl_real)(p == 13 || p == 12 || p == 11 || p == 8));
 }
 
-/* One point becomes the outer product of the filter with itself. Ink beyond the edge of the image is lost. */
+/* One point must become the outer product of the filter with itself. Ink beyond the edge of the image must be lost. */
 static void test_smoothing(void **state) {
   (void)state;
   const wl_glyphs g = {.rows = 3, .columns = 4, .pixels = 12};
@@ -365,7 +367,7 @@ static void test_smoothing(void **state) {
   assert_memory_equal(x, y, sizeof x);
 }
 
-/* The key `smooth` has an effect on the batch. */
+/* The key `smooth` must change the images of a batch. */
 static void test_smooth_batch(void **state) {
   (void)state;
   fixture plain = open_fixture(MULTI "}"), smooth = open_fixture(MULTI ", smooth: 2}");
@@ -382,7 +384,7 @@ static void test_smooth_batch(void **state) {
   close_fixture(&smooth);
 }
 
-/* Different batches are distorted differently. The same batch is always distorted in the same way. */
+/* Different batches must be distorted differently. The same batch must always be distorted in the same way. */
 static void check_augmentation(const char *config) {
   fixture f = open_fixture(config);
   const wl_tape_leaf x = wl_tape_leaf_at(f.task->tape, 0);
@@ -391,7 +393,8 @@ static void check_augmentation(const char *config) {
   wl_real first[10 * GLYPH_PIXELS];
   wl_task_load(f.task, f.ws, &batch);
   memcpy(first, wl_tape_input_data(wl_task_ws_tape(f.ws), x.node), sizeof first);
-  wl_task_load(f.task, f.ws, &other); /* the same images: 20 in batches of 10 */
+  /* this batch has the same images, because there are 20 images in batches of 10 */
+  wl_task_load(f.task, f.ws, &other);
   assert_memory_not_equal(first, wl_tape_input_data(wl_task_ws_tape(f.ws), x.node), sizeof first);
   wl_task_load(f.task, f.ws, &batch);
   assert_memory_equal(first, wl_tape_input_data(wl_task_ws_tape(f.ws), x.node), sizeof first);

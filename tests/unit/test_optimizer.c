@@ -1,9 +1,9 @@
-/* test_optimizer.c - tests optimizer.h. A run through the public interface has the same bits as a run of the engine,
- * for rules, preconditioners and learned initial parameters. The test also covers requests that the functions must
- * refuse.
+/* test_optimizer.c - tests the functions of optimizer.h. A run through the public functions must have the same bits as
+ * an inner run of the trainer. This is tested for rules, preconditioners and learned initial parameters. The test also
+ * covers requests that the functions must refuse.
  *
- * The tests use initial parameters instead of trained ones. They are shifted, so that no parameter has its default
- * value. */
+ * The tests use initial meta-parameters instead of trained ones. Small shifts ensure that no meta-parameter has its
+ * default value. */
 #define _GNU_SOURCE
 #include "cmocka_all.h"
 
@@ -26,7 +26,7 @@
 enum { STEPS = 30 };
 static const char *const path = "optimizer.h5";
 
-/* A problem, its shifted phi, and the file that contains them. */
+/* Contains a problem and its shifted phi, which the file `path` also contains. */
 typedef struct fixture {
   wl_config *config;
   wl_problem problem;
@@ -75,7 +75,7 @@ static void close_fixture(fixture *f) {
 static const char *const network =
     "{family: logistic, dimension: 5, classes: 3, samples: 32, batch: 8}";
 
-/* ---- The engine's run ------------------------------------------------------------------------ */
+/* ---- A run of the trainer's code ------------------------------------------------------------- */
 
 typedef struct trace {
   int64_t n;
@@ -114,7 +114,7 @@ static void run_engine(fixture *f, trace *t) {
   wl_unroll_ws_destroy(&ws);
 }
 
-/* ---- The same by the public interface --------------------------------------------------------- */
+/* ---- The same run through the public functions ----------------------------------------------- */
 
 static void take_run(wl_optimizer *optimizer, const trace *t) {
   float theta[64];
@@ -133,8 +133,8 @@ static void same_run(wl_optimizer *optimizer, const trace *t) {
   take_run(optimizer, t);
 }
 
-/* A rule that sees tensors needs the shapes of the tensors. With the shapes, it computes the same bits as the
- * engine. */
+/* A rule that uses the shapes of tensors must refuse to start without the shapes. With the shapes, it must have the
+ * same bits as the run of the trainer. */
 static void test_tensors(void **state) {
   (void)state;
   fixture f;
@@ -167,9 +167,9 @@ static void expect_usage(wl_status status, const char *word) {
   if (!strstr(wl_last_error(), word)) fail_msg("'%s' does not name %s", wl_last_error(), word);
 }
 
-/* ---- Tensors that lie anywhere, and a state that is saved and set ------------------------------ */
+/* ---- Tensors in separate arrays, and a state that is saved and restored ------------------------ */
 
-/* The tensors of a network in separate arrays. Matrices have exchanged axes. */
+/* The tensors of a network in separate arrays. The axes of matrices are exchanged. */
 typedef struct scattered {
   int count;
   wl_tensor_shape shapes[8];
@@ -188,7 +188,7 @@ static void scatter(const wl_layout *layout, scattered *s) {
   }
 }
 
-/* Returns the position of element i of a tensor in the array of the caller. */
+/* Returns the position of element i of a tensor in the caller's array. */
 static int64_t exchanged(const wl_tensor_entry *t, int64_t i) {
   return t->ndim == 2 ? i % t->shape[1] * t->shape[0] + i / t->shape[1] : i;
 }
@@ -251,7 +251,7 @@ static void test_scattered_tensors_and_a_resume(void **state) {
   }
 }
 
-/* Computes theta <- theta + rate (u - weight_decay theta), with separate factors for each tensor. */
+/* A step must compute theta + rate (u - weight_decay theta), with separate factors for each tensor. */
 static void test_rate_and_decay(void **state) {
   (void)state;
   fixture f;
@@ -281,7 +281,7 @@ static void test_rate_and_decay(void **state) {
   close_fixture(&f);
 }
 
-/* Each element of a matrix with exchanged axes gets the right update, even in tiles that are not full. */
+/* Each element of a matrix with exchanged axes must have the right update, also in tiles that are not full. */
 static void test_large_exchanged_matrix(void **state) {
   (void)state;
   enum { ROWS = 37, COLUMNS = 141 };
@@ -300,7 +300,7 @@ static void test_large_exchanged_matrix(void **state) {
   close_fixture(&f);
 }
 
-/* Parts that belong to a network accept only the shapes of that network. */
+/* An optimizer with parts that belong to a network must accept only the tensor shapes of this network. */
 static void test_shapes_of_the_network(void **state) {
   (void)state;
   fixture f;
@@ -335,15 +335,15 @@ static void test_runs_are_the_engines(void **state) {
     assert_true(memcmp(t.theta[0], t.theta[STEPS], sizeof t.theta[0]) != 0);
     same_run(optimizer, &t);
     assert_int_equal(wl_optimizer_set_threads(optimizer, 2),
-                     WL_OK); /* a second run, with two threads */
+                     WL_OK); /* the second run has two threads */
     same_run(optimizer, &t);
     wl_optimizer_destroy(&optimizer);
     close_fixture(&f);
   }
 }
 
-/* A file written from the meta-parameters of another optimizer takes the same steps. A phi of the wrong length is
- * refused. */
+/* A file that is written from the meta-parameters of another optimizer must make the same steps. Meta-parameters of the
+ * wrong number must be refused. */
 static void test_write(void **state) {
   (void)state;
   fixture f;
@@ -417,7 +417,7 @@ static void test_learned_start(void **state) {
   close_fixture(&f);
 }
 
-/* ---- What is refused -------------------------------------------------------------------------- */
+/* ---- Requests that must be refused ----------------------------------------------------------- */
 
 static void test_non_finite_gradients_change_nothing(void **state) {
   (void)state;
@@ -504,9 +504,9 @@ static void test_warp_layers_are_refused(void **state) {
 
 /* ---- The caller's threads, floating-point state and locale ------------------------------------ */
 
-enum { MANY = 4096, TEAM = 2 }; /* enough parameters for both threads of a team */
+enum { MANY = 4096, TEAM = 2 }; /* MANY parameters are enough for TEAM threads */
 
-/* Computes theta after some steps on subnormal gradients, which all count as zero. */
+/* Computes theta after some steps with subnormal gradients, all of which count as zero. */
 static void run_on_vanishing(int threads, float theta[MANY]) {
   static float g[MANY];
   wl_optimizer *optimizer = NULL;
@@ -521,8 +521,8 @@ static void run_on_vanishing(int threads, float theta[MANY]) {
   wl_optimizer_destroy(&optimizer);
 }
 
-/* The threads of the team belong to the caller. The caller creates them with a setting that keeps subnormal numbers,
- * and this setting is restored after the calls. */
+/* The OpenMP threads of the team belong to the caller. The caller creates them with a setting that keeps subnormal
+ * numbers. The library must restore this setting after each call. */
 static void test_subnormals_in_the_callers_threads(void **state) {
   (void)state;
   static float one[MANY], two[MANY];
@@ -544,7 +544,8 @@ static void test_subnormals_in_the_callers_threads(void **state) {
     fesetround(FE_TONEAREST);
   }
   for (int i = 0; i < TEAM; i++) assert_true(kept[i]);
-  run_on_vanishing(1, two); /* the library rounds to nearest for any rounding mode of the caller */
+  /* the library must round to nearest in any rounding mode of the caller */
+  run_on_vanishing(1, two);
   assert_memory_equal(one, two, sizeof one);
   close_fixture(&f);
 }
@@ -564,8 +565,8 @@ static void test_subnormals_in_the_calling_thread(void **state) {
 
 static void printer(void) {}
 
-/* HDF5 prints its errors or not, as the surrounding program has chosen. This does not change after a load in which
- * errors occur. */
+/* The surrounding program decides whether HDF5 prints its errors. Loading an optimizer must not change this setting,
+ * even if errors occur inside. */
 static void test_printing_of_hdf5_is_the_programs(void **state) {
   (void)state;
   wl_optimizer *optimizer = NULL;

@@ -1,4 +1,5 @@
-/* test_options.c - tests valid configurations: values, defaults, overrides, and printed text that is parsed again. */
+/* test_options.c - tests valid configurations: values, defaults, overrides, and printed configurations that are parsed
+ * again. */
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -9,7 +10,7 @@
 #include "unit/cmocka_all.h"
 #include "unit/options_fixture.h"
 
-/* Parses a text with lines of --set. */
+/* Parses a configuration with lines of --set. */
 static wl_config *parse(const char *text, int n, const char *const *lines) {
   wl_config *config = NULL;
   wl_override overrides[8];
@@ -122,8 +123,8 @@ static void overrides_reach_lists_and_sections(void **state) {
   wl_config_destroy(&config);
 }
 
-/* Asserts that the printed YAML of a configuration can be parsed again. The result must be the same configuration, and
- * it must print the same text. */
+/* Asserts that the printed YAML of a configuration can be parsed again. The parsed configuration must be the same, and
+ * printing it must result in the same text. */
 static void assert_round_trip(const char *text) {
   wl_config *first = parse(text, 0, NULL);
   char *yaml = NULL, *again = NULL, *difference = NULL;
@@ -177,7 +178,7 @@ static void yaml_round_trips(void **state) {
   }
 }
 
-/* Other YAML readers must also read these values as texts. */
+/* These values must be quoted, so that other YAML readers also read them as texts. */
 static void doubtful_texts_are_quoted(void **state) {
   (void)state;
   static const char *const doubtful[] = {"yes", "No", "null", "12", "1e3", "NULL", ".inf", "y"};
@@ -249,8 +250,8 @@ static void help_lists_every_key(void **state) {
   }
 }
 
-/* If a variant shares keys with an earlier variant, its help only lists their names. A key with another default is
- * printed in full again. */
+/* If a variant has the same keys as an earlier variant, its help must only list the names of these keys. A key with a
+ * different default must be printed in full again. */
 static void help_prints_shared_keys_once(void **state) {
   (void)state;
   static const wl_option first[] = {
@@ -279,7 +280,7 @@ static void help_prints_shared_keys_once(void **state) {
   free(text);
 }
 
-/* Values are stored in the members that the rows of the table name, each with its type. */
+/* Each value must be stored, with its type, in the struct member that its table row names. */
 static void tables_fill_their_structs(void **state) {
   (void)state;
   wl_config *config = parse(
@@ -307,13 +308,15 @@ static void tables_fill_their_structs(void **state) {
 
   config = parse("task: {family: mlp}\nouter: {weights: [0.5, 2]}\n", 0, NULL);
   wl_map_read(wl_config_map(config, "outer", 0), fixture_outer_options, &outer);
-  assert_int_equal(outer.weights.choice, 4); /* for a list, `choice` is the number of choices */
+  /* if the value is a list, `choice` is the number of choices */
+  assert_int_equal(outer.weights.choice, 4);
   assert_int_equal(outer.weights.list.count, 2);
   assert_true(outer.weights.list.at[1] == 2);
   wl_config_destroy(&config);
 }
 
-/* If a key is a text, the value of --set is exactly this text, even if it has characters with a meaning in YAML. */
+/* If the value of a key is a text, the text in --set must be used unchanged, even if its characters have a meaning in
+ * YAML. */
 static void texts_are_taken_whole(void **state) {
   (void)state;
   static const char *const names[] = {
@@ -337,7 +340,7 @@ static void texts_may_be_quoted(void **state) {
   wl_config_destroy(&config);
 }
 
-/* Overrides by the program are typed values. A key that an override removes gets its default. */
+/* Overrides of the program have typed values. If an override removes a key, the key must have its default value. */
 static void overrides_carry_values(void **state) {
   (void)state;
   const int64_t hidden[] = {4, 5};
@@ -366,7 +369,8 @@ static void overrides_carry_values(void **state) {
   wl_config_destroy(&config);
 }
 
-/* ~/, ${NAME} and $NAME are expanded in a path. In other places, these characters are part of a name. */
+/* A path must be expanded if it contains ~/, ${NAME} or $NAME. In other places, the characters ~ and $ belong to a
+ * name. */
 static void paths_are_expanded(void **state) {
   (void)state;
   setenv("HOME", "/home/somebody", 1);
@@ -397,7 +401,7 @@ static void paths_are_expanded(void **state) {
   }
 }
 
-/* Keys with certain flags, which a resumed run may change, do not appear in the list of differences. */
+/* The list of differences must leave out keys with certain flags, because a resumed run may change these keys. */
 static void differences_leave_flagged_keys_out(void **state) {
   (void)state;
   wl_config *a = parse(quadratic, 0, NULL);
@@ -431,8 +435,8 @@ static void files_are_read(void **state) {
   remove("job.yaml");
 }
 
-/* The choices of two keys make all combinations, in which the last key changes fastest. The combinations of the next
- * map follow. */
+/* The choices of two keys must be expanded to all combinations, in which the last key changes fastest. The combinations
+ * of the next map must follow. */
 static void draws_become_maps(void **state) {
   (void)state;
   wl_config *config = parse(
@@ -446,7 +450,8 @@ static void draws_become_maps(void **state) {
     int64_t hidden, layers;
     double proportion;
   } wanted[] = {{32, 1, 1}, {64, 2, 1}, {5, 1, 1}, {32, 1, 2}, {64, 2, 2}, {5, 1, 2}};
-  for (int i = 0; i < 6; ++i) { /* `proportion` is a common key, so it precedes the keys of the family */
+  /* `proportion` is a common key, so it comes before the keys of the family */
+  for (int i = 0; i < 6; ++i) {
     int count;
     const wl_map *const map = wl_config_map(config, "task", i);
     const int64_t *hidden = config_ints(map, "hidden", &count);
@@ -470,7 +475,7 @@ static void draws_become_maps(void **state) {
   wl_config_destroy(&config);
 }
 
-/* If the module can vary a key during the run, the key does not expand the map. */
+/* If the module can draw a new value of the key in each episode, the map must not be expanded. */
 static void distributions_stay(void **state) {
   (void)state;
   static const struct {
@@ -497,7 +502,7 @@ static void distributions_stay(void **state) {
   }
 }
 
-/* Printed draws parse to the same draws. Two configurations differ if one choice differs. */
+/* A printed draw must be parsed as the same draw. Configurations that differ in one choice must be different. */
 static void draws_go_round(void **state) {
   (void)state;
   static const char *const line[] = {

@@ -1,5 +1,5 @@
 /* test_outer.c - compares the outer optimizers with PyTorch over twelve meta-steps (tests/reference/outer.py). The
- * cases are Adam, AdamW, SGD, momentum, clipping, schedules, and groups with their ranges of meta-steps. */
+ * cases are Adam, AdamW, SGD, momentum, clipping, schedules, and groups that are trained only in some meta-steps. */
 #include "cmocka_all.h"
 
 #include <math.h>
@@ -48,7 +48,7 @@ static void same_as_pytorch(void **state) {
   wl_outer_destroy(&outer);
 }
 
-/* A group that is left out of an update keeps its values and moments, and its part of the gradient counts as 0. */
+/* A group that an update leaves out must keep its values and moments. Its part of the gradient must count as 0. */
 static void groups_left_out(void **state) {
   (void)state;
   wl_outer *outer = open_case(&outer_cases[0]);

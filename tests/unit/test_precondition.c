@@ -1,5 +1,6 @@
-/* test_precondition.c - tests the preconditioners in both precisions: identity at the start, comparison with simple
- * implementations, the adjoint identity <P g, r> = <g, P^T r>, draws, and messages for wrong configurations. */
+/* test_precondition.c - tests the preconditioners in both precisions. The test covers identity at the start, a
+ * comparison with simple implementations, the adjoint identity <P g, r> = <g, P^T r>, draws, and messages for wrong
+ * configurations. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -26,7 +27,7 @@ typedef struct fixture {
   int64_t t;
 } fixture;
 
-/* Returns the step at gradient g, with the factor of g. */
+/* Returns the inputs of the preconditioner for the gradient g. Also computes the factor that belongs to g. */
 static wl_gradient step_at(fixture *f, const wl_real *g) {
   const wl_gradient step = {.t = f->t,
                             .n = f->theta.size,
@@ -85,7 +86,8 @@ static const char *const texts[] = {"name: scalar",
                                     "name: gap, approximate: true"};
 enum { TEXTS = sizeof texts / sizeof *texts };
 
-/* All these preconditioners leave every bit of the gradient unchanged, and do not write the padding. */
+/* All these preconditioners must leave every bit of the gradient unchanged, and they must not write beyond its last
+ * element. */
 static void test_identity_at_the_start(void **state) {
   (void)state;
   for (int k = 0; k < TEXTS; k++) {
@@ -107,7 +109,7 @@ static double dot(const wl_real *a, const wl_real *b, int64_t n) {
   return sum;
 }
 
-/* Also tests that a call in place and a call without `raw` give the same gradient. */
+/* Also tests that a call in place and a call without `raw` compute the same gradient of phi. */
 static void test_adjoint_identity(void **state) {
   (void)state;
   for (int k = 0; k < TEXTS; k++) {
@@ -133,7 +135,8 @@ static void test_adjoint_identity(void **state) {
   }
 }
 
-/* Sums over the indices one after the other: M0 (o, p), M1 (q, i), M2 (s, r), as in the formulas of kronecker.c. */
+/* Returns one element of the preconditioned gradient of a convolution. It sums over p, q and s with the matrices M0 (o,
+ * p), M1 (q, i) and M2 (s, r), as in the formulas of kronecker.c. */
 static double conv_entry(const wl_real *m0, const wl_real *m1, const wl_real *m2, const wl_real *g,
                          int o, int i, int r) {
   double sum = 0;
@@ -254,20 +257,20 @@ static void test_none(void **state) {
   assert_null(p);
 }
 
-/* ---- Factors by step, and decays ------------------------------------------------------------- */
+/* ---- Factors for each step, and decays ------------------------------------------------------- */
 
 static void test_scalar_per_step_and_tensor(void **state) {
   (void)state;
   static fixture f;
   open_fixture(&f,
                "name: scalar, per: step_tensor, learn_decay: true, initial: 2, initial_decay: 3");
-  assert_int_equal(f.p->phi.size, 2 * 9); /* T = 3 steps and 3 tensors */
+  assert_int_equal(f.p->phi.size, 2 * 9); /* 3 steps and 3 tensors */
   assert_true(f.phi[8] == 2 && f.phi[9] == 3);
   randomise_phi(&f);
   wl_real g[LIMIT], out[LIMIT];
   fixture_normal(1, f.theta.size, 1, g);
   fixture_normal(2, f.theta.size, 1, f.theta_values);
-  for (f.t = 0; f.t < 5; f.t++) { /* steps after T have the factors of the last step */
+  for (f.t = 0; f.t < 5; f.t++) { /* later steps use the factors of the last step */
     const int64_t row = 3 * (f.t < 3 ? f.t : 2);
     apply(&f, g, out);
     for (int i = 0; i < f.theta.size; i++) {
@@ -280,7 +283,7 @@ static void test_scalar_per_step_and_tensor(void **state) {
   close_fixture(&f);
 }
 
-/* The rule sgd after this preconditioner equals the rule pamela with the negative skip, over several steps. */
+/* With this preconditioner, the rule sgd must equal the rule pamela with the negative skip, over several steps. */
 static void test_scalar_skip_is_pamela(void **state) {
   (void)state;
   static fixture f;
@@ -308,10 +311,10 @@ static void test_scalar_skip_is_pamela(void **state) {
 
 /* ---- GAP ------------------------------------------------------------------------------------- */
 
-/* Computes m from phi with the function softplus_2 of the paper. */
+/* Returns the scale m of a singular value for an element of phi, by the function softplus_2 of the paper. */
 static double softplus2(double x) { return 0.5 * log1p(exp(2 * (x + 0.5 * log(exp(2) - 1)))); }
 
-/* Tests a diagonal gradient with falling entries. Its singular vectors are unit vectors, so P is a diagonal
+/* Tests a diagonal gradient whose entries decrease. Its singular vectors are unit vectors, so P must be a diagonal
  * preconditioner. */
 static void check_diagonal_gradient(const char *text) {
   static fixture f;
@@ -338,8 +341,8 @@ static void test_gap_of_a_diagonal_gradient(void **state) {
   check_diagonal_gradient("name: gap, approximate: true");
 }
 
-/* For any shape and rank, the singular vectors have length 1, are orthogonal, and diagonalise G G^T. The singular
- * values fall. */
+/* For any shape and rank, the singular vectors must have length 1, be orthogonal, and diagonalise G G^T. The singular
+ * values must be in descending order. */
 static void check_singular(int64_t m, int64_t n, int64_t rank) {
   wl_real x[900], a[900] = {0}, u[900], p[900], q[900];
   static wl_real work[40000];
@@ -369,7 +372,8 @@ static void check_singular(int64_t m, int64_t n, int64_t rank) {
     last = square;
     total += square;
   }
-  assert_true(fabs(total - all) <= 20 * tolerance * all); /* the vectors span the columns of G */
+  /* the vectors must span the columns of G */
+  assert_true(fabs(total - all) <= 20 * tolerance * all);
 }
 
 static void test_singular_vectors(void **state) {

@@ -1,5 +1,6 @@
-/* test_rng.c - tests random streams: published values, independence of how a stream is divided into calls, and
- * distributions. Moments are compared within five standard errors of samples of SAMPLES numbers. */
+/* test_rng.c - tests random streams: published values, distributions, and that the numbers do not depend on how they
+ * are divided into calls. Moments of samples of SAMPLES numbers must be within five standard errors of their expected
+ * values. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,7 +13,7 @@ enum { SAMPLES = 40000 };
 static const wl_stream stream = {
     .seed = 7, .purpose = WL_FOR_TASK, .index = 3, .task = 2, .step = 1};
 
-/* Vectors 1 and 3 for philox4x64 with 10 rounds from kat_vectors of Random123. */
+/* Tests vectors 1 and 3 for philox4x64 with 10 rounds in the file kat_vectors of Random123. */
 static void known_answers(void **state) {
   (void)state;
   uint64_t out[4];
@@ -31,7 +32,7 @@ static void known_answers(void **state) {
   assert_true(out[2] == UINT64_C(0xa5a1610e72fd18b5) && out[3] == UINT64_C(0x57bd43b5e52b7fe6));
 }
 
-/* Each generator gives the same numbers in one call and in several calls of odd sizes. */
+/* A generator must return the same numbers in one call and in several calls of odd sizes. */
 typedef void (*generator)(uint64_t first, int64_t n, wl_real *out);
 
 static void uniform(uint64_t first, int64_t n, wl_real *out) {
@@ -94,14 +95,15 @@ static void every_part_of_the_key_counts(void **state) {
     }
 }
 
-/* Returns the mean of x^power. */
+/* Returns the mean of x^power over the sample. */
 static double moment(const wl_real *x, int power) {
   double sum = 0;
   for (int i = 0; i < SAMPLES; ++i) sum += pow((double)x[i], power);
   return sum / SAMPLES;
 }
 
-/* Asserts that `found` is within five standard errors of `expected`, for a mean of terms with this variance. */
+/* Asserts that `found` is within five standard errors of `expected`. `found` is a mean of SAMPLES terms with the
+ * variance `variance`. */
 static void assert_mean(double found, double expected, double variance) {
   const double tolerance = 5 * sqrt(variance / SAMPLES);
   if (!(fabs(found - expected) <= tolerance))
@@ -127,7 +129,7 @@ static void truncated_normal_moments(void **state) {
   wl_rng_truncated_normal(stream, 0, SAMPLES, 1.0, sample);
   for (int i = 0; i < SAMPLES; ++i) assert_true(fabs((double)sample[i]) <= 2.0);
   assert_mean(moment(sample, 1), 0, 0.7737);
-  /* 1 - 2 a pdf(a) / (2 cdf(a) - 1) at a = 2 */
+  /* the expected value is 1 - 2 a pdf(a) / (2 cdf(a) - 1) at a = 2 */
   assert_mean(moment(sample, 2), 0.7737413, 0.8);
 }
 
@@ -137,7 +139,7 @@ static void uniform_stays_in_its_interval(void **state) {
   for (int i = 0; i < SAMPLES; ++i)
     assert_true((double)sample[i] >= 1.0 && (double)sample[i] < 3.0);
   assert_mean(moment(sample, 1), 2, 1.0 / 3);
-  /* the interval is so narrow that rounding to working precision would reach its end */
+  /* the interval is so narrow that rounding to working precision could result in its upper end */
   const double narrow = 1.0 + 4.5e-7;
   wl_rng_uniform(stream, 0, SAMPLES, 1.0, narrow, sample);
   for (int i = 0; i < SAMPLES; ++i) assert_true((double)sample[i] < narrow);
@@ -155,7 +157,8 @@ static void indices_are_uniform(void **state) {
     counts[values[i]]++;
   }
   for (int k = 0; k < 10; ++k) assert_mean(counts[k] / (double)SAMPLES, 0.1, 0.09);
-  /* a quarter of the draws is rejected for this bound; without the rejection, remainder 2 would have probability 1/4 */
+  /* for this bound, a quarter of the draws must be rejected; otherwise the remainder 2 would have the probability
+   * 1/4 */
   wl_rng_index(stream, 0, SAMPLES, UINT64_C(3) << 61, values);
   int twos = 0;
   for (int i = 0; i < SAMPLES; ++i) twos += values[i] % 3 == 2;

@@ -1,5 +1,5 @@
-/* test_rules.c - tests the hand-designed rules in both precisions: values of torch.optim, bits that must not change,
- * schedules, learned scalars, and messages for wrong configurations. */
+/* test_rules.c - tests the hand-designed rules in both precisions. The test covers the values of torch.optim, changes
+ * that must keep all bits, schedules, learned scalars, and messages for wrong configurations. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -52,7 +52,7 @@ static void check_case(const struct reference_case *c) {
         fail_msg("%s: step %d, coordinate %d: %.17g, PyTorch has %.17g", text, t, i,
                  (double)theta[i], expected);
     }
-    for (int i = REFERENCE_SIZE; i < 32; i++) assert_true(theta[i] == 0); /* padding stays zero */
+    for (int i = REFERENCE_SIZE; i < 32; i++) assert_true(theta[i] == 0); /* padding is zero */
   }
   rule_fixture_close(&f);
 }
@@ -62,7 +62,7 @@ static void test_torch_values(void **state) {
   for (int i = 0; i < REFERENCE_CASES; i++) check_case(&reference_cases[i]);
 }
 
-/* If the rate is learned and has its default value, the bits of the run must not change. */
+/* If a scalar is learned and has its configured value, the bits of a step must be the same as without learning. */
 static void test_learned_scalars_start_at_the_configured(void **state) {
   (void)state;
   rule_fixture fixed, learned;
@@ -83,10 +83,10 @@ static void test_learned_scalars_start_at_the_configured(void **state) {
   rule_fixture_close(&learned);
 }
 
-/* ---- invariances to the bit ---- */
+/* ---- changes that must keep all bits ---- */
 
-/* With phi (T, tensors), each coordinate gets the rate of its step and tensor. Steps after T have the rate of the last
- * step. */
+/* If phi has a rate for each of T steps and each tensor, every coordinate must use the rate of its step and tensor.
+ * Steps after T must use the rate of the last step. */
 static void test_rates_by_step_and_tensor(void **state) {
   (void)state;
   rule_fixture f;
@@ -116,7 +116,7 @@ typedef struct trace {
 
 typedef struct result {
   wl_real lam[N], mu[WIDEST * N], gbar[STEPS * N];
-  double phi[4 * STEPS * 3]; /* at most 4 scalars for each step and tensor */
+  double phi[4 * STEPS * 3]; /* at most 4 scalars for each step and each of 3 tensors */
 } result;
 
 static void run_forward(const rule_fixture *f, trace *r) {
@@ -173,7 +173,7 @@ static void check_split(const rule_fixture *f, const char *text) {
   }
 }
 
-/* A chunk of 20 steps gives the same results as 2 chunks of 10 steps and as 20 chunks of one step. */
+/* A chunk of 20 steps must have the same results as 2 chunks of 10 steps and as 20 chunks of one step. */
 static void test_chunks_may_be_split(void **state) {
   (void)state;
   static const char *const per[] = {"run", "tensor", "step", "step_tensor"};
@@ -187,7 +187,7 @@ static void test_chunks_may_be_split(void **state) {
   }
 }
 
-/* The results of a block have the same bits alone and together with other blocks. */
+/* The results of a block must have the same bits alone and together with other blocks. */
 static void test_blocks_may_be_split(void **state) {
   (void)state;
   for (int i = 0; i < LEARNERS; i++) {
@@ -209,8 +209,7 @@ static void test_blocks_may_be_split(void **state) {
   }
 }
 
-/* If the gradients of a coordinate are always zero, its updates are zero. Its adjoints are finite, and the derivatives
- * with respect to phi are zero. */
+/* If all gradients are zero, the adjoints must be finite. The derivatives with respect to phi must be zero. */
 static void test_no_gradient_at_all(void **state) {
   (void)state;
   for (int i = 0; i < LEARNERS; i++) {
@@ -258,7 +257,7 @@ static void test_schedules(void **state) {
   check_factor(&s, 4, 1);
   check_factor(&s, 7, 0.6);
   check_factor(&s, 10, 0.2);
-  s.kind = WL_SCHEDULE_STEP; /* as in the outer loop */
+  s.kind = WL_SCHEDULE_STEP; /* the outer loop combines a step schedule with a warm-up */
   check_factor(&s, 1, 0.5);
   check_factor(&s, 4, 0.5);
   s.kind = WL_SCHEDULE_LINEAR;
@@ -318,7 +317,7 @@ static void test_fixed_rules(void **state) {
     assert_string_equal(rule->ops->name, names[i]);
     assert_int_equal(rule->phi.size, 0);
     assert_int_equal(wl_rule_ws_create(rule, &one_block, true, 1, &ws), WL_OK);
-    /* `pack` is not called, because no scalar is learned */
+    /* no scalar is learned, so `pack` is not needed */
     wl_real g[WL_LANES] = {1}, theta[WL_LANES] = {0}, s[WIDEST * WL_LANES] = {0}, u[WL_LANES];
     wl_rule_step(rule, ws, FIXTURE_STEP(0, 1, g, theta, s, s, u));
     assert_true(u[0] < 0 && u[1] == 0);
@@ -330,7 +329,8 @@ static void test_fixed_rules(void **state) {
   assert_int_equal(wl_rule_create_fixed("gradient", 0.5, &rule), WL_ERR_CONFIG);
 }
 
-/* Makes each allocation fail once. The call must return an error, leak nothing and leave no incomplete rule. */
+/* Lets each allocation fail once. The call must then return an error, and it must neither leak memory nor leave an
+ * incomplete rule. */
 static void test_out_of_memory(void **state) {
   (void)state;
   wl_layout theta;

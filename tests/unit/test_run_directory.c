@@ -1,5 +1,5 @@
-/* test_run_directory.c - tests the folder of a run: creation, lock, the move of an earlier run, and lines of
- * metrics. */
+/* test_run_directory.c - tests the folder of a run: its creation, its lock, what happens to an earlier run, and the
+ * lines of metrics. */
 #include "io/io_test.h"
 
 #include <signal.h>
@@ -55,7 +55,7 @@ static void one_training_at_a_time(void **state) {
   wl_run_directory_close(&second);
 }
 
-/* The lock is released when the process ends, in any way. */
+/* The lock must be released when its process ends in any way. */
 static void lock_of_a_killed_process_is_free(void **state) {
   (void)state;
   int ends[2];
@@ -96,7 +96,7 @@ static void earlier_run_is_moved_aside(void **state) {
   assert_false(file_exists("moved/checkpoints/step-00000001.h5"));
   assert_text("moved/metrics.jsonl", "{\"meta_step\":1}\n");
 
-  assert_ok(wl_run_directory_open("moved", true, &d)); /* a resumed run does not move any file */
+  assert_ok(wl_run_directory_open("moved", true, &d)); /* a resume must not move any file */
   wl_run_directory_close(&d);
   assert_text("moved/config.yaml", "two");
   assert_false(file_exists("moved/previous-2"));
@@ -113,7 +113,7 @@ static void metrics_are_trimmed(void **state) {
     assert_ok(wl_run_directory_append_metrics(d, line));
   }
   FILE *const file = fopen("metrics/metrics.jsonl", "a");
-  fputs("{\"meta_step\":2,\"lo", file); /* an incomplete line, as after a killed process */
+  fputs("{\"meta_step\":2,\"lo", file); /* an incomplete line, as a killed process leaves it */
   fclose(file);
   assert_ok(wl_run_directory_trim_metrics(d, 3));
   assert_text(
@@ -125,7 +125,7 @@ static void metrics_are_trimmed(void **state) {
   wl_run_directory_close(&d);
 }
 
-/* On a full disk, the incomplete line is removed. */
+/* If the file cannot grow, the incomplete line must be removed. */
 static void metrics_on_a_full_disk(void **state) {
   (void)state;
   wl_run_directory *d = NULL;

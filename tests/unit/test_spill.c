@@ -1,5 +1,5 @@
-/* test_spill.c - tests that rows are read as they were written, for each size and in any order, and that no file
- * remains. */
+/* test_spill.c - tests that rows are read as they were written, for each size of elements and in any order. No file may
+ * remain. */
 #include <dirent.h>
 
 #include "train/spill.h"
@@ -18,7 +18,8 @@ static int files_in(const char *folder) {
   return count;
 }
 
-/* Returns the bytes of element i of row r. As float or half, they may have any bits, including NaNs. */
+/* Fills row r with bytes that depend on the row and the version. As float or half, the bytes may be any numbers, also
+ * NaN. */
 static void fill(unsigned char *row, int r, size_t bytes, int version) {
   for (size_t i = 0; i < bytes; i++) row[i] = (unsigned char)(r * 31 + (int)i * 7 + version * 101);
 }

@@ -1,5 +1,6 @@
-/* test_tape_build.c - tests the building of tapes in float32. Errors are stored and reported by wl_tape_finish, failing
- * allocations leave nothing behind, cost and storage are as documented, and workspaces are independent. */
+/* test_tape_build.c - tests how tapes are built, in float32. wl_tape_finish must report errors of earlier calls, and
+ * failed allocations must leave nothing behind. Cost and storage must be as documented, and workspaces must be
+ * independent. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,10 +12,11 @@
 #define SHAPE(...) \
   (int)(sizeof(int64_t[]){__VA_ARGS__} / sizeof(int64_t)), (const int64_t[]) { __VA_ARGS__ }
 
+/* A wrong tape. `build` receives a tensor x (6,5) of theta and a leaf of 4 labels. */
 typedef struct bad_build {
-  wl_node (*build)(wl_tape *t, wl_node x, wl_node labels); /* x is a tensor (6,5) of theta, and there are 4 labels */
+  wl_node (*build)(wl_tape *t, wl_node x, wl_node labels);
   wl_status status;
-  const char *texts[3]; /* parts that the message must contain */
+  const char *texts[3]; /* parts of the expected message */
 } bad_build;
 
 static wl_node bad_matmul(wl_tape *t, wl_node x, wl_node labels) {
@@ -90,7 +92,7 @@ static wl_node empty(wl_tape *t, wl_node x, wl_node labels) {
   (void)labels;
   return wl_op_sum(t, wl_op_add(t, x, wl_tape_input(t, "pixels", SHAPE(6, 0))));
 }
-/* wl_tape_finish returns the first error, even if other errors follow. */
+/* wl_tape_finish must return the first error even if other errors follow. */
 static wl_node several(wl_tape *t, wl_node x, wl_node labels) {
   const wl_node first = wl_op_column(t, x, 9);
   return wl_op_matmul(t, first, bad_labels(t, x, labels));
@@ -135,7 +137,7 @@ static void test_errors(void **state) {
   }
 }
 
-/* A small classifier with a constant branch. */
+/* A small classifier with a branch that does not depend on theta or phi. */
 typedef struct net {
   wl_tape *tape;
   wl_node x, labels, hidden;
@@ -153,7 +155,7 @@ static wl_status build_net(net *n, int64_t width) {
   return wl_tape_finish(t, wl_op_softmax_cross_entropy(t, out, n->labels), out, n->labels);
 }
 
-/* Makes the first allocation fail, then the second in a new attempt, and so on until no allocation fails. */
+/* Lets the first allocation fail, then the second in a new attempt, and so on until no allocation fails. */
 static void test_failing_allocation(void **state) {
   (void)state;
   int failures = 0;
@@ -185,7 +187,7 @@ static void test_layouts(void **state) {
   wl_tape_destroy(&n.tape);
 }
 
-/* No gradient of input data is stored or computed. */
+/* Gradients of input data must be neither stored nor computed. */
 static void test_storage(void **state) {
   (void)state;
   net n = {0};
@@ -207,7 +209,8 @@ static void test_storage(void **state) {
   wl_tape_destroy(&n.tape);
 }
 
-/* Each product takes 2 m n k FLOP in the forward pass, and the same number for each gradient that is computed. */
+/* Each matrix product needs 2 m n k FLOP in the forward pass, and the same number for each gradient that is
+ * computed. */
 static void test_cost(void **state) {
   (void)state;
   net small = {0}, large = {0};
@@ -223,7 +226,7 @@ static void test_cost(void **state) {
 
 typedef struct outcome {
   double loss, loss_dot;
-  wl_real grad[75], hv[75]; /* theta has 50 elements, phi 25 */
+  wl_real grad[75], hv[75]; /* theta has 50 elements, and phi has 25 */
 } outcome;
 
 static outcome pass(const net *n, wl_tape_ws *ws, const wl_real *x, double scale) {
@@ -237,8 +240,8 @@ static outcome pass(const net *n, wl_tape_ws *ws, const wl_real *x, double scale
   return o;
 }
 
-/* Two workspaces of one tape are independent. A computation in one does not change the other, and repeated passes have
- * the same bits. */
+/* Two workspaces of one tape must be independent. A computation in one workspace must not change the other, and
+ * repeated passes must have the same bits. */
 static void test_independent_workspaces(void **state) {
   (void)state;
   net n = {0};

@@ -1,5 +1,5 @@
-/* test_tape_values.c - tests the values that operators compute in the forward pass, at odd sizes, against plain loops
- * in double. Also tests accuracy, and two workspaces of one tape. tests/grad tests the gradients. */
+/* test_tape_values.c - compares the values that operators compute in the forward pass with plain loops in double, for
+ * odd sizes. Also tests the accuracy of classifiers. tests/grad tests the gradients. */
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
@@ -17,7 +17,7 @@ static const double TOLERANCE = 1e-13;
 static const double TOLERANCE = 3e-6;
 #endif
 
-/* A tape with up to three data leaves: a, b and labels. Its loss is the sum of `y`. */
+/* A tape with up to three leaves of data: a, b and labels. Its loss is the sum of y. */
 typedef struct fixture {
   wl_tape *tape;
   wl_tape_ws *ws;
@@ -33,7 +33,7 @@ static void fill(wl_real *out, int64_t n, int which) {
   for (int64_t i = 0; i < n; i++) out[i] = (wl_real)(1.7 * sin(1.3 * (double)i + which) + 0.1);
 }
 
-/* Finishes the tape with y, fills the leaves and runs forward. */
+/* Finishes the tape with the result y, fills the leaves, and runs the forward pass. */
 static const wl_real *run(fixture *f, wl_node y, int64_t size_a, int64_t size_b) {
   f->y = y;
   if (wl_tape_finish(f->tape, wl_op_sum(f->tape, y), -1, -1) != WL_OK)
@@ -95,7 +95,7 @@ static void test_unary(void **state) {
   }
 }
 
-/* Tests operators on two operands of the same shape, and on a tensor and a vector. */
+/* Tests operators with two operands of the same shape, and operators with a tensor and a vector. */
 
 static void test_binary(void **state) {
   (void)state;
@@ -168,7 +168,7 @@ static void test_batched_matvec(void **state) {
   end(&f);
 }
 
-/* Tests the convolution of (2,3,6,5) with (4,3,3,2). */
+/* Returns an element of the convolution of a tensor (2,3,6,5) with a filter (4,3,3,2). */
 static double naive_conv(const wl_real *x, const wl_real *w, int64_t b, int64_t o, int64_t i,
                          int64_t j, int stride, int pad) {
   double sum = 0;
@@ -235,7 +235,7 @@ static void test_pool(void **state) {
     }
 }
 
-/* Tests batch norm. Each channel of the result has mean 0 and variance v / (v + eps). */
+/* Tests batch norm: the result must have the mean 0 and the variance v / (v + eps) in each channel. */
 static void check_norm(wl_node input, fixture *f, int64_t batch, int64_t channels, int64_t inner) {
   f->a = input;
   const wl_real *y = run(f, wl_op_batch_norm(f->tape, input, 1e-2), batch * channels * inner, 0);
@@ -264,7 +264,7 @@ static void test_batch_norm(void **state) {
   check_norm(wl_tape_input(f.tape, "a", SHAPE(9, 4)), &f, 9, 4, 1);
 }
 
-/* Fills the input for one of several batches, and computes its mean and biased variance for each channel, (3,2,4). */
+/* Fills the input (3,2,4) with batch number `batch`, and computes the mean and the biased variance of each channel. */
 static void fill_batch(fixture *f, int batch, double mean[2], double variance[2]) {
   wl_real *x = wl_tape_input_data(f->ws, f->a);
   for (int64_t i = 0; i < 24; i++) x[i] = (wl_real)sin(0.7 * (double)i + 3.1 * batch);
@@ -276,8 +276,8 @@ static void fill_batch(fixture *f, int batch, double mean[2], double variance[2]
   }
 }
 
-/* Collects the statistics of two batches and normalises a third batch with their means. Afterwards, the batch's own
- * statistics are used as before. */
+/* Collects the statistics of two batches and normalises a third batch with the means of these statistics. Afterwards, a
+ * batch must again be normalised with its own statistics. */
 static void test_held_statistics(void **state) {
   (void)state;
   fixture f;
@@ -289,7 +289,7 @@ static void test_held_statistics(void **state) {
   fill_batch(&f, 3, mean[3], variance[3]);
   wl_tape_forward(f.tape, f.ws, NULL, NULL, NULL);
   memcpy(own, y, sizeof own);
-  for (int round = 0; round < 2; round++) { /* each collection starts with empty sums */
+  for (int round = 0; round < 2; round++) { /* each collection must start with empty sums */
     assert_int_equal(wl_tape_set_statistics(f.tape, f.ws, WL_STATISTICS_COLLECT), 1);
     for (int b = 0; b < 2; b++) {
       fill_batch(&f, b + round, mean[b], variance[b]);
@@ -312,7 +312,7 @@ static void test_held_statistics(void **state) {
   end(&f);
 }
 
-/* Tests shapes and losses. */
+/* Tests operators that change the shape, and losses. */
 
 static void test_shape(void **state) {
   (void)state;
@@ -338,7 +338,7 @@ typedef struct classifier {
   wl_node logits, labels;
 } classifier;
 
-/* The logits (5,3) are theta, so that the test can read their gradient. */
+/* The logits (5,3) are parameters theta, so that the test can read their gradient. */
 static void open_classifier(classifier *c) {
   assert_int_equal(wl_tape_create(&c->tape), WL_OK);
   c->logits = wl_tape_theta(c->tape, "logits", SHAPE(5, 3));
@@ -374,8 +374,8 @@ static void test_softmax_cross_entropy(void **state) {
   close_classifier(&c);
 }
 
-/* A label out of range or a NaN makes the loss NaN, without an invalid access. A row of NaN counts as a wrong
- * classification. */
+/* If a label is out of range or a logit is NaN, the loss must be NaN, and no invalid memory may be accessed. A row of
+ * NaN must count as a wrong classification. */
 static void test_bad_data(void **state) {
   (void)state;
   classifier c;
@@ -393,15 +393,15 @@ static void test_bad_data(void **state) {
   wl_real broken[15];
   memcpy(broken, logits, sizeof broken);
   wl_tape_label_data(c.ws, c.labels)[0] = 2;
-  broken[3] = (wl_real)NAN; /* row 1, whose label is 0 */
+  broken[3] = (wl_real)NAN; /* belongs to row 1, whose label is 0 */
   wl_tape_forward(c.tape, c.ws, broken, NULL, &loss);
   assert_true(isnan(loss));
   assert_true(fabs(wl_tape_accuracy(c.tape, c.ws) - 0.6) < 1e-12);
   close_classifier(&c);
 }
 
-/* Tests windows of 2 x 2 elements with equal elements or NaN. If there are NaNs, the last one counts as the maximum.
- * Otherwise, the first of equal elements is the maximum. */
+/* Tests windows of 2 x 2 elements with equal elements or NaN. If a window contains NaN, the last NaN must count as the
+ * maximum. Otherwise, the first of several equal elements must be the maximum. */
 enum { PAIR_ROWS = 4, PAIR_COLUMNS = 22, PAIR_SIZE = PAIR_ROWS * PAIR_COLUMNS };
 
 static int64_t chosen(const wl_real *x, int64_t i, int64_t j) {
@@ -438,7 +438,7 @@ static void test_pool_choice(void **state) {
   wl_tape_destroy(&t);
 }
 
-/* The derivative of relu at 0 is 0. The gradient of max_pool is passed to the first of equal elements. */
+/* The derivative of relu at 0 must be 0. The gradient of max_pool must be added to the first of equal elements. */
 static void test_kinks(void **state) {
   (void)state;
   wl_tape *t = NULL;

@@ -1,11 +1,11 @@
-/* test_task_augment.c - tests the values that an episode draws for its augmentations, in float64. Compares
- * distributions with the documentation, and compares each augmented task with the same task without augmentation. */
+/* test_task_augment.c - tests the values that an episode draws for its augmentations, in float64. It compares their
+ * distributions with the documentation, and each augmented task with the same task without augmentation. */
 #include "task/image_source.h"
 #include "task_fixture.h"
 
 enum { EPISODES = 4000 };
 
-/* Binds the fixture to an episode. */
+/* Binds the workspace of the fixture to an episode. */
 static void bind_to(fixture *f, int64_t index) {
   const wl_episode episode = episode_number(index);
   assert_ok(wl_task_bind(f->task, f->ws, &episode));
@@ -16,8 +16,8 @@ static int ascending(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-/* Applies the test of Kolmogorov and Smirnov to values [n] that should be uniform in [0, 1]. A correct sample exceeds
- * the bound 2.23 / sqrt n with a probability of 1e-4. */
+/* Applies the Kolmogorov-Smirnov test to n values, which should be uniform in [0, 1]. A correct sample exceeds the
+ * bound 2.23 / sqrt(n) with a probability of 1e-4. */
 static void expect_uniform(double *u, int n, const char *what) {
   qsort(u, (size_t)n, sizeof *u, ascending);
   double distance = 0.0;
@@ -57,7 +57,7 @@ static void test_loss_scale(void **state) {
   close_fixture(&f);
 }
 
-/* Two tasks that differ only in augmentations, at the same episode. Each has its own theta_0. */
+/* Two tasks in the same episode that differ only in their augmentations. Each task has its own theta_0. */
 typedef struct pair {
   fixture plain, varied;
 } pair;
@@ -81,9 +81,9 @@ static void close_pair(pair *p) {
 
 #define NET "family: mlp, widths: [6, 5], batch: 8, initialisation: he, normalisation: layer"
 
-/* Both tasks have the same network. The losses at the start are equal, and each gradient element is c times the element
- * without the augmentation. The factors c are log-uniform, and their number depends on the kind of
- * reparametrisation. */
+/* Both tasks must be the same network. Their losses at the start must be equal except for loss_scale. Each element of
+ * the gradient must be c times the element without the augmentation. The factors c must be log-uniform. Their number
+ * depends on the kind of reparametrisation. */
 static void test_reparametrisation(void **state) {
   (void)state;
   static const char *const kinds[] = {"global", "tensor", "parameter"};
@@ -109,7 +109,7 @@ static void test_reparametrisation(void **state) {
       double last = 0.0;
       for (int64_t i = 0, b = 0; i < p.plain.n; i++) {
         while (i >= layout->tensors[b].offset + layout->tensors[b].size) b++;
-        if (p.plain.theta[i] == 0.0) continue; /* biases and shifts */
+        if (p.plain.theta[i] == 0.0) continue; /* leaves out biases and shifts */
         const double c = p.plain.theta[i] / p.varied.theta[i];
         const bool first = i == layout->tensors[b].offset;
         assert_close(p.varied.grad[i], 3 * c * p.plain.grad[i],
@@ -121,13 +121,13 @@ static void test_reparametrisation(void **state) {
       }
     }
     for (int i = 0; i < found; i++)
-      u[i] = fmin(fmax(u[i], 0.0), 1.0); /* removes the rounding of the logarithm */
+      u[i] = fmin(fmax(u[i], 0.0), 1.0); /* rounding may exceed the interval */
     expect_uniform(u, found, kinds[kind]);
     close_pair(&p);
   }
 }
 
-/* In a quarter of the episodes, each tensor is multiplied by a separate factor. */
+/* In a quarter of the episodes, each tensor must be multiplied by its own factor. */
 static void test_scale_jitter(void **state) {
   (void)state;
   pair p = open_pair("{family: mlp, widths: [3], batch: 4}",
@@ -153,8 +153,9 @@ static void test_scale_jitter(void **state) {
   close_pair(&p);
 }
 
-/* The difference of the gradients is N(0, sd^2). It differs between steps, and is equal if a step is computed again.
- * The inner loss has the linear term of this noise. Outer losses and evaluation losses do not have it. */
+/* The difference of the gradients must be distributed as N(0, sd^2). It must differ between steps, and it must be equal
+ * if a step is computed again. The inner loss must contain the linear term of this noise. Outer losses and evaluation
+ * losses must not contain it. */
 static void test_gradient_noise(void **state) {
   (void)state;
   pair p = open_pair("{family: mlp, widths: [4], batch: 4}",
@@ -194,7 +195,7 @@ static void test_gradient_noise(void **state) {
   close_pair(&p);
 }
 
-/* An episode uses either a tenth of the data or all data. */
+/* An episode must use either a tenth of the data or all data. */
 static void test_data_fraction(void **state) {
   (void)state;
   write_tiny("drawn", false);
@@ -223,7 +224,7 @@ static void test_data_fraction(void **state) {
   close_fixture(&all);
 }
 
-/* Each combination counts as a task, and the combinations share the proportion. */
+/* Each combination must count as a task, and the combinations must share the proportion. */
 static void test_combinations(void **state) {
   (void)state;
   wl_task *task = NULL;

@@ -1,10 +1,10 @@
-/* test_task_data.c - tests image data. Plain and gzipped files give the same task. Errors name the damaged file and the
- * byte. The built-in data set has the documented content. */
+/* test_task_data.c - tests image data. Plain and compressed files must result in the same task. Errors must name the
+ * damaged file and the byte. The built-in data set must have the documented content. */
 #include "task/image_source.h"
 
 #include "task_fixture.h"
 
-/* A family that opens images, with the key `data` set. */
+/* Creates a task with images whose key `data` is set. */
 static wl_status task_on(const char *data, const char *more, wl_task **out) {
   char yaml[512];
   snprintf(yaml, sizeof yaml, "{family: mlp, widths: [4], batch: 8, data: '%s'%s}", data, more);
@@ -46,7 +46,7 @@ static void test_plain_equals_gzipped(void **state) {
   assert_true(loss[0][0] == loss[1][0] && loss[0][1] == loss[1][1]);
 }
 
-/* Opens a data set with its own options. `more` has further keys, for example ", side: 4". */
+/* Opens a data set by a task with the given options. `more` contains further keys, for example ", side: 4". */
 static const wl_dataset *open_data_as(const char *data, const char *more) {
   static const wl_option options[] = {WL_DATASET_OPTIONS(wl_image_source, keys), {0}};
   const wl_section sections[] = {{.name = "task", .doc = "data", .options = options}, {0}};
@@ -87,7 +87,8 @@ static void test_contents(void **state) {
   assert_null(d);
 }
 
-/* A minibatch has complete images of the split with the right labels. All images occur about equally often. */
+/* A minibatch must contain complete images of the split with the right labels. All images must occur about equally
+ * often. */
 static void test_gather(void **state) {
   (void)state;
   enum { BATCH = 300, STEPS = 40 };
@@ -113,7 +114,7 @@ static void test_gather(void **state) {
       hits[which]++;
       drawn[i] = which;
     }
-    /* the first and the second 128 samples of the minibatch are different */
+    /* the first and the second 128 samples of the minibatch must be different */
     assert_memory_not_equal(drawn, drawn + 128, 128 * sizeof *drawn);
   }
   const double expected = (double)(BATCH * STEPS) / TINY_HELDOUT;
@@ -122,8 +123,8 @@ static void test_gather(void **state) {
   wl_dataset_close(&d);
 }
 
-/* Uses a part of the training images. Batches and evaluations take only the first images, and an evaluation of that
- * many images takes each image once. The held-out images are complete. */
+/* Tests that only a part of the training images is used. Batches and evaluations must use only the first images, and an
+ * evaluation of that many images must use each image once. The held-out images must remain complete. */
 static void test_fraction(void **state) {
   (void)state;
   enum { USED = 24, PIXELS = TINY_SIDE * TINY_SIDE }; /* 0.6 of 40 */
@@ -158,8 +159,8 @@ static void test_fraction(void **state) {
   wl_dataset_close(&d);
 }
 
-/* If the side is halved, each pixel is the mean of 2 x 2 pixels. If the side is resized from 8 to 3, pixels are
- * interpolated at 5/6, 3 1/2 and 6 1/6. */
+/* If the side is halved, each pixel must be the mean of 2 x 2 pixels. If the side changes from 8 to 3 pixels, they must
+ * be interpolated at the positions 5/6, 3 1/2 and 6 1/6. */
 static void test_resized(void **state) {
   (void)state;
   write_tiny("resized", false);
@@ -184,7 +185,7 @@ static void test_resized(void **state) {
   wl_dataset_close(&half);
   wl_dataset_close(&three);
   const wl_dataset *same = open_data_as("resized", ", side: 8");
-  assert_non_null(same->split[0].pixels); /* the size does not change, so there is nothing to compute */
+  assert_non_null(same->split[0].pixels); /* the size does not change, so no values are computed */
   wl_dataset_close(&same);
 }
 
@@ -205,7 +206,7 @@ static void test_synthetic(void **state) {
       square += value * value;
     }
     const double n = (double)(images->count * d->pixels), mean = sum / n;
-    assert_close(mean, 0.4, 0.2);                            /* the mean brightness is medium */
+    assert_close(mean, 0.4, 0.2);                            /* medium mean brightness */
     assert_close(sqrt(square / n - mean * mean), 0.3, 0.15); /* with contrast */
     for (int c = 0; c < 10; c++)
       assert_close((double)members[c], images->count / 10.0, 0.25 * images->count / 10.0);
@@ -213,8 +214,8 @@ static void test_synthetic(void **state) {
   wl_dataset_close(&d);
 }
 
-/* Compares with scikit-learn's load_digits: sums over all images and pixels, the number of each digit, the first rows
- * of the first image. */
+/* Compares the built-in digits with scikit-learn's load_digits. The test compares the sum over all images and pixels,
+ * the number of images of each digit, and the first two rows of the first image. */
 static void test_digits(void **state) {
   (void)state;
   static const int members[10] = {178, 182, 177, 183, 181, 182, 181, 179, 174, 180};
@@ -248,7 +249,7 @@ static void test_missing(void **state) {
                  (const char *const[]){"missing", "t10k-labels-idx1-ubyte.gz", NULL});
 }
 
-/* Tests texts that are missing, too short for a held-out sequence, or not a file. */
+/* Tests text files that are missing, too short for a held-out sequence, or not regular files. */
 static void test_bad_texts(void **state) {
   (void)state;
   static const struct {
@@ -282,7 +283,7 @@ static void test_named_data_gives_a_hint(void **state) {
   if (access("/usr/share/datasets/cifar-10", F_OK) != 0)
     expect_failure("cifar-10", "", WL_ERR_NO_INPUT,
                    (const char *const[]){"data_batch_1.bin", "WARPLOOM_DATA", NULL});
-  /* named data in the folder WARPLOOM_DATA are found, with their number of classes */
+  /* data sets in the folder WARPLOOM_DATA must be found by their names, with their number of classes */
   mkdir("shelf", 0777);
   write_tiny("shelf/mnist", true);
   setenv("WARPLOOM_DATA", "shelf", 1);
@@ -292,7 +293,7 @@ static void test_named_data_gives_a_hint(void **state) {
   unsetenv("WARPLOOM_DATA");
 }
 
-/* Writes the data set, then replaces one of its files by `bytes`. */
+/* Writes the data set, and then overwrites one of its files with `bytes`. */
 static void spoil(const char *directory, const char *name, const uint8_t *bytes, int64_t n) {
   write_tiny(directory, false);
   write_file(directory, name, false, bytes, n);
@@ -360,7 +361,7 @@ static void test_bad_labels(void **state) {
                  (const char *const[]){"byte 15", "0 to 2", NULL});
 }
 
-/* Rewrites a file. Its byte `at` is inverted, or the file is truncated at this byte. */
+/* Rewrites a file. Inverts some bits of the byte `at`, or truncates the file at this byte. */
 static void damage(const char *path, long at, bool cut) {
   FILE *file = fopen(path, "rb");
   assert_non_null(file);
@@ -380,17 +381,17 @@ static void test_damaged_gzip(void **state) {
   (void)state;
   const char *const path = "gzip/train-images-idx3-ubyte.gz";
   write_tiny("gzip", true);
-  damage(path, -6, false); /* inside the checksum */
+  damage(path, -6, false); /* in the checksum */
   EXPECT_DATA_ERROR("gzip", "train-images-idx3-ubyte.gz", "damaged");
   write_tiny("gzip", true);
-  damage(path, 60, false); /* inside the data */
+  damage(path, 60, false); /* in the compressed data */
   EXPECT_DATA_ERROR("gzip", "train-images-idx3-ubyte.gz");
   write_tiny("gzip", true);
   damage(path, -100, true);
   EXPECT_DATA_ERROR("gzip", "train-images-idx3-ubyte.gz");
 }
 
-/* A gzip member without its trailer, or with a part of the trailer, has no checksum to compare with. */
+/* If the trailer of a gzip member is missing or incomplete, its checksum cannot be compared. This must be an error. */
 static void test_missing_trailer(void **state) {
   (void)state;
   for (long cut = 1; cut <= 8; cut++) {
@@ -400,7 +401,7 @@ static void test_missing_trailer(void **state) {
   }
 }
 
-/* Two consecutive members count as one file. Data after a member must be another member. */
+/* Two consecutive gzip members must count as one file. Data after a member must be another member. */
 static void test_members(void **state) {
   (void)state;
   uint8_t bytes[TINY_BYTES];
@@ -422,7 +423,7 @@ static void test_members(void **state) {
   EXPECT_DATA_ERROR("members", "train-labels-idx1-ubyte.gz", "damaged");
 }
 
-/* Uses folders and pipes instead of files. Reading a pipe would never end. */
+/* Tests folders and pipes in place of files. Reading a pipe would wait forever. */
 static void test_no_regular_file(void **state) {
   (void)state;
   write_tiny("irregular", false);
@@ -434,7 +435,7 @@ static void test_no_regular_file(void **state) {
   expect_failure("irregular", "", WL_ERR_NO_INPUT, (const char *const[]){"regular", NULL});
 }
 
-/* If the configured number of classes differs from the data, it is refused. */
+/* A configured number of classes that differs from that of the data must be refused. */
 static void test_other_classes(void **state) {
   (void)state;
   static const char *const words[] = {"task.classes", "10 classes", NULL};

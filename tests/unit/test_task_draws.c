@@ -1,5 +1,6 @@
-/* test_task_draws.c - tests that the draws of task families have the distributions in their options and headers. The
- * tests cover the shape, both ends, uniform choices, and independence of tasks, batches and steps. */
+/* test_task_draws.c - tests that the draws of task families have the distributions that their options and headers
+ * document. The tests cover the shape and both ends of distributions, uniform choices, and the independence of tasks,
+ * batches and steps. */
 #include "glyphs_fixture.h"
 #include "harness/distribution.h"
 #include "task/dataset.h"
@@ -15,7 +16,7 @@ static void bind(fixture *f, int64_t index) {
   assert_ok(wl_task_bind(f->task, f->ws, &episode));
 }
 
-/* Returns an input of the task's tape by its name, with the values of the last load. */
+/* Returns the values of the input `name` of the task's tape, as the last load has set them. */
 static const wl_real *input(const fixture *f, const char *name, int64_t *size) {
   for (int i = 0; i < wl_tape_leaf_count(f->task->tape); i++) {
     const wl_tape_leaf leaf = wl_tape_leaf_at(f->task->tape, i);
@@ -33,13 +34,13 @@ static double *sample_of(int64_t n) {
   return x;
 }
 
-/* ---- Sinusoids: the wave is fitted to many of its points ------------------------------------- */
+/* ---- Sinusoids: a wave is fitted to its points ----------------------------------------------- */
 
 typedef struct wave {
   double amplitude, phase, frequency, residual;
 } wave;
 
-/* Fits y = a sin(w x) + b cos(w x) by least squares for a given w. */
+/* Fits y = a sin(w x) + b cos(w x) by least squares for a given frequency w. */
 static wave fit_at(const wl_real *x, const wl_real *y, int64_t n, double w) {
   double ss = 0, sc = 0, cc = 0, ys = 0, yc = 0, yy = 0;
   for (int64_t i = 0; i < n; i++) {
@@ -51,7 +52,7 @@ static wave fit_at(const wl_real *x, const wl_real *y, int64_t n, double w) {
   return (wave){hypot(a, b), atan2(b, a), w, yy - a * ys - b * yc};
 }
 
-/* Finds the frequency by a coarse search and a golden-section search. */
+/* Finds the frequency by a coarse search and a golden-section search, and fits the wave. */
 static wave fit(const wl_real *x, const wl_real *y, int64_t n) {
   wave best = fit_at(x, y, n, 0.7);
   for (double w = 0.72; w <= 1.31; w += 0.02) {
@@ -82,11 +83,11 @@ static void check_waves(bool varying) {
     assert_true(w.residual <= 1e-4 * w.amplitude * w.amplitude);
     amplitude[i] = w.amplitude;
     phase[i] = varying ? w.phase : -w.phase;
-    if (phase[i] < -0.01) phase[i] += 2 * M_PI; /* the fit may give the equivalent phase on the other side of pi */
+    if (phase[i] < -0.01) phase[i] += 2 * M_PI; /* the fit may find the equivalent negative phase */
     frequency[i] = w.frequency;
     for (int64_t j = 0; j < POINTS; j++) x[i * POINTS + j] = (double)points[j];
   }
-  const double slack = varying ? 5e-4 : 1e-5; /* error of the fit */
+  const double slack = varying ? 5e-4 : 1e-5; /* accepted error of the fit */
   assert_uncorrelated("amplitude and phase", amplitude, phase, WAVES);
   assert_uncorrelated("amplitudes of two units", amplitude, amplitude + 1, WAVES - 1);
   if (varying) assert_uncorrelated("phase and frequency", phase, frequency, WAVES);
@@ -116,7 +117,7 @@ static void varying_waves(void **state) {
   check_waves(true);
 }
 
-/* The points of the query set differ from those of the support set. Neither set changes from step to step. */
+/* The points of the query set must differ from those of the support set. Neither set may change from step to step. */
 static void support_and_query(void **state) {
   (void)state;
   enum { POINTS = 50 };
@@ -178,7 +179,8 @@ static void quadratics(void **state) {
   check_input(uniform, "y", cdf_uniform, 0, 1);
 }
 
-/* Tests the integer coefficients of a surface. All values are equally frequent, and units and surfaces differ. */
+/* Tests an integer coefficient of the surfaces. All values must be equally frequent, and the coefficients of different
+ * units and surfaces must be uncorrelated. */
 static void check_coefficient(const char *name, int low, int high) {
   char what[64];
   int64_t n = 0, counts[16] = {0};
@@ -195,7 +197,7 @@ static void check_coefficient(const char *name, int low, int high) {
   wl_free(x);
 }
 
-/* Two coefficients of the same surfaces are uncorrelated. */
+/* Two coefficients of the same surface must be uncorrelated. */
 static void check_pair(const char *one, const char *other) {
   char what[64];
   int64_t n = 0;
@@ -224,7 +226,8 @@ static void mountains(void **state) {
   check_coefficient("inverse_s", 1, 10);
 }
 
-/* Points minus the mean of their class are N(0, I). The means of all tasks are N(0, separation^2 / d). */
+/* The difference of a point from the mean of its class must be distributed as N(0, I). Over all tasks, the means must
+ * be distributed as N(0, separation^2 / d). */
 static void logistic_points(void **state) {
   (void)state;
   enum { D = 4, SAMPLES = 400, BATCH = 400, EPISODES = 60 };
@@ -233,7 +236,8 @@ static void logistic_points(void **state) {
   fixture f = open_fixture(
       "{family: logistic, dimension: 4, classes: 3, samples: 400, batch: 400, separation: 3}");
   for (int64_t e = 0; e < EPISODES; e++) {
-    const wl_batch all = {WL_FOR_EVAL_BATCH, WL_SPLIT_TRAIN, 0}; /* the batch has each point once */
+    /* this batch has each point once */
+    const wl_batch all = {WL_FOR_EVAL_BATCH, WL_SPLIT_TRAIN, 0};
     bind(&f, e);
     wl_task_load(f.task, f.ws, &all);
     const wl_real *x = input(&f, "x", NULL);
@@ -253,7 +257,8 @@ static void logistic_points(void **state) {
       classes[c] += members[c];
       for (int64_t j = 0; j < D; j++) means[(e * 3 + c) * D + j] = sum[c][j] /= (double)members[c];
     }
-    for (int64_t i = 0; i < BATCH; i++) /* the mean is estimated from the points */
+    /* the mean is estimated from the same points, so the deviations are rescaled */
+    for (int64_t i = 0; i < BATCH; i++)
       for (int64_t j = 0; j < D; j++)
         around[at++] = ((double)x[i * D + j] - sum[label[i]][j]) *
                        sqrt((double)members[label[i]] / ((double)members[label[i]] - 1));
@@ -267,7 +272,7 @@ static void logistic_points(void **state) {
 
 /* ---- Initial parameters ---------------------------------------------------------------------- */
 
-/* Collects the tensor `name` of theta_0 over many episodes. */
+/* Collects the tensor `name` of theta_0 over many episodes and tests the distribution of its elements. */
 static void check_theta0(const char *yaml, const char *name, int64_t episodes, distribution_cdf cdf,
                          double a, double b) {
   char what[320];
@@ -327,8 +332,8 @@ static void initial_convolutions(void **state) {
   check_theta0(plain, "conv2.bias", 400, cdf_normal, 0, 0.2);
 }
 
-/* With data_seed, all episodes have the same points, and each episode has its own initial values. Another seed gives
- * other points. Without data_seed, the points differ. */
+/* With data_seed, all episodes must have the same points, but their initial values must differ. Another data_seed must
+ * result in other points. Without data_seed, the points must differ between episodes. */
 static void shared_points(void **state) {
   (void)state;
   static const char *const seeds[] = {"0", "5", "6"};
@@ -355,7 +360,8 @@ static void shared_points(void **state) {
 
 /* ---- Batches --------------------------------------------------------------------------------- */
 
-/* Returns the number of the point in each row of a batch. The only feature identifies the point. */
+/* Finds which point each row of a batch is, and returns the numbers of these points. Each point has one feature, which
+ * identifies it. */
 static void draw_points(fixture *f, wl_batch batch, const double *point, int64_t n, double *which) {
   int64_t rows;
   wl_task_load(f->task, f->ws, &batch);
@@ -368,7 +374,7 @@ static void draw_points(fixture *f, wl_batch batch, const double *point, int64_t
   }
 }
 
-/* Minibatches contain all points equally often. Minibatches of different steps, purposes or units differ. */
+/* Minibatches must contain all points equally often. Minibatches of different steps, purposes or units must differ. */
 static void minibatches(void **state) {
   (void)state;
   enum { POINTS = 16, BATCH = 32, STEPS = 300, N = BATCH * STEPS };
@@ -399,7 +405,8 @@ static void minibatches(void **state) {
 
 /* ---- Characters ------------------------------------------------------------------------------ */
 
-/* Finds the character and drawer of an image without distortion. The result is -1 if there is none. */
+/* Finds the character and the drawer of an image that is not distorted. The result is -1 if no image of the file is
+ * equal. */
 static void identify(const wl_real *x, int64_t *character, int64_t *drawer) {
   *character = *drawer = -1;
   for (int64_t i = 0; i < GLYPH_CHARACTERS * GLYPH_DRAWERS; i++) {
@@ -409,7 +416,7 @@ static void identify(const wl_real *x, int64_t *character, int64_t *drawer) {
   }
 }
 
-/* In few-shot tasks, all characters of the background alphabets and all drawers are equally frequent. */
+/* In few-shot tasks, all characters of the background alphabets and all drawers must be equally frequent. */
 static void few_shot_characters(void **state) {
   (void)state;
   enum { WAYS = 3, EPISODES = 1200 };
@@ -438,7 +445,7 @@ static void few_shot_characters(void **state) {
   close_fixture(&f);
 }
 
-/* In multi-shot tasks, all alphabets for training and all images of the split are equally frequent. */
+/* In multi-shot tasks, all alphabets for training and all images of the split must be equally frequent. */
 static void multi_shot_images(void **state) {
   (void)state;
   enum { ROWS = 10, EPISODES = 1200 };

@@ -1,4 +1,4 @@
-/* test_task_grad.c - compares gradients and Hessian-vector products of every family with central differences, in
+/* test_task_grad.c - compares gradients and Hessian-vector products of every task family with central differences, in
  * float64.
  *
  *   <grad, v> = (L(theta + h v) - L(theta - h v)) / 2h                signed, several v
@@ -60,7 +60,7 @@ static double dot(const wl_real *a, const wl_real *b, int64_t n) {
   return sum;
 }
 
-/* Draws the direction number k. `which` distinguishes u from v. The direction has length 1. */
+/* Draws direction number k with the length 1. `which` distinguishes u from v. */
 static void direction(int k, uint64_t which, int64_t n, wl_real *v) {
   wl_rng_normal(
       (wl_stream){.seed = 3, .purpose = WL_FOR_PROBE, .index = (uint64_t)k, .step = which}, 0, n,
@@ -90,7 +90,7 @@ static void check_gradient(fixture *f, const wl_batch *batch) {
   }
 }
 
-/* Computes (grad(theta + h v) - grad(theta - h v)) / 2h in f->grad. */
+/* Stores (grad(theta + h v) - grad(theta - h v)) / 2h in f->grad. */
 static void gradient_difference(fixture *f, const wl_batch *batch, const wl_real *v) {
   wl_real *above = NULL;
   assert_ok(WL_NEW(above, f->n));

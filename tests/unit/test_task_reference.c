@@ -1,6 +1,6 @@
-/* test_task_reference.c - compares the losses and gradients of the families with values from numpy.
- * tests/reference/task_losses.py computed these values in float64 from the formulas, and draws the same random numbers.
- * Also tests the distributions from which the families draw. */
+/* test_task_reference.c - compares the losses and gradients of the task families with values from NumPy.
+ * tests/reference/task_losses.py has computed these values from the formulas in float64, with the same random numbers.
+ * The test also checks the distributions from which the families draw. */
 #include "task_fixture.h"
 
 typedef struct reference {
@@ -8,7 +8,7 @@ typedef struct reference {
   wl_batch batch;
   int64_t n;
   double loss;
-  double projection[3]; /* projections of the gradient on cos(1 + k i), k = 1, 2, 3 */
+  double projection[3]; /* scalar products of the gradient with cos(1 + k i) for k = 1, 2, 3 */
 } reference;
 
 static const reference references[] = {
@@ -41,7 +41,7 @@ typedef struct moments {
   double mean, sd, least, most;
 } moments;
 
-/* Computes moments of theta_0 over `episodes` episodes. */
+/* Computes the mean, the standard deviation and the extremes of theta_0 over `episodes` episodes. */
 static moments theta0_moments(const char *yaml, int64_t from, int64_t count, int episodes) {
   fixture f = open_fixture(yaml);
   double sum = 0.0, square = 0.0;
@@ -81,13 +81,13 @@ static void test_theta0(void **state) {
   assert_close(m.most, 1.0, 0.0);
 }
 
-/* Tests the named kinds of initialisation on a 196-20-10 network: bounds and deviations of the 3920 elements of the
- * first weight, and zero biases. */
+/* Tests the named kinds of initialisation for a network of 196, 20 and 10 units. The test checks bounds and standard
+ * deviations of the 3920 elements of the first weight matrix, and that the biases are zero. */
 static void test_initialisers(void **state) {
   (void)state;
   static const struct {
     const char *name;
-    double sd, bound; /* standard deviation; bound, 0 if there is none */
+    double sd, bound; /* standard deviation, and bound (0 if there is none) */
   } expected[] = {
       {"fan-in", 0.87962566 / 14, 2.0 / 14},
       {"he", 0.10101525, 0},
@@ -101,15 +101,16 @@ static void test_initialisers(void **state) {
     assert_close(m.sd, expected[k].sd, 5 * expected[k].sd / 396);
     if (expected[k].bound > 0) {
       assert_true(m.least >= -expected[k].bound && m.most <= expected[k].bound);
-      assert_close(m.most, expected[k].bound, 0.01 * expected[k].bound); /* the largest value is close to the bound */
+      /* the largest of these values must nearly reach the bound */
+      assert_close(m.most, expected[k].bound, 0.01 * expected[k].bound);
     }
     const moments bias = theta0_moments(yaml, 3920, 20, 1);
     assert_true(bias.least == 0.0 && bias.most == 0.0);
   }
 }
 
-/* The columns of the dense weight (196,20) and the rows of the convolution's weight (4, 1 * 3 * 3) are orthonormal.
- * Scales of normalisations start at 1, and shifts at 0. */
+/* The columns of the dense weight (196,20) must be orthonormal, and so must the rows of the convolution weight (4, 1 *
+ * 3 * 3). Normalisations must start with the scale 1 and the shift 0. */
 static void test_orthogonal(void **state) {
   (void)state;
   fixture f =
@@ -137,8 +138,9 @@ static void test_orthogonal(void **state) {
   close_fixture(&f);
 }
 
-/* For a 1-40-40-1 network, the biases are zero. The weights are within two deviations, with sd 0.01 sqrt(1 - 4 f(2) /
- * (2 F(2) - 1)). */
+/* For a network of 1, 40, 40 and 1 units, the biases must be zero. The weights must be within two standard deviations
+ * of 0.01. Truncation reduces their deviation to 0.01 sqrt(1 - 4 f(2) / (2 F(2) - 1)), where f and F are the density
+ * and the distribution function of N(0, 1). */
 static void test_sinusoid_theta0(void **state) {
   (void)state;
   moments m = theta0_moments("{family: sinusoid}", 80, 1600, 20);
@@ -149,8 +151,8 @@ static void test_sinusoid_theta0(void **state) {
   assert_true(m.least == 0.0 && m.most == 0.0);
 }
 
-/* At theta = 0, E L is E||y||^2: d for Gaussian y, d/3 for uniform y. A constant theta = c adds W, whose distribution
- * follows from E||W c - y||^2. */
+/* At theta = 0, the expected loss is E ||y||^2, which is d for Gaussian y and d/3 for uniform y. At theta = (1, ...,
+ * 1), the expected loss E ||W theta - y||^2 also depends on the distribution of W. */
 static void test_quadratic_draws(void **state) {
   (void)state;
   static const struct {
@@ -158,7 +160,7 @@ static void test_quadratic_draws(void **state) {
     double at_zero, at_one;
   } expected[] = {
       {"{family: quadratic, distribution: gaussian}", 10.0, 110.0},
-      /* W 1 has mean 5 and variance 10/12 in each row; y has mean 1/2 and variance 1/12 */
+      /* each element of W theta has mean 5 and variance 10/12; y has mean 1/2 and variance 1/12 */
       {"{family: quadratic, distribution: uniform}", 10.0 / 3.0, 10.0 * (11.0 / 12.0 + 20.25)},
   };
   for (int c = 0; c < 2; c++) {
@@ -181,7 +183,8 @@ static void test_quadratic_draws(void **state) {
   }
 }
 
-/* At theta = 0, the loss is the mean of y^2. Its expectation is E A^2 / 2, except for the finite range of x. */
+/* At theta = 0, the loss of a sinusoid with amplitude A is the mean of y^2. Its expected value is E A^2 / 2, except for
+ * an effect of the finite range of x. */
 static void test_sinusoid_draws(void **state) {
   (void)state;
   enum { EPISODES = 3000 };
@@ -200,7 +203,7 @@ static void test_sinusoid_draws(void **state) {
     assert_true(inner != outer && inner <= 25.0);
     sum += inner / EPISODES;
   }
-  /* E A^2 = (5^3 - 0.1^3) / (3 * 4.9); a phase uniform in [0, pi] makes E sin^2(x - p) = 1/2 */
+  /* E A^2 = (5^3 - 0.1^3) / (3 * 4.9); because the phase p is uniform in [0, pi], E sin^2(x - p) is 1/2 */
   const double expected = (125.0 - 0.001) / (3 * 4.9) / 2.0;
   assert_close(sum, expected, 0.07 * expected);
   close_fixture(&f);

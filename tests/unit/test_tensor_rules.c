@@ -1,5 +1,5 @@
-/* test_tensor_rules.c - tests rules that see tensors, in both precisions: values of an independent script, threads,
- * symmetries and scale. */
+/* test_tensor_rules.c - tests the rules that use the shapes of tensors, in both precisions. The test covers the values
+ * of an independent script, threads, symmetries, and the scale of gradients. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,7 +19,7 @@
 #ifdef WL_DOUBLE
 static const double tolerance = 1e-9;
 #else
-static const double tolerance = 1e-2; /* Newton-Schulz iterations enlarge rounding errors */
+static const double tolerance = 1e-2; /* Newton-Schulz steps enlarge rounding errors */
 #endif
 
 enum { SHAPES = 5, MOST_PHI = 4000, MOST_STATE = 32 * TENSOR_N };
@@ -52,7 +52,7 @@ static void open_rule(runner *r, const char *options, int threads) {
   r->rule->ops->init(r->rule, 1, r->phi);
 }
 
-/* Sets the same meta-parameters as in the script: the initial values that are not drawn, plus small changes. */
+/* Sets the same meta-parameters as tensor_rules.py: the initial values that are not drawn, with small changes. */
 static void wiggle_phi(runner *r) {
   const wl_tensor_entry *const base = wl_layout_find(&r->rule->phi, "base");
   const bool lbfgs = strcmp(r->rule->ops->name, "lbfgs") == 0;
@@ -103,7 +103,7 @@ static double rms_of(const double *x, int64_t n) {
   return sqrt(sum / (double)n);
 }
 
-/* Compares an error with the root mean square of its tensor. */
+/* Compares the error of each element with the root mean square of its tensor. */
 static void compare(const runner *r, const char *options, int t, const double *expected) {
   for (int j = 0; j < SHAPES; j++) {
     const wl_tensor_entry *const b = &r->theta.tensors[j];
@@ -134,13 +134,13 @@ static void test_values(void **state) {
   }
 }
 
-/* ---- a network of one matrix ---- */
+/* ---- a network with one matrix ---- */
 
 enum { SOLE_ROW = 24, B = 0, A1 = 2, TAU = 6, ALPHA, Q, W, LAMBDA, DELTA };
 
-/* The matrix of a network that has only one takes the third row of learned scalars, and a vector the second. All
- * averages of the first step equal their arguments, so each coordinate moves by the rate times a1 + a2, against the
- * sign of its gradient. */
+/* The only matrix of a network must use the third row of learned scalars, and a vector must use the second row. In the
+ * first step, each average equals the value that is averaged. Each coordinate must therefore move against the sign of
+ * its gradient, by the learning rate times a1 + a2. */
 static void test_a_single_matrix_has_its_own_scalars(void **state) {
   (void)state;
   static runner r;
@@ -177,7 +177,7 @@ static void test_a_single_matrix_has_its_own_scalars(void **state) {
 #ifdef WL_DOUBLE
 static double slope(int i) { return 1 + 0.01 * i; }
 
-/* Starts the adjoint of <r, s>, with a separate r for each field. */
+/* Sets the adjoint of <r, s> with respect to the state s, where each field has a different r. */
 static void start_adjoint(const runner *r, double *mu) {
   memset(mu, 0, MOST_STATE * sizeof *mu);
   for (int f = 0; f < r->rule->n_fields; f++) {
@@ -238,8 +238,8 @@ static void backward_steps(runner *r, traced *x, int first, int steps) {
   wl_rule_backward(r->rule, r->ws, &chunk, x->phi);
 }
 
-/* Runs the adjoint of the last step alone, then of the other steps. The adjoint of the state is passed between the
- * chunks. */
+/* Runs the backward pass of the last step alone, then that of the other steps. The adjoint of the state is passed from
+ * one chunk to the other. */
 static void backward(runner *r, traced *x) {
   for (int i = 0; i < TENSOR_N; i++)
     x->lam[i] = loss_weight[TENSOR_STEPS] * x->loss_grad[TENSOR_STEPS][i];
@@ -272,7 +272,8 @@ static void test_gradients(void **state) {
 
 /* ---- Newton-Schulz steps ---- */
 
-/* Computes out [m][n] = A B, or A^T B if `transposed`. A has `terms` columns, or `terms` rows if `transposed`. */
+/* Computes out [m][n] = A B, or A^T B if `transposed` is true. A has `terms` columns, or `terms` rows if `transposed`
+ * is true. */
 static void multiply(int m, int n, int terms, const double *a, bool transposed, const double *b,
                      double *out) {
   for (int i = 0; i < m; i++)
@@ -284,7 +285,7 @@ static void multiply(int m, int n, int terms, const double *a, bool transposed, 
     }
 }
 
-/* Computes X <- a X + X (b A + c A A), A = X^T X, in double. */
+/* Applies five steps X <- a X + X (b A + c A A) with A = X^T X, in double. */
 static void plain_steps(int rows, int columns, double *x) {
   static double gram[80 * 80], square[80 * 80], y[80 * 80];
   double norm = 0;
@@ -299,8 +300,8 @@ static void plain_steps(int rows, int columns, double *x) {
   }
 }
 
-/* Tests all widths of tiles and partial tiles, tall and wide matrices, and sides above the largest side of the kernel.
- * Also tests values so far from 1 that their squares exceed the range of float. */
+/* Tests all widths of tiles and partial tiles, tall and wide matrices, and sides that exceed the largest side of the
+ * kernel. Also tests values that are so large or so small that their squares exceed the range of float. */
 static void newton_schulz_steps(void **state) {
   (void)state;
   static const int sides[] = {1, 2, 3, 7, 8, 13, 16, 17, 31, 32, 40, 64, 65, 80};
@@ -343,8 +344,7 @@ static const char *const all_rules[] = {
     "name: controller, correction: lstm"};
 enum { ALL_RULES = sizeof all_rules / sizeof *all_rules };
 
-/* Runs steps of a rule with its initial meta-parameters. Multiplies gradients by `scale`, and theta by a power of
- * `scale`. */
+/* Runs steps of a rule with its initial meta-parameters. All gradients are multiplied by `scale`. */
 static void run_steps(runner *r, const char *options, int threads, double scale) {
   open_runner(r, options, threads);
   wl_rule_pack(r->rule, r->ws, r->phi);
@@ -367,7 +367,7 @@ static void test_threads_keep_the_bits(void **state) {
   }
 }
 
-/* Exchanges the first two rows of the 17x16 matrix and of the 3x16 matrix. */
+/* Exchanges the first two rows of the 17 x 16 matrix, and the first two rows of the 3 x 16 matrix. */
 static void exchange_rows(const runner *r, wl_real *x) {
   for (int j = 1; j <= 2; j++) {
     const wl_tensor_entry *const b = &r->theta.tensors[j];
@@ -407,9 +407,9 @@ static void test_rows_may_be_exchanged(void **state) {
   }
 }
 
-/* If gradients are multiplied by 16, the steps of Muon and of the controller change only because of the epsilons, and
- * the steps of L-BFGS do not change. The steps of Celo2 also change because of its clipped input, so the weight of this
- * input is set to 0. */
+/* If all gradients are multiplied by 16, the steps of L-BFGS must not change. The steps of Muon and of the controller
+ * may change only because of their epsilons. The steps of Celo2 would also change because of an input that is clipped,
+ * so the weights of this input are set to 0. */
 static void test_the_gradient_scale_cancels(void **state) {
   (void)state;
   static const char *const rules[] = {"name: muon, vector_rate: 0", "name: controller",
@@ -420,7 +420,7 @@ static void test_the_gradient_scale_cancels(void **state) {
   for (int i = 0; i < 5; i++) {
     open_runner(&small, rules[i], 1);
     open_runner(&large, rules[i], 1);
-    if (strstr(rules[i], "celo2")) /* the weights of input 1 of 30, for 8 units */
+    if (strstr(rules[i], "celo2")) /* the weights of input 1 for 8 units */
       memset(small.phi + 8, 0, 8 * sizeof *small.phi);
     memcpy(large.phi, small.phi, sizeof small.phi);
     wl_rule_pack(small.rule, small.ws, small.phi);
@@ -440,7 +440,7 @@ static void test_the_gradient_scale_cancels(void **state) {
   }
 }
 
-/* The step of Celo2 for a tensor has the root mean square `rate`. */
+/* The step of Celo2 must have the root mean square `rate` for each tensor. */
 static void test_celo2_steps_have_the_size_of_the_rate(void **state) {
   (void)state;
   static runner r;
@@ -458,7 +458,7 @@ static void test_celo2_steps_have_the_size_of_the_rate(void **state) {
   }
 }
 
-/* If all gradients and the loss are zero, all results are finite. */
+/* If all gradients are zero, all results must be finite. */
 static void test_no_gradient(void **state) {
   (void)state;
   static runner r;

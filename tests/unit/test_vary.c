@@ -1,5 +1,5 @@
-/* test_vary.c - tests the settings that eval --vary adds. Keys that a family has are varied, and unchanged settings are
- * left out. If a family lacks such a key, a message names the family. */
+/* test_vary.c - tests which settings eval --vary adds. It must vary keys that the family has, and it must leave out
+ * settings that do not change. If the family lacks such a key, a message must name the family. */
 #include "cmocka_all.h"
 
 #include <stdio.h>
@@ -8,7 +8,7 @@
 #include "evaluate/evaluate.h"
 #include "train/schema.h"
 
-/* Writes an override as "task.widths=[40, 60]", and a horizon as "5" or "x 2". */
+/* Prints an override as "task.widths=[40, 60]", and a horizon as "5" or "x 2". */
 static void write_variation(const wl_variation *v, FILE *out) {
   const wl_override *o = &v->override;
   if (!o->path) {
@@ -25,8 +25,8 @@ static void write_variation(const wl_variation *v, FILE *out) {
   fputc(']', out);
 }
 
-/* Joins the overrides of `axis` for a task with spaces and compares them with the expected text. If there are no
- * overrides, compares the note. */
+/* Joins the overrides of `axis` for a task with spaces, and compares the result with the expected text. If there are no
+ * overrides, it compares the note instead. */
 static void expect(const char *task, const char *axis, const char *wanted) {
   char text[2048], found[1024] = "", note[160];
   wl_config *config = NULL;
@@ -91,7 +91,7 @@ static void scales(void **state) {
          "task.activation=sigmoid task.activation=tanh task.activation=elu task.activation=gelu");
 }
 
-/* An override that is too long for its field is not a variation. */
+/* An override that is too long for its field must be left out. */
 static void long_lists(void **state) {
   (void)state;
   char task[2000] = "{family: mlp, widths: [";
