@@ -4,8 +4,8 @@
 #
 #   packaging/check-deb.sh DEB [ROOT]
 #
-#   ROOT   a Debian root, which the script does not change; debootstrap creates a missing ROOT, and APT then installs
-#          the dependencies of the package. By default, ROOT is the root of this machine, with installed dependencies.
+#   ROOT   a Debian root, which the script does not change. By default, it is the root of this machine.
+#          debootstrap creates a missing ROOT. In a given ROOT, APT installs the dependencies of the package.
 #   WARPLOOM_SELFTEST   options of `warploom selftest`, such as '--only LSTM'
 #
 # The script needs root with CAP_SYS_ADMIN, because it mounts the copy as an overlay in memory in a separate mount

@@ -125,8 +125,8 @@ class Comparison:
                 "over_settings": self.over_settings()}
 
     def over_seeds(self):
-        """Returns the mean final loss of each rule and the half width of its 95 % interval. The result is empty if
-        the runs differ in other keys than the seed, or if a run has no evaluation."""
+        """Returns the mean final loss of each rule and the half width of its 95 % interval.
+        The result is empty if the runs differ in other keys than the seed, or if a run has no evaluation."""
         if self.essential() != {"seed"} or not all(self.evaluations):
             return {}
         out = {}
@@ -137,8 +137,8 @@ class Comparison:
         return out
 
     def final(self, i):
-        """Returns the loss that ranks a run: the final loss of the learned rule on fresh tasks, or else the last loss
-        of the training."""
+        """Returns the loss that ranks a run. If all runs are evaluated, this is the final loss of the learned rule on
+        fresh tasks. In all other cases, it is the last loss of the training."""
         losses = self.evaluations[i]["final_loss"] if all(self.evaluations) else {}
         return next((loss for rule, loss in losses.items() if rule.startswith("learned")), self.figures[i]["last loss, last tenth"])
 

@@ -5,8 +5,7 @@
 #   tools/install-dependencies.sh --list SET... print the package names and install nothing
 #
 #   build   compiler, CMake, Open MPI, HDF5, OpenBLAS, Python for the pictures, Fashion-MNIST
-#   test    further packages for the tests: MPICH, SLURM, munge, network tools, xarray, PyTorch, pip, nbconvert,
-#           checkers of man pages and of pages in HTML, zsh, environment modules
+#   test    further packages for the tests, such as MPICH, SLURM, PyTorch, xarray and checkers of man pages
 #   bench   SimGrid, which simulates the clusters of bench/scale.sh (also in test)
 #   package further packages for packaging/build-deb.sh (also in test)
 #

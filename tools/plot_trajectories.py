@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Draws the inner runs of a training and the learned rule.
 
-  loss        loss along an episode, from the first meta-steps (pale) to the last (dark), with the hand-designed rules
-              of evaluation.h5 if that file exists
-  rule        update against gradient at sampled coordinates. Lines are medians over bins of the gradient, and bands
-              contain the middle half. The dashed diagonal is SGD; a sign rule would have two horizontal lines
-  phase       paths through the plane, for tasks of two parameters (rosenbrock, mountain)
-  parameters  learned preconditioner, warp layers and initialisation over meta-training, from the checkpoints, and
-              the change of all other meta-parameters
+  loss        loss along an episode, from the first meta-steps (pale) to the last meta-steps (dark).
+              If evaluation.h5 exists, the panel also has the losses of its hand-designed rules.
+  rule        update against gradient at sampled coordinates.
+              Lines are medians over bins of the gradient. Bands contain the middle half of the updates. The dashed
+              diagonal is SGD. The update of a sign rule would be two horizontal lines.
+  phase       paths through the plane, for tasks with two parameters (rosenbrock, mountain)
+  parameters  learned preconditioner, warp layers and initialisation over meta-training, from the checkpoints.
+              The panel also has the change of all other meta-parameters.
 
 Panels without recorded data are left out. A message then names the key that must be set to record the data.
 

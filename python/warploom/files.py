@@ -514,8 +514,8 @@ class Run:
         return self._metrics
 
     def metrics_to_xarray(self):
-        """Returns the metrics as an xarray.Dataset over meta_step. Metrics with _seconds in their names have the unit
-        s, and the others have the unit 1."""
+        """Returns the metrics as an xarray.Dataset over meta_step.
+        Metrics with _seconds in their names have the unit s, and the others have the unit 1."""
         import xarray
         metrics = dict(self.metrics)
         steps = metrics.pop("meta_step")
@@ -567,8 +567,8 @@ class Run:
         return Evaluation(self.path) if (self.path / "evaluation.h5").exists() else None
 
     def plot_training(self, smooth=None):
-        """Returns a matplotlib Figure of the losses, gradients and times of the training. smooth: number of meta-steps
-        of the running mean."""
+        """Returns a matplotlib Figure of the losses, gradients and times of the training.
+        `smooth` is the number of meta-steps of the running mean."""
         from .plots import training
         return _shown_once(training.draw([self], smooth))
 

@@ -39,8 +39,8 @@ class Controller(Rule):
                 for j, x in enumerate(tensors)]
 
     def _horizon(self, now):
-        """Returns the horizon T and the remaining fraction of T. If the rule does not use the horizon, T is 2000 and
-        the fraction is 1."""
+        """Returns the horizon T and the remaining fraction of T.
+        If the rule does not use the horizon, T is 2000 and the fraction is 1."""
         return (now.horizon, 1 - min(1, now.t / now.horizon)) if self.option("horizon") else (self.UNKNOWN_HORIZON, 1.0)
 
     @staticmethod
@@ -86,8 +86,8 @@ class Controller(Rule):
 
     @staticmethod
     def _sizes(tensors, sums):
-        """Returns RMS(p) sqrt(fan-in) for each matrix. For a vector, it returns the mean over the matrices, or the mean
-        over all tensors if there is no matrix."""
+        """Returns the size RMS(p) sqrt(fan-in) for each matrix.
+        The size of a vector is the mean over the matrices, or over all tensors if there is no matrix."""
         own = [math.sqrt(s[6] / x.g.numel() * x.fan_in) for x, s in zip(tensors, sums)]
         among = [size for x, size in zip(tensors, own) if x.matrix] or own
         return [size if x.matrix else sum(among) / len(among) for x, size in zip(tensors, own)]
@@ -278,8 +278,8 @@ class FeatureNet(Rule):
 
     @staticmethod
     def _axes(p):
-        """Returns the numbers of the second largest and the largest axis. If two axes have the same size, the later
-        axis counts as larger."""
+        """Returns the numbers of the second largest and the largest axis.
+        If two axes have the same size, the later axis counts as larger."""
         return sorted(range(p.dim()), key=lambda a: p.shape[a])[-2:]
 
     def _vector_factors(self, x, g, k):

@@ -152,16 +152,17 @@ class LearnedOptimizer(torch.optim.Optimizer):
 
     params        parameters or groups, as for every optimizer of PyTorch
     path          path of an optimizer.h5, a checkpoint, or a run directory
-    lr            factor of the update, which schedulers of PyTorch can change. The update includes the rate of the
-                  rule, so lr = 1 applies the rule as it was trained
+    lr            factor of the update, which schedulers of PyTorch can change.
+                  The update includes the rate of the rule, so lr = 1 applies the rule as it was trained.
     weight_decay  coefficient of decoupled weight decay, which is multiplied by lr
-    horizon       number of steps of the run, for rules that use t / T. None stands for the longest episode of the
-                  training
+    horizon       number of steps of the run, for rules that use t / T.
+                  None stands for the longest episode of the training.
     layout        order of the axes of matrices: "out_in" as in torch.nn.Linear, or "in_out" as in torch.nn.Embedding
-    backend       "torch", "c" or "auto". "c" is the C library, for contiguous float32 parameters on the CPU. "auto"
-                  selects the C library if it is installed and all parameters meet this condition. After the first
-                  step, the attribute `backend` contains the selected backend
-    threads       number of threads of the C library. None stands for torch.get_num_threads()
+    backend       "torch", "c" or "auto".
+                  "c" is the C library, for contiguous float32 parameters on the CPU. "auto" selects the C library if it
+                  is installed and all parameters meet this condition. After the first step, the attribute `backend`
+                  contains the selected backend.
+    threads       number of threads of the C library; None stands for torch.get_num_threads()
 
     lr, weight_decay and layout may differ between groups. The state is float64 for float64 parameters and float32 for
     all other parameters. Parameters without a gradient are left out of a step.
@@ -224,8 +225,8 @@ class LearnedOptimizer(torch.optim.Optimizer):
         return [(p, group) for group in self.param_groups for p in group["params"] if p.grad is not None]
 
     def _choose_backend(self):
-        """Chooses the backend for "auto" at the first step. This is the library if it can update all parameters and all
-        of them have gradients, or else PyTorch."""
+        """Chooses the backend for "auto" at the first step.
+        This is the library if it can update all parameters and all of them have gradients, or else PyTorch."""
         parameters = [p for group in self.param_groups for p in group["params"]]
         every = all(p.grad is not None for p in parameters)
         fits = every and all(self._c.obstacle(p) is None for p in parameters)
@@ -233,8 +234,8 @@ class LearnedOptimizer(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure=None, *, loss=None):
-        """Takes one step. closure: function that computes the loss and the gradients again. loss: the minibatch loss at
-        the current parameters, for rules that use it (controller)."""
+        """Takes one step. `closure` is a function that computes the loss and the gradients again.
+        `loss` is the minibatch loss at the current parameters, for rules that use it (controller)."""
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
@@ -301,8 +302,8 @@ class LearnedOptimizer(torch.optim.Optimizer):
         return [updates[j] for j in range(len(tensors))]
 
     def _gather(self):
-        """Returns a list for all parameters with a gradient: (parameter, group, True if the axes are exchanged, tensor
-        in the rule's order of axes)."""
+        """Returns a list with one entry for each parameter that has a gradient.
+        An entry is (parameter, group, True if the axes are exchanged, tensor in the rule's order of axes)."""
         work, index = [], -1
         seen = self.rule.tensorwise or self._precondition is not None
         for group in self.param_groups:
@@ -334,9 +335,9 @@ class LearnedOptimizer(torch.optim.Optimizer):
                     x.g = x.g * (self._clip_norm / norm)
 
     def state_dict(self):
-        """Returns the state in the form of every PyTorch optimizer. Its entry "warploom" contains the step, the
-        horizon, the rule's averages of the loss, the digest of its meta-parameters and the backend. For the C library,
-        the entry also contains the states of all parameters."""
+        """Returns the state in the form of every PyTorch optimizer.
+        Its entry "warploom" contains the step, the horizon, the rule's averages of the loss, the digest of its
+        meta-parameters and the backend. For the C library, the entry also contains the states of all parameters."""
         own = {**copy.deepcopy(self._run), "digest": self.digest, "backend": self.backend}
         if self.backend == "c":
             own["state"] = self._c.state()

@@ -84,14 +84,15 @@ def import_weights(rule, weights, output, *, hidden=None, options=None, horizon=
     """Writes weights that were published or trained elsewhere into the optimizer file `output`.
 
     rule       small_fc, celo2, celo2base or mlp
-    weights    a list of arrays: the weight (in, out) and the bias of each layer. It may also be one array with all
-               numbers in this order (celo2: 347; small_fc with 32-32 units: 2,402), or {name: array} with the names of
-               the file, such as "layer1.weight". If the decays of small_fc are missing, they have their initial values
-    hidden     widths of the hidden layers if `weights` is one array. None stands for [8, 8] for celo2, and for
-               [32, 32] for the other rules
+    weights    a list of arrays, with the weight (in, out) and the bias of each layer.
+               One array with all numbers in this order is also accepted (celo2: 347 numbers; small_fc with 32-32 units:
+               2,402 numbers), and so is {name: array} with the names of the file, such as "layer1.weight". If the
+               decays of small_fc are missing, they have their initial values.
+    hidden     widths of the hidden layers if `weights` is one array.
+               None stands for [8, 8] for celo2, and for [32, 32] for the other rules.
     options    keys of the rule, such as {"step_scale": 0.01, "exponent_scale": 0.01} for PyLO's small_fc
     horizon    number of steps of the longest run of the training, for schedules
-    task       task for `warploom eval`. None stands for a small network for the built-in digits
+    task       task for `warploom eval`; None stands for a small network for the built-in digits
 
     Inputs must have the order of src/rule/feature_kernel.h, which is also the order in learned_optimization and Celo2."""
     if rule not in INPUTS:

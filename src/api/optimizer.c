@@ -49,8 +49,8 @@ void wl_optimizer_run_clear(wl_optimizer_run *run) {
   *run = (wl_optimizer_run){0};
 }
 
-/* Creates the layout of the parameters. If the task's network is known, the layout has its tensors.
- * If no network is known, the layout is one vector. */
+/* Creates the layout of the parameters. If the task's network is known, the layout has the tensors
+ * of this network. If no network is known, the layout is one vector. */
 static wl_status lay_out(const wl_optimizer *o, int64_t n, wl_layout *out) {
   if (o->task) return wl_layout_append(out, wl_task_theta(o->task), NULL);
   if (!o->rule->tensorwise) return wl_layout_add(out, "", "theta", 1, &n, NULL);

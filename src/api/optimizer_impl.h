@@ -11,8 +11,8 @@
 
 enum { WL_OPTIMIZER_THREADS_MAX = 4096 };
 
-/* A run in progress. The struct owns all arrays. Arrays over coordinates have 16 * blocks elements:
- * n values and padding. */
+/* The data of a run in progress. The struct owns all arrays. Arrays over coordinates have 16 *
+ * blocks elements: n values and padding. */
 typedef struct wl_optimizer_run {
   int64_t n, t; /* number of parameters (0 if there is no run), and number of steps done */
   int64_t blocks, state_reals, before_reals;
@@ -20,8 +20,8 @@ typedef struct wl_optimizer_run {
   int64_t horizon;  /* number of steps T that the rule receives */
   double loss;      /* minibatch loss at the theta of the next step; NaN if unknown */
   wl_rule_ws *rule_ws;
-  /* gradient, preconditioned gradient (NULL without a preconditioner) and update, all [16 *
-   * blocks] */
+  /* gradient, preconditioned gradient and update, each with 16 * blocks elements; `pg` is NULL
+   * without a preconditioner */
   wl_real *g, *pg, *u;
   wl_real *theta;      /* parameters [16 * blocks]; NULL if the rule does not read theta */
   /* rule state [state_reals]; for a coordinatewise rule its shape is [blocks][width][16] */

@@ -55,7 +55,7 @@ static wl_status create_parts(wl_optimizer *o) {
   o->horizon = wl_episode_longest(o->config);
   WL_TRY(create_rule(o));
   if (!chosen(o, "precondition") && !chosen(o, "initialisation"))
-    /* identity, needs no network */
+    /* without these two parts, no network is necessary */
     return wl_precondition_create(o->config, NULL, &o->precondition);
   WL_TRY(need_network(o));
   const wl_layout *theta = wl_task_theta(o->task);
@@ -88,8 +88,8 @@ static wl_status read_phi(const wl_file *file, wl_optimizer *o) {
 typedef struct file_job {
   const char *path;
   wl_optimizer *o;
-  const char *configuration; /* configuration that is stored in the file to write */
-  int count;                 /* number of meta-parameter tensors of that file */
+  const char *configuration; /* text of the configuration that is written into the file */
+  int count;                 /* number of given tensors of meta-parameters */
   const wl_meta_parameters *given;
 } file_job;
 
@@ -173,7 +173,8 @@ static const wl_meta_parameters *find_given(const file_job *job, const char *nam
   return NULL;
 }
 
-/* Copies the given tensors to `values`. Each tensor of phi must be given once. Other tensors are an error. */
+/* Copies the given tensors to `values`. Each tensor of phi must be given once. Any other tensor
+ * causes an error. */
 static wl_status take_given(const file_job *job, const wl_layout *phi, double *values) {
   for (int j = 0; j < phi->count; j++) {
     const wl_tensor_entry *const t = &phi->tensors[j];

@@ -17,7 +17,8 @@ typedef struct parts {
 } parts;
 
 /* The position of a part in the arrays of the run. `columns` is 0 if the caller stores the part
- * with the axes of the run. It is positive if the caller stores a matrix with exchanged axes. */
+ * with the axes of the run. `columns` is positive if the caller stores a matrix with exchanged
+ * axes. */
 typedef struct place {
   int64_t offset, size, rows, columns;
 } place;
@@ -241,7 +242,7 @@ wl_status wl_optimizer_step(wl_optimizer *o, int64_t n, const float *gradient, f
   if (o->run.n == 0 || n != o->run.n)
     return WL_FAIL(
         WL_ERR_USAGE,
-        "wl_optimizer_step: n is %lld, but the run was started over %lld parameters (0: no run); "
+        "wl_optimizer_step: n is %lld, but the run was started over %lld parameters (0 means that there is no run); "
         "call wl_optimizer_start first",
         (long long)n, (long long)o->run.n);
   const wl_tensor_step all = {.gradient = gradient, .theta = theta, .rate = 1};
@@ -252,8 +253,8 @@ wl_status wl_optimizer_step_tensors(wl_optimizer *o, int count, const wl_tensor_
   WL_TRY(wl_optimizer_check_handle(o, "wl_optimizer_step_tensors"));
   if (!tensors || count != o->run.layout.count || o->run.n == 0)
     return WL_FAIL(WL_ERR_USAGE,
-                   "wl_optimizer_step_tensors: %d tensors are given, but the run has %d tensors "
-                   "(0: no run); call wl_optimizer_start_tensors first",
+                   "wl_optimizer_step_tensors: %d tensors are given, but the run has %d tensors (0 means that there is "
+                   "no run); call wl_optimizer_start_tensors first",
                    tensors ? count : 0, o->run.layout.count);
   return step_parts(o, &(parts){"wl_optimizer_step_tensors", count, tensors, false});
 }

@@ -20,8 +20,8 @@ static const double MOVED_BY = 0.01;
 /* largest accepted relative difference between engine and rollout */
 static const double AGREEMENT = 1e-12;
 static const double ORDER_LEAST = 1.7, ORDER_MOST = 2.3;
-static const double BEYOND_DOUBT =
-    0.01; /* share of the tolerance that the error of a wrong gradient exceeds */
+/* share of the tolerance; if the error is smaller, a block passes whatever the order of the error is */
+static const double BEYOND_DOUBT = 0.01;
 
 /* ---- The window under test ------------------------------------------------------------------ */
 
@@ -138,7 +138,8 @@ typedef struct probe {
   int orders;
   double moved;   /* largest change of F on the ladder of h */
   double claimed; /* largest change of F that the gradient predicts */
-  /* kink, faint: a kink or rounding explains an error above the tolerance; unexplained: neither explains it */
+  /* `kink` and `faint` are true if a kink or rounding explains an error above the tolerance.
+   * `unexplained` is true if neither explains such an error. */
   bool kink, faint, unexplained;
 } probe;
 
@@ -215,9 +216,9 @@ static void check_block(probe *p, int index, const wl_check_request *request, wl
   judge(p, request->tolerance, out);
 }
 
-/* ---- One task, all tasks -------------------------------------------------------------------- */
+/* ---- The check of one task and of all tasks -------------------------------------------------- */
 
-/* Accumulates a relative difference. NaN counts as disagreement. */
+/* Keeps the largest relative difference in `out`. The comparison fails if the difference is NaN. */
 static void accumulate_disagreement(double difference, wl_check_task *out) {
   out->passed = out->passed && difference <= AGREEMENT;
   if (!(difference <= out->disagreement)) out->disagreement = difference;

@@ -11,27 +11,29 @@
  * first-order meta-gradient is the derivative of this function.
  *
  * A block passes if it meets two conditions:
- *   - The error at the best h is within the tolerance. The error is measured for D(h) and for the
- *     extrapolation of D(h), in which the error terms up to h^10 cancel. The check ignores a value
- *     of h if rounding of F alone causes an error above ten times the tolerance.
- *   - The error of D(h) falls as h^2 for every h where truncation dominates. Truncation dominates
- *     where D(h) itself converges as h^2. The test of this convergence does not use a. A kink
- *     (ReLU, clipping) between phi - h v and phi + h v prevents the convergence.
+ * - The error at the best h is within the tolerance. The error is measured for D(h) and for the
+ *   extrapolation of D(h), in which the error terms up to h^10 cancel. The check ignores a value of
+ *   h if rounding of F alone causes an error above ten times the tolerance.
+ * - The error of D(h) falls as h^2 for every h where truncation dominates. The check assumes that
+ *   truncation dominates where D(h) itself converges as h^2. The test of this convergence does not
+ *   use a. A kink (ReLU, clipping) between phi - h v and phi + h v prevents the convergence.
+ *
  * If rounding of F hides a small gradient at every h of the ladder, the check also tries larger h,
  * up to 3e4. F is then nearly linear between phi - h v and phi + h v.
  *
  * In three other cases, the check does not report a wrong gradient:
- *   zero   The loss does not depend on the block, for example on a bias before a batch norm. The
- *          gradient consists of rounding errors. Over the whole ladder, up to h = 0.3, the changes
- *          |F(phi +- h v) - F(phi)| and the values h |a| are at most 300 rounding errors of F.
- *   kink   A kink is so close to the base point that every h below its distance has too large a
- *          rounding error. The slopes of F on the two sides of the base point then differ by a
- *          jump that does not fall with h.
- *   faint  The gradient is below 1e-4 of F, the lowest error is above the tolerance, and this error
- *          is within the noise of the differences. The noise at a value of h is the sum of the
- *          changes of D to the two neighbouring h and 30 rounding errors of F. The check uses the h
- *          with the lowest noise. An example is the square root of Adam at gradients near zero:
- *          every h then has either a large rounding error or a large truncation error.
+ * - A zero block: the loss does not depend on the block, for example on a bias before a batch norm.
+ *   The gradient consists of rounding errors. Over the whole ladder, up to h = 0.3, the changes
+ *   |F(phi +- h v) - F(phi)| and the values h |a| are at most 300 rounding errors of F.
+ * - A kink: the base point is so close to a kink that every h below this distance has too large a
+ *   rounding error. The slopes of F on the two sides of the base point then differ by a jump that
+ *   does not fall with h.
+ * - A faint block: the gradient is below 1e-4 of F, the lowest error is above the tolerance, and
+ *   this error is within the noise of the differences. The noise at a value of h is the sum of the
+ *   changes of D to the two neighbouring h and 30 rounding errors of F. The check uses the h with
+ *   the lowest noise. An example is the square root of Adam at gradients near zero: every h then
+ *   has either a large rounding error or a large truncation error.
+ *
  * The report names the blocks with a kink and the faint blocks. It counts them neither as right nor
  * as wrong. */
 #ifndef WL_CHECK_CHECK_H

@@ -78,8 +78,8 @@ static void name_dimensions(wl_dump *d, const char *rows, const char *columns) {
   if (columns) snprintf(f->dims[1], sizeof f->dims[1], "%s", columns);
 }
 
-/* Returns the name of the dimension over rows: "step" for the K steps of the window, or "point" for
- * its K+1 points theta_0 .. theta_K. */
+/* Returns the name of the dimension over rows. The name is "step" for the K steps of the window,
+ * and "point" for the K+1 points theta_0 .. theta_K. */
 static const char *along(const wl_check_window *w, int64_t rows) {
   return rows == w->steps ? "step" : "point";
 }
@@ -167,7 +167,7 @@ static wl_status add_state(wl_dump *d, const wl_check_window *w) {
   return WL_OK;
 }
 
-/* Copies one leaf's values from the workspace to row `row`. */
+/* Copies the values of one input of the loss from the workspace to row `row`. */
 static void copy_leaf(wl_tape_ws *ws, const wl_tape_leaf *leaf, int64_t row, void *data) {
   for (int64_t i = 0; i < leaf->size; i++) {
     if (leaf->labels)

@@ -14,7 +14,7 @@ typedef struct wl_check_window {
   const wl_task *task;       /* borrowed */
   wl_episode episode;
   int64_t t0, steps;     /* first inner step and number of inner steps of the window */
-  /* number of coordinates, this number with padding, and number of reals in the rule state of a
+  /* number of coordinates without and with padding, and number of reals in the rule state of a
    * unit */
   int64_t n, pad, state;
   int threads;           /* number of threads, which does not affect the results */
@@ -33,24 +33,24 @@ typedef struct wl_check_window {
 typedef enum wl_rollout_mode {
   WL_ROLLOUT_REAL,  /* computes the inner gradients at this phi */
   WL_ROLLOUT_TRACE, /* computes the inner gradients at this phi and stores them */
-  WL_ROLLOUT_FROZEN /* uses the inner gradients of the last traced rollout */
+  WL_ROLLOUT_FROZEN /* uses the inner gradients of the last run with WL_ROLLOUT_TRACE */
 } wl_rollout_mode;
 
-/* Computes a window step by step as window.h defines it. The rollout has no segments, chunks or adjoints. The struct
- * owns the arrays. */
+/* Computes a window step by step as window.h defines it. The rollout uses no segments, chunks or
+ * adjoints. The struct owns the arrays. */
 typedef struct wl_rollout {
   const wl_check_window *window;
   wl_task_ws *task_ws;
   wl_rule_ws *rule_ws;
   wl_real *phi;                   /* meta-parameters of this run [phi.size] */
-  /* theta, inner gradient at this phi, preconditioned gradient, and update of the rule, all
-   * [pad] */
+  /* theta, inner gradient at this phi, preconditioned gradient and update of the rule, each with
+   * `pad` elements */
   wl_real *theta, *live, *pg, *u;
   wl_real *state;                 /* rule state [blocks][width][16] */
   wl_real *scratch;               /* workspace of the preconditioner */
   wl_rule_ws *teacher_ws;
   wl_real *teacher_state;
-  /* results of the last traced rollout */
+  /* results of the last run with WL_ROLLOUT_TRACE */
   wl_real *g;      /* inner gradients before preconditioning [steps][pad] */
   wl_real *factor; /* factors that the preconditioner computes from g [steps][factor_size] */
   int64_t factor_size;
@@ -59,7 +59,7 @@ typedef struct wl_rollout {
   wl_real *taught;    /* updates of the teacher [steps][pad] */
   double *inner_loss; /* inner losses [steps] */
   double *outer_loss; /* outer losses [steps+1]; NaN where the weight is zero */
-  /* sum of |w_k T(L_k)| over the steps; the rounding error of F is a small multiple of it */
+  /* sum of |w_k T(L_k)| over the steps; the rounding error of F is proportional to this sum */
   double magnitude;
 } wl_rollout;
 
@@ -85,7 +85,8 @@ typedef struct wl_dump wl_dump;
 /* Starts a dump with the meta-parameters phi [phi.size]. The caller frees *out with wl_dump_destroy. */
 wl_status wl_dump_create(const wl_problem *problem, const double *phi, wl_dump **out);
 void wl_dump_destroy(wl_dump **dump);
-/* Adds copies of the window and of the trace of `rollout`. The rollout must have run at the base point. */
+/* Adds copies of the window and of the results that `rollout` stored in its last run with
+ * WL_ROLLOUT_TRACE. This run must have been at the base point. */
 wl_status wl_dump_add(wl_dump *dump, const wl_check_window *window, wl_rollout *rollout);
 wl_status wl_dump_write(const wl_dump *dump, const wl_config *config, const char *path);
 

@@ -8,7 +8,7 @@ static const double TOP = 0.316227766016837933; /* 10^-0.5 */
 static const double RATIO = 0.316227766016837933;
 /* largest relative error at which the order of the error is measured */
 static const double ASYMPTOTIC = 0.05;
-/* smallest relative error of which rounding is not the cause */
+/* relative error above which rounding is not the cause of an error */
 static const double ENOUGH = 1e-6;
 /* the order is measured only at errors above this number of rounding errors */
 static const double ROUNDING_MARGIN = 30.0;
@@ -16,9 +16,10 @@ static const double SMOOTH_LEAST = 1.8,
                     SMOOTH_MOST = 2.2;   /* smallest and largest measured order of D that count as convergence */
 /* number of rounding errors up to which a change of F counts as zero */
 static const double ZERO_MARGIN = 300.0;
-/* least ratio of the bends at two successive h at a kink */
+/* at a kink, the bend at one h is at least this share of the bend at the previous h */
 static const double BEND_KEPT = 0.5;
-static const double BEND_SHARE = 3.0;    /* largest ratio of the error of D to the bend at a kink */
+/* at a kink, the error of D is at most this multiple of the bend */
+static const double BEND_SHARE = 3.0;
 /* share of the tolerance; if the rounding error at the largest h exceeds it, larger h are tried */
 static const double FAINT = 0.03;
 static const double FAINT_SHARE = 1e-4; /* share of F; rounding cannot hide a gradient above it */

@@ -1,6 +1,6 @@
 /* check_ladder.h - tests one direction v of one block. The ladder is a sequence of falling values of h, and a rung is
- * one of them. The claim a = <dF/dphi, v> is compared with central differences D(h) on the ladder. If an error remains,
- * the cases defined in check.h may explain it. */
+ * one of them. The claim a = <dF/dphi, v> is compared with central differences D(h) on the ladder.
+ * If the error is above the tolerance, one of the cases that check.h defines may explain it. */
 #ifndef WL_CHECK_CHECK_LADDER_H
 #define WL_CHECK_CHECK_LADDER_H
 
@@ -12,8 +12,8 @@ typedef struct wl_ladder {
   double (*loss)(void *context, double h); /* returns F(phi + h v) */
   void *context;
   double base;      /* F(phi) */
-  double magnitude; /* the rounding error of F is a small multiple of this value */
-  double claim;     /* the directional derivative a that the gradient claims */
+  double magnitude; /* the rounding error of F is proportional to this value */
+  double claim;     /* the directional derivative a = <dF/dphi, v> that the gradient predicts */
   double scale;     /* denominator of the relative errors */
   double tolerance; /* largest accepted relative error */
   /* results */

@@ -115,7 +115,8 @@ static wl_status compare_task(probe *b) {
 /* ---- The rule: step 0, step 1, step 0 again, in one workspace ---- */
 
 typedef struct steps {
-  /* results of a step, each with [pad] elements or the size of the state */
+  /* gradient, theta, zero state, and the states and updates after the steps; states have `state`
+   * elements, and the other arrays have `pad` elements */
   wl_real *g, *theta, *zero, *after[2], *u[2];
 } steps;
 

@@ -4,12 +4,14 @@
  *   (u_t, s_{t+1}) = rule(g~_t, theta_t, s_t, t; phi);   theta_{t+1} = theta_t + u_t
  *   F = sum_{k=0..K} w_k T(L_out(theta_k; phi))
  *
- * With a teacher (unroll/imitation.h), e_t is the teacher's update. It is frozen whenever the gradients are frozen:
+ * With a teacher (unroll/imitation.h), e_t is the teacher's update. e_t is frozen whenever the
+ * gradients are frozen:
  *
  *   theta_{t+1} = theta_t + f e_t + (1 - f) u_t;   F' = (1 - a - b - c) F + W mean_k (a D_cos + b D_mag + c D_dist)
  *
- * Weights, transforms and batches are implemented a second time on purpose. The rollout shares three things with the
- * engine in src/unroll: the task, the step of the rule, and the product with the preconditioner. */
+ * Weights, transforms and batches are implemented a second time, so that the check finds errors in
+ * their first implementation. The rollout shares three things with the engine in src/unroll: the
+ * task, the step of the rule, and the product with the preconditioner. */
 #include <math.h>
 #include <string.h>
 
@@ -120,8 +122,8 @@ static void start(wl_rollout *r, const double *phi) {
     wl_initialisation_start(m->initialisation, r->phi + m->theta0_at, r->theta);
 }
 
-/* Preconditions the gradient of step k. If the definition of F keeps a value constant, this value is read from the
- * traced rollout. */
+/* Preconditions the gradient of step k. If the definition of F keeps a value constant, this value
+ * is read from the last run with WL_ROLLOUT_TRACE. */
 static void precondition(wl_rollout *r, int64_t k, const wl_real *g, wl_rollout_mode mode) {
   const wl_check_window *w = r->window;
   const wl_model *m = w->problem->model;
@@ -181,8 +183,9 @@ static double imitate(wl_rollout *r, int64_t k, const wl_inner_step *learned, wl
   return term;
 }
 
-/* Advances theta_k to theta_{k+1} and returns the imitation term of the step. If `mode` is WL_ROLLOUT_FROZEN, the raw
- * gradient is read from the trace; otherwise it is computed. */
+/* Advances theta_k to theta_{k+1} and returns the imitation term of the step. If `mode` is
+ * WL_ROLLOUT_FROZEN, the inner gradient is read from the stored results. In the other modes, it is
+ * computed. */
 static double step(wl_rollout *r, int64_t k, wl_rollout_mode mode) {
   const wl_check_window *w = r->window;
   const wl_model *m = w->problem->model;

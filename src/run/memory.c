@@ -6,8 +6,8 @@
  * A workspace is counted for every task, because a unit of any task may be assigned to any rank. Units that are within
  * an episode when a meta-step starts are copied, so they count twice. On rank 0, a checkpoint needs twice the memory of
  * its fields: once for the gathered fields and once for the file image. If a checkpoint is due within an episode, its
- * fields include the units. A signal can cause a checkpoint within an episode, which may take more memory than the
- * estimate. */
+ * fields include the units. A signal can cause a checkpoint within an episode, which may need more
+ * memory than the estimate. */
 #include "run/memory.h"
 
 #include <stdio.h>
@@ -29,7 +29,8 @@ double wl_memory_peak(void) {
 }
 
 /* Returns the current resident memory, or the peak if the system does not report resident memory. The function first
- * releases freed memory to the system. Otherwise, memory that was freed after reading data would be counted twice. */
+ * releases freed memory to the system. Without this release, memory that was freed after reading
+ * data would be counted twice. */
 static double resident(void) {
   long all = 0, here = 0;
 #ifdef __GLIBC__
@@ -88,7 +89,8 @@ double wl_memory_estimate(const wl_trainer *tr) {
   const int64_t own =
       wl_state_of(tr)->plan->units / size + (rank < wl_state_of(tr)->plan->units % size);
   double bytes = resident() + LIBRARIES +
-                 (double)wl_trainer_sum_size(tr) * sizeof(int64_t); /* memory of the exact sum */
+                 /* integers for the exact sum of gradients */
+                 (double)wl_trainer_sum_size(tr) * sizeof(int64_t);
   if (own > 0)
     bytes += wl_trainer_workspace_bytes(tr) +
              (copies_units(tr) ? 2.0 : 1.0) * (double)own * unit_bytes(tr);

@@ -7,22 +7,23 @@
 
 const wl_metric wl_metrics[WL_METRICS] = {
     {"meta_loss", "meta-loss F, mean over the counted units"},
-    {"first_loss", "outer loss at the start of the windows"},
-    {"last_loss", "outer loss at the end of the windows"},
+    {"first_loss", "mean outer loss at the start of the windows"},
+    {"last_loss", "mean outer loss at the end of the windows"},
     {"mean_loss", "mean outer loss over the steps of the windows"},
     {"gradient_norm", "Euclidean norm of the mean meta-gradient"},
-    {"gradient_variance", "variance of the units' meta-gradients: mean of |g_u - mean g|^2"},
-    {"signal_to_noise", "|mean g|^2 divided by gradient_variance; pure noise gives 1 / (units - 1)"},
+    {"gradient_variance", "variance of the units' meta-gradients: mean over the units of |g_u - mean g|^2"},
+    {"signal_to_noise",
+     "|mean g|^2 divided by gradient_variance; if the meta-gradient is pure noise, the value is near 1 / (units - 1)"},
     {"learning_rate", "learning rate of the outer optimizer"},
     {"units", "number of units of the meta-step"},
-    {"skipped_units", "number of units left out because they became non-finite"},
-    {"inner_steps", "length T of the longest episode"},
-    {"compute_seconds", "compute time of the slowest rank"},
-    {"compute_seconds_least", "compute time of the fastest rank"},
-    {"wait_seconds", "time spent waiting for the slowest rank, mean over ranks"},
-    {"reduce_seconds", "time of the exact sum after all ranks reached it, on rank 0"},
-    {"io_seconds", "time that training spent on files, on rank 0"},
-    {"validation_loss", "mean final loss on fixed tasks; NaN if outer.validate is not due"}};
+    {"skipped_units", "number of units of the meta-step that were left out because they became non-finite"},
+    {"inner_steps", "number of inner steps T of the longest episode"},
+    {"compute_seconds", "time that the slowest rank spent on computation in the meta-step"},
+    {"compute_seconds_least", "time that the fastest rank spent on computation in the meta-step"},
+    {"wait_seconds", "time spent waiting for the slowest rank, averaged over ranks"},
+    {"reduce_seconds", "time that rank 0 spent on the exact sum after all ranks had reached it"},
+    {"io_seconds", "time that the training thread of rank 0 spent on files"},
+    {"validation_loss", "mean final loss on fixed tasks; NaN in meta-steps without a validation (key outer.validate)"}};
 
 void wl_metrics_values(const wl_meta_report *r, double values[WL_METRICS]) {
   const double all[WL_METRICS] = {r->meta_loss,

@@ -1,7 +1,7 @@
 /* recorder.c - stores each recorded window in a slot of fixed size. An observer fills the slot, and the slot is sent to
  * rank 0.
  *
- * A slot holds a wl_record and its arrays for up to K steps. */
+ * A slot contains a wl_record and its arrays for up to K steps. */
 #include "run/recorder.h"
 
 #include "base/clock.h"
@@ -25,7 +25,8 @@ struct wl_recorder {
   wl_trajectory *file; /* trajectory file; only on rank 0 */
 };
 
-/* Returns the record in a slot. Another rank may have sent the slot, so its pointers are set here. */
+/* Returns the record in a slot. The pointers of the record are set here, because another rank may
+ * have sent the slot. */
 static wl_record *record_in(const wl_recorder *r, unsigned char *slot) {
   wl_record *const record = (wl_record *)(void *)slot;
   wl_record_arrange(&r->setting, slot + sizeof *record, record);
@@ -36,8 +37,8 @@ static unsigned char *slot_at(const wl_recorder *r, int64_t i) {
   return r->slots + (size_t)i * r->slot_bytes;
 }
 
-/* Chooses `count` evenly spaced coordinates out of n. Number i of them is coordinate floor(i n /
- * count). */
+/* Chooses `count` evenly spaced coordinates out of n. The i-th of these coordinates has the index
+ * floor(i n / count). */
 static void spread(int64_t *index, int64_t count, int64_t n) {
   for (int64_t i = 0; i < count; i++) index[i] = i * n / count;
 }
@@ -194,8 +195,8 @@ static wl_status keep_unit(const wl_recorder *r, int64_t first, int64_t end, dou
   return WL_OK;
 }
 
-/* Rank 0 receives the records of another rank's unit. Even after a failure, rank 0 receives all slots of the unit,
- * because the sender waits for it. */
+/* Rank 0 receives the records of another rank's unit. Even after a failure, rank 0 receives all
+ * slots of the unit, because the sender waits until they are received. */
 static wl_status receive_unit(const wl_recorder *r, wl_comm *comm, int from, double *seconds) {
   unsigned char *const slot = r->foreign;
   wl_status status = WL_OK;

@@ -17,8 +17,8 @@ wl_status wl_recorder_create(const wl_trainer *trainer, wl_recorder **out);
 void wl_recorder_destroy(wl_recorder **recorder);
 /* Sets the file to which rank 0 writes the records. The recorder borrows `file`. */
 void wl_recorder_attach(wl_recorder *recorder, wl_trajectory *file);
-/* Returns the settings with which rank 0 opens the file. Their member `index` is borrowed from the
- * recorder. */
+/* Returns the settings with which rank 0 opens the file. The member `index` of the settings is
+ * borrowed from the recorder. */
 wl_trajectory_setting wl_recorder_setting(const wl_recorder *recorder);
 /* Returns true if this meta-step (counted from 0) is recorded. */
 bool wl_recorder_wants(const wl_recorder *recorder, int64_t meta_step);

@@ -103,7 +103,7 @@ static wl_status make_previous(const wl_run_directory *d, char path[WL_PATH_MAX]
     if (errno != EEXIST) return wl_os_fail("create the folder", path, errno);
   }
   return WL_FAIL(WL_ERR_CANNOT_CREATE,
-                 "'%s' holds too many earlier runs: choose another output folder", d->path);
+                 "'%s' contains too many earlier runs: choose another output folder", d->path);
 }
 
 static wl_status rename_earlier(const wl_run_directory *d) {

@@ -13,8 +13,8 @@
 #include "unroll/restart.h"
 
 typedef struct field_list {
-  /* fields [capacity + 1]; if there are more than `capacity`, they overwrite the last entry, and
-   * check_list fails */
+  /* fields [capacity + 1]; all fields after the first `capacity` overwrite the last entry, and
+   * check_list then fails */
   wl_field *at;
   int count, capacity;
 } field_list;
@@ -594,7 +594,7 @@ typedef struct finding {
 } finding;
 
 /* Rank 0 finds the newest valid checkpoint. It must read complete files for this search, so the
- * other ranks do not repeat it. They then open the same file. */
+ * other ranks do not repeat it. All ranks then open the same file. */
 static wl_status open_newest(wl_comm *comm, const char *run, finding *found, wl_file **file) {
   const bool first = wl_comm_rank(comm) == 0;
   *found = (finding){.step = -1};

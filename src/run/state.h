@@ -1,8 +1,9 @@
-/* state.h - saves and loads all state that later meta-steps depend on, and computes its digest.
- * Each field is registered once.
+/* state.h - saves and loads all state that later meta-steps depend on, and computes the digest of
+ * this state. Each field is registered once.
  *
- * Save, load and digest use the same list of fields. Units in the middle of an episode are gathered on rank 0. They are
- * stored by unit number, not by rank, so that a checkpoint loads on any number of ranks. */
+ * The functions that save, load and digest the state use the same list of fields. Units in the
+ * middle of an episode are gathered on rank 0. They are stored by unit number, not by rank, so that
+ * a checkpoint loads on any number of ranks. */
 #ifndef WL_RUN_STATE_H
 #define WL_RUN_STATE_H
 

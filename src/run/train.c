@@ -105,8 +105,8 @@ static bool has_checkpoints(const char *folder) {
   return wl_is_directory(path);
 }
 
-/* Refuses to resume a run directory that was moved or copied. Its configuration still has the old folder as `output`,
- * where there is nothing to resume. */
+/* Refuses to resume a run directory that was moved or copied. Its configuration still names the old
+ * folder as `output`, and that folder contains no run to resume. */
 static wl_status refuse_moved(const run *r) {
   char folder[4096];
   const char *const slash = strrchr(r->config_path, '/');
