@@ -4,7 +4,7 @@
 #
 #   flux batch --queue=NAME jobs/chain.flux [CONFIG] [options of warploom train...]
 #   RUN=runs/chain-1234 flux batch jobs/chain.flux CONFIG          resumes an earlier chain
-#   WARPLOOM_SUBMIT='--queue=NAME -t 8h' sets the options of all jobs after the first one
+#   WARPLOOM_SUBMIT='--queue=NAME -t 8h'                           sets the options of later jobs
 #
 # See common.sh for modules, Spack and other settings.
 #flux: --job-name=chain

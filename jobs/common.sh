@@ -10,19 +10,19 @@
 #   WARPLOOM         path of the program (default: build/warploom in the folder of submission, or else warploom in PATH)
 #   WARPLOOM_LAUNCH  the launcher with its options (default: wl_choose_launcher selects it)
 #   WARPLOOM_PYTHON  a Python 3 with h5py, numpy and matplotlib (default: python3)
-#   RUN              the run directory (default: runs/<job name>-<job id>); if it is the directory of an earlier job, its run
-#                    resumes from its newest checkpoint, on any number of nodes and ranks
+#   RUN              the run directory (default: runs/<job name>-<job id>); the run of an earlier job in this
+#                    directory resumes from its newest checkpoint, on any number of nodes and ranks
 #   WARPLOOM_SUBMIT  options with which a chain submits its next job (PBS and Flux only), such as
 #                    '-q NAME -l walltime=8:00:00'
 #   CONFIG, ARGS     the configuration (or run) and further arguments for PBS, because qsub passes no arguments to a
 #                    script
 #
-# Signals: SLURM sends USR1 to the script before the time limit and on preemption. It sends TERM on scancel and requeue.
-# The script forwards each of these signals as USR1 to the launcher, and the launcher forwards USR1 to every rank. The
-# ranks stop, write a checkpoint and return 75. (If mpirun received TERM, it would kill its ranks after one second.) If
-# a job ended without a signal, the next job resumes from the last periodic checkpoint. Its results are bitwise equal to
-# the results of a run without a stop. PBS and Flux send no signal before the time limit, so Warploom's own clock stops
-# the run.
+# Signals: SLURM sends USR1 to the script before the time limit and on preemption. SLURM sends TERM on scancel and
+# requeue. The script forwards each of these signals as USR1 to the launcher, and the launcher forwards USR1 to every
+# rank. The ranks stop, write a checkpoint and return 75. (If mpirun received TERM, it would kill its ranks after one
+# second.) If a job ended without a signal, the next job resumes from the last periodic checkpoint. The results of the
+# next job are bitwise equal to those of a run without a stop. PBS and Flux send no signal before the time limit, so
+# Warploom's own clock stops the run.
 
 set -o pipefail
 WL_STOPPED_EARLY=75 # exit code of warploom after a stop with a checkpoint
@@ -38,7 +38,8 @@ WL_SIGNALLED=0      # 1 if a signal has arrived since the last call of wait
 wl_identify() {
   WL_RANKS='' WL_THREADS=1 WL_FOLDER=$PWD
   if [ -n "${SLURM_JOB_ID:-}" ]; then
-    # In an array, SLURM_JOB_ID of the last task is the id of the complete array, so a task needs both numbers.
+    # In an array, WL_JOB consists of the id of the array and the number of the task. SLURM_JOB_ID would not be
+    # suitable, because in the last task it is the id of the complete array.
     WL_BATCH=slurm WL_JOB=${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID}
     WL_JOB=${WL_JOB:-$SLURM_JOB_ID} WL_NAME=${SLURM_JOB_NAME:-job} WL_FOLDER=${SLURM_SUBMIT_DIR:-$PWD}
     WL_RANKS=${SLURM_NTASKS:-} WL_THREADS=${SLURM_CPUS_PER_TASK:-1}
@@ -70,7 +71,7 @@ wl_begin() {
   wl_find_program
   wl_rank_environment
   wl_choose_launcher
-  local number=${SLURM_JOB_ID:-${WL_JOB:-$$}} # SLURM assigns such a number to each task of an array too
+  local number=${SLURM_JOB_ID:-${WL_JOB:-$$}} # each task of an array also has a separate SLURM_JOB_ID
   number=${number%%.*}                      # removes the name of the server, which PBS appends
   RUN=${RUN:-runs/$WL_NAME-${number//[^A-Za-z0-9_-]/}}
   wl_say "job ${WL_JOB:-none} on ${SLURM_JOB_NODELIST:-$(hostname)}, restart ${SLURM_RESTART_COUNT:-0}, $(date '+%F %T')" \
@@ -144,7 +145,7 @@ wl_on_signal() { # NAME
 
 # Runs `warploom ARGS` on all ranks in the background, because bash runs a trap only between commands. Then waits until
 # the program ends, also if signals interrupt the wait. If USR1 arrives before the ranks have installed a handler, it
-# kills the ranks. No meta-step is lost in this case, so it is treated as a stop and not as a failure.
+# kills the ranks. No meta-step is lost in this case. The function therefore treats it as a stop and not as a failure.
 wl_launch() { # ARGS...
   local code=0 last killed_by_usr1=$((128 + $(kill -l USR1)))
   [ "$WL_STOP" = 0 ] || return "$WL_STOPPED_EARLY"
@@ -187,7 +188,7 @@ wl_seconds_of() { # TIME
 }
 
 # Prints the seconds until the time limit of a PBS job. PBS updates the used time only at intervals. If the running time
-# of this shell (SECONDS) is larger, it is used instead.
+# of this shell (SECONDS) is larger, the function uses this time instead.
 wl_pbs_left() {
   local text limit used
   text=$(qstat -f "$WL_JOB" 2>/dev/null) || return 0
@@ -284,7 +285,7 @@ wl_variables() {
   if [ -n "$WL_OWN_LAUNCH" ]; then echo WARPLOOM_LAUNCH; fi
 }
 
-# Submits the next job of a chain. It starts when this job has ended.
+# Submits the next job of a chain. The next job starts when this job has ended.
 wl_submit_next() { # ARGS...
   # shellcheck disable=SC2154 # each script sets `jobs` before it sources this file
   export RUN WARPLOOM_JOBS=$jobs

@@ -3,7 +3,7 @@
 # time limit and prints the command that resumes the run. chain.flux resumes automatically.
 #
 #   flux batch --queue=NAME jobs/single.flux [CONFIG] [options of warploom train...]
-#   flux batch -N 4 -n 8 jobs/single.flux CONFIG uses four nodes
+#   flux batch -N 4 -n 8 jobs/single.flux CONFIG                   uses four nodes
 #
 # See common.sh for modules, Spack and other settings.
 #flux: --job-name=single

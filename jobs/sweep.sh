@@ -100,7 +100,7 @@ config_of() { # LINE: stores the arguments of `warploom train` for the run of th
   for field in "${fields[@]:1}"; do arguments+=(--set "$field"); done
 }
 
-# # Checks the configurations of all combinations before the first run starts.
+# Checks the configurations of all combinations before the first run starts.
 while IFS= read -r line; do
   config_of "$line"
   "$WARPLOOM" train "${arguments[@]}" --dry-run --quiet </dev/null >/dev/null || die $? "nothing was started: ${line//$'\t'/ }"
