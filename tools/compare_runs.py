@@ -137,14 +137,15 @@ class Comparison:
         return out
 
     def final(self, i):
-        """Returns the loss that ranks a run. If all runs are evaluated, this is the final loss of the learned rule on
-        fresh tasks. In all other cases, it is the last loss of the training."""
+        """Returns the loss that ranks a run.
+        If all runs are evaluated, this is the final loss of the learned rule on fresh tasks. In all other
+        cases, it is the last loss of the training."""
         losses = self.evaluations[i]["final_loss"] if all(self.evaluations) else {}
         return next((loss for rule, loss in losses.items() if rule.startswith("learned")), self.figures[i]["last loss, last tenth"])
 
     def over_settings(self):
-        """Returns the settings of a sweep in the order of their loss, with mean and 95 % half width over the runs of a
-        setting."""
+        """Returns the settings of a sweep in the order of their loss.
+        Each setting has the mean and the half width of the 95 % interval over its runs."""
         keys = [k for k in self.differences if k in self.essential() - {"seed"}]
         groups = {}
         for i in range(len(self.runs)):

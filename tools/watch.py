@@ -99,8 +99,8 @@ class State:
         return (self.total - self.step) * self.seconds
 
     def smoothed(self, name):
-        """Returns two means of a metric over complete episodes: at the end of the run so far, and a tenth of the run
-        earlier."""
+        """Returns two means of a metric over complete episodes.
+        The first mean is at the end of the run so far, and the second mean is a tenth of the run earlier."""
         values = self.metrics[name]
         width = self.run.windows * max(1, round(20 / self.run.windows))
         back = max(width, len(values) // 10)

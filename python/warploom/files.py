@@ -47,8 +47,8 @@ class ToolError(Exception):
 # ---- command lines -------------------------------------------------------------------------
 
 class Parser(argparse.ArgumentParser):
-    """Parses the command line of a tool. The help starts with the first paragraph of the tool's docstring. It prints
-    the other paragraphs after the options."""
+    """Parses the command line of a tool. The help starts with the first paragraph of the tool's docstring. The help
+    prints the other paragraphs after the options."""
 
     def __init__(self, doc):
         summary, _, rest = doc.strip().partition("\n\n")
@@ -170,7 +170,7 @@ def interval(values, axis=0):
 
 def geometric_interval(values, axis=0):
     """Returns the geometric mean along an axis and the ends of its 95 % interval. The scale is logarithmic because
-    losses span decades."""
+    losses span many orders of magnitude."""
     with np.errstate(invalid="ignore", divide="ignore"):
         mean, half = interval(np.log10(values), axis)
     return 10**mean, 10 ** (mean - half), 10 ** (mean + half)
@@ -344,7 +344,8 @@ def is_bare_scale(dataset):
 
 
 def dimension_names(dataset):
-    """Returns the names of a dataset's dimensions. They are the names of its dimension scales."""
+    """Returns the names of a dataset's dimensions. These are the names of the dimension scales that are attached to the
+    dataset."""
     names = []
     for d in range(dataset.ndim):
         scales = scales_of(dataset, d)
@@ -505,8 +506,8 @@ class Run:
 
     @property
     def metrics(self):
-        """Returns {"meta_step": array, "meta_loss": array, ...}. The value null becomes NaN. An incomplete last line is
-        left out."""
+        """Returns {"meta_step": array, "meta_loss": array, ...}.
+        The value null becomes NaN. An incomplete last line is left out."""
         if self._metrics is None:
             self._metrics = read_metrics(self.path / "metrics.jsonl")
         if self._metrics is None:
@@ -531,8 +532,8 @@ class Run:
 
     @property
     def windows(self):
-        """Returns the number of meta-steps of one episode. A metric that depends on the progress of the episode has
-        this period."""
+        """Returns the number of meta-steps of one episode.
+        A metric that depends on the progress of the episode has this period."""
         if self.configuration.get("outer.every") == "episode":
             return 1
         return max(1, -(-self.inner_steps // max(1, self.configuration.get("window.steps", 1))))
@@ -573,8 +574,8 @@ class Run:
         return _shown_once(training.draw([self], smooth))
 
     def plot_trajectories(self, show=None):
-        """Returns a Figure of the recorded inner runs. show: list of the parts to draw, such as ["loss", "rule"], or
-        None for all recorded parts."""
+        """Returns a Figure of the recorded inner runs.
+        `show` is the list of the parts to draw, such as ["loss", "rule"], or None for all recorded parts."""
         from .plots import trajectories
         unknown = [name for name in show or () if name not in trajectories.PARTS]
         if unknown:
@@ -586,8 +587,8 @@ class Run:
         return _shown_once(figure)
 
     def plot_evaluation(self, case=None, smooth=1):
-        """Returns a Figure of the learned rule and the hand-designed rules. case: the name of the setting to draw, or
-        None for all settings."""
+        """Returns a Figure of the learned rule and the hand-designed rules.
+        `case` is the name of the setting to draw, or None for all settings."""
         from .plots import evaluation
         with Evaluation(self.path) as file:
             return _shown_once(evaluation.draw(file, case, smooth))

@@ -1,5 +1,5 @@
-"""Calls the C library libwarploom with ctypes (include/warploom/optimizer.h). It updates arrays in the memory of the
-CPU.
+"""Calls the C library libwarploom with ctypes (include/warploom/optimizer.h). The library updates arrays in the memory
+of the CPU.
 
 The module loads the first library that exists. It first tries the file $WARPLOOM_LIBRARY. It then tries the library of
 the program, which is $WARPLOOM or `warploom` on the PATH. After that it tries the library of the source tree around
@@ -75,7 +75,8 @@ def _open(path):
 
 
 def open_library():
-    """Returns the library. If it cannot be loaded, the message of ToolError lists the files that were tried."""
+    """Returns the library. If the library cannot be loaded, the message of ToolError lists the files that were
+    tried."""
     named = os.environ.get("WARPLOOM_LIBRARY")
     tree = Path(__file__).resolve().parents[2] / "build" / SONAME
     places = [named] if named else [str(p) for p in (*_beside_program(), tree) if p.exists()] + [SONAME]

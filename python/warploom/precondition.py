@@ -1,4 +1,4 @@
-"""Learned preconditioners of a gradient in PyTorch (src/precondition): diagonal (Meta-SGD) and gap.
+"""Contains the learned preconditioners of a gradient in PyTorch (src/precondition): diagonal (Meta-SGD) and gap.
 
 A learned preconditioner belongs to the network of its training. The tensors of a model must have the same shapes, order
 and axes as the tensors of this network."""
@@ -75,7 +75,7 @@ class Gap:
 
 
 def make(name, options, phi):
-    """Returns the preconditioner of an optimizer file, or None for `none`."""
+    """Returns the preconditioner of an optimizer file, or None if the optimizer has no preconditioner."""
     if name == "none":
         return None
     kinds = {"diagonal": Diagonal, "gap": Gap}

@@ -1,4 +1,4 @@
-"""Starts the program and returns its results: train, evaluate, check.
+"""Starts the commands train, eval and check of the program, and returns their results.
 
 Every value is one argument of the program, and no shell is used. `config` is the path of a configuration or a
 dictionary of its keys. `program` is the path of the program. Its default is $WARPLOOM if that is set, or else
@@ -53,8 +53,8 @@ def _options(options):
 
 
 def _config_file(config, folder):
-    """Returns the path of a configuration. If `config` is a dictionary, it is first written into the folder as JSON,
-    which is also YAML."""
+    """Returns the path of a configuration. If `config` is a dictionary, the function first writes the dictionary into
+    the folder as JSON, which is also YAML."""
     if not isinstance(config, dict):
         return os.fspath(config)
     path = Path(folder) / "config.yaml"
@@ -116,7 +116,7 @@ def train(config, output, *, ranks=1, settings=None, resume=False, time_limit=No
           program=None, launcher=("mpirun", "-n")):
     """Meta-trains with the run directory `output`. Returns the run as warploom.open_run does.
 
-    settings: {"outer.steps": 100, ...} overrides keys of the configuration. If the run ends early (because of
+    `settings` overrides keys of the configuration, as in {"outer.steps": 100}. If the run ends early (because of
     time_limit, stop_after or a signal), the function raises a ToolError with code 75. A second call with resume=True
     then continues the run."""
     with tempfile.TemporaryDirectory() as folder:
@@ -131,7 +131,7 @@ def evaluate(trained, output, *, ranks=1, settings=None, quiet=False, program=No
     """Evaluates a run directory or a file. Writes the result to the file `output` and returns this file as a
     files.Evaluation.
 
-    options: options of `warploom eval`, such as seeds=3, units=2, steps=400, vary=["width", "horizon"]."""
+    `options` are options of `warploom eval`, such as seeds=3, units=2, steps=400 or vary=["width", "horizon"]."""
     for key in ("learned_only", "speedup"):
         if options.get(key):
             raise ToolError(USAGE, f"{key} writes no evaluation file; use the program, `warploom eval`")
@@ -144,7 +144,7 @@ def evaluate(trained, output, *, ranks=1, settings=None, quiet=False, program=No
 def check(config, *, settings=None, quiet=False, program=None, **options):
     """Returns the table of `warploom check` as a dictionary. "passed" is true if all meta-gradients are right.
 
-    options: options of the command, such as directions=3, tolerance=1e-7, windows=1."""
+    `options` are options of the command, such as directions=3, tolerance=1e-7 or windows=1."""
     with tempfile.TemporaryDirectory() as folder:
         table = Path(folder) / "table.json"
         words = [_program(program), "check", _config_file(config, folder), *_settings(settings),

@@ -14,8 +14,8 @@ from .files import DATA, ToolError
 
 @dataclasses.dataclass
 class Tensor:
-    """One parameter at one step. The axes have Warploom's order, which is (in, out) for dense weights and (out, in,
-    ...) for convolutions."""
+    """The data of one parameter at one step. The axes have Warploom's order, which is (in, out) for dense weights and
+    (out, in, ...) for convolutions."""
     index: int
     g: torch.Tensor
     p: torch.Tensor
@@ -80,7 +80,7 @@ def wide(x):
 
 
 def correction(decay, t):
-    """Returns the factor that corrects the bias of a mean that started at zero."""
+    """Returns the factor that corrects the bias of a running mean that started at zero."""
     return 1 / (1 - decay ** (t + 1))
 
 
@@ -311,8 +311,8 @@ class Recurrent(Rule):
         return state
 
     def layers(self, x, state, forget_bias):
-        """Returns the outputs (heads, n) of all layers for x (inputs, n). The order of gates is input, candidate,
-        forget, output."""
+        """Returns the outputs (heads, n) of all layers for x (inputs, n).
+        The order of gates is input, candidate, forget, output."""
         for l, units in enumerate(self.hidden, 1):
             h, c = state[f"h{l}"], state[f"c{l}"]
             weight = self.placed(f"lstm{l}.weight", x)

@@ -13,8 +13,8 @@ TINY = 1e-30
 
 
 class Controller(Rule):
-    """A form of Muon that uses the horizon. A network sets the rate and the mixture for each tensor
-    (src/rule/controller.c)."""
+    """The rule controller, which is a form of Muon that uses the horizon. A network sets the rate and the mixture for
+    each tensor (src/rule/controller.c)."""
     tensorwise = reads_loss = True
     fields = ("momentum", "slow_momentum", "second_moment")
     UNKNOWN_HORIZON, LEAST_SIZE = 2000, 1e-3
@@ -57,8 +57,8 @@ class Controller(Rule):
         return epsilon, torch.stack([total(a * b) for a, b in pairs] + [of_v])
 
     def _follow_loss(self, now):
-        """Returns ln(fast average / slow average) and ln(fast average / first loss) of the loss, or 0 if the loss is
-        unknown."""
+        """Returns ln(fast average / slow average) and ln(fast average / first loss) of the loss.
+        Both values are 0 if the loss is unknown."""
         w, known = now.whole, self.option("losses") and math.isfinite(now.loss)
         loss = now.loss if known else 0.0
         if now.t == 0:
@@ -197,8 +197,8 @@ class Lbfgs(Rule):
         return torch.where(moves, -factor * q, torch.zeros_like(q)).to(x.p.dtype).view(x.p.shape)
 
     def _remember(self, state, g, p):
-        """Stores the newest step and change of the gradient at the front of the memory, for slices with positive
-        curvature."""
+        """Stores the newest step and the newest change of the gradient at the front of the memory.
+        Slices without positive curvature keep their memory."""
         s, y = wide(p) - wide(state["parameters"]), wide(g) - wide(state["gradient"])
         ss, sy, yy = ((a * b).sum(1, keepdim=True) for a, b in ((s, s), (s, y), (y, y)))
         d = self._learned("damping") * (yy / ss).sqrt()

@@ -90,7 +90,7 @@ class _CRun:
             self.saved = None
 
     def step(self, work, run, loss, threads):
-        """Computes a step. work: [(parameter, group)] of all parameters with a gradient."""
+        """Computes a step. `work` contains (parameter, group) for all parameters with a gradient."""
         if self.parameters is None:
             self._start(work, run, threads)
         if len(work) != len(self.parameters) or any(p is not q for (p, _), q in zip(work, self.parameters)):
@@ -192,8 +192,8 @@ class LearnedOptimizer(torch.optim.Optimizer):
         super().__init__(params, {"lr": lr, "weight_decay": weight_decay, "layout": layout})
 
     def _open_library(self, path):
-        """Opens the optimizer in the library. With backend "auto", PyTorch runs the optimizer if the library cannot
-        open it."""
+        """Opens the optimizer in the library.
+        With backend "auto", PyTorch runs the optimizer if the library cannot open it."""
         try:
             self._c = _CRun(path, self.digest)
         except ToolError:
@@ -202,8 +202,8 @@ class LearnedOptimizer(torch.optim.Optimizer):
             self.backend = "torch"
 
     def _open_rule(self, path, c, phi):
-        """Creates the rule in PyTorch. With backend "auto", the library runs the optimizer if PyTorch does not support
-        it."""
+        """Creates the rule in PyTorch.
+        With backend "auto", the library runs the optimizer if PyTorch does not support it."""
         try:
             _require_rule_alone(path, c)
             options = {key[5:]: value for key, value in c.items() if key.startswith("rule.")}
@@ -281,8 +281,8 @@ class LearnedOptimizer(torch.optim.Optimizer):
             p.add_(u.reshape(p.shape).to(p.dtype), alpha=group["lr"])
 
     def _update(self, tensors, now):
-        """Returns the updates of all tensors. Coordinatewise rules process small tensors with the same device and
-        precision together."""
+        """Returns the updates of all tensors.
+        A coordinatewise rule processes small tensors together if they have the same device and precision."""
         kinds = {}
         for j, x in enumerate(tensors):
             if self.rule.by_coordinate and x.g.numel() <= Bundle.MOST:
@@ -368,8 +368,8 @@ class LearnedOptimizer(torch.optim.Optimizer):
             self.backend = theirs
 
     def _restore_precision(self, state_dict):
-        """Restores float32 states of half-precision parameters, because PyTorch casts states to the precision of the
-        parameters."""
+        """Restores float32 states of half-precision parameters.
+        This is necessary because PyTorch casts states to the precision of the parameters."""
         numbers = [i for group in state_dict["param_groups"] for i in group["params"]]
         for number, p in zip(numbers, (p for group in self.param_groups for p in group["params"])):
             if number in state_dict["state"]:

@@ -53,7 +53,7 @@ def _layers(rule, hidden):
 
 
 def _named(rule, weights, hidden):
-    """Returns {name: array} and the widths of the hidden layers."""
+    """Converts the given weights to {name: array}. Also returns the widths of the hidden layers."""
     if isinstance(weights, dict):
         named = {name: np.asarray(values, dtype=float) for name, values in weights.items()}
         widths = [named[f"layer{l}.bias"].size for l in range(1, len(named)) if f"layer{l + 1}.bias" in named]

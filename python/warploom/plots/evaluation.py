@@ -6,7 +6,7 @@ the best hand-designed rule.
 
 Lines are geometric means over sets of fresh tasks. Bands are the 95 % intervals of these means (Student's t on log10).
 For few-shot tasks, and for cases with a loss that is not positive, the means are arithmetic. After the first run of a
-rule has diverged, the line is dashed and shows the mean of the other runs."""
+rule has diverged, the line of this rule is dashed and shows the mean of the other runs."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -170,7 +170,7 @@ def band_note(cases):
     sets = str(seeds[0]) if len(seeds) == 1 else f"{seeds[0]}–{seeds[-1]}"
     kind = "Geometric mean" if all(c.positive and not c.few_shot for c in cases) else "Mean"
     what = "fresh tasks" if all(c.few_shot for c in cases) else "sets of fresh tasks"
-    return f"{kind} over {sets} {what}, bands: 95 %; rates of hand-designed rules tuned for the horizon."
+    return f"{kind} over {sets} {what}, bands: 95 % intervals; hand-designed rules have rates tuned for the horizon."
 
 
 def source_note(evaluation):
@@ -225,7 +225,7 @@ def draw_ratios(ax, cases):
     ax.tick_params(axis="y", length=0, labelsize=8)
     ax.grid(axis="y", visible=False)
     ax.spines["left"].set_visible(False)
-    ax.set_xlabel("final loss, learned rule over best hand-designed rule  (left of 1: the learned rule is better)")
+    ax.set_xlabel("final loss of the learned rule / best hand-designed rule  (below 1: the learned rule is better)")
 
 
 def legend_row(figure, cases, y):
@@ -244,7 +244,7 @@ def figure_of_many(evaluation, cases, width):
     figure = plt.figure(figsize=(ws.WIDTH, height))
     ax = figure.add_axes([0.21, 1 - (top + ratios) / height, 0.5, ratios / height])
     draw_ratios(ax, cases)
-    ax.set_title("Settings in which it works", x=-0.4, pad=8)
+    ax.set_title("Settings in which the learned rule works", x=-0.4, pad=8)
     base = top + ratios + gap
     legend_row(figure, cases, 1 - (base - 0.12) / height)
     cell = 0.99 / columns

@@ -77,7 +77,7 @@ def check_output(path):
 
 
 def save_png(figure, path, dpi="figure"):
-    """Saves with all colours, because a palette of 256 colours changes the colours of thin lines."""
+    """Saves a PNG file with full colour, because a palette of 256 colours would change the colours of thin lines."""
     figure.savefig(path, format="png", dpi=dpi, pil_kwargs={"optimize": True})
 
 

@@ -28,7 +28,7 @@ class Group:
         self.steps = np.array(sorted(steps))
         self.rows = [np.isin(run.metrics["meta_step"], self.steps) for run in runs]
         if not steps:
-            raise wf.ToolError(wf.DATA, "no meta-step is in all of " + ", ".join(str(r.path) for r in runs))
+            raise wf.ToolError(wf.DATA, "no meta-step is in all of the runs " + ", ".join(str(r.path) for r in runs))
 
     def column(self, name):
         """Returns the values of a metric as an array (run, meta-step)."""
@@ -232,7 +232,7 @@ def note_of(groups, width):
         words.insert(0, f"{runs} seeds")
     words.append(f"lines: running means over {width or default_width(g)} meta-steps")
     if any(len(x.runs) > 1 for x in groups):
-        words.append("bands: 95 % over seeds")
+        words.append("bands: 95 % intervals over seeds")
     return ", ".join(words) + "."
 
 

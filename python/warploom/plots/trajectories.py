@@ -154,7 +154,7 @@ def baseline_case(source, positive):
     try:
         evaluation = source.run.evaluation()
     except wf.ToolError as error:
-        print(f"no baselines: {error}", file=sys.stderr)
+        print(f"the picture has no hand-designed rules: {error}", file=sys.stderr)
         return None
     if evaluation is None:
         return None
@@ -185,7 +185,7 @@ def pairs(t, rows):
 
 
 def thin(count, most=2000):
-    """Returns evenly spaced indices, so the picture is always the same."""
+    """Returns evenly spaced indices, so that equal data always result in the same picture."""
     return np.arange(count) if count <= most else np.linspace(0, count - 1, most).astype(int)
 
 
@@ -200,8 +200,8 @@ def medians(g, u, bins=24):
 
 
 def symmetric_scale(ax, axis, values):
-    """Sets axes that are linear around zero and logarithmic for larger values, because gradients span decades and have
-    a sign."""
+    """Sets axes that are linear around zero and logarithmic for larger values, because gradients span many orders of
+    magnitude and have a sign."""
     size = np.abs(values[values != 0])
     if not size.size:
         return
@@ -307,7 +307,7 @@ def rosenbrock(c):
 
 
 def draw_surface(ax, c, box):
-    """Draws contours if the surface is the same for all episodes."""
+    """Draws the contours of the loss if the loss is the same function for all episodes."""
     if c.get("task.family") != "rosenbrock":
         return False
     x, y = np.meshgrid(np.linspace(*box[0], 240), np.linspace(*box[1], 240))
