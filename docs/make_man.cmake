@@ -3,7 +3,7 @@
 # warploom.yaml(5), and every other page refers to that page.
 set(marker ".SH CONFIGURATION\n")
 
-# Sets `page` to the page source of a subcommand, and `keys` to the section on configuration keys.
+# Sets `page` to the source of the manual page of a subcommand, and `keys` to the page's section on configuration keys.
 function(read_page command)
   execute_process(COMMAND ${PROGRAM} ${command} --help=man OUTPUT_VARIABLE text RESULT_VARIABLE code)
   if(code)
@@ -23,7 +23,7 @@ function(read_page command)
   set(keys "${keys}" PARENT_SCOPE)
 endfunction()
 
-string(TIMESTAMP DATE "%Y-%m-%d" UTC) # the date of SOURCE_DATE_EPOCH if it is set
+string(TIMESTAMP DATE "%Y-%m-%d" UTC) # uses the date of the environment variable SOURCE_DATE_EPOCH if it is set
 set(COMMAND_LIST "")
 set(SEE_ALSO "")
 foreach(command IN LISTS COMMANDS)

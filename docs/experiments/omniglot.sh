@@ -1,25 +1,31 @@
 #!/bin/bash
 # Repeats the table of omniglot.md: docs/experiments/omniglot.sh [CELL-SEED...]
 #
-#   cells: METHOD-HEAD-SEED, e.g. warp-kept-1 (default: every method, head and seed of the table)
-#     method   leap     theta_0 by Leap, no warp
-#              warp     Warp-Leap offline: 3x3 warps learned from replayed windows, first order
-#              exact    the same with the second-order term
-#              online   the warps' gradient is summed over the windows of the running episode
-#              gap      no warp; factors of the gradients' singular values (GAP), trained in the same way as the warps
+#   An argument METHOD-HEAD-SEED selects a cell of the table, such as warp-kept-1. Without arguments, the script runs
+#   every method, head and seed of the table.
+#
+#     method   leap     theta_0 is learned by Leap, and there are no warp layers
+#              warp     Warp-Leap, offline: warps of 3x3 convolutions are learned from replayed windows in first order
+#              exact    as warp, but with the exact second-order gradient
+#              online   Warp-Leap, online: the gradient of the warps is summed over the windows of the current episode
+#              gap      as warp, but with the preconditioner GAP in place of the warps
 #     head     kept     the initial head is a part of the learned theta_0
 #              fresh    the initial head is drawn for each task
-#     seed     of the run, and of the choice of alphabets
+#     seed     the seed of the run, which also selects the alphabets
 #
-#   OMNIGLOT     the packed file (tools/pack_omniglot.py; default: omniglot28.h5 in the current folder or in WARPLOOM_DATA)
-#   META_STEPS   of each run (default 30)         INNER_STEPS  of each training episode (default 25)
-#   PASSES       evaluations of each test alphabet (default 4), with different minibatches
-#   WARPLOOM     the program (default: build/warploom)
-#   OUTPUT       folder of the runs (default: runs/omniglot-META_STEPS); existing cells are not run again
+#   Environment variables:
+#
+#   OMNIGLOT     the file that tools/pack_omniglot.py has written (default: omniglot28.h5). The script searches it in
+#                the current folder and in WARPLOOM_DATA.
+#   META_STEPS   number of meta-steps of each run (default: 30)
+#   INNER_STEPS  number of inner steps of each training episode (default: 25)
+#   PASSES       number of evaluations of each test alphabet, which have different minibatches (default: 4)
+#   WARPLOOM     path of the program (default: build/warploom)
+#   OUTPUT       folder of the runs (default: runs/omniglot-META_STEPS). A cell that is already there is not run again.
 #
 # For each cell, the script prints the held-out accuracy after 100 steps, averaged over the passes and the 10 test
-# alphabets. For each head and method, it prints the accuracies by seed, their mean, and the paired advantage of `warp`
-# with a 95 % interval over the seeds (Student's t).
+# alphabets. For each head and method, it prints the accuracy for each seed and the mean accuracy. It also prints the
+# mean difference between `warp` and the method, paired by seed, with a 95 % interval over the seeds (Student's t).
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 warploom=${WARPLOOM:-$here/../../build/warploom}
@@ -49,7 +55,7 @@ choose_options() { # METHOD HEAD
   esac
 }
 
-cell() { # METHOD HEAD SEED
+cell() { # arguments: the method, the head and the seed of the cell
   local run=$output/$1-$2-$3 inner=${INNER_STEPS:-25} options
   choose_options "$1" "$2"
   if [ ! -e "$run/optimizer.h5" ]; then
@@ -63,7 +69,8 @@ cell() { # METHOD HEAD SEED
   awk -v cell="$1 | $2 | $3" -F '[:,]' '/"heldout_accuracy":/ { printf "| %s | %.1f |\n", cell, 100 * $2 }' "$run/accuracy.json"
 }
 
-# Reads the rows of cells and prints the accuracies by seed, their mean, and the advantage of `warp`, paired by seed.
+# Reads the rows of cells. For each head and method, prints the accuracy for each seed, the mean accuracy, and the mean
+# difference between `warp` and the method, paired by seed.
 summarise() {
   printf '\n| head | method | by seed | mean | advantage of warp |\n| --- | --- | --- | --- | --- |\n'
   awk -F ' *[|] *' '

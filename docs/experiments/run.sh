@@ -1,16 +1,19 @@
 #!/bin/bash
 # Repeats the tables of docs/mathematics.md: docs/experiments/run.sh [TABLE...]
 #
-#   cost         seconds of a meta-step (the fastest of 11) for several numbers of inner parameters
-#   truncation   the rate that is learned with windows of 1, 20, 100 and 400 steps
-#   order        the rate that is learned in first order, and the length of the meta-gradient in both orders
-#   containment  the factors of Meta-SGD and of a scale warp
-#   failures     a trained optimizer on tasks for which it was not trained (needs Fashion-MNIST)
+#   cost         measures the seconds of a meta-step (the fastest of 11) for several numbers of inner parameters
+#   truncation   learns the rate of gradient descent with windows of 1, 20, 100 and 400 steps
+#   order        learns this rate in first order, and computes the norm of the meta-gradient in both orders
+#   containment  learns the factors of Meta-SGD and of the warp `scale`
+#   failures     evaluates a trained optimizer on tasks for which it was not trained (needs Fashion-MNIST)
 #
-#   WARPLOOM     the program (default: build/warploom)
+# Environment variables:
+#
+#   WARPLOOM     path of the program (default: build/warploom)
 #   OUTPUT       folder of the runs (default: runs/experiments)
 #
-# Without a name, the script repeats all tables except failures, in about a minute on an idle core.
+# Without the name of a table, the script repeats all tables except `failures`. This takes about a minute on an idle
+# core.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 warploom=${WARPLOOM:-$here/../../build/warploom}
@@ -20,21 +23,21 @@ export OPENBLAS_NUM_THREADS=1
 case ${1:-} in -h | --help) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; exit 0 ;; esac
 [ -x "$warploom" ] || { echo "run.sh: no program $warploom: build it, or set WARPLOOM" >&2; exit 66; }
 
-train() { # CONFIG RUN OPTIONS...
+train() { # arguments: name of the configuration, name of the run, options of `warploom train`
   local config=$here/$1.yaml run=$output/$2
   shift 2
   "$warploom" train "$config" --quiet --set output="$run" "$@" >/dev/null
 }
-# Prints values of meta-parameters as "a b c". h5dump prints them as "   (0): a, b, c".
-parameters() { # RUN BLOCK
+# Prints the values of a tensor of meta-parameters as "a b c". h5dump prints these values as "   (0): a, b, c".
+parameters() { # arguments: name of the run, name of the tensor of phi
   h5dump -d "/phi/$2" "$output/$1/optimizer.h5" | awk '/DATA \{/ { on = 1; next } on && /\}/ { exit } on' |
     sed 's/^ *([0-9,]*)://; s/,/ /g' | xargs
 }
-# Prints the final loss of a rule in the first table of eval.
-final_loss() { # TABLE RULE
+# Prints the final loss of a rule from the first table that eval printed.
+final_loss() { # arguments: file with the output of eval, name of the rule
   sed -n "s/^ *$2 *[^ ]* *\([0-9.]* +- [0-9.]*\).*/\1/p" "$1" | head -n 1
 }
-rate_row() { # LABEL RUN
+rate_row() { # arguments: text of the first column, name of the run
   "$warploom" eval "$output/$2" --quiet --no-picture --units 4 >"$output/$2/table.txt"
   printf '| %s | %.4f | %s |\n' "$1" "$(parameters "$2" rule.rate)" \
     "$(final_loss "$output/$2/table.txt" 'learned (sgd)')"
@@ -58,16 +61,17 @@ truncation() {
     train truncation truncation-$1 --set window.steps=$1 --set outer.steps=$2
     rate_row "$1" truncation-$1
   done
-  sed -n 's/^ *sgd *\([0-9.]*\) *\([0-9.]* +- [0-9.]*\).*/| tuned for 400 steps | \1 | \2 |/p' \
+  sed -n 's/^ *sgd *\([0-9.]*\) *\([0-9.]* +- [0-9.]*\).*/| rate tuned for 400 steps, without learning | \1 | \2 |/p' \
     "$output/truncation-400/table.txt"
 }
 
-# Prints the length of the meta-gradient over all blocks. check prints name, shape, |gradient|, error, slope and verdict.
-gradient_norm() { # K ORDER OPTIONS...
+# Prints the Euclidean norm of the complete meta-gradient. The rows of `warploom check` have name, shape, norm of the
+# gradient, error, slope and verdict.
+gradient_norm() { # arguments: number of steps of the window, order, options of `warploom check`
   "$warploom" check "$here/truncation.yaml" --quiet --windows 0 --set window.steps=$1 --set window.order=$2 "${@:3}" |
     awk '/ (ok|WRONG)$/ && /^  [a-z0-9]+[.]/ { sum += $(NF - 3)^2 } END { printf "%.4g", sqrt(sum) }'
 }
-norm_row() { # RULE K OPTIONS...
+norm_row() { # arguments: text of the first column, number of steps of the window, options of `warploom check`
   printf '| %s | %d | %s | %s |\n' "$1" $2 "$(gradient_norm $2 first "${@:3}")" "$(gradient_norm $2 second "${@:3}")"
 }
 

@@ -1,14 +1,16 @@
 #!/bin/bash
 # Draws the pictures of this folder and docs/example-report.html: docs/pictures/draw.sh [NAME...]
 #
-#   quadratic   the picture of the README: a trained optimizer and tuned hand-designed rules, on quadratics
-#   training    three seeds of the first 1,001 meta-steps of a training on quadratics, with bands
-#   rule        recorded inner runs of the first of these trainings, and the update as a function of the gradient
-#   mountain    paths through the plane and the warp's parameters during the meta-training of a warp
-#   report      the report of jobs/quickstart.yaml
+#   quadratic   draws the loss curves of a trained optimizer and of tuned hand-designed rules on quadratics (README.md)
+#   training    draws the first 1,001 meta-steps of a training on quadratics, with the range over three seeds
+#   rule        draws recorded inner runs of the first of these trainings, and the update as a function of the gradient
+#   mountain    draws paths through the plane and the warp's parameters during the meta-training of a warp
+#   report      writes the report of a training with jobs/quickstart.yaml
 #
-#   WARPLOOM    the program (default: build/warploom)
-#   OUTPUT      folder of the runs (default: runs/pictures); runs that it contains are not repeated
+# Environment variables:
+#
+#   WARPLOOM    path of the program (default: build/warploom)
+#   OUTPUT      folder of the runs (default: runs/pictures). Runs that are already in this folder are not repeated.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 warploom=${WARPLOOM:-$root/build/warploom} output=${OUTPUT:-runs/pictures} python=${PYTHON:-/usr/bin/python3}
@@ -17,16 +19,16 @@ export OPENBLAS_NUM_THREADS=1
 case ${1:-} in -h | --help) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; exit 0 ;; esac
 [ -x "$warploom" ] || { echo "draw.sh: no program $warploom: build it, or set WARPLOOM" >&2; exit 66; }
 
-tool() { # NAME ARGS...
+tool() { # arguments: name of a script in tools/, arguments of this script
   "$python" "$root/tools/$1.py" "${@:2}"
 }
-train() { # CONFIG RUN OPTIONS...
+train() { # arguments: name of the job, name of the run, options of `warploom train`
   [ -e "$output/$2/optimizer.h5" ] || "$warploom" train "$root/jobs/$1.yaml" --quiet --set output="$output/$2" "${@:3}"
 }
-evaluate() { # RUN FILE OPTIONS...
+evaluate() { # arguments: run or trained file, output file, options of `warploom eval`
   [ -e "$2" ] || "$warploom" eval "$1" --quiet --no-picture --output "$2" "${@:3}"
 }
-train_seeds() { # SEED...
+train_seeds() { # arguments: seeds
   local seed
   for seed; do
     train quadratic-gaussian quadratics/seed-$seed --set threads=1 --set seed=$seed --set outer.steps=1500 \
