@@ -2,7 +2,7 @@
  * [MIB...]
  *
  * Measures a plain write, a checkpoint, and the opening of that checkpoint in turn (src/measure/files.c). Prints the
- * median of each time. Also prints the median over the rounds of the ratio of both writing times. */
+ * median of each time. Also prints the ratio of the two writing times, as the median over the rounds. */
 #include <stdlib.h>
 
 #include "base/build_info.h"

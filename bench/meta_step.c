@@ -1,14 +1,15 @@
-/* meta_step.c - runs complete meta-steps of a configuration. meta_step.py compares it with JAX and PyTorch.
+/* meta_step.c - runs complete meta-steps of a configuration. meta_step.py compares its speed with JAX and PyTorch.
  *
  *   [mpirun -n 2] bench_meta_step CONFIG [KEY=VALUE ...]
  *
  * Runs the meta-steps of `warploom train` without files. A meta-step computes the windows of all units, their exact
  * sum, and the update by the outer optimizer. The program uses the protocol of versus.py. It prints `ready` and its
  * versions after the first meta-step, then answers these words on standard input:
- *   `go`          Runs meta-steps for about a second and prints the mean seconds of a meta-step.
- *   `memory`      Prints the peak memory of the first meta-step in bytes, without the units' parameters and state.
- *   `step`        Runs one meta-step and prints its seconds.
- *   `subnormals`  Prints how many numbers are subnormal in the units' parameters and state. */
+ *
+ * - `go`: Runs meta-steps for about a second and prints the mean seconds of a meta-step.
+ * - `memory`: Prints the peak memory of the first meta-step in bytes, without the units' parameters and state.
+ * - `step`: Runs one meta-step and prints its seconds.
+ * - `subnormals`: Prints how many numbers are subnormal in the units' parameters and state. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -175,7 +176,7 @@ static const char usage[] =
 
 int main(int argc, char **argv) {
   wl_float_state of_the_system;
-  wl_float_state_enter(&of_the_system); /* warploom computes in the same state */
+  wl_float_state_enter(&of_the_system); /* warploom sets the same floating-point state */
   wl_comm *comm = NULL;
   const bool asked = argc > 1 && strcmp(argv[1], "--help") == 0;
   if (asked || argc < 2) return print_usage(usage, asked);

@@ -28,8 +28,8 @@ def load_images():
 
 
 def phi_start():
-    """Returns initial meta-parameters by name. They have the distribution of Warploom's initial values, except that it
-    is not truncated."""
+    """Returns initial meta-parameters by name. They have the distribution of Warploom's initial values, but without its
+    truncation."""
     draw = np.random.default_rng(1)
     sizes = {"lstm1.weight": ((80, 22), 22), "lstm1.bias": ((80,), 22), "lstm2.weight": ((80, 40), 40),
              "lstm2.bias": ((80,), 40), "output.weight": ((1, 20), 20)}

@@ -8,12 +8,12 @@ Arrays have one column for each coordinate. All gates of a layer are one product
 has the same gradient as sum_k <stop_gradient(g_k), theta_k(phi)>, where g_k is the gradient of the task at inner step
 k. The program therefore differentiates the task once at each step, and the backward pass does not differentiate it.
 
-    `whole`          Applies jax.value_and_grad to the window, lax.scan to the steps, and jax.checkpoint to each step.
-    `stored`         Does not use jax.checkpoint, so the activations of all steps are stored.
-    `blocks`         Uses that in first order the coordinates are independent. A forward pass stores only the gradients.
-                     The gradient of the window is then computed for one block of coordinates after another, with
-                     jax.checkpoint.
-    `stored-blocks`  Computes as `blocks` does, but without jax.checkpoint.
+- `whole`: Applies jax.value_and_grad to the window, lax.scan to the steps, and jax.checkpoint to each step.
+- `stored`: Does not use jax.checkpoint, so the activations of all steps are stored.
+- `blocks`: Computes the window block by block, because the coordinates are independent in first order. A forward pass
+  stores only the gradients. The gradient of the window is then computed for one block of coordinates after another,
+  with jax.checkpoint.
+- `stored-blocks`: Computes as `blocks` does, but without jax.checkpoint.
 
 --check compares the meta-gradient of one window with a file that `warploom check --dump` wrote, and then stops."""
 

@@ -12,7 +12,7 @@ TASKS = {
     "quadratic-1280": {"n": 1280},
     "mlp-15910": {"n": 15910, "width": 20},
     "mlp-101770": {"n": 101770, "width": 128},
-    "mlp-check": {"n": 2494, "width": 12},  # a perceptron for the small synthetic images
+    "mlp-check": {"n": 2494, "width": 12},  # this perceptron classifies the small synthetic images
 }
 
 

@@ -9,11 +9,12 @@ In first order, the meta-loss has the same gradient as sum_k <g_k, theta_k(phi)>
 the task at inner step k. The program therefore differentiates the task once at each step, and the backward pass does
 not differentiate it.
 
-    `step`    Compiles the step of the LSTM and the gradient of the task. Autograd differentiates the loop over steps.
-    `window`  Compiles the whole window, in which the 20 steps are unrolled.
-    `blocks`  Uses that in first order the coordinates are independent. A forward pass without a graph stores only the
-              gradients. A compiled function then computes the gradient of one block of coordinates after another.
-    `cell`    Uses torch.nn.LSTMCell, with one row for each coordinate, and compiles nothing. This is the usual form.
+- `step`: Compiles the step of the LSTM and the gradient of the task. Autograd differentiates the loop over steps.
+- `window`: Compiles the whole window, in which the 20 steps are unrolled.
+- `blocks`: Computes the window block by block, because the coordinates are independent in first order. A forward pass
+  without a graph stores only the gradients. A compiled function then computes the gradient of one block of coordinates
+  after another.
+- `cell`: Uses torch.nn.LSTMCell, with one row for each coordinate, and compiles nothing. This is the usual form.
 
 --check compares the meta-gradient of one window with a file that `warploom check --dump` wrote, and then stops."""
 
@@ -112,8 +113,8 @@ task_gradient = torch.func.grad_and_value(perceptron_loss if IMAGES else quadrat
 # ---- The window returns losses, gradients, theta and the state ----------------------------------
 
 def window(rule, gradient_of, phi, theta, state, batches):
-    """Computes the steps of a window. Returns sum_k <g_k, theta_k>, which is differentiable with respect to phi, the
-    sum of the losses, the last theta, and the last state."""
+    """Computes the steps of a window. Returns four values: sum_k <g_k, theta_k>, the sum of the losses, the last theta,
+    and the last state. The first value is differentiable with respect to phi."""
     total, loss = 0.0, 0.0
     for k in range(STEPS + 1):
         g, value = gradient_of(theta.detach(), *batches[k])

@@ -76,7 +76,7 @@ for n in 1 $ranks; do
   WL_FOLD=$output/work.txt simulate "$n" "ranks-$n" "$((n * units))" "$steps"
   echo "scale: $n ranks simulated in $((SECONDS - start)) s"
 done
-python=/usr/bin/python3 # the system's Python usually has matplotlib
+python=/usr/bin/python3 # the system's Python is preferred, because it usually has matplotlib
 [ -x "$python" ] || python=python3
 # shellcheck disable=SC2086 # the variable is a list of words
 "$python" "$here/table.py" "$output" 1 $ranks

@@ -7,13 +7,13 @@ compiles.
 A meta-step runs 50 inner steps of 8 antithetic pairs with lax.scan. It then computes the PES estimate and updates the
 rule by Adam. The formulas are in src/rule/feature_net.h.
 
-    `plain`    The features of a coordinate are a row of the network's input (n, 39).
-    `columns`  The features of a coordinate are a column of the network's input (39, n).
-    `folded`   The layout is that of `columns`. Two small products compute the contributions of the row and column
-               moments to the first layer, and broadcasting adds them. The normalisers are part of the weights of this
-               layer, and the time inputs are part of its bias.
-    `vmap`     All 16 particles are computed in one batch.
-    `map`      The particles are computed one after another by jax.lax.map.
+- `plain`: The features of a coordinate are a row of the network's input (n, 39).
+- `columns`: The features of a coordinate are a column of the network's input (39, n).
+- `folded`: The layout is that of `columns`. Two small products compute the contributions of the row and column moments
+  to the first layer, and broadcasting adds them. The normalisers are part of the weights of this layer, and the time
+  inputs are part of its bias.
+- `vmap`: All 16 particles are computed in one batch.
+- `map`: The particles are computed one after another by jax.lax.map.
 
 --check compares the rule's steps with tests/reference/tensor_rules.py in float64 and stops."""
 
@@ -220,7 +220,7 @@ def theta_start(key):
 def carry_start():
     key = jax.random.PRNGKey(1)
     phi = phi_start(key)
-    zeros = lambda: jax.tree.map(jnp.zeros_like, phi)  # `jit` overwrites its arguments, so each needs its own array
+    zeros = lambda: jax.tree.map(jnp.zeros_like, phi)  # `jit` overwrites each argument, so none may share its array
     one = jax.vmap(theta_start)(jax.random.split(key, UNITS))
     theta = jax.tree.map(lambda x: jnp.concatenate([x, x]), one)
     state = jax.tree.map(lambda x: jnp.zeros((2 * UNITS, *x.shape)),

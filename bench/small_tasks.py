@@ -4,10 +4,10 @@
   python3 bench/small_tasks.py [sinusoid] [warp] [--program build/warploom] [--python PYTHON]
                                [--cores 1 2] [--rounds 5] [--modes eager compile-step ...]
 
-  `sinusoid`  Runs MAML and Meta-SGD with a network of 1, 40, 40 and 1 units. A meta-step has 25 tasks with 10 points
-              for one inner step and 10 points for the meta-loss. Its gradient is of second order.
-  `warp`      Runs Warp-Grad with convolutions of 16 filters. A meta-step has 4 tasks of 10 steps with batches of 20.
-              It computes the exact gradient of the look-ahead loss.
+- `sinusoid`: Runs MAML and Meta-SGD with a network of 1, 40, 40 and 1 units. A meta-step has 25 tasks with 10 points
+  for one inner step and 10 points for the meta-loss. Its gradient is of second order.
+- `warp`: Runs Warp-Grad with convolutions of 16 filters. A meta-step has 4 tasks of 10 steps with batches of 20. It
+  computes the exact gradient of the look-ahead loss.
 
 A meta-step of Warploom includes all work of `warploom train`, also the metrics and files. Its time is the difference
 between a run of many meta-steps and a run of one meta-step, divided by the number of additional meta-steps. PYTHON is

@@ -86,7 +86,7 @@ def adam(leaves, first, second, gradient, t):
 
 
 def stepwise(theta, rates, mode):
-    """Returns a function that computes one meta-step. Only the meta-gradient may be compiled."""
+    """Returns a function that computes one meta-step. In the mode compile, only the meta-gradient is compiled."""
     compute = torch.compile(meta_gradient, fullgraph=True) if mode == "compile" else meta_gradient
     update = Adam(theta + rates)
 
@@ -99,7 +99,7 @@ def stepwise(theta, rates, mode):
 
 
 def fused(theta, rates):
-    """Returns a function that computes one meta-step, all of which is compiled as one function."""
+    """Returns a function that computes one meta-step and is compiled as a whole."""
     leaves, split = theta + rates, len(theta)
     state = [leaves, [torch.zeros_like(p) for p in leaves], [torch.zeros_like(p) for p in leaves], torch.zeros(())]
 
@@ -125,7 +125,7 @@ def main():
 
     def measure():
         def work():
-            float(step())  # reads the loss, as a program does that logs it
+            float(step())  # reads the loss, as a program that logs the loss would
         return versus.timed(work, STEPS)
 
     if not math.isfinite(float(last)):

@@ -7,11 +7,12 @@ convolution. The last layer is dense. A meta-step has 4 tasks of 10 inner steps 
 After each step, the program computes the exact gradient of the look-ahead loss L(theta - a grad L(theta; phi); phi) on
 the next batch with respect to the warps phi. Adam updates phi after the four tasks. The program needs `pip install
 torch`.
-  `chain`          Evaluates every loss once. The look-ahead loss of a step and its graph are used again as the inner
-                   loss of the next step.
-  `channels-last`  Computes as `chain` does, with images and filters in the format channels_last.
-  `func`           Differentiates the look-ahead loss of each step by torch.func.grad.
-  `compile`        Computes as `func` does, and compiles the step by torch.compile.
+
+- `chain`: Evaluates every loss once. The look-ahead loss of a step and its graph are used again as the inner loss of
+  the next step.
+- `channels-last`: Computes as `chain` does, with images and filters in the format channels_last.
+- `func`: Differentiates the look-ahead loss of each step by torch.func.grad.
+- `compile`: Computes as `func` does, and compiles the step by torch.compile.
 """
 import sys
 
@@ -53,7 +54,7 @@ def loss(theta, phi, x, labels):
 
 
 class Images:
-    """Random images, as many as the built-in data set has. Minibatches are drawn with replacement."""
+    """Contains as many random images as the built-in data set has. Minibatches are drawn with replacement."""
 
     def __init__(self, count=4096):
         self.x = torch.rand(count, 1, SIDE, SIDE)

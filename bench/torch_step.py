@@ -2,8 +2,9 @@
 """Compares the time of one step of trained optimizers in PyTorch with the C library and with torch.optim.Adam.
 
 The gradients are random. The network has 1.2 million parameters (784-1024-384-10). The program prints the shortest
-processor time of a step, measured over several steps on one thread. The columns contain backend="torch", backend="c",
-and wl_optimizer_step of the C library on one flat array. The last column is the ratio of the two times before it.
+processor time of a step, measured over several steps on one thread. The first two columns are the times with
+backend="torch" and backend="c". The third column is the time of wl_optimizer_step of the C library on one flat array.
+The last column is the ratio of the two times before it.
 
   bench/torch_step.py                     measures every rule with its initial meta-parameters
   bench/torch_step.py optimizer.h5 ...    measures the given trained optimizers

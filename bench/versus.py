@@ -153,8 +153,8 @@ class Cores:
         self.kept = []
 
     def __call__(self, measure):
-        """Calls measure() until bench_cores has found two full cores before and after the call. After some tries, any
-        measurement is accepted."""
+        """Calls measure() until bench_cores has found two full cores before and after the call.
+        After some tries, any measurement is accepted."""
         for turn in range(self.TRIES):
             before = self.probe()
             if before < self.TWO and turn < self.TRIES - 1:

@@ -4,12 +4,11 @@
  * The linker replaces the calls that scale.cmake lists by calls of the functions in this file. Environment variables
  * select one of three modes:
  *
- *   - Without a variable, everything is computed as in the real program, with the same bits.
- *   - WL_FOLD_MEASURE=FILE also writes the median and the spread of the times of each kind of work to FILE. The
- *     spread is computed from the median absolute deviation. It ignores short times in which the processor did other
- *     work.
- *   - WL_FOLD=FILE computes no units. Windows and starts of units take the seconds that FILE contains, multiplied by a
- *     random factor with the spread in FILE. Messages and planning are computed as in the real program.
+ * - Without a variable, everything is computed as in the real program, with the same bits.
+ * - WL_FOLD_MEASURE=FILE also writes the median and the spread of the times of each kind of work to FILE. The spread is
+ *   computed from the median absolute deviation. It ignores short times in which the processor did other work.
+ * - WL_FOLD=FILE computes no units. Windows and starts of units take the seconds that FILE contains, multiplied by a
+ *   random factor with the spread in FILE. Messages and planning are computed as in the real program.
  *
  * FILE has these lines:
  *

@@ -41,7 +41,7 @@ cat >bin/flux <<'C'
 case "$1 $2" in
   "resource list") echo 2 ;;
   "job timeleft") cat timeleft ;;
-  "run -n") # -n RANKS [-o pmi=pmix] PROGRAM ARGS...
+  "run -n") # arguments: run -n RANKS [-o pmi=pmix] PROGRAM ARGS...
     ranks=$3
     shift 3
     if [ "$1" = -o ]; then shift 2; fi

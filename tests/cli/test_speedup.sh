@@ -171,7 +171,7 @@ ratios = sorted(c["loss_ratio"] for c in strongest["cells"])
 assert len(ratios) == 3 and strongest["loss_ratio"]["median"] == ratios[1] and strongest["loss_ratio"]["worst"] == ratios[2]
 P
 
-# a table made from shorter curves is marked, and `eval` computes the complete curve when a command requires it
+# a table made from shorter curves is marked, until a command computes the complete curves
 run 1 bound "$learned" --speedup small.yaml --baselines none --curves once.h5
 grep -q "adam: some runs end before 10 times the horizon" bound.out || fail "no word about shorter curves"
 run 1 longer "$learned" --speedup small.yaml --baselines adam --curves once.h5

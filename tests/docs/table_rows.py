@@ -23,7 +23,7 @@ def cells(row):
 
 
 def outside_fences(lines):
-    """Returns the lines, in which an empty line replaces every line of a fenced code block."""
+    """Returns the lines after replacing every line of a fenced code block by an empty line."""
     inside, kept = False, []
     for line in lines:
         fence = line.lstrip().startswith(("```", "~~~"))

@@ -72,7 +72,7 @@ END
     die "no configuration: see $BUILD/configure.log"
 }
 
-# Prints the names of the test programs in one folder of tests, which CTest lists.
+# Prints the names of the test programs that CTest lists for one folder of tests.
 programs_of() { # arguments: FOLDER
   sed -n "s|^add_test(.* \"[^\"]*/tests/$1/\([A-Za-z0-9_]*\)\")\$|\1|p" "$BUILD/tests/$1/CTestTestfile.cmake" | sort -u
 }

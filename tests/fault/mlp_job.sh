@@ -1,6 +1,6 @@
 # Defines functions for small trainings of perceptrons that tests can run many times. Source this file after
-# harness/training.sh. The configuration uses the loss log_ratio. It needs the loss at the start of the episode, which a
-# resumed run must restore.
+# harness/training.sh. The configuration uses the loss log_ratio. This loss needs the loss at the start of the episode,
+# which a resumed run must restore.
 write_mlp_config() { # arguments: FILE
   cat >"$1" <<'C'
 seed: 3

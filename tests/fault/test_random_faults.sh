@@ -2,13 +2,13 @@
 # test_random_faults.sh [FAULTS] [SEED] - interrupts trainings by random faults at random times. Each training is then
 # resumed on a random number of ranks. It must end with the digest of the uninterrupted run. The kinds of faults are:
 #
-#   `kill`       One rank receives SIGKILL. In a third of the cases, this happens while the job starts.
-#   `signal`     One rank receives SIGTERM, SIGINT or SIGUSR1. The job must end within a meta-step with exit code 75,
-#                and no meta-step may be repeated.
-#   `truncated`  One rank receives SIGKILL, and the newest checkpoint is then truncated.
-#   `flipped`    One rank receives SIGKILL, and one bit of the newest checkpoint is then changed.
-#   `disk`       The disk (a small tmpfs) becomes full during a write.
-#   `cut`        One of three hosts is permanently disconnected. The hosts are network namespaces.
+# - `kill`: One rank receives SIGKILL. In a third of the cases, this happens while the job starts.
+# - `signal`: One rank receives SIGTERM, SIGINT or SIGUSR1. The job must end within a meta-step with exit code 75, and
+#   no meta-step may be repeated.
+# - `truncated`: One rank receives SIGKILL, and the newest checkpoint is then truncated.
+# - `flipped`: One rank receives SIGKILL, and one bit of the newest checkpoint is then changed.
+# - `disk`: The disk (a small tmpfs) becomes full during a write.
+# - `cut`: One of three hosts is permanently disconnected. The hosts are network namespaces.
 #
 # Every wait has a time limit, so the test fails if a job hangs. The test prints a line for each fault and a table at
 # the end. Without root, it leaves out `disk` and `cut` and prints a message.
@@ -215,7 +215,7 @@ report() {
 launcher_hangs=0 number=0 too_late=0 bag=()
 while [ $number -lt "$FAULTS" ]; do
   [ ${#bag[@]} -gt 0 ] || mapfile -t bag < <(printf '%s\n' "${KINDS[@]}" | shuf --random-source=<(yes $RANDOM))
-  fault "run-$((number + 1))" "${bag[0]}" # not part of a condition, because there set -e has no effect
+  fault "run-$((number + 1))" "${bag[0]}" # not in a condition, because set -e has no effect there
   if [ $struck = 1 ]; then
     number=$((number + 1)) bag=("${bag[@]:1}")
   else

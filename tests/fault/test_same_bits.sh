@@ -36,8 +36,8 @@ train_on 3 mlp.yaml exact-split $exact --set window.storage=states --stop-after 
 expect_same "second order with states, resumed in an episode to recompute" "$expected" \
   "$(train_on 1 mlp.yaml exact-split $exact --set window.storage=recompute --resume)"
 
-# The environment variable allows BLAS to use several threads, and these matrix products are large enough for that.
-# Warploom must prevent it.
+# OPENBLAS_NUM_THREADS allows BLAS to use two threads, and these matrix products are large enough for that. Warploom
+# must prevent it.
 large="--set task.widths=[64] --set task.batch=512 --set outer.steps=2 --set outer.units=1"
 expected=$(OPENBLAS_NUM_THREADS=1 train_on 1 mlp.yaml blas-1 $large)
 expect_same "two threads offered to BLAS" "$expected" "$(OPENBLAS_NUM_THREADS=2 train_on 1 mlp.yaml blas-2 $large)"

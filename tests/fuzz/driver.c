@@ -27,7 +27,7 @@ typedef struct fuzzer {
   uint64_t random;
   bytes seed[MOST_SEEDS];
   int seeds;
-  bytes now; /* the mutated input; memory for MOST_BYTES is allocated */
+  bytes now; /* buffer of MOST_BYTES bytes for the mutated input */
 } fuzzer;
 
 static uint64_t draw(fuzzer *f) { /* xorshift64* */

@@ -12,6 +12,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 extern long long wl_fuzz_accepted;        /* number of inputs that the target has accepted so far */
 extern const char *const wl_fuzz_words[]; /* words that mutations insert into the input */
 extern const int wl_fuzz_word_count;
-extern const char *const wl_fuzz_seeds[]; /* file patterns in the source tree; ends with NULL */
+extern const char *const wl_fuzz_seeds[]; /* file patterns of seeds; NULL ends the list */
 
 #endif

@@ -17,7 +17,7 @@ MLP = "family: mlp, widths: [3], batch: 4"
 
 
 def lstm(keys):
-    """Returns the configuration of the LSTM as published in 2016, in which `keys` replace its keys."""
+    """Returns the configuration of the LSTM as published in 2016, in which `keys` replace the published values."""
     published = {"preprocessing": "none", "gradient_scale": "1.0", "output_scale": "1.0", "momentum": "0",
                  "through_inputs": "true"}
     rest = ", ".join(f"{key}: {value}" for key, value in published.items() if f"{key}:" not in keys)
@@ -48,7 +48,7 @@ GRID = [
       for order in ("first", "second")],
     ("family: language-model, embedding: 3, hidden: 3, length: 4, batch: 2", SMALL, "steps: 3, order: second", ""),
     ("family: transformer, width: 4, length: 4, batch: 2", SMALL, "steps: 3, order: second", ""),
-    # rules that see tensors, and RNNprop
+    # rules that use the shapes of tensors, and RNNprop
     *[("family: logistic, dimension: 3, classes: 3, samples: 16, batch: 4", rule, "steps: 3, order: second",
        "seed: 5\nepisode: {steps: 6}")
       for rule in ("name: mlp, hidden: [4, 4], step_scale: 0.1", "name: small_fc, step_scale: 0.1",
@@ -157,8 +157,8 @@ def zero_is_named():
 
 
 def untested_is_told():
-    """Checks that the exit code is 65 and the check does not pass if most blocks have no effect on the loss. Agreement
-    would then show nothing."""
+    """Checks that the exit code is 65 and the check does not pass if most blocks have no effect on the loss. The
+    agreement of the other blocks would then show nothing."""
     code, report, said = check(configuration(MLP, "name: sgd, rate: 0.1, learn: [rate]", "steps: 2", "initialisation: {name: maml}"),
                                "--windows", "1")
     blocks = report["tasks"][0]["blocks"]
@@ -198,8 +198,8 @@ def kinks_are_told_from_errors():
 
 
 def faint_is_told_from_errors():
-    """Checks that, with a large epsilon, gradients of preconditioners below the noise of the finite differences do not
-    fail. The report must name these blocks without calling them wrong."""
+    """Checks gradients of preconditioners that are below the noise of the finite differences, because epsilon is large.
+    `check` must pass. The report must name these blocks without calling them wrong."""
     text = configuration("family: mlp, widths: [4, 3], batch: 4, activation: tanh", "name: adamw, rate: 0.05, epsilon: 0.01",
                          "steps: 3, weights: last, order: second", "episode: {steps: 3}\nprecondition: {name: kronecker}")
     code, report, said = check(text)

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Compares the meta-gradients that `warploom check --dump` writes with stored values of PyTorch, within 1e-9.
 
-Each case must also pass `check`, which compares the gradient with central differences. If PyTorch is installed, it also
-computes the dump again (tests/reference/check_window.py)."""
+Each case must also pass `check`, which compares the gradient with central differences. If PyTorch is installed, the
+test also recomputes the dump with it (tests/reference/check_window.py)."""
 
 import os
 import sys

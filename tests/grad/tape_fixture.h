@@ -34,7 +34,7 @@ struct tape_case {
   wl_node (*build)(tape_builder *b); /* returns the tensor from which the loss is computed */
   int operands;                      /* number of operands whose kind is varied: 0, 1 or 2 */
   int spaced;      /* true: leaf values keep a distance from 0 and each other, to avoid kinks */
-  double h, scale; /* step of the differences, and scale of leaf values; 0 is 1e-2 and 1 */
+  double h, scale; /* step of differences (0: 1e-2), scale of leaf values (0: 1) */
 };
 
 /* leaf() returns a leaf of the given kind. operand() returns a leaf whose kind is that of operand number k. */

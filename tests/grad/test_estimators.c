@@ -8,9 +8,9 @@
  *
  * A window has one step, and its loss is the loss after this step. The derivatives for an episode of T windows are:
  *
- *   - The exact derivative is sum_t dL_t/dr = sum_{t=1..T} 2 t rho^{2t-1} L_0 drho/dr.
- *   - For the truncated derivative, theta is constant at the start of each window, so the window of step t contributes
- *     2 rho L_{t-1} drho/dr. */
+ * - The exact derivative is sum_t dL_t/dr = sum_{t=1..T} 2 t rho^{2t-1} L_0 drho/dr.
+ * - For the truncated derivative, theta is constant at the start of each window, so the window of step t contributes
+ *   2 rho L_{t-1} drho/dr. */
 #include <float.h>
 
 #include "estimator/antithetic.h"
@@ -46,7 +46,7 @@ static void choose_rate(toy *t) {
   wl_unit_destroy(&unit);
 }
 
-/* The outer loop does not run here, so the tests set what it would set. */
+/* The outer loop does not run here, so the tests set its values themselves. */
 static const wl_estimator_setting setting = {.seed = 1, .units = 2, .whole_episodes = true};
 
 static toy open_job(const char *job, const char *estimator) {

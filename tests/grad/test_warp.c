@@ -1,13 +1,13 @@
 /* test_warp.c - tests these properties of warp layers, preconditioners and learned initialisations:
  *
- *   - Warps and preconditioners that start as the identity must not change any bit of the first window.
- *   - For Meta-SGD, the derivative of the look-ahead loss with respect to alpha must be -G_q o G_s, with the same bits.
- *   - Descent with a scale warp s = 2^k must be descent with the diagonal preconditioner s^2, with the same bits.
- *   - A step with a warp must be the preconditioned step with P = J J^T, up to terms of order a^2.
- *   - The gradient of online Warp-Grad over an episode must be the sum of its look-ahead gradients, and it must be
- *     with K = 1.
- *   - Outputs that start with equal values must behave like equal columns.
- *   - Leap and Reptile must follow their formulas for any division of the episode into windows. */
+ * - Warps and preconditioners that start as the identity must not change any bit of the first window.
+ * - For Meta-SGD, the derivative of the look-ahead loss with respect to alpha must be -G_q o G_s, with the same bits.
+ * - Descent with a scale warp s = 2^k must be descent with the diagonal preconditioner s^2, with the same bits.
+ * - A step with a warp must be the preconditioned step with P = J J^T, up to terms of order a^2.
+ * - The gradient of online Warp-Grad over an episode must be the sum of its look-ahead gradients, and it must be
+ *   with K = 1.
+ * - Outputs that start with equal values must behave like equal columns.
+ * - Leap and Reptile must follow their formulas for any division of the episode into windows. */
 #include "window_fixture.h"
 
 #define SINUSOID "task: {family: sinusoid, widths: [6, 5], activation: tanh, shots: 4"

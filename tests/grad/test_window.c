@@ -196,7 +196,8 @@ static void test_small_job(void **state) {
   close_problem(&p);
 }
 
-/* The workspace divides windows into segments. The end of an episode can make a window shorter than that. */
+/* The workspace divides windows into segments. The end of an episode can make a window shorter than the workspace
+ * expects. */
 static void test_short_window(void **state) {
   (void)state;
   problem p = open_problem(QUADRATIC LSTM "window: {steps: 100, order: second}\n");
@@ -305,7 +306,7 @@ static void test_accumulates(void **state) {
 
 enum { K = 4 };
 
-/* The losses L_0 .. L_K of a window and their gradients, from which every meta-loss can be computed. */
+/* The losses L_0 to L_K of a window and their gradients, from which every meta-loss can be computed. */
 typedef struct parts {
   problem p;
   double loss[K + 1], start; /* outer loss at the start of the episode */
@@ -408,7 +409,7 @@ static void test_short_list(void **state) {
 
 /* ---- Batches -------------------------------------------------------------------------------- */
 
-/* Stores the theta after each step, which an observer receives. */
+/* Stores the parameters theta that an observer receives after each step. */
 typedef struct witness {
   wl_real *theta; /* [steps][n] */
   int64_t n, steps, first;

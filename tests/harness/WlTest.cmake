@@ -2,17 +2,21 @@
 # environment variables below. Exit code 77 means that the test was skipped.
 #
 #   wl_add_unit_test(<name> SOURCES <files>... LIBS <folders>... [DOUBLE] [common])
-#     Adds a cmocka program. DOUBLE links the program with the float64 libraries and defines WL_DOUBLE.
 #   wl_add_mpi_test(<name> RANKS <n>... SOURCES <files>... LIBS <folders>... [DOUBLE] [common])
-#     Adds one program, and one test <name>_n<ranks> for each number of ranks.
 #   wl_add_script_test(<name> SCRIPT <file> [ARGS <arguments>...] [common])
-#     Adds a shell or Python script. The environment variable WL_BIN is the tested warploom, and WL_SOURCE is the
-#     source tree.
 #
-#   [common] stands for: [PROCESSORS <n>] [TIMEOUT <seconds>] [LABELS <labels>...] [LINK <targets>...]
-#           [ENVIRONMENT <name=value>...]
-#   ENVIRONMENT ${WL_NO_GRACE}: if a rank ends with an exit code other than 0, Open MPI kills the other ranks
-#   immediately. Without it, Open MPI waits two seconds. Tests that send signals to the launcher must not use it.
+# - wl_add_unit_test adds a cmocka program.
+# - wl_add_mpi_test adds one program, and one test <name>_n<ranks> for each number of ranks.
+# - wl_add_script_test adds a shell or Python script. The environment variable WL_BIN is the tested warploom, and
+#   WL_SOURCE is the source tree.
+#
+# DOUBLE links the program with the float64 libraries and defines WL_DOUBLE. [common] stands for these arguments:
+#
+#   [PROCESSORS <n>] [TIMEOUT <seconds>] [LABELS <labels>...] [LINK <targets>...] [ENVIRONMENT <name=value>...]
+#
+# ENVIRONMENT may contain ${WL_NO_GRACE}. If a rank ends with an exit code other than 0, Open MPI then kills the other
+# ranks immediately. Without this variable, Open MPI waits two seconds. Tests that send signals to the launcher must not
+# use it.
 #
 # LIBS names folders of src ("base", "task"); the libraries that they depend on are linked too. The labels always
 # include the name of the test's folder (unit, mpi, ...).

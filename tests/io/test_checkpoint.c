@@ -75,7 +75,7 @@ static void large_ones_are_kept_alike(void **state) {
   for (int64_t step = 1; step <= 4; step++)
     assert_ok(wl_checkpoint_save("large", &(wl_checkpoint){step, 2, 0, &field, 1, NULL, 0}));
   assert_int_equal(count_files("large/checkpoints", "step-"), 2);
-  damage("large/checkpoints/step-00000004.h5"); /* a damaged checkpoint does not count as kept */
+  damage("large/checkpoints/step-00000004.h5"); /* a damaged checkpoint must not count as kept */
   assert_ok(wl_checkpoint_save("large", &(wl_checkpoint){5, 2, 0, &field, 1, NULL, 0}));
   assert_int_equal(count_files("large/checkpoints", "step-"), 3);
   free(data);
@@ -84,7 +84,7 @@ static void large_ones_are_kept_alike(void **state) {
 static void order_is_by_number(void **state) {
   (void)state;
   save("order", 99999999, 5);
-  save("order", 100000000, 5); /* as text, nine digits could precede eight digits */
+  save("order", 100000000, 5); /* a sort by text could put nine digits before eight */
   save("order", 2, 5);
   assert_newest("order", 100000000);
 }

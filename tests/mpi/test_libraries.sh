@@ -1,5 +1,5 @@
-# Checks that two MPI libraries have equal digests, on 1 and 3 ranks. Also checks a run that stops with one library and
-# resumes with the other.
+# Checks that trainings with two MPI libraries have equal digests, on 1 and 3 ranks. Also checks a run that stops with
+# one library and resumes with the other.
 #
 #   test_libraries.sh OTHER_WARPLOOM OTHER_MPIEXEC
 #

@@ -1,6 +1,7 @@
 #!/bin/bash
-# Creates several hosts on this machine for mpirun, which exist until one command has ended. The hosts are network
-# namespaces that a bridge connects. Each host has its own host name, its own address 10.77.0.N, and its own /dev/shm.
+# Creates several hosts on this machine, on which mpirun can start ranks. The hosts exist until one command has ended.
+# The hosts are network namespaces that a bridge connects. Each host has its own host name, its own address 10.77.0.N,
+# and its own /dev/shm.
 #
 #   cluster.sh COMMAND [ARGS...]
 #
@@ -11,11 +12,11 @@
 # In COMMAND, $CLUSTER is the path of this script, which then accepts the commands below. Environment variables make
 # mpirun start ranks on the hosts and use only the network between the hosts.
 #
-#   `$CLUSTER on hN COMMAND...`  Runs COMMAND on the host hN.
-#   `$CLUSTER cut hN`            Removes the port of the host from the bridge. Its packets are then lost, but its
-#                                processes continue to run.
-#   `$CLUSTER heal hN`           Adds the port to the bridge again, and returns when the host can be reached.
-#   `$CLUSTER kill hN`           Kills every process of the host.
+# - `$CLUSTER on hN COMMAND...`: Runs COMMAND on the host hN.
+# - `$CLUSTER cut hN`: Removes the port of the host from the bridge. Its packets are then lost, but its processes
+#   continue to run.
+# - `$CLUSTER heal hN`: Adds the port to the bridge again, and returns when the host can be reached.
+# - `$CLUSTER kill hN`: Kills every process of the host.
 #
 # The script uses these environment variables: HOSTS is the number of hosts (default 3). LIMIT is the time limit of the
 # whole script in seconds (default 300). RATE limits the bandwidth of a host, for example 100mbit. The script needs root

@@ -44,8 +44,8 @@ class Accumulators:
         self.r, self.c = [0.0] * 3, [0.0] * 3
 
     def take(self, g):
-        """Updates all accumulators with the gradient g. Returns R, C, the factored gradient and the factored
-        momentum."""
+        """Updates all accumulators with the gradient g.
+        Returns R, C, the factored gradient and the factored momentum."""
         self.m = [b * m + (1 - b) * g for b, m in zip(self.b_m, self.m)]
         self.v = self.b_v * self.v + (1 - self.b_v) * g**2
         square, fg, fm = g**2 + 1e-30, [], []

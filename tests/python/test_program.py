@@ -1,5 +1,5 @@
-"""Checks that warploom.train, evaluate and check run the program, and that open_run reads its files with names and
-units."""
+"""Checks that warploom.train, evaluate and check run the program, and that open_run reads the files of a run with names
+and units."""
 import json
 import os
 import sys

@@ -60,8 +60,8 @@ class Warp:
         return h
 
     def learned_loss(self, y):
-        """Returns the learned loss l(h, y). h is the last hidden layer, which the network has just computed, and y is
-        the target."""
+        """Returns the learned loss l(h, y) for the target y.
+        h is the last hidden layer, which the network has just computed."""
         inside = self.affine("warp.loss.", "1", self.hidden) + y @ self.phi["warp.loss.target"]
         return torch.tanh(inside) @ self.phi["warp.loss.weight2"]
 
@@ -305,8 +305,8 @@ class Window:
                 raise unknown("meta-parameter", name)
 
     def inputs(self, which, k):
-        """Returns the inputs of the loss at step k. If the first dimension of an array is 1, all steps use the same
-        input."""
+        """Returns the inputs of the loss at step k.
+        If the first dimension of an array is 1, all steps use the same input."""
         prefix = f"input/{which}/"
         if not any(name.startswith(prefix) for name in self.dump):
             prefix = "input/inner/"
@@ -322,8 +322,8 @@ class Window:
         return LOSSES[self.task["family"]](self.task, named, self.inputs(which, k), self.warp)
 
     def start(self):
-        """Returns theta at the start of the window. If an episode starts here, learned tensors are read from phi
-        instead of the dump."""
+        """Returns theta at the start of the window.
+        If an episode starts here, learned tensors are read from phi instead of the dump."""
         parts = []
         for name, shape in self.tensors:
             value = self.phi.get("theta0." + name) if self.t0 == 0 else None
@@ -362,8 +362,8 @@ class Window:
         return torch.cat(out)
 
     def scalar(self, gradient, k, theta):
-        """Returns a sum of the gradient, the parameters and the previous result. Each has learned factors for each step
-        and tensor."""
+        """Returns a sum of the gradient, the parameters and the previous result.
+        Each has learned factors for each step and tensor."""
         if self.setting["precondition"]["per"] != "step_tensor":
             raise unknown("per", self.setting["precondition"]["per"])
         alpha, decay, skip = (self.phi.get("precondition." + key) for key in ("alpha", "decay", "skip"))
@@ -377,8 +377,8 @@ class Window:
         return out
 
     def gap(self, tensor, gradient):
-        """Multiplies the singular values of the gradient by m. The left singular vectors of the matrix (out, rest) are
-        treated as constants."""
+        """Multiplies the singular values of the gradient by m.
+        The left singular vectors of the matrix (out, rest) are treated as constants."""
         if gradient.ndim < 2:
             return gradient
         shape, dense = gradient.shape, gradient.ndim == 2
@@ -428,8 +428,8 @@ class Window:
         return loss.clamp(max=self.setting["window"]["clip"]) if kind == "clipped" else loss
 
     def inner_gradient(self, k, theta):
-        """Returns the loss at theta_k and its gradient before preconditioning. In second order the gradient remains in
-        the graph. In first order it is a constant."""
+        """Returns the loss at theta_k and its gradient before preconditioning.
+        In second order, the gradient remains in the graph. In first order, it is a constant."""
         second = self.setting["window"]["order"] == "second"
         point = theta if second and theta.requires_grad else theta.detach().requires_grad_()
         loss = self.loss("inner", k, point)

@@ -108,8 +108,8 @@ class Controller:
             self.h, self.c = ([np.zeros(s + (8,)) for s in SHAPES] for _ in range(2))
 
     def corrected(self, j, u, inputs):
-        """Returns the corrected update. A network scales each coordinate. Its inputs are the normalised gradient, the
-        momenta and the time."""
+        """Returns the corrected update. A network scales each coordinate.
+        Its inputs are the normalised gradient, the momenta and the time."""
         weight, bias = self.hidden
         if self.correction == "mlp":
             h = np.tanh(inputs @ weight.T + bias)

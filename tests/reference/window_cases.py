@@ -35,7 +35,7 @@ KRONECKER = "precondition: {name: kronecker, noise: 0.1}\n"
 
 
 def lstm(keys):
-    """Returns the configuration of the LSTM as published in 2016, in which `keys` replace its keys."""
+    """Returns the configuration of the LSTM as published in 2016, in which `keys` replace the published values."""
     published = {"preprocessing": "none", "gradient_scale": "1.0", "output_scale": "1.0", "momentum": "0",
                  "through_inputs": "true"}
     rest = ", ".join(f"{key}: {value}" for key, value in published.items() if f"{key}:" not in keys)

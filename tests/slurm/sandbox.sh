@@ -15,10 +15,10 @@
 # The script needs root with the capability CAP_SYS_ADMIN. It also needs the packages slurm-wlm, munge, iproute2 and
 # util-linux. It creates these namespaces:
 #
-#   - With the process namespace, no process remains after the script has ended.
-#   - With the network namespace, ports cannot collide, and no port can be reached from outside.
-#   - Each node has its own host name, /dev/shm and PMIx folder. Otherwise Open MPI would treat all nodes as one node,
-#     and their files would have equal names.
+# - With the process namespace, no process remains after the script has ended.
+# - With the network namespace, ports cannot collide, and no port can be reached from outside.
+# - Each node has its own host name, /dev/shm and PMIx folder. Otherwise Open MPI would treat all nodes as one node, and
+#   their files would have equal names.
 #
 # The cluster has two partitions, `batch` and `urgent`. A job in `urgent` makes SLURM requeue jobs in `batch`. The
 # cluster uses neither cgroups nor accounting.

@@ -1,5 +1,5 @@
-"""Checks the real Omniglot data in the packed file WARPLOOM_OMNIGLOT. The test covers the layout of the file, and that
-a network learns characters with the family `omniglot`. It is skipped if this file does not exist."""
+"""Checks the real Omniglot data in the packed file WARPLOOM_OMNIGLOT. It checks the layout of the file, and it checks
+that a network of the family `omniglot` learns characters. It is skipped if this file does not exist."""
 import json
 import os
 import sys

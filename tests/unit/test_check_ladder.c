@@ -76,7 +76,7 @@ static void turns_too_early(void **state) {
   const double slope = turning_slope();
   wl_ladder l = climb(turning, slope, slope);
   assert_true(l.error > TOLERANCE && (l.kink || l.faint));
-  l = climb(turning, 1e5 * slope, 1e5 * slope); /* differences would show this slope */
+  l = climb(turning, 1e5 * slope, 1e5 * slope); /* finite differences would measure this slope */
   assert_wrong(&l);
 }
 

@@ -342,8 +342,8 @@ static void test_runs_are_the_engines(void **state) {
   }
 }
 
-/* A file that is written from the meta-parameters of another optimizer must make the same steps. Meta-parameters of the
- * wrong number must be refused. */
+/* An optimizer whose file contains the meta-parameters of another optimizer must make the same steps as that one. A
+ * wrong number of meta-parameters must be refused. */
 static void test_write(void **state) {
   (void)state;
   fixture f;

@@ -13,7 +13,7 @@ enum { SAMPLES = 40000 };
 static const wl_stream stream = {
     .seed = 7, .purpose = WL_FOR_TASK, .index = 3, .task = 2, .step = 1};
 
-/* Tests vectors 1 and 3 for philox4x64 with 10 rounds in the file kat_vectors of Random123. */
+/* Tests the generator with vectors 1 and 3 for philox4x64 with 10 rounds in the file kat_vectors of Random123. */
 static void known_answers(void **state) {
   (void)state;
   uint64_t out[4];

@@ -1,5 +1,5 @@
 /* test_rules.c - tests the hand-designed rules in both precisions. The test covers the values of torch.optim, changes
- * that must keep all bits, schedules, learned scalars, and messages for wrong configurations. */
+ * after which all bits must be the same, schedules, learned scalars, and messages for wrong configurations. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -83,7 +83,7 @@ static void test_learned_scalars_start_at_the_configured(void **state) {
   rule_fixture_close(&learned);
 }
 
-/* ---- changes that must keep all bits ---- */
+/* ---- changes after which all bits must be the same ---- */
 
 /* If phi has a rate for each of T steps and each tensor, every coordinate must use the rate of its step and tensor.
  * Steps after T must use the rate of the last step. */

@@ -18,8 +18,8 @@ static int files_in(const char *folder) {
   return count;
 }
 
-/* Fills row r with bytes that depend on the row and the version. As float or half, the bytes may be any numbers, also
- * NaN. */
+/* Fills row r with bytes that depend on the row and the version. Read as float or half, these bytes can be any number
+ * or NaN. */
 static void fill(unsigned char *row, int r, size_t bytes, int version) {
   for (size_t i = 0; i < bytes; i++) row[i] = (unsigned char)(r * 31 + (int)i * 7 + version * 101);
 }

@@ -206,7 +206,7 @@ static void test_synthetic(void **state) {
       square += value * value;
     }
     const double n = (double)(images->count * d->pixels), mean = sum / n;
-    assert_close(mean, 0.4, 0.2);                            /* medium mean brightness */
+    assert_close(mean, 0.4, 0.2);                            /* neither dark nor bright */
     assert_close(sqrt(square / n - mean * mean), 0.3, 0.15); /* with contrast */
     for (int c = 0; c < 10; c++)
       assert_close((double)members[c], images->count / 10.0, 0.25 * images->count / 10.0);

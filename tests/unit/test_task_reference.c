@@ -138,9 +138,9 @@ static void test_orthogonal(void **state) {
   close_fixture(&f);
 }
 
-/* For a network of 1, 40, 40 and 1 units, the biases must be zero. The weights must be within two standard deviations
- * of 0.01. Truncation reduces their deviation to 0.01 sqrt(1 - 4 f(2) / (2 F(2) - 1)), where f and F are the density
- * and the distribution function of N(0, 1). */
+/* For a network of 1, 40, 40 and 1 units, the biases must be zero. The absolute values of the weights must be at most
+ * 0.02, which is two standard deviations. Truncation reduces their standard deviation from 0.01 to
+ * 0.01 sqrt(1 - 4 f(2) / (2 F(2) - 1)), where f and F are the density and the distribution function of N(0, 1). */
 static void test_sinusoid_theta0(void **state) {
   (void)state;
   moments m = theta0_moments("{family: sinusoid}", 80, 1600, 20);

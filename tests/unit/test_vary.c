@@ -25,8 +25,8 @@ static void write_variation(const wl_variation *v, FILE *out) {
   fputc(']', out);
 }
 
-/* Joins the overrides of `axis` for a task with spaces, and compares the result with the expected text. If there are no
- * overrides, it compares the note instead. */
+/* Writes the overrides of `axis` for a task, separated by spaces, and compares the result with the expected text. If
+ * there are no overrides, it compares the note instead. */
 static void expect(const char *task, const char *axis, const char *wanted) {
   char text[2048], found[1024] = "", note[160];
   wl_config *config = NULL;
