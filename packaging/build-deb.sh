@@ -1,5 +1,6 @@
 #!/bin/bash
-# Builds the .deb of this tree by Debian's rules: prefix /usr, libraries in the multi-architecture folder.
+# Builds the .deb of this tree by Debian's rules. The prefix is /usr, and the libraries are in the multi-architecture
+# folder.
 #
 #   packaging/build-deb.sh [FOLDER]     folder of warploom_VERSION_ARCH.deb (default: the current folder)
 #

@@ -21,7 +21,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-import warploom_needs  # must be the first import: it reports missing packages
+import warploom_needs  # the first import, because it reports missing packages
 
 import numpy as np
 

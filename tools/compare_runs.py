@@ -8,19 +8,19 @@ the number of threads do not count as differences.
 Examples:
   compare_runs.py runs/one-rank runs/eight-ranks
   compare_runs.py runs/seed-* --json comparison.json
-  compare_runs.py runs/adam runs/adamw --all also prints keys without effect on the result, and all numbers
+  compare_runs.py runs/adam runs/adamw --all       also prints keys without effect on the result, and all numbers
 """
 import json
 import math
 import sys
 
-import warploom_needs  # must be the first import: it reports missing packages
+import warploom_needs  # the first import, because it reports missing packages
 
 import numpy as np
 
 import warploom_files as wf
 
-TAIL = 0.1  # fraction of a run at its end over which final numbers are averaged, rounded to complete episodes
+TAIL = 0.1  # final numbers are averaged over this last fraction of a run, rounded to complete episodes
 
 
 def tail(run, name):
@@ -158,7 +158,7 @@ class Comparison:
 
 
 def short_labels(paths):
-    """Returns the parts of the paths in which they differ."""
+    """Returns the parts in which the given paths differ."""
     parts = [p.rstrip("/").split("/") for p in paths]
     while len(parts) > 1 and all(len(p) > 1 for p in parts) and len({p[0] for p in parts}) == 1:
         parts = [p[1:] for p in parts]

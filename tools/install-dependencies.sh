@@ -1,5 +1,5 @@
 #!/bin/bash
-# Installs the Debian packages that Warploom needs. Only this script lists their names.
+# Installs the Debian packages that Warploom needs. Only this script lists the names of these packages.
 #
 #   tools/install-dependencies.sh [SET...]      install the missing packages of these sets (default: build)
 #   tools/install-dependencies.sh --list SET... print the package names and install nothing
@@ -9,8 +9,9 @@
 #   bench   SimGrid, which simulates the clusters of bench/scale.sh (also in test)
 #   package further packages for packaging/build-deb.sh (also in test)
 #
-# The script asks no questions and prints the packages that it installs. It needs root or sudo only if a package is
-# missing. You do not need it if another system or the modules of a cluster provide these programs and libraries.
+# The script asks no questions and prints the packages that it installs. The script needs root or sudo only if a package
+# is missing. You do not need the script if another system or the modules of a cluster provide these programs and
+# libraries.
 set -euo pipefail
 
 BUILD_PACKAGES="build-essential cmake pkg-config git openmpi-bin libopenmpi-dev libhdf5-dev hdf5-tools

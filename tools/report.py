@@ -18,7 +18,7 @@ import math
 import os
 import shlex
 
-import warploom_needs  # must be the first import: it reports missing packages
+import warploom_needs  # the first import, because it reports missing packages
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -80,7 +80,7 @@ PIXELS_PER_INCH = 144  # resolution of PNG pictures in dots per inch
 
 
 def picture(figure, kind, alt):
-    """Returns the figure as text of the page. SVG is sharp at any size, and PNG makes the page smaller."""
+    """Converts a figure to text for the page. SVG is sharp at any size, and PNG makes the page smaller."""
     buffer = io.BytesIO()
     if kind == "svg":
         figure.savefig(buffer, format="svg", metadata={"Date": None})

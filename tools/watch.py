@@ -19,14 +19,14 @@ import shutil
 import sys
 import time
 
-import warploom_needs  # must be the first import: it reports missing packages
+import warploom_needs  # the first import, because it reports missing packages
 
 import numpy as np
 
 import warploom_files as wf
 
 BLOCKS = "▁▂▃▄▅▆▇█"
-RAMP = "_.-=*#"  # used if the terminal has no Unicode
+RAMP = "_.-=*#"  # characters for terminals without Unicode
 QUIET_FACTOR, QUIET_LEAST = 20, 60.0  # a run is quiet after 20 meta-steps and 60 s without metrics
 MOST_BLOCKS = 3  # largest number of runs for which a run has more than one line
 

@@ -32,7 +32,7 @@ static const wl_option options[] = {
     {0}};
 
 /* Builds the loss from operators. The engine derives gradients and Hessian-vector products from
- * them. */
+ * these operators. */
 static wl_status build(welsch *w, wl_task *task) {
   WL_TRY(wl_tape_create(&task->tape));
   wl_tape *t = task->tape;
