@@ -1,4 +1,5 @@
-/* evaluate.c - tunes the hand-designed rules, runs all rules and compares their results. */
+/* evaluate.c - tunes the hand-designed rules, runs the learned rule and the hand-designed rules,
+ * and compares their results. */
 #include "evaluate/evaluate_impl.h"
 
 #include <math.h>
@@ -9,11 +10,11 @@
 
 enum { N_BASELINES = 5, MAX_RATES = 40 };
 
-/* A hand-designed rule that the learned rule is compared with. */
+/* A hand-designed rule with which the learned rule is compared. */
 typedef struct baseline {
   const char *rule, *label;
-  bool adapts; /* starts from the learned theta_0, as the trained system does */
-  bool warped; /* runs with the trained warp layers */
+  bool adapts; /* true if the rule starts from the learned theta_0 */
+  bool warped; /* true if the rule runs on the network with the trained warp layers */
 } baseline;
 
 static const baseline whole_field[N_BASELINES] = {{"sgd", "sgd", false, false},
@@ -53,15 +54,17 @@ static wl_status create_baseline(const wl_eval_runner *r, const baseline *b, dou
   if (status == WL_OK)
     status = wl_model_create_fixed(rule, b->adapts ? r->trained->config : NULL, task, &model);
   if (status == WL_OK &&
-      b->adapts) /* theta_0 is the last part of phi; the other parts of the model precede it */
+      /* the model's phi is the last part of the trained phi, because theta_0 and the warp layers
+       * are its last parts */
+      b->adapts)
     c->phi = r->trained->phi + (r->trained->layout.size - model->phi.size);
   c->model = model;
   c->task = task;
   return wl_comm_agree(r->comm, status);
 }
 
-/* Computes the mean final loss of a hand-designed rule at a rate on the tuning tasks. The loss is infinite if a run
- * diverges. */
+/* Computes the mean final loss on the tuning tasks of a hand-designed rule with one rate. Sets
+ * *loss to infinity if a run diverges. */
 static wl_status try_rate(const wl_eval_runner *r, const baseline *b, double rate,
                           wl_outcome *scratch, double *loss) {
   wl_contender c = {0};
@@ -76,7 +79,8 @@ static wl_status try_rate(const wl_eval_runner *r, const baseline *b, double rat
   return status;
 }
 
-/* The rates tried so far. Rate number i is 10^(q[i]/4). */
+/* The rates that the search has tried so far. Rate number i is 10^(q[i]/4), and its loss is
+ * loss[i]. */
 typedef struct rate_search {
   int q[MAX_RATES];
   double loss[MAX_RATES];
@@ -95,8 +99,10 @@ static wl_status try_quarter(const wl_eval_runner *r, const baseline *b, int q, 
   return WL_OK;
 }
 
-/* Finds the best rate. The search first tries the half-decade rates 1e-7 .. 1. While the best rate is the highest rate
- * tried, it tries the next higher half-decade. Finally it tries the two quarter-decades next to the best rate. */
+/* Finds the rate with the lowest loss. The search first tries all rates from 1e-7 to 1 in
+ * half-decades. While the best rate is the highest rate that was tried, the search tries the
+ * next higher half-decade. Finally, it tries the rates a quarter-decade below and above the best
+ * rate. */
 static wl_status tune(const wl_eval_runner *r, const baseline *b, wl_outcome *scratch,
                       double *rate) {
   enum { LOW = -28, HIGH = 0, HALF = 2 };
@@ -111,8 +117,8 @@ static wl_status tune(const wl_eval_runner *r, const baseline *b, wl_outcome *sc
   return WL_OK;
 }
 
-/* Returns the 97.5 % quantile of Student's t distribution, which bounds a two-sided 95 % interval. Above 10 degrees of
- * freedom, the function uses formula 26.7.5 of Abramowitz and Stegun. */
+/* Returns the 97.5 % quantile of Student's t distribution, for a two-sided 95 % interval. Above 10
+ * degrees of freedom, the function uses formula 26.7.5 of Abramowitz and Stegun. */
 static double student(int64_t degrees) {
   static const double table[] = {12.706, 4.303, 3.182, 2.776, 2.571,
                                  2.447,  2.365, 2.306, 2.262, 2.228};
@@ -131,7 +137,8 @@ void wl_evaluate_interval(const double *values, int64_t n, double *mean, double 
   if (!isfinite(*mean)) *mean = *half_width = NAN;
 }
 
-/* Computes the mean over the units of each set, then the interval over sets. */
+/* Fills an entry from the outcomes of all episodes: means over the units of each set, and intervals
+ * over the sets. Also computes the mean loss at theta_0. */
 static void summarise(wl_eval_entry *e, const wl_eval_runner *r, const wl_outcome *o,
                       const double *curves, double *start) {
   const int64_t seeds = r->setting->seeds, units = r->setting->units, steps = r->setting->steps;
@@ -185,8 +192,8 @@ static wl_status enter_baseline(const wl_eval_runner *r, const baseline *b, wl_e
   return status;
 }
 
-/* Returns the index of the hand-designed entry with the lowest mean. An entry with diverged runs is chosen only if all
- * entries have diverged runs. */
+/* Returns the index of the hand-designed entry with the lowest mean final loss. Returns an entry
+ * with diverged runs only if all hand-designed entries have diverged runs. */
 static int best_entry(const wl_eval_case *c) {
   int best = 1;
   for (int i = 2; i < c->entries; i++)
@@ -194,8 +201,9 @@ static int best_entry(const wl_eval_case *c) {
   return best;
 }
 
-/* Compares the learned rule with the best hand-designed rule, paired over sets. The comparison uses the ratio of
- * losses. On few-shot tasks, or if a loss is not positive, the comparison uses the difference of losses. */
+/* Compares the learned rule with the best hand-designed rule and sets the verdict. The comparison
+ * is paired over sets. It uses the ratio of the final losses. On few-shot tasks, or if a loss is
+ * not positive, it uses the difference of the final losses. */
 static void judge(wl_eval_case *c) {
   double ratio[WL_MAX_SEEDS], gap[WL_MAX_SEEDS];
   const wl_eval_entry *learned = &c->entry[0];
@@ -207,7 +215,8 @@ static void judge(wl_eval_case *c) {
   }
   wl_evaluate_interval(ratio, c->seeds, &c->difference, &c->difference_half);
   if (c->few_shot)
-    c->difference = c->difference_half = NAN; /* few-shot tables hold the mean loss over tasks */
+    /* few-shot tables show mean losses over tasks, so the verdict uses their difference */
+    c->difference = c->difference_half = NAN;
   wl_evaluate_interval(gap, c->seeds, &c->gap, &c->gap_half);
   const double middle = isnan(c->difference) ? c->gap : c->difference;
   const double half = isnan(c->difference) ? c->gap_half : c->difference_half;
@@ -248,7 +257,8 @@ static wl_status allocate_entries(wl_eval_case *c) {
   return WL_OK;
 }
 
-/* Allocates the tables of a case and fills them. All memory is allocated before the first collective call. */
+/* Allocates the arrays of a case and runs the case. Allocates all memory before the first
+ * collective call, so that all ranks agree on a failure. */
 static wl_status create_case(const wl_eval_runner *r, wl_eval_case *out) {
   const wl_eval_setting *s = r->setting;
   const int64_t jobs = s->seeds * s->units;
@@ -269,8 +279,8 @@ static wl_status create_case(const wl_eval_runner *r, wl_eval_case *out) {
   return status;
 }
 
-/* Replaces zeros of the setting by defaults. Few-shot tasks have other defaults, because they are small and their
- * interval is over tasks. */
+/* Returns the setting with defaults instead of zeros. The defaults for few-shot tasks are larger,
+ * because these tasks are small and each set is only one task. */
 static wl_eval_setting resolve(const wl_eval_setting *given, bool few_shot) {
   wl_eval_setting s = *given;
   if (s.seeds == 0) s.seeds = few_shot ? WL_FEW_SHOT_TASKS : 10;

@@ -9,15 +9,20 @@
 
 enum { FIELDS_OF_CASE = 11, NAME_LENGTH = 32 };
 
-/* The tables of one case, copied from the entries of the case. */
+/* The values of one case in the layout of the datasets, copied from the entries of the case. */
 typedef struct tables {
-  double *curve, *final, *heldout, *accuracy; /* [rules][seeds](...[steps]) */
+  /* [rules][seeds], and [rules][seeds][steps] for `curve` */
+  double *curve, *final, *heldout, *accuracy;
   double *rate;                               /* [rules] */
   int64_t *diverged;                          /* [rules] */
-  uint8_t *names;                             /* [rules][NAME_LENGTH] */
-  double summary[4]; /* start, log10 difference, half width of the difference, verdict */
-  double gap[2];     /* learned minus best hand-designed, half width of this gap */
-  double warp[3];    /* coverage, advantage, half width of the advantage */
+  uint8_t *names;                             /* [rules][NAME_LENGTH] name of each rule */
+  /* mean loss at theta_0, difference of log10 of the final losses, half width of its interval,
+   * verdict */
+  double summary[4];
+  /* final loss of the learned rule minus final loss of the best hand-designed rule, half width of
+   * its interval */
+  double gap[2];
+  double warp[3];    /* coverage, advantage, half width of the interval of the advantage */
 } tables;
 
 static wl_status fill(const wl_eval_case *c, tables *t) {
@@ -55,7 +60,7 @@ static void clear(tables *t) {
   for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) wl_free(owned[i]);
 }
 
-/* The dimensions of a field: their number, and the name and length of each. */
+/* The dimensions of a dataset: number of dimensions, and name and length of each dimension. */
 typedef struct extent {
   int ndim;
   struct {
@@ -64,7 +69,7 @@ typedef struct extent {
   } side[3];
 } extent;
 
-/* Returns the description of the dataset "case-NN/name". */
+/* Returns the description of the dataset "case-NN/name", where NN is `number`. */
 static wl_field field(int number, const char *name, wl_type type, extent over, void *data,
                       const char *meaning) {
   wl_field f = {.type = type, .ndim = over.ndim, .data = data, .units = "1"};
@@ -86,31 +91,33 @@ static int list_case(int i, const wl_eval_case *c, tables *t, wl_field *out) {
                three = {1, {{"quantity", 3}}}, two = {1, {{"quantity", 2}}};
   const wl_field all[] = {
       field(i, "name", WL_UINT8, text, (void *)c->name,
-            "name of the case: what differs from the trained setting, in ASCII"),
+            "name of the case, which says what differs from the trained setting, in ASCII"),
       field(i, "rule_name", WL_UINT8, names, t->names,
-            "name of each rule, ASCII padded with zeros"),
+            "name of each rule in ASCII, padded with zeros"),
       field(i, "curve", WL_FLOAT64, steps, t->curve,
-            "minibatch loss at theta_t, mean over the tasks of a set"),
+            "minibatch loss at theta_t, as a mean over the tasks of a set"),
       field(i, "final_loss", WL_FLOAT64, sets, t->final,
             "loss on the fixed sample after the last step"),
       field(i, "heldout_loss", WL_FLOAT64, sets, t->heldout, "loss on the held-out split after the last step"),
       field(i, "heldout_accuracy", WL_FLOAT64, sets, t->accuracy,
             "share of held-out samples that are classified correctly"),
-      field(i, "learning_rate", WL_FLOAT64, rules, t->rate, "tuned rate; NaN for the learned rule"),
+      field(i, "learning_rate", WL_FLOAT64, rules, t->rate, "tuned learning rate; NaN for the learned rule"),
       field(i, "diverged", WL_INT64, rules, t->diverged, "number of runs whose loss became non-finite"),
       field(
           i, "summary", WL_FLOAT64, four, t->summary,
-          "loss at theta_0; log10 of the ratio of final losses (learned / best hand-designed), half width of its "
-          "interval; verdict: 0 wins, 1 ties, 2 loses, 3 fails"),
+          "loss at theta_0; log10 of the ratio of final losses (learned / best hand-designed); half width of "
+          "its interval; verdict (0 wins, 1 ties, 2 loses, 3 fails)"),
       field(i, "difference", WL_FLOAT64, two, t->gap,
-            "final loss of the learned rule minus final loss of the best hand-designed rule, mean over sets; half "
-            "width of its interval"),
+            "mean over sets of the final loss of the learned rule minus that of the best hand-designed rule; "
+            "half width of its interval"),
       field(
           i, "warp", WL_FLOAT64, three, t->warp,
-          "share of the starting square that the warp reaches; loss without the warp minus loss with it; half "
-          "width of the interval of this difference")};
-  _Static_assert(sizeof all == FIELDS_OF_CASE * sizeof *all, "FIELDS_OF_CASE must be the number of fields");
-  const bool warped = !isnan(c->coverage); /* only a case with an explicit warp has the last field */
+          "fraction of the starting square that the warp reaches; final loss without the warp minus final loss "
+          "with it; half width of the interval of this difference")};
+  _Static_assert(sizeof all == FIELDS_OF_CASE * sizeof *all, "FIELDS_OF_CASE must be the number of elements of "
+                                                             "`all`");
+  /* only a case with an explicit warp has the last dataset */
+  const bool warped = !isnan(c->coverage);
   const int count = (int)(sizeof all / sizeof *all) - (warped ? 0 : 1);
   memcpy(out, all, (size_t)count * sizeof *all);
   return count;

@@ -1,7 +1,8 @@
 /* evaluate_run.c - runs rules on tasks and distributes the runs over the ranks.
  *
- * A job is one episode of one rule on one task. Every rank has a table of all results and fills in the rows of its
- * jobs. All other rows are zero bits, so the sum of the tables over ranks is exact. */
+ * A job is one episode of one rule on one task. Every rank has a table of the results of all jobs,
+ * and writes only the rows of its own jobs. All other rows have only zero bits, so the sum of the
+ * tables over ranks is exact. */
 #include <math.h>
 #include <string.h>
 
@@ -18,16 +19,17 @@ static void keep_loss(void *context, const wl_step_view *step) {
   ((curve_context *)context)->loss[step->t] = step->loss;
 }
 
-/* One episode of a contender. */
+/* One episode of a rule, and the results that are wanted. */
 typedef struct episode_job {
   wl_episode episode;
-  bool all;            /* compute all outcomes, not only the final loss */
-  const wl_real *from; /* [n] initial parameters; NULL: the episode starts from theta_0 */
-  double *curve;       /* [steps] minibatch losses; NULL: the losses are not recorded */
+  bool all;            /* true if all outcomes are computed, not only the final loss */
+  const wl_real *from; /* [n] parameters from which the episode starts; NULL means theta_0 */
+  /* [steps] receives the minibatch losses; NULL means that the losses are not recorded */
+  double *curve;
 } episode_job;
 
-/* Returns the loss on the fixed sample of a split. A few-shot task always uses its held-out split, which is the query
- * set. */
+/* Returns the loss at the current theta on the fixed sample of a split. Few-shot tasks always use
+ * the held-out split, which is the query set. */
 static double measure(const wl_eval_runner *r, wl_unroll_ws *ws, const wl_unit *unit,
                       wl_split split, double *accuracy) {
   return wl_task_evaluate(unit->task, wl_unroll_task_ws(ws), r->few_shot ? WL_SPLIT_HELDOUT : split,
@@ -55,7 +57,8 @@ static wl_status run_episode(const wl_eval_runner *r, wl_unroll_ws *ws, wl_unit 
   return wl_task_status(unit->task);
 }
 
-/* Adds the tables of all ranks. One rank writes each element, and the element is zero bits on the other ranks. */
+/* Adds the tables of all ranks as integers. The sum is exact, because each element is written by
+ * one rank and has only zero bits on all other ranks. */
 static wl_status share(wl_comm *comm, wl_status mine, double *values, int64_t count) {
   WL_TRY(wl_comm_agree(comm, mine));
   return wl_comm_sum_int64(comm, (int64_t *)(void *)values, (size_t)count);

@@ -1,12 +1,16 @@
-/* evaluate_warp.c - coverage and advantage of an explicit warp of the plane (Flennerhag et al. 2020, appendix D).
+/* evaluate_warp.c - measures coverage and advantage of an explicit warp of the plane (Flennerhag et
+ * al. 2020, appendix D).
  *
- *   y = omega(x)   the point of the task's unwarped surface that theta = x represents
- *   coverage       A grid divides the square of the starting points into cells. The coverage is the share of cells that
- *                  contain omega(x) for some x of a square twice as wide.
- *   advantage      f(y~_T) - f(omega(x_T)), mean over sets of tasks: the final loss of the rule without the warp, which
- *                  starts at y_0 = omega(x_0), minus the final loss of the rule with the warp
+ * Let omega(x) be the point of the task's unwarped surface that the parameters theta = x represent.
  *
- * A warp that starts as the identity has coverage 1 and an advantage of exactly 0. */
+ * Coverage: a grid divides the square of the starting points into cells. The coverage is the
+ * fraction of these cells that contain omega(x) for some x in a square that is twice as wide.
+ *
+ * Advantage: the rule without the warp starts at omega(x_0), where the rule with the warp starts at
+ * x_0. The advantage is the final loss without the warp minus the final loss with the warp, as a
+ * mean over sets of tasks.
+ *
+ * The identity map has coverage 1 and an advantage of exactly 0. */
 #include <math.h>
 #include <string.h>
 
@@ -14,15 +18,16 @@
 
 enum { CELLS = 30, POINTS_OF_CELL = 4, REACH = 2, SIDE = REACH * CELLS * POINTS_OF_CELL };
 
-/* Marks the cell of [-half, half]^2 that contains y. */
+/* Marks the cell of the square [-half, half]^2 that contains y. Does nothing if y is outside the
+ * square. */
 static void mark(const wl_real y[2], double half, bool *cell) {
   const double i = floor(((double)y[0] + half) / (2 * half) * CELLS),
                j = floor(((double)y[1] + half) / (2 * half) * CELLS);
   if (i >= 0 && i < CELLS && j >= 0 && j < CELLS) cell[(int)i * CELLS + (int)j] = true;
 }
 
-/* Measures the coverage, which takes less than a second. Every rank computes the same coverage without
- * communication. */
+/* Measures the coverage. Every rank computes the same coverage without communication, because the
+ * computation takes less than a second. */
 static wl_status measure_coverage(const wl_eval_runner *r, wl_unroll_ws *ws, double *coverage) {
   const double half = r->task->plane.half;
   bool *cell = NULL;
@@ -42,7 +47,8 @@ static wl_status measure_coverage(const wl_eval_runner *r, wl_unroll_ws *ws, dou
   return WL_OK;
 }
 
-/* Computes omega(theta_0) for each job of this rank. */
+/* Computes the point omega(theta_0) for each job of this rank, and writes it to the row of the job
+ * in `starts`. */
 static wl_status find_starts(const wl_eval_runner *r, wl_unroll_ws *ws, wl_unit *unit,
                              wl_real *starts) {
   const int64_t units = r->setting->units, jobs = r->setting->seeds * units;
@@ -55,7 +61,8 @@ static wl_status find_starts(const wl_eval_runner *r, wl_unroll_ws *ws, wl_unit 
   return WL_OK;
 }
 
-/* Computes the coverage, and the points at which the same rule starts on the unwarped surface. */
+/* Computes the coverage of the warp, and the points `starts` from which the same rule without the
+ * warp will start. */
 static wl_status look_at_warp(const wl_eval_runner *r, const wl_contender *learned, wl_real *starts,
                               double *coverage) {
   const wl_window_spec spec = {.steps = 1, .weights = WL_WEIGHTS_LAST};
@@ -80,8 +87,8 @@ static void record_advantage(const wl_eval_runner *r, const wl_outcome *plain,
   wl_evaluate_interval(gain, seeds, &out->advantage, &out->advantage_half);
 }
 
-/* Runs the rule without the warp from the initial parameters `starts` instead of theta_0. The rule's part of phi
- * precedes the part of the warp, so the same phi can be used. */
+/* Runs the rule without the warp from the points `starts`. The trained phi can be used without a
+ * copy, because the meta-parameters of the rule precede those of the warp. */
 static wl_status run_plain(const wl_eval_runner *r, const wl_real *starts, wl_outcome *plain) {
   wl_contender c = {.phi = r->trained->phi, .task = r->plain, .from = starts};
   wl_status status =

@@ -1,4 +1,5 @@
-/* speedup.c - computes curves, speed-ups and their aggregates from losses. The protocol is in speedup.h. */
+/* speedup.c - computes speed-ups from losses: the curves of tuned rules, the speed-up of each run,
+ * and medians and means over runs. The protocol is in speedup.h. */
 #include "evaluate/speedup.h"
 
 #include <math.h>
@@ -39,8 +40,8 @@ wl_status wl_baseline_find(const char *name, wl_baseline *out) {
     }
   return WL_FAIL(
       WL_ERR_USAGE,
-      "--baselines %s: unknown; accepted are adam, nesterov, nadamw, lion, muon, each also with the suffix "
-      "-linear or -cosine",
+      "--baselines %s: there is no such rule; accepted are adam, nesterov, nadamw, lion and muon, each also "
+      "with the suffix -linear or -cosine",
       name);
 }
 
@@ -57,7 +58,8 @@ int64_t wl_speedup_points(int64_t last, bool growing, int64_t *steps) {
 
 /* ---- Curves --------------------------------------------------------------------------------- */
 
-/* Returns the decay of the running mean from point k - 1 to point k, where `smoothing` is the decay in ten steps. */
+/* Returns the decay of the running mean between the points k - 1 and k of a curve. `smoothing` is
+ * the decay in ten inner steps. */
 static double kept(const wl_baseline_curve *c, int64_t k, double smoothing) {
   return k > 0 ? pow(smoothing, (double)(c->steps[k] - c->steps[k - 1]) / 10.0) : 0.0;
 }
@@ -68,7 +70,7 @@ void wl_speedup_envelope(wl_baseline_curve *c, double smoothing) {
   for (int i = 0; i < WL_SPEEDUP_RATES; i++) {
     double mean = c->loss[i * c->points];
     for (int64_t k = 0; k < c->points; k++) {
-      /* each length of a schedule is a separate run, so its losses are not smoothed */
+      /* losses of a rule with a schedule are not smoothed, because each point is a separate run */
       const double loss = c->loss[i * c->points + k], keep = constant ? kept(c, k, smoothing) : 0.0;
       mean = keep > 0.0 ? keep * mean + (1 - keep) * loss : loss;
       if (mean < c->best[k]) c->best[k] = mean;
@@ -78,8 +80,8 @@ void wl_speedup_envelope(wl_baseline_curve *c, double smoothing) {
     if (!(c->best[k] < c->best[k - 1])) c->best[k] = c->best[k - 1];
 }
 
-/* Returns t(f), the step at which the curve reaches f. If the curve does not reach f, returns its last step and sets
- * *capped. */
+/* Returns t(f), the step at which the curve reaches the loss f = `loss`. If the curve does not
+ * reach f, returns its last step and sets *capped to true. */
 static double steps_to(const wl_baseline_curve *c, double loss, bool *capped) {
   int64_t k = 0;
   while (k < c->points && !(c->best[k] <= loss)) k++;
@@ -92,8 +94,7 @@ static double steps_to(const wl_baseline_curve *c, double loss, bool *capped) {
   return a * pow(b / a, share);
 }
 
-/* Returns the best loss of the baseline at a horizon. For a rule without a schedule, this is the lowest loss up to the
- * horizon. */
+/* Returns the lowest loss that the baseline reaches within `horizon` steps. */
 static double best_at(const wl_baseline_curve *c, int64_t horizon) {
   double best = NAN;
   for (int64_t k = 0; k < c->points && c->steps[k] <= horizon; k++) best = c->best[k];
@@ -107,8 +108,8 @@ static int rising(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-/* Returns the mean of the middle half of n values. Sorts the values in place and omits n/4 of them (rounded down) at
- * each end. */
+/* Returns the mean of the middle half of n values. Sorts the values in place and omits n/4 values
+ * (rounded down) at each end. */
 static double interquartile_mean(double *values, int64_t n) {
   qsort(values, (size_t)n, sizeof *values, rising);
   const int64_t cut = n / 4;
@@ -122,8 +123,8 @@ static double median_of(double *values, int64_t n) {
   return n % 2 ? values[n / 2] : 0.5 * (values[n / 2 - 1] + values[n / 2]);
 }
 
-/* Median, interquartile mean, and the 95 % intervals of both. The intervals use a bootstrap over the seeds of each
- * cell. */
+/* Median and interquartile mean of all runs, each with its 95 % interval. The intervals use a
+ * bootstrap that resamples the seeds of each cell. */
 typedef struct aggregate {
   double median, median_low, median_high, mean, mean_low, mean_high;
 } aggregate;
@@ -133,7 +134,7 @@ static wl_status summarise(const double *all, int64_t cells, int64_t seeds, aggr
   int64_t *seed = NULL, n = 0;
   wl_status status = WL_NEW(values, cells * seeds);
   for (int64_t i = 0; status == WL_OK && i < cells * seeds; i++)
-    if (!isnan(all[i])) values[n++] = all[i]; /* a cell without a curve is NaN */
+    if (!isnan(all[i])) values[n++] = all[i]; /* omits cells for which the baseline has no curve */
   if (status == WL_OK) status = WL_NEW(drawn, n);
   if (status == WL_OK) status = WL_NEW(seed, n);
   if (status == WL_OK) status = WL_NEW(medians, RESAMPLES);
@@ -183,7 +184,7 @@ static void fill_cell(const wl_speedup_cell *cell, const wl_baseline_curve *curv
   out->losses.of_cell[index] = curve && isnan(ratio) ? INFINITY : ratio;
 }
 
-/* Computes the counts, the median and the worst of the ratios. */
+/* Computes the members of *out other than of_cell: numbers of cells, median and largest ratio. */
 static wl_status summarise_losses(int64_t cells, wl_loss_ratios *out) {
   double *ratio = NULL;
   WL_TRY(WL_NEW(ratio, cells));

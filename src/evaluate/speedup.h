@@ -1,21 +1,26 @@
-/* speedup.h - the number of steps that a tuned hand-designed rule needs to reach the loss of a learned rule.
+/* speedup.h - measures speed-ups: how many steps a tuned hand-designed rule needs to reach the
+ * final loss of a learned rule.
  *
- * The protocol is the one of the baselines of google/learned_optimization.
+ * The protocol is that of the baselines of google/learned_optimization.
  *
- * Rule with a constant rate: the rule runs with 15 half-decade rates, for 10 times the longest horizon, with `seeds`
- * runs for each rate. The mean loss over runs is smoothed, and its minimum over rates is taken. The curve at a step is
- * the lowest value up to this step. t(f) is the first step at which the curve reaches loss f, interpolated linearly.
+ * A rule with a constant rate runs with 15 rates, which are half a decade apart, for 10 times the
+ * longest horizon. There are `seeds` runs for each rate. The mean loss over the runs of a rate is
+ * smoothed. The curve of the rule at a step is the lowest smoothed mean of all rates up to this
+ * step. Let t(f) be the first step at which the curve reaches the loss f, with linear interpolation
+ * between points.
  *
- * Rule with a schedule: the rule has separate runs for each of several lengths. The curve at a length is the lowest
- * loss over rates of the runs of this length. t(f) is interpolated in the logarithm of the step.
+ * A rule with a schedule has separate runs for each of several lengths. The curve at a length is
+ * the lowest mean loss over rates of the runs of this length or a shorter length. t(f) is
+ * interpolated in the logarithm of the step.
  *
- * For a learned rule with final loss f after T steps:
- *   speed-up in steps       s = min(t(f) / T, 10), capped if the curve does not reach f within 10 T steps
- *   speed-up in wall clock  s x (seconds of a step of the hand-designed rule) / (seconds of a step of the learned rule)
- * The time of a step includes the gradient and the update. A run with a value that is not finite has diverged: its s is
- * 0, and the run is counted as diverged. The aggregates over tasks, horizons and seeds are the median and the
- * interquartile mean (the mean of the middle half). Their intervals are percentiles of a bootstrap that resamples the
- * runs of each cell. */
+ * Let a run of the learned rule have the loss f after T steps. Its speed-up in steps is s =
+ * min(t(f) / T, 10). The speed-up is capped if the curve does not reach f within 10 T steps. Its
+ * speed-up in wall clock is s times the seconds of a step of the hand-designed rule, divided by the
+ * seconds of a step of the learned rule. The time of a step includes the gradient and the update. A run of the learned rule in which a
+ * value is not finite has diverged. The speed-up of a diverged run is 0, and the run is counted as
+ * diverged. A cell is one task at one horizon. The median and the interquartile mean (the mean of
+ * the middle half) over the runs of all cells are computed. Their intervals are percentiles of a
+ * bootstrap that resamples the runs of each cell. */
 #ifndef WL_EVALUATE_SPEEDUP_H
 #define WL_EVALUATE_SPEEDUP_H
 
@@ -26,25 +31,29 @@
 #define WL_SPEEDUP_TIE 0.01
 enum { WL_SPEEDUP_RATES = 15, WL_SPEEDUP_REACH = 10, WL_MAX_BASELINES = 24 };
 
-/* A hand-designed rule with a schedule. Its name is, for example, "adam" or "muon-linear". */
+/* A baseline: a hand-designed rule with a schedule of its rate. The name of the baseline is, for
+ * example, "adam" or "muon-linear". */
 typedef struct wl_baseline {
   char name[40];
   char rule[16], schedule[16];
-  int lowest; /* rate number i is 10^((lowest + i) / 2), i = 0 .. 14 */
+  /* exponent of the lowest rate: rate number i is 10^((lowest + i) / 2), for i = 0 .. 14 */
+  int lowest;
 } wl_baseline;
-/* Lists all baselines and returns their number. */
+/* Writes all baselines to `out` and returns their number. */
 int wl_baselines(wl_baseline out[WL_MAX_BASELINES]);
-/* Finds a baseline by name. Returns WL_ERR_USAGE if the name is unknown. */
+/* Sets *out to the baseline with this name. Returns WL_ERR_USAGE if there is none. */
 wl_status wl_baseline_find(const char *name, wl_baseline *out);
 
-/* The losses of a baseline on a task. The struct owns the arrays. */
+/* The losses of a baseline on one task. The struct owns the arrays. */
 typedef struct wl_baseline_curve {
   wl_baseline baseline;
   int64_t points;
-  int64_t *steps;    /* [points] inner steps in rising order */
-  double *loss;      /* [15][points] mean loss over runs; not finite if a run diverged */
-  int64_t *diverged; /* [15] number of diverged runs */
-  double *best;      /* [points] smoothed loss, minimum over rates and earlier points */
+  int64_t *steps;    /* [points] inner steps at which losses were measured, in rising order */
+  /* [15][points] mean loss over the runs of each rate; not finite if a run diverged */
+  double *loss;
+  int64_t *diverged; /* [15] number of diverged runs of each rate */
+  /* [points] the curve: lowest smoothed mean loss of all rates up to each point */
+  double *best;
 } wl_baseline_curve;
 
 typedef struct wl_task_curves {
@@ -52,35 +61,43 @@ typedef struct wl_task_curves {
   wl_baseline_curve curve[WL_MAX_BASELINES];
 } wl_task_curves;
 
-/* The runs of the learned rule on one task at one horizon. The struct owns the array. */
+/* A cell: the runs of the learned rule on one task at one horizon. The struct owns the array. */
 typedef struct wl_speedup_cell {
   const wl_suite_task *task; /* borrowed */
   int64_t horizon;
-  double *final; /* [seeds] loss on the fixed sample after the last step; NaN if the run diverged */
-  double seconds; /* time of a step in seconds */
+  double *final; /* [seeds] loss of each run after the last step; NaN if the run diverged */
+  double seconds; /* seconds of an inner step with the learned rule */
 } wl_speedup_cell;
 
-/* Mean final losses divided by the losses of tuned rules. A diverged cell has an infinite ratio. The struct owns the
- * array. */
+/* Ratios of losses: for each cell, the mean final loss of the learned rule divided by the loss of a
+ * tuned rule. The ratio is infinite if a run of the cell diverged. The struct owns the array. */
 typedef struct wl_loss_ratios {
-  double *of_cell; /* [cells]; NaN on tasks without a curve */
-  /* numbers of cells: with a ratio; with a ratio below 1 - WL_SPEEDUP_TIE; within 1 +- WL_SPEEDUP_TIE */
+  double *of_cell; /* [cells] ratio of each cell; NaN if the tuned rule has no curve on the task */
+  /* number of cells with a ratio; number of cells with a ratio below 1 - WL_SPEEDUP_TIE; number of
+   * cells with a ratio from 1 - WL_SPEEDUP_TIE to 1 + WL_SPEEDUP_TIE */
   int64_t judged, lower, ties;
   double median, worst;
 } wl_loss_ratios;
 
-/* Comparison with one baseline. speedup, wall and capped have the shape [cells x seeds], and speedup holds s of every
- * run. Tasks without a curve have NaN. The struct owns the arrays. */
+/* Comparison of the learned rule with one baseline. The arrays speedup, wall and capped have the
+ * shape [cells][seeds]. They contain the speed-up in steps, the speed-up in wall clock, and whether
+ * the speed-up is capped, for each run. Runs on tasks without a curve of the baseline have NaN. The
+ * struct owns the arrays. */
 typedef struct wl_speedup_table {
   wl_baseline baseline;
   double *speedup, *wall;
   bool *capped;
   double median, median_low, median_high, iqm, iqm_low, iqm_high;
-  double wall_median, wall_iqm, wall_low, wall_high; /* wall_low, wall_high: interval of wall_iqm */
-  int64_t caps;  /* number of capped runs */
-  bool is_bound; /* some runs of the baseline end before 10 times the horizon: the speed-ups are lower bounds */
-  double *best;  /* [cells] the baseline's best loss at the same horizon; NaN on tasks without a curve */
-  wl_loss_ratios losses; /* final losses divided by the baseline's best loss at the same horizon */
+  /* wall_low and wall_high are the bounds of the interval of wall_iqm */
+  double wall_median, wall_iqm, wall_low, wall_high;
+  int64_t caps;  /* number of runs whose speed-up is capped */
+  /* true if the speed-ups are lower bounds, because some runs of the baseline are shorter than 10
+   * times the horizon */
+  bool is_bound;
+  /* [cells] lowest loss of the baseline within the same horizon; NaN if the baseline has no curve
+   * on the task */
+  double *best;
+  wl_loss_ratios losses; /* final losses of the learned rule divided by `best` */
 } wl_speedup_table;
 
 typedef struct wl_speedup {
@@ -88,36 +105,47 @@ typedef struct wl_speedup {
   wl_speedup_cell *cell; /* [cells] */
   int tables;
   wl_speedup_table table[WL_MAX_BASELINES];
-  /* final losses divided by the lowest loss of all baselines with a curve of the cell's task */
+  /* final losses of the learned rule divided by the lowest loss of all baselines that have a curve
+   * on the cell's task */
   wl_loss_ratios strongest;
-  int *strongest_table; /* [cells] index of that baseline's table; -1 if there is none */
+  /* [cells] index in `table` of the baseline with this lowest loss; -1 if no baseline has a
+   * curve */
+  int *strongest_table;
 } wl_speedup;
 
 typedef struct wl_speedup_request {
   const wl_suite *suite;
-  const wl_baseline *baselines; /* [count] baselines to compute if the file lacks them */
+  /* [count] baselines whose curves are computed if the files do not contain them */
+  const wl_baseline *baselines;
   int count;
-  const char *file; /* file of the baselines' curves; further files to read follow after commas */
-  const wl_trained *trained; /* NULL: compute only the baselines */
+  /* names of the files with curves, separated by commas; all curves are written to the first
+   * file */
+  const char *file;
+  /* trained optimizer; NULL means that only the curves of the baselines are computed */
+  const wl_trained *trained;
 } wl_speedup_request;
 
-/* Computes the curves that the file lacks and writes the file after every task. Then compares the trained optimizer
- * with every baseline on the tasks for which the baseline has a curve. Fills curves [suite->count], which the caller
- * clears. Collective. */
+/* Computes the curves that the files do not contain, and writes the first file after every task
+ * with new curves. Then compares the trained optimizer with every baseline on the tasks on which
+ * the baseline has a curve. Fills curves [suite->count], which the caller clears with
+ * wl_task_curves_clear. Collective. */
 wl_status wl_speedup_run(const wl_speedup_request *request, wl_comm *comm, wl_task_curves *curves,
                          wl_speedup *out);
 void wl_speedup_clear(wl_speedup *speedup);
 void wl_task_curves_clear(wl_task_curves *curves);
 
-/* Lists the steps at which a run of `last` steps records losses, and returns their number. The distance of the steps is
- * 10. If `growing` is true, the distance after step t is 1 + t / 20. steps may be NULL. */
+/* Writes the steps at which a run of `last` steps records losses to `steps`, and returns the number
+ * of these steps. The next step after step t is t + 10 or, if `growing` is true, t + 1 + t / 20.
+ * `steps` may be NULL. */
 int64_t wl_speedup_points(int64_t last, bool growing, int64_t *steps);
-/* Computes curve->best from the losses. `smoothing` is the decay of the running mean in ten steps. */
+/* Computes curve->best from curve->loss. `smoothing` is the decay of the running mean in ten inner
+ * steps. */
 void wl_speedup_envelope(wl_baseline_curve *curve, double smoothing);
 
-/* wl_speedup_load reads the curves of all files. wl_speedup_save writes the first file, of kind "baselines". Loading
- * ignores tasks whose definition differs from the suite's definition, and curves that an earlier file already has.
- * Neither function is collective. */
+/* wl_speedup_load reads the curves of all files that exist. It ignores tasks whose definition
+ * differs from the definition in the suite, and curves that an earlier file already contained.
+ * wl_speedup_save writes all curves to the first file, an HDF5 file of kind "baselines". Neither
+ * function is collective. */
 wl_status wl_speedup_load(const char *paths, const wl_suite *suite, wl_task_curves *curves);
 wl_status wl_speedup_save(const char *paths, const wl_suite *suite, const wl_task_curves *curves);
 

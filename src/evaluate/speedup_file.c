@@ -1,5 +1,5 @@
-/* speedup_file.c - curves of baselines as an HDF5 file of kind "baselines". The file has a group for each task, and
- * this group has a group for each rule. */
+/* speedup_file.c - writes and reads the curves of baselines as an HDF5 file of kind "baselines".
+ * The file has a group for each task, and the group of a task has a group for each baseline. */
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,7 +32,7 @@ static void describe(wl_field *f, int ndim, int64_t a, int64_t b, const char *di
 static wl_field definition_field(const wl_suite_task *t) {
   wl_field f = field(t, "", "definition", WL_UINT8, t->definition);
   describe(&f, 1, (int64_t)strlen(t->definition), 0, "character",
-           "the task and the measurement of losses, YAML");
+           "YAML text that defines the task and how losses are measured");
   return f;
 }
 
@@ -42,7 +42,7 @@ static void curve_fields(const wl_suite_task *t, wl_baseline_curve *c,
   describe(&out[0], 1, c->points, 0, "point", "inner steps at which the loss was measured");
   out[1] = field(t, c->baseline.name, "loss", WL_FLOAT64, c->loss);
   describe(&out[1], 2, WL_SPEEDUP_RATES, c->points, "rate",
-           "mean loss over runs, not smoothed; NaN if a run diverged");
+           "mean loss over the runs of each rate, without smoothing; NaN if a run diverged");
   out[2] = field(t, c->baseline.name, "diverged", WL_INT64, c->diverged);
   describe(&out[2], 1, WL_SPEEDUP_RATES, 0, "rate", "number of runs whose loss became non-finite");
 }
@@ -88,7 +88,7 @@ static bool is_default_of(const wl_option *options, const char *key, const char 
   return false;
 }
 
-/* Returns true if the line "key: value" of the task gives the default of its key. */
+/* Returns true if the line "key: value" of the task's definition sets the key to its default. */
 static bool is_default(const wl_suite_task *t, const char *line, size_t length) {
   char key[64], value[256];
   line += strspn(line, " -");
@@ -102,8 +102,9 @@ static bool is_default(const wl_suite_task *t, const char *line, size_t length) 
          is_default_of(wl_suite_keys, key, value) || is_default_of(wl_suite_task_keys, key, value);
 }
 
-/* Returns true if the file's definition matches the task. Every line of the file's definition must be in the task's
- * definition. The task may have more lines, for keys that were added after the file was written. These lines must give
+/* Returns true if the definition `stored` in a file is valid for the task. Every line of `stored`
+ * must be in the definition of the task. The definition of the task may have more lines, because
+ * keys may have been added after the file was written. These lines must set their keys to the
  * defaults. */
 static bool same_definition(const wl_suite_task *t, const char *stored) {
   const char *line;
@@ -136,7 +137,8 @@ static wl_status read_curve(const wl_file *file, const wl_suite_task *t, wl_base
   curve_fields(t, c, fields);
   WL_TRY(wl_file_query(file, fields[0].name, &stored));
   if (stored.ndim != 1 || stored.shape[0] < 1 || stored.shape[0] > 100000000)
-    return WL_FAIL(WL_ERR_DATA, "dataset '%s' is not a list of steps", fields[0].name);
+    return WL_FAIL(WL_ERR_DATA, "the dataset '%s' of the file of curves is not a list of steps; write the file "
+                                "again", fields[0].name);
   c->points = stored.shape[0];
   WL_TRY(WL_NEW(c->steps, c->points));
   WL_TRY(WL_NEW(c->loss, WL_SPEEDUP_RATES * c->points));
@@ -146,7 +148,8 @@ static wl_status read_curve(const wl_file *file, const wl_suite_task *t, wl_base
   for (int i = 0; i < FIELDS_OF_CURVE; i++) WL_TRY(wl_file_read(file, &fields[i]));
   for (int64_t k = 1; k < c->points; k++)
     if (c->steps[k] <= c->steps[k - 1])
-      return WL_FAIL(WL_ERR_DATA, "dataset '%s': the steps are not in rising order", fields[0].name);
+      return WL_FAIL(WL_ERR_DATA, "the steps in the dataset '%s' of the file of curves are not in rising "
+                                  "order; write the file again", fields[0].name);
   return WL_OK;
 }
 

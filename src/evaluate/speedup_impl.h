@@ -1,16 +1,19 @@
-/* speedup_impl.h - functions that several speedup files share. Private to src/evaluate. */
+/* speedup_impl.h - declares functions that the files speedup*.c share. Only src/evaluate includes
+ * this header. */
 #ifndef WL_EVALUATE_SPEEDUP_IMPL_H
 #define WL_EVALUATE_SPEEDUP_IMPL_H
 
 #include "evaluate/speedup.h"
 
-/* Returns the curve of the baseline with this name; NULL if there is none. */
+/* Returns the curve of the baseline with this name, or NULL if there is none. */
 wl_baseline_curve *wl_curve_find(wl_task_curves *curves, const char *name);
-/* Fills a table that compares the learned rule with one baseline. `curve` and `seconds` have one element for each cell:
- * the curve of the baseline (NULL if there is none), and its seconds per step. */
+/* Fills a table that compares the learned rule with one baseline. For each cell, `curve` contains
+ * the curve of the baseline (NULL if there is none), and `seconds` contains the seconds of an inner
+ * step with the baseline. */
 wl_status wl_speedup_judge(const wl_speedup *speedup, const wl_baseline_curve *const *curve,
                            const double *seconds, wl_speedup_table *out);
-/* Compares every cell with the strongest baseline: fills speedup->strongest from the tables. */
+/* Finds the baseline with the lowest loss in each cell, and fills the members `strongest` and
+ * `strongest_table` from the tables. */
 wl_status wl_speedup_judge_strongest(wl_speedup *speedup);
 
 #endif

@@ -1,7 +1,9 @@
-/* speedup_run.c - runs hand-designed rules and the learned rule on the tasks of a suite, distributed over the ranks.
+/* speedup_run.c - runs hand-designed rules and the learned rule on the tasks of a suite, and
+ * distributes the runs over the ranks.
  *
- * A job is one run. Every rank has a table of all losses and fills in the rows of its jobs. All other rows are zero
- * bits, so the sum of the tables over ranks is exact. */
+ * A job is one run of one rule on one task. Every rank has a table of the losses of all jobs, and
+ * writes only the rows of its own jobs. All other rows have only zero bits, so the sum of the
+ * tables over ranks is exact. */
 #include <math.h>
 #include <string.h>
 
@@ -20,7 +22,7 @@ typedef struct field {
   wl_comm *comm;
 } field;
 
-/* One rule on one task: its model, workspace and unit. */
+/* What a rule needs to run on one task: model, workspace and unit. */
 typedef struct runner {
   const field *f;
   wl_model *model;
@@ -28,7 +30,7 @@ typedef struct runner {
   wl_unit *unit;
 } runner;
 
-/* Creates the workspace and the unit. Takes ownership of `model`. */
+/* Creates a runner with a workspace and a unit. Takes ownership of `model`. */
 static wl_status create_runner(const field *f, wl_model *model, const double *phi, int64_t steps,
                                runner *r) {
   const wl_window_spec spec = {.steps = steps, .weights = WL_WEIGHTS_LAST};
@@ -52,7 +54,8 @@ static wl_status start_run(runner *r, int64_t seed, int64_t horizon) {
   return WL_OK;
 }
 
-/* Runs inner steps up to step number `step`. Sets *finite to false if a value of the run is not finite. */
+/* Runs inner steps until `step` inner steps of the episode are done. Sets *finite to false if a
+ * value of the run is not finite. */
 static wl_status advance(runner *r, int64_t step, bool *finite) {
   wl_window_result result = {.finite = true};
   if (step > r->unit->t) WL_TRY(wl_window_run(r->ws, r->unit, step - r->unit->t, NULL, &result));
@@ -60,8 +63,10 @@ static wl_status advance(runner *r, int64_t step, bool *finite) {
   return WL_OK;
 }
 
-/* Returns the loss at a point: the mean over `batches` batches, which are drawn from the training data independently of
- * the batches of the run. If `batches` is 0 or the task has only one batch, returns the loss on the fixed sample. */
+/* Returns the loss at the current theta, as a mean over `batches` minibatches of training data.
+ * These minibatches are drawn independently of the minibatches of the run, and `point`
+ * distinguishes the measurements of a run. If `batches` is 0 or the task has only one minibatch,
+ * returns the loss on the fixed sample. */
 static double measure(const runner *r, int64_t point, int64_t batches) {
   const wl_task *task = r->f->task;
   wl_task_ws *ws = wl_unroll_task_ws(r->ws);
@@ -80,8 +85,9 @@ static bool is_constant(const wl_baseline *b) { return strcmp(b->schedule, "cons
 
 /* ---- Baselines ------------------------------------------------------------------------------ */
 
-/* Runs a rule and records its loss at all points. A rule with a schedule has a separate run for each point. After a
- * value that is not finite, the remaining losses of the run are NaN. */
+/* Runs a rule and records the loss at each point of the curve. A rule with a schedule has a
+ * separate run for each point. After the first non-finite value, all losses of the run are NaN, and
+ * *diverged becomes 1. */
 static wl_status run_points(runner *r, const wl_baseline_curve *c, int64_t seed, double *loss,
                             double *diverged) {
   const bool constant = is_constant(&c->baseline);
@@ -97,13 +103,14 @@ static wl_status run_points(runner *r, const wl_baseline_curve *c, int64_t seed,
   return wl_task_status(r->f->task);
 }
 
-/* Returns true if the rate is inside the suite's range. The bounds have a tolerance of 1 %, because decimal rates in
- * the suite have rounding errors. */
+/* Returns true if the suite allows this rate. The bounds of the suite have a tolerance of 1 %,
+ * because they are decimal numbers with rounding errors. */
 static bool is_tried(const wl_reals *range, double rate) {
   return range->count == 0 || (rate > 0.99 * range->at[0] && rate < 1.01 * range->at[1]);
 }
 
-/* Runs one rate with one seed. If the rate is outside the suite's range, all losses are NaN. */
+/* Runs a baseline with one rate and one seed. If the suite does not allow the rate, sets all losses
+ * to NaN without a run. */
 static wl_status run_rate(const field *f, const wl_baseline_curve *c, int index, int64_t seed,
                           double *loss, double *diverged) {
   const double rate = pow(10.0, (c->baseline.lowest + index) / 2.0);
@@ -120,8 +127,9 @@ static wl_status run_rate(const field *f, const wl_baseline_curve *c, int index,
   return status;
 }
 
-/* Lists the run lengths of a rule with a schedule. The lengths are 1, 3 and 10 times each horizon; factors above
- * `reach` are replaced by `reach`. */
+/* Writes the lengths of the runs of a rule with a schedule to `steps`, in rising order, and returns
+ * their number. The lengths are 1, 3 and 10 times each horizon. If a factor is larger than `reach`,
+ * the factor is `reach` instead. */
 static int64_t list_lengths(const wl_suite_task *t, int64_t reach, int64_t *steps) {
   static const int64_t factors[SCHEDULED_LENGTHS] = {1, 3, WL_SPEEDUP_REACH};
   int64_t count = 0;
@@ -153,8 +161,8 @@ static wl_status allocate_curve(const field *f, wl_baseline_curve *c) {
   return WL_NEW(c->best, c->points);
 }
 
-/* Averages the table of all runs, [rate][seed][points + 1], over seeds. The last element of a run is 1 if the run
- * diverged. */
+/* Averages the losses of all runs over seeds. The table has the shape [rate][seed][points + 1]. The
+ * last element of a row is 1 if the run diverged. */
 static void average_runs(const field *f, const double *table, wl_baseline_curve *c) {
   const int64_t seeds = f->suite->seeds, row = c->points + 1;
   for (int64_t job = 0; job < WL_SPEEDUP_RATES * seeds; job++) {
@@ -165,8 +173,8 @@ static void average_runs(const field *f, const double *table, wl_baseline_curve 
   }
 }
 
-/* Computes a curve. Jobs are assigned to ranks in rotation. Runs with high rates, which may diverge early, are
- * therefore spread over all ranks. */
+/* Computes the curve of a baseline. Jobs are assigned to ranks in rotation, so that each rank has
+ * runs with all rates. Runs with high rates may diverge early. */
 static wl_status compute_curve(const field *f, wl_baseline_curve *c) {
   const int64_t jobs = WL_SPEEDUP_RATES * f->suite->seeds;
   double *table = NULL;
@@ -191,8 +199,9 @@ wl_baseline_curve *wl_curve_find(wl_task_curves *curves, const char *name) {
   return NULL;
 }
 
-/* Returns the curve of a baseline, or NULL if there is none of the length that is asked for. Removes a curve that is
- * shorter: `--reach` computed it for a comparison of final losses. */
+/* Returns the curve of a baseline if it is as long as the suite demands. Otherwise removes the
+ * curve and returns NULL. A curve may be too short because it was computed with a smaller
+ * `--reach`. */
 static wl_baseline_curve *find_complete(const field *f, const char *name, wl_task_curves *out) {
   const wl_ints *horizons = &f->entry->horizons;
   wl_baseline_curve *const c = wl_curve_find(out, name);
@@ -203,12 +212,13 @@ static wl_baseline_curve *find_complete(const field *f, const char *name, wl_tas
   return NULL;
 }
 
-/* Computes the missing curves. Sets *added to true if a curve was missing. */
+/* Computes the curves that are requested and missing. Sets *added to true if a curve was missing.
+ * Then computes the best losses of all curves. */
 static wl_status complete_curves(const field *f, const wl_speedup_request *q, wl_task_curves *out,
                                  bool *added) {
   for (int i = 0; i < q->count; i++) {
     if (find_complete(f, q->baselines[i].name, out)) continue;
-    wl_log_info("%s: %s, %d rates x %lld seeds", f->entry->name, q->baselines[i].name,
+    wl_log_info("task %s: running %s with %d rates and %lld seeds", f->entry->name, q->baselines[i].name,
                 WL_SPEEDUP_RATES, (long long)f->suite->seeds);
     wl_baseline_curve *c = &out->curve[out->count++];
     c->baseline = q->baselines[i];
@@ -229,8 +239,8 @@ static wl_status create_learned(const field *f, const wl_trained *t, int64_t ste
   wl_model_destroy(&model);
   return WL_FAIL(
       WL_ERR_CONFIG,
-      "%s: parts of this system belong to the network on which it was trained; only a rule without "
-      "preconditioner, warp layers and theta_0 runs on task '%s'",
+      "%s: this system has parts whose shape depends on the network of the training, so it cannot run on task "
+      "'%s'; use a system without preconditioner, warp layers and learned theta_0",
       t->source, f->entry->name);
 }
 
@@ -243,8 +253,9 @@ static wl_status run_seed(runner *r, int64_t seed, int64_t horizon, double *fina
   return wl_task_status(r->f->task);
 }
 
-/* Measures the seconds of a step. The result is the minimum of many short measurements, because other processes may
- * interrupt a measurement. Every rank measures the same run separately. */
+/* Measures the seconds of an inner step. The result is the minimum of many short measurements,
+ * because other processes may interrupt a measurement. Every rank makes these measurements
+ * separately. */
 static wl_status time_steps(runner *r, double *seconds) {
   bool finite = true;
   *seconds = INFINITY;
@@ -295,8 +306,8 @@ static wl_status run_learned(const field *f, const wl_trained *t, wl_speedup_cel
 
 /* ---- The suite ------------------------------------------------------------------------------ */
 
-/* Computes curves, cells and times for one task of the suite. seconds [WL_MAX_BASELINES] receives the seconds per step
- * of each curve. */
+/* Computes everything for one task of the suite: curves, cells and times. seconds
+ * [WL_MAX_BASELINES] receives the seconds of an inner step with the baseline of each curve. */
 static wl_status run_task(const wl_speedup_request *q, int index, wl_comm *comm,
                           wl_task_curves *curves, double *seconds, wl_speedup_cell *cells) {
   wl_task *task = NULL;
@@ -304,7 +315,8 @@ static wl_status run_task(const wl_speedup_request *q, int index, wl_comm *comm,
   const wl_suite_task *entry = &q->suite->tasks[index];
   wl_status status = wl_task_create(entry->map, (uint64_t)q->suite->seed, &task);
   if (status == WL_OK && task->family->few_shot)
-    status = wl_map_fail(entry->map, "family", "few-shot tasks have no speed-up: use eval without --speedup");
+    status = wl_map_fail(entry->map, "family", "few-shot tasks cannot be used with --speedup; use eval without "
+                                               "--speedup");
   status = wl_comm_agree(comm, status);
   const field f = {q->suite, entry, task, comm};
   if (status == WL_OK) status = complete_curves(&f, q, &curves[index], &added);
@@ -318,7 +330,7 @@ static wl_status run_task(const wl_speedup_request *q, int index, wl_comm *comm,
   return wl_comm_agree(comm, status);
 }
 
-/* Compares the learned rule with one baseline, on the tasks for which the baseline has a curve. */
+/* Compares the learned rule with one baseline on the tasks on which the baseline has a curve. */
 static wl_status judge_baseline(const wl_suite *suite, wl_task_curves *curves,
                                 const double *seconds, const wl_baseline *b, wl_speedup *out) {
   const wl_baseline_curve **curve = NULL;
@@ -357,8 +369,8 @@ static wl_status judge_all(const wl_suite *suite, wl_task_curves *curves, const 
   return wl_speedup_judge_strongest(out);
 }
 
-/* Checks that all ranks have the same curves. Ranks that read different files would start different runs and would wait
- * for each other in the collective calls forever. */
+/* Returns an error if ranks have different curves. Ranks that read different files would start
+ * different runs, and would wait for each other forever in collective calls. */
 static wl_status same_curves(const wl_suite *suite, const wl_task_curves *curves, wl_comm *comm) {
   wl_digest digest = {0};
   for (int i = 0; i < suite->count; i++) {
@@ -387,7 +399,7 @@ wl_status wl_speedup_run(const wl_speedup_request *q, wl_comm *comm, wl_task_cur
     status = run_task(q, (int)i, comm, curves, seconds + i * WL_MAX_BASELINES, out->cell + cell);
     cell += suite->tasks[i].horizons.count;
   }
-  /* the first file receives the curves of the other files */
+  /* writes the curves of all files to the first file */
   if (status == WL_OK && strchr(q->file, ','))
     status = wl_comm_agree(
         comm, wl_comm_rank(comm) == 0 ? wl_speedup_save(q->file, suite, curves) : WL_OK);

@@ -1,4 +1,4 @@
-/* suite.c - reads and checks a suite. */
+/* suite.c - reads the YAML file of a suite and checks its tasks. */
 #include "evaluate/suite.h"
 
 #include <stdlib.h>
@@ -11,19 +11,19 @@ enum { MAX_OPTIONS = 64, OWN_OPTIONS = 5 };
 const wl_option wl_suite_keys[] = {
     {"suite", WL_OPT_STRING, NULL, NULL, 0, 0, "1", "name of the suite", WL_SLOT(wl_suite, name),
      0},
-    {"seed", WL_OPT_INT, "1", NULL, 0, 9e18, "1", "seed of the random numbers of all tasks",
+    {"seed", WL_OPT_INT, "1", NULL, 0, 9e18, "1", "seed of all random numbers of the tasks",
      WL_SLOT(wl_suite, seed), 0},
-    {"seeds", WL_OPT_INT, "5", NULL, 1, 1000, "1", "number of runs of each task at each horizon",
+    {"seeds", WL_OPT_INT, "5", NULL, 1, 1000, "1", "number of runs for each task and each horizon",
      WL_SLOT(wl_suite, seeds), 0},
     {"evaluate_batches", WL_OPT_INT, "5", NULL, 0, 1e6, "1",
-     "number of random batches for each loss during a run, which is measured every 10 steps; 0: the whole fixed "
-     "sample, at steps whose distance grows",
+     "number of random minibatches on which a loss is measured, every 10 inner steps of a run; with 0, losses "
+     "are measured on the whole fixed sample, at steps whose distance grows",
      WL_SLOT(wl_suite, batches), 0},
     {"smoothing", WL_OPT_REAL, "0.95", NULL, 0, 0.999999, "1",
-     "decay of the running mean of the losses in 10 steps; 0: no running mean",
+     "decay in 10 inner steps of the running mean of the losses; with 0, losses are not smoothed",
      WL_SLOT(wl_suite, smoothing), 0},
     {"reach", WL_OPT_INT, "10", NULL, 1, 10, "1",
-     "length of the runs of tuned rules, as a multiple of the longest horizon", WL_SLOT(wl_suite, reach), 0},
+     "number of inner steps of the runs of tuned rules, as a multiple of the longest horizon", WL_SLOT(wl_suite, reach), 0},
     {0}};
 
 const wl_option wl_suite_task_keys[] = {
@@ -32,15 +32,16 @@ const wl_option wl_suite_task_keys[] = {
     {"horizons", WL_OPT_INTS, NULL, NULL, 1, 1e9, "steps", "numbers of inner steps at which the task is evaluated",
      WL_SLOT(wl_suite_task, horizons), 0},
     {"reference_steps", WL_OPT_INTS, "[]", NULL, 1, 1e9, "steps",
-     "steps at which published losses of tuned Adam are known", WL_SLOT(wl_suite_task, reference_steps), 0},
+     "inner steps at which published losses of tuned Adam are known", WL_SLOT(wl_suite_task, reference_steps), 0},
     {"rates", WL_OPT_REALS, "[]", NULL, 0, 1e3, "1",
-     "lowest and highest rate that tuned rules try; []: all 15 rates",
+     "lowest and highest rate that tuned rules try; with [], tuned rules try all 15 rates",
      WL_SLOT(wl_suite_task, rates), 0},
     {"reference_losses", WL_OPT_REALS, "[]", NULL, 0, 0, "1", "published losses of tuned Adam at these steps",
      WL_SLOT(wl_suite_task, reference_losses), 0},
     {0}};
 
-/* Returns the keys of a task: first the keys that only suites have, then the keys of every task. */
+/* Returns the keys of a task in a suite: the keys that tasks have only in a suite, followed by the
+ * keys that all tasks have. */
 static const wl_option *task_options(void) {
   static wl_option all[MAX_OPTIONS];
   memcpy(all, wl_suite_task_keys, OWN_OPTIONS * sizeof *all);
@@ -67,22 +68,23 @@ static wl_status check_task(const wl_suite *s, int index) {
   static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
   const size_t length = strlen(t->name);
   if (length == 0 || length > 48 || strspn(t->name, letters) != length)
-    return wl_map_fail(t->map, "name", "1 to 48 letters, digits, - and _ are accepted");
+    return wl_map_fail(t->map, "name", "the name must consist of 1 to 48 letters, digits, - and _");
   for (int i = 0; i < index; i++)
     if (strcmp(s->tasks[i].name, t->name) == 0)
-      return wl_map_fail(t->map, "name", "'%s' is given twice", t->name);
-  if (t->horizons.count == 0) return wl_map_fail(t->map, "horizons", "give one or more");
+      return wl_map_fail(t->map, "name", "the name '%s' is given twice; names of tasks must differ", t->name);
+  if (t->horizons.count == 0) return wl_map_fail(t->map, "horizons", "give at least one horizon");
   for (int i = 1; i < t->horizons.count; i++)
     if (t->horizons.at[i] <= t->horizons.at[i - 1])
-      return wl_map_fail(t->map, "horizons", "they must rise");
+      return wl_map_fail(t->map, "horizons", "the horizons must be in rising order");
   if (t->rates.count != 0 && (t->rates.count != 2 || !(t->rates.at[0] <= t->rates.at[1])))
-    return wl_map_fail(t->map, "rates", "give the lowest and the highest rate, or []");
+    return wl_map_fail(t->map, "rates", "give two numbers, the lowest and the highest rate, or []");
   if (t->reference_steps.count != t->reference_losses.count)
-    return wl_map_fail(t->map, "reference_losses", "give as many numbers as in reference_steps");
+    return wl_map_fail(t->map, "reference_losses", "the list must have as many numbers as reference_steps");
   return WL_OK;
 }
 
-/* Stores the complete YAML of one task in its definition: parses the suite again without the other tasks. */
+/* Stores the definition of a task, the YAML text of a suite with only this task. Reads the suite
+ * again without the other tasks to obtain this text. */
 static wl_status define_task(const char *path, wl_suite *s, int index) {
   wl_config *config = NULL;
   wl_override *absent = NULL;

@@ -1,47 +1,54 @@
-/* suite.h - a suite: a YAML file with named tasks and their horizons, for the comparison of optimizers.
+/* suite.h - reads a suite, which is a YAML file with named tasks and their horizons on which
+ * optimizers are compared.
  *
  *   suite: unseen                # its name
  *   seeds: 5                     # runs of each cell, that is, of a task at a horizon
  *   tasks:
  *     - {name: digits, horizons: [100, 500, 2000], family: mlp, data: digits, widths: [32]}
  *
- * A task has the keys `name`, `horizons` and the reference keys, and the keys of a configuration's section `task`. The
- * file of baselines stores the name and definition of each task. The stored baselines remain valid when tasks are
- * added. */
+ * A task has the keys in wl_suite_task_keys, and the keys of the section `task` of a configuration.
+ * The file of baselines stores the name and the definition of each task, so stored curves remain
+ * valid when tasks are added to the suite. */
 #ifndef WL_EVALUATE_SUITE_H
 #define WL_EVALUATE_SUITE_H
 
 #include "base/options.h"
 
 typedef struct wl_suite_task {
-  const char *name; /* may contain letters, digits, - and _ */
-  wl_ints horizons; /* inner steps in rising order */
-  wl_ints
-      reference_steps; /* steps at which published losses of tuned Adam are known */
-  wl_reals reference_losses; /* published losses of tuned Adam, one for each of reference_steps */
-  wl_reals rates;            /* lowest and highest rate of tuned rules; empty: all 15 rates */
-  const wl_map *map;         /* for wl_task_create */
-  char *definition;          /* every key with its value, and how losses are recorded; owned */
+  const char *name; /* name of the task: letters, digits, - and _ */
+  wl_ints horizons; /* numbers of inner steps at which the task is evaluated, in rising order */
+  /* inner steps at which published losses of tuned Adam are known */
+  wl_ints reference_steps;
+  wl_reals reference_losses; /* published losses of tuned Adam at reference_steps */
+  /* lowest and highest rate that tuned rules try; empty if they try all 15 rates */
+  wl_reals rates;
+  /* map of the task in the suite, with which wl_task_create creates the task */
+  const wl_map *map;
+  /* YAML text with every key of the task and of the measurement of losses; owned */
+  char *definition;
 } wl_suite_task;
 
 typedef struct wl_suite {
   wl_config *config; /* owned */
   const char *name;
   int64_t seed, seeds;
-  int64_t
-      /* random batches for each loss during a run, every 10 steps; 0: whole fixed sample, after a growing number of
-       * steps */
-      batches;
-  int64_t reach; /* tuned rules run for `reach` times the longest horizon */
-  double smoothing; /* decay of the running mean of the losses in 10 steps; 0: no running mean */
+  /* number of random minibatches on which a loss is measured every 10 steps; 0 means that
+   * losses are measured on the whole fixed sample, at steps whose distance grows */
+  int64_t batches;
+  int64_t reach; /* length of the runs of tuned rules as a multiple of the longest horizon */
+  /* decay in 10 inner steps of the running mean of the losses; 0 means that losses are not
+   * smoothed */
+  double smoothing;
   int count;
   wl_suite_task *tasks; /* [count] */
 } wl_suite;
 
-/* The keys of a suite, and the keys that tasks have only in a suite. */
+/* wl_suite_keys are the keys of a suite. wl_suite_task_keys are the keys that tasks have only in a
+ * suite. */
 extern const wl_option wl_suite_keys[], wl_suite_task_keys[];
 
-/* Reads and checks a suite file. Not collective. The caller destroys *out with wl_suite_destroy. */
+/* Reads a suite from the YAML file `path` and checks it. Not collective. The caller destroys *out
+ * with wl_suite_destroy. */
 wl_status wl_suite_read(const char *path, wl_suite **out);
 void wl_suite_destroy(wl_suite **suite); /* accepts NULL */
 

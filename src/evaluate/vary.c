@@ -1,7 +1,8 @@
-/* vary.c - settings that differ from the trained one, to test how a learned optimizer generalises.
+/* vary.c - lists settings that differ from the trained setting, to test how a learned optimizer
+ * generalises.
  *
- * Each axis is a list of keys of task families. A variation changes one key that the family has: a choice takes one of
- * its other values, and a number is multiplied. */
+ * Most axes are lists of keys of task families. A variation changes one of these keys that the
+ * family has. A key with choices is set to another choice, and a number is multiplied. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,8 +10,8 @@
 #include "evaluate/evaluate.h"
 #include "task/dataset.h"
 
-/* The keys of task families that can be varied, with their values in this family. If the family lacks a key, the key
- * keeps its value in `absent`. */
+/* Values in the trained configuration of the keys that can be varied. A key that the family does
+ * not have keeps its value in the constant `absent`. */
 typedef struct varied_keys {
   wl_ints widths, filters;
   int64_t dimension;
@@ -44,19 +45,20 @@ static const wl_option varied_options[] = {
     {"loss_scale", WL_OPT_REAL, .slot = WL_SLOT(varied_keys, loss_scale)},
     {0}};
 
-/* The list of variations, and the data for adding variations to it. */
+/* A list of variations, and the trained values that functions need to append variations to the
+ * list. */
 typedef struct collection {
   const wl_map *task;
   varied_keys trained;
-  /* the trained configuration is a mixture; only its first task is varied */
+  /* true if the trained configuration is a mixture; only the first task of a mixture is varied */
   bool mixture;
-  int64_t horizon;   /* horizon of the training */
-  wl_variation *out; /* [WL_MAX_VARIATIONS] */
+  int64_t horizon;   /* longest episode of the training, in inner steps */
+  wl_variation *out; /* [WL_MAX_VARIATIONS] the list of variations */
   int count;
 } collection;
 
-/* Appends a variation of a key of the first task. If `key` is NULL, only the horizon varies. Returns NULL if the list
- * is full. */
+/* Appends a variation that changes a key of the first task. If `key` is NULL, the variation changes
+ * only the horizon. Returns the variation, or NULL if the list is full. */
 static wl_variation *append(collection *c, const char *name, const char *key) {
   if (c->count == WL_MAX_VARIATIONS) return NULL;
   wl_variation *v = &c->out[c->count++];
@@ -78,7 +80,8 @@ static void vary_horizon(collection *c) {
   }
 }
 
-/* Adds 1, 5 and 10 inner steps, which few-shot protocols report, but not the trained number of steps. */
+/* Appends variations with 1, 5 and 10 inner steps, which few-shot protocols report. Omits the
+ * number of inner steps of the training. */
 static void vary_steps(collection *c) {
   static const int64_t numbers[] = {1, 5, 10};
   for (int i = 0; i < 3; i++) {
@@ -89,8 +92,9 @@ static void vary_steps(collection *c) {
   }
 }
 
-/* Multiplies every element of a list of integers by `factor` and appends `more` copies of the last element. Does
- * nothing if the list is empty. */
+/* Appends a variation of a key whose value is a list of integers. Each element is multiplied by
+ * `factor`, and the last element is repeated `more` times. Does nothing if the trained list is
+ * empty. */
 static void vary_list(collection *c, const char *key, wl_ints trained, int64_t factor, int more) {
   const bool dense = strcmp(key, "widths") == 0;
   char name[64];
@@ -113,7 +117,8 @@ static void append_real(collection *c, const char *name, const char *key, double
   v->override.real = value;
 }
 
-/* Doubles the units of dense layers, the channels of convolutions and the dimension of functions. */
+/* Appends variations with twice as many units of dense layers, channels of convolutions or
+ * dimensions of functions. */
 static void vary_width(collection *c) {
   char name[64];
   vary_list(c, "widths", c->trained.widths, 2, 0);
@@ -138,7 +143,8 @@ static void append_text(collection *c, const char *key, const char *word) {
   v->override.text = v->text;
 }
 
-/* Appends a variation for every member of "a|b|c" except the trained one. */
+/* Appends a variation for each word of a list such as "a|b|c", except the trained word. The trained
+ * word is `trained` or has the index `trained_index`. */
 static void vary_words(collection *c, const char *key, const char *choices, const char *trained,
                        int trained_index) {
   char words[256], *rest;
@@ -148,7 +154,8 @@ static void vary_words(collection *c, const char *key, const char *choices, cons
     if (i != trained_index && (!trained || strcmp(word, trained) != 0)) append_text(c, key, word);
 }
 
-/* Adds a variation for every other value of a choice, if the family has the key. */
+/* Appends a variation for each choice of a key except the trained choice, if the family has the
+ * key. */
 static void vary_choice(collection *c, const char *key, int trained) {
   const wl_option *o = wl_map_options(c->task);
   while (trained >= 0 && o && o->key && strcmp(o->key, key) != 0) o++;
@@ -166,7 +173,7 @@ static void vary_factors(collection *c, const char *key, const char *label, doub
 
 static void vary_activation(collection *c) { vary_choice(c, "activation", c->trained.activation); }
 
-/* Varies the distribution of the functions or samples of a family. */
+/* Appends variations of the distribution from which a family draws functions or samples. */
 static void vary_data(collection *c) {
   const varied_keys *const k = &c->trained;
   vary_choice(c, "distribution", k->distribution);
@@ -177,10 +184,11 @@ static void vary_data(collection *c) {
   vary_factors(c, "separation", "separation", k->separation, (const double[]){0.5, 2.0});
 }
 
-/* Multiplies the loss or its largest curvature by 0.1 and 10. */
+/* Appends variations in which the loss or its largest curvature is multiplied by 0.1 or 10. */
 static void vary_scale(collection *c) {
   static const double scales[] = {0.1, 10.0};
-  const wl_draw loss = c->trained.loss_scale; /* a drawn loss_scale already varies, so only a fixed one is multiplied */
+  /* only a fixed loss_scale is multiplied, because a drawn loss_scale already varies */
+  const wl_draw loss = c->trained.loss_scale;
   vary_factors(c, "loss_scale", "loss", loss.kind == WL_DRAW_FIXED ? loss.low : NAN, scales);
   vary_factors(c, "curvature", "curvature", c->trained.curvature, scales);
 }
@@ -206,12 +214,12 @@ wl_status wl_variations(const wl_config *config, const char *axis,
   if (i == sizeof axes / sizeof *axes)
     return WL_FAIL(
         WL_ERR_USAGE,
-        "--vary %s: unknown; accepted are horizon, steps, width, depth, activation, data, scale",
+        "--vary %s: there is no such axis; accepted are horizon, steps, width, depth, activation, data, scale",
         axis);
   axes[i].vary(&c);
   note[0] = '\0';
   if (c.count == 0)
-    snprintf(note, note_size, "the task family '%s' has no %s to vary in this configuration",
+    snprintf(note, note_size, "the task family '%s' has no setting of the axis '%s' in this configuration",
              wl_map_variant(c.task), axis);
   *count = c.count;
   return WL_OK;

@@ -29,10 +29,9 @@ typedef struct wl_plan_setting {
   /* points to the number of the current stage, borrowed; NULL if there are no stages */
   const int64_t *stage;
   double restart; /* probability that an episode begins at the stored state of the unit */
-  bool
-      /* true if each unit draws a separate horizon, and the step at which its first episode
-       * begins */
-      stagger;
+  /* true if each unit draws a separate horizon, and the step at which its first episode
+   * begins */
+  bool stagger;
 } wl_plan_setting;
 
 typedef struct wl_plan {

@@ -1,4 +1,5 @@
-/* imitation.c - teachers, schedules and losses of imitation. The formulas are in imitation.h. */
+/* imitation.c - creates the teacher of imitation, and computes the weights and losses of imitation.
+ * The formulas are in imitation.h. */
 #include "unroll/imitation.h"
 
 #include <float.h>
@@ -21,40 +22,42 @@ struct wl_imitation {
 
 const wl_option wl_imitation_options[] = {
     {"share", WL_OPT_REALS, "[1]", NULL, UP_TO_ONE, "1",
-     "Probability that an episode imitates the teacher: one number, or one number for each stage of the "
-     "curriculum.",
+     "Probability that an episode imitates the teacher. A list has one number for each stage of the curriculum.",
      WL_SLOT(keys, share)},
     {"force", WL_OPT_REAL, "1", NULL, UP_TO_ONE, "1",
-     "Share of the teacher's update in each step of an episode that imitates; the rest is the update of the rule.",
+     "Factor f of the teacher's update in each step of an episode that imitates. The update of the rule has "
+     "the factor 1 - f.",
      WL_SLOT(keys, force)},
     {"cosine", WL_OPT_REAL, "0", NULL, UP_TO_ONE, "1",
-     "Weight of 1 minus the cosine between the two updates (mean over the matrices). The loss of the task has the "
-     "weight 1 - cosine - magnitude - distance.",
+     "Weight of 1 minus the cosine of the angle between the teacher's and the rule's update, as a mean over "
+     "the matrices of theta. The loss of the task has the weight 1 - cosine - magnitude - distance.",
      WL_SLOT(keys, weight[WL_IMITATE_COSINE])},
     {"magnitude", WL_OPT_REAL, "0", NULL, UP_TO_ONE, "1",
-     "Weight of the mean difference between the absolute values of the two updates (mean over the matrices).",
+     "Weight of the mean difference between the absolute values of the two updates, as a mean over the "
+     "matrices of theta.",
      WL_SLOT(keys, weight[WL_IMITATE_MAGNITUDE])},
     {"distance", WL_OPT_REAL, "1", NULL, UP_TO_ONE, "1",
-     "Weight of the squared distance between the two updates, divided by the squared norm of the teacher's update.",
+     "Weight of the squared distance between the two updates divided by the squared norm of the teacher's "
+     "update.",
      WL_SLOT(keys, weight[WL_IMITATE_DISTANCE])},
     {"hold", WL_OPT_INT, "0", NULL, 0, 1e12, "meta-steps",
-     "Number of meta-steps before `force` and the weights begin to fall.", WL_SLOT(keys, hold)},
+     "Number of meta-steps after which `force` and the weights begin to fall.", WL_SLOT(keys, hold)},
     {"fade", WL_OPT_INT, "0", NULL, 0, 1e12, "meta-steps",
-     "Meta-step at which `force` reaches 0 and each weight reaches its final value. Both change linearly. 0: they "
-     "never change.",
+     "Meta-step at which `force` reaches 0 and each weight reaches its final value. All these numbers fall "
+     "linearly. With 0, they are constant.",
      WL_SLOT(keys, fade)},
     {"cosine_end", WL_OPT_REAL, "0.3", NULL, UP_TO_ONE, "1",
-     "Final value of the weight `cosine`, as a share of `cosine`.", WL_SLOT(keys, end[WL_IMITATE_COSINE])},
+     "Final value of the weight `cosine`, as a fraction of its initial value.", WL_SLOT(keys, end[WL_IMITATE_COSINE])},
     {"magnitude_end", WL_OPT_REAL, "0", NULL, UP_TO_ONE, "1",
-     "Final value of the weight `magnitude`, as a share of `magnitude`.", WL_SLOT(keys, end[WL_IMITATE_MAGNITUDE])},
+     "Final value of the weight `magnitude`, as a fraction of its initial value.", WL_SLOT(keys, end[WL_IMITATE_MAGNITUDE])},
     {"distance_end", WL_OPT_REAL, "0", NULL, UP_TO_ONE, "1",
-     "Final value of the weight `distance`, as a share of `distance`.", WL_SLOT(keys, end[WL_IMITATE_DISTANCE])},
+     "Final value of the weight `distance`, as a fraction of its initial value.", WL_SLOT(keys, end[WL_IMITATE_DISTANCE])},
     {"scale", WL_OPT_REAL, "0.01", NULL, 0, DBL_MAX, "1",
-     "Factor of each imitation term, for forward-only estimators. The differences of the term are first divided "
-     "by their root mean square.",
+     "Factor of the imitation terms, for forward-only estimators. Before the multiplication, the differences "
+     "of each term between particles are divided by their root mean square.",
      WL_SLOT(keys, scale)},
     {"span", WL_OPT_INT, "0", NULL, 0, 1e9, "steps",
-     "Number of inner steps of the teacher's schedule; 0: the number of steps of the episode.", WL_SLOT(keys, span)},
+     "Number of inner steps over which the teacher's schedule runs. 0 means the number of steps of the episode.", WL_SLOT(keys, span)},
     {NULL, 0, NULL, NULL, 0, 0, NULL, NULL}};
 
 /* ---- Creation ---- */
@@ -76,13 +79,13 @@ static wl_status check(const wl_imitation *m) {
   for (int i = 0; i < WL_IMITATION_TERMS; i++) sum += m->keys.weight[i];
   if (sum > 1.0 + 1e-12)
     return wl_map_fail(m->map, "distance",
-                       "cosine, magnitude and distance add up to %g; the sum may be at most 1, because the loss "
-                       "of the task has the remaining weight (distance is 1 unless given)",
+                       "the sum of cosine, magnitude and distance is %g, but it may be at most 1, because the "
+                       "loss of the task has the remaining weight (the default of distance is 1)",
                        sum);
   if (m->keys.fade > 0 && m->keys.fade <= m->keys.hold)
-    return wl_map_fail(m->map, "fade", "give a meta-step after `hold`, or 0");
+    return wl_map_fail(m->map, "fade", "the value must be larger than `hold`, or 0");
   if (m->teacher->phi.size > 0)
-    return wl_map_fail(m->map, "learn", "a teacher has no learned scalars: remove `learn`");
+    return wl_map_fail(m->map, "learn", "the teacher cannot have learned scalars: remove `learn`");
   return WL_OK;
 }
 
@@ -127,8 +130,8 @@ wl_status wl_imitation_check_stages(const wl_imitation *m, int64_t stages) {
   const int count = m->keys.share.count;
   if (count == 1 || count == stages) return WL_OK;
   return wl_map_fail(m->map, "share",
-                     "give one number, or one for each of the %lld stages (the last stage has the episodes of "
-                     "episode.steps), not %d",
+                     "the list has the wrong length: give one number, or one for each of the %lld stages (the "
+                     "last stage has the length episode.steps), but not %d",
                      (long long)stages, count);
 }
 
@@ -141,14 +144,14 @@ wl_imitation_weights wl_imitation_at(const wl_imitation *m, int64_t meta_step) {
     w.term[i] = k->weight[i] * (k->end[i] + (1.0 - k->end[i]) * left);
     w.task -= w.term[i];
   }
-  if (w.task < 0.0) w.task = 0.0; /* rounding may make the weight negative */
+  if (w.task < 0.0) w.task = 0.0; /* rounding errors may make the weight slightly negative */
   return w;
 }
 
 /* ---- Losses ---- */
 
-/* Returns the number of tensors with more than one dimension. D_cos and D_mag use these tensors, or all tensors if
- * there are none. */
+/* Returns the number of matrices: tensors of theta with more than one dimension. D_cos and D_mag
+ * use only the matrices, or all tensors if theta has no matrix. */
 static int count_matrices(const wl_layout *theta) {
   int matrices = 0;
   for (int i = 0; i < theta->count; i++) matrices += theta->tensors[i].ndim > 1;
@@ -198,7 +201,8 @@ void wl_imitation_compare(const wl_layout *theta, const wl_real *expert, const w
   }
 }
 
-/* Computes bar -= slope d(cosine)/dl, which is slope (e / |e||l| - <e, l> l / |e||l|^3). */
+/* Subtracts slope times the derivative of cos(e, l) with respect to l from `bar`. The derivative is
+ * e / |e||l| - <e, l> l / |e||l|^3. */
 static void cosine_adjoint(double slope, const wl_real *e, const wl_real *l, int64_t n,
                            wl_real *bar) {
   const double squares = product(l, l, n), norms = sqrt(product(e, e, n) * squares);

@@ -1,18 +1,23 @@
-/* imitation.h - a hand-designed rule as the teacher of the learned rule: forced paths and losses of imitation.
+/* imitation.h - lets the learned rule imitate a hand-designed rule, the teacher.
  *
- * In an episode that imitates, the teacher receives the raw gradients of the same path and has a separate state. With
- * the teacher's update e_k and the learned rule's update l_k:
+ * In an episode that imitates, the teacher receives the same raw gradients as the learned rule, and
+ * has a separate state. Let e_k be the update of the teacher, and l_k the update of the learned
+ * rule, at step k. The path is forced towards the teacher, and the meta-loss F is replaced by F':
  *
- *   theta_{k+1} = theta_k + f e_k + (1 - f) l_k                                  forced path
- *   F'          = (1 - a - b - c) F + W mean_k (a D_cos + b D_mag + c D_dist)    W = sum of the window's weights
+ *   theta_{k+1} = theta_k + f e_k + (1 - f) l_k
+ *   F' = (1 - a - b - c) F + W mean_k (a D_cos + b D_mag + c D_dist)
  *
- *   D_cos  = 1 - <e, l> / |e| |l|,  D_mag = mean | |e| - |l| |    means over the matrices of theta, or over all of its
- *                                                                 tensors if theta has no matrix
- *   D_dist = |l - e|^2 / |e|^2                                    over all coordinates
+ * W is the sum of the weights of the window's losses. The D are called imitation terms:
  *
- * f, a, b and c are the keys `force`, `cosine`, `magnitude` and `distance`. The derivative treats e_k as a constant, as
- * first-order training does with the gradient. The formula of the forward-only estimators is in
- * src/estimator/antithetic.c. Chen et al. 2020 use c = 1 in a share of the episodes. ELO uses a, b and f. */
+ *   D_cos = 1 - <e, l> / |e| |l|,   D_mag = mean | |e| - |l| |,   D_dist = |l - e|^2 / |e|^2
+ *
+ * D_cos and D_mag are means over the matrices of theta, or over all tensors if theta has no matrix.
+ * D_dist uses all coordinates.
+ *
+ * f, a, b and c are the values of the keys `force`, `cosine`, `magnitude` and `distance`. The
+ * derivative of F' treats e_k as a constant. First-order training treats the inner gradient in the
+ * same way. The formula for forward-only estimators is in src/estimator/antithetic.c. Chen et al.
+ * 2020 use c = 1 in some of the episodes. The method ELO uses a, b and f. */
 #ifndef WL_UNROLL_IMITATION_H
 #define WL_UNROLL_IMITATION_H
 
@@ -20,7 +25,7 @@
 
 enum { WL_IMITATE_COSINE, WL_IMITATE_MAGNITUDE, WL_IMITATE_DISTANCE, WL_IMITATION_TERMS };
 
-/* The weights of imitation at one meta-step. */
+/* Values of the weights of imitation at one meta-step. */
 typedef struct wl_imitation_weights {
   double force;                    /* f */
   double task;                     /* weight of the task's loss: 1 - a - b - c */
@@ -29,33 +34,38 @@ typedef struct wl_imitation_weights {
 
 typedef struct wl_imitation wl_imitation;
 
-/* The keys of the section `imitation` that every teacher has, and the teachers. */
+/* The keys of the section `imitation` that are available with every teacher, and the list of
+ * teachers. */
 extern const wl_option wl_imitation_options[];
 const wl_variant *wl_imitation_variants(void);
 
-/* Creates the teacher. *out is NULL if the configuration has no teacher. Borrows `config`, which must exist as long as
- * *out. Not collective. */
+/* Creates the teacher and reads the settings of imitation. Sets *out to NULL if the configuration
+ * has no teacher. Borrows `config`, which must exist as long as *out. Not collective. */
 wl_status wl_imitation_create(const wl_config *config, const wl_rule_setting *setting,
                               wl_imitation **out);
 void wl_imitation_destroy(wl_imitation **imitation);
-/* Returns the teacher. `imitation` owns it. */
+/* Returns the teacher, which `imitation` owns. */
 const wl_rule *wl_imitation_teacher(const wl_imitation *imitation);
-/* Returns the factor of the normalised differences, for forward-only estimators. */
+/* Returns the value of the key `scale`, the factor of the imitation terms in forward-only
+ * estimators. */
 double wl_imitation_scale(const wl_imitation *imitation);
-/* Returns the number of steps of the teacher's schedule. If the configuration does not set this number, it is the
- * number of steps of the episode. */
+/* Returns the number of inner steps over which the teacher's schedule runs: the value of the key
+ * `span`, or `horizon` if `span` is 0. */
 int64_t wl_imitation_span(const wl_imitation *imitation, int64_t horizon);
-/* Returns the probability that an episode imitates, in a stage of the curriculum. */
+/* Returns the probability that an episode in stage `stage` of the curriculum imitates. */
 double wl_imitation_share(const wl_imitation *imitation, int64_t stage);
-/* Returns WL_ERR_CONFIG if the configuration has neither one share nor one share for each stage. */
+/* Returns WL_ERR_CONFIG if the key `share` has neither one number nor one number for each of the
+ * `stages` stages. */
 wl_status wl_imitation_check_stages(const wl_imitation *imitation, int64_t stages);
 /* Returns the weights at meta-step `meta_step`. */
 wl_imitation_weights wl_imitation_at(const wl_imitation *imitation, int64_t meta_step);
 
-/* Computes D_cos, D_mag and D_dist of two updates [theta->size]. */
+/* Computes D_cos, D_mag and D_dist of the teacher's update `expert` and the rule's update
+ * `learned`, both [theta->size]. */
 void wl_imitation_compare(const wl_layout *theta, const wl_real *expert, const wl_real *learned,
                           double term[WL_IMITATION_TERMS]);
-/* Computes bar = sum_i slope_i dD_i / dlearned. If an update is zero, D_cos is 1 and its derivative is set to zero. */
+/* Sets `bar` [theta->size] to the derivative of sum_i slope[i] D_i with respect to `learned`. If an
+ * update is zero, D_cos is 1 and its derivative is defined as zero. */
 void wl_imitation_adjoint(const wl_layout *theta, const double slope[WL_IMITATION_TERMS],
                           const wl_real *expert, const wl_real *learned, wl_real *bar);
 

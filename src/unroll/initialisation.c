@@ -7,17 +7,18 @@
 #include <string.h>
 
 struct wl_initialisation_ops {
-  const char *name; /* name of the method, and of the key that lists its tensors */
-  bool adjoint;     /* the method learns through the adjoint of theta_0 */
-  bool losses;      /* `step` reads next_loss */
-  /* Adds the term of one path step to `grad` [phi.size], for the tensors of the method. NULL if the method does not
-   * use the path. */
+  const char *name; /* name of the method and of the key that lists the tensors of the method */
+  bool adjoint;     /* true if the method learns with the adjoint of theta_0 */
+  bool losses;      /* true if the function `step` uses the member next_loss of wl_path_step */
+  /* For the tensors of the method, adds the gradient of one path step to `grad` [phi.size]. NULL if
+   * the method does not use path steps. */
   void (*step)(const wl_initialisation *init, const wl_path_step *step, double *grad);
 };
 
 enum { MAML, LEAP, REPTILE, N_METHODS };
 
-/* The lists of tensors; `by_method` has the list of each method. */
+/* Values of the keys. `fresh` and `shared` are lists of tensor names, and `by_method` has such a
+ * list for each method. */
 typedef struct initialisation_keys {
   wl_strings fresh, by_method[N_METHODS], shared;
   bool loss_term, stabilise;
@@ -25,40 +26,40 @@ typedef struct initialisation_keys {
 
 static const wl_option options[] = {
     {"fresh", WL_OPT_STRINGS, "[]", NULL, 0, 0, "1",
-     "Tensors that are drawn again for each episode, for example the tensors of the head [dense1.weight, "
-     "dense1.bias]. The other tensors are learned.",
+     "Tensors that are not learned, but drawn again for each episode, for example the tensors of the last "
+     "layer [dense1.weight, dense1.bias].",
      WL_SLOT(initialisation_keys, fresh)},
-    {"maml", WL_OPT_STRINGS, "[]", NULL, 0, 0, "1", "Tensors that MAML learns, for any value of `name`.",
+    {"maml", WL_OPT_STRINGS, "[]", NULL, 0, 0, "1", "Tensors that MAML learns, whatever the value of `name` is.",
      WL_SLOT(initialisation_keys, by_method[MAML])},
-    {"leap", WL_OPT_STRINGS, "[]", NULL, 0, 0, "1", "Tensors that Leap learns, for any value of `name`.",
+    {"leap", WL_OPT_STRINGS, "[]", NULL, 0, 0, "1", "Tensors that Leap learns, whatever the value of `name` is.",
      WL_SLOT(initialisation_keys, by_method[LEAP])},
     {"reptile", WL_OPT_STRINGS, "[]", NULL, 0, 0, "1",
-     "Tensors that Reptile learns, for any value of `name`.",
+     "Tensors that Reptile learns, whatever the value of `name` is.",
      WL_SLOT(initialisation_keys, by_method[REPTILE])},
     {"shared", WL_OPT_STRINGS, "[]", NULL, 0, 0, "1",
-     "Dense weights and biases in which all outputs start from the same vector, for example in the head "
-     "(UNICORN-MAML). All classes then have equal logits before a task adapts. With `fresh`, the vector is drawn; "
-     "otherwise it is learned.",
+     "Weights and biases of dense layers in which all outputs start with the same vector, for example the last "
+     "layer (UNICORN-MAML). All classes then have equal logits before adaptation. The vector of a tensor that "
+     "is also in the list `fresh` is drawn for each episode. The vectors of all other tensors are learned.",
      WL_SLOT(initialisation_keys, shared)},
     {"loss_term", WL_OPT_BOOL, "true", NULL, 0, 0, "1",
-     "Include the change of the loss in the length of the path. Only for Leap.",
+     "Whether the length of the path also contains the change of the loss, for Leap.",
      WL_SLOT(initialisation_keys, loss_term)},
     {"stabilise", WL_OPT_BOOL, "true", NULL, 0, 0, "1",
-     "Use the negative absolute value of the change of the loss, so that a rise of the loss does not move theta_0 "
-     "to higher losses. Only for Leap.",
+     "Whether the gradient uses the negative absolute value of the change of the loss, for Leap. A rise of the "
+     "loss then does not move theta_0 to higher losses.",
      WL_SLOT(initialisation_keys, stabilise)},
     {0}};
 
 const wl_variant wl_initialisation_variants[] = {
-    {"none", "theta_0 is drawn for each episode by the task family's initialisation", NULL},
+    {"none", "theta_0 is not learned, but drawn for each episode by the task family", NULL},
     {"maml",
-     "theta_0 is learned by the gradient of the meta-loss through the window (exact or "
-     "first-order MAML, by window.order)",
+     "theta_0 is learned with the gradient of the meta-loss through the window (MAML; exact or first-order, "
+     "see window.order)",
      options},
     {"leap",
-     "theta_0 is learned by shortening the path that adaptation takes over the loss surface (Leap)",
+     "theta_0 is learned so that the path of adaptation on the loss surface becomes shorter (Leap)",
      options},
-    {"reptile", "theta_0 is learned by moving it towards adapted parameters (Reptile)", options},
+    {"reptile", "theta_0 is moved towards the parameters after adaptation (Reptile)", options},
     {NULL, NULL, NULL}};
 
 /* ---- Paths ----------------------------------------------------------------------------------- */
@@ -98,8 +99,9 @@ static void leap_step(const wl_initialisation *init, const wl_path_step *s, doub
   }
 }
 
-/* Adds to the gradient of the learned tensor j. Each number of the tensor has several copies in theta, and the function
- * adds `factor` times the sum of x over these copies. */
+/* Adds a term to the gradient of the learned tensor j. Each element of the tensor in phi has
+ * init->copies[j] copies in theta. The function adds `factor` times the sum of x over the copies of
+ * each element. */
 static void add_copies(const wl_initialisation *init, int j, double factor, const wl_real *x,
                        double *grad) {
   const wl_tensor_entry *b = &init->phi.tensors[j];
@@ -123,7 +125,7 @@ void wl_initialisation_step(const wl_initialisation *init, const wl_path_step *s
 
 /* ---- Tensors --------------------------------------------------------------------------------- */
 
-/* The section `initialisation`, and the values read from it. */
+/* The section `initialisation` of the configuration, and the values of its keys. */
 typedef struct request {
   const wl_map *map;
   initialisation_keys keys;
@@ -135,7 +137,8 @@ static bool lists(const wl_strings *names, const char *name) {
   return false;
 }
 
-/* Refuses a list with an unknown tensor name. The message lists the tensors of the task. */
+/* Returns an error if `names` contains a name that is no tensor of theta. The message lists the
+ * tensors of the task. */
 static wl_status check_names(const wl_map *map, const char *key, const wl_strings *names,
                              const wl_layout *theta) {
   char known[512] = "";
@@ -145,13 +148,14 @@ static wl_status check_names(const wl_map *map, const char *key, const wl_string
   }
   for (int i = 0; i < names->count; i++)
     if (!wl_layout_find(theta, names->at[i]))
-      return wl_map_fail(map, key, "this task has no tensor '%s'; it has: %s", names->at[i],
+      return wl_map_fail(map, key, "this task has no tensor '%s'; the tensors of the task are: %s", names->at[i],
                          known);
   return WL_OK;
 }
 
-/* Finds the method that learns the tensor. This is the method whose list names the tensor, or else the method in
- * `name`. The result is NULL if the tensor is drawn for each episode. */
+/* Sets *out to the method that learns the tensor. If the list of a method names the tensor, it is
+ * this method; otherwise it is the method that the key `name` sets. *out is NULL if the tensor is
+ * in the list `fresh`. */
 static wl_status choose_method(const request *r, const char *tensor,
                                const wl_initialisation_ops **out) {
   const char *found = lists(&r->keys.fresh, tensor) ? "fresh" : NULL;
@@ -161,7 +165,7 @@ static wl_status choose_method(const request *r, const char *tensor,
     if (!lists(&r->keys.by_method[m], tensor)) continue;
     if (found)
       return wl_map_fail(r->map, table[m].name,
-                         "'%s' is also in the list `%s`; name each tensor in one list", tensor,
+                         "the tensor '%s' is also in the list `%s`; name each tensor in only one list", tensor,
                          found);
     found = table[m].name;
     *out = &table[m];
@@ -169,14 +173,16 @@ static wl_status choose_method(const request *r, const char *tensor,
   return WL_OK;
 }
 
-/* Counts the elements that start with the same number. For a `shared` tensor, this is the number of outputs, the last
- * dimension of the tensor. */
+/* Sets *copies to the number of elements of theta that start with the same learned or drawn number.
+ * For a tensor in the list `shared`, this is the number of outputs of the layer, which is the last
+ * dimension of the tensor. For all other tensors, it is 1. */
 static wl_status count_copies(const request *r, const wl_tensor_entry *b, int64_t *copies) {
   *copies = 1;
   if (!lists(&r->keys.shared, b->name)) return WL_OK;
   if (b->ndim != 1 && b->ndim != 2)
     return wl_map_fail(r->map, "shared",
-                       "'%s' is neither a dense weight nor a bias, so it has no vector for each output",
+                       "the tensor '%s' cannot be shared, because it is neither a weight nor a bias of a dense "
+                       "layer",
                        b->name);
   *copies = b->shape[b->ndim - 1];
   return WL_OK;
@@ -186,7 +192,7 @@ static wl_status add_tensor(const request *r, wl_initialisation *init, const wl_
                             const wl_initialisation_ops *method) {
   char name[WL_NAME_SIZE];
   if (snprintf(name, sizeof name, "theta0.%s", b->name) >= (int)sizeof name)
-    return WL_FAIL(WL_ERR_SOFTWARE, "the tensor name '%s' is too long", b->name);
+    return WL_FAIL(WL_ERR_SOFTWARE, "the name of the tensor '%s' is too long for the name of a meta-parameter", b->name);
   init->from[init->phi.count] = b->offset;
   init->method[init->phi.count] = method;
   init->adjoint |= method->adjoint;
@@ -200,7 +206,8 @@ static wl_status add_tensor(const request *r, wl_initialisation *init, const wl_
                        shared ? &vector : b->shape, NULL);
 }
 
-/* Adds a drawn tensor in which all outputs get the values of the first output. */
+/* Adds a tensor that is drawn, not learned. If the tensor is in the list `shared`, all outputs will
+ * start with the drawn values of the first output. */
 static wl_status add_drawn(const request *r, wl_initialisation *init, const wl_tensor_entry *b) {
   wl_drawn_vector *drawn = &init->drawn[init->n_drawn];
   *drawn = (wl_drawn_vector){.from = b->offset};
@@ -229,7 +236,7 @@ static wl_status choose_tensors(const request *r, const wl_layout *theta, wl_ini
   if (init->phi.count > 0) return WL_OK;
   return wl_map_fail(
       r->map, "fresh",
-      "every tensor is fresh, so nothing is learned; use `initialisation: {name: none}`");
+      "every tensor is in the list `fresh`, so theta_0 is not learned; use `initialisation: {name: none}`");
 }
 
 wl_status wl_initialisation_create(const wl_map *map, const wl_layout *theta,
@@ -259,8 +266,8 @@ void wl_initialisation_destroy(wl_initialisation **init) {
   *init = NULL;
 }
 
-/* Repeats numbers in place. The `size` numbers are `copies` elements apart. Each number is copied to the elements up to
- * the next number. */
+/* Divides the array into `size` groups of `copies` elements, and copies the first element of each
+ * group to the other elements of the group. */
 static void repeat(wl_real *at, int64_t size, int64_t copies) {
   for (int64_t i = 0; i < size; i++)
     for (int64_t k = i * copies + 1; k < (i + 1) * copies; k++) at[k] = at[i * copies];

@@ -1,16 +1,24 @@
-/* initialisation.h - learned initial parameters theta_0, and their gradients.
+/* initialisation.h - learns the initial parameters theta_0 with MAML, Leap or Reptile.
  *
- *   maml      the adjoint of theta_0 in the episode's first window (Finn et al. 2017)
- *   leap      the length of the path, step by step (Flennerhag et al. 2019):
- *             d_i = sqrt(||theta_{i+1} - theta_i||^2 + dL^2),  dL = L_{i+1} - L_i
- *             grad += ((theta_i - theta_{i+1}) - dL grad L_i) / d_i,  dL replaced by -|dL|
- *   reptile   theta_0 - theta_T (Nichol et al. 2018): grad += theta_i - theta_{i+1}
+ * - MAML (Finn et al. 2017): the gradient is the adjoint of theta_0 in the first window of an
+ *   episode.
+ * - Leap (Flennerhag et al. 2019): the gradient is that of the length of the path of theta. The path
+ *   step from theta_i to theta_{i+1} has the length d_i and adds g_i to the gradient. In g_i, the
+ *   method replaces dL by -|dL|:
  *
- * Leap and Reptile need only the forward pass, and their sums run over all windows of an episode. The key `name` sets
- * the method of all tensors, except tensors in the list of another method. Leap measures the path of its own tensors
- * only. Tensors in the list `fresh` are drawn again for each episode. Tensors in the list `shared` start with the same
- * vector for each output (UNICORN-MAML, Ye and Chao 2022), whether they are learned or drawn. In phi, a shared weight
- * (in,out) has the shape (in), and a shared bias is one number. Its gradient is the sum over the outputs. */
+ *     d_i = sqrt(||theta_{i+1} - theta_i||^2 + dL^2),   dL = L_{i+1} - L_i
+ *     g_i = ((theta_i - theta_{i+1}) - dL grad L_i) / d_i
+ *
+ * - Reptile (Nichol et al. 2018): the gradient is theta_0 - theta_T. Each step adds theta_i -
+ *   theta_{i+1}.
+ *
+ * Leap and Reptile need only the forward pass. Their gradients are sums over all windows of an
+ * episode. The key `name` sets the method of all tensors, except tensors in the list of another
+ * method. Leap measures the path only in the tensors that it learns. Tensors in the list `fresh`
+ * are drawn again for each episode. In a tensor of the list `shared`, all outputs start with the
+ * same vector (UNICORN-MAML, Ye and Chao 2022), whether the tensor is learned or drawn. In phi, a
+ * shared weight with the shape (in, out) has the shape (in), and a shared bias is one number. The
+ * gradient of a shared tensor is the sum over the outputs. */
 #ifndef WL_UNROLL_INITIALISATION_H
 #define WL_UNROLL_INITIALISATION_H
 
@@ -20,55 +28,70 @@
 
 typedef struct wl_initialisation wl_initialisation;
 
-/* One inner step theta_i -> theta_{i+1}. The arrays cover all coordinates and are borrowed. */
+/* One path step: the inner step from theta_i to theta_{i+1}. The arrays have one element for each
+ * coordinate and are borrowed. */
 typedef struct wl_path_step {
   const wl_real *g;       /* grad L_in(theta_i) */
   const wl_real *u;       /* theta_{i+1} - theta_i */
-  double loss, next_loss; /* L_in at theta_i and at theta_{i+1}; next_loss is NaN unless `losses` is set */
+  /* inner loss at theta_i, and at theta_{i+1}; next_loss is NaN if wl_initialisation.losses is
+   * false */
+  double loss, next_loss;
 } wl_path_step;
 
 typedef struct wl_initialisation_ops wl_initialisation_ops;
 
-/* A drawn tensor in which all outputs start with the same values. */
+/* A tensor that is drawn for each episode, and in which all outputs start with the same vector. */
 typedef struct wl_drawn_vector {
-  /* `from`: first element in theta; `size`: number of inputs (1 for a bias); `copies`: number of outputs */
+  /* index of the first element in theta; number of inputs of the layer (1 for a bias); number of
+   * outputs */
   int64_t from, size, copies;
 } wl_drawn_vector;
 
 struct wl_initialisation {
-  wl_layout phi; /* "theta0.<tensor>" for each learned tensor, group "initialisation" */
-  int64_t *from; /* [phi.count] index of the tensor's first element in theta */
-  int64_t *
-      /* [phi.count] number of elements of the tensor that start from one number; 1 unless the tensor is `shared` */
-      copies;
+  /* layout of the learned tensors: the names are "theta0.<tensor>", and the group is
+   * "initialisation" */
+  wl_layout phi;
+  int64_t *from; /* [phi.count] index in theta of the first element of each learned tensor */
+  /* [phi.count] number of elements in theta that start with the same element of phi: the number
+   * of outputs for a tensor in the list `shared`, otherwise 1 */
+  int64_t *copies;
   wl_drawn_vector *drawn; /* [n_drawn] */
   int n_drawn;
-  const wl_initialisation_ops **method; /* [phi.count] how the tensor is learned */
-  bool adjoint;                         /* at least one tensor is learned through the adjoint of theta_0 */
-  bool path;                            /* at least one tensor is learned from the path */
-  bool losses;                          /* a method needs next_loss of the path's steps */
-  bool any_fresh;                       /* some tensors are not learned */
-  bool loss_term;                       /* for Leap: dL is part of the length */
-  bool stabilise;                       /* for Leap: dL is replaced by -|dL| */
+  const wl_initialisation_ops **method; /* [phi.count] method that learns each tensor */
+  /* true if at least one tensor is learned with the adjoint of theta_0 */
+  bool adjoint;
+  bool path;                            /* true if at least one tensor is learned from path steps */
+  /* true if a method needs the member next_loss of wl_path_step */
+  bool losses;
+  bool any_fresh;                       /* true if at least one tensor is drawn for each episode */
+  bool loss_term;                       /* for Leap, true if dL is part of the length */
+  /* for Leap, true if the gradient uses -|dL| instead of dL */
+  bool stabilise;
 };
 
-/* The configuration's section `initialisation`. */
+/* The methods that the section `initialisation` may name, with their keys. */
 extern const wl_variant wl_initialisation_variants[];
-/* Creates the initialisation. *out is NULL for the name "none". Returns WL_ERR_CONFIG if a list has a name that is not
- * a tensor of theta or is in another list, or if all tensors are fresh. Not collective. */
+/* Creates the initialisation from its section `map`. Sets *out to NULL for the name "none". Returns
+ * WL_ERR_CONFIG if a list names an unknown tensor, if a tensor is in several lists, or if no tensor
+ * is learned. Not collective. */
 wl_status wl_initialisation_create(const wl_map *map, const wl_layout *theta,
                                    wl_initialisation **out);
 void wl_initialisation_destroy(wl_initialisation **init);
 
-/* These functions copy the learned tensors from theta0 [phi.size] to theta, and from theta to theta0. */
+/* wl_initialisation_start copies the learned tensors from theta0 [phi.size] to theta, and repeats
+ * the vectors of shared tensors. wl_initialisation_extract copies the learned tensors from theta to
+ * theta0. */
 void wl_initialisation_start(const wl_initialisation *init, const wl_real *theta0, wl_real *theta);
 void wl_initialisation_extract(const wl_initialisation *init, const wl_real *theta,
                                wl_real *theta0);
-/* Returns true if the tensor at this offset in phi is learned through the adjoint of theta_0. */
+/* Returns true if the learned tensor whose offset in the layout `phi` is `offset` is learned with
+ * the adjoint of theta_0. */
 bool wl_initialisation_is_adjoint(const wl_initialisation *init, int64_t offset);
-/* Adds `lam`, the adjoint of theta_0, to grad [phi.size] for the tensors that are learned through the adjoint. */
+/* Adds `lam`, the adjoint of theta_0, to `grad` [phi.size], for the tensors that are learned with
+ * the adjoint. */
 void wl_initialisation_adjoint(const wl_initialisation *init, const wl_real *lam, double *grad);
-/* Adds the term of one path step to `grad` [phi.size], for the tensors that are learned from the path. */
+/* Adds the gradient of one path step to `grad` [phi.size], for the tensors that are learned from
+ * path steps. */
 void wl_initialisation_step(const wl_initialisation *init, const wl_path_step *step, double *grad);
 
 #endif

@@ -1,42 +1,44 @@
-/* model.c - builds phi from the parts that are learned. */
+/* model.c - creates the parts of a model that are meta-trained, and the layout of the
+ * meta-parameters phi. */
 #include "unroll/model.h"
 
 #include <string.h>
 
 #include "base/plugin_open.h"
 
-/* Refuses parts that depend on the shape of a network, if the tasks have networks of different shapes. */
+/* Returns an error if the tasks are a mixture and the model has a part whose shape depends on a
+ * network. */
 static wl_status check_mixture(const wl_config *config, const wl_task *const *tasks, int count) {
   if (count == 1) return WL_OK;
   const wl_map *precondition = wl_config_map(config, "precondition", 0),
                *initialisation = wl_config_map(config, "initialisation", 0);
   if (strcmp(wl_map_variant(precondition), "none") != 0)
     return wl_map_fail(precondition, "name",
-                       "a preconditioner belongs to one network; use it with a single task, not "
-                       "with a mixture of %d",
+                       "the shape of a preconditioner depends on one network; use a single task, not a mixture "
+                       "of %d tasks",
                        count);
   if (strcmp(wl_map_variant(initialisation), "none") != 0)
     return wl_map_fail(initialisation, "name",
-                       "a learned initialisation belongs to one network; use it with a single "
-                       "task, not with a mixture of %d",
+                       "the shape of a learned initialisation depends on one network; use a single task, not a "
+                       "mixture of %d tasks",
                        count);
   for (int i = 0; i < count; i++)
     if (wl_tape_phi_layout(tasks[i]->tape)->size > 0)
       return wl_map_fail(wl_config_map(config, "task", i), "warp",
-                         "warp layers belong to one network; use this task alone, not in a "
-                         "mixture of %d",
+                         "the shape of warp layers depends on one network; use this task alone, not in a "
+                         "mixture of %d tasks",
                          count);
   return WL_OK;
 }
 
-/* Refuses a learned theta_0 if the augmentations change theta_0. */
+/* Returns an error if theta_0 is learned and the augmentations of a task change theta_0. */
 static wl_status check_start(const wl_config *config, const wl_task *const *tasks, int count,
                              const wl_initialisation *initialisation) {
   for (int i = 0; i < count; i++)
     if (initialisation && wl_task_moves_start(tasks[i]))
       return wl_map_fail(wl_config_map(config, "initialisation", 0), "name",
-                         "a learned initialisation replaces the theta_0 that task.reparametrise and "
-                         "task.scale_jitter change; use one or the other");
+                         "task.reparametrise and task.scale_jitter change theta_0, but a learned "
+                         "initialisation replaces theta_0; remove these keys or the learned initialisation");
   return WL_OK;
 }
 
@@ -113,7 +115,7 @@ void wl_model_destroy(wl_model **model) {
   *model = NULL;
 }
 
-/* Sets theta_0 to one draw of the family's own initialisation. */
+/* Sets the learned theta_0 to initial parameters that the task family draws. */
 static wl_status init_theta0(const wl_initialisation *init, const wl_task *task, uint64_t seed,
                              wl_real *theta0) {
   const wl_episode first = {seed, WL_SPACE_TRAIN, INT64_MAX, 0};

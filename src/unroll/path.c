@@ -1,5 +1,5 @@
-/* path.c - adds the gradient of each path step at the next inner step, because that step computes the loss at the end
- * of the path step. */
+/* path.c - adds the gradient of each path step. The gradient of a path step is added during the
+ * next inner step, because the next inner step computes the loss at the end of the path step. */
 #include "unroll/path.h"
 
 #include <math.h>
@@ -20,8 +20,8 @@ static void observe(void *context, const wl_step_view *step) {
   p->open = true;
 }
 
-/* Ends the last path step, which leads to theta_K. Computes the inner loss at theta_K, which no inner step has
- * computed. */
+/* Adds the gradient of the last path step, which ends at theta_K. Computes the inner loss at
+ * theta_K if a method needs this loss, because no inner step has computed it. */
 static void end(void *context, wl_unroll_ws *ws, const wl_unit *unit) {
   wl_path *const p = context;
   close_step(p, p->initialisation->losses ? wl_unroll_inner_loss(ws, unit) : NAN);

@@ -1,5 +1,5 @@
-/* path.h - an observer that adds the gradients of Leap and Reptile for theta_0. The formulas are in
- * initialisation.h. */
+/* path.h - provides an observer that adds the gradients of Leap and Reptile with respect to
+ * theta_0. The formulas are in initialisation.h. */
 #ifndef WL_UNROLL_PATH_H
 #define WL_UNROLL_PATH_H
 
@@ -8,14 +8,17 @@
 typedef struct wl_path {
   const wl_initialisation *initialisation;
   wl_real *g,
-      *u; /* [pad] gradient and update of the last step; NULL if no tensor is learned from the path */
+      /* [pad] gradient and update of the last inner step; NULL if no tensor is learned from path
+       * steps */
+      *u;
   int64_t pad;
-  double loss;  /* loss at the start of the last step */
-  bool open;    /* the loss at the end of the last step is not yet computed */
-  double *grad; /* gradient of theta_0 */
+  double loss;  /* inner loss at the start of the last inner step */
+  bool open;    /* true if the gradient of the last path step is not yet added */
+  double *grad; /* vector to which the gradients are added, with the layout initialisation->phi */
 } wl_path;
 
-/* Begins a window. Returns the observer of the window's steps, which adds to `grad`. Borrows `path` and `grad`. */
+/* Returns an observer for the inner steps of a new window, which adds the gradients of path steps
+ * to `grad`. `next` is the next observer of the list. Borrows `path` and `grad`. */
 wl_observer wl_path_begin(wl_path *path, double *grad, const wl_observer *next);
 
 #endif

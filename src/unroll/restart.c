@@ -1,4 +1,5 @@
-/* restart.c - computes scores, stores states, and starts from a stored state. The interface is in restart.h. */
+/* restart.c - computes the scores of particles, stores states, and starts episodes from a stored
+ * state. The interface is in restart.h. */
 #include "unroll/restart.h"
 
 #include <math.h>
@@ -6,7 +7,8 @@
 
 enum { SCORE, WORST, LAST_LOSS, NUMBERS = WL_UNIT_SCORES };
 
-/* The minibatches of two episodes of one task are this many steps apart. */
+/* Distance between the draw numbers of two consecutive episodes with the same task, so that these
+ * episodes draw different minibatches. */
 static const int64_t APART = (int64_t)1 << 32;
 
 static double *mean_of(wl_unit *unit) { return unit->score + NUMBERS * unit->shape.particles; }
@@ -43,7 +45,8 @@ static void copy(wl_real *to, const wl_real *from, int64_t count) {
   if (count > 0) memcpy(to, from, (size_t)count * sizeof *to);
 }
 
-/* These functions return the lengths of the stored arrays. */
+/* These functions return the number of elements of the stored theta, of the stored state, and of
+ * the stored state of the teacher. */
 static int64_t theta_of(const wl_unit *unit) { return wl_pad(unit->task->n); }
 static int64_t state_of(const wl_model *model, const wl_unit *unit) {
   return wl_model_state(model, wl_task_theta(unit->task));

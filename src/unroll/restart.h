@@ -1,32 +1,36 @@
-/* restart.h - stores a state after which losses rose in a unit's episode, and restarts episodes from this state (ELO).
+/* restart.h - stores the state of a unit from before its losses rose, and starts later episodes
+ * from this state, as ELO does.
  *
- * While an episode runs, each particle has a score, which grows when the inner loss L_t rises:
+ * During an episode, each particle has a score s_t, which grows when the inner loss L_t rises:
  *
  *   s_t = max(0, s_{t-1} + L_t - L_{t-1})
  *
- * If L_t is not finite, s is infinite. The largest score of the episode so far is also stored. If the mean of the
- * particles' largest scores grows in a window, the state before the window is stored: theta, the rule's state and the
- * teacher's state of particle 0. All particles of a restarted episode begin with this state. The differences between
- * particles then result only from the new perturbation. The restarted episode has the same task and draws other
- * minibatches. */
+ * If a loss is not finite, the score is infinite. Each particle also has its largest score of the
+ * episode so far. If the mean of these largest scores over the particles grows in a window, the
+ * unit stores its state before this window. The stored state consists of theta, the rule's state
+ * and the teacher's state of particle 0. All particles of a restarted episode begin with this
+ * state, so the particles differ only by their new perturbations. The restarted episode has the
+ * same task and draws other minibatches. */
 #ifndef WL_UNROLL_RESTART_H
 #define WL_UNROLL_RESTART_H
 
 #include "unroll/unit.h"
 
-/* Clears the scores at the start of an episode. */
+/* Clears the scores of all particles. Call this function at the start of an episode. */
 void wl_restart_clear_scores(wl_unit *unit);
-/* Updates the score of a particle with `count` further losses. If `finite` is false, the run of the particle has
- * failed. */
+/* Updates the score of a particle with its next `count` inner losses. If `finite` is false, the run
+ * of the particle is non-finite, and its largest score becomes infinite. */
 void wl_restart_score(wl_unit *particle, const double *losses, int64_t count, bool finite);
 /* Returns true if the mean of the largest scores has grown since the last call of this function in this episode. */
 bool wl_restart_has_grown(wl_unit *unit);
-/* Stores the state of particle 0 of `before` as the state from which `unit` restarts. `before` is an earlier copy of
- * the unit. */
+/* Stores the state of particle 0 of `before`, an earlier copy of the unit, as the state from which
+ * `unit` restarts. */
 void wl_restart_store(const wl_model *model, const wl_unit *before, wl_unit *unit);
-/* Begins episode number `number` at the stored state, at step t, with the unit's current task. */
+/* Begins episode number `number` of the unit at the stored state and at the inner step t. The task
+ * does not change. */
 void wl_restart_begin(const wl_model *model, wl_unit *unit, int64_t number, int64_t t);
-/* Returns the number that is added to the inner step when minibatches of episode number `number` are drawn. */
+/* Returns the draw number of episode number `number`, whose task was drawn for episode number
+ * `origin`. A unit adds this number to the inner step when it draws minibatches. */
 int64_t wl_restart_draw(int64_t number, int64_t origin);
 
 #endif

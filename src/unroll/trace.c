@@ -1,4 +1,5 @@
-/* trace.c - the three kinds of traces: activations, states and recompute. The interface is in trace.h. */
+/* trace.c - implements the three kinds of traces: activations, states and recompute. The interface
+ * is in trace.h. */
 #include "unroll/trace.h"
 
 #include <string.h>

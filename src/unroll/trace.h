@@ -1,65 +1,72 @@
-/* trace.h - the values of the rule's steps that a window stores for its backward pass, in addition to gradients and
- * theta. There are three kinds of traces with one interface:
+/* trace.h - stores values of the rule's steps that the backward pass of a window needs in addition
+ * to gradients and theta. There are three kinds of traces with one interface:
  *
- *   activations  the values of each step that the rule's adjoint needs, and the state before every WL_CHUNK_STEPS-th
- *                step
- *   states       the state before each step, for an adjoint that processes one step at a time
- *   recompute    the state before every WL_CHUNK_STEPS-th step; the steps in between are run again
+ * - activations: stores the values of each step that the rule's adjoint needs, and the state before
+ *   every WL_CHUNK_STEPS-th step.
+ * - states: stores the state before each step, for an adjoint that processes one step at a time.
+ * - recompute: stores the state before every WL_CHUNK_STEPS-th step. The backward pass runs the
+ *   steps of a chunk again.
  *
- * A trace covers one segment of a window, and `slot` is the number of a step in the segment. Snapshots are theta and
- * state at the starts of segments (window_impl.h). They are not a fourth kind: they divide a window into segments, and
- * each segment has a trace of one of the three kinds. The whole engine (task, preconditioner, rule, imitation) runs a
- * segment again, whereas a trace only stores the states of the rule. */
+ * A trace has the values of one segment of a window, and `slot` is the number of a step in the
+ * segment. Snapshots (window_impl.h) are a separate mechanism: copies of theta and state at the
+ * start of each segment. The backward pass runs each segment again from its snapshot with all parts
+ * of the engine: task, preconditioner, rule and imitation. Each segment has a trace of one of the
+ * three kinds. */
 #ifndef WL_UNROLL_TRACE_H
 #define WL_UNROLL_TRACE_H
 
 #include "base/real.h"
 #include "rule/rule.h"
 
-/* The properties of the rule and the window that decide which kinds are possible. */
+/* Properties of the rule and of the window that determine which kinds of traces are possible. */
 typedef struct wl_trace_shape {
-  int64_t state; /* number of reals of the rule's state, over all blocks */
-  int64_t
-      record; /* number of reals of activations in a step of all blocks; 0 if the rule stores no activations */
-  bool stepwise; /* the adjoint processes one step at a time */
+  int64_t state; /* number of elements (wl_real) of the rule's state of all coordinates */
+  /* number of elements of the activations of all coordinates in one step; 0 if the rule stores
+   * no activations */
+  int64_t record;
+  bool stepwise; /* true if the backward pass processes one step at a time */
 } wl_trace_shape;
 
 typedef struct wl_trace wl_trace;
 
 typedef struct wl_trace_kind {
   const char *name;
-  /* Returns true if the rule and the order support this kind. */
+  /* Returns true if this kind of trace is possible for a rule and a window with this shape. */
   bool (*serves)(const wl_trace_shape *shape);
-  /* These functions return the number of reals that `steps` steps store: for states, for activations, and for the
-   * states of the chunk that is run again. */
+  /* These functions return the number of elements that a segment of `steps` steps stores: of
+   * states, of activations, and of the recomputed states of one chunk. */
   int64_t (*states)(const wl_trace_shape *shape, int64_t steps);
   int64_t (*activations)(const wl_trace_shape *shape, int64_t steps);
   int64_t (*chunk)(const wl_trace_shape *shape, int64_t steps);
-  /* Stores the state before a step, if this kind stores this state and the trace does not hold it yet. */
+  /* Stores the state before step `slot`, if this kind of trace stores the state of this step and
+   * the trace does not contain it yet. */
   void (*keep)(const wl_trace *trace, int64_t slot, const wl_real *state);
-  /* Returns the address for the state after a step: `state`, or the next step's place in the trace. */
+  /* Returns the address to which step `slot` must write the next state: `state`, or an address in
+   * the trace. */
   wl_real *(*after)(const wl_trace *trace, int64_t slot, wl_real *state);
-  /* Returns the last stored state at or before step `slot`. */
+  /* Returns the last stored state that belongs to step `slot` or to an earlier step. */
   const wl_real *(*before)(const wl_trace *trace, int64_t slot);
 } wl_trace_kind;
 
 struct wl_trace {
-  const wl_trace_kind *kind; /* NULL if the window stores no trace */
+  const wl_trace_kind *kind; /* kind of the trace; NULL if the window stores no trace */
   wl_trace_shape shape;
-  int64_t steps;        /* number of steps of a segment */
-  wl_real *states;      /* [kind->states] */
-  wl_real *activations; /* [steps][record] activations; NULL if they are not stored */
-  wl_real
-      *chunk; /* [WL_CHUNK_STEPS][state] states of a chunk that is run again; NULL if they are not stored */
+  int64_t steps;        /* number of inner steps of a segment */
+  wl_real *states;      /* [kind->states] stored states */
+  /* [steps][record] activations; NULL if this kind does not store activations */
+  wl_real *activations;
+  /* [WL_CHUNK_STEPS][state] recomputed states of one chunk; NULL if states are not recomputed */
+  wl_real *chunk;
 };
 
-/* The kinds, in order of falling speed. */
+/* The kinds of traces, in the order of falling speed of the backward pass. */
 enum { WL_TRACE_ACTIVATIONS, WL_TRACE_STATES, WL_TRACE_RECOMPUTE, WL_TRACE_KINDS };
 extern const wl_trace_kind wl_trace_kinds[WL_TRACE_KINDS];
 
-/* Returns the number of reals that a segment of `steps` steps stores. */
+/* Returns the number of elements that a trace of a segment of `steps` steps stores in total. */
 int64_t wl_trace_reals(const wl_trace_kind *kind, const wl_trace_shape *shape, int64_t steps);
-/* Returns the address for the activations of step `slot`, or NULL if this trace stores no activations. */
+/* Returns the address of the activations of step `slot`, or NULL if this trace stores no
+ * activations. */
 static inline wl_real *wl_trace_activations(const wl_trace *trace, int64_t slot) {
   return trace->activations ? trace->activations + slot * trace->shape.record : NULL;
 }

@@ -1,4 +1,5 @@
-/* unit.c - the list of a unit's fields, the functions that use the list, and the start of an episode. */
+/* unit.c - lists the fields of a unit, creates and copies units with this list, and starts
+ * episodes. */
 #include "unroll/unit.h"
 
 #include <stddef.h>
@@ -11,44 +12,45 @@ const wl_unit_field wl_unit_fields[WL_UNIT_FIELDS] = {
     {"task", "task index of the unit", WL_INT64, WL_UNIT_ONE, WL_UNIT_ITSELF,
      AT(task_index)},
     {"episode", "number of the unit's episode", WL_INT64, WL_UNIT_ONE, WL_UNIT_ITSELF, AT(number)},
-    {"inner_step", "number of inner steps done in the unit's episode", WL_INT64, WL_UNIT_ONE,
+    {"inner_step", "number of inner steps of the unit's episode that are done", WL_INT64, WL_UNIT_ONE,
      WL_UNIT_ITSELF, AT(t)},
     {"horizon", "number of inner steps of the whole episode", WL_INT64, WL_UNIT_ONE, WL_UNIT_ITSELF,
      AT(horizon)},
-    {"start_loss", "outer loss at the episode's start", WL_FLOAT64, WL_UNIT_ONE, WL_UNIT_ITSELF,
+    {"start_loss", "outer loss at the start of the unit's episode", WL_FLOAT64, WL_UNIT_ONE, WL_UNIT_ITSELF,
      AT(start_loss)},
-    {"stopped", "1: the episode became non-finite and was stopped", WL_UINT8, WL_UNIT_ONE,
+    {"stopped", "1 if the episode was stopped because it became non-finite", WL_UINT8, WL_UNIT_ONE,
      WL_UNIT_ITSELF, AT(stopped)},
-    {"other_start_loss", "start_loss for the particles 1, 2, ...", WL_FLOAT64, WL_UNIT_ONE, WL_UNIT_OTHERS,
+    {"other_start_loss", "value of start_loss for each of the particles 1, 2, ...", WL_FLOAT64, WL_UNIT_ONE, WL_UNIT_OTHERS,
      AT(other_start_loss)},
-    {"other_stopped", "`stopped` for the particles 1, 2, ...", WL_UINT8, WL_UNIT_ONE, WL_UNIT_OTHERS,
+    {"other_stopped", "value of stopped for each of the particles 1, 2, ...", WL_UINT8, WL_UNIT_ONE, WL_UNIT_OTHERS,
      AT(other_stopped)},
-    {"difference", "telescoping loss: difference between the losses of each pair at the end of the last window",
+    {"difference", "difference between the losses of each antithetic pair at the end of the last window, for "
+                   "telescoping losses",
      WL_FLOAT64, WL_UNIT_ONE, WL_UNIT_DIFFERENCES, AT(difference)},
-    {"theta", "inner parameters, padded to blocks", WL_REAL_TYPE, WL_UNIT_THETA, WL_UNIT_ITSELF,
+    {"theta", "inner parameters theta, padded to whole blocks", WL_REAL_TYPE, WL_UNIT_THETA, WL_UNIT_ITSELF,
      AT(theta)},
-    {"state", "state of the update rule, then of the preconditioner", WL_REAL_TYPE, WL_UNIT_STATE,
+    {"state", "state of the update rule, followed by the state of the preconditioner", WL_REAL_TYPE, WL_UNIT_STATE,
      WL_UNIT_ITSELF, AT(state)},
-    {"other_theta", "theta for the particles 1, 2, ...", WL_REAL_TYPE, WL_UNIT_THETA, WL_UNIT_OTHERS,
+    {"other_theta", "inner parameters theta of each of the particles 1, 2, ...", WL_REAL_TYPE, WL_UNIT_THETA, WL_UNIT_OTHERS,
      AT(other_theta)},
-    {"other_state", "state for the particles 1, 2, ...", WL_REAL_TYPE, WL_UNIT_STATE, WL_UNIT_OTHERS,
+    {"other_state", "state of rule and preconditioner of each of the particles 1, 2, ...", WL_REAL_TYPE, WL_UNIT_STATE, WL_UNIT_OTHERS,
      AT(other_state)},
-    {"accumulator", "pes: sum of the perturbations of each pair in the episode", WL_FLOAT64, WL_UNIT_PHI,
+    {"accumulator", "for pes, sum of the perturbations of each antithetic pair since the start of the episode", WL_FLOAT64, WL_UNIT_PHI,
      WL_UNIT_ACCUMULATORS, AT(accumulator)},
-    {"imitates", "1: the episode imitates the teacher", WL_UINT8, WL_UNIT_ONE, WL_UNIT_TEACHERS,
+    {"imitates", "1 if the episode imitates the teacher", WL_UINT8, WL_UNIT_ONE, WL_UNIT_TEACHERS,
      AT(imitates)},
     {"teacher_state", "state of the teacher for each particle", WL_REAL_TYPE, WL_UNIT_TEACHER_STATE,
      WL_UNIT_PUPILS, AT(teacher_state)},
-    {"score", "score, largest score and last loss of each particle; then the mean of the largest scores",
+    {"score", "score, largest score and last loss of each particle, followed by the mean of the largest scores",
      WL_FLOAT64, WL_UNIT_ONE, WL_UNIT_STORED_SCORES, AT(score)},
-    {"stored_theta", "theta of the stored state", WL_REAL_TYPE, WL_UNIT_THETA, WL_UNIT_STORED,
+    {"stored_theta", "inner parameters theta of the stored state", WL_REAL_TYPE, WL_UNIT_THETA, WL_UNIT_STORED,
      AT(stored_theta)},
-    {"stored_state", "rule state of the stored state", WL_REAL_TYPE, WL_UNIT_STATE, WL_UNIT_STORED,
+    {"stored_state", "state of rule and preconditioner of the stored state", WL_REAL_TYPE, WL_UNIT_STATE, WL_UNIT_STORED,
      AT(stored_state)},
-    {"stored_teacher_state", "teacher state of the stored state", WL_REAL_TYPE, WL_UNIT_TEACHER_STATE,
+    {"stored_teacher_state", "state of the teacher of the stored state", WL_REAL_TYPE, WL_UNIT_TEACHER_STATE,
      WL_UNIT_STORED_TEACHERS, AT(stored_teacher_state)},
 };
-_Static_assert(sizeof(bool) == 1, "`stopped` is stored as one byte");
+_Static_assert(sizeof(bool) == 1, "the field `stopped` is stored as one byte, so a bool must have the size 1");
 
 bool wl_unit_field_is_inline(const wl_unit_field *f) {
   return f->extent == WL_UNIT_ONE && f->times == WL_UNIT_ITSELF;

@@ -1,55 +1,68 @@
-/* unit.h - a unit of work: one episode in progress, with its clock.
+/* unit.h - a unit: one inner run in progress, with its clock.
  *
- * wl_unit_fields lists all state that a unit stores between windows. Code that creates, copies, gathers or saves units,
- * or estimates their memory, uses this list. */
+ * The table wl_unit_fields lists all values that a unit stores between windows. All code that
+ * creates, copies, sends or saves units uses this table, and so does the estimate of the memory. */
 #ifndef WL_UNROLL_UNIT_H
 #define WL_UNROLL_UNIT_H
 
 #include "base/field.h"
 #include "unroll/model.h"
 
-/* The state that an estimator needs in addition to one inner state. If all members are zero, it needs no further
- * state. */
+/* Numbers that determine the size of a unit. An estimator sets them according to the values that it
+ * needs. */
 typedef struct wl_unit_shape {
-  int particles;    /* total number of inner states */
-  int accumulators; /* number of vectors over phi */
-  int differences;  /* number of differences (telescoping loss) */
-  const wl_rule *teacher; /* NULL if there is no teacher; borrowed */
-  bool restarts;          /* the unit stores a state from which it can restart (restart.h) */
+  int particles;    /* number of particles, each of which has an inner state */
+  int accumulators; /* number of vectors with the length of phi */
+  int differences;  /* number of differences of losses, for telescoping losses */
+  /* hand-designed rule that is imitated, borrowed; NULL if there is no teacher */
+  const wl_rule *teacher;
+  /* true if the unit stores a state from which it can restart (restart.h) */
+  bool restarts;
 } wl_unit_shape;
 
-/* The state of one unit. The unit owns its arrays. */
+/* One unit with its state. The unit owns its arrays. */
 typedef struct wl_unit {
   const wl_task *task;
   wl_unit_shape shape;
-  wl_episode episode; /* the episode that determines the task and the minibatches */
-  int64_t number;  /* number of the unit's episode; differs from the number in `episode` after a restart */
-  int64_t first;   /* inner step at which the episode began: 0 unless the episode was restarted, and 0 after a resume */
-  int64_t t;       /* number of inner steps done */
-  int64_t horizon; /* horizon T of the episode, for rules that use it; 0: unknown */
+  /* episode for which the task was drawn, and which determines the minibatches */
+  wl_episode episode;
+  /* number of the unit's current episode; after a restart, it differs from the number in
+   * `episode` */
+  int64_t number;
+  /* inner step at which the episode began; 0 for an episode that was not restarted, and for all
+   * episodes in progress when a run resumes */
+  int64_t first;
+  int64_t t;       /* number of inner steps of the episode that are done */
+  /* horizon T of the episode in inner steps, which some rules use; 0 if it is unknown */
+  int64_t horizon;
   int64_t task_index;
-  /* number that is added to the inner step when minibatches are drawn; a replayed window has another number, so that it
-   * draws new minibatches */
+  /* draw number, which is added to the inner step when minibatches are drawn. Restarted episodes
+   * and replayed windows have a different draw number, so that they draw new minibatches. */
   int64_t draw;
   double start_loss; /* L_out(theta_0) */
-  bool stopped;      /* the run became non-finite, so the rest of the episode is not run */
+  /* true if the run became non-finite; the unit then does not run the rest of the episode */
+  bool stopped;
   wl_real *theta;    /* [pad(n)] */
   wl_real *state;    /* [wl_model_state] */
-  /* the next fields belong to the particles 1, 2, ...; the fields above belong to particle 0 */
+  /* members of the particles 1, 2, ...; the members above belong to particle 0 */
   double *other_start_loss;
   bool *other_stopped;
   wl_real *other_theta, *other_state;
-  double *accumulator; /* [accumulators][phi.size] */
+  double *accumulator; /* [accumulators][phi.size] sums of perturbations, for the estimator pes */
   double *difference;  /* [differences] */
-  bool *imitates;         /* [1] true if this episode imitates the teacher; only if there is a teacher */
-  double *score; /* [WL_UNIT_SCORES * particles + 1] scores (restart.h) */
-  wl_real *stored_theta, *stored_state, *stored_teacher_state; /* state of one particle */
-  wl_real *teacher_state; /* [particles][wl_rule_state_reals of the teacher] */
+  /* [1] true if this episode imitates the teacher; NULL if there is no teacher */
+  bool *imitates;
+  double *score; /* [WL_UNIT_SCORES * particles + 1] scores of the particles (restart.h) */
+  /* state of particle 0 from which the unit can restart */
+  wl_real *stored_theta, *stored_state, *stored_teacher_state;
+  /* [particles][wl_rule_state_reals of the teacher] state of the teacher of each particle */
+  wl_real *teacher_state;
 } wl_unit;
 
-enum { WL_UNIT_SCORES = 3 }; /* number of elements of `score` for each particle */
+enum { WL_UNIT_SCORES = 3 }; /* number of elements of wl_unit.score for each particle */
 
-/* The extent of a field. The size of the field is this extent times its wl_unit_times. */
+/* Length of one item of a field: one number, or a vector with as many numbers as theta, the state,
+ * phi or the teacher's state. The number of items is a wl_unit_times. */
 typedef enum wl_unit_extent {
   WL_UNIT_ONE,
   WL_UNIT_THETA,
@@ -58,13 +71,13 @@ typedef enum wl_unit_extent {
   WL_UNIT_TEACHER_STATE
 } wl_unit_extent;
 typedef enum wl_unit_times {
-  WL_UNIT_ITSELF, /* the number is stored in wl_unit itself if the extent is one */
-  WL_UNIT_OTHERS, /* once for each of the particles 1, 2, ... */
+  WL_UNIT_ITSELF, /* one item; an item of one number is a member of wl_unit itself */
+  WL_UNIT_OTHERS, /* one item for each of the particles 1, 2, ... */
   WL_UNIT_ACCUMULATORS,
   WL_UNIT_DIFFERENCES,
-  WL_UNIT_TEACHERS, /* 1 if there is a teacher */
-  WL_UNIT_PUPILS,   /* number of particles, if there is a teacher */
-  WL_UNIT_STORED,   /* 1 if the unit stores a state */
+  WL_UNIT_TEACHERS, /* one item if there is a teacher */
+  WL_UNIT_PUPILS,   /* one item for each particle if there is a teacher */
+  WL_UNIT_STORED,   /* one item if the unit can restart */
   WL_UNIT_STORED_TEACHERS,
   WL_UNIT_STORED_SCORES
 } wl_unit_times;
@@ -74,36 +87,39 @@ typedef struct wl_unit_field {
   wl_type type;
   wl_unit_extent extent;
   wl_unit_times times;
-  size_t at; /* offset in wl_unit of the number itself, or of the pointer to the array */
+  size_t at; /* offset in bytes of the member of wl_unit: the number, or the pointer to the array */
 } wl_unit_field;
 
 enum { WL_UNIT_FIELDS = 20 };
 extern const wl_unit_field wl_unit_fields[WL_UNIT_FIELDS];
 
-/* Returns true if wl_unit holds the single number of the field itself, not a pointer to an array. */
+/* Returns true if the member of wl_unit is the number of the field. Returns false if the member is
+ * a pointer to an array. */
 bool wl_unit_field_is_inline(const wl_unit_field *field);
-/* Returns the number of values that this field has in a unit of this shape. */
+/* Returns the number of values of this field in a unit with this shape. */
 int64_t wl_unit_field_count(const wl_unit_field *field, const wl_model *model, const wl_task *task,
                             const wl_unit_shape *shape);
-/* Returns the address of the numbers of this field in the unit. */
+/* Returns the address of the first value of this field in the unit. */
 void *wl_unit_field_data(const wl_unit_field *field, wl_unit *unit);
-/* Returns the bytes of all fields of a unit. */
+/* Returns the number of bytes of all fields of a unit. */
 int64_t wl_unit_bytes(const wl_model *model, const wl_task *task, const wl_unit_shape *shape);
 
-/* Creates a unit in which all numbers are zero. Borrows `task`. The caller frees *out with wl_unit_destroy. */
+/* Creates a unit with the given shape in which all values are zero. Borrows `task`. The caller
+ * frees *out with wl_unit_destroy. */
 wl_status wl_unit_create_with(const wl_model *model, const wl_task *task,
                               const wl_unit_shape *shape, wl_unit **out);
-/* Creates a unit with one particle and without further state. */
+/* Creates a unit with one particle and without accumulators, differences, teacher and restarts. */
 wl_status wl_unit_create(const wl_model *model, const wl_task *task, wl_unit **out);
 void wl_unit_destroy(wl_unit **unit);
-/* Copies all fields. Both units must have the same task and shape. */
+/* Copies the state of one unit to another unit. Both units must have the same task and shape. */
 void wl_unit_copy(const wl_model *model, wl_unit *from, wl_unit *to);
 
-/* Returns a view of particle p as a unit. The view shares the arrays and has copies of the single numbers. */
+/* Returns a view of particle p as a unit. The view has pointers to the arrays of `unit`, and copies
+ * of the members that are single numbers. */
 wl_unit wl_unit_particle(const wl_model *model, const wl_unit *unit, int p);
-/* Copies the single numbers of the view `particle` back to the unit, except the clock. */
+/* Copies start_loss and stopped of the view `particle` back to particle p of the unit. */
 void wl_unit_keep_particle(wl_unit *unit, int p, const wl_unit *particle);
-/* Makes particle `to` a copy of particle `from`. */
+/* Copies theta, the states, start_loss and stopped from particle `from` to particle `to`. */
 void wl_unit_copy_particle(const wl_model *model, wl_unit *unit, int from, int to);
 
 #endif

@@ -1,7 +1,9 @@
-/* window.c - the forward pass of a window, and its recomputation. The recursion is in window.h.
+/* window.c - runs the steps of a window forward, and recomputes the steps of a segment. The
+ * recursion is in window.h.
  *
- * Both passes call the same function for each step, so that a recomputed segment has the same bits as in the first
- * pass. Only the first pass computes losses, weights and direct terms. */
+ * The forward pass and the recomputation call the same functions for each step, so a recomputed
+ * segment has the same bits as in the forward pass. Only the forward pass computes the meta-loss,
+ * its weights and the direct terms dL_out/dphi. */
 #include <math.h>
 #include <string.h>
 
@@ -9,7 +11,8 @@
 #include "unroll/restart.h"
 #include "unroll/window_impl.h"
 
-/* Returns w_k for a window of `steps` steps. If the last window is shorter, the last weights of the list are used. */
+/* Returns the weight w_k in a window of `steps` steps. If the window is shorter than spec->steps,
+ * it uses the last weights of the list. */
 static double raw_weight(const wl_window_spec *spec, int64_t k, int64_t steps) {
   switch (spec->weights) {
     case WL_WEIGHTS_SUM: return 1.0;
@@ -40,7 +43,8 @@ static double transform_slope(const wl_window_spec *spec, double loss) {
   return 1.0;
 }
 
-/* Returns true if loss k of the window is the first loss of the episode, which is the denominator of the log ratio. */
+/* Returns true if loss k of the window is the first loss of the episode. This loss is the
+ * denominator in the transform log_ratio. */
 static bool holds_start(const wl_window_run_state *run, int64_t k) {
   return k == 0 && run->t0 == 0;
 }
@@ -51,7 +55,8 @@ static bool needs_outer(const wl_window_run_state *run, int64_t k) {
          (holds_start(run, k) && spec->transform == WL_LOSS_LOG_RATIO);
 }
 
-/* Returns w_k T'(L_k). At theta_0, this includes the derivative with respect to the denominator of the log ratio. */
+/* Returns w_k T'(L_k), the derivative of the meta-loss with respect to L_k. For log_ratio, the
+ * derivative with respect to L_0 also contains the derivative of the denominator. */
 static double effective_weight(const wl_window_run_state *run, int64_t k, double loss) {
   const wl_window_spec *spec = &run->ws->spec;
   const double share = run->imitates ? run->ws->imitation.weights.task : 1.0;
@@ -60,8 +65,8 @@ static double effective_weight(const wl_window_run_state *run, int64_t k, double
   return denominator ? weight - share * run->weight_sum / loss : weight;
 }
 
-/* Adds the outer loss at theta_k to the meta-loss and stores its weight for the backward pass. Also adds the direct
- * term dL_out/dphi to the gradient. */
+/* Adds the outer loss at theta_k to the meta-loss and stores its weight for the backward pass. Also
+ * adds the direct term dL_out/dphi to the gradient of the warp layers. */
 static void accumulate_outer(wl_window_run_state *run, int64_t k, double loss,
                              wl_window_result *result) {
   wl_unroll_ws *ws = run->ws;
@@ -76,19 +81,21 @@ static void accumulate_outer(wl_window_run_state *run, int64_t k, double loss,
     direct[i] += ws->weight[k] * ws->adjoint.warp_grad[i];
 }
 
-/* Records an outer loss without weight. It is the inner loss if both losses are on the same batch, and NaN
- * otherwise. */
+/* Records an outer loss that has no weight in the meta-loss. `loss` is the inner loss if inner and
+ * outer losses use the same minibatch, otherwise NaN. */
 static void skip_outer(wl_unroll_ws *ws, int64_t k, double loss) {
   ws->outer_loss[k] = loss;
   ws->weight[k] = 0.0;
 }
 
-/* Returns the slot in which step `slot` of a segment stores its trace. Without a gradient, all steps share slot 0. */
+/* Returns the index of the trace in which step `slot` of a segment stores its values. If the window
+ * has no backward pass, all steps use index 0. */
 static int64_t trace_slot(const wl_unroll_ws *ws, int64_t slot) {
   return ws->with_gradient ? slot : 0;
 }
 
-/* Stores the outer gradient at theta_k, on a separate batch, in the trace. The gradient is zero if the loss has no
+/* Computes the outer loss at theta_k and stores its gradient in the trace. If the loss has no
+ * weight, sets the gradient to zero and returns NaN. Sets *counted to true if the loss has a
  * weight. */
 static double outer_gradient(wl_window_run_state *run, int64_t k, int64_t slot,
                              const wl_real *theta, bool *counted) {
@@ -117,26 +124,27 @@ static void keep_start_of_step(wl_unroll_ws *ws, int64_t slot, const wl_real *th
   ws->traces.rule.kind->keep(&ws->traces.rule, slot, state);
 }
 
-/* Returns the address for the state after step `slot` of a segment. */
+/* Returns the address to which step `slot` of a segment writes the next state. */
 static wl_real *state_after(const wl_unroll_ws *ws, int64_t slot, wl_real *state) {
   return ws->with_gradient ? ws->traces.rule.kind->after(&ws->traces.rule, slot, state) : state;
 }
 
-/* Copies the state to the unit, if the last step wrote it elsewhere. */
+/* Copies the current state to the unit if the last step wrote the state to the trace. */
 static void bring_state(wl_window_run_state *run) {
   if (run->state == run->unit->state) return;
   memcpy(run->unit->state, run->state, (size_t)run->ws->plan.kept.state * sizeof *run->state);
 }
 
-/* Computes W / K times the weight of each term. The factor is W / K because F' contains W times the mean of the terms
- * over the K steps. */
+/* Computes the derivative of F' with respect to each imitation term of a step: W / K times the
+ * weight of the term. The factor is W / K because F' contains W times the mean of the terms over
+ * the K steps. */
 static void imitation_slopes(const wl_window_run_state *run, double slope[WL_IMITATION_TERMS]) {
   for (int i = 0; i < WL_IMITATION_TERMS; i++)
     slope[i] = run->ws->imitation.weights.term[i] * run->weight_sum / (double)run->steps;
 }
 
-/* Computes the teacher's update and compares it with the rule's update u. Then replaces u by f times the teacher's
- * update plus (1 - f) u. */
+/* Computes the update of the teacher and the imitation terms of step k. Then replaces the update u
+ * of the rule by f times the teacher's update plus (1 - f) u. */
 static void imitate(wl_window_run_state *run, int64_t k, int64_t slot,
                     const wl_inner_step *learned) {
   wl_unroll_ws *const ws = run->ws;
@@ -162,8 +170,8 @@ static void imitate(wl_window_run_state *run, int64_t k, int64_t slot,
     ws->u[i] = force * ws->imitation.taught[i] + (1 - force) * ws->u[i];
 }
 
-/* Computes the update u from the raw gradient of step k, and adds u to theta. `slot` is the step's number in the
- * segment. */
+/* Computes the update u of step k from the raw gradient, and adds u to theta. `slot` is the number
+ * of the step in its segment. `before` and `after` are the states before and after the step. */
 static void apply_rule(wl_window_run_state *run, int64_t k, int64_t slot, wl_real *theta,
                        const wl_real *before, wl_real *after) {
   wl_unroll_ws *const ws = run->ws;
@@ -192,7 +200,8 @@ static void apply_rule(wl_window_run_state *run, int64_t k, int64_t slot, wl_rea
   for (int64_t i = 0; i < ws->plan.pad; i++) theta[i] += ws->u[i];
 }
 
-/* Copies the first inner loss and gradient of the window from the end of the previous window. */
+/* Copies the inner loss and gradient of the window's first step from the end of the previous
+ * window. Returns the loss. */
 static double resume_from_end(wl_window_run_state *run, int64_t slot) {
   wl_unroll_ws *ws = run->ws;
   wl_task_ws *const held = ws->outer_task_ws;
@@ -207,7 +216,8 @@ static double resume_from_end(wl_window_run_state *run, int64_t slot) {
   return ws->last.end.loss;
 }
 
-/* Stores the outer loss and gradient at theta_K, for a next window that starts at theta_K. */
+/* Stores the outer loss and gradient at theta_K, which are the first inner loss and gradient of a
+ * window that starts at theta_K. */
 static void keep_end(wl_window_run_state *run, int64_t slot, double loss) {
   wl_unroll_ws *ws = run->ws;
   if (!wl_ws_continues(ws)) return;
@@ -259,7 +269,8 @@ void wl_window_retrace(wl_window_run_state *run, int64_t first, int64_t count, w
   }
 }
 
-/* Records the outer loss at theta_k for k < K. It is the inner loss, or a loss on a separate batch. */
+/* Records the outer loss at theta_k for k < K. This loss is the inner loss, unless outer losses use
+ * separate minibatches. */
 static void live_outer(wl_window_run_state *run, int64_t k, int64_t slot, double inner_loss,
                        wl_window_result *result) {
   wl_unroll_ws *ws = run->ws;
@@ -277,7 +288,8 @@ double wl_unroll_inner_loss(wl_unroll_ws *ws, const wl_unit *unit) {
                       NULL, NULL);
 }
 
-/* Runs step k of the first pass. Returns false if the inner loss is not finite. */
+/* Runs step k of the forward pass. If the inner loss is not finite, returns false and does not
+ * change theta. */
 static bool live_step(wl_window_run_state *run, int64_t k, const wl_observer *observers,
                       wl_window_result *result) {
   wl_unroll_ws *ws = run->ws;
@@ -299,7 +311,8 @@ static bool live_step(wl_window_run_state *run, int64_t k, const wl_observer *ob
   return true;
 }
 
-/* Stores theta and state at the start of each segment, if the window has several segments. */
+/* Stores theta and state if step k is the first step of a segment and the window has several
+ * segments. */
 static void keep_snapshot(wl_window_run_state *run, int64_t k) {
   const wl_window_plan *p = &run->ws->plan;
   if (!run->ws->with_gradient || p->segments < 2 || k % p->segment != 0) return;
@@ -325,7 +338,8 @@ static void live_end(wl_window_run_state *run, wl_window_result *result) {
   else skip_outer(ws, k, loss);
 }
 
-/* Computes the first, last and mean loss over theta_0 .. theta_steps. The last loss may be non-finite. */
+/* Computes the first, last and mean of the outer losses that were evaluated at theta_0 ..
+ * theta_steps. The last of these losses may be infinite. */
 static void summarise(const wl_window_run_state *run, wl_window_result *result) {
   const double *loss = run->ws->outer_loss;
   double sum = 0.0;
@@ -353,7 +367,8 @@ static wl_status bind(wl_unroll_ws *ws, const wl_unit *unit) {
              : wl_task_bind(unit->task, ws->outer_task_ws, &unit->episode);
 }
 
-/* Computes F' from F and the imitation terms. If the caller asks for the terms, copies the terms instead. */
+/* Replaces the meta-loss F by F', which contains the imitation terms. If the caller wants the
+ * terms, copies the terms instead and does not change F. */
 static void close_imitation(const wl_window_run_state *run, const wl_window_options *o,
                             wl_window_result *result) {
   const wl_unroll_ws *ws = run->ws;
@@ -369,7 +384,7 @@ static void close_imitation(const wl_window_run_state *run, const wl_window_opti
     result->meta_loss += slope[i % WL_IMITATION_TERMS] * ws->imitation.terms[i];
 }
 
-/* Runs the steps while losses are finite. Sets *going to false if a loss was not finite. */
+/* Runs the steps of the window. Stops and sets *going to false if an inner loss is not finite. */
 static wl_status run_steps(wl_window_run_state *run, const wl_observer *observers, bool *going,
                            wl_window_result *result) {
   for (int64_t k = 0; *going && k < run->steps; k++) {
@@ -400,7 +415,7 @@ wl_status wl_window_forward(wl_unroll_ws *ws, wl_unit *unit, int64_t steps,
   ws->last.end.valid = false;
   run->weight_sum = sum_of_weights(&ws->spec, steps);
   *result = (wl_window_result){.first_loss = NAN, .last_loss = NAN, .mean_loss = NAN};
-  if (run->imitates) /* the terms of steps that did not run are 0 */
+  if (run->imitates) /* the terms of steps that will not run must be 0 */
     memset(ws->imitation.terms, 0,
            (size_t)(steps * WL_IMITATION_TERMS) * sizeof *ws->imitation.terms);
   const bool started = !unit->stopped;

@@ -1,14 +1,17 @@
-/* window_backward.c - the adjoint recursion of window.h, for each segment and each chunk of a segment.
+/* window_backward.c - runs the backward pass of a window: the adjoint recursion of window.h, for
+ * each segment and each chunk of a segment.
  *
- * In first order, no term couples coordinates. The rule therefore receives a whole chunk of steps at once, and the
- * chunk stays in the cache. In second order, the Hessian of each step couples all coordinates. The outer loop is
- * therefore over time, and the rule receives one step at a time. The rule also receives one step at a time if a
- * preconditioner reads theta. */
+ * In first order, no term couples coordinates. The adjoint of the rule therefore processes a whole
+ * chunk of steps for a few coordinates at a time, and these values stay in the cache. In second
+ * order, the Hessian of each step couples all coordinates. The outermost loop is then over time,
+ * and the adjoint of the rule processes one step of all coordinates at a time. The same is true if
+ * a preconditioner reads theta. */
 #include <string.h>
 
 #include "unroll/window_impl.h"
 
-/* A chunk of `count` steps. Its traces start at `slot` of the segment, and `first` is its first step in the window. */
+/* The position of a chunk of `count` steps. The first step of the chunk has the number `first` in
+ * the window and the number `slot` in the segment. */
 typedef struct chunk_place {
   int64_t first, slot, count;
 } chunk_place;
@@ -17,13 +20,14 @@ static const wl_real *at(const wl_real *trace, int64_t slot, const wl_window_pla
   return trace ? trace + slot * p->pad : NULL;
 }
 
-/* Returns the last stored state at or before step `slot` of a segment. */
+/* Returns the last stored state that belongs to step `slot` of the segment or to an earlier
+ * step. */
 static const wl_real *kept_state(const wl_unroll_ws *ws, int64_t slot) {
   return ws->traces.rule.kind->before(&ws->traces.rule, slot);
 }
 
-/* Returns the inputs of the preconditioner at step j of the chunk. The results of earlier steps of the chunk are in
- * ws->pg. */
+/* Returns the inputs of the preconditioner at step j of the chunk. ws->pg must contain the
+ * preconditioned gradients of the earlier steps of the chunk. */
 static wl_gradient gradient_at(const wl_window_run_state *run, chunk_place c, int64_t j) {
   const wl_unroll_ws *ws = run->ws;
   const int64_t slot = c.slot + j;
@@ -35,7 +39,8 @@ static wl_gradient gradient_at(const wl_window_run_state *run, chunk_place c, in
   return in;
 }
 
-/* Returns the preconditioned gradients of the chunk, or the raw gradients if there is no preconditioner. */
+/* Computes and returns the preconditioned gradients of all steps of the chunk. Returns the raw
+ * gradients if there is no preconditioner. */
 static const wl_real *preconditioned(const wl_window_run_state *run, chunk_place c) {
   wl_unroll_ws *ws = run->ws;
   const wl_model *m = ws->model;
@@ -48,8 +53,10 @@ static const wl_real *preconditioned(const wl_window_run_state *run, chunk_place
   return ws->pg;
 }
 
-/* Adds the phi-gradient of P at step j of the chunk, and changes gbar to the adjoint of the raw gradient. If P reads
- * the result of the previous step, mu holds the adjoint of this result after the adjoint of the rule's state. */
+/* Runs the adjoint of the preconditioner P at step j of the chunk: adds the gradient with respect
+ * to the parameters of P, and changes gbar to the adjoint of the raw gradient if `want_raw` is
+ * true. If P reads its result of the previous step, mu contains the adjoint of this result, at the
+ * offset before_at. */
 static void precondition_adjoint(wl_window_run_state *run, chunk_place c, int64_t j, wl_real *gbar,
                                  bool want_raw) {
   wl_unroll_ws *ws = run->ws;
@@ -66,7 +73,8 @@ static void precondition_adjoint(wl_window_run_state *run, chunk_place c, int64_
   wl_precondition_adjoint(m->precondition, ws->phi + m->precondition_at, &step, &bar, ws->scratch);
 }
 
-/* Returns the description of `count` steps, from step j of the chunk on, for the adjoint of the rule. */
+/* Returns the inputs for the rule's adjoint of `count` steps, which begin with step j of the
+ * chunk. */
 static wl_rule_chunk rule_chunk(wl_window_run_state *run, chunk_place c, int64_t j, int64_t count,
                                 const wl_real *pg, const wl_real *state) {
   wl_unroll_ws *ws = run->ws;
@@ -89,14 +97,15 @@ static wl_rule_chunk rule_chunk(wl_window_run_state *run, chunk_place c, int64_t
                          .activations_before = kept && j > 0 ? kept - p->kept.record : NULL};
 }
 
-/* Computes rule_bar and its increments for `count` steps from `slot`, in an episode that imitates. theta_{k+1} has the
- * share 1 - f of the rule's update u_k. Here, e_k is the derivative of the imitation loss with respect to u_k:
+/* Computes rule_bar and its increments for `count` steps from `slot`, in an episode that imitates.
+ * rule_bar is the adjoint x_k of the rule's update u_k. theta_{k+1} contains (1 - f) u_k. Let e_k
+ * be the derivative of the imitation terms with respect to u_k:
  *
  *   x_k = (1 - f) lam_{k+1} + e_k                                           adjoint of u_k
  *   x_{k-1} = x_k + (1 - f) w_k grad L_out(theta_k) + e_{k-1} - e_k         if the rule does not read theta
  *
- * The recursion of the rule over a chunk receives x in place of lam, and these increments in place of the gradients of
- * the losses. */
+ * The rule's adjoint over a chunk receives x instead of lam, and the increments of x instead of the
+ * gradients of the losses. */
 static void prepare_rule_bar(wl_window_run_state *run, int64_t first, int64_t slot, int64_t count) {
   wl_unroll_ws *ws = run->ws;
   const int64_t pad = ws->plan.pad;
@@ -113,8 +122,9 @@ static void prepare_rule_bar(wl_window_run_state *run, int64_t first, int64_t sl
   }
 }
 
-/* Computes lam at the start of the chunk by adding the gradients of the losses. If the rule reads theta, the chunk has
- * one step, and the part of the rule for this step is also added. */
+/* Computes lam at the start of the chunk by adding the weighted gradients of the losses. If the
+ * rule reads theta, the chunk has one step. The function then also adds the contribution of the
+ * rule, which is the change of rule_bar. */
 static void finish_lam(wl_window_run_state *run, int64_t first, int64_t slot, int64_t count,
                        const wl_real *rule_bar_before) {
   wl_unroll_ws *ws = run->ws;
@@ -128,7 +138,8 @@ static void finish_lam(wl_window_run_state *run, int64_t first, int64_t slot, in
   }
 }
 
-/* Runs the rule's adjoint over a chunk of a window that imitates. If the rule reads theta, the chunk has one step. */
+/* Runs the rule's adjoint over a chunk of a window that imitates. If the rule reads theta, the
+ * chunk must have one step. */
 static void imitation_adjoint(wl_window_run_state *run, const wl_rule_chunk *chunk, int64_t first,
                               int64_t slot, double *phi_grad) {
   static const double weights[WL_CHUNK_STEPS] = {0, 1, 1, 1, 1, 1, 1, 1, 1, 1,
@@ -138,7 +149,8 @@ static void imitation_adjoint(wl_window_run_state *run, const wl_rule_chunk *chu
   wl_rule_chunk own = *chunk;
   prepare_rule_bar(run, first, slot, chunk->steps);
   wl_real *const before =
-      reads_theta ? ws->imitation.rule_bar_steps : NULL; /* this buffer is free, because the chunk has one step */
+      /* rule_bar_steps is not needed for increments, because the chunk has one step */
+      reads_theta ? ws->imitation.rule_bar_steps : NULL;
   if (before) memcpy(before, ws->imitation.rule_bar, (size_t)ws->plan.pad * sizeof *before);
   own.lam = ws->imitation.rule_bar;
   own.loss_grad = reads_theta ? NULL : ws->imitation.rule_bar_steps;
@@ -164,7 +176,8 @@ static void whole_chunk(wl_window_run_state *run, chunk_place c) {
     precondition_adjoint(run, c, j, ws->adjoint.gbar + j * ws->plan.pad, false);
 }
 
-/* Recomputes the states s_0 .. s_{count-1} of the chunk from the stored state at the start of the chunk. */
+/* Recomputes the state before each step of the chunk from the stored state at the start of the
+ * chunk. */
 static void recompute_states(wl_window_run_state *run, chunk_place c, const wl_real *pg) {
   wl_unroll_ws *ws = run->ws;
   const wl_window_plan *p = &ws->plan;
@@ -182,7 +195,8 @@ static void recompute_states(wl_window_run_state *run, chunk_place c, const wl_r
                                   .u = ws->u});
 }
 
-/* Adds H gbar to lam, and (d grad L_in / dphi)^T gbar to the phi-gradient, at one step. */
+/* Adds the second-order terms of one step: H gbar to lam, and (d grad L_in / dphi)^T gbar to the
+ * phi-gradient. */
 static void hessian_term(wl_window_run_state *run, int64_t k, int64_t slot, const wl_real *gbar) {
   wl_unroll_ws *ws = run->ws;
   const wl_batch batch = wl_inner_batch(run->unit, run->t0 + k);
@@ -200,8 +214,8 @@ static void hessian_term(wl_window_run_state *run, int64_t k, int64_t slot, cons
   for (int64_t i = 0; i < ws->model->warp_size; i++) mixed[i] += ws->adjoint.warp_grad[i];
 }
 
-/* Adds bar grad L_in to lam, and bar dL_in/dphi to the gradient of the warp layers. These terms exist if the loss of
- * the step is an input of the rule, and `bar` is the adjoint of this input. */
+/* Adds bar * grad L_in to lam, and bar * dL_in/dphi to the gradient of the warp layers. These terms
+ * exist if the inner loss is an input of the rule. `bar` is the adjoint of this input. */
 static void loss_term(wl_window_run_state *run, int64_t k, int64_t slot, double bar) {
   wl_unroll_ws *ws = run->ws;
   const wl_real *const g = at(ws->traces.g, slot, &ws->plan);
@@ -217,7 +231,7 @@ static void loss_term(wl_window_run_state *run, int64_t k, int64_t slot, double 
     direct[i] += bar * (double)ws->adjoint.warp_grad[i];
 }
 
-/* Runs the adjoint of a chunk one step at a time, the last step first. */
+/* Runs the adjoint of a chunk one step at a time, from the last step to the first. */
 static void stepwise_chunk(wl_window_run_state *run, chunk_place c) {
   wl_unroll_ws *ws = run->ws;
   const bool second = ws->spec.second_order;

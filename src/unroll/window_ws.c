@@ -1,16 +1,20 @@
-/* window_ws.c - the buffers of the engine, and the division of a window into segments for a memory bound.
+/* window_ws.c - allocates the buffers of the engine, and divides a window into segments that fit
+ * into a memory bound.
  *
- * The memory of a segment of S steps, in a window of K steps with n coordinates, w reals of state each, and C steps in
- * a chunk:
- *   traces      gradients: (S+1) n, twice if outer batches are fresh; theta: S n if stored;
- *               states: ceil(S / C) n w, or S n w with `states`; activations: S n r for a rule that stores r reals a
- *               step; S f if the preconditioner computes f reals from the gradient
- *   recomputed  min(S, C) n w in second order, which stores the states of the current chunk
- *   snapshots   ceil(K / S) n (1 + w), or none if S = K
+ * Let a window have K steps, a segment S steps and a chunk C steps. Let theta have n coordinates, and let the state
+ * have w numbers for each coordinate. The numbers that are stored are:
  *
- * Without activations, the memory is therefore lowest near S = sqrt(K C). Every segment except the last is run twice,
- * whatever its length. If a window must be divided, short segments with activations are therefore faster than long
- * segments without activations. */
+ * - gradients: (S + 1) n, or twice as many if outer losses use separate minibatches
+ * - theta at each step, if the trace stores it: S n
+ * - states: ceil(S / C) n w, or S n w with `states`
+ * - activations, if the rule stores r numbers for each coordinate and step: S n r
+ * - factors of the preconditioner, if it computes f numbers from a gradient: S f
+ * - recomputed states of the current chunk, in second order with `recompute`: min(S, C) n w
+ * - snapshots: ceil(K / S) n (1 + w), or none if S = K
+ *
+ * Without activations, the memory is lowest near S = sqrt(K C). Every segment except the last is
+ * run twice, whatever its length is. If a window must be divided, short segments with activations
+ * are therefore faster than long segments without activations. */
 #include <math.h>
 #include <stdio.h>
 
@@ -44,8 +48,8 @@ static bool fits(const wl_window_plan *p, const wl_window_spec *spec, int64_t se
   return spec->memory <= 0 || variable_bytes(p, spec, segment) <= spec->memory;
 }
 
-/* Divides the window into the longest segments within the memory bound. If no length fits, or if `lean` is set, chooses
- * the length that needs the least memory. */
+/* Divides the window into segments of the largest length that fits into the memory bound. If no
+ * length fits, or if `lean` is true, chooses the length that needs the least memory. */
 static void cut(wl_window_plan *p, const wl_window_spec *spec, bool lean) {
   int64_t fitting = 0, leanest = spec->steps < WL_CHUNK_STEPS ? spec->steps : WL_CHUNK_STEPS;
   for (int64_t s = WL_CHUNK_STEPS; s < spec->steps; s += WL_CHUNK_STEPS) {
@@ -55,22 +59,23 @@ static void cut(wl_window_plan *p, const wl_window_spec *spec, bool lean) {
   set_segment(p, spec, fitting > 0 && !lean ? fitting : leanest);
 }
 
-/* Makes the whole window one segment if it fits, and divides it otherwise. Returns true if the result fits. */
+/* Makes the whole window one segment if this segment fits into the memory bound. Otherwise divides
+ * the window into shorter segments. Returns true if the chosen segments fit. */
 static bool choose_segment(wl_window_plan *p, const wl_window_spec *spec) {
   set_segment(p, spec, spec->steps);
   if (!fits(p, spec, spec->steps)) cut(p, spec, false);
   return fits(p, spec, p->segment);
 }
 
-/* Returns true if a window may store activations or states. If `memory` is not set, they may take at most
- * WL_WINDOW_UNASKED bytes. */
+/* Returns true if a window may store activations or states without a request of the user. If the
+ * key `memory` is not set, activations or states may need at most WL_WINDOW_UNASKED bytes. */
 static bool is_unasked(const wl_window_plan *p, const wl_window_spec *spec) {
   const int64_t step = p->kind->activations(&p->kept, 1) > 0 ? p->kept.record : p->kept.state;
   return spec->memory > 0 || spec->steps * step * (int64_t)sizeof(wl_real) <= WL_WINDOW_UNASKED;
 }
 
-/* Chooses the fastest kind for which a whole window fits. If there is none, chooses the fastest kind for which segments
- * fit. */
+/* Chooses the fastest kind of trace with which the whole window fits into the memory bound. If
+ * there is none, chooses the fastest kind with which shorter segments fit. */
 static void choose_fastest(wl_window_plan *p, const wl_window_spec *spec) {
   for (int cut = 0; cut <= 1; cut++)
     for (int i = 0; i < WL_TRACE_KINDS; i++) {
@@ -107,7 +112,8 @@ static wl_window_plan make_plan(const wl_model *model, const wl_task *task,
   p.reads_before = precondition && precondition->reads_before;
   const bool reads_theta = precondition && precondition->reads_theta;
   p.factor = precondition ? precondition->factor : 0;
-  const bool step_by_step = spec->imitation && model->rule->reads_theta; /* see imitation_adjoint */
+  /* imitation_adjoint then needs chunks of one step */
+  const bool step_by_step = spec->imitation && model->rule->reads_theta;
   p.time_outermost = with_gradient && (spec->second_order || reads_theta || step_by_step);
   p.keep_theta = with_gradient && (model->rule->reads_theta || p.time_outermost);
   if (spec->imitation)
@@ -119,16 +125,17 @@ static wl_window_plan make_plan(const wl_model *model, const wl_task *task,
   return p;
 }
 
-/* A buffer and its length in reals (0 if the buffer is not needed). Allocation and the memory estimate share one list
- * of buffers. */
+/* A buffer of the workspace and its number of elements, which is 0 if the buffer is not needed. The
+ * allocation and the memory estimate use the same list of buffers. */
 typedef struct buffer {
   wl_real **at;
   int64_t reals;
 } buffer;
 enum { N_BUFFERS = 27 };
 
-/* Returns true if a chunk passes the adjoint of a state to the next chunk. A window of one chunk has no next chunk, but
- * a preconditioner may have a state. */
+/* Returns true if the backward pass needs the adjoint of the state (adjoint.mu). A window of only
+ * one chunk does not pass this adjoint to another chunk, and needs it only if a preconditioner has
+ * a state or the backward pass runs step by step. */
 static bool hands_on(const wl_window_plan *p, const wl_window_spec *spec) {
   return p->time_outermost || p->reads_before || spec->steps > WL_CHUNK_STEPS;
 }
@@ -199,14 +206,15 @@ static wl_status allocate(wl_unroll_ws *ws, int threads) {
                            &ws->rule_ws);
 }
 
-/* Returns WL_ERR_CONFIG if the bound is too small even for the segments that need the least memory. */
+/* Returns WL_ERR_CONFIG if the chosen segments do not fit into the memory bound, so that no
+ * division of the window fits. */
 static wl_status check_budget(const wl_window_plan *p, const wl_window_spec *spec) {
   const int64_t needed = variable_bytes(p, spec, p->segment);
   if (spec->memory <= 0 || needed <= spec->memory) return WL_OK;
   return wl_map_fail(
       spec->map, "memory",
-      "%.3g MiB is too little for a window of %lld steps over %lld coordinates; the storage that "
-      "needs the least memory%s takes %.1f MiB",
+      "%.3g MiB is too little for a window of %lld steps over %lld coordinates; the least memory that is "
+      "possible%s is %.1f MiB",
       (double)spec->memory / 1048576.0, (long long)spec->steps, (long long)p->n,
       p->kind == &wl_trace_kinds[WL_TRACE_ACTIVATIONS] ? " with activations"
       : p->kind == &wl_trace_kinds[WL_TRACE_STATES]    ? " with states"

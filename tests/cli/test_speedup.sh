@@ -202,13 +202,13 @@ refuses 64 "nadam-slow" --speedup one.yaml --baselines nadam-slow
 refuses 64 "reach" --speedup one.yaml --reach 11
 refuses 66 "none.yaml" --speedup none.yaml
 refuses 65 "quadratic-gaussian.h5" --speedup one.yaml --curves "$learned"
-refuses 78 "on which it was trained" "$WL_SOURCE/jobs/trained/sinusoid-maml-5-shot.h5" --speedup one.yaml
+refuses 78 "network of the training" "$WL_SOURCE/jobs/trained/sinusoid-maml-5-shot.h5" --speedup one.yaml
 printf 'suite: few\ntasks: [{name: sine, horizons: [5], family: sinusoid}]\n' >few.yaml
 refuses 78 "few-shot" --speedup few.yaml
 printf 'suite: twice\ntasks: [{name: a, horizons: [5], family: quadratic}, {name: a, horizons: [5], family: quadratic}]\n' >twice.yaml
 refuses 78 "given twice" --speedup twice.yaml
 printf 'suite: fall\ntasks: [{name: a, horizons: [5, 3], family: quadratic}]\n' >fall.yaml
-refuses 78 "rise" --speedup fall.yaml
+refuses 78 "rising order" --speedup fall.yaml
 printf 'suite: rates\ntasks: [{name: a, horizons: [5], rates: [1e-2], family: quadratic}]\n' >rates.yaml
 refuses 78 "the lowest and the highest rate" --speedup rates.yaml
 "$WL_PYTHON" "$WL_SOURCE/tools/plot_speedup.py" two.json again.json -o both.png >/dev/null || fail "no picture"

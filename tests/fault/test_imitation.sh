@@ -49,8 +49,8 @@ refuse() { # arguments: PATTERN OPTIONS...
   echo "ok: refused: $*"
 }
 refuse 'set `order: first`' --set window.order=second
-refuse 'add up to 1.2' --set imitation.cosine=0.7
+refuse 'distance is 1.2' --set imitation.cosine=0.7
 refuse 'one for each of the 2 stages' --set imitation.share=[1,1,1]
 refuse 'cannot imitate a teacher' --set estimator.name=mixture
-refuse 'a teacher has no learned scalars' --set imitation.learn=[rate]
-refuse 'after `hold`' --set imitation.fade=1
+refuse 'the teacher cannot have learned scalars' --set imitation.learn=[rate]
+refuse 'larger than `hold`' --set imitation.fade=1

@@ -57,9 +57,9 @@ static void widths(void **state) {
   (void)state;
   expect("{family: mlp, widths: [20, 30]}", "width", "task.widths=[40, 60]");
   expect("{family: mlp, widths: []}", "width",
-         "the task family 'mlp' has no width to vary in this configuration");
+         "the task family 'mlp' has no setting of the axis 'width' in this configuration");
   expect("{family: mlp, widths: []}", "depth",
-         "the task family 'mlp' has no depth to vary in this configuration");
+         "the task family 'mlp' has no setting of the axis 'depth' in this configuration");
   expect("{family: conv, filters: [8, 16]}", "width", "task.filters=[16, 32]");
   expect("{family: conv, filters: [8, 16]}", "depth", "task.filters=[8, 16, 16]");
   expect("{family: omniglot, filters: [8], widths: [5]}", "width",
@@ -77,7 +77,7 @@ static void data(void **state) {
   expect("{family: mountain}", "data", "task.surface=shared");
   expect("{family: logistic, separation: 3}", "data", "task.separation=1.5 task.separation=6");
   expect("{family: omniglot}", "data",
-         "the task family 'omniglot' has no data to vary in this configuration");
+         "the task family 'omniglot' has no setting of the axis 'data' in this configuration");
 }
 
 static void scales(void **state) {
@@ -97,7 +97,7 @@ static void long_lists(void **state) {
   char task[2000] = "{family: mlp, widths: [";
   for (size_t i = 0; i < WL_VARIED_INTS; i++) strcat(task, "100, ");
   strcat(task, "100]}");
-  expect(task, "width", "the task family 'mlp' has no width to vary in this configuration");
+  expect(task, "width", "the task family 'mlp' has no setting of the axis 'width' in this configuration");
 }
 
 int main(void) {
