@@ -1,4 +1,5 @@
-/* kernels_pick.c - selects the compilation of each kernel for this processor. */
+/* kernels_pick.c - selects for each kernel the functions that are compiled for the instruction set
+ * of this processor. */
 #include "base/isa.h"
 #include "rule/controller_kernel.h"
 #include "rule/feature_kernel.h"

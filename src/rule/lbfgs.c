@@ -1,22 +1,25 @@
-/* lbfgs.c - the rule lbfgs: limited-memory BFGS (Nocedal 1980; Liu and Nocedal 1989) without line search, with learned
- * scalars.
+/* lbfgs.c - implements the update rule `lbfgs`: limited-memory BFGS (Nocedal 1980; Liu and Nocedal
+ * 1989) with learned scalars instead of a line search.
  *
- * A slice has the elements of a tensor with the same first index. A vector is one slice. With `per: tensor`, a slice is a
- * whole tensor. The approximation H of the inverse Hessian has one diagonal block for each slice. In a slice of n
- * coordinates,
+ * The coordinates of theta are divided into slices. A slice consists of the elements of a tensor
+ * that have the same first index. A vector is one slice. With `per: tensor`, each tensor is one
+ * slice. The approximation H of the inverse Hessian has one diagonal block for each slice. The
+ * formulas for a slice of n coordinates are:
  *
  *   s = theta_t - theta_{t-1},   y = g_t - g_{t-1} + d |g_t - g_{t-1}| / |s| s
- *   (s, y) is stored if s.y > 1e-4 |s| |y|; the memory has the newest `memory` pairs
- *   u = -a(t / T) H g,   shortened to the length b max |s_i| over the memory
- *   u = -f sqrt(n) g / |g|   while the memory is empty
+ *   u = -a(t / T) H g
  *
- * The two-loop recursion over the pairs computes H g, with H_0 = c (s_0.y_0) / (y_0.y_0) for the newest pair (s_0,
- * y_0). d damps H, as in Schraudolph et al. 2007. A pair without positive curvature is ignored, and H is unchanged. u =
- * 0 if H g is not finite.
+ * The memory contains the newest pairs (s, y), at most `memory` of them. A pair is stored if its
+ * curvature is large enough: s.y > 1e-4 |s| |y|. Otherwise, H does not change. The two-loop
+ * recursion over the stored pairs computes H g, with H_0 = c (s_0.y_0) / (y_0.y_0) for the newest
+ * pair (s_0, y_0). The damping d acts as in Schraudolph et al. 2007. If u is longer than b times
+ * the longest s in the memory, it is shortened to this length. If the memory is empty, u = -f
+ * sqrt(n) g / |g|. If H g is not finite, u = 0.
  *
- * The meta-parameters are the logarithms of a (rate), f (first_step), d (damping), b (growth) and c (scale). `rate` has
- * the values of log a at t / T = 0, 1/3, 2/3 and 1; between these points, log a is linear. If T is unknown, T is the
- * longest episode of the training. A positive factor of the loss does not change the steps. */
+ * The meta-parameters are the logarithms of a (rate), f (first_step), d (damping), b (growth) and c
+ * (scale). The tensor `rate` contains log a at t / T = 0, 1/3, 2/3 and 1. Between these points, log
+ * a is linear. If the number of steps T is unknown, the rule uses the length of the longest
+ * training episode. If the loss is multiplied by a positive number, the steps do not change. */
 #include <math.h>
 #include <string.h>
 
@@ -38,15 +41,18 @@ static const wl_state_field fields[PAIRS + 2 * MOST_PAIRS] = {{"gradient", WL_ST
                                                               PAIR(9),
                                                               PAIR(10)};
 
-static const double LEAST_COSINE = 1e-4; /* a pair is kept if the cosine of the angle between s and y is larger */
-/* Pairs with |s|^2 or |y|^2 below TINY or |y|^2 above 1 / TINY are ignored: float32 could not store them. */
+/* a pair is stored only if the cosine of the angle between s and y exceeds this number */
+static const double LEAST_COSINE = 1e-4;
+/* A pair is not stored if |s|^2 or |y|^2 is below TINY, or if |y|^2 is above 1 / TINY. The numbers
+ * of such a pair are outside the range of float32. */
 static const double TINY = 1e-60;
 
-/* Offsets of the meta-parameters. */
+/* The offsets of the meta-parameters in phi. */
 enum { RATE, FIRST_STEP = KNOTS, DAMPING, GROWTH, SCALE, META };
 
 typedef struct lbfgs {
-  int64_t memory, steps; /* `steps` is T of the longest episode */
+  /* memory: largest number of pairs; steps: number of steps in the longest episode */
+  int64_t memory, steps;
   enum { PER_TENSOR, PER_SLICE } per;
   double rate, first_step, damping, growth;
 } lbfgs;
@@ -57,28 +63,34 @@ typedef struct slice {
 } slice;
 
 typedef struct workspace {
-  int64_t slices, largest; /* `largest` is the number of coordinates of the largest slice */
+  /* slices: number of slices; largest: number of coordinates in the largest slice */
+  int64_t slices, largest;
   slice *slice;            /* [slices] */
-  double *scratch;         /* [threads][largest] H g */
-  double phi[META];        /* the meta-parameters; exponentials of them from FIRST_STEP on */
+  double *scratch;         /* [threads][largest] scratch memory for H g */
+  /* log a at each point, followed by the exponentials of the other meta-parameters */
+  double phi[META];
 } workspace;
 
 static const wl_option lbfgs_options[] = {
     {"memory", WL_OPT_INT, "5", NULL, 1, MOST_PAIRS, "1",
-     "Number of pairs of a step and a gradient change in the memory.", WL_SLOT(lbfgs, memory)},
+     "Largest number of pairs in the memory. A pair consists of a step and the change of the "
+     "gradient.",
+     WL_SLOT(lbfgs, memory)},
     {"per", WL_OPT_CHOICE, "slice", "tensor|slice", 0, 0, NULL,
-     "One memory of curvature for each tensor, or for each slice: the elements with the same first index.",
+     "Part of theta that has a separate memory. tensor: a tensor. slice: the elements of a tensor "
+     "that have the same first index.",
      WL_SLOT(lbfgs, per)},
     {"rate", WL_OPT_REAL, "1", NULL, 1e-9, 1e9, "1",
-     "Initial value of the learned factor of the step.", WL_SLOT(lbfgs, rate)},
+     "Initial value of the learned factor that multiplies a step.", WL_SLOT(lbfgs, rate)},
     {"first_step", WL_OPT_REAL, "0.03", NULL, 1e-12, 1e9, "1",
      "Initial value of the learned root mean square of the first step.",
      WL_SLOT(lbfgs, first_step)},
     {"damping", WL_OPT_REAL, "0.001", NULL, 1e-12, 1e3, "1",
-     "Initial value of the learned damping, relative to the curvature along the step.",
+     "Initial value of the learned damping, as a multiple of the curvature along the step.",
      WL_SLOT(lbfgs, damping)},
     {"growth", WL_OPT_REAL, "3", NULL, 1e-3, 1e9, "1",
-     "Initial value of the learned bound of a step's length, as a multiple of the longest step in memory.",
+     "Initial value of the learned largest length of a step, as a multiple of the longest step in "
+     "the memory.",
      WL_SLOT(lbfgs, growth)},
     {0}};
 
@@ -103,7 +115,7 @@ static wl_status lbfgs_create(const wl_map *options, const wl_rule_setting *sett
   rule->state_width = rule->n_fields;
   rule->reads_theta = true;
   rule->cost = 40 + 20 * (double)c->memory;
-  rule->forward_only = "the memory of steps and gradient changes";
+  rule->forward_only = "its memory of steps and gradient changes is not differentiated";
   WL_TRY(wl_layout_add(&rule->phi, "rule", "rate", 1, &knots, NULL));
   WL_TRY(wl_layout_add(&rule->phi, "rule", "first_step", 1, &one, NULL));
   WL_TRY(wl_layout_add(&rule->phi, "rule", "damping", 1, &one, NULL));
@@ -123,7 +135,8 @@ static void lbfgs_init(const wl_rule *rule, uint64_t seed, wl_real *phi) {
 
 /* ---- Workspace ------------------------------------------------------------------------------ */
 
-/* Writes the slices of a tensor, if `out` is not NULL, and returns their number. */
+/* Returns the number of slices in a tensor. If `out` is not NULL, the function also writes the
+ * slices to `out`. */
 static int64_t cut(const lbfgs *c, const wl_tensor_entry *t, slice *out) {
   const int64_t count = c->per == PER_SLICE && t->ndim >= 2 ? t->shape[0] : 1,
                 size = t->size / count;
@@ -131,7 +144,7 @@ static int64_t cut(const lbfgs *c, const wl_tensor_entry *t, slice *out) {
   return count;
 }
 
-/* Sets the numbers of slices and of coordinates of the largest slice. */
+/* Sets the number of slices, and the number of coordinates in the largest slice. */
 static void measure(const lbfgs *c, const wl_layout *theta, workspace *ws) {
   for (int j = 0; j < theta->count; j++) {
     const wl_tensor_entry *const t = &theta->tensors[j];
@@ -191,7 +204,7 @@ static double sum_squares(int64_t n, const wl_real *x) {
   return sum;
 }
 
-/* Sums over a pair of the memory, in one pass. */
+/* The inner products s.y, s.s and s.q of one pair in the memory. */
 typedef struct pair_sums {
   double sy, ss, sq;
 } pair_sums;
@@ -217,19 +230,21 @@ static void add(int64_t n, double factor, const wl_real *restrict x, double *res
   for (int64_t i = 0; i < n; i++) q[i] += factor * (double)x[i];
 }
 
-/* One slice of n coordinates at one step. The fields of the state are `pad` reals apart. */
+/* The arrays of one slice of n coordinates at one step. The fields of the state are `pad` elements
+ * apart. */
 typedef struct view {
   int64_t n, pad;
   int memory;
-  bool first;               /* step 0 */
-  const wl_real *g, *theta; /* [n] */
-  const wl_real *in;        /* state before the step */
-  wl_real *out;             /* state after the step, may be the same array */
+  bool first;               /* true: this is step 0 */
+  const wl_real *g, *theta; /* [n] gradient and parameters */
+  const wl_real *in;        /* the slice's state before the step */
+  wl_real *out;             /* the slice's state after the step; may be the same array as `in` */
   const double *phi;
   double *q; /* [n] scratch */
 } view;
 
-/* Computes the damping times |g_t - g_{t-1}| / |s|, and whether the damped pair has positive curvature. */
+/* Returns true if the damped pair has enough positive curvature to be stored. Sets *damping to d
+ * |g_t - g_{t-1}| / |s|. */
 static bool measure_pair(const view *v, double *damping) {
   const wl_real *const g_before = v->in + GRADIENT * v->pad, *const theta_before =
                                                                  v->in + PARAMETERS * v->pad;
@@ -248,12 +263,14 @@ static bool measure_pair(const view *v, double *damping) {
   return damped_yy < 1 / TINY && damped_sy > LEAST_COSINE * sqrt(ss * damped_yy);
 }
 
-/* Writes the state after the step: the memory, with the new pair first if it is accepted, and the current point. s_in and
- * s_out may be the same array. */
+/* Writes the state after the step. If the new pair is accepted, it becomes the first pair of the
+ * memory. The function also stores the current gradient and parameters. v->in and v->out may be the
+ * same array. */
 static void remember(const view *v) {
   const size_t bytes = (size_t)v->n * sizeof(wl_real);
   double damping = 0;
-  const int fresh = !v->first && measure_pair(v, &damping) ? 2 : 0; /* fields of the new pair */
+  /* number of fields that the new pair occupies, or 0 */
+  const int fresh = !v->first && measure_pair(v, &damping) ? 2 : 0;
   for (int field = PAIRS + 2 * v->memory - 1; field >= PAIRS + fresh; field--)
     memmove(v->out + field * v->pad, v->in + (field - fresh) * v->pad, bytes);
   wl_real *const g_before = v->out + GRADIENT * v->pad, *const theta_before =
@@ -269,15 +286,15 @@ static void remember(const view *v) {
   memcpy(theta_before, v->theta, bytes);
 }
 
-/* q contains g on entry. Replaces q by H g. Returns the length of the longest step in memory, or 0 if the memory is
- * empty. */
+/* Replaces g in v->q by H g. Returns the length of the longest step in the memory. If the memory is
+ * empty, the function returns 0. */
 static double two_loops(const view *v) {
   double inverse[MOST_PAIRS], a[MOST_PAIRS], longest = 0;
   int pairs = 0;
   for (; pairs < v->memory; pairs++) {
     const wl_real *const s = v->out + (PAIRS + 2 * pairs) * v->pad, *const y = s + v->pad;
     const pair_sums sum = sum_pair(v->n, s, y, v->q);
-    if (!(sum.sy > 0)) break; /* the remaining places are empty */
+    if (!(sum.sy > 0)) break; /* the remaining pairs of the memory are empty */
     inverse[pairs] = 1 / sum.sy;
     longest = fmax(longest, sum.ss);
     a[pairs] = inverse[pairs] * sum.sq;
@@ -309,7 +326,7 @@ static void update_slice(const view *v, double rate, wl_real *u) {
   const double length = sqrt(sum);
   const double bound =
       longest > 0 ? v->phi[GROWTH] * longest : v->phi[FIRST_STEP] * sqrt((double)v->n);
-  /* if the memory is empty, q is g, and the step has the length of the bound */
+  /* If the memory is empty, q contains g, and the step has the length `bound`. */
   double factor = longest > 0 && rate * length <= bound ? rate : bound / length;
   if (!(length > 0 && isfinite(factor * length))) factor = 0;
   for (int64_t i = 0; i < v->n; i++) u[i] = factor > 0 ? (wl_real)(-factor * v->q[i]) : 0;
@@ -342,7 +359,8 @@ static void lbfgs_step(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_inner_
 
 const wl_rule_ops wl_rule_lbfgs = {
     .name = "lbfgs",
-    .summary = "limited-memory BFGS with learned rates, damping and bounds",
+    .summary =
+        "limited-memory BFGS with learned rates, a learned damping and a learned largest step",
     .options = lbfgs_options,
     .create = lbfgs_create,
     .destroy = lbfgs_destroy,

@@ -1,10 +1,12 @@
-/* lion.c - the rule Lion (Chen et al. 2023). The step depends on the sign of a running mean of gradients.
+/* lion.c - implements the update rule Lion (Chen et al. 2023). The step depends on the sign of a
+ * running mean of gradients.
  *
  *   u  = -a (sign(b1 m + (1 - b1) g) + w theta)
  *   m' = b2 m + (1 - b2) g
  *
- * g is the gradient, a the rate, b1 and b2 the scalars beta1 and beta2, and w weight_decay. The state m starts at zero.
- * b1 cannot be learned, because the derivative of the sign is zero. */
+ * Here g is the gradient, and a is the rate. The keys `beta1`, `beta2` and `weight_decay` set b1,
+ * b2 and w. The state m starts at zero. The number b1 cannot be learned, because the derivative of
+ * the sign function is zero. */
 #include "rule/elementwise.h"
 
 enum { RATE, BETA1, BETA2, WEIGHT_DECAY, SCALARS };
@@ -48,9 +50,10 @@ static const wl_scalar scalars[SCALARS] = {{"rate", WL_SCALAR_FREE},
 static const wl_option lion_options[] = {
     WL_ELEMENTWISE_OPTIONS("0.0001"),
     {"beta1", WL_OPT_REAL, "0.9", NULL, 0, 0.999999999, "1",
-     "Weight of the running mean in the direction of the step.", WL_SCALAR_SLOT(BETA1)},
-    {"beta2", WL_OPT_REAL, "0.99", NULL, 0, 0.999999999, "1", "Decay of the running mean.",
-     WL_SCALAR_SLOT(BETA2)},
+     "Weight of the running mean in the step's direction; the gradient has the weight 1 - beta1.",
+     WL_SCALAR_SLOT(BETA1)},
+    {"beta2", WL_OPT_REAL, "0.99", NULL, 0, 0.999999999, "1",
+     "Decay of the running mean of gradients.", WL_SCALAR_SLOT(BETA2)},
     WL_DECAY_OPTION("0", WEIGHT_DECAY),
     {0}};
 
@@ -62,4 +65,6 @@ static const wl_elementwise lion_rule = {.state_width = 1,
                                          .step = lion_step,
                                          .vjp = lion_vjp};
 
-WL_DEFINE_RULE(lion, "sign of a mean of gradients, with decoupled weight decay", elementwise);
+WL_DEFINE_RULE(lion,
+               "Lion: step along the sign of a mean of gradients, with decoupled weight decay",
+               elementwise);

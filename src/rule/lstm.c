@@ -1,13 +1,18 @@
-/* lstm.c - the coordinatewise LSTM rule: options, meta-parameters, threads.
+/* lstm.c - implements the update rule `lstm`: its options, its meta-parameters, and the
+ * distribution of its work over threads.
  *
- * phi consists of lstm<l>.weight (4H, in + H) and lstm<l>.bias (4H) for the layers l = 1, 2, ..., then output.weight
- * (heads, H) and output.bias (heads). A layer has H units, and a head is an output. The initial values are the same as
- * in google-deepmind/learning-to-learn. Weights and biases of a layer are truncated normal with standard deviation
- * 1/sqrt(in + H). Head weights have standard deviation 1/sqrt(H), and head biases are 0. With momentum, both heads
- * start at zero; the rule then starts as Nesterov's rule at the given rate.
+ * For each layer l = 1, 2, ..., phi contains the tensors lstm<l>.weight (4H, in + H) and
+ * lstm<l>.bias (4H). The tensors output.weight (heads, H) and output.bias (heads) follow. Here H is
+ * the number of units in a layer, and a head is an output of the LSTM. The initial values are the
+ * same as in the code google-deepmind/learning-to-learn. The weights and biases of a layer are
+ * drawn from a truncated normal distribution with the standard deviation 1/sqrt(in + H). For the
+ * weights of the output, the standard deviation is 1/sqrt(H), and the bias of the output starts at
+ * 0. With momentum, all weights and biases of the outputs start at zero. The untrained rule is then
+ * Nesterov's rule with the configured rate.
  *
- * Weight gradients are summed in the same order for any number of threads. Within a group of WL_LSTM_GROUP blocks, they
- * are summed in working precision. The sums of groups are added in double. */
+ * The order in which weight gradients are summed does not depend on the number of threads. The
+ * weight gradients in a group of WL_LSTM_GROUP blocks are summed as wl_real. The sums of the groups
+ * are added in double precision. */
 #include "rule/lstm.h"
 
 #include <math.h>
@@ -20,16 +25,18 @@
 typedef struct lstm_ws {
   const wl_lstm_kernel *kernel;
   int threads;
-  size_t scratch_bytes;   /* bytes of scratch for each thread */
+  size_t scratch_bytes;   /* number of bytes of scratch memory for each thread */
   unsigned char *packed;  /* weights in the layout of the kernel */
-  unsigned char *scratch; /* [threads][scratch_bytes] */
-  /* number of groups with stored weight gradients that are not yet added */
+  unsigned char *scratch; /* [threads][scratch_bytes] scratch memory */
+  /* number of groups in a wave, which is the number of groups that the threads compute before their
+   * weight gradients are added */
   int64_t wave;
-  int64_t partial_count; /* number of reals of one group's weight gradient, padded */
-  wl_real *partial;      /* [wave][partial_count] */
+  /* number of elements in the weight gradient of one group, including padding */
+  int64_t partial_count;
+  wl_real *partial; /* [wave][partial_count] weight gradient of each group in a wave */
 } lstm_ws;
 
-/* The section `rule` for an LSTM. */
+/* The values of the options in the configuration's section `rule` for an LSTM. */
 typedef struct lstm_keys {
   wl_ints hidden;
   wl_lstm_input preprocessing;
@@ -39,38 +46,43 @@ typedef struct lstm_keys {
 
 static const wl_option lstm_options[] = {
     {"hidden", WL_OPT_INTS, "[20, 20]", NULL, 1, WL_LSTM_MAX_HIDDEN, "1",
-     "Units of each LSTM layer, one to four layers.", WL_SLOT(lstm_keys, hidden)},
+     "Numbers of units of the one to four LSTM layers.", WL_SLOT(lstm_keys, hidden)},
     {"preprocessing", WL_OPT_CHOICE, "log", "none|log|paper|adam", 0, 0, NULL,
-     "Inputs of the LSTM. none: the gradient g. log: max(log(|g| + eps) / k, -1) and clip(g "
-     "e^k, -1, 1). paper: (log|g| / p, sign g) where |g| >= e^-p, else (-1, e^p g). adam: (g, "
-     "m) / sqrt v with running means m and v of g and g^2 (decay 0.95). With `adam`, the second "
-     "output scales a step along m / sqrt v with the rate `rate` (0: no such step). Of the "
-     "other keys, only `hidden` and `output_scale` then have an effect.",
+     "Inputs of the LSTM. none: the gradient g. log: the two numbers max(log(|g| + eps) / k, -1) "
+     "and clip(g e^k, -1, 1). paper: the two numbers log|g| / p and sign g if |g| >= e^-p, "
+     "otherwise -1 and e^p g. adam: the numbers g / sqrt v and m / sqrt v, where m and v are "
+     "running means of g and g^2 with decay 0.95. With `adam`, a second output scales a step along "
+     "m / sqrt v with the rate `rate`; if `rate` is 0, there is no such step. With `adam`, the "
+     "only other keys with an effect are `hidden` and `output_scale`.",
      WL_SLOT(lstm_keys, preprocessing)},
     {"preprocessing_strength", WL_OPT_REAL, "0", NULL, 0, 80, "1",
-     "The number k of `log` or p of `paper`; 0: the published values, 5 and 10.",
+     "The number k in `preprocessing: log`, or the number p in `preprocessing: paper`. 0: the "
+     "published values, k = 5 and p = 10.",
      WL_SLOT(lstm_keys, preprocessing_strength)},
     {"gradient_scale", WL_OPT_REAL, "30.0", NULL, 0, 0, "1",
-     "Factor of the gradient before preprocessing.", WL_SLOT(lstm_keys, gradient_scale)},
+     "Factor that multiplies the gradient before preprocessing.",
+     WL_SLOT(lstm_keys, gradient_scale)},
     {"output_scale", WL_OPT_REAL, "0.1", NULL, 0, 0, "1",
-     "Factor of the output. The paper of 2016 uses 1 on quadratics and 0.01 on neural networks.",
+     "Factor that multiplies the output. The paper (Andrychowicz et al. 2016) uses 1 for quadratic "
+     "functions and 0.01 for neural networks.",
      WL_SLOT(lstm_keys, output_scale)},
     {"momentum", WL_OPT_REAL, "0.9", NULL, 0, 0.9999, "1",
      "Decay b of a running sum of gradients, V' = b V + g. The LSTM also reads the mean (1 - b) "
-     "V', and a second output o2 scales a Nesterov step: u = output_scale o1 - rate e^o2 (g + b "
-     "V'). 0: no running sum and no Nesterov step.",
+     "V'. A second output o2 scales a Nesterov step: u = output_scale o1 - rate e^o2 (g + b V'). "
+     "0: there is no running sum and no Nesterov step.",
      WL_SLOT(lstm_keys, momentum)},
     {"rate", WL_OPT_REAL, "0.01", NULL, 0, 1e9, "1",
-     "Rate of the Nesterov step at o2 = 0. Before meta-training, o2 is 0. Used with `momentum`, "
-     "and with `preprocessing: adam`.",
+     "Rate of the Nesterov step if o2 is 0. Before meta-training, o2 is 0. The rate has an effect "
+     "if `momentum` is positive, or with `preprocessing: adam`.",
      WL_SLOT(lstm_keys, rate)},
     {"through_inputs", WL_OPT_BOOL, "false", NULL, 0, 0, NULL,
-     "With `window.order: second`: also differentiate through the LSTM's inputs. With `log` and "
-     "`paper`, these meta-gradients become very large. false: differentiate only through the "
-     "Nesterov step.",
+     "With `window.order: second`, also differentiate through the LSTM's inputs. With the "
+     "preprocessing `log` or `paper`, these meta-gradients become very large. false: differentiate "
+     "only through the Nesterov step.",
      WL_SLOT(lstm_keys, through_inputs)},
     {"forget_bias", WL_OPT_REAL, "1.0", NULL, 0, 0, "1",
-     "Added to the pre-activation of the forget gate.", WL_SLOT(lstm_keys, forget_bias)},
+     "Number that is added to the pre-activation of the forget gate.",
+     WL_SLOT(lstm_keys, forget_bias)},
     {NULL, 0, NULL, NULL, 0, 0, NULL, NULL}};
 
 static size_t round_up(size_t bytes) { return (bytes + WL_ALIGN - 1) / WL_ALIGN * WL_ALIGN; }
@@ -81,8 +93,10 @@ static wl_status set_net(const wl_map *options, const lstm_keys *own, wl_lstm_ne
   const lstm_keys keys = *own;
   const int layers = keys.hidden.count;
   if (layers < 1 || layers > WL_LSTM_MAX_LAYERS)
-    return wl_map_fail(options, "hidden", "has %d layers; give the units of 1 to %d layers", layers,
-                       WL_LSTM_MAX_LAYERS);
+    return wl_map_fail(
+        options, "hidden",
+        "the list has %d numbers; give the number of units of each layer, for 1 to %d layers",
+        layers, WL_LSTM_MAX_LAYERS);
   wl_lstm_net_shape(net, keys.preprocessing, keys.momentum, layers, keys.hidden.at);
   net->rate = (wl_real)keys.rate;
   net->through_inputs = keys.through_inputs;
@@ -91,7 +105,7 @@ static wl_status set_net(const wl_map *options, const lstm_keys *own, wl_lstm_ne
   return WL_OK;
 }
 
-/* Adds the tensors of phi, in the order of the net's offsets. */
+/* Adds the LSTM's tensors to the layout of phi, in the order of the offsets in `net`. */
 static wl_status add_blocks(const wl_lstm_net *net, wl_layout *phi) {
   char name[WL_NAME_SIZE];
   for (int l = 0; l < net->layers; l++) {
@@ -109,8 +123,8 @@ static wl_status add_blocks(const wl_lstm_net *net, wl_layout *phi) {
   return WL_OK;
 }
 
-/* Returns the number of floating-point operations of a coordinate-step: forward pass, recomputed forward pass, sweep
- * and weight gradient. */
+/* Returns the number of floating-point operations of a coordinate-step. The number includes the
+ * forward pass, the recomputed forward pass, the adjoint of the steps and the weight gradient. */
 static double step_cost(const wl_lstm_net *net) {
   double mac = 0;
   for (int l = 0; l < net->layers; l++) {
@@ -152,7 +166,8 @@ fail:
   return status;
 }
 
-/* Draws a tensor of phi from a separate stream. The values of a layer therefore do not depend on the other layers. */
+/* Draws a tensor of phi from a separate random stream, so that its values do not depend on the
+ * sizes of other tensors. */
 static void draw(uint64_t seed, uint64_t block, int64_t n, int64_t fan, wl_real *out) {
   const wl_stream stream = {
       .seed = seed, .purpose = WL_FOR_META_INIT, .space = WL_SPACE_TRAIN, .step = block};
@@ -173,7 +188,8 @@ static void lstm_init(const wl_rule *rule, uint64_t seed, wl_real *phi) {
   if (net->heads == 1) draw(seed, block, last, last, phi + net->head_weight);
 }
 
-/* Returns the number of blocks in group `group`; there are `blocks` blocks in all groups. */
+/* Returns the number of blocks in the group with the number `group`. The groups together contain
+ * `blocks` blocks. */
 static int64_t group_count(int64_t group, int64_t blocks) {
   const int64_t left = blocks - group * WL_LSTM_GROUP;
   return left < WL_LSTM_GROUP ? left : WL_LSTM_GROUP;
@@ -183,9 +199,10 @@ static int64_t group_total(int64_t blocks) { return (blocks + WL_LSTM_GROUP - 1)
 
 /* ---- Workspace ------------------------------------------------------------------------------ */
 
-/* Returns the number of groups in a wave, which all threads process together. With one thread, a wave is one group.
- * With several threads, a wave has many groups, because threads wait for each other at the end of a wave. For wide
- * nets, the weight gradients of a wave are limited to some megabytes. */
+/* Returns the number of groups in a wave. Each thread computes some groups of a wave, and at the
+ * end of the wave, the threads wait for each other. With several threads, a wave therefore has many
+ * groups. With one thread, a wave has one group. If the LSTM is large, the wave is so small that
+ * its weight gradients need only some megabytes. */
 static int64_t wave_of(const wl_lstm_net *net, int64_t max_blocks, int threads) {
   enum { MOST = 64, LEAST = 4, BYTES = 2 << 20 };
   const int64_t fitting = BYTES / (wl_pad(net->parameters) * (int64_t)sizeof(wl_real));
@@ -195,8 +212,9 @@ static int64_t wave_of(const wl_lstm_net *net, int64_t max_blocks, int threads) 
   return each * threads < all ? each * threads : all;
 }
 
-/* Returns the bytes of scratch of one thread, rounded up to whole huge pages. The size is not rounded if the net needs
- * little scratch, or if two copies of the rule state are smaller than a huge page. In these cases a huge page would be
+/* Returns the number of bytes of scratch memory for one thread. Usually the number is rounded up to
+ * whole huge pages. If the scratch memory is small compared with a huge page, or if the rule state
+ * is smaller than a huge page, the number is not rounded to huge pages, because they would need
  * most of the memory. */
 static size_t scratch_size(const wl_lstm_kernel *kernel, const wl_lstm_net *net,
                            int64_t max_blocks) {
@@ -256,7 +274,7 @@ static void lstm_pack(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_real *p
   ws->kernel->pack(rule->impl, phi, ws->packed);
 }
 
-/* ---- The hot loop, split over threads ------------------------------------------------------- */
+/* ---- Steps and adjoints, distributed over threads ------------------------------------------- */
 
 #ifdef _OPENMP
 #include <omp.h>
@@ -265,8 +283,9 @@ static int thread_index(void) { return omp_get_thread_num(); }
 static int thread_index(void) { return 0; }
 #endif
 
-/* If the activations of a chunk have more bytes than this, they would not stay in the caches until the adjoint reads
- * them. The stores then bypass the caches. */
+/* Largest number of bytes of a chunk's activations that are stored through the caches. Larger
+ * activations would leave the caches before the adjoint reads them, so their stores bypass the
+ * caches. */
 enum { CACHED_ACTIVATIONS = 4 << 20 };
 
 static void lstm_step(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_inner_step *step) {
@@ -298,8 +317,9 @@ static void lstm_step(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_inner_s
   }
 }
 
-/* Adds the partial sums of `count` groups to phi_grad, one group after the other. All threads of a team call this
- * function. Each thread adds a separate range of parameters. */
+/* Adds the weight gradients of `count` groups to phi_grad, one group after the other. All threads
+ * of a team call this function, and each thread adds the values of a different range of
+ * parameters. */
 static void add_partials(const lstm_ws *ws, int64_t parameters, int64_t count, double *phi_grad) {
   enum { RUN = 512 };
 #pragma omp for schedule(static)
@@ -312,8 +332,9 @@ static void add_partials(const lstm_ws *ws, int64_t parameters, int64_t count, d
   }
 }
 
-/* Processes one wave of groups at a time. A free thread processes the next group. Threads wait for each other only at
- * the end of the wave. */
+/* Computes the adjoint of a chunk, one wave of groups after the other. When a thread has computed a
+ * group, it starts the next group of the wave. The threads wait for each other only at the end of
+ * the wave. */
 static void lstm_backward(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_rule_chunk *chunk,
                           double *phi_grad) {
   const wl_lstm_net *const net = rule->impl;
@@ -339,7 +360,7 @@ static void lstm_backward(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_rul
 
 const wl_rule_ops wl_rule_lstm = {
     .name = "lstm",
-    .summary = "coordinatewise LSTM (learning to learn by gradient descent, 2016)",
+    .summary = "coordinatewise LSTM (Andrychowicz et al. 2016)",
     .options = lstm_options,
     .create = lstm_create,
     .destroy = lstm_destroy,

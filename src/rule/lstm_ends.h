@@ -1,22 +1,25 @@
-/* lstm_ends.h - computations before and after the layers of lstm_kernel.c, one vector at a time. Before the layers: the
- * inputs from the gradients. After the layers: the Nesterov step, which the second output scales. The file also has
- * their adjoints.
+/* lstm_ends.h - computes the inputs of the LSTM from the gradients, and the direction of the
+ * Nesterov step that the second output scales. The file also contains the adjoints of these
+ * computations. The functions process one vector of coordinates at a time.
  *
  *   without momentum   x = P(a g)
  *   with momentum b    V' = b V + g,  x = P(a g), P(a (1 - b) V'),  direction g + b V'
  *
- * P is the preprocessing of lstm.h, and a is the gradient scale. Everything is static, as in vector.h. */
+ * Here P is the preprocessing, and a is the gradient scale. All functions are static, because each
+ * compilation of the kernel needs separate copies (vector.h). */
 #ifndef WL_RULE_LSTM_ENDS_H
 #define WL_RULE_LSTM_ENDS_H
 
 #include "rule/lstm_net.h"
 #include "rule/vector.h"
 
-/* magnitude_of returns the magnitude of v. The next function returns a value with the sign of v and magnitude 1. */
+/* The function magnitude_of returns the magnitudes of the elements of v. The function sign_of
+ * returns -1 for negative elements and 1 for other elements. */
 INLINE vec magnitude_of(vec v) { return maximum(v, -v); }
 INLINE vec sign_of(vec v) { return choose(v < splat(0), splat(-1), splat(1)); }
 
-/* Computes the inputs x of one vector of gradients. The term v - v makes the inputs NaN if v is not finite. */
+/* Computes the inputs x for one vector of gradients. If an element of v is not finite, the term v -
+ * v sets its input to NaN. */
 INLINE void preprocess(const wl_lstm_net *net, vec g, wl_real *x) {
   const vec v = g * net->gradient_scale, size = magnitude_of(v), grown = v * net->strength_exp;
   const wl_real per_k = 1 / net->strength;
@@ -51,8 +54,8 @@ INLINE vec preprocess_adjoint(const wl_lstm_net *net, vec g, const wl_real *dx) 
   return dv * net->gradient_scale;
 }
 
-/* Computes the inputs x of one vector from its gradient, and with momentum also from the running sum. Stores the next
- * value of the running sum in sum_after. */
+/* Computes the inputs x for one vector of coordinates. With momentum, the function also updates the
+ * running sum, writes its new value to sum_after, and computes inputs from it. */
 INLINE void read_gradient(const wl_lstm_net *net, vec g, const wl_real *sum, wl_real *sum_after,
                           wl_real *x) {
   preprocess(net, g, x);
@@ -62,8 +65,10 @@ INLINE void read_gradient(const wl_lstm_net *net, vec g, const wl_real *sum, wl_
   preprocess(net, next * (1 - net->momentum), x + net->channels * WL_LANES);
 }
 
-/* Computes the adjoint of read_gradient. With momentum, gbar contains the contribution of the Nesterov step on entry.
- * sum_bar is the adjoint of V' on entry and the adjoint of V on return. dx is read if net->through_inputs is set. */
+/* Computes the adjoint of read_gradient and writes the adjoint of g to gbar. With momentum, gbar
+ * must contain the contribution of the Nesterov step, and the function replaces the adjoint of V'
+ * in sum_bar by the adjoint of V. The function reads dx, the adjoint of the inputs, only if
+ * net->through_inputs is true. */
 INLINE void read_gradient_adjoint(const wl_lstm_net *net, vec g, const wl_real *sum_after,
                                   const wl_real *dx, wl_real *sum_bar, wl_real *gbar) {
   vec d = {0};
@@ -81,7 +86,7 @@ INLINE void read_gradient_adjoint(const wl_lstm_net *net, vec g, const wl_real *
   store(gbar, d);
 }
 
-/* Returns g + b V', the direction of nesterov.c. */
+/* Returns g + b V', the direction of Nesterov's step (nesterov.c). */
 INLINE vec nesterov_direction(const wl_lstm_net *net, vec g, vec sum_after) {
   return g + net->momentum * sum_after;
 }

@@ -1,10 +1,12 @@
-/* lstm_forward.h - computes one step of one block: products, activations and update. Stores the activations that the
- * adjoint reads.
+/* lstm_forward.h - computes one step of the LSTM for one block of coordinates, and stores the
+ * activations that the adjoint reads.
  *
- * W [h; x] is accumulated in registers in tiles of FWD_ROWS rows, and each tile is stored as powers of two. Cells and
- * outputs are computed in separate passes. Weights are packed for each tile and multiplied by -log2 e (gates) or -2
- * log2 e (candidate). With z' as the result, sigmoid(z) = 1/(1 + 2^z') and tanh(z) = (1 - 2^z')/(1 + 2^z'). Everything
- * is static, as in vector.h. */
+ * The product z = W [h; x] + b is computed in tiles of FWD_ROWS rows, whose sums are in registers.
+ * The packed weights of the gates are multiplied by -log2 e, and the packed weights of the
+ * candidate are multiplied by -2 log2 e. If z' is the result with these weights, sigmoid(z) = 1/(1
+ * + 2^z') and tanh(z) = (1 - 2^z')/(1 + 2^z'). The code stores 2^z' for each tile. Separate passes
+ * then compute the cell states and the outputs. All functions are static, because each compilation
+ * of the kernel needs separate copies (vector.h). */
 #ifndef WL_RULE_LSTM_FORWARD_H
 #define WL_RULE_LSTM_FORWARD_H
 
@@ -13,7 +15,7 @@
 
 #define LOG2_E 1.442695040888963407359924681
 
-/* Computes acc += W in over n rows of `in`. acc has FWD_ROWS x COLS vectors. */
+/* Adds the products of the weights w with n rows of `in` to the sums acc of one tile. */
 INLINE void forward_products(const wl_real *w, const wl_real *in, int64_t n,
                              vec acc[FWD_ROWS][COLS]) {
   for (int64_t k = 0; k < n; k++) {
@@ -24,8 +26,8 @@ INLINE void forward_products(const wl_real *w, const wl_real *in, int64_t n,
   }
 }
 
-/* Computes the rows 2^z' of one layer of one block: e [4 hidden, padded][16]. z' = W [h; x] + b with the pre-scaled
- * weights. */
+/* Computes e = 2^z' for one layer of one block, where z' = W [h; x] + b with the packed weights.
+ * The array e has the shape [4 hidden, padded][16]. */
 NOINLINE void exponentials(const wl_lstm_layer *l, const wl_real *w, const wl_real *x,
                            const wl_real *h, wl_real *e) {
   const int64_t H = l->hidden, tile = (1 + H + l->in) * FWD_ROWS;
@@ -46,14 +48,17 @@ NOINLINE void exponentials(const wl_lstm_layer *l, const wl_real *w, const wl_re
     }
 }
 
-/* Addresses where a step of one block stores the values for its adjoint. The stores bypass the caches. */
+/* The addresses at which a step of one block stores the gates and cell states for its adjoint.
+ * These stores bypass the caches. */
 typedef struct kept_layer {
-  wl_real *gates, *c; /* [hidden][4][16], [hidden][16]; NULL: not stored */
+  /* gates: [hidden][4][16]; c: [hidden][16]; NULL: the step does not store the values */
+  wl_real *gates, *c;
 } kept_layer;
 
-/* Computes the gates and the new cell of a unit from the unit's exponentials, in place. All four gates use one
- * division. The operations of a row's vectors are interleaved, as in exp2_all. If the gates are stored at `keep`,
- * `gates` contains only o afterwards. */
+/* Computes the gates and the new cell state of one unit. The array `gates` contains the powers 2^z'
+ * before the call, and the gates after it. One division serves all four gates. The loops alternate
+ * between the vectors of a row, so that the processor can overlap their operations. If `keep` is
+ * not NULL, the function stores the gates at `keep`, and `gates` contains only o after the call. */
 INLINE void cell(wl_real *gates, const wl_real *c, wl_real *c_out, wl_real *keep, wl_real *keep_c) {
   vec di[COLS], dj[COLS], df[COLS], d_o[COLS], ij[COLS], fo[COLS], inverse[COLS];
 #define EACH UNROLL for (int v = 0, at = 0; v < COLS; v++, at += VECTOR_LANES)
@@ -87,7 +92,7 @@ INLINE void cell(wl_real *gates, const wl_real *c, wl_real *c_out, wl_real *keep
   }
 }
 
-/* Computes tanh of the new cell, and the output h. */
+/* Computes tanh c of the new cell state c, and the output h = o tanh c. */
 INLINE void output(const wl_real *gates, const wl_real *c_out, wl_real *tanh_c, wl_real *h_out) {
   vec e[COLS];
   EACH e[v] = load(c_out + at) * (wl_real)(-2 * LOG2_E);
@@ -98,7 +103,7 @@ INLINE void output(const wl_real *gates, const wl_real *c_out, wl_real *tanh_c, 
 #undef EACH
 }
 
-/* Computes the gates and the new c of one layer of one block. */
+/* Computes the gates and the new cell states c of one layer for one block. */
 NOINLINE void cells(int64_t H, const wl_real *c, wl_real *gates, wl_real *c_out, kept_layer keep) {
   for (int64_t j = 0; j < H; j++)
     UNROLL for (int lane = 0; lane < WL_LANES; lane += COLS * VECTOR_LANES) {
@@ -108,8 +113,9 @@ NOINLINE void cells(int64_t H, const wl_real *c, wl_real *gates, wl_real *c_out,
     }
 }
 
-/* Computes tanh c and h of one layer of one block. The step in the forward pass, its recomputation and the code that
- * reads a record call the same compiled function. */
+/* Computes tanh c and h of one layer for one block. The forward pass, the recomputation of a step
+ * and the code that reads stored activations all call this compiled function, so that their results
+ * have equal bits. */
 NOINLINE void outputs(int64_t H, const wl_real *gates, const wl_real *c_out, wl_real *tanh_c,
                       wl_real *h_out) {
   for (int64_t j = 0; j < H; j++)
@@ -119,7 +125,7 @@ NOINLINE void outputs(int64_t H, const wl_real *gates, const wl_real *c_out, wl_
     }
 }
 
-/* Returns output `head` of one vector: w h + b. */
+/* Returns the output with the number `head`, w h + b, for one vector of coordinates. */
 INLINE vec head_output(const work *w, int64_t head, const wl_real *h) {
   const int64_t H = w->net->layer[w->net->layers - 1].hidden;
   const wl_real *weight = w->packed + w->at.head + head * H,
@@ -134,7 +140,8 @@ INLINE vec head_output(const work *w, int64_t head, const wl_real *h) {
   return even + odd;
 }
 
-/* Computes the update of a block from h of the last layer. Stores the rate of the Nesterov step in the slot. */
+/* Computes the update of a block from h, the outputs of the last layer. Writes the rate of the
+ * Nesterov step to the slot. */
 INLINE void update(const work *w, const wl_real *g, const wl_real *h, const wl_real *after,
                    wl_real *slot, wl_real *u) {
   const wl_lstm_net *net = w->net;
@@ -155,7 +162,8 @@ INLINE void keep_rows(wl_real *to, const wl_real *from, int64_t reals, bool past
     else store(to + i, load(from + i));
 }
 
-/* Stores the remaining values of a record: inputs, running sum and rate, and the cells if they are not yet stored. */
+/* Stores the values of a record that the step has not stored yet. These are the inputs, the running
+ * sum and the rate. If `past` is false, the cell states are stored too. */
 static void keep_step(const work *w, const wl_real *slot, const wl_real *after, wl_real *record,
                       bool past) {
   const wl_lstm_net *net = w->net;
@@ -169,10 +177,11 @@ static void keep_step(const work *w, const wl_real *slot, const wl_real *after, 
               net->layer[i].hidden * WL_LANES, false);
 }
 
-/* Computes one step of one block, from state `before` to state `after`. Both may be the same array. Writes the
- * activations to `slot`. If `record` is not NULL, also writes the values for the adjoint to `record`; these stores may
- * bypass the caches. The step in the forward pass and its recomputation call the same compiled function, and therefore
- * give equal bits. */
+/* Computes one step of one block. The function reads the state `before` and writes the state
+ * `after`; both may be the same array. It writes the activations to `slot`. If `record` is not
+ * NULL, it also writes the values that the adjoint reads to `record`. If `past` is true, the stores
+ * to `record` bypass the caches. The forward pass and the recomputation of a step call the same
+ * compiled function, so that their results have equal bits. */
 NOINLINE void step_block(const work *w, const wl_real *g, const wl_real *before, wl_real *after,
                          wl_real *slot, wl_real *u, wl_real *record, bool past) {
   const wl_lstm_net *net = w->net;

@@ -1,13 +1,16 @@
-/* lstm_kernel.c - the kernel of the coordinatewise LSTM. A block has 16 coordinates, one for each lane.
+/* lstm_kernel.c - implements the kernel of the coordinatewise LSTM. The kernel computes blocks of
+ * 16 coordinates.
  *
- * The build compiles this file once for each instruction set; WL_VARIANT is the name of the instruction set
- * (kernels.cmake). Formulas: lstm.h. The weights stay in the L1 cache. A row has the 16 lanes of one quantity. The
- * parts of the kernel are:
+ * The build compiles this file once for each instruction set, whose name is the value of WL_VARIANT
+ * (kernels.cmake). lstm.h contains the formulas. While the kernel runs, the weights are in the L1
+ * cache. In comments of the kernel, a row is the 16 values of one quantity, one for each coordinate
+ * of a block. The parts of the kernel are:
  *   lstm_shapes.h           memory layout of weights, slots and sums
  *   lstm_forward.h          one step of one block
  *   lstm_sweep.h            the adjoint of the steps of a block
  *   lstm_weight_gradient.h  the sums over steps and lanes
- * The backward pass processes a few blocks at a time. The data of these blocks stay in the caches. */
+ * The backward pass processes only a few blocks at a time, so that their data stays in the
+ * caches. */
 #include <string.h>
 
 #include "rule/lstm_forward.h"
@@ -16,18 +19,19 @@
 #include "rule/lstm_sweep.h"
 #include "rule/lstm_weight_gradient.h"
 
-/* Packs one tile of forward weights, which has FWD_ROWS pre-scaled rows. The bias comes first, then each column of [h;
- * x]. */
+/* Packs one tile of forward weights with FWD_ROWS rows, and multiplies the weights by the factors
+ * that lstm_forward.h describes. The biases of the rows are followed by the weights of each column
+ * of [h; x]. */
 static void pack_forward_tile(const wl_lstm_net *net, const wl_lstm_layer *l, const wl_real *phi,
                               int64_t first, wl_real *out) {
   const int64_t H = l->hidden, columns = l->in + H;
-  for (int64_t r = 0; r < FWD_ROWS && first + r < 4 * H; r++) { /* rows of padding stay zero */
+  for (int64_t r = 0; r < FWD_ROWS && first + r < 4 * H; r++) { /* padding rows stay zero */
     const int64_t unit = (first + r) / 4, gate = (first + r) % 4, row = gate * H + unit;
     const double scale = gate == 1 ? -2 * LOG2_E : -LOG2_E;
     const double bias = (double)phi[l->bias + row] + (gate == 2 ? (double)net->forget_bias : 0);
     out[r] = (wl_real)(scale * bias);
     for (int64_t k = 0; k < columns; k++) {
-      /* the columns of h precede the columns of x */
+      /* in the packed weights, the columns of h precede the columns of x */
       const int64_t source = k < H ? l->in + k : k - H;
       out[(1 + k) * FWD_ROWS + r] =
           (wl_real)(scale * (double)phi[l->weight + row * columns + source]);
@@ -35,8 +39,8 @@ static void pack_forward_tile(const wl_lstm_net *net, const wl_lstm_layer *l, co
   }
 }
 
-/* Packs the transpose of columns [first, first + count) of W in tiles. The rows of dz have the same order as in a
- * slot. */
+/* Packs the transpose of `count` columns of W, from the column `first` onwards, in tiles. The rows
+ * of dz have the same order as in a slot. */
 static void pack_back(const wl_lstm_layer *l, const wl_real *phi, int64_t first, int64_t count,
                       wl_real *out) {
   const int64_t H = l->hidden, columns = l->in + H;
@@ -76,8 +80,9 @@ static void step(const wl_lstm_net *net, const void *packed, void *scratch,
   finish_stores_past();
 }
 
-/* If the chunk is short, processes several blocks together. The weight gradient then has enough terms. The number of
- * slots is at most the number of slots of a full chunk. */
+/* Computes the adjoint of a chunk for several blocks. If the chunk is short, the function computes
+ * the weight gradient of several blocks together, so that each sum has enough terms. The blocks
+ * together need at most as many slots as one block of a full chunk. */
 static void backward(const wl_lstm_net *net, const void *packed, void *scratch,
                      const wl_rule_chunk *chunk, int64_t first, int64_t count, wl_real *partial) {
   work w;

@@ -1,4 +1,5 @@
-/* lstm_net.c - computes the offsets of an LSTM's weights in phi, and of its rows in a block of state. */
+/* lstm_net.c - computes the offsets of an LSTM's weights in phi, and the offsets of its rows in the
+ * state of a block. */
 #include "rule/lstm_net.h"
 
 #include <math.h>

@@ -1,14 +1,17 @@
-/* lstm_shapes.h - tiles of lstm_kernel.c, and the memory layout of weights, slots, sums and scratch.
+/* lstm_shapes.h - defines the sizes of the tiles in lstm_kernel.c, and the memory layouts of the
+ * weights, the slots, the sums and the scratch memory.
  *
- * A slot is one step of one block, in rows:
+ * A slot contains the values of one step of one block, in rows:
  *
- *   state [width] (h1 c1 h2 c2 ..., V)
- *   x [inputs]
- *   for each layer: gates [hidden][4] (i, j, f, o; later dz) and tanh c [hidden]
- *   adjoints of the heads
+ *   state [width]: h and c of each layer, and the running sum V
+ *   inputs x [inputs]
+ *   for each layer: gates [hidden][4] in the order i, j, f, o, and tanh c [hidden]
+ *   adjoints of the outputs [heads]
  *
- * Before the sweep, the row of the second head has the rate of the Nesterov step. Slot 0 has the state before the first
- * step. Everything is static, as in vector.h. */
+ * The backward pass replaces the gates by dz, the adjoints of the pre-activations. Before it
+ * computes the adjoint of the second output, the row of this adjoint contains the rate of the
+ * Nesterov step. Slot 0 contains the state before the first step. All functions are static, because
+ * each compilation of the kernel needs separate copies (vector.h). */
 #ifndef WL_RULE_LSTM_SHAPES_H
 #define WL_RULE_LSTM_SHAPES_H
 
@@ -27,9 +30,11 @@ enum { SLOTS = WL_CHUNK_STEPS + WL_LSTM_GROUP, FETCH_AHEAD = 2 };
 static int64_t tiles(int64_t n, int64_t size) { return (n + size - 1) / size; }
 
 typedef struct slot_layout {
-  int64_t x, gates[WL_LSTM_MAX_LAYERS], tanh_c[WL_LSTM_MAX_LAYERS], head; /* rows */
-  int64_t
-      size; /* reals in a slot; an odd number of rows avoids conflicts of slots in the L1 cache */
+  /* first rows of these values */
+  int64_t x, gates[WL_LSTM_MAX_LAYERS], tanh_c[WL_LSTM_MAX_LAYERS], head;
+  /* number of wl_real in a slot; the number of rows is odd, so that slots do not use the same sets
+   * of the L1 cache */
+  int64_t size;
 } slot_layout;
 
 static slot_layout slot_of(const wl_lstm_net *net) {
@@ -46,10 +51,11 @@ static slot_layout slot_of(const wl_lstm_net *net) {
   return s;
 }
 
-/* The values of a block that a forward step stores if the window keeps activations. The adjoint computes the other
- * values of a slot, tanh c and h, from c and o with `outputs`. */
+/* The layout of a record, which contains the values of one step of one block. The forward step
+ * stores records with the storage `activations`. The adjoint computes the other values of a slot,
+ * tanh c and h, from c and o with the function `outputs`. */
 typedef struct record_layout {
-  /* offsets in reals from the start of a record */
+  /* numbers of elements between the start of a record and these values */
   int64_t x, sum, rate, gates[WL_LSTM_MAX_LAYERS], c[WL_LSTM_MAX_LAYERS];
   int64_t size;
 } record_layout;
@@ -72,16 +78,19 @@ static record_layout record_of(const wl_lstm_net *net) {
 
 static int64_t activation_reals(const wl_lstm_net *net) { return record_of(net).size; }
 
-/* Offsets of a layer's packed weights in the packed array. */
+/* The offsets of one layer's weights in the array of packed weights. */
 typedef struct packed_layer {
-  int64_t forward; /* [tiles][bias, h columns, x columns][FWD_ROWS] */
-  int64_t back_h;  /* [tiles][4 hidden][SWEEP_ROWS], rows of h */
-  int64_t back_x;  /* [tiles][4 hidden][SWEEP_ROWS], rows of x */
+  int64_t forward; /* [tiles][bias, h columns, x columns][FWD_ROWS] weights of the forward pass */
+  /* [tiles][4 hidden][SWEEP_ROWS] weights from which the adjoint of h is computed */
+  int64_t back_h;
+  /* [tiles][4 hidden][SWEEP_ROWS] weights from which the adjoint of x is computed */
+  int64_t back_x;
 } packed_layer;
 
 typedef struct packed_layout {
   packed_layer layer[WL_LSTM_MAX_LAYERS];
-  int64_t head; /* weights [heads][hidden], then the biases */
+  /* offset of the outputs' weights [heads][hidden], which are followed by the biases */
+  int64_t head;
   int64_t size;
 } packed_layout;
 
@@ -101,12 +110,14 @@ static packed_layout packed_of(const wl_lstm_net *net) {
   return p;
 }
 
-/* Layout of the sums of a group's weight gradient. Each layer has [hidden][h columns, x columns, bias][4 gates]. Each
- * head then has the weights, padded to a multiple of four, and the bias. */
+/* The layout of the sums for the weight gradient of a group. The sums of each layer have the shape
+ * [hidden][h columns, x columns, bias][4 gates]. The sums of each output follow: its weights,
+ * padded to a multiple of four, and its bias. */
 typedef struct sums_layout {
-  int64_t layer[WL_LSTM_MAX_LAYERS], head, bias,
-      size; /* `bias` is the offset from the start of a head */
-  int64_t per_head;
+  /* layer: offsets of the layers' sums; head: offset of the first output's sums; bias: offset of the
+   * bias from the start of an output's sums; size: number of all sums */
+  int64_t layer[WL_LSTM_MAX_LAYERS], head, bias, size;
+  int64_t per_head; /* number of sums of one output */
 } sums_layout;
 
 static sums_layout sums_of(const wl_lstm_net *net) {
@@ -122,20 +133,22 @@ static sums_layout sums_of(const wl_lstm_net *net) {
   return s;
 }
 
-/* The arrays of one thread, all in the thread's scratch. */
+/* The layouts and the arrays of one thread. The arrays are in the thread's scratch memory. */
 typedef struct work {
   const wl_lstm_net *net;
   const wl_real *packed;
   slot_layout slot;
   record_layout record;
-  int64_t sweep_tiles; /* number of tiles of one step, without the tiles of x of the first layer */
+  /* number of tiles in the backward pass of one step, without the tiles that compute the adjoint
+   * of the first layer's inputs */
+  int64_t sweep_tiles;
   packed_layout at;
   sums_layout sum;
-  wl_real *slots;                  /* [SLOTS][slot.size] */
-  wl_real *dx;                     /* [SWEEP_ROWS][16] adjoint of x */
-  wl_real *dh[WL_LSTM_MAX_LAYERS]; /* [hidden, padded to SWEEP_ROWS][16] */
-  wl_real *dc[WL_LSTM_MAX_LAYERS]; /* [hidden][16] */
-  wl_real *sums;                   /* [sum.size] */
+  wl_real *slots;                  /* [SLOTS][slot.size] the slots */
+  wl_real *dx;                     /* [SWEEP_ROWS][16] adjoint of the first layer's inputs */
+  wl_real *dh[WL_LSTM_MAX_LAYERS]; /* [hidden, padded to SWEEP_ROWS][16] adjoint of h */
+  wl_real *dc[WL_LSTM_MAX_LAYERS]; /* [hidden][16] adjoint of c */
+  wl_real *sums;                   /* [sum.size] sums for the weight gradient */
 } work;
 
 static int64_t sweep_tiles_of(const wl_lstm_net *net) {
@@ -146,7 +159,8 @@ static int64_t sweep_tiles_of(const wl_lstm_net *net) {
   return rows * (WL_LANES / (COLS * VECTOR_LANES));
 }
 
-/* Sets the pointers of w, unless scratch is NULL. Returns the number of reals of scratch. */
+/* Returns the number of wl_real in the scratch memory of one thread. Sets the layouts of *w. If
+ * `scratch` is not NULL, the function also sets the pointers of *w. */
 static int64_t carve(work *w, const wl_lstm_net *net, const void *packed, wl_real *scratch) {
   *w = (work){.net = net,
               .packed = packed,

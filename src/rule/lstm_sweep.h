@@ -1,9 +1,11 @@
-/* lstm_sweep.h - computes the adjoint of a block's steps (the sweep). dz, the adjoint of the pre-activations, replaces
- * the gates in the slots. W^T dz is computed in tiles of SWEEP_ROWS rows.
+/* lstm_sweep.h - computes the adjoint of the steps of one block, from the last step to the first.
+ * This computation is called the sweep. In the slots, dz, the adjoint of the pre-activations,
+ * replaces the gates. The product W^T dz is computed in tiles of SWEEP_ROWS rows.
  *
- * The values in the slots are computed before the sweep in one of two ways. Either the function of the forward pass
- * computes the steps again, with equal bits, or the values are read from the records of the forward pass. Everything is
- * static, as in vector.h. */
+ * The sweep needs the values of the forward pass. They are read from the records of the forward
+ * pass, if there are records. Otherwise, the function of the forward pass computes the steps again,
+ * with equal bits. All functions are static, because each compilation of the kernel needs separate
+ * copies (vector.h). */
 #ifndef WL_RULE_LSTM_SWEEP_H
 #define WL_RULE_LSTM_SWEEP_H
 
@@ -11,8 +13,9 @@
 
 #include "rule/lstm_forward.h"
 
-/* Computes dz of one layer at one step from the gates. Both may be the same array. Replaces the adjoint of the new cell
- * by dc, the adjoint of the old cell. */
+/* Computes dz of one layer at one step from the gates. The arrays `gates` and `dz` may be the same.
+ * The function replaces the adjoint of the new cell state in dc by the adjoint of the old cell
+ * state. */
 NOINLINE void cell_adjoint(int64_t H, const wl_real *c_before, const wl_real *tanh_c,
                            const wl_real *gates, const wl_real *dh, wl_real *dc, wl_real *dz) {
   for (int64_t j = 0; j < H; j++) UNROLL for (int lane = 0; lane < WL_LANES; lane += VECTOR_LANES) {
@@ -31,17 +34,19 @@ NOINLINE void cell_adjoint(int64_t H, const wl_real *c_before, const wl_real *ta
     }
 }
 
-/* Data to prefetch into the second-level cache. Each tile requests a few cache lines. The lines then arrive in time,
- * and the memory queue does not become full. */
+/* The data that a step prefetches into the L2 cache. Each tile prefetches only a few cache lines,
+ * because many requests at once would fill the queue of the memory. */
 typedef struct fetch {
   int spans;
   struct {
     const wl_real *next;
-    int64_t left, each; /* number of reals that remain to prefetch; number of reals for each tile */
+    /* left: number of elements that are not yet prefetched; each: number of elements for each
+     * tile */
+    int64_t left, each;
   } span[3];
 } fetch;
 
-/* Adds `rows` rows at p to the data that the tiles of a step prefetch. */
+/* Adds the `rows` rows at the address p to the data that a step prefetches. */
 static void ask(const work *w, const wl_real *p, int64_t rows, fetch *f) {
   f->span[f->spans].next = p;
   f->span[f->spans].left = rows * WL_LANES;
@@ -58,8 +63,8 @@ INLINE void fetch_some(fetch *f) {
   }
 }
 
-/* Computes out = W^T dz or out += W^T dz. `n` rows of out are computed in tiles of SWEEP_ROWS rows, each over 4 H rows
- * of dz. */
+/* Computes `n` rows of W^T dz in tiles of SWEEP_ROWS rows, where dz has 4 H rows. If `add` is
+ * nonzero, the function adds the result to `out`; otherwise, it overwrites `out`. */
 NOINLINE void sweep_products(const wl_real *w, const wl_real *dz, int64_t n, int64_t H, int add,
                              wl_real *out, fetch *ahead) {
   for (int64_t row = 0; row < n; row += SWEEP_ROWS, w += 4 * H * SWEEP_ROWS)
@@ -83,7 +88,8 @@ NOINLINE void sweep_products(const wl_real *w, const wl_real *dz, int64_t n, int
     }
 }
 
-/* Stores the adjoint of output `head` in its row of the slot and adds its part to dh of the last layer. */
+/* Stores the adjoint d of the output with the number `head` in the slot. Adds the contribution of
+ * this output to dh of the last layer. */
 INLINE void output_adjoint(const work *w, int64_t head, int64_t lane, vec d, wl_real *slot) {
   const int last = w->net->layers - 1;
   const int64_t H = w->net->layer[last].hidden;
@@ -95,8 +101,9 @@ INLINE void output_adjoint(const work *w, int64_t head, int64_t lane, vec d, wl_
   }
 }
 
-/* Computes the adjoint of the update. gbar (unless NULL) and sum_bar receive the adjoints of g and V' from the Nesterov
- * step. */
+/* Computes the adjoint of the update of one block. If gbar is not NULL, the function also computes
+ * the contributions of the Nesterov step: it writes the contribution to the adjoint of g to gbar,
+ * and adds the contribution to the adjoint of V' to sum_bar. */
 static void update_adjoint(const work *w, const wl_real *g, const wl_real *lam, wl_real *slot,
                            wl_real *sum_bar, wl_real *gbar) {
   const wl_lstm_net *net = w->net;
@@ -116,8 +123,8 @@ static void update_adjoint(const work *w, const wl_real *g, const wl_real *lam, 
   }
 }
 
-/* One step of a block for the sweep: the slot, and the addresses of gates and cells. If the steps are recomputed, gates
- * and cells are read from the slots. If the activations were kept, they are read from the records. */
+/* The addresses that the sweep needs for one step of a block. If there are records, `gates` and
+ * `c_before` point to records. Otherwise, they point to slots. */
 typedef struct swept_step {
   wl_real *slot;
   const wl_real *gates[WL_LSTM_MAX_LAYERS], *c_before[WL_LSTM_MAX_LAYERS],
@@ -138,7 +145,7 @@ static void sweep_step(const work *w, const swept_step *at, int want_x, fetch *a
   }
 }
 
-/* Sets the adjoint of a block's state to zero. */
+/* Sets the adjoint of the state of one block to zero. */
 static void clear_adjoint(const work *w) {
   for (int i = 0; i < w->net->layers; i++) {
     const size_t bytes = (size_t)(w->net->layer[i].hidden * WL_LANES) * sizeof(wl_real);
@@ -147,7 +154,8 @@ static void clear_adjoint(const work *w) {
   }
 }
 
-/* Moves the adjoint of a block's state between the rule's layout and the padded scratch. */
+/* Copies the adjoint of a block's state. If `out` is nonzero, the copy is from the scratch memory
+ * to mu; otherwise, it is from mu to the scratch memory. */
 static void move_adjoint(const work *w, wl_real *mu, int out) {
   for (int i = 0; i < w->net->layers; i++) {
     const wl_lstm_layer *l = &w->net->layer[i];
@@ -158,22 +166,23 @@ static void move_adjoint(const work *w, wl_real *mu, int out) {
   }
 }
 
-/* Adds loss_weight loss_grad of step k to lam of a block. */
+/* Adds the gradient of the outer loss before step k, multiplied by its weight in the meta-loss, to
+ * lam of one block. */
 static void add_loss(const wl_rule_chunk *chunk, int64_t k, int64_t at, wl_real *lam) {
   const wl_real weight = (wl_real)chunk->loss_weight[k];
   const wl_real *grad = chunk->loss_grad + k * WL_LANES * chunk->blocks + at;
   for (int l = 0; l < WL_LANES; l++) lam[l] += weight * grad[l];
 }
 
-/* Returns the record of block b at step k of the chunk. Step -1 is the step before the chunk, if that step has a
- * record. */
+/* Returns the record of block b at step k of the chunk. Step -1 is the step before the chunk; if
+ * that step has no record, the function returns NULL. */
 static const wl_real *record_at(const work *w, const wl_rule_chunk *chunk, int64_t b, int64_t k) {
   if (k < 0)
     return chunk->activations_before ? chunk->activations_before + b * w->record.size : NULL;
   return chunk->activations + (k * chunk->blocks + b) * w->record.size;
 }
 
-/* For a step with a record, computes h, and stores tanh c in `tanh_c`. */
+/* Computes tanh c and h of all layers from a record. */
 static void unfold_outputs(const work *w, const wl_real *record, wl_real *tanh_c, wl_real *h) {
   for (int i = 0; i < w->net->layers; i++) {
     const wl_lstm_layer *l = &w->net->layer[i];
@@ -190,7 +199,7 @@ static void start_run(const work *w, const wl_rule_chunk *chunk, int64_t b, wl_r
   else memcpy(slots, chunk->state + b * state, (size_t)state * sizeof *slots);
 }
 
-/* Computes slots 1 .. steps from slot 0. */
+/* Computes the slots 1 to `steps` from slot 0 and the gradients. */
 static void run_again(const work *w, const wl_rule_chunk *chunk, int64_t b, wl_real *slots) {
   const int64_t stride = WL_LANES * chunk->blocks;
   for (int64_t k = 0; k < chunk->steps; k++) {
@@ -200,8 +209,8 @@ static void run_again(const work *w, const wl_rule_chunk *chunk, int64_t b, wl_r
   }
 }
 
-/* Returns step k of block b from the step's record, and computes the other values of the slot. All steps use one array
- * for tanh c. */
+/* Prepares step k of block b for the sweep from its record, and returns the step's addresses. The
+ * function fills the slot, except that all steps use the same array for tanh c. */
 static swept_step unfold(const work *w, const wl_rule_chunk *chunk, int64_t b, int64_t k,
                          wl_real *slots) {
   const wl_lstm_net *net = w->net;
@@ -223,7 +232,7 @@ static swept_step unfold(const work *w, const wl_rule_chunk *chunk, int64_t b, i
   return at;
 }
 
-/* Returns step k of a block with recomputed steps. */
+/* Returns the addresses of step k if the steps were computed again. */
 static swept_step replayed(const work *w, int64_t k, wl_real *slots) {
   swept_step at = {.slot = slots + (k + 1) * w->slot.size};
   for (int i = 0; i < w->net->layers; i++) {
@@ -234,14 +243,15 @@ static swept_step replayed(const work *w, int64_t k, wl_real *slots) {
   return at;
 }
 
-/* Returns the data to prefetch at step k of block b: the record that is read some steps later, which may belong to the
- * next block. At the last step of the block, the starting state of the next block is also prefetched. */
+/* Returns the data that step k of block b prefetches. This is a record that the sweep reads
+ * FETCH_AHEAD steps later, possibly for the next block. The last step of a block also prefetches
+ * the starting state of the next block. */
 static fetch fetch_ahead(const work *w, const wl_rule_chunk *chunk, int64_t b, int64_t k) {
   fetch f = {.spans = 0};
   const int64_t record = w->record.size / WL_LANES, ahead = k - FETCH_AHEAD;
   const bool more = b + 1 < chunk->blocks;
   if (chunk->activations && (ahead >= 0 || more)) {
-    /* negative if the chunk has fewer than FETCH_AHEAD steps */
+    /* the number is negative if the chunk has fewer than FETCH_AHEAD steps */
     const int64_t step = ahead >= 0 ? ahead : ahead + chunk->steps;
     ask(w, record_at(w, chunk, ahead >= 0 ? b : b + 1, step < 0 ? 0 : step), record, &f);
   }
@@ -254,7 +264,7 @@ static fetch fetch_ahead(const work *w, const wl_rule_chunk *chunk, int64_t b, i
   return f;
 }
 
-/* Computes the slots [steps + 1] of block b of the chunk, and then the adjoint of the block's steps. */
+/* Computes slots [steps + 1] for block b of the chunk, and the adjoint of the block's steps. */
 static void sweep(const work *w, const wl_rule_chunk *chunk, int64_t b, wl_real *slots) {
   const int64_t stride = WL_LANES * chunk->blocks, at = b * WL_LANES,
                 state = w->net->width * WL_LANES;

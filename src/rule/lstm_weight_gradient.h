@@ -1,7 +1,9 @@
-/* lstm_weight_gradient.h - computes dW = sum over steps and lanes of dz [h; x]^T from the slots after the sweep.
+/* lstm_weight_gradient.h - computes the weight gradient dW from the slots, after the sweep has
+ * stored dz in them. dW is the sum of dz [h; x]^T over steps and lanes.
  *
- * Tiles of GRAD_INPUTS inputs x 4 gates are accumulated in registers and summed over lanes at the end. Everything is
- * static, as in vector.h. */
+ * A tile consists of the weights between GRAD_INPUTS inputs and the 4 gates of a unit. Its sums are
+ * in registers, with a separate sum for each lane of a vector. At the end, the lanes are added. All
+ * functions are static, because each compilation of the kernel needs separate copies (vector.h). */
 #ifndef WL_RULE_LSTM_WEIGHT_GRADIENT_H
 #define WL_RULE_LSTM_WEIGHT_GRADIENT_H
 
@@ -9,13 +11,14 @@
 
 #include "rule/lstm_shapes.h"
 
-/* A run of slots: `blocks` blocks of `steps` steps. The starting slot of each block precedes its steps. */
+/* The slots of `blocks` blocks with `steps` steps each. Before the slots of a block's steps there
+ * is one slot with the block's starting state. */
 typedef struct slot_run {
-  int64_t blocks, steps, slot; /* `slot` is the number of reals in a slot */
+  int64_t blocks, steps, slot; /* slot: number of wl_real in a slot */
 } slot_run;
 
-/* Adds the sum of in dz^T over steps and lanes to out [inputs + bias][4], for the 4 gates of one unit. `in` and `dz`
- * are addresses in the first slot of the sum. */
+/* Adds the sum of in dz^T over steps and lanes to out [inputs + bias][4], for the 4 gates of one
+ * unit. The pointers `in` and `dz` point to values of the first step. */
 INLINE void gradient_tile(const slot_run *run, const wl_real *in, const wl_real *dz,
                           const int inputs, const int bias, wl_real *out) {
   vec acc[GRAD_ROWS][4] = {{{0}}};
@@ -36,7 +39,8 @@ INLINE void gradient_tile(const slot_run *run, const wl_real *in, const wl_real 
       add_sums(out + 4 * r, acc[r][0], acc[r][1], acc[r][2], acc[r][3]);
 }
 
-/* Runs the tile with a constant number of inputs, which keeps the accumulators in registers. */
+/* Computes a tile with a compile-time number of inputs, so that the compiler can hold the sums in
+ * registers. */
 #define GRADIENT_CASE(inputs, bias)                                                           \
   case 2 * (inputs) + (bias):                                                                 \
     for (int64_t j = 0; j < units; j++)                                                       \
@@ -62,8 +66,8 @@ NOINLINE void gradient_columns(const slot_run *run, const wl_real *in, const wl_
   }
 }
 
-/* Computes the columns of dW for the `n` inputs x or h, in tiles of GRAD_INPUTS inputs. If the last tile has a free
- * column, it includes the bias. */
+/* Computes the columns of dW for n inputs, which are x or h, in tiles of GRAD_INPUTS inputs. If the
+ * last tile has fewer inputs than GRAD_ROWS, it also computes the gradient of the bias. */
 static void gradient_part(const slot_run *run, const wl_real *in, int64_t n, int bias,
                           const wl_real *dz, int64_t units, int64_t columns, wl_real *out) {
   for (int64_t from = 0; from < n; from += GRAD_INPUTS) {
@@ -75,14 +79,15 @@ static void gradient_part(const slot_run *run, const wl_real *in, int64_t n, int
   if (bias) gradient_columns(run, in, dz, units, columns, 0, 1, out + 4 * n);
 }
 
-/* Computes dW of one layer: the columns of h, the columns of x, and the bias. Processes a few units at a time. The dz
- * of these units over all steps then stay in the L1 cache while the inputs are read. */
+/* Computes dW of one layer: the columns of h, the columns of x, and the gradient of the bias. The
+ * function processes GRAD_UNITS units at a time, so that the dz of these units for all steps stay
+ * in the L1 cache. */
 static void layer_gradient(const work *w, const slot_run *run, int layer, wl_real *sums) {
   const wl_lstm_layer *l = &w->net->layer[layer];
   const int64_t H = l->hidden, columns = l->in + H + 1;
   const wl_real *next = w->slots + run->slot;
   const wl_real *x = next + (layer > 0 ? w->net->layer[layer - 1].h : w->slot.x) * WL_LANES;
-  /* h before the step is stored in the previous slot */
+  /* the previous slot contains h before the step */
   const wl_real *h = w->slots + l->h * WL_LANES;
   for (int64_t unit = 0; unit < H; unit += GRAD_UNITS) {
     const int64_t units = H - unit < GRAD_UNITS ? H - unit : GRAD_UNITS;
@@ -93,7 +98,8 @@ static void layer_gradient(const work *w, const slot_run *run, int layer, wl_rea
   }
 }
 
-/* Computes the gradient of output `head`: dw = sum d h, db = sum d, where d is the adjoint of the output. */
+/* Computes the gradients of the weights and the bias of the output with the number `head`: dw = sum
+ * d h and db = sum d, where d is the adjoint of the output. */
 NOINLINE void head_gradient(const work *w, const slot_run *run, int64_t head, wl_real *sums) {
   const wl_lstm_layer *l = &w->net->layer[w->net->layers - 1];
   for (int64_t j = 0; j < l->hidden; j += 4) {
@@ -113,7 +119,7 @@ NOINLINE void head_gradient(const work *w, const slot_run *run, int64_t head, wl
   }
 }
 
-/* Copies the sums in the order of phi. */
+/* Copies the sums to `partial`, in the order of phi. */
 static void unpack_sums(const work *w, wl_real *partial) {
   const wl_lstm_net *net = w->net;
   for (int i = 0; i < net->layers; i++) {

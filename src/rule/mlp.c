@@ -1,5 +1,6 @@
-/* mlp.c - the rule mlp: a small net that reads gradient, parameter, six momenta and time (Metz et al. 2022: MLPLOpt).
- * Formulas: feature_net.h. */
+/* mlp.c - defines the update rule `mlp`, which is MLPLOpt of Metz et al. 2022. A small network
+ * reads the gradient, the parameter, six momenta and the time. feature_net.h contains the
+ * formulas. */
 #include "rule/feature_net.h"
 
 static const wl_option mlp_options[] = {WL_HIDDEN_OPTION("[32, 32]", ""), WL_STEP_OPTIONS(""), {0}};
@@ -12,7 +13,6 @@ static const wl_feature_rule mlp_rule = {.kind = WL_FEATURES_MLP,
                                          .m_decay = {0.1, 0.5, 0.9, 0.99, 0.999, 0.9999},
                                          .epsilon = 1e-5};
 
-WL_DEFINE_RULE(mlp,
-               "small network that reads gradient, parameter, six momenta and time "
-               "(MLPLOpt)",
-               feature_rule);
+WL_DEFINE_RULE(
+    mlp, "small network that reads the gradient, the parameter, six momenta and the time (MLPLOpt)",
+    feature_rule);

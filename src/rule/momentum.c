@@ -1,9 +1,11 @@
-/* momentum.c - the rule momentum: gradient descent with momentum (Polyak's heavy ball, 1964).
+/* momentum.c - defines the update rule `momentum`: gradient descent with momentum (Polyak 1964, the
+ * heavy ball method).
  *
- *   v' = b v + g,   u = -a v'        a: rate, b: momentum; state v
+ *   v' = b v + g,   u = -a v'
  *
- * torch.optim.SGD(momentum=b) uses the same formula. The rate multiplies the running sum. A schedule therefore also
- * scales earlier gradients. */
+ * Here a is the rate, b is the momentum, and v is the state. The function
+ * torch.optim.SGD(momentum=b) uses the same formula. The rate multiplies the running sum v, so a
+ * schedule also changes the contributions of earlier gradients. */
 #include "rule/elementwise.h"
 
 enum { RATE, MOMENTUM, SCALARS };
@@ -46,4 +48,4 @@ static const wl_elementwise momentum_rule = {.state_width = 1,
                                              .step = momentum_step,
                                              .vjp = momentum_vjp};
 
-WL_DEFINE_RULE(momentum, "gradient descent with momentum (heavy ball)", elementwise);
+WL_DEFINE_RULE(momentum, "gradient descent with momentum (the heavy ball method)", elementwise);

@@ -1,13 +1,13 @@
-/* muon.c - the rule Muon (Jordan et al. 2024). The update of a matrix is the orthogonal factor of its momentum; Adam
- * updates vectors.
+/* muon.c - implements the update rule Muon (Jordan et al. 2024). The step of a matrix is the
+ * orthogonal factor of its momentum. Adam updates vectors. The formulas for a matrix are:
  *
- *   matrices  m' = b m + (1 - b) g,   z = (1 - b) g + b m'     Nesterov
- *             u  = -a (sqrt(max(1, fan-out / fan-in)) N(z) + w theta)
- *   vectors   Adam at the rate a x vector_rate, with beta1, beta2 and epsilon; decay a x vector_rate x w
+ *   m' = b m + (1 - b) g,   z = (1 - b) g + b m'
+ *   u  = -a (sqrt(max(1, fan-out / fan-in)) N(z) + w theta)
  *
- * a is the rate times the schedule, b the momentum, and w the weight decay. N means five Newton-Schulz steps
- * (newton_schulz.h). N treats the tensor as a matrix: its rows are the first axis, and its columns are all other
- * axes. */
+ * Here a is the rate times the schedule, b is the momentum, and w is the weight decay. N is the
+ * result of five Newton-Schulz steps (newton_schulz.h). For N, a tensor is a matrix: its rows are
+ * the first axis, and its columns are all other axes together. For vectors, the rate a is
+ * multiplied by `vector_rate`. */
 #include <math.h>
 
 #include "rule/newton_schulz.h"
@@ -25,7 +25,7 @@ typedef struct muon {
 
 typedef struct workspace {
   wl_tensors tensors;
-  wl_real *scratch; /* [threads][scratch_size] */
+  wl_real *scratch; /* [threads][scratch_size] scratch memory of the Newton-Schulz steps */
   int64_t scratch_size;
 } workspace;
 
@@ -33,19 +33,18 @@ static const wl_option muon_options[] = {
     {"rate", WL_OPT_REAL, "0.02", NULL, 0, 1e9, "1", "Learning rate.", WL_SLOT(muon, rate)},
     WL_SCHEDULE_OPTIONS(muon, schedule),
     {"momentum", WL_OPT_REAL, "0.95", NULL, 0, 0.999999999, "1",
-     "Decay of the momentum of matrices.", WL_SLOT(muon, momentum)},
+     "Decay of the momentum, for matrices.", WL_SLOT(muon, momentum)},
     {"weight_decay", WL_OPT_REAL, "0", NULL, 0, 1e9, "1",
-     "Coefficient of decoupled weight decay, which is "
-     "multiplied by the rate.",
+     "Coefficient of decoupled weight decay. The rate multiplies this coefficient.",
      WL_SLOT(muon, weight_decay)},
     {"vector_rate", WL_OPT_REAL, "0.3", NULL, 0, 1e9, "1",
-     "Rate of vectors as a multiple of `rate`.", WL_SLOT(muon, vector_rate)},
+     "Factor that multiplies `rate` for vectors.", WL_SLOT(muon, vector_rate)},
     {"beta1", WL_OPT_REAL, "0.9", NULL, 0, 0.999999999, "1",
-     "Decay of the running mean of vectors.", WL_SLOT(muon, beta1)},
+     "Decay of the running mean of gradients, for vectors.", WL_SLOT(muon, beta1)},
     {"beta2", WL_OPT_REAL, "0.999", NULL, 0, 0.999999999, "1",
-     "Decay of the running mean square of vectors.", WL_SLOT(muon, beta2)},
-    {"epsilon", WL_OPT_REAL, "1e-8", NULL, 1e-30, 1e9, "1", "Added to the root of the mean square.",
-     WL_SLOT(muon, epsilon)},
+     "Decay of the running mean of squared gradients, for vectors.", WL_SLOT(muon, beta2)},
+    {"epsilon", WL_OPT_REAL, "1e-8", NULL, 1e-30, 1e9, "1",
+     "Number added to the root mean square of gradients, for vectors.", WL_SLOT(muon, epsilon)},
     {NULL, 0, NULL, NULL, 0, 0, NULL, NULL}};
 
 static void muon_destroy(wl_rule *rule) {
@@ -64,7 +63,7 @@ static wl_status muon_create(const wl_map *options, const wl_rule_setting *setti
   rule->state_width = FIELDS;
   rule->reads_theta = true;
   rule->cost = 400;
-  rule->forward_only = "Newton-Schulz steps";
+  rule->forward_only = "its Newton-Schulz steps are not differentiated";
   return wl_schedule_complete(&m->schedule, options, setting->episode_steps);
 }
 
@@ -167,7 +166,8 @@ static void muon_step(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_inner_s
 
 const wl_rule_ops wl_rule_muon = {
     .name = "muon",
-    .summary = "step along the orthogonal factor of the momentum for matrices, Adam for vectors",
+    .summary =
+        "Muon: step along the orthogonal factor of the momentum for matrices; Adam updates vectors",
     .options = muon_options,
     .create = muon_create,
     .destroy = muon_destroy,
