@@ -87,8 +87,8 @@ typedef struct wl_lstm_kernel {
    * thread. */
   size_t (*packed_bytes)(const wl_lstm_net *net);
   size_t (*scratch_bytes)(const wl_lstm_net *net);
-  int64_t (*activation_reals)(
-      const wl_lstm_net *net); /* returns the number of wl_real that a step stores for a block */
+  /* Returns the number of wl_real that a step stores for a block. */
+  int64_t (*activation_reals)(const wl_lstm_net *net);
   void (*pack)(const wl_lstm_net *net, const wl_real *phi, void *packed);
   void (*step)(const wl_lstm_net *net, const void *packed, void *scratch, const wl_lstm_step *live);
   /* Computes the adjoint of `count` blocks of a chunk, from the block `first` onwards. `count` is

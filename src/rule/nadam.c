@@ -1,5 +1,5 @@
-/* nadam.c - the rules NAdam, which is Adam with Nesterov momentum (Dozat 2016), and NAdamW. Dozat's schedule of the
- * momentum is omitted.
+/* nadam.c - implements the update rules NAdam (Dozat 2016) and NAdamW. NAdam is Adam with Nesterov
+ * momentum. The code does not implement Dozat's schedule of the momentum.
  *
  *   m' = b1 m + (1 - b1) g            q1 = 1 / (1 - b1^(t+1)),  p1 = 1 / (1 - b1^(t+2))
  *   v' = b2 v + (1 - b2) g^2          q2 = 1 / (1 - b2^(t+1))
@@ -7,13 +7,15 @@
  *   u  = -a x                         NAdam
  *   u  = -a (x + w theta)             NAdamW
  *
- * g is the gradient, a the rate, b1 and b2 the decays, e epsilon, and w weight_decay. optax.nadam and optax.nadamw use
- * the same formulas. The state (m, v) starts at zero. The code computes p1 from q1, because b1^(t+1) = 1 - 1 / q1. */
+ * Here g is the gradient, and a is the rate. The decays of the two moments are b1 and b2. The keys
+ * `epsilon` and `weight_decay` set e and w. The state (m, v) starts at zero. The functions
+ * optax.nadam and optax.nadamw use the same formulas. The code computes p1 from q1 with the
+ * identity b1^(t+1) = 1 - 1 / q1. */
 #include "rule/elementwise.h"
 
 enum { RATE, BETA1, BETA2, EPSILON, NADAM_SCALARS, WEIGHT_DECAY = NADAM_SCALARS, NADAMW_SCALARS };
 
-/* power_of returns b1^(t+1). next_correction returns p1. */
+/* The function power_of returns b1^(t+1). The function next_correction returns p1. */
 static wl_real power_of(const wl_coefficient *c, int l) { return 1 - 1 / c[BETA1].correction[l]; }
 static wl_real next_correction(const wl_coefficient *c, int l) {
   return 1 / (1 - c[BETA1].value[l] * power_of(c, l));
@@ -38,7 +40,8 @@ static void nadam_step(const wl_coefficient *restrict c, const wl_real *restrict
   }
 }
 
-/* Differs from the vjp of Adam in the terms with dp1/db1 = p1^2 b1^(t+1) and dp1/dq1 = p1^2 b1 / q1^2. */
+/* The adjoint has the terms of adam_vjp and additional terms with the derivatives dp1/db1 = p1^2
+ * b1^(t+1) and dp1/dq1 = p1^2 b1 / q1^2. */
 static void nadam_vjp(const wl_coefficient *restrict c, const wl_real *restrict g,
                       const wl_real *restrict theta, const wl_real *restrict s,
                       const wl_real *restrict s_next, const wl_real *restrict lam,
@@ -52,9 +55,10 @@ static void nadam_vjp(const wl_coefficient *restrict c, const wl_real *restrict 
     const wl_real root = WL_SQRT(q2 * v);
     const wl_real inverse = 1 / (root + c[EPSILON].value[l]);
     const wl_real x = direction(c, l, m, g[l]) * inverse;
-    const wl_real hatbar = -c[RATE].value[l] * lam[l] * inverse; /* adjoint of the direction */
+    /* hatbar: adjoint of the direction */
+    const wl_real hatbar = -c[RATE].value[l] * lam[l] * inverse;
     const wl_real half = v > 0 ? (wl_real)0.5 / root : 0;
-    const wl_real squarebar = -hatbar * x * half; /* adjoint of q2 v' */
+    const wl_real squarebar = -hatbar * x * half; /* squarebar: adjoint of q2 v' */
     const wl_real mbar = mu[l] + hatbar * b1 * p1;
     const wl_real vbar = mu[WL_LANES + l] + squarebar * q2;
     gbar[l] = rest * mbar + 2 * c[BETA2].complement[l] * g[l] * vbar + hatbar * rest * q1;
@@ -98,5 +102,5 @@ static const wl_elementwise nadamw_rule = {.state_width = 2,
                                            .step = nadamw_step,
                                            .vjp = nadamw_vjp};
 
-WL_DEFINE_RULE(nadam, "Adam with Nesterov momentum", elementwise);
-WL_DEFINE_RULE(nadamw, "NAdam with decoupled weight decay", elementwise);
+WL_DEFINE_RULE(nadam, "NAdam: Adam with Nesterov momentum", elementwise);
+WL_DEFINE_RULE(nadamw, "NAdamW: NAdam with decoupled weight decay", elementwise);

@@ -1,7 +1,9 @@
-/* nesterov.c - the rule nesterov: Nesterov's accelerated gradient in the form of Sutskever et al. 2013.
+/* nesterov.c - defines the update rule `nesterov`: Nesterov's accelerated gradient in the form of
+ * Sutskever et al. 2013.
  *
- *   v' = b v + g,   u = -a (g + b v')        a: rate, b: momentum; state v
+ *   v' = b v + g,   u = -a (g + b v')
  *
+ * Here a is the rate, b is the momentum, and v is the state. The function
  * torch.optim.SGD(momentum=b, nesterov=True) uses the same formula. */
 #include "rule/elementwise.h"
 

@@ -1,5 +1,5 @@
-/* newton_schulz.c - computes five Newton-Schulz steps, directly or with the Gram matrix (newton_schulz.h). Small
- * matrices have a separate kernel. */
+/* newton_schulz.c - computes five Newton-Schulz steps, directly or with the Gram matrix
+ * (newton_schulz.h). A separate kernel computes the steps of small matrices. */
 #include "rule/newton_schulz.h"
 
 #include <math.h>
@@ -19,8 +19,8 @@ static bool is_small(int64_t rows, int64_t columns) {
   return least(rows, columns) <= WL_NEWTON_SCHULZ_SMALL;
 }
 
-/* Returns true if the steps take fewer multiply-adds with the Gram matrix (2 s^2 l + 17 s^3) than directly (10 s^2 l +
- * 5 s^3). */
+/* Returns true if the steps need fewer multiply-adds with the Gram matrix than without it. With the
+ * Gram matrix, the number is 2 s^2 l + 17 s^3. Without it, the number is 10 s^2 l + 5 s^3. */
 static bool through_gram(int64_t rows, int64_t columns) {
   const int64_t s = least(rows, columns), l = rows + columns - s;
   return is_small(rows, columns) || 12 * s < 8 * l;
@@ -38,8 +38,8 @@ int64_t wl_newton_schulz_scratch(int64_t rows, int64_t columns) {
   return small > plain ? small : plain;
 }
 
-/* The scratch has two copies of the matrix and five copies of the Gram matrix. Rows are padded to whole vectors of any
- * instruction set. */
+/* The scratch memory contains two matrices with the size of x and five with the size of the Gram
+ * matrix. Their rows are padded to a multiple of the longest vector of any instruction set. */
 int64_t wl_newton_schulz_kernel_scratch(int64_t rows, int64_t columns) {
   enum { WIDEST = 64 / sizeof(wl_real) };
   const int64_t s = least(rows, columns), ld = (s + WIDEST - 1) / WIDEST * WIDEST;
@@ -56,20 +56,22 @@ static double sum_of_squares(int64_t n, const wl_real *x) {
   return sum;
 }
 
-/* Computes out = a I + b gram + c gram^2. `square` is scratch. */
+/* Computes out = a I + b gram + c gram^2. The array `square` is scratch memory. */
 static void polynomial(int64_t s, double a, const wl_real *gram, wl_real *square, wl_real *out) {
   wl_gemm_wide_nn((wl_mnk){s, s, s}, gram, gram, square);
   for (int64_t i = 0; i < s * s; i++) out[i] = (wl_real)B * gram[i] + (wl_real)C * square[i];
   for (int64_t i = 0; i < s; i++) out[i * s + i] += (wl_real)a;
 }
 
-/* Computes X X^T, or X^T X if X has more rows than columns. */
+/* Computes the Gram matrix X X^T. If X has more rows than columns, the function computes X^T X
+ * instead. */
 static void gram_of(int64_t rows, int64_t columns, const wl_real *x, wl_real *gram) {
   if (rows <= columns) wl_gemm_wide_nt((wl_mnk){rows, rows, columns}, x, x, gram);
   else wl_gemm_wide_tn((wl_mnk){columns, columns, rows}, x, x, gram);
 }
 
-/* Computes y = P X or y = X P. P is a square matrix with the size of the smaller dimension. */
+/* Computes y = P X for a square matrix P. If X has more rows than columns, the function computes y
+ * = X P instead. */
 static void apply(int64_t rows, int64_t columns, const wl_real *p, const wl_real *x, wl_real *y) {
   if (rows <= columns) wl_gemm_wide_nn((wl_mnk){rows, columns, rows}, p, x, y);
   else wl_gemm_wide_nn((wl_mnk){rows, columns, columns}, x, p, y);
@@ -109,9 +111,11 @@ static void iterate_gram(int64_t rows, int64_t columns, wl_real *x, wl_real *scr
   memcpy(x, y, (size_t)(rows * columns) * sizeof *x);
 }
 
-/* Chooses the kernel once. The choice reads the environment, which takes longer than the steps for a small matrix. */
+/* Returns the kernel for small matrices. The function chooses the kernel only once, because the
+ * choice reads the environment, which needs more time than the steps of a small matrix. */
 static const wl_newton_schulz_kernel *small_kernel(void) {
-  static const wl_newton_schulz_kernel *_Atomic chosen; /* every thread chooses the same kernel */
+  /* the order of the threads does not matter, because every thread chooses the same kernel */
+  static const wl_newton_schulz_kernel *_Atomic chosen;
   const wl_newton_schulz_kernel *kernel = atomic_load_explicit(&chosen, memory_order_relaxed);
   if (!kernel) {
     kernel = wl_newton_schulz_kernel_select();

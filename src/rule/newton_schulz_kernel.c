@@ -1,10 +1,13 @@
-/* newton_schulz_kernel.c - computes the Newton-Schulz steps of a small matrix with its Gram matrix. This file is
- * compiled for each instruction set.
+/* newton_schulz_kernel.c - computes the Newton-Schulz steps of a small matrix x with its Gram
+ * matrix G. This file is compiled for each instruction set.
  *
- *   Y [long][ld] = x or x^T over its norm, the shorter side in rows that are padded with zeros to whole vectors
- *   G = Y^T Y;  five times: P = a I + b G + c G G,  Q <- Q P (at first P),  G <- G P P;  result Y Q
+ *   Y = x / |x|,   G = Y^T Y,   Q = I
+ *   five times:   P = a I + b G + c G G,   Q <- Q P,   G <- G P P
+ *   result:   Y Q
+ * If x has more columns than rows, Y is x^T / |x|. The rows of Y are padded with zeros to whole
+ * vectors, so that Y has the shape [long side][ld].
  *
- * All square matrices are symmetric, have the shape [side][ld] and stay in the first-level cache. */
+ * All square matrices are symmetric and have the shape [side][ld]. They fit in the L1 cache. */
 #include "rule/newton_schulz_kernel.h"
 
 #include <string.h>
@@ -13,18 +16,20 @@
 
 enum { STEPS = 5, TALL = 8, BROAD = VECTOR_BYTES == 64 ? 8 : 4 };
 static const double A = 3.4445, B = -4.7750, C = 2.0315, EPSILON = 1e-8;
-static const double LEAST = 1e-30, MOST = 1e30; /* bounds of the sum of squares */
+/* smallest and largest sum of squares that the kernel accepts */
+static const double LEAST = 1e-30, MOST = 1e30;
 
 INLINE vec get(const wl_real *p) { return *(const vec_anywhere *)p; }
 INLINE void put(wl_real *p, vec v) { *(vec_anywhere *)p = v; }
 
-/* Element (i, p) of a factor is at data[i * row + p * step]. */
+/* A matrix whose element (i, p) is at data[i * row + p * step]. */
 typedef struct strided {
   const wl_real *data;
   int64_t row, step;
 } strided;
 
-/* Computes `rows` rows and `vectors` vectors of C = A B. The compiler inlines this function with constant numbers. */
+/* Computes a part of C = A B with `rows` rows and `vectors` vectors of columns. Both numbers are
+ * compile-time constants. */
 INLINE void tile(const int rows, const int vectors, int64_t terms, strided a, const wl_real *b,
                  wl_real *c, int64_t ld) {
   vec sum[TALL][2] = {{{0}}};
@@ -55,7 +60,8 @@ INLINE void panel(const int most, const int vectors, int64_t rows, int64_t terms
   if (i < rows) tile(1, vectors, terms, a, b, c + i * ld, ld);
 }
 
-/* Computes C [rows][ld] = A [rows][terms] B [terms][ld]. */
+/* Computes C = A B, where A has the shape [rows][terms], B has the shape [terms][ld], and C has the
+ * shape [rows][ld]. */
 NOINLINE void product(int64_t rows, int64_t terms, strided a, const wl_real *b, wl_real *c,
                       int64_t ld) {
   int64_t j = 0;
@@ -64,7 +70,7 @@ NOINLINE void product(int64_t rows, int64_t terms, strided a, const wl_real *b, 
   if (j < ld) panel(TALL, 1, rows, terms, a, b + j, c + j, ld);
 }
 
-/* Computes C = A B of square matrices. */
+/* Computes C = A B for square matrices. */
 static void square(int64_t side, int64_t ld, const wl_real *a, const wl_real *b, wl_real *c) {
   product(side, side, (strided){a, ld, 1}, b, c, ld);
 }
@@ -84,7 +90,8 @@ static double sum_of_squares(int64_t n, const wl_real *x) {
   return total;
 }
 
-/* Copies x or its transpose, multiplied by `factor`, to Y. */
+/* Copies x, multiplied by `factor`, to Y. If x has more columns than rows, the function transposes
+ * it. */
 static void copy_in(int64_t rows, int64_t columns, double factor, const wl_real *x, wl_real *y,
                     int64_t ld) {
   if (rows < columns) {
@@ -98,7 +105,7 @@ static void copy_in(int64_t rows, int64_t columns, double factor, const wl_real 
       put(y + i * ld + j, (wl_real)factor * load_some(x + i * columns + j, columns - j));
 }
 
-/* Copies the result or its transpose to x. */
+/* Copies the result to x. If x has more columns than rows, the function transposes the result. */
 static void copy_out(int64_t rows, int64_t columns, const wl_real *y, wl_real *x, int64_t ld) {
   if (rows < columns) {
     for (int64_t i = 0; i < rows; i++)
@@ -118,8 +125,8 @@ static void polynomial(int64_t side, int64_t ld, const wl_real *g, wl_real *work
   for (int64_t i = 0; i < side; i++) p[i * ld + i] += (wl_real)A;
 }
 
-/* Computes the product of the five polynomials. Returns the address of the product, which is `q` or `next`. Overwrites
- * g. */
+/* Computes the product of the five polynomials. Returns the address of the product, which is `q` or
+ * `next`. The function overwrites g. */
 static wl_real *iterate(int64_t side, int64_t ld, wl_real *g, wl_real *q, wl_real *next) {
   wl_real *const p = next + side * ld, *const work = p + side * ld;
   polynomial(side, ld, g, work, q);

@@ -1,12 +1,15 @@
-/* pamela.c - the rule pamela: gradient descent with decay and a gradient skip connection, as in ALFA and PAMELA.
+/* pamela.c - defines the update rule `pamela`: gradient descent with a decay of the parameters and
+ * with a gradient skip connection, as in ALFA and PAMELA.
  *
- *   u_t = -a_t g_t - d_t theta_t - k_t u_{t-1},   u_{-1} = 0        a: rate, d: decay, k: skip; state u_{t-1}
+ *   u_t = -a_t g_t - d_t theta_t - k_t u_{t-1},   u_{-1} = 0
  *
- * Because theta_{t+1} = theta_t + u_t, the rule is theta_{t+1} = (1 - d) theta_t - a g - k (theta_t - theta_{t-1}).
- * With d = 0, P = 1 - k and a = P q, the result is P (theta_t - q g) + k theta_{t-1}. This is PAMELA's gradient skip
- * connection over one step (Rajasegaran et al. 2020). With k = 0, the rule has the rates and decays of ALFA (Baik et
- * al. 2020). The rule is meant for `learn: [rate, decay, skip]` and `learn_per: step_tensor`. All three scalars may
- * have either sign; k = -b gives heavy-ball momentum b. */
+ * Here a is the rate, d is the decay, k is the coefficient `skip`, and u_{t-1} is the state.
+ * Because theta_{t+1} = theta_t + u_t, the step is theta_{t+1} = (1 - d) theta_t - a g - k (theta_t
+ * - theta_{t-1}). With d = 0, P = 1 - k and a = P q, the step is theta_{t+1} = P (theta_t - q g) +
+ * k theta_{t-1}. This is PAMELA's gradient skip connection over one step (Rajasegaran et al. 2020).
+ * With k = 0, the step is the step of ALFA (Baik et al. 2020). To learn all coefficients, use the
+ * settings `learn: [rate, decay, skip]` and `learn_per: step_tensor`. All three scalars may be
+ * positive or negative. With k = -b, the rule is gradient descent with heavy-ball momentum b. */
 #include "rule/elementwise.h"
 
 enum { RATE, DECAY, SKIP, SCALARS };
@@ -43,9 +46,10 @@ static const wl_scalar scalars[SCALARS] = {
 static const wl_option pamela_options[] = {
     WL_ELEMENTWISE_OPTIONS("0.01"),
     {"decay", WL_OPT_REAL, "0", NULL, 0, 0, "1",
-     "Fraction of the parameters that a step subtracts.", WL_SCALAR_SLOT(DECAY)},
+     "Fraction of the parameters that a step subtracts from them.", WL_SCALAR_SLOT(DECAY)},
     {"skip", WL_OPT_REAL, "0", NULL, 0, 0, "1",
-     "Fraction of the previous step that a step subtracts; -0.9 is heavy-ball momentum 0.9.",
+     "Multiple of the previous step that a step subtracts. The value -0.9 is equal to heavy-ball "
+     "momentum with the coefficient 0.9.",
      WL_SCALAR_SLOT(SKIP)},
     {0}};
 
@@ -57,4 +61,7 @@ static const wl_elementwise pamela_rule = {.state_width = 1,
                                            .step = pamela_step,
                                            .vjp = pamela_vjp};
 
-WL_DEFINE_RULE(pamela, "gradient descent with decays and gradient skip connections", elementwise);
+WL_DEFINE_RULE(
+    pamela,
+    "gradient descent with a decay of the parameters and with gradient skip connections (PAMELA)",
+    elementwise);

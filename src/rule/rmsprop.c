@@ -1,10 +1,10 @@
-/* rmsprop.c - the rule RMSprop (Tieleman and Hinton 2012, lecture 6.5).
+/* rmsprop.c - defines the update rule RMSprop (Tieleman and Hinton 2012, lecture 6.5).
  *
- *   v' = d v + (1 - d) g^2,   u = -a g / (sqrt(v') + e)        a: rate, d: decay, e: epsilon
+ *   v' = d v + (1 - d) g^2,   u = -a g / (sqrt(v') + e)
  *
- * The state v starts at zero. torch.optim.RMSprop with alpha = d uses the same formula: epsilon is outside the root,
- * and there is no centring, no momentum and no bias correction. TensorFlow 1 differs: v starts at one, and epsilon is
- * inside the root. */
+ * Here a is the rate, d is the decay, and the key `epsilon` sets e. The state v starts at zero. The
+ * class torch.optim.RMSprop with alpha = d uses the same formula. In TensorFlow 1, v starts at one,
+ * and epsilon is added before the square root is computed. */
 #include "rule/elementwise.h"
 
 enum { RATE, DECAY, EPSILON, SCALARS };
@@ -20,7 +20,8 @@ static void rmsprop_step(const wl_coefficient *restrict c, const wl_real *restri
   }
 }
 
-/* If v' is zero, g is zero. The path through v' then contributes nothing, and its factor is set to 0. */
+/* If v' is zero, g is also zero. The derivative through v' is then set to 0, because 1 / sqrt(v')
+ * is infinite. */
 static void rmsprop_vjp(const wl_coefficient *restrict c, const wl_real *restrict g,
                         const wl_real *restrict theta, const wl_real *restrict s,
                         const wl_real *restrict s_next, const wl_real *restrict lam,
@@ -30,8 +31,9 @@ static void rmsprop_vjp(const wl_coefficient *restrict c, const wl_real *restric
   for (int l = 0; l < WL_LANES; l++) {
     const wl_real root = WL_SQRT(s_next[l]);
     const wl_real inverse = 1 / (root + c[EPSILON].value[l]);
-    const wl_real x = g[l] * inverse;                            /* u = -a x */
-    const wl_real direct = -c[RATE].value[l] * lam[l] * inverse; /* through the numerator */
+    const wl_real x = g[l] * inverse; /* x: the update is -a x */
+    /* direct: adjoint of g through the numerator */
+    const wl_real direct = -c[RATE].value[l] * lam[l] * inverse;
     const wl_real half = s_next[l] > 0 ? (wl_real)0.5 / root : 0;
     const wl_real vbar = mu[l] - direct * x * half;
     gbar[l] = direct + 2 * c[DECAY].complement[l] * g[l] * vbar;
@@ -46,10 +48,10 @@ static const wl_scalar scalars[SCALARS] = {
 
 static const wl_option rmsprop_options[] = {
     WL_ELEMENTWISE_OPTIONS("0.001"),
-    {"decay", WL_OPT_REAL, "0.9", NULL, 0, 0.999999999, "1", "Decay of the running mean square.",
-     WL_SCALAR_SLOT(DECAY)},
-    {"epsilon", WL_OPT_REAL, "1e-8", NULL, 1e-30, 1e9, "1", "Added to the root of the mean square.",
-     WL_SCALAR_SLOT(EPSILON)},
+    {"decay", WL_OPT_REAL, "0.9", NULL, 0, 0.999999999, "1",
+     "Decay of the running mean of squared gradients.", WL_SCALAR_SLOT(DECAY)},
+    {"epsilon", WL_OPT_REAL, "1e-8", NULL, 1e-30, 1e9, "1",
+     "Number added to the root mean square of gradients.", WL_SCALAR_SLOT(EPSILON)},
     {0}};
 
 static const wl_elementwise rmsprop_rule = {.state_width = 1,
@@ -59,4 +61,5 @@ static const wl_elementwise rmsprop_rule = {.state_width = 1,
                                             .step = rmsprop_step,
                                             .vjp = rmsprop_vjp};
 
-WL_DEFINE_RULE(rmsprop, "gradient divided by its running root mean square", elementwise);
+WL_DEFINE_RULE(rmsprop, "RMSprop: gradient divided by the root of a running mean of its square",
+               elementwise);

@@ -1,24 +1,27 @@
-/* rnnprop.c - the rule RNNprop (Lv, Jiang and Li 2017): an LSTM that reads gradients and momenta, normalised as in
- * Adam.
+/* rnnprop.c - implements the update rule RNNprop (Lv, Jiang and Li 2017). An LSTM reads gradients
+ * and momenta that are normalised as in Adam.
  *
- *   m' = b m + (1 - b) g,   v' = b v + (1 - b) g^2,   b = .95,   both bias-corrected below
- *   x  = (g, m) / (sqrt v + 1e-8);   y = elu(W_in x + b_in)
- *   LSTM layers on y, gates in the order input, candidate, forget (+1), output
+ *   m' = b m + (1 - b) g,   v' = b v + (1 - b) g^2,   b = 0.95
+ *   x  = (g, m) / (sqrt v + 1e-8),   y = elu(W_in x + b_in),   h = lstm(y)
  *   u  = -output_scale tanh(w h + b_out)
  *
- * With a `rate`, a second output scales the direction of Adam. Both outputs start at zero, and the rule is then equal
- * to Adam:
+ * The formulas for x and u use bias-corrected m and v. The gates of the LSTM have the order input
+ * gate, candidate, forget gate, output gate. The code adds 1 to the pre-activation of the forget
+ * gate. If `rate` is positive, a second output scales a step in Adam's direction. Both outputs
+ * start at zero, so the untrained rule is Adam:
  *
  *   u  = -output_scale tanh(w h + b_out) - rate exp(w_2 h + b_2) m / (sqrt v + 1e-8)
  *
- * `lstm` with `preprocessing: adam` is the same rule without the dense layer and without tanh: y = x, and
+ * The rule `lstm` with `preprocessing: adam` has no dense layer and no tanh of the output. Its
+ * formulas are y = x and
  *
  *   u  = output_scale (w h + b_out) - rate exp(w_2 h + b_2) m / (sqrt v + 1e-8)
  *
- * The state of a coordinate is m, v, and h and c of each layer. The adjoint processes one block at a time. For each
- * block, the code computes the states of the chunk again, and then the adjoints from the last step to the first. Within
- * a group of blocks, the meta-gradients of each lane are summed in working precision. The sums of groups are added in
- * double. */
+ * The state of a coordinate is m, v, and the output h and the cell state c of each layer. The
+ * backward pass processes one block at a time. For each block, the code first computes the states
+ * of the chunk again. It then computes the adjoints from the last step to the first. The
+ * meta-gradients of each lane in a group of blocks are summed as wl_real. The sums of the groups
+ * are added in double precision. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -31,22 +34,22 @@ enum { GROUP = 8 };
 
 typedef struct workspace {
   const wl_rnnprop_kernel *kernel;
-  wl_real *phi;     /* [parameters] */
-  wl_real *states;  /* [WL_CHUNK_STEPS][width][16] of the current block */
-  wl_real *mu;      /* [width][16] adjoint of the state if the chunk has no `mu` */
-  wl_real *phi_bar; /* [parameters][16] */
+  wl_real *phi;     /* [parameters] meta-parameters */
+  wl_real *states;  /* [WL_CHUNK_STEPS][width][16] states of the current block before each step */
+  wl_real *mu;      /* [width][16] adjoint of the state, used if the chunk has no array `mu` */
+  wl_real *phi_bar; /* [parameters][16] meta-gradient of each lane, summed over a group */
 } workspace;
 
 static const wl_option rnnprop_options[] = {
     {"hidden", WL_OPT_INTS, "[20, 20]", NULL, 1, WL_RNNPROP_MOST_HIDDEN, "1",
-     "Units of each LSTM layer, one to four layers. The dense layer before them has the same "
-     "number of units as the first layer.",
+     "Numbers of units of the one to four LSTM layers. The dense layer before the LSTM has as many "
+     "units as the first LSTM layer.",
      WL_SLOT(wl_rnnprop_net, widths)},
-    {"output_scale", WL_OPT_REAL, "0.1", NULL, 0, 1e9, "1", "Bound on the step of a coordinate.",
+    {"output_scale", WL_OPT_REAL, "0.1", NULL, 0, 1e9, "1", "Largest step of a coordinate.",
      WL_SLOT(wl_rnnprop_net, output_scale)},
     {"rate", WL_OPT_REAL, "0", NULL, 0, 1e9, "1",
-     "Rate of an Adam step (beta1 = beta2 = 0.95), which a second output scales. Before "
-     "meta-training the rule is equal to this Adam. 0: no Adam step.",
+     "Rate of a step of Adam with beta1 = beta2 = 0.95. A second output scales this step. Before "
+     "meta-training, the rule is equal to Adam. 0: the rule has no such step.",
      WL_SLOT(wl_rnnprop_net, rate)},
     {0}};
 
@@ -80,7 +83,7 @@ static wl_status add_layers(wl_rnnprop_net *net, wl_layout *phi) {
   return WL_OK;
 }
 
-/* Completes the rule. `keys` contains the configured members. */
+/* Completes the rule from `keys`, in which the members that correspond to options are set. */
 static wl_status create(const wl_map *options, const wl_rnnprop_net *keys, wl_rule *rule) {
   wl_rnnprop_net *net = NULL;
   WL_TRY(WL_NEW(net, 1));
@@ -88,8 +91,10 @@ static wl_status create(const wl_map *options, const wl_rnnprop_net *keys, wl_ru
   *net = *keys;
   net->layers = net->widths.count;
   if (net->layers < 1 || net->layers > WL_RNNPROP_MOST_LAYERS)
-    return wl_map_fail(options, "hidden", "has %d layers; give the units of 1 to %d layers",
-                       net->layers, WL_RNNPROP_MOST_LAYERS);
+    return wl_map_fail(
+        options, "hidden",
+        "the list has %d numbers; give the number of units of each layer, for 1 to %d layers",
+        net->layers, WL_RNNPROP_MOST_LAYERS);
   net->width = 2;
   for (int l = 0; l < net->layers; l++) {
     net->hidden[l] = (int)net->widths.at[l];
@@ -113,7 +118,8 @@ static wl_status rnnprop_create(const wl_map *options, const wl_rule_setting *se
 static const wl_rule_ops lstm_adam;
 wl_status wl_lstm_adam_create(const wl_map *options, const wl_lstm_adam_keys *keys, wl_rule *rule) {
   rule->ops = &lstm_adam;
-  /* u = output_scale (w h + b) has the opposite sign of RNNprop's update */
+  /* output_scale is negated, because u = output_scale (w h + b) has the opposite sign of RNNprop's
+   * update */
   return create(options,
                 &(wl_rnnprop_net){.widths = keys->hidden,
                                   .output_scale = -keys->output_scale,
@@ -122,8 +128,9 @@ wl_status wl_lstm_adam_create(const wl_map *options, const wl_lstm_adam_keys *ke
                 rule);
 }
 
-/* Draws weights from a truncated normal distribution with standard deviation 1 / sqrt(inputs), as for the LSTM. The
- * biases of the dense layer and of the outputs are zero. */
+/* Draws the weights, and the biases of the LSTM, from a truncated normal distribution with the
+ * standard deviation 1 / sqrt(inputs). The biases of the dense layer and of the outputs start at
+ * zero. If there are two outputs, their weights start at zero too. */
 static void rnnprop_init(const wl_rule *rule, uint64_t seed, wl_real *phi) {
   const wl_rnnprop_net *net = rule->impl;
   memset(phi, 0, (size_t)rule->phi.size * sizeof *phi);
@@ -200,7 +207,8 @@ static void rnnprop_step(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_inne
   }
 }
 
-/* Computes lam += w_k grad L_out(theta_k). */
+/* Adds the gradient of the outer loss at theta_k, multiplied by its weight in the meta-loss, to the
+ * adjoint of theta. */
 static void add_loss_gradient(const wl_rule_chunk *chunk, int64_t k, int64_t at, wl_real *lam) {
   if (chunk->loss_grad == NULL || chunk->loss_weight[k] == 0) return;
   const wl_real weight = (wl_real)chunk->loss_weight[k];
@@ -252,7 +260,8 @@ static void rnnprop_backward(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_
 
 const wl_rule_ops wl_rule_rnnprop = {
     .name = "rnnprop",
-    .summary = "LSTM that reads gradients and momenta, normalised as in Adam (RNNprop, 2017)",
+    .summary =
+        "RNNprop: LSTM that reads gradients and momenta, which are normalised as in Adam (2017)",
     .options = rnnprop_options,
     .create = rnnprop_create,
     IMPLEMENTATION};

@@ -1,5 +1,6 @@
-/* rnnprop_kernel.c - computes one step of RNNprop and its adjoint, one vector of coordinates at a time
- * (rnnprop_kernel.h). */
+/* rnnprop_kernel.c - computes one step of RNNprop and the adjoint of the step (rnnprop_kernel.h).
+ * The code processes one vector of coordinates at a time. This file is compiled for each
+ * instruction set. */
 #include "rule/rnnprop_kernel.h"
 
 #include "rule/vector.h"
@@ -8,13 +9,14 @@ enum { MOST = WL_RNNPROP_MOST_HIDDEN, LAYERS = WL_RNNPROP_MOST_LAYERS };
 static const wl_real DECAY = (wl_real)0.95, EPSILON = (wl_real)1e-8,
                      LOG2_E = (wl_real)1.4426950408889634;
 
-/* These functions load and store a row at any address. */
+/* These functions load and store one vector. The address needs no alignment. */
 INLINE vec load_row(const wl_real *p) { return load_some(p, VECTOR_LANES); }
 INLINE void store_row(wl_real *p, vec x) { store_some(p, x, VECTOR_LANES); }
 
 INLINE vec exponential(vec x) { return exp2_clipped(LOG2_E * x); }
 INLINE vec sigmoid(vec x) { return (wl_real)1 / ((wl_real)1 + exponential(-x)); }
-/* Returns tanh x from e^-2|x|. This exponent is never positive, and the clip of the exponential has no effect. */
+/* Returns tanh x, which is computed from e^-2|x|. Because this exponent is never positive, the
+ * upper bound in exp2_clipped has no effect. */
 INLINE vec hyperbolic(vec x) {
   const vec size = maximum(x, -x), e = exponential((wl_real)-2 * size);
   const vec y = ((wl_real)1 - e) / ((wl_real)1 + e);
@@ -26,15 +28,15 @@ INLINE vec elu(vec x) {
 
 /* The values of one step that the adjoint of the step reads. */
 typedef struct activations {
-  vec g, m, v, denominator, x[2]; /* m and v are the new values; x are the inputs */
+  vec g, m, v, denominator, x[2]; /* m and v: new moments; x: inputs of the network */
   vec dense[MOST];
   vec i[LAYERS][MOST], j[LAYERS][MOST], f[LAYERS][MOST], o[LAYERS][MOST];
-  vec c[LAYERS][MOST], tanh_c[LAYERS][MOST], h[LAYERS][MOST]; /* new values */
-  vec out;    /* the output, or its tanh if not `plain` */
-  vec factor; /* rate e^o2 of the Adam direction, with two heads */
+  vec c[LAYERS][MOST], tanh_c[LAYERS][MOST], h[LAYERS][MOST]; /* new values of c, tanh c and h */
+  vec out;    /* the first output if `plain` is true, otherwise its tanh */
+  vec factor; /* rate e^o2, which scales Adam's direction, where o2 is the second output */
 } activations;
 
-/* Returns the first row of a layer's h in the state. c comes after h. */
+/* Returns the first row of a layer's h in the state. The rows of c follow the rows of h. */
 INLINE int64_t row_of(const wl_rnnprop_net *net, int layer) {
   int64_t row = 2;
   for (int l = 0; l < layer; l++) row += 2 * net->hidden[l];
@@ -80,7 +82,7 @@ static void cell(const wl_rnnprop_net *net, const wl_real *phi, int layer, const
   }
 }
 
-/* Returns the inputs of a layer. */
+/* Returns the inputs that a layer reads from the previous layer. */
 INLINE const vec *below_of(const wl_rnnprop_net *net, int layer, const activations *a) {
   return layer > 0 ? a->h[layer - 1] : net->plain ? a->x : a->dense;
 }
@@ -120,8 +122,8 @@ static void step(const wl_rnnprop_input *in, wl_real *s_out, wl_real *u) {
 
 INLINE void add(wl_real *p, vec x) { store_row(p, load_row(p) + x); }
 
-/* Computes z_bar [4] of one unit, with the gates in the order of the rows. Replaces the adjoint of the new c by the
- * adjoint of the old c. */
+/* Computes z_bar [4], the adjoints of the pre-activations of one unit's gates. Replaces the adjoint
+ * of the new c in *c_bar by the adjoint of the old c. */
 INLINE void gate_bars(const activations *a, int layer, int u, vec old_c, vec h_bar, vec *c_bar,
                       vec *z_bar) {
   const vec i = a->i[layer][u], j = a->j[layer][u], f = a->f[layer][u], o = a->o[layer][u],
@@ -134,8 +136,9 @@ INLINE void gate_bars(const activations *a, int layer, int u, vec old_c, vec h_b
   *c_bar = c * f;
 }
 
-/* Computes the adjoint of one layer. h_bar [H] is the adjoint of h from the layer above, without the contribution in
- * mu. below_bar [in] is a result. */
+/* Computes the adjoint of one layer. The argument h_bar [H] is the contribution of the next layer
+ * to the adjoint of h. The contribution of the next step is in bars->mu. The function writes the
+ * adjoint of the layer's inputs to below_bar [in]. */
 static void cell_backward(const wl_rnnprop_input *input, int layer, const activations *a,
                           const vec *h_bar, vec *below_bar, const wl_rnnprop_bars *bars) {
   const wl_rnnprop_net *const net = input->net;
@@ -171,7 +174,8 @@ static void cell_backward(const wl_rnnprop_input *input, int layer, const activa
   for (int k = 0; k < H; k++) store_row(mu + row + k * WL_LANES, old_h_bar[k]);
 }
 
-/* Computes the adjoint of g from the adjoints of the inputs. Also computes the adjoints of the old m and v in mu. */
+/* Computes the adjoint of g from the adjoints of the inputs. Replaces the adjoints of the new m and
+ * v in mu by the adjoints of the old m and v. */
 static void input_backward(wl_rnnprop_time time, const activations *a, const vec *x_bar,
                            wl_real *mu, wl_real *gbar) {
   const vec inverse = (wl_real)1 / a->denominator;
@@ -185,7 +189,8 @@ static void input_backward(wl_rnnprop_time time, const activations *a, const vec
   store_row(mu + WL_LANES, DECAY * v_bar);
 }
 
-/* Adds to x_bar the contribution of the adjoint of the dense layer's outputs. */
+/* Computes the adjoint of the dense layer. The argument `bar` is the adjoint of the layer's
+ * outputs. The function adds the adjoint of the inputs to x_bar. */
 static void dense_backward(const wl_rnnprop_net *net, const wl_real *phi, const activations *a,
                            const vec *bar, vec *x_bar, wl_real *phi_bar) {
   for (int u = 0; u < net->hidden[0]; u++) {

@@ -1,5 +1,6 @@
-/* rnnprop_kernel.h - an LSTM that reads normalised gradients and momenta, for blocks of 16 coordinates, compiled for
- * each instruction set. Formulas: rnnprop.c. */
+/* rnnprop_kernel.h - declares the kernel of an LSTM that reads normalised gradients and momenta.
+ * The kernel computes one block of 16 coordinates and is compiled for each instruction set.
+ * rnnprop.c contains the formulas. */
 #ifndef WL_RULE_RNNPROP_KERNEL_H
 #define WL_RULE_RNNPROP_KERNEL_H
 
@@ -7,42 +8,48 @@
 
 enum { WL_RNNPROP_MOST_LAYERS = 4, WL_RNNPROP_MOST_HIDDEN = 64 };
 
-/* Sizes, and offsets of the parts in phi. */
+/* The sizes of the network, and the offsets of its tensors in phi. */
 typedef struct wl_rnnprop_net {
-  wl_ints widths; /* value of the key `hidden`; borrowed while the rule is created */
-  bool plain; /* true for `lstm` with preprocessing: adam: no dense layer, no tanh of the output */
-  int layers, hidden[WL_RNNPROP_MOST_LAYERS]; /* the dense layer has hidden[0] units */
+  wl_ints widths; /* value of the key `hidden`; borrowed and valid only while the rule is created */
+  /* true: the rule is `lstm` with `preprocessing: adam`, which has no dense layer and no tanh of
+   * the output */
+  bool plain;
+  /* hidden: number of units of each layer; the dense layer has hidden[0] units */
+  int layers, hidden[WL_RNNPROP_MOST_LAYERS];
   int64_t in_weight, in_bias, weight[WL_RNNPROP_MOST_LAYERS], bias[WL_RNNPROP_MOST_LAYERS],
       out_weight, out_bias, parameters;
-  int64_t width; /* number of reals of state of a coordinate: m, v, then h and c of each layer */
-  int heads;     /* number of outputs: 2 if the Adam direction has a factor, otherwise 1 */
-  double output_scale, rate; /* rate 0: there is no Adam direction */
+  /* number of wl_real in the state of one coordinate: m, v, and h and c of each layer */
+  int64_t width;
+  int heads; /* number of outputs: 2 if the rule has a step in Adam's direction, otherwise 1 */
+  double output_scale, rate; /* if `rate` is 0, the rule has no step in Adam's direction */
 } wl_rnnprop_net;
 
-/* Returns the number of inputs of a layer from the layer below. */
+/* Returns the number of inputs that a layer reads from the previous layer. */
 static inline int wl_rnnprop_inputs(const wl_rnnprop_net *net, int layer) {
   return layer > 0 ? net->hidden[layer - 1] : net->plain ? 2 : net->hidden[0];
 }
 
-/* Bias corrections of a step. */
+/* The factors that correct the bias of m and v at one step. */
 typedef struct wl_rnnprop_time {
   wl_real m, v;
 } wl_rnnprop_time;
 
-/* What a step of one block reads. */
+/* The inputs of one step of one block. */
 typedef struct wl_rnnprop_input {
   const wl_rnnprop_net *net;
   const wl_real *phi;
   wl_rnnprop_time time;
-  const wl_real *g, *state; /* [16], [width][16] */
+  const wl_real *g, *state; /* g: [16] gradient; state: [width][16] state before the step */
 } wl_rnnprop_input;
 
-/* Adjoints of a step of one block. */
+/* The adjoints of one step of one block. */
 typedef struct wl_rnnprop_bars {
   const wl_real *lam; /* [16] adjoint of u */
-  wl_real *mu;        /* [width][16] adjoint of the new state on entry, of the old state on return */
+  wl_real *mu;        /* [width][16] in: adjoint of the new state; out: adjoint of the old state */
   wl_real *gbar;      /* [16] out: adjoint of g */
-  wl_real *phi_bar;   /* [parameters][16] the kernel adds the adjoint of phi for each lane to this array */
+  /* [parameters][16] the kernel adds each lane's contribution to the adjoint of phi to this
+   * array */
+  wl_real *phi_bar;
 } wl_rnnprop_bars;
 
 typedef struct wl_rnnprop_kernel {
@@ -51,7 +58,7 @@ typedef struct wl_rnnprop_kernel {
   void (*backward)(const wl_rnnprop_input *in, const wl_rnnprop_bars *bars);
 } wl_rnnprop_kernel;
 
-/* Returns the table for this processor. */
+/* Returns the kernel for the instruction set of this processor. */
 const wl_rnnprop_kernel *wl_rnnprop_kernel_select(void);
 
 #endif

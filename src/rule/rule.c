@@ -1,4 +1,5 @@
-/* rule.c - the table of update rules, the creation of rules, and the calls of their functions. */
+/* rule.c - creates update rules, calls their functions, and contains the table of all update
+ * rules. */
 #include "rule/rule.h"
 
 #include "base/plugin_open.h"
@@ -32,7 +33,8 @@ static void fill_variants(void) {
   for (int i = 0; i < RULES; i++) describe_rule(wl_rules[i], &variants[i]);
 }
 
-/* `backward` may be absent in rules without an adjoint. */
+/* Returns the name of a function that the rule must define but does not define, or NULL. A rule
+ * without an adjoint needs no function `backward`. */
 static const char *missing_function(const void *table) {
   const wl_rule_ops *ops = table;
   if (!ops->create) return "create";
@@ -62,8 +64,9 @@ wl_status wl_rule_create(const wl_map *options, const wl_rule_setting *setting, 
   *out = NULL;
   const wl_rule_ops *ops = wl_map_table(options);
   if (ops == NULL)
-    return wl_map_fail(options, "name",
-                       "the update rule belongs to a plug-in, and plug-ins are not loaded here");
+    return wl_map_fail(
+        options, "name",
+        "the update rule belongs to a plug-in that has not been loaded");
   wl_rule *rule = NULL;
   WL_TRY(WL_NEW(rule, 1));
   rule->ops = ops;
@@ -72,7 +75,8 @@ wl_status wl_rule_create(const wl_map *options, const wl_rule_setting *setting, 
   if (status == WL_OK && !ops->backward && !rule->forward_only)
     status = wl_map_fail(
         options, "name",
-        "the rule has no function `backward`; a rule without an adjoint must set forward_only");
+        "the rule has no function `backward`; define this function, or set the rule's member "
+        "forward_only");
   if (status != WL_OK) {
     wl_rule_destroy(&rule);
     return status;
@@ -88,7 +92,8 @@ wl_status wl_rule_create_by(const wl_override *keys, int count, const wl_rule_se
       {.name = "rule", .doc = "update rule", .selector = "name", .variants = wl_rule_variants()},
       {0}};
   wl_config *config = NULL;
-  WL_TRY(wl_config_parse("", "a rule of the program's own", sections, keys, count, &config));
+  WL_TRY(wl_config_parse("", "configuration of a rule that the program sets", sections, keys, count,
+                         &config));
   const wl_status status = wl_rule_create(wl_config_map(config, "rule", 0), setting, out);
   wl_config_destroy(&config);
   return status;

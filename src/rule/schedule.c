@@ -1,5 +1,4 @@
-/* schedule.c - computes the rate schedules constant, linear, cosine and step, each with a warm-up. Formulas:
- * schedule.h. */
+/* schedule.c - computes the schedules of a rate. schedule.h contains the formulas. */
 #include "rule/schedule.h"
 
 #include <math.h>
@@ -10,7 +9,7 @@ wl_status wl_schedule_complete(wl_schedule *s, const wl_map *options, int64_t st
   else s->kind = WL_SCHEDULE_COSINE;
   if (s->warmup_steps > steps)
     return wl_map_fail(options, "warmup_steps",
-                       "%lld is more than the %lld steps of the run; choose a smaller number",
+                       "the value %lld exceeds the %lld steps of the run; choose a smaller number",
                        (long long)s->warmup_steps, (long long)steps);
   *s = wl_schedule_over(s, steps);
   return WL_OK;

@@ -1,14 +1,17 @@
-/* schedule.h - schedules of a rate. A schedule is a factor that depends on the step t of a run of T steps.
+/* schedule.h - declares the schedules of a rate. A schedule is a factor that depends on the step t
+ * of a run with T steps. During the W warm-up steps, the factor is (t + 1) / W. After the warm-up,
+ * the factor depends on the kind of the schedule:
  *
- *   warm-up   (t + 1) / W for t < W; for t >= W one of
  *   constant  1
  *   linear    f + (1 - f) (1 - (t - W) / (T - W))
  *   cosine    f + (1 - f) (1 + cos(pi (t - W) / (T - W))) / 2
  *   step      decay_factor ^ floor(t / decay_every)
  *
- * f is final_fraction, and W is the number of warm-up steps. After step T, linear and cosine are f. In an update rule,
- * W is warmup_fraction times T, or warmup_steps with warmup_cosine. In the outer loop, W is warmup_steps with every
- * schedule. T is the horizon of the current episode if it is known, otherwise the longest horizon of the rule. */
+ * Here f is `final_fraction`. After step T, the factor of the schedules linear and cosine is f. In
+ * an update rule, W is `warmup_fraction` times T. The schedule warmup_cosine is an exception: W is
+ * `warmup_steps`. In the outer loop, W is `warmup_steps` for every schedule. T is the number of
+ * steps in the current episode. If this number is unknown, T is the number of steps in the longest
+ * episode. */
 #ifndef WL_RULE_SCHEDULE_H
 #define WL_RULE_SCHEDULE_H
 
@@ -19,46 +22,50 @@ typedef enum wl_schedule_kind {
   WL_SCHEDULE_COSINE,
   WL_SCHEDULE_STEP,
   WL_SCHEDULE_LINEAR,
-  /* only in keys of update rules; wl_schedule_complete replaces this kind by WL_SCHEDULE_COSINE */
+  /* value of the key `schedule` of update rules; wl_schedule_complete replaces this kind by
+   * WL_SCHEDULE_COSINE */
   WL_SCHEDULE_WARMUP_COSINE
 } wl_schedule_kind;
 
 typedef struct wl_schedule {
   wl_schedule_kind kind;
-  int64_t steps;          /* T */
-  int64_t warmup_steps;   /* W */
-  double warmup_fraction; /* W = this share of T, rounded; 0: W is warmup_steps */
+  int64_t steps;        /* the number T of steps */
+  int64_t warmup_steps; /* the number W of warm-up steps */
+  /* if positive, W is this fraction of T, rounded; if 0, W is warmup_steps */
+  double warmup_fraction;
   int64_t decay_every;
   double decay_factor, final_fraction;
 } wl_schedule;
 
-/* The rows of a schedule for the options table of an update rule. The rule reads its keys into the struct `type`. This
- * struct has a member `member` of type wl_schedule. */
+/* The options of a schedule, for the options table of an update rule. The rule reads its options
+ * into the structure `type`. This structure has a member `member` of type wl_schedule. */
 /* clang-format off */
 #define WL_SCHEDULE_OPTIONS(type, member)                                                         \
   {"schedule", WL_OPT_CHOICE, "constant", "constant|cosine|step|linear|warmup_cosine", 0, 0, "1", \
-   "How the rate changes over the steps of an episode.", WL_SLOT(type, member.kind)},             \
+   "Schedule of the rate over the steps of an episode.", WL_SLOT(type, member.kind)},             \
   {"warmup_steps", WL_OPT_INT, "0", NULL, 0, 1e15, "steps",                                       \
-   "Steps over which `warmup_cosine` raises the rate linearly.",                                  \
+   "Number of steps during which `warmup_cosine` increases the rate linearly.",                   \
    WL_SLOT(type, member.warmup_steps)},                                                           \
   {"warmup_fraction", WL_OPT_REAL, "0", NULL, 0, 1, "1",                                          \
-   "Fraction of the episode over which the rate rises linearly, with any schedule.",              \
+   "Fraction of the episode during which any schedule increases the rate linearly.",              \
    WL_SLOT(type, member.warmup_fraction)},                                                        \
   {"decay_every", WL_OPT_INT, "100", NULL, 1, 1e15, "steps",                                      \
-   "Steps between two reductions of the rate by `schedule: step`.", WL_SLOT(type, member.decay_every)}, \
+   "Number of steps between two reductions of the rate by `schedule: step`.", WL_SLOT(type, member.decay_every)}, \
   {"decay_factor", WL_OPT_REAL, "0.1", NULL, 0, 1e3, "1",                                         \
-   "Factor of the rate at each reduction by `schedule: step`.",                                   \
+   "Factor by which `schedule: step` multiplies the rate at each reduction.",                     \
    WL_SLOT(type, member.decay_factor)},                                                           \
   {"final_fraction", WL_OPT_REAL, "0", NULL, 0, 1e3, "1",                                         \
-   "Fraction of the rate that remains at the end of linear and cosine schedules.", WL_SLOT(type, member.final_fraction)}
+   "Fraction of the rate at the end of linear and cosine schedules.", WL_SLOT(type, member.final_fraction)}
 /* clang-format on */
 
-/* Completes the schedule that an update rule has read from `options`, for runs of T = `steps` steps. warmup_steps is
- * used only with warmup_cosine. Returns WL_ERR_CONFIG if warmup_steps exceeds T. */
+/* Completes a schedule that an update rule has read from `options`, for runs of `steps` steps. The
+ * member warmup_steps has an effect only with warmup_cosine. Returns WL_ERR_CONFIG if warmup_steps
+ * exceeds `steps`. */
 wl_status wl_schedule_complete(wl_schedule *schedule, const wl_map *options, int64_t steps);
-/* Returns the schedule for an episode of `horizon` steps. If `horizon` is 0, returns the schedule unchanged. */
+/* Returns the schedule for an episode of `horizon` steps. If `horizon` is 0, the function does not
+ * change the number of steps. */
 wl_schedule wl_schedule_over(const wl_schedule *schedule, int64_t horizon);
-/* Returns the rate at step t >= 0. */
+/* Returns `rate` multiplied by the factor of the schedule at step t. */
 double wl_schedule_rate(const wl_schedule *schedule, double rate, int64_t t);
 
 #endif

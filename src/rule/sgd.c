@@ -1,8 +1,9 @@
-/* sgd.c - the rule sgd: gradient descent.
+/* sgd.c - defines the update rule `sgd`, which is gradient descent. With the rate a and the
+ * gradient g, the update is
  *
- *   u = -a g        a: rate
+ *   u = -a g
  *
- * torch.optim.SGD without momentum uses the same formula. The rule has no state. */
+ * The class torch.optim.SGD without momentum uses the same formula. The rule has no state. */
 #include "rule/elementwise.h"
 
 enum { RATE, SCALARS };

@@ -1,9 +1,11 @@
-/* tensors.c - finds the tensors of theta for rules that see tensors (tensors.h). */
+/* tensors.c - computes the properties of theta's tensors that rules with access to tensors need
+ * (tensors.h). */
 #include "rule/tensors.h"
 
 #include <string.h>
 
-/* Returns the largest axis other than `taken`. Of equal axes, returns the last one. */
+/* Returns the index of the largest axis other than `taken`. If several axes have the same size, the
+ * function returns the last of them. */
 static int largest_axis(const wl_tensor_entry *b, int taken) {
   int best = -1;
   for (int a = 0; a < b->ndim; a++)

@@ -1,9 +1,10 @@
-/* vector.h - vectors of coordinates for the kernels of this folder. The vectors are as wide as the instruction set
- * allows.
+/* vector.h - defines vectors of coordinates for the kernels of this folder. A vector has the length
+ * of the instruction set's registers.
  *
- * The code uses GNU vector types. The same lines compile to registers of 64, 32 and 16 bytes, in float and in double. A
- * row has the WL_LANES coordinates of a block, in WL_LANES / VECTOR_LANES vectors. Everything is static, because each
- * compilation of a kernel needs a separate copy.
+ * The code uses GNU vector types, so that the same lines compile for registers of 64, 32 and 16
+ * bytes, in float and in double. A row consists of the WL_LANES coordinates of a block, in WL_LANES
+ * / VECTOR_LANES vectors. A kernel is compiled once for each instruction set, and each compilation
+ * needs separate copies of these functions. Therefore, all functions are static.
  *
  * If the second argument of minimum or maximum is NaN, the result is NaN. */
 #ifndef WL_RULE_VECTOR_H
@@ -47,8 +48,10 @@ enum { VECTOR_LANES = VECTOR_BYTES / (int)sizeof(wl_real) };
 
 INLINE vec load(const wl_real *p) { return *(const vec_memory *)p; }
 INLINE void store(wl_real *p, vec v) { *(vec_memory *)p = v; }
-/* load_part and store_part load and store the first `left` lanes, 0 <= left < VECTOR_LANES. The other lanes of a loaded
- * vector are zero. load_some and store_some process all lanes if `left` is larger. All accept any address. */
+/* The functions load_part and store_part load and store the first `left` lanes, where `left` is
+ * less than VECTOR_LANES. The other lanes of a loaded vector are zero. The functions load_some and
+ * store_some do the same, but `left` may be larger; they then process all lanes. The addresses need
+ * no alignment. */
 #if VECTOR_BYTES == 64 && !defined(WL_DOUBLE)
 INLINE vec load_part(const wl_real *p, int64_t left) {
   return (vec)_mm512_maskz_loadu_ps((__mmask16)((1U << left) - 1), p);
@@ -74,8 +77,9 @@ INLINE void store_some(wl_real *p, vec v, int64_t left) {
   if (__builtin_expect(left >= VECTOR_LANES, 1)) *(vec_anywhere *)p = v;
   else store_part(p, v, left);
 }
-/* If the processor supports it, the stores bypass the caches. Data that is not read again soon then does not replace
- * other data in the caches. Call finish_stores_past() before another thread reads the data. */
+/* Stores a vector so that it bypasses the caches, if the processor supports such stores. Data that
+ * is not read again soon then does not replace other data in the caches. Before another thread
+ * reads the data, finish_stores_past() must be called. */
 #if !defined(__SSE2__)
 INLINE void store_past(wl_real *p, vec v) { store(p, v); }
 INLINE void finish_stores_past(void) {}
@@ -96,10 +100,12 @@ INLINE void store_past(wl_real *p, vec v) { _mm_stream_ps(p, (__m128)v); }
 INLINE void finish_stores_past(void) { _mm_sfence(); }
 #endif
 INLINE vec splat(wl_real x) { return x - (vec){0}; }
-/* Returns a in lanes where m is all ones, and b in lanes where m is zero. */
+/* Returns the elements of a in lanes where all bits of m are 1, and the elements of b in lanes
+ * where all bits are 0. */
 INLINE vec choose(mask m, vec a, vec b) { return (vec)((m & (mask)a) | (~m & (mask)b)); }
 
-/* The intrinsics below take one instruction. A comparison and a selection would take three instructions. */
+/* The intrinsics compile to one instruction. A comparison and a selection would need three
+ * instructions. */
 #if VECTOR_BYTES == 64 && !defined(WL_DOUBLE)
 INLINE vec minimum(vec a, vec b) { return (vec)_mm512_min_ps((__m512)a, (__m512)b); }
 INLINE vec maximum(vec a, vec b) { return (vec)_mm512_max_ps((__m512)a, (__m512)b); }
@@ -114,8 +120,8 @@ INLINE vec minimum(vec a, vec b) { return choose(a < b, a, b); }
 INLINE vec maximum(vec a, vec b) { return choose(a > b, a, b); }
 #endif
 
-/* Returns sum + a a, rounded once if the processor has multiply-adds. The compiler would round the product of an
- * expression if it also used the product elsewhere. */
+/* Returns sum + a a. If the processor has a multiply-add instruction, the result is rounded only
+ * once. In a plain expression, the compiler could round the product separately. */
 #if VECTOR_BYTES == 64 && defined(WL_DOUBLE)
 INLINE vec add_square(vec sum, vec a) {
   return (vec)_mm512_fmadd_pd((__m512d)a, (__m512d)a, (__m512d)sum);
@@ -136,7 +142,7 @@ INLINE vec add_square(vec sum, vec a) {
 INLINE vec add_square(vec sum, vec a) { return sum + a * a; }
 #endif
 
-/* Returns the root of each lane. */
+/* Returns the square root of each element. */
 #if VECTOR_BYTES == 64 && !defined(WL_DOUBLE)
 INLINE vec root(vec a) { return (vec)_mm512_sqrt_ps((__m512)a); }
 #elif VECTOR_BYTES == 32 && !defined(WL_DOUBLE)
@@ -150,17 +156,19 @@ INLINE vec root(vec a) {
 }
 #endif
 
-/* Bounds of the exponent x of 2^x. The upper bound keeps the product of four factors 1 + 2^x finite. The lower bound
- * keeps 2^x normal; it is not needed if the processor has an instruction for scaling. */
+/* Limits the exponent x of 2^x. With the upper bound, the product of four factors 1 + 2^x is
+ * finite. With the lower bound, 2^x is a normal number. The AVX-512 version of exp2_all does not
+ * need the lower bound. */
 #ifdef WL_DOUBLE
 INLINE vec clip_exponent(vec x) { return maximum(splat(-1000), minimum(splat(255), x)); }
 #else
 INLINE vec clip_exponent(vec x) { return maximum(splat(-125), minimum(splat(30), x)); }
 #endif
 
-/* Replaces x by 2^x in n vectors, with an upper bound of x. In float, the result is 2^m times a minimax polynomial of
- * degree 5 in x - m, where m is an integer near x. The relative error is 2e-7, including rounding. The operations of
- * all vectors are interleaved, because the processor reorders only about 64 operations. */
+/* Replaces x by 2^x in n vectors, where an upper bound limits x. In float, the result is 2^m times
+ * a minimax polynomial of degree 5 in x - m, where m is an integer near x. The relative error is at
+ * most 2e-7, including rounding. The loops alternate between the vectors, because the processor
+ * overlaps operations only if they are at most about 64 operations apart. */
 #if defined(WL_DOUBLE)
 INLINE void exp2_all(vec *x, const int n) {
   UNROLL for (int i = 0; i < n; i++) {
@@ -170,8 +178,9 @@ INLINE void exp2_all(vec *x, const int n) {
   }
 }
 #elif VECTOR_BYTES == 64
-/* m = floor x. One instruction computes x - m. Another instruction computes m from x and scales by 2^m. If x is very
- * small, the result is subnormal or zero without a lower bound. */
+/* Here m = floor x. One instruction computes x - m. Another instruction computes m from x and
+ * multiplies by 2^m. If x is very small, the result is subnormal or zero, so no lower bound is
+ * needed. */
 enum { EXP2_MOST = 8, BELOW = _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC };
 INLINE void exp2_all(vec *x, const int n) {
   vec f[EXP2_MOST], p[EXP2_MOST];
@@ -185,10 +194,12 @@ INLINE void exp2_all(vec *x, const int n) {
   UNROLL for (int i = 0; i < n; i++) x[i] = (vec)_mm512_scalef_ps((__m512)p[i], (__m512)x[i]);
 }
 #else
-/* m is the nearest integer to x, and |f| <= 1/2. m is added to the exponent bits. */
+/* Here m is the integer nearest to x, so |x - m| <= 1/2. The code multiplies by 2^m: it adds m to
+ * the exponent bits. */
 enum { EXP2_MOST = 8 };
 INLINE void exp2_all(vec *x, const int n) {
-  const wl_real magic = 12582912; /* 1.5 x 2^23: the sum has the rounded integer in the low bits */
+  /* 1.5 x 2^23; the low bits of x + magic contain the rounded integer */
+  const wl_real magic = 12582912;
   vec shifted[EXP2_MOST], p[EXP2_MOST];
   UNROLL for (int i = 0; i < n; i++) x[i] = clip_exponent(x[i]);
   UNROLL for (int i = 0; i < n; i++) shifted[i] = x[i] + magic;
@@ -202,14 +213,14 @@ INLINE void exp2_all(vec *x, const int n) {
 }
 #endif
 
-/* Returns 2^x of one vector, with an upper bound of x. */
+/* Returns 2^x for one vector, where an upper bound limits x. */
 INLINE vec exp2_clipped(vec x) {
   exp2_all(&x, 1);
   return x;
 }
 
-/* Returns log x for positive normal x. In float, x = m 2^e with m in [sqrt 1/2, sqrt 2), and log m = 2 s (1 + s^2/3 +
- * s^4/5 + ...) with s = (m - 1)/(m + 1). */
+/* Returns log x for positive normal numbers x. In float, x is written as m 2^e with m in [sqrt 1/2,
+ * sqrt 2). The code computes log m = 2 s (1 + s^2/3 + s^4/5 + ...) with s = (m - 1)/(m + 1). */
 #ifdef WL_DOUBLE
 INLINE vec logarithm(vec x) {
   for (int l = 0; l < VECTOR_LANES; l++) x[l] = log(x[l]);
@@ -229,10 +240,11 @@ INLINE vec logarithm(vec x) {
 }
 #endif
 
-/* Adds the sums over lanes of a, b, c, d to p[0..4), always in the same order. */
+/* The functions add_sums add the elements of a vector: the sums of a, b, c and d are added to p[0]
+ * to p[3]. The order of the additions is fixed. */
 #if VECTOR_BYTES == 64 && !defined(WL_DOUBLE)
-/* Each quarter of the result contains the sums of a, b, c and d over the lanes of this quarter. The four sums together
- * take 6 shuffles. */
+/* Returns a vector whose quarters contain the sums of a, b, c and d over the lanes of each quarter.
+ * The function needs 6 shuffle instructions. */
 INLINE __m512 quarter_sums(vec a, vec b, vec c, vec d) {
   const __m512 ab =
       _mm512_unpacklo_ps((__m512)a, (__m512)b) + _mm512_unpackhi_ps((__m512)a, (__m512)b);
@@ -241,7 +253,8 @@ INLINE __m512 quarter_sums(vec a, vec b, vec c, vec d) {
   return (__m512)(_mm512_unpacklo_pd((__m512d)ab, (__m512d)cd)) +
          (__m512)(_mm512_unpackhi_pd((__m512d)ab, (__m512d)cd));
 }
-/* Adds neighbouring quarters. The sums of a are in the lower half, and the sums of b in the upper half. */
+/* Adds neighbouring quarters of a and of b. The lower half of the result contains the sums of a,
+ * and the upper half contains the sums of b. */
 INLINE __m512 join_quarters(__m512 a, __m512 b) {
   return _mm512_shuffle_f32x4(a, b, 0x88) + _mm512_shuffle_f32x4(a, b, 0xdd);
 }
@@ -252,7 +265,7 @@ INLINE void add_sums(wl_real *p, vec a, vec b, vec c, vec d) {
       _mm512_castps512_ps128(all) + _mm512_castps512_ps128(_mm512_shuffle_f32x4(all, all, 1));
   _mm_storeu_ps(p, _mm_loadu_ps(p) + sums);
 }
-/* Adds the sums of four rows to p[0..16). */
+/* Adds the sums of the four vectors in each of four rows to p[0] to p[15]. */
 INLINE void add_sums_of_four(wl_real *p, vec (*v)[4]) {
   __m512 quarters[4];
   UNROLL for (int r = 0; r < 4; r++) quarters[r] = quarter_sums(v[r][0], v[r][1], v[r][2], v[r][3]);
