@@ -5,6 +5,7 @@
  *
  *   g~_t,i = alpha_{t,j} g_t,i + lambda_{t,j} theta_t,i + kappa_{t,j} g~_{t-1,i},   g~_{-1} = 0
  *   alphabar_{t,j} = sum_i g~bar_i g_i,   gbar_i = alpha_{t,j} g~bar_i
+ *
  * Coordinate i belongs to tensor j. The key `learn_decay` adds the term with lambda, and
  * `learn_skip` adds the term with kappa. The bar of a value is its adjoint. The adjoints of lambda
  * and kappa have the same form as the adjoint of alpha.

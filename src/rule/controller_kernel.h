@@ -7,6 +7,7 @@
  *   net      output = W3 tanh(W2 tanh(W1 input + b1) + b2) + b3
  *   updates  u = c0 N + (c1 z + c2 s) / (sqrt v + e)
  *   correct  u <- u exp(3 tanh(o / 3)),   o = w h + b
+ *
  * All functions except `moments` use bias-corrected m, s and v. `updates` reads N, the orthogonal
  * factor of z, from the array z; if this pointer is NULL, the term with N is omitted. In `correct`,
  * h is the output of tanh units or of an LSTM layer. Its inputs are g, m and s, divided by sqrt v +

@@ -8,10 +8,12 @@
  *   tensor        Each tensor of theta is a slot and has one number.
  *   step          Each step t < T has one number, and there is one slot.
  *   step_tensor   Each combination of a step t < T and a slot has one number, in phi (T, slots).
+ *
  * Steps after the last one use the numbers of the last step. The tensor "rule.<key>" of phi
  * contains x (WL_SCALAR_FREE) or the logit of x (WL_SCALAR_UNIT). The functions `step` and `vjp` of
  * a rule receive these coefficients:
  *   value = x_t,   complement = 1 - x_t,   correction q_t = 1 / (1 - P_t),   P_t = x_0 ... x_t
+ *
  * The value of the rate is multiplied by the schedule. With x = sigmoid(phi), the derivatives are
  * dx/dphi = x (1 - x) and dq_t/dphi_i = q_t^2 P_t (1 - x_i) for i <= t.
  *

@@ -10,6 +10,7 @@
  *   r_j  = 1 / sqrt(max(R_j / (mean_2 R_j + 1e-9), 1e-9));   c_j  = 1 / sqrt(max(C_j, 1e-9))
  *   x_k  = f_k / sqrt(e + mean f_k^2)
  *   o    = net(x, tanh(t / tau - 1))
+ *
  * mean_1 is the mean over the largest axis of the tensor, and mean_2 is the mean over the second
  * largest axis. The features f_k are listed in feature_kernel.h, and their mean is over the tensor.
  * The network's hidden units are rectified linear units (ReLU). Its inputs include tanh(t / tau -
@@ -21,6 +22,7 @@
  *
  *   mlp, small_fc   u = -step_scale o_0 exp(exponent_scale o_1)
  *   celo2           u = -a (N(o_0) / sqrt(1e-9 + mean N(o_0)^2) + w p)
+ *
  * Here a is the rate times the schedule, and w is the weight decay. N is the result of five
  * Newton-Schulz steps, or the identity. For celo2, the means of a convolution's kernel are computed
  * for each tap separately, over the first two axes.

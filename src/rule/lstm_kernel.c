@@ -9,6 +9,7 @@
  *   lstm_forward.h          one step of one block
  *   lstm_sweep.h            the adjoint of the steps of a block
  *   lstm_weight_gradient.h  the sums over steps and lanes
+ *
  * The backward pass processes only a few blocks at a time, so that their data stays in the
  * caches. */
 #include <string.h>

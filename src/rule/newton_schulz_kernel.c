@@ -4,6 +4,7 @@
  *   Y = x / |x|,   G = Y^T Y,   Q = I
  *   five times:   P = a I + b G + c G G,   Q <- Q P,   G <- G P P
  *   result:   Y Q
+ *
  * If x has more columns than rows, Y is x^T / |x|. The rows of Y are padded with zeros to whole
  * vectors, so that Y has the shape [long side][ld].
  *

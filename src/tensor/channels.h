@@ -1,5 +1,5 @@
-/* channels.h - treats a tensor as (batch, channels, inner), and computes sums for each channel. Private to
- * src/tensor. */
+/* channels.h - treats a tensor as an array [batch][channels][inner], and computes a sum for each
+ * channel. Only files in src/tensor include this header. */
 #ifndef WL_TENSOR_CHANNELS_H
 #define WL_TENSOR_CHANNELS_H
 
@@ -7,7 +7,8 @@
 #include "tensor/tape_impl.h"
 
 typedef struct wl_channels {
-  int64_t batch, channels, inner; /* (B,C,H,W): inner = H W; (B,n): channels = n, inner = 1 */
+  /* shape (B,C,H,W): inner = H W; shape (B,n): channels = n and inner = 1 */
+  int64_t batch, channels, inner;
 } wl_channels;
 
 static inline wl_channels wl_channels_of(const wl_tape_node *node) {
@@ -19,8 +20,9 @@ static inline bool wl_has_channels(const wl_tape_node *node) {
   return node->ndim == 2 || node->ndim == 4;
 }
 
-/* Executes the statement for each element `at` of channel `c`. If `inner` is 1, the compiler can vectorise only the
- * loop over channels. */
+/* Executes a statement for each element of a tensor. In the statement, `at` is the index of the
+ * element, and `c` is the index of its channel. The case with `inner` equal to 1 has a separate
+ * loop, because there the compiler can vectorise only the loop over channels. */
 #define WL_FOR_EACH_OF_CHANNEL(s, at, c, ...)                                   \
   do {                                                                          \
     for (int64_t b_ = 0, at = 0; (s).inner == 1 && b_ < (s).batch; ++b_)        \
@@ -30,14 +32,15 @@ static inline bool wl_has_channels(const wl_tape_node *node) {
         for (const int64_t end_ = at + (s).inner; at < end_; ++at) __VA_ARGS__; \
   } while (0)
 
-/* Computes out[at] = expr, or out[at] += expr with `keep`, for each element `at` of channel `c`. */
+/* Computes out[at] = expr for each element of a tensor. If `keep` is true, expr is added to out[at]
+ * instead. */
 #define WL_PUT_BY_CHANNEL(s, at, c, out, keep, expr)                 \
   do {                                                               \
     if (keep) WL_FOR_EACH_OF_CHANNEL(s, at, c, (out)[at] += (expr)); \
     else WL_FOR_EACH_OF_CHANNEL(s, at, c, (out)[at] = (expr));       \
   } while (0)
 
-/* Computes out[c] = factor * (sum of x over batch and inner). */
+/* Sets out[c] to `factor` times the sum of x over all elements of channel c. */
 static inline void wl_channel_sums(wl_channels s, const wl_real *restrict x, double factor,
                                    double *restrict out) {
   for (int64_t c = 0; c < s.channels; ++c) out[c] = 0.0;
@@ -49,7 +52,7 @@ static inline void wl_channel_sums(wl_channels s, const wl_real *restrict x, dou
   for (int64_t c = 0; c < s.channels; ++c) out[c] *= factor;
 }
 
-/* Computes out[c] = factor * (sum of x y over batch and inner). */
+/* Sets out[c] to `factor` times the sum of x y over all elements of channel c. */
 static inline void wl_channel_products(wl_channels s, const wl_real *x, const wl_real *y,
                                        double factor, double *restrict out) {
   for (int64_t c = 0; c < s.channels; ++c) out[c] = 0.0;

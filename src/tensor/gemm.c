@@ -1,8 +1,9 @@
-/* gemm.c - computes matrix products with BLAS. For small products, where the call of BLAS would take longer than the
- * product, Warploom's kernels are used.
+/* gemm.c - computes large matrix products with BLAS and small ones with Warploom's kernels. For a
+ * small product, a call of BLAS would need more time than the product itself.
  *
- * The choice depends only on the sizes, and BLAS runs with one thread (wl_gemm_use_one_thread). Equal calls therefore
- * give equal bits. Products with a vector always use Warploom's kernels, in the fastest of the forms nn, nt and tn. */
+ * The choice depends only on the sizes, and BLAS runs with one thread (wl_gemm_use_one_thread).
+ * Equal calls therefore compute equal bits. Warploom's kernels compute all products with a vector.
+ * They use the fastest of the forms nn, nt and tn. */
 #include "tensor/gemm.h"
 
 #include <cblas.h>
@@ -14,8 +15,8 @@
 #include "base/isa.h"
 #include "tensor/kernels.h"
 
-/* If m n k is below this number, Warploom's kernels are faster than BLAS. Measured on Zen 3 with OpenBLAS 0.3.21 in
- * float32. */
+/* If m n k is below this number, Warploom's kernels are faster than BLAS. The number was measured
+ * on a Zen 3 processor with OpenBLAS 0.3.21 in float32. */
 enum { SMALL = 2000000 };
 
 #ifdef WL_DOUBLE
@@ -28,7 +29,7 @@ void wl_gemm_use_one_thread(void) { openblas_set_num_threads(1); }
 
 static bool is_small(wl_mnk s) { return (double)s.m * (double)s.n * (double)s.k < (double)SMALL; }
 
-/* The form of a product: says for A and for B if the matrix is stored transposed. */
+/* The form of a product. It says for A and for B whether the matrix is transposed. */
 typedef struct form {
   CBLAS_TRANSPOSE a, b;
 } form;
@@ -43,21 +44,21 @@ static void blas(form f, wl_mnk s, const wl_real *a, const wl_real *b, wl_real *
 }
 
 void wl_gemm_nn(wl_mnk s, const wl_real *a, const wl_real *b, wl_real *c, bool keep) {
-  if (s.n == 1) /* B has one column, stored as one row of B^T */
+  if (s.n == 1) /* the only column of B is stored like a row of B^T */
     wl_kernels()->nt(s.m, 1, s.k, a, b, c, keep);
   else if (s.m == 1 || s.k == 1 || is_small(s)) wl_kernels()->nn(s.m, s.n, s.k, a, b, c, keep);
   else blas(NN, s, a, b, c, keep);
 }
 
 void wl_gemm_nt(wl_mnk s, const wl_real *a, const wl_real *b, wl_real *c, bool keep) {
-  if (s.k == 1) /* B has one column, stored as one row of B^T */
+  if (s.k == 1) /* the only column of B is stored like a row of B^T */
     wl_kernels()->nn(s.m, s.n, 1, a, b, c, keep);
   else if (s.m == 1 || s.n == 1 || is_small(s)) wl_kernels()->nt(s.m, s.n, s.k, a, b, c, keep);
   else blas(NT, s, a, b, c, keep);
 }
 
 void wl_gemm_tn(wl_mnk s, const wl_real *a, const wl_real *b, wl_real *c, bool keep) {
-  if (s.n == 1) /* C^T = B^T A */
+  if (s.n == 1) /* the code computes C^T = B^T A */
     wl_kernels()->nn(1, s.m, s.k, b, a, c, keep);
   else if (s.m == 1 || s.k == 1 || is_small(s)) wl_kernels()->tn(s.m, s.n, s.k, a, b, c, keep);
   else blas(TN, s, a, b, c, keep);
@@ -65,14 +66,16 @@ void wl_gemm_tn(wl_mnk s, const wl_real *a, const wl_real *b, wl_real *c, bool k
 
 /* ---- The check of BLAS ---- */
 
-enum { M = 37, N = 53, K = 129 }; /* odd numbers: the check then includes partial tiles */
+/* the numbers are odd, so that the check includes partial tiles */
+enum { M = 37, N = 53, K = 129 };
 
-/* The factors are small integers. Sums of their products are exact in any order. */
+/* Fills x with small integers. The sums of their products are exact for any order of the
+ * additions. */
 static void fill(wl_real *x, int count, int factor) {
   for (int i = 0; i < count; i++) x[i] = (wl_real)(i * factor % 7 - 3);
 }
 
-/* A matrix with element (i,j) at at[i row + j column]. */
+/* A matrix whose element (i,j) is at[i * row + j * column]. */
 typedef struct strided {
   const wl_real *at;
   int row, column;
@@ -103,8 +106,8 @@ wl_status wl_gemm_check(void) {
   if (right) return WL_OK;
   return WL_FAIL(
       WL_ERR_OS,
-      "OpenBLAS computes wrong products on this processor (%s, %s): choose other kernels with "
-      "OPENBLAS_CORETYPE=Haswell, or install another version",
+      "OpenBLAS computes wrong products on this processor (%s, %s): set OPENBLAS_CORETYPE=Haswell "
+      "to choose other kernels, or install another version of OpenBLAS",
       wl_build_blas(), wl_build_processor());
 }
 
@@ -116,10 +119,12 @@ static bool compare_widths(void) {
   return wl_isa_choose() == WL_ISA_AVX512;
 }
 
-/* Returns true if Warploom's kernels have wider vectors than the kernels of BLAS. The result depends only on the
- * processor, the library and the environment. Equal calls therefore give equal bits. */
+/* Returns true if Warploom's kernels use longer vectors than the kernels of BLAS. The result
+ * depends only on the processor, the library and the environment. Equal products in one process
+ * therefore have equal bits. */
 static bool ours_are_wider(void) {
-  static _Atomic int known; /* 0: not determined yet; every thread determines the same value */
+  /* 0: the answer is not known yet; all threads compute the same answer */
+  static _Atomic int known;
   int answer = atomic_load_explicit(&known, memory_order_relaxed);
   if (answer == 0) {
     answer = compare_widths() ? 1 : -1;

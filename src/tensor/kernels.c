@@ -1,11 +1,14 @@
-/* kernels.c - computes exponentials over arrays, and defines the table of kernels. This file is compiled for each
- * instruction set.
+/* kernels.c - computes exponentials and related functions for all elements of an array, and defines
+ * the table of kernels. This file is compiled for each instruction set.
  *
- * In float32, exp(x) - 1 = 2^n p + (2^n - 1) with n = round(x / ln 2). r = x - n ln 2 is computed in two parts (Cody
- * and Waite), and |r| <= 0.347. p = e^r - 1 is computed by the Taylor polynomial of degree 7, with a relative error of
- * 2e-8. Neither exp nor exp - 1 loses digits. Then
+ * In float32, exp(x) - 1 = 2^n p + (2^n - 1) with n = round(x / ln 2), r = x - n ln 2 and p = e^r -
+ * 1. The constant ln 2 is split into two parts (Cody and Waite), and |r| <= 0.347. The Taylor
+ * polynomial of degree 7 computes p with a relative error of 2e-8. Both exp(x) and exp(x) - 1 have
+ * the full precision of float32. The other functions are
  *   tanh x = u / (u + 2), u = exp(2x) - 1;   sigmoid x = 1 / (1 + exp(-x));   elu x = exp(x) - 1, x < 0.
- * The compiler can vectorise the loops, because they have no branches. In float64, the functions of libm are called. */
+ *
+ * The loops have no branches, so the compiler can vectorise them. In float64, the code calls the
+ * functions of libm. */
 #include <math.h>
 #include <string.h>
 
@@ -21,15 +24,16 @@ static inline double tanh_of(double x) { return tanh(x); }
 
 #else
 
-/* e^x - 1 = (scale p + (scale - 1/2)) 2 with scale = 2^(n-1), which is finite for n = 128. */
+/* The parts of e^x - 1 = (scale p + (scale - 1/2)) 2. Here scale = 2^(n-1), because 2^n would not
+ * be finite for n = 128. */
 typedef struct exp_parts {
   float p, scale;
 } exp_parts;
 
-/* x is in [-87, 88.8] or NaN. */
+/* Computes the parts for x. The argument must be NaN or in the range [-87, 88.8]. */
 static inline exp_parts split_exp(float x) {
   const float round_magic =
-      12582912.0f; /* 1.5 2^23: the sum has the rounded integer in the low bits */
+      12582912.0f; /* 1.5 x 2^23; the low bits of the sum contain the rounded integer */
   const float shifted = x * 1.44269504f + round_magic;
   const float n = shifted - round_magic;
   const float r = (x - n * 0.693145752f) - n * 1.42860677e-6f;
@@ -41,15 +45,15 @@ static inline exp_parts split_exp(float x) {
   q = q * r + 0.5f;
   uint32_t bits;
   memcpy(&bits, &shifted, sizeof bits);
-  bits =
-      (bits + 126u)
-      << 23; /* the biased exponent n - 1; the shift discards the bits of the constant 1.5 2^23 */
+  bits = (bits + 126u)
+         /* the biased exponent of 2^(n-1); the shift removes the bits of the constant 1.5 x 2^23 */
+         << 23;
   float scale;
   memcpy(&scale, &bits, sizeof scale);
   return (exp_parts){q * r * r + r, scale};
 }
 
-/* Limits x to [low, high]. NaN stays NaN. */
+/* Limits x to the range [low, high]. If x is NaN, the result is NaN. */
 static inline float clamp(float x, float low, float high) {
   return x < low ? low : x > high ? high : x;
 }
@@ -66,7 +70,8 @@ static inline float expm1_of(float x) {
 }
 
 static inline float tanh_of(float x) {
-  const float u = expm1_of(2.0f * clamp(x, -10.0f, 10.0f)); /* 1 - tanh 10 is 4e-9 */
+  /* larger x need not be distinguished, because 1 - tanh 10 is 4e-9 */
+  const float u = expm1_of(2.0f * clamp(x, -10.0f, 10.0f));
   return u / (u + 2.0f);
 }
 

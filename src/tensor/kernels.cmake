@@ -1,9 +1,9 @@
-# The kernels once for each instruction set; kernels_pick.c chooses at run time.
+# Compiles each kernel once for each instruction set; kernels_pick.c chooses one at run time.
 foreach(kernel_source kernels.c kernels_gemm.c)
   if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
     wl_add_variant(${kernel_source} avx512 FLAGS -march=x86-64-v4 -mprefer-vector-width=512)
     wl_add_variant(${kernel_source} avx2 FLAGS -march=x86-64-v3)
   endif()
-  # wide vectors are passed between inlined functions only, so no ABI is at stake
+  # the warning about the ABI does not matter, because only inlined functions have vector arguments
   wl_add_variant(${kernel_source} baseline FLAGS -Wno-psabi)
 endforeach()

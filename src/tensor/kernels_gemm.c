@@ -1,15 +1,19 @@
 /* kernels_gemm.c - computes small matrix products. This file is compiled for each instruction set.
  *
- *   spread   C (m,n) += A B, columns of C in SIMD lanes, a tile of C in registers:
- *              for p: for rows i of the tile: c_i += a_ip * (row p of B)
- *   dots     C (m,n) += A B^T, the common dimension in lanes, summed over the lanes at the end
+ *   spread   C (m,n) += A B:     c_i += a_ip * (row p of B) for all p and all rows c_i of C
+ *   dots     C (m,n) += A B^T:   c_ij += (row i of A) . (row j of B^T)
  *
- * Row p of B (of B^T in `dots`) begins at b + at[p]. B may be a dense matrix, or overlapping windows of an image. With
- * windows, the product is a convolution that does not copy each window (ops_conv.c). Element (i, p) of A is at i * row
- * + p * step; A may therefore be transposed.
+ * In `spread`, the lanes of a vector are columns of C, and the sums of a tile of C are in
+ * registers. In `dots`, the lanes are terms of a sum, and the lanes are added at the end.
  *
- * In `spread`, an element of C is one chain of multiply-adds over p in every tile. In `dots`, an element is a sum of
- * lanes in a fixed order. The bits of an element therefore depend only on its row of A and its column of B. */
+ * The array `at` contains the index at which each row of B, or of B^T in `dots`, starts. B may be a
+ * dense matrix, or its rows may be overlapping windows of an image. The product with windows is a
+ * convolution that does not copy each window (ops_conv.c). In `spread`, A may be transposed,
+ * because element (i, p) of A has the index i * row + p * step.
+ *
+ * In `spread`, the terms of an element of C are added in the order of p, for every size of a tile.
+ * In `dots`, the order of the additions is also fixed. The bits of an element therefore depend only
+ * on its row of A and its column of B. */
 #include <string.h>
 
 #include "tensor/kernels_impl.h"
@@ -45,8 +49,9 @@ INLINE void store(wl_real *p, vec v) { *(vec *)p = v; }
 
 /* ---- spread ---- */
 
-/* Computes C (rows, vectors LANES) = A B, or C += A B with `keep`, over `k` terms. The compiler inlines this function
- * with constant `rows` and `vectors`. */
+/* Computes a tile of C = A B with `rows` rows and `vectors` vectors of columns. The sums have k
+ * terms. If `keep` is true, the product is added to C. The arguments `rows` and `vectors` are
+ * compile-time constants. */
 INLINE void spread_tile(int rows, int vectors, int64_t k, wl_strided a, const wl_real *b,
                         const int64_t *at, wl_real *c, int64_t ldc, bool keep) {
   vec sum[TALL][VECTORS];
@@ -54,9 +59,8 @@ INLINE void spread_tile(int rows, int vectors, int64_t k, wl_strided a, const wl
   for (int i = 0; i < rows; ++i)
 #pragma GCC unroll 3
     for (int v = 0; v < vectors; ++v) sum[i][v] = keep ? load(c + i * ldc + v * LANES) : (vec){0};
-  /* A tall tile uses two pointers. The address of a row is a pointer, or a pointer plus the stride or three times the
-   * stride. The two multiples of the stride are in registers. With one pointer, the processor would not have enough
-   * registers. */
+  /* A tall tile uses two pointers into A. With one pointer, the addresses of all rows would need
+   * too many registers. */
   const bool tall = rows > LOW_ROWS;
   const wl_real *low = a.data, *high = tall ? a.data + LOW_ROWS * a.row : low;
   for (int64_t p = 0; p < k; ++p) {
@@ -79,8 +83,10 @@ INLINE void spread_tile(int rows, int vectors, int64_t k, wl_strided a, const wl
     for (int v = 0; v < vectors; ++v) store(c + i * ldc + v * LANES, sum[i][v]);
 }
 
-/* Computes all m rows of a panel of `vectors` vectors. In a narrow panel, more rows are processed together, because the
- * processor needs enough independent multiply-adds. Two vectors of so many rows need more than 16 registers. */
+/* Computes all m rows of a panel, which consists of `vectors` vectors of columns. In a narrow
+ * panel, a tile has more rows, so that the processor has enough independent multiply-adds. A tile
+ * of this height and two vectors needs more than 16 registers, so it is used only if the processor
+ * has 32. */
 INLINE void spread_panel(int vectors, int64_t m, int64_t k, wl_strided a, const wl_real *b,
                          const int64_t *at, wl_real *c, int64_t ldc, bool keep) {
   int64_t i = 0;
@@ -96,8 +102,8 @@ INLINE void spread_panel(int vectors, int64_t m, int64_t k, wl_strided a, const 
   if (i < m) spread_tile(1, vectors, k, a, b, at, c + i * ldc, ldc, keep);
 }
 
-/* Computes the last n < LANES columns. The columns of B are copied and padded with zeros. The columns of C use a
- * temporary tile. */
+/* Computes the last n columns, where n is less than LANES. The columns of B are copied and padded
+ * with zeros, and the columns of C are computed in a temporary array. */
 static void spread_rest(int64_t m, int64_t n, int64_t k, wl_strided a, const wl_real *b,
                         const int64_t *at, wl_real *c, int64_t ldc, bool keep) {
   enum { BAND = 64 };
@@ -117,7 +123,7 @@ static void spread_rest(int64_t m, int64_t n, int64_t k, wl_strided a, const wl_
   }
 }
 
-/* Computes the product over at most DEPTH terms. */
+/* Computes the product for sums with at most DEPTH terms. */
 static void spread_block(int64_t m, int64_t n, int64_t k, wl_strided a, const wl_real *b,
                          const int64_t *at, wl_real *c, int64_t ldc, bool keep) {
   int64_t j = 0;
@@ -139,7 +145,7 @@ void WL_KERNEL(spread)(int64_t m, int64_t n, int64_t k, wl_strided a, const wl_r
     spread_block(m, n, k - p < DEPTH ? k - p : DEPTH, a, b, at + p, c, ldc, keep || p > 0);
 }
 
-/* Multiplies by a dense B. Row p of B begins at p ldb. */
+/* Computes the product for a dense matrix B, whose row p starts at the index p * ldb. */
 static void spread_dense(int64_t m, int64_t n, int64_t k, wl_strided a, const wl_real *b,
                          int64_t ldb, wl_real *c, int64_t ldc, bool keep) {
   int64_t at[DEPTH];
@@ -160,7 +166,8 @@ void WL_KERNEL(tn)(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_r
 
 /* ---- dots ---- */
 
-/* halve adds the lanes of a vector until four lanes remain. sum_lanes returns the sums of the lanes of four vectors. */
+/* The function halve adds lanes of a vector until four lanes remain. The function sum_lanes
+ * returns, for each of four vectors, the sum of its lanes. */
 INLINE quad halve(vec v) {
 #if defined(__AVX512F__) && !defined(WL_DOUBLE)
   const quad low =
@@ -184,9 +191,9 @@ INLINE quad sum_lanes(const vec v[QUAD]) {
   return __builtin_shufflevector(ab, cd, 0, 2, 4, 6) + __builtin_shufflevector(ab, cd, 1, 3, 5, 7);
 }
 
-/* Multiplies `rows` rows of A with four rows of B^T. Full vectors along k are summed in lanes, and the remaining
- * elements one by one. If there are fewer than four rows, the last row is repeated, and the results of repeated rows
- * are not written. */
+/* Computes the inner products of `rows` rows of A with four rows of B^T. Full vectors of terms are
+ * summed in lanes, and the remaining terms are added one by one. If there are fewer than four rows
+ * of B^T, the function repeats the last row, but does not write the results of repeated rows. */
 INLINE void dot_tile(int rows, int64_t columns, int64_t k, const wl_real *a, int64_t lda,
                      const wl_real *b, const int64_t *at, wl_real *c, int64_t ldc, bool keep) {
   const wl_real *row[QUAD];
@@ -219,7 +226,8 @@ void WL_KERNEL(dots)(int64_t m, int64_t n, int64_t k, const wl_real *a, int64_t 
   }
 }
 
-/* Multiplies if there are few terms. Transposes B^T panel by panel and uses `spread`. */
+/* Computes A B^T with `spread` if the sums have few terms. The function copies each panel of B^T to
+ * a transposed array. */
 static void nt_short(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b,
                      wl_real *c, bool keep) {
   enum { PANEL = VECTORS * LANES };
@@ -232,7 +240,8 @@ static void nt_short(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl
   }
 }
 
-/* `dots` is faster for many terms, or if there are too few rows to justify the transposition of B^T. */
+/* Computes A B^T. For sums with many terms, `dots` is faster than `nt_short`. It is also faster if
+ * A has so few rows that the transposition of B^T needs too much time. */
 void WL_KERNEL(nt)(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b, wl_real *c,
                    bool keep) {
   enum { BLOCK = 64, SOME_ROWS = 16 };
@@ -240,7 +249,7 @@ void WL_KERNEL(nt)(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_r
     nt_short(m, n, k, a, b, c, keep);
     return;
   }
-  if (n == 1 && m > 1) { /* C^T = B A^T has full tiles */
+  if (n == 1 && m > 1) { /* the code computes C^T = B A^T, which has full tiles */
     WL_KERNEL(nt)(1, m, k, b, a, c, keep);
     return;
   }

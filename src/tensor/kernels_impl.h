@@ -1,4 +1,5 @@
-/* kernels_impl.h - names of the functions that are compiled for each instruction set. Private to the kernels. */
+/* kernels_impl.h - defines the names of the functions that are compiled for each instruction set.
+ * Only the kernels include this header. */
 #ifndef WL_TENSOR_KERNELS_IMPL_H
 #define WL_TENSOR_KERNELS_IMPL_H
 
@@ -9,7 +10,7 @@
 #endif
 #define WL_JOIN_(a, b, c) a##b##_##c
 #define WL_JOIN(a, b, c) WL_JOIN_(a, b, c)
-/* wl_kernel_<name>_<instruction set> */
+/* the name is wl_kernel_<name>_<instruction set> */
 #define WL_KERNEL(name) WL_JOIN(wl_kernel_, name, WL_VARIANT)
 
 void WL_KERNEL(nn)(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b, wl_real *c,

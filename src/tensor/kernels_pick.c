@@ -1,4 +1,4 @@
-/* kernels_pick.c - selects the table of kernels for this processor. */
+/* kernels_pick.c - selects the table of kernels for the instruction set of this processor. */
 #include <stdatomic.h>
 
 #include "base/isa.h"
@@ -20,7 +20,8 @@ static const wl_kernel_table *pick(void) {
 }
 
 const wl_kernel_table *wl_kernels(void) {
-  static const wl_kernel_table *_Atomic chosen; /* every thread chooses the same table */
+  /* the order of the threads does not matter, because every thread chooses the same table */
+  static const wl_kernel_table *_Atomic chosen;
   const wl_kernel_table *table = atomic_load_explicit(&chosen, memory_order_relaxed);
   if (!table) {
     table = pick();

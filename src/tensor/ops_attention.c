@@ -1,17 +1,21 @@
-/* ops_attention.c - the operators for products and softmax of each matrix of a batch.
+/* ops_attention.c - implements the operators that attention needs. They multiply the matrices of
+ * two batches, or apply softmax to each matrix of a batch.
  *
  *   batched_matmul     Y_n = A_n B_n      Abar_n += Ybar_n B_n^T,  Bbar_n += A_n^T Ybar_n
  *   batched_matmul_nt  Y_n = A_n B_n^T    Abar_n += Ybar_n B_n,    Bbar_n += Ybar_n^T A_n
- *   causal_softmax     y_ij = exp x_ij / sum_{k <= i} exp x_ik for j <= i, 0 above the diagonal
- *     J z = y (z - <y, z>) for each row;   J. z = y. (z - <y, z>) - y <y., z> */
+ *   causal_softmax     y_ij = exp x_ij / sum_{k <= i} exp x_ik for j <= i, and y_ij = 0 for j > i
+ *     J z = y (z - <y, z>),   J. z = y. (z - <y, z>) - y <y., z>
+ *
+ * J is the Jacobian of causal_softmax for one row, and J. is its derivative along v (tape_impl.h). */
 #include "tensor/kernels.h"
 #include "tensor/sums.h"
 #include "tensor/tape_impl.h"
 
 /* batched products */
 
-/* Defines a function that computes out_n (rows,columns) = first_n * second_n for every n with one kernel. With `keep`,
- * the function adds to out_n. */
+/* Defines a function that multiplies two batches of matrices with one kernel: out_n = first_n
+ * second_n for every n. The matrix out_n has the shape (rows,columns). If `keep` is true, the
+ * product is added to out_n. */
 #define BATCHED(name, kernel, rows, columns, inner, first, second)                                \
   static void name(const wl_op_call *c, const wl_real *p, const wl_real *q, wl_real *out,         \
                    bool keep) {                                                                   \
@@ -25,7 +29,7 @@ BATCHED(pull_nn_a, nt, m, k, n, p, q)  /* Ybar B^T */
 BATCHED(pull_nn_b, tn, k, n, m, p, q)  /* A^T Ybar */
 BATCHED(product_nt, nt, m, n, k, p, q) /* A B^T */
 BATCHED(pull_nt_a, nn, m, k, n, p, q)  /* Ybar B */
-BATCHED(pull_nt_b, tn, n, k, m, q, p)  /* Ybar^T A; the operands of the function are (A, Ybar) */
+BATCHED(pull_nt_b, tn, n, k, m, q, p)  /* Ybar^T A, where p is A and q is Ybar */
 
 static double batched_flops(const wl_tape_node *y, const wl_tape_node *a, const wl_tape_node *b) {
   (void)b;
@@ -50,7 +54,7 @@ const wl_tape_op wl_tape_op_batched_matmul_nt = {.name = "batched_matmul_nt",
                                                  .pull_a = pull_nt_a,
                                                  .pull_b = pull_nt_b};
 
-/* causal softmax over the rows of (N,T,T) */
+/* causal softmax of each row of a tensor (N,T,T) */
 
 static void causal_softmax_forward(const wl_op_call *c) {
   const int64_t rows = c->node->shape[0] * c->node->shape[1], n = c->node->shape[2];
@@ -68,7 +72,7 @@ static void causal_softmax_forward(const wl_op_call *c) {
   }
 }
 
-/* Computes out = J z, or out += J z with `keep`. */
+/* Computes out = J z. If `keep` is true, J z is added to `out`. */
 static void jacobian(const wl_op_call *c, const wl_real *z, wl_real *out, bool keep) {
   const int64_t rows = c->node->shape[0] * c->node->shape[1], n = c->node->shape[2];
   for (int64_t r = 0; r < rows; ++r) {
@@ -78,7 +82,7 @@ static void jacobian(const wl_op_call *c, const wl_real *z, wl_real *out, bool k
   }
 }
 
-/* Computes out += J. z with z = ybar. */
+/* Adds J. z to `out`, where z is the gradient of y. */
 static void add_jacobian_dot(const wl_op_call *c, wl_real *out) {
   const int64_t rows = c->node->shape[0] * c->node->shape[1], n = c->node->shape[2];
   for (int64_t r = 0; r < rows; ++r) {

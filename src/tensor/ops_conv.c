@@ -1,32 +1,42 @@
-/* ops_conv.c - the operator for two-dimensional convolution (cross-correlation), which is bilinear in image and filter.
+/* ops_conv.c - implements the operator for two-dimensional convolution (cross-correlation). The
+ * operator is bilinear in the image x and the filter w.
  *
- *   y_{b,o,i,j} = sum_{c,k,l} w_{o,c,k,l} x_{b,c, i s + k - p, j s + l - p}     x is 0 outside
- *   H' = (H + 2 p - kh) / s + 1; W' likewise
+ *   y_{b,o,i,j} = sum_{c,k,l} w_{o,c,k,l} x_{b,c, i s + k - p, j s + l - p}
+ *   H' = (H + 2 p - kh) / s + 1,   W' = (W + 2 p - kw) / s + 1
  *
- * s is the stride, and p the padding. Matrix products convolve each image without a copy of each window. The image is
- * copied into a frame of zeros with rows of V = W + 2 p elements. Line q = (c, k, l) of the matrix of windows is the
- * part of the frame that begins at at_q = (c (H + 2 p) + k) V + l. For stride 1, output (i, j) is element i V + j of
- * the product. The last kw - 1 elements of each row are not outputs; they are computed and not used. A stride s selects
- * every s-th row and column of the outputs of stride 1.
+ * Here s is the stride, and p is the padding. Outside the image, x is 0. The code computes the
+ * convolution as a matrix product, but does not copy each window of the image. It copies the image
+ * once into a frame of zeros with rows of V = W + 2 p elements. The matrix of windows has one row
+ * for each q = (c, k, l). This row is the part of the frame that starts at the index at_q = (c (H +
+ * 2 p) + k) V + l. With stride 1, output (i, j) is element i V + j of the product. The last kw - 1
+ * elements of each row of the product are not outputs and are not used. With stride s, the outputs
+ * are every s-th row and column of the outputs with stride 1. The passes are:
  *
- *   y_b[o, n]       = sum_q w[o, q] frame(x_b)[at_q + n]                        spread
- *   xbar_b[c, n]   += sum_q' w[o, c, kh-1-k, kw-1-l] frame(ybar_b)[at_q' + n]   the same, q' = (o, k, l)
- *   wbar[o, q]     += sum_b sum_n ybar_b[o, n] frame(x_b)[at_q + n]             dots */
+ *   y_b[o, n]       = sum_q w[o, q] frame(x_b)[at_q + n]
+ *   xbar_b[c, n]   += sum_q' w[o, c, kh-1-k, kw-1-l] frame(ybar_b)[at_q' + n]
+ *   wbar[o, q]     += sum_b sum_n ybar_b[o, n] frame(x_b)[at_q + n]
+ *
+ * In the second formula, q' = (o, k, l). The kernel `spread` computes the first two products, and
+ * the kernel `dots` computes the third product. */
 #include <limits.h>
 #include <string.h>
 
 #include "tensor/kernels.h"
 #include "tensor/tape_impl.h"
 
-enum { STRIPE = 16 }; /* lengths n are rounded up to full vectors of every instruction set */
+/* lengths are rounded up to a multiple of STRIPE, which is enough for full vectors of every
+ * instruction set */
+enum { STRIPE = 16 };
 
-/* A convolution with stride 1 from a frame of `in` planes (height x width) to `out` planes. The first `rows` rows and
- * `columns` columns of an output plane are outputs. */
+/* The sizes of a convolution with stride 1. It reads a frame of `in` planes with the size height x
+ * width, and writes `out` planes. In an output plane, only the first `rows` rows and the first
+ * `columns` columns are outputs. */
 typedef struct conv_frame {
   int64_t in, out, height, width, rows, columns;
   int64_t kernel_height, kernel_width;
-  int64_t terms;  /* in kh kw, the number of lines of the matrix of windows */
-  int64_t length; /* number of elements of an output plane, a multiple of STRIPE */
+  /* number of rows in the matrix of windows, which is in * kernel_height * kernel_width */
+  int64_t terms;
+  int64_t length; /* number of elements in an output plane, rounded up to a multiple of STRIPE */
 } conv_frame;
 
 typedef struct conv_shape {
@@ -69,8 +79,10 @@ static conv_frame frame_of(const conv_shape *s, int64_t in, int64_t out, int64_t
   return f;
 }
 
-/* These functions return the frames of x -> y and of ybar -> xbar. The second frame is wide enough to apply every
- * element of the filter to every input. */
+/* The function forward_frame returns the sizes for the forward pass, which computes y from x. The
+ * function backward_frame returns the sizes for the gradient of the image, which is computed from
+ * the gradient of y. In the second frame, every element of the filter can be applied to every
+ * input. */
 static conv_frame forward_frame(const conv_shape *s) {
   return frame_of(s, s->channels, s->filters, s->height + 2 * s->pad, s->width + 2 * s->pad);
 }
@@ -80,22 +92,23 @@ static conv_frame backward_frame(const conv_shape *s) {
                   s->width + s->kernel_width - 1);
 }
 
-/* Scratch of a pass: the frame, the output planes, the filter with both axes of the kernel reversed, and the addresses
- * at_q. */
+/* The scratch memory of a pass. It contains the frame, the output planes, a filter whose two kernel
+ * axes are reversed, and the indices at_q. */
 typedef struct conv_scratch {
   wl_real *frame, *planes, *filter;
   int64_t *at;
 } conv_scratch;
 
-/* Returns the number of reals of a frame, including the elements after its end that the last windows read. */
+/* Returns the number of wl_real in a frame. The number includes some elements after the end of the
+ * frame, because the last windows read them. */
 static int64_t frame_reals(const conv_frame *f) {
   return f->in * f->height * f->width + f->kernel_width + STRIPE;
 }
 
 static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 
-/* Computes the numbers of reals of frame, planes and filter, and the length of `at`. The numbers are large enough for
- * both directions and are multiples of STRIPE. */
+/* Computes the lengths of the arrays frame, planes and filter, and the length of `at`. The lengths
+ * are sufficient for all passes and are multiples of STRIPE. */
 static void scratch_sizes(const conv_shape *s, int64_t reals[3], int64_t *lines) {
   const conv_frame f = forward_frame(s), b = backward_frame(s);
   const int64_t sizes[] = {larger(frame_reals(&f), frame_reals(&b)),
@@ -120,14 +133,16 @@ static void list_lines(const conv_frame *f, int64_t *at) {
       for (int64_t l = 0; l < f->kernel_width; ++l) at[q++] = (c * f->height + k) * f->width + l;
 }
 
-/* Copies an image to a frame or to planes. Row i is copied to row i stride + down, and column j to column j stride +
- * right. Elements outside the frame are skipped. The other elements of the frame stay zero for all images. */
+/* Describes how an image is copied to a frame or to planes. Row i is copied to row i * stride +
+ * down, and column j is copied to column j * stride + right. Elements outside the frame are not
+ * copied. The elements of the frame between the copied elements stay zero. */
 typedef struct placement {
-  int64_t rows, columns; /* size of the image */
+  int64_t rows, columns; /* numbers of rows and columns in the image */
   int64_t down, right, stride;
 } placement;
 
-/* Finds the range [*first, *end) of indices i in [0, count) with i stride + offset in [0, size). */
+/* Finds the indices i from *first to *end - 1 that are in [0, count) and for which i * stride +
+ * offset is in [0, size). */
 static void inside(int64_t offset, int64_t stride, int64_t size, int64_t count, int64_t *first,
                    int64_t *end) {
   *first = offset >= 0 ? 0 : (-offset + stride - 1) / stride;
@@ -158,7 +173,7 @@ static void fill_frame(const conv_frame *f, placement p, const wl_real *image, w
                 frame + (c * f->height + i * p.stride + p.down) * f->width);
 }
 
-/* Copies the rows of the gradient to output planes of length f->length. */
+/* Copies the rows of the gradient of y to the output planes. */
 static void fill_planes(const conv_frame *f, placement p, const wl_real *image, wl_real *planes) {
   for (int64_t o = 0; o < f->out; ++o)
     for (int64_t i = 0; i < p.rows; ++i)
@@ -166,7 +181,8 @@ static void fill_planes(const conv_frame *f, placement p, const wl_real *image, 
                 planes + o * f->length + i * p.stride * f->width);
 }
 
-/* Copies every stride-th output of the planes. */
+/* Copies the outputs from the planes to `out`. With stride s, the function copies every s-th row
+ * and column. If `keep` is true, it adds the outputs to `out`. */
 static void take_outputs(const conv_frame *f, placement p, const wl_real *restrict planes,
                          wl_real *restrict out, bool keep) {
   for (int64_t o = 0; o < f->out; ++o)
@@ -202,7 +218,7 @@ static void conv_product(const wl_op_call *call, const wl_real *x, const wl_real
   }
 }
 
-/* Copies w (O,C,kh,kw) to the shape (C, O kh kw), with both axes of the kernel reversed. */
+/* Copies w (O,C,kh,kw) to `turned` (C, O kh kw), and reverses both axes of the kernel. */
 static void turn_filter(const conv_shape *s, const wl_real *w, wl_real *turned) {
   const int64_t taps = s->kernel_height * s->kernel_width;
   for (int64_t c = 0; c < s->channels; ++c)
@@ -268,7 +284,7 @@ static size_t scratch_bytes(const conv_shape *s) {
          (size_t)lines * sizeof(int64_t);
 }
 
-/* Returns true if the size of the scratch can be computed without overflow. */
+/* Returns true if the size of the scratch memory can be computed without integer overflow. */
 static bool is_countable(const conv_shape *s) {
   int64_t image, filter;
   return s->pad <= INT_MAX / 4 &&
@@ -291,8 +307,8 @@ wl_node wl_op_conv2d(wl_tape *t, wl_node x, wl_node w, int stride, int pad) {
   if (stride < 1 || pad < 0 || rest[0] < 0 || rest[1] < 0)
     return wl_tape_refuse(
         t, WL_ERR_CONFIG,
-        "operator conv2d: filters of %lld x %lld with stride %d and padding %d do not fit an image of "
-        "%lld x %lld; use fewer layers, smaller filters or more padding",
+        "operator conv2d: filters of size %lld x %lld with stride %d and padding %d do not fit an "
+        "image of size %lld x %lld; use fewer layers, smaller filters or more padding",
         (long long)filter->shape[2], (long long)filter->shape[3], stride, pad,
         (long long)image->shape[2], (long long)image->shape[3]);
   wl_tape_node draft = wl_tape_draft(op, x, w, 4,
@@ -302,8 +318,10 @@ wl_node wl_op_conv2d(wl_tape *t, wl_node x, wl_node w, int stride, int pad) {
   draft.pad = pad;
   const conv_shape s = shape_of(&draft, image, filter);
   if (!is_countable(&s))
-    return wl_tape_refuse(t, WL_ERR_CONFIG,
-                          "operator conv2d: the image or the filters are too large");
+    return wl_tape_refuse(
+        t, WL_ERR_CONFIG,
+        "operator conv2d: the image or the filters have too many elements; use smaller images or "
+        "filters");
   draft.temp_bytes = scratch_bytes(&s);
   return wl_tape_push(t, &draft);
 }

@@ -1,22 +1,27 @@
-/* ops_elementwise.c - the unary operators y_i = f(x_i), and sums and products of two tensors of the same shape.
+/* ops_elementwise.c - implements the unary operators y_i = f(x_i), and the operators that add,
+ * subtract or multiply two tensors of the same shape.
  *
- * A unary operator is defined by its function f and the first and second derivative. WL_UNARY defines the passes:
+ * A unary operator is defined by its function f and by the first and second derivatives of f. The
+ * macro WL_UNARY defines the passes:
  *
  *   reverse          xbar  += f'(x) ybar
- *   tangent          x.    -> y. = f'(x) x.
+ *   tangent          y.     = f'(x) x.
  *   tangent reverse  x.bar += f'(x) y.bar + f''(x) x. ybar
  *
- * Derivatives are expressions in x, y = f(x), the node's factor and the values that the forward pass stored.
+ * The derivatives are expressions that may contain x, y = f(x), the node's factor and values that
+ * the forward pass stored.
  *
- * gelu is x (1 + T) / 2 with T = tanh u and u = sqrt(2 / pi) (x + 0.044715 x^3) (Hendrycks and Gimpel 2016). The
- * default gelu of JAX has this form, and PyTorch calls this form 'tanh'. The forward pass stores T. */
+ * The operator gelu computes x (1 + T) / 2 with T = tanh u and u = sqrt(2 / pi) (x + 0.044715 x^3)
+ * (Hendrycks and Gimpel 2016). This form is the default in JAX. PyTorch calls it the approximation
+ * 'tanh'. The forward pass stores T. */
 #include <math.h>
 #include <string.h>
 
 #include "tensor/kernels.h"
 #include "tensor/tape_impl.h"
 
-/* FIRST and SECOND are expressions in x, y, factor and kept[i]. */
+/* Defines the reverse and tangent passes of a unary operator. FIRST and SECOND are its first and
+ * second derivatives, as expressions in x, y, factor and kept[i]. */
 #define WL_UNARY(op_name, forward_pass, FIRST, SECOND, cost)                                      \
   static void op_name##_reverse(const wl_op_call *c) {                                            \
     const wl_real *restrict xs = c->in[0].value, *restrict ys = c->value, *restrict gy = c->grad; \
@@ -55,7 +60,7 @@
                                            .tangent_reverse = op_name##_tangent_reverse,          \
                                            .flops = op_name##_flops};
 
-/* One loop of a unary pass. FIRST and SECOND may use x, y, factor and kept[i]. */
+/* The loop of a unary pass over all elements. The expression may use x, y, factor and kept[i]. */
 #define WL_UNARY_LOOP(keep_flag, expr)            \
   do {                                            \
     const bool keep = (keep_flag);                \
@@ -66,7 +71,7 @@
     }                                             \
   } while (0)
 
-static const wl_real GELU_SLOPE = (wl_real)0.79788456080286535588; /* sqrt(2 / pi) */
+static const wl_real GELU_SLOPE = (wl_real)0.79788456080286535588; /* the number sqrt(2 / pi) */
 static const wl_real GELU_CUBE = (wl_real)0.044715;
 
 static void scale_forward(const wl_op_call *c) {
@@ -84,7 +89,7 @@ static void square_forward(const wl_op_call *c) {
 }
 
 static void relu_forward(const wl_op_call *c) {
-  for (int64_t i = 0; i < c->node->size; ++i) /* NaN stays NaN */
+  for (int64_t i = 0; i < c->node->size; ++i) /* if x is NaN, y is NaN */
     c->value[i] = c->in[0].value[i] <= 0 ? 0 : c->in[0].value[i];
 }
 
@@ -104,7 +109,7 @@ static void elu_forward(const wl_op_call *c) {
   wl_kernels()->elu(c->node->size, c->in[0].value, c->value);
 }
 
-/* Stores sin x for the derivatives. */
+/* Computes y = cos x, and stores sin x for the derivatives. */
 static void cos_forward(const wl_op_call *c) {
   wl_real *restrict sines = c->saved;
   for (int64_t i = 0; i < c->node->size; ++i) {
@@ -118,7 +123,8 @@ static void sqrt_forward(const wl_op_call *c) {
     c->value[i] = (wl_real)sqrt((double)c->in[0].value[i]);
 }
 
-/* Stores T = tanh u for the derivatives. The output array temporarily contains u = sqrt(2 / pi) (x + 0.044715 x^3). */
+/* Computes gelu, and stores T = tanh u for the derivatives. During the computation, the output
+ * array contains u. */
 static void gelu_forward(const wl_op_call *c) {
   const int64_t n = c->node->size;
   const wl_real *restrict x = c->in[0].value;
@@ -174,7 +180,8 @@ const wl_tape_op wl_tape_op_sub = {.name = "sub",
                                    .apply = {wl_linear_copy, negated},
                                    .pull = {wl_linear_copy, negated}};
 
-/* mul: the product is linear in each operand, and each linear map equals its transpose */
+/* mul: for each operand, the product is a linear map that equals its transpose, so all passes use
+ * one function */
 
 static void times(const wl_op_call *c, const wl_real *p, const wl_real *q, wl_real *out,
                   bool keep) {

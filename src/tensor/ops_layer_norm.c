@@ -1,9 +1,10 @@
-/* ops_layer_norm.c - the operator for layer normalisation (Ba, Kiros and Hinton 2016). The mean and variance are
- * computed for each row of (B,n), or over the C channels of each pixel of (B,C,H,W).
+/* ops_layer_norm.c - implements the operator for layer normalisation (Ba, Kiros and Hinton 2016).
+ * For a tensor (B,n), the mean and the variance are computed for each row. For a tensor (B,C,H,W),
+ * they are computed for each pixel, over the C channels.
  *
  *   m = mean x,  r = 1 / sqrt(mean (x - m)^2 + eps),  y = (x - m) r
  *
- * The means are over the channels. In all other respects, the derivatives are the same as for batch normalisation
+ * All means are over the channels. The derivatives have the same form as for batch normalisation
  * (ops_norm.c):
  *   J z = r (z - mean z - y mean(z y)),   r. = -r^2 mean(x. y),
  *   J. z = r. (z - mean z - y mean(z y)) - r (y. mean(z y) + y mean(z y.)) */
@@ -11,9 +12,11 @@
 
 #include "tensor/channels.h"
 
-/* `saved` contains r (B, inner), and `temp` contains up to four vectors (inner), both in double. */
+/* The memory `saved` contains r [batch][inner], and the memory `temp` contains up to four arrays
+ * [inner]. All these numbers are double. */
 
-/* Computes out[i] = 1/C sum_c x y over one batch entry, or 1/C sum_c x if y is NULL. */
+/* Sets out[i] to the mean of x y over the channels of pixel i, for one image or row. If y is NULL,
+ * the function computes the mean of x. */
 static void channel_means(wl_channels s, const wl_real *x, const wl_real *y, double *out) {
   const double share = 1.0 / (double)s.channels;
   if (s.inner == 1) {
@@ -27,7 +30,8 @@ static void channel_means(wl_channels s, const wl_real *x, const wl_real *y, dou
   for (int64_t i = 0; i < s.inner; ++i) out[i] *= share;
 }
 
-/* Runs `body` for the elements e of one batch entry; i is the pixel. A row is one pixel and needs only one loop. */
+/* Runs `body` for all elements of one image or row. In `body`, e is the index of the element, and i
+ * is the index of its pixel. A row has one pixel, so it needs only one loop. */
 #define FOR_PIXELS(s, e, i, body)                      \
   do {                                                 \
     if ((s).inner == 1) {                              \
@@ -57,7 +61,7 @@ static void layer_norm_forward(const wl_op_call *call) {
   }
 }
 
-/* Computes out = J z, or out += J z with `keep`. */
+/* Computes out = J z. If `keep` is true, J z is added to `out`. */
 static void jacobian(const wl_op_call *call, const wl_real *all_z, wl_real *all_out, bool keep) {
   const wl_channels s = wl_channels_of(call->node);
   double *const mean_z = call->temp, *const mean_zy = mean_z + s.inner;
@@ -75,7 +79,7 @@ static void jacobian(const wl_op_call *call, const wl_real *all_z, wl_real *all_
   }
 }
 
-/* Computes out += J. z with z = ybar. */
+/* Adds J. z to `out`, where z is the gradient of y. */
 static void add_jacobian_dot(const wl_op_call *call, wl_real *all_out) {
   const wl_channels s = wl_channels_of(call->node);
   double *const mean_z = call->temp, *const mean_zy = mean_z + s.inner;
@@ -116,7 +120,9 @@ wl_node wl_op_layer_norm(wl_tape *t, wl_node x, double eps) {
   if (!wl_tape_operands(t, op, x, -1)) return -1;
   if (!wl_has_channels(&t->nodes[x])) return wl_tape_misfit(t, op, x, -1);
   if (!(eps > 0))
-    return wl_tape_refuse(t, WL_ERR_SOFTWARE, "operator layer_norm: eps %g must be positive", eps);
+    return wl_tape_refuse(t, WL_ERR_SOFTWARE,
+                          "operator layer_norm: the argument eps is %g, but it must be positive",
+                          eps);
   wl_tape_node draft = wl_tape_draft(op, x, -1, t->nodes[x].ndim, t->nodes[x].shape);
   draft.factor = eps;
   const wl_channels s = {draft.shape[0], draft.shape[1],

@@ -1,19 +1,22 @@
-/* ops_loss.c - the operator for the cross-entropy, averaged over the batch and accumulated in double.
+/* ops_loss.c - implements the operator for the softmax cross-entropy. The loss is the mean over the
+ * batch, and the sum is computed in double precision.
  *
- * softmax: L = 1/B sum_b [log sum_c e^{x_bc} - x_{b,label_b}], p = softmax(x)
+ *   L = 1/B sum_b [log sum_c e^{x_bc} - x_{b,label_b}],   p = softmax(x)
  *   reverse          xbar_bc  += Lbar (p_bc - [c = label_b]) / B
  *   tangent          L.        = 1/B sum_bc (p_bc - [c = label_b]) x._bc
  *   tangent reverse  x.bar_bc += L.bar (p_bc - [c = label_b]) / B + Lbar p._bc / B,
  *                    p._bc = p_bc (x._bc - sum_c' p_bc' x._bc')
- * [c = label_b] is 1 if c equals the label, otherwise 0. A label outside [0, C) makes the loss NaN, and the term [c =
- * label_b] is then 0. */
+ *
+ * The term [c = label_b] is 1 if c equals the label, and otherwise 0. If a label is outside [0, C),
+ * the loss is NaN, and the term [c = label_b] is 0. */
 #include <math.h>
 
 #include "tensor/kernels.h"
 #include "tensor/sums.h"
 #include "tensor/tape_impl.h"
 
-/* Softmax cross-entropy. `saved` contains p (B,C), and `temp` contains x minus the maximum of each row (B,C). */
+/* The memory `saved` contains p (B,C), and the memory `temp` contains x minus the maximum of each
+ * row (B,C). */
 
 static void subtract_top(int64_t classes, const wl_real *x, wl_real *below) {
   wl_real top = x[0];
@@ -39,7 +42,8 @@ static void softmax_forward(const wl_op_call *call) {
   call->value[0] = (wl_real)(loss / (double)rows);
 }
 
-/* Computes out (B,C) = factor (p - onehot), or += with `keep`. */
+/* Computes out (B,C) = factor * (p - [c = label_b]). If `keep` is true, this value is added to
+ * `out`. */
 static void put_residual(const wl_op_call *c, wl_real factor, wl_real *out, bool keep) {
   const int64_t rows = c->in[0].node->shape[0], classes = c->in[0].node->shape[1];
   const wl_real *p = c->saved;

@@ -1,4 +1,4 @@
-/* ops_matmul.c - the operators for matrix products, which are bilinear.
+/* ops_matmul.c - implements the operators for matrix products, which are bilinear.
  *
  *   matmul          Y = A B      abar += ybar B^T            bbar += A^T ybar
  *   batched_matvec  y_b = W_b x_b  Wbar_b += ybar_b x_b^T    xbar_b += W_b^T ybar_b */
@@ -6,7 +6,7 @@
 #include "tensor/kernels.h"
 #include "tensor/tape_impl.h"
 
-/* Sizes (m,k)(k,n) or (m,k)(n,k) -> (m,n). */
+/* Returns the sizes m, n and k of a matrix product. */
 static wl_mnk sizes(const wl_op_call *c) {
   return (wl_mnk){c->node->shape[0], c->node->shape[1], c->in[0].node->shape[1]};
 }
@@ -45,7 +45,8 @@ const wl_tape_op wl_tape_op_matmul = {.name = "matmul",
                                       .pull_a = matmul_pull_a,
                                       .pull_b = matmul_pull_b};
 
-/* batched_matvec: B small products; W (B,m,k), x (B,k), y (B,m) */
+/* batched_matvec multiplies B small matrices by vectors; the shapes are W (B,m,k), x (B,k) and y
+ * (B,m) */
 
 static void matvec_product(const wl_op_call *c, const wl_real *w, const wl_real *x, wl_real *y,
                            bool keep) {

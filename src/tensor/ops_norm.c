@@ -1,16 +1,20 @@
-/* ops_norm.c - the operator for batch normalisation of each channel with the statistics of the batch (Ioffe and Szegedy
- * 2015). A channel has M = B H W (or B) elements.
+/* ops_norm.c - implements the operator for batch normalisation (Ioffe and Szegedy 2015). Each
+ * channel is normalised with its mean and variance over the batch. A channel of a tensor (B,C,H,W)
+ * has M = B H W elements, and a channel of a tensor (B,C) has M = B elements.
  *
  *   m = mean x,  r = 1 / sqrt(mean (x - m)^2 + eps),  y = (x - m) r
  *
- * Held statistics (Algorithm 2 of Ioffe and Szegedy) are means over the collected batches: the mean of m, and the mean
- * of the variance times M / (M - 1). Only forward passes use held statistics.
+ * With held statistics (Algorithm 2 of Ioffe and Szegedy), the operator uses means over several
+ * collected batches instead: the mean of m, and the mean of the variance times M / (M - 1). Held
+ * statistics are only for forward passes.
  *
  * The Jacobian is symmetric: J z = r (z - mean z - y mean(z y)). The passes are
  *   reverse          xbar  += J ybar
  *   tangent          y.     = J x.
- *   tangent reverse  x.bar += J y.bar + J. ybar,  r. = -r^2 mean(x. y),
- *     J. z = r. (z - mean z - y mean(z y)) - r (y. mean(z y) + y mean(z y.)) */
+ *   tangent reverse  x.bar += J y.bar + J. ybar
+ *
+ * Here r. = -r^2 mean(x. y), and J. is the derivative of J along v:
+ *   J. z = r. (z - mean z - y mean(z y)) - r (y. mean(z y) + y mean(z y.)) */
 #include <math.h>
 #include <string.h>
 
@@ -18,11 +22,13 @@
 #include "tensor/tape_impl.h"
 #include "tensor/tape_ws.h"
 
-/* The contents of `saved`. `temp` contains up to four vectors (C) in double. */
+/* The contents of the memory `saved`. The memory `temp` contains up to four arrays of double, with
+ * one number for each channel. */
 typedef struct norm_memory {
-  int64_t mode;    /* wl_statistics */
+  int64_t mode;    /* the statistics that the operator uses, a value of wl_statistics */
   int64_t batches; /* number of collected batches */
-  /* three vectors (C): r, and the sums of m and of the variance over the collected batches */
+  /* three arrays with one number for each channel: r, the sum of m over the collected batches, and
+   * the sum of the variance over the collected batches */
   double vectors[];
 } norm_memory;
 
@@ -33,7 +39,7 @@ static void center(wl_channels s, const wl_real *restrict x, const double *restr
   WL_FOR_EACH_OF_CHANNEL(s, i, c, y[i] = x[i] - (wl_real)mean[c]);
 }
 
-/* Computes y *= r. */
+/* Multiplies y by the number r of each channel. */
 static void scale(wl_channels s, const double *restrict rate, wl_real *restrict y) {
   WL_FOR_EACH_OF_CHANNEL(s, i, c, y[i] *= (wl_real)rate[c]);
 }
@@ -74,7 +80,7 @@ static void batch_norm_forward(const wl_op_call *call) {
   scale(s, memory->vectors, call->value);
 }
 
-/* Computes out = J z, or out += J z with `keep`. */
+/* Computes out = J z. If `keep` is true, J z is added to `out`. */
 static void jacobian(const wl_op_call *call, const wl_real *restrict z, wl_real *restrict out,
                      bool keep) {
   const wl_channels s = wl_channels_of(call->node);
@@ -88,7 +94,7 @@ static void jacobian(const wl_op_call *call, const wl_real *restrict z, wl_real 
                     (wl_real)rate[c] * (z[i] - (wl_real)m[c] - y[i] * (wl_real)p[c]));
 }
 
-/* Computes out += J. z with z = ybar. */
+/* Adds J. z to `out`, where z is the gradient of y. */
 static void add_jacobian_dot(const wl_op_call *call, wl_real *restrict out) {
   const wl_channels s = wl_channels_of(call->node);
   const double share = 1.0 / (double)(s.batch * s.inner), *restrict rate = rates(call);
@@ -126,7 +132,9 @@ wl_node wl_op_batch_norm(wl_tape *t, wl_node x, double eps) {
   if (!wl_tape_operands(t, op, x, -1)) return -1;
   if (!wl_has_channels(&t->nodes[x])) return wl_tape_misfit(t, op, x, -1);
   if (!(eps > 0))
-    return wl_tape_refuse(t, WL_ERR_SOFTWARE, "operator batch_norm: eps %g must be positive", eps);
+    return wl_tape_refuse(t, WL_ERR_SOFTWARE,
+                          "operator batch_norm: the argument eps is %g, but it must be positive",
+                          eps);
   wl_tape_node draft = wl_tape_draft(op, x, -1, t->nodes[x].ndim, t->nodes[x].shape);
   draft.factor = eps;
   const size_t vector = (size_t)draft.shape[1] * sizeof(double);

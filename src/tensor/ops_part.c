@@ -1,7 +1,6 @@
-/* ops_part.c - the operators that select or combine parts of tensors: rows of a table, slices, concatenation, swapped
- * dimensions.
+/* ops_part.c - implements operators that select, combine or reorder parts of tensors.
  *
- *   embedding  y_i = W_{label_i}                    Wbar_j += sum over i with label_i = j of ybar_i
+ *   embedding  y_i = W_{label_i}                    Wbar_{label_i} += ybar_i
  *   slice      y = rows or columns first .. of x    xbar[part] += ybar
  *   concat     y = [a; b] along dimension 0         abar += ybar[first part]
  *   swap       y_{b,j,i,k} = x_{b,i,j,k}            xbar_{b,i,j,k} += ybar_{b,j,i,k} */
@@ -10,7 +9,8 @@
 
 #include "tensor/tape_impl.h"
 
-/* embedding: table (V,d), N labels -> (N,d). For a label outside [0, V), the result is NaN and there is no gradient. */
+/* embedding: selects a row of the table (V,d) for each of N labels. If a label is outside [0, V),
+ * the result is NaN, and the label contributes no gradient. */
 
 static void look_up(const wl_op_call *c, const wl_real *table, wl_real *y) {
   const int64_t rows = c->in[0].node->shape[0], d = c->in[0].node->shape[1];
@@ -56,7 +56,9 @@ const wl_tape_op wl_tape_op_embedding = {.name = "embedding",
                                          .tangent_reverse = embedding_tangent_reverse,
                                          .flops = output_size};
 
-/* slice of a matrix (m,n): node->column is the first row or column, and the shape of y gives the number */
+/* slice: selects rows or columns of a matrix (m,n). node->column is the first row or column, and
+ * node->window is 0 for rows and 1 for columns. The shape of y contains the number of rows or
+ * columns. */
 
 static const wl_real *slice_row(const wl_op_call *c, const wl_real *x, int64_t row) {
   const int64_t n = c->in[0].node->shape[1];
@@ -81,14 +83,14 @@ static void slice_pull(const wl_op_call *c, const wl_real *gy, wl_real *gx, bool
 }
 
 const wl_tape_op wl_tape_op_slice = {.name = "slice",
-                                     .signature = "(m,n) -> some of its rows or columns",
+                                     .signature = "(m,n) -> (count,n) or (m,count)",
                                      .arity = 1,
                                      WL_OP_PASSES(linear),
                                      .flops = output_size,
                                      .apply = {slice_apply},
                                      .pull = {slice_pull}};
 
-/* concat along the first dimension */
+/* concat: joins two tensors along the first dimension */
 
 static void concat_apply_first(const wl_op_call *c, const wl_real *a, wl_real *y, bool keep) {
   const int64_t n = c->in[0].node->size;
@@ -118,7 +120,7 @@ const wl_tape_op wl_tape_op_concat = {.name = "concat",
                                       .apply = {concat_apply_first, concat_apply_second},
                                       .pull = {concat_pull_first, concat_pull_second}};
 
-/* swap of the middle dimensions */
+/* swap: exchanges the two middle dimensions of a tensor */
 
 static void swap_sizes(const wl_tape_node *from, const wl_real *x, wl_real *y, bool keep) {
   const int64_t m = from->shape[1], n = from->shape[2], d = from->shape[3];
@@ -163,7 +165,8 @@ static wl_node slice(wl_tape *t, wl_node a, int axis, int64_t first, int64_t cou
   if (first < 0 || count < 1 || first > x->shape[axis] - count)
     return wl_tape_refuse(
         t, WL_ERR_SOFTWARE,
-        "operator slice: %lld rows or columns from number %lld are not within %lld",
+        "operator slice: the tensor does not have %lld rows or columns from number %lld onwards; "
+        "it has only %lld",
         (long long)count, (long long)first, (long long)x->shape[axis]);
   wl_tape_node draft = wl_tape_draft(op, a, -1, 2, x->shape);
   draft.shape[axis] = count;

@@ -1,16 +1,20 @@
-/* ops_pool.c - the operators for pooling over square windows without padding. Partial windows at the edge are skipped.
+/* ops_pool.c - implements the operators for pooling over square windows without padding. Elements
+ * at the edge that do not fill a window are not used.
  *
- *   H' = (H - size) / stride + 1; W' likewise
- *   max_pool  y_o = x_{a(o)}, a = arg-max of o's window, the first of equals;  xbar_{a(o)} += ybar_o
- *   avg_pool  y_o = sum over o's window of x / size^2;    xbar_i += ybar_o / size^2, i in o's window
+ *   H' = (H - size) / stride + 1,   W' = (W - size) / stride + 1
+ *   max_pool  y_o = x_{a(o)},                        xbar_{a(o)} += ybar_o
+ *   avg_pool  y_o = sum_{i in window o} x_i / size^2,  xbar_i += ybar_o / size^2
  *
- * For a given arg-max, max_pool is linear. max_pool therefore uses the linear passes, except the forward pass. */
+ * Here a(o) is the index of the largest element in the window of output o. If several elements are
+ * the largest, a(o) is the first of them. For given indices a(o), max_pool is linear. It therefore
+ * uses the reverse and tangent passes of linear operators. */
 #include <limits.h>
 #include <string.h>
 
 #include "tensor/tape_impl.h"
 
-/* Sizes of the planes before pooling, H x W, and after pooling, H' x W'. Each image and channel has one plane. */
+/* The sizes of the planes before pooling (height, width) and after pooling (out_height, out_width).
+ * There is one plane for each image and channel. */
 typedef struct pool_shape {
   int64_t planes, height, width, out_height, out_width;
   int window, stride;
@@ -26,9 +30,10 @@ static double pool_flops(const wl_tape_node *y, const wl_tape_node *x, const wl_
   return (double)y->size * y->window * y->window;
 }
 
-/* max_pool; `saved` contains the arg-max within the plane, int32 [size of y] */
+/* max_pool: the memory `saved` contains a(o) for each output, as an int32 index in the plane */
 
-/* Returns the arg-max of the window at `corner`. NaN is treated as the maximum; a NaN therefore makes the loss NaN. */
+/* Returns the index of the largest element in the window at `corner`. A NaN counts as larger than
+ * any number, so that the loss becomes NaN. */
 static int32_t window_max(const wl_real *plane, int64_t corner, int64_t width, int window,
                           wl_real *value) {
   wl_real best = plane[corner];
@@ -53,9 +58,9 @@ static void pool_plane(const pool_shape *s, const wl_real *plane, int32_t *arg, 
     }
 }
 
-/* Pools a row of adjacent windows of 2 x 2, the usual case. The result is the same as with window_max. The code has no
- * branches, because the processor would often mispredict them for image data. The compiler vectorises the loop over
- * windows. */
+/* Pools a row of adjacent windows of size 2 x 2, which is the usual case. The results are the same
+ * as those of window_max. The code has no branches, because the processor often mispredicts
+ * branches that depend on image data. The compiler vectorises the loop over windows. */
 static void pool_pairs(int32_t count, int32_t corner, int32_t width, const wl_real *restrict top,
                        int32_t *restrict arg, wl_real *restrict value) {
   const wl_real *restrict bottom = top + width;
@@ -173,8 +178,8 @@ static wl_node pool(wl_tape *t, const wl_tape_op *op, wl_node x, int size, int s
       a->shape[2] > INT_MAX / a->shape[3])
     return wl_tape_refuse(
         t, WL_ERR_CONFIG,
-        "operator %s: a window of %d with stride %d does not fit an image of %lld x %lld; "
-        "use fewer or smaller pooling layers",
+        "operator %s: a window of size %d with stride %d does not fit an image of size %lld x "
+        "%lld; use fewer or smaller pooling layers",
         op->name, size, stride, (long long)a->shape[2], (long long)a->shape[3]);
   const int64_t shape[] = {a->shape[0], a->shape[1], (a->shape[2] - size) / stride + 1,
                            (a->shape[3] - size) / stride + 1};

@@ -1,8 +1,9 @@
-/* ops_shape.c - the operators reshape, column, sum and mean, which are linear in one operand.
+/* ops_shape.c - implements the operators reshape, column, sum and mean, which are linear operators
+ * with one operand. The sums are computed in double precision.
  *
  *   reshape  y = x              xbar += ybar
  *   column   y_b = x_{b,j}      xbar_{b,j} += ybar_b
- *   sum      y = sum_i x_i      xbar_i += ybar          accumulated in double
+ *   sum      y = sum_i x_i      xbar_i += ybar
  *   mean     y = sum_i x_i / n  xbar_i += ybar / n */
 #include <string.h>
 
@@ -74,10 +75,10 @@ wl_node wl_op_reshape(wl_tape *t, wl_node a, int ndim, const int64_t *shape) {
   const wl_tape_op *op = &wl_tape_op_reshape;
   if (!wl_tape_operands(t, op, a, -1)) return -1;
   if (ndim < 0 || ndim > WL_MAX_DIMS)
-    return wl_tape_refuse(t, WL_ERR_SOFTWARE,
-                          "operator reshape: the shape has %d dimensions, but at most %d are "
-                          "possible",
-                          ndim, WL_MAX_DIMS);
+    return wl_tape_refuse(
+        t, WL_ERR_SOFTWARE,
+        "operator reshape: the shape has %d dimensions, but the largest possible number is %d",
+        ndim, WL_MAX_DIMS);
   const wl_tape_node draft = wl_tape_draft(op, a, -1, ndim, shape);
   const wl_node y = wl_tape_push(t, &draft);
   if (y >= 0 && t->nodes[y].size != t->nodes[a].size) return wl_tape_misfit(t, op, a, y);
@@ -90,9 +91,10 @@ wl_node wl_op_column(wl_tape *t, wl_node a, int64_t column) {
   const wl_tape_node *x = &t->nodes[a];
   if (x->ndim != 2) return wl_tape_misfit(t, op, a, -1);
   if (column < 0 || column >= x->shape[1])
-    return wl_tape_refuse(t, WL_ERR_SOFTWARE,
-                          "operator column: there is no column %lld in a tensor with %lld columns",
-                          (long long)column, (long long)x->shape[1]);
+    return wl_tape_refuse(
+        t, WL_ERR_SOFTWARE,
+        "operator column: column %lld does not exist, because the tensor has %lld columns",
+        (long long)column, (long long)x->shape[1]);
   wl_tape_node draft = wl_tape_draft(op, a, -1, 1, x->shape);
   draft.column = column;
   return wl_tape_push(t, &draft);

@@ -1,5 +1,5 @@
-/* sums.h - computes sums over an array in double, in a fixed number of lanes. The compiler can vectorise the loops.
- * Equal arrays always give equal bits. */
+/* sums.h - computes sums over an array in double precision. The sums use a fixed number of lanes,
+ * so that the compiler can vectorise the loops. The sums of equal arrays have equal bits. */
 #ifndef WL_TENSOR_SUMS_H
 #define WL_TENSOR_SUMS_H
 
@@ -21,7 +21,7 @@ static inline double wl_sum(int64_t n, const wl_real *x) {
   return sum;
 }
 
-/* Returns sum_i x_i y_i. */
+/* Returns the sum of x_i y_i over all n elements. */
 static inline double wl_sum_product(int64_t n, const wl_real *x, const wl_real *y) {
   double lane[WL_SUM_LANES] = {0};
   int64_t i = 0;

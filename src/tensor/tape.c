@@ -1,8 +1,9 @@
-/* tape.c - builds a tape: leaves, operators, and wl_tape_finish.
+/* tape.c - builds a tape: adds leaves and operators, and completes the tape.
  *
- * wl_tape_finish marks the nodes on which the loss depends. For each gradient, wl_tape_finish chooses the consumer that
- * writes the gradient; the other consumers add to the gradient. The function also computes the cost. Afterwards the
- * tape is const. */
+ * The function wl_tape_finish marks the nodes on which the loss depends. A consumer of a node is an
+ * operator that has the node as an operand. For the gradient of each node, wl_tape_finish chooses
+ * the consumer that writes the gradient. The other consumers add to the gradient. The function also
+ * computes the cost. After wl_tape_finish, the tape does not change. */
 #include "tensor/tape_impl.h"
 
 #include <limits.h>
@@ -31,7 +32,7 @@ void wl_tape_destroy(wl_tape **tape) {
   *tape = NULL;
 }
 
-/* Errors. The tape stores the first error. */
+/* Errors: the tape stores the first error. */
 
 wl_node wl_tape_refuse(wl_tape *t, wl_status status, const char *format, ...) {
   if (t->status != WL_OK) return -1;
@@ -43,7 +44,7 @@ wl_node wl_tape_refuse(wl_tape *t, wl_status status, const char *format, ...) {
   return -1;
 }
 
-/* Writes a shape as "(128,784)", or "()" for a scalar. */
+/* Writes the text of a shape, for example "(128,784)". The text for a scalar is "()". */
 static void shape_text(const wl_tape_node *node, size_t size, char *text) {
   size_t used = (size_t)snprintf(text, size, "(");
   for (int d = 0; d < node->ndim && used < size; ++d)
@@ -57,8 +58,8 @@ wl_node wl_tape_misfit(wl_tape *t, const wl_tape_op *op, wl_node a, wl_node b) {
   shape_text(&t->nodes[a], sizeof left, left);
   if (b >= 0) shape_text(&t->nodes[b], sizeof right, right);
   return wl_tape_refuse(t, WL_ERR_SOFTWARE,
-                        "operator %s: shapes %s%s%s do not fit; the operator needs %s", op->name,
-                        left, b >= 0 ? " and " : "", right, op->signature);
+                        "operator %s: the shapes %s%s%s do not fit; the operator needs %s",
+                        op->name, left, b >= 0 ? " and " : "", right, op->signature);
 }
 
 static bool operand_suits(wl_tape *t, const wl_tape_op *op, int which, wl_node operand) {
@@ -92,8 +93,8 @@ wl_tape_node wl_tape_draft(const wl_tape_op *op, wl_node a, wl_node b, int ndim,
   return node;
 }
 
-/* Returns the number of elements of a shape, or -1 if the shape is invalid. Sizes are arguments of BLAS and must fit in
- * an int. */
+/* Returns the number of elements in a tensor with this shape. If the shape is invalid, the function
+ * returns -1. Sizes must fit in an int, because they are arguments of BLAS. */
 static int64_t shape_size(int ndim, const int64_t *shape) {
   if (ndim < 0 || ndim > WL_MAX_DIMS) return -1;
   int64_t size = 1;
@@ -117,7 +118,8 @@ wl_node wl_tape_push(wl_tape *t, const wl_tape_node *draft) {
   if (size < 0)
     return wl_tape_refuse(
         t, WL_ERR_SOFTWARE,
-        "%s: a shape of %d dimensions is impossible, or a size is not in [1, 2^31)",
+        "%s: a shape with %d dimensions is impossible, or one of its sizes is not in the range [1, "
+        "2^31)",
         draft->op ? draft->op->name : "leaf", draft->ndim);
   const wl_status status = WL_GROW(t->nodes, t->count, t->capacity);
   if (status != WL_OK) return wl_tape_refuse(t, status, "%s", wl_last_error());
@@ -166,10 +168,11 @@ static wl_node push_data(wl_tape *t, wl_leaf kind, const char *name, int ndim,
                          const int64_t *shape) {
   if (t->status != WL_OK) return -1;
   if (shape_size(ndim, shape) < 0)
-    return wl_tape_refuse(t, WL_ERR_SOFTWARE,
-                          "input '%s': the number of dimensions, %d, is too large, or a size "
-                          "is not in [1, 2^31)",
-                          name, ndim);
+    return wl_tape_refuse(
+        t, WL_ERR_SOFTWARE,
+        "input '%s': a shape with %d dimensions is impossible, or one of its sizes is not in the "
+        "range [1, 2^31)",
+        name, ndim);
   const wl_node leaf = push_leaf(t, kind, 0, ndim, shape);
   if (leaf >= 0) snprintf(t->nodes[leaf].name, WL_NAME_SIZE, "%s", name);
   return leaf;
@@ -204,18 +207,18 @@ wl_tape_leaf wl_tape_leaf_at(const wl_tape *t, int i) {
 
 static wl_status check_ends(const wl_tape *t, wl_node loss, wl_node logits, wl_node labels) {
   if (loss < 0 || loss >= t->count || !t->nodes[loss].op || t->nodes[loss].size != 1)
-    return WL_FAIL(WL_ERR_SOFTWARE, "tape: the loss must be a scalar made by an operator");
+    return WL_FAIL(WL_ERR_SOFTWARE, "tape: the loss must be a scalar that an operator computes");
   if (logits < 0) return WL_OK;
   if (logits >= t->count || labels < 0 || labels >= t->count ||
       t->nodes[labels].leaf != WL_LEAF_LABELS || t->nodes[logits].leaf == WL_LEAF_LABELS ||
       t->nodes[logits].ndim != 2 || t->nodes[logits].shape[0] != t->nodes[labels].shape[0])
     return WL_FAIL(WL_ERR_SOFTWARE,
-                   "tape: accuracy needs logits (B,C) and a label leaf of B labels");
+                   "tape: the accuracy needs logits of shape (B,C) and a label leaf with B labels");
   return WL_OK;
 }
 
-/* From the loss backward, marks the nodes on which the loss depends, and for each gradient the consumer that writes the
- * gradient. */
+/* Marks the nodes on which the loss depends, and marks for each gradient the consumer that writes
+ * it. The function visits the nodes from the loss to the first node. */
 static void mark_path(wl_tape *t) {
   t->nodes[t->loss].on_path = true;
   for (int i = t->loss; i >= 0; --i) {
@@ -228,8 +231,10 @@ static void mark_path(wl_tape *t) {
   }
 }
 
-/* If A is the identity and its node writes the operand's gradient, node and operand use the same gradient array. The
- * other consumers add to this array after the reverse pass of the node. */
+/* Chooses the nodes that share a gradient array with their first operand. This is possible if the
+ * derivative of the node with respect to the operand is the identity and the node writes the
+ * operand's gradient. The operand's other consumers add to the array after the reverse pass of the
+ * node. */
 static void share_gradients(wl_tape *t) {
   for (int i = 0; i < t->count; ++i) {
     wl_tape_node *const node = &t->nodes[i];

@@ -1,18 +1,19 @@
-/* tape_pass.c - runs the passes over a tape: forward, reverse, tangent (Pearlmutter 1994).
+/* tape_pass.c - runs the forward, the reverse and the tangent pass over a tape (Pearlmutter 1994).
  *
- *   forward   values in order of the nodes
- *   reverse   gradients in reverse order, starting from dL/dL = 1
- *   tangent   dots in order, starting from v at the parameters; then the dots of the gradients
- *             in reverse order, starting from 0; the dots of the parameters' gradients are H v
+ * The forward pass computes the values of the nodes in their order. The reverse pass starts with
+ * dL/dL = 1 and computes the gradients in reverse order. The dot of an array is its derivative
+ * along v. The tangent pass starts with v at the parameters, and computes the dots of the values in
+ * the order of the nodes. It then computes the dots of the gradients in reverse order, starting
+ * with 0. The dots of the parameters' gradients are the Hessian-vector product.
  *
- * The passes read parameters from arrays of the caller, and write the gradients of parameters to arrays of the
- * caller. */
+ * The parameters and their gradients are in arrays of the caller. */
 #include <math.h>
 #include <string.h>
 
 #include "tensor/tape_ws.h"
 
-/* Returns the address of a parameter's values in one of the caller's vectors, or NULL if the vector is NULL. */
+/* Returns the address of a parameter leaf in the caller's vector theta or phi. If the vector is
+ * NULL, the function returns NULL. */
 static wl_real *part_of(const wl_tape_node *leaf, wl_real *theta, wl_real *phi) {
   wl_real *const vector = leaf->leaf == WL_LEAF_THETA ? theta : phi;
   return vector ? vector + leaf->offset : NULL;
@@ -28,14 +29,15 @@ static bool is_parameter(const wl_tape_node *node) {
   return node->leaf == WL_LEAF_THETA || node->leaf == WL_LEAF_PHI;
 }
 
-/* Loops over the operands of a call that are parameters. The caller owns the arrays of parameters (values, gradients,
- * dots). */
+/* Loops over the operands of a call that are parameters. The values, gradients and dots of
+ * parameters are in arrays of the caller. */
 #define WL_FOR_PARAMETERS(call, operand)                                                 \
   for (wl_operand *operand = (call)->in; operand < (call)->in + (call)->node->op->arity; \
        ++operand)                                                                        \
     if (is_parameter(operand->node))
 
-/* Sets the dots of operands that do not depend on the `moving` parameters to NULL (zero). */
+/* Sets the dots of all operands. If an operand does not depend on the parameters in `moving`, its
+ * dot is zero, which is stored as NULL. */
 static void set_moving(const wl_tape *t, wl_tape_ws *ws, unsigned moving) {
   if (ws->moving == moving) return;
   ws->moving = moving;
@@ -46,7 +48,7 @@ static void set_moving(const wl_tape *t, wl_tape_ws *ws, unsigned moving) {
     }
 }
 
-/* Sets to 0 the gradients of parameters on which the loss does not depend. */
+/* Sets the gradients to 0 for all parameters on which the loss does not depend. */
 static void clear_unused(const wl_tape *t, wl_real *theta, wl_real *phi) {
   for (int i = 0; i < t->count; ++i) {
     const wl_tape_node *const node = &t->nodes[i];
@@ -122,7 +124,7 @@ double wl_tape_accuracy(const wl_tape *t, const wl_tape_ws *ws) {
     int64_t best = 0;
     for (int64_t c = 1; c < columns; ++c)
       if (row[c] > row[best]) best = c;
-    hits += best == labels[b] && row[best] == row[best]; /* a row of NaN counts as wrong */
+    hits += best == labels[b] && row[best] == row[best]; /* a row with NaN counts as wrong */
   }
   return (double)hits / (double)rows;
 }

@@ -1,12 +1,14 @@
-/* tape_ws.c - creates the workspace: one aligned arena for values, gradients and tangents of all nodes.
+/* tape_ws.c - creates the workspace of a tape. One aligned block of memory, the arena, contains the
+ * values, gradients and tangents of all nodes.
  *
- * The function lay_out runs twice: first to count bytes, then to assign addresses. */
+ * The function lay_out is called twice: the first call counts the bytes, and the second call
+ * assigns the addresses. */
 #include "tensor/tape_ws.h"
 
 #include <string.h>
 
-/* Returns the aligned address of `bytes` bytes of the arena at *used, and advances *used. Returns NULL if there is no
- * arena yet. */
+/* Reserves `bytes` bytes of the arena at the offset *used, and advances *used. Returns the aligned
+ * address. If `arena` is NULL, the function returns NULL. */
 static void *carve(unsigned char *arena, size_t *used, size_t bytes) {
   void *const at = arena ? arena + *used : NULL;
   *used += (bytes + WL_ALIGN - 1) / WL_ALIGN * WL_ALIGN;
@@ -34,7 +36,8 @@ static wl_cell carve_cell(const wl_tape_node *node, bool with_tangent, unsigned 
   return with_dot(cell, node, with_tangent, arena, used);
 }
 
-/* Returns the bytes of the arena. If there is an arena, also sets ws->cells and ws->temp. */
+/* Returns the number of bytes in the arena. If `arena` is not NULL, the function also sets
+ * ws->cells and ws->temp. */
 static size_t lay_out(const wl_tape *t, bool with_tangent, unsigned char *arena, wl_tape_ws *ws) {
   size_t used = 0;
   for (int i = 0; i < t->count; ++i) {
@@ -46,8 +49,8 @@ static size_t lay_out(const wl_tape *t, bool with_tangent, unsigned char *arena,
   return used;
 }
 
-/* Assigns shared gradient arrays from the loss backward. A node that borrows a gradient array may also lend this
- * array. */
+/* Assigns the shared gradient arrays. The function visits the nodes from the last to the first,
+ * because a node that borrows a gradient array may also lend it. */
 static void lend_gradients(wl_tape_ws *ws) {
   for (int i = ws->tape->count - 1; i >= 0; --i) {
     const wl_tape_node *const node = &ws->tape->nodes[i];
@@ -67,7 +70,7 @@ static wl_operand operand_of(const wl_tape_ws *ws, wl_node i, bool keep) {
                       .keep = keep};
 }
 
-/* Returns the part of a call that is the same in all passes. */
+/* Returns a call with the members that are the same in all passes. */
 static wl_op_call call_of(const wl_tape_ws *ws, wl_node i) {
   const wl_tape_node *const node = &ws->tape->nodes[i];
   const wl_cell *const cell = &ws->cells[i];

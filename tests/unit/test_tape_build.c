@@ -110,7 +110,7 @@ static const bad_build bad_builds[] = {
     {no_labels, WL_ERR_SOFTWARE, {"softmax_cross_entropy", "operand 2", "must be a label leaf"}},
     {exp_of_labels, WL_ERR_SOFTWARE, {"exp", "operand 1", "must not be a label leaf"}},
     {no_node, WL_ERR_SOFTWARE, {"mul", "operand 2 (-1)", "not on the tape"}},
-    {bad_pool, WL_ERR_CONFIG, {"max_pool", "window of 6", "6 x 5"}},
+    {bad_pool, WL_ERR_CONFIG, {"max_pool", "window of size 6", "6 x 5"}},
     {bad_conv, WL_ERR_CONFIG, {"conv2d", "3 x 8", "6 x 5"}},
     {bad_filter, WL_ERR_SOFTWARE, {"conv2d", "(2,3,3,3)", "(O,C,kh,kw)"}},
     {bad_norm, WL_ERR_SOFTWARE, {"batch_norm", "()", "(B,C,H,W)"}},
