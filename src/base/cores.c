@@ -77,8 +77,8 @@ static bool user_binds(void) {
   return false;
 }
 
-/* Returns a mask that contains one core: the allowed core with the index `index`, counted from
- * 0. */
+/* Returns a mask that contains one of the allowed cores. `index` is the index of this core among
+ * the allowed cores. */
 static cpu_set_t one_core(int index) {
   cpu_set_t one;
   CPU_ZERO(&one);

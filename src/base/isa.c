@@ -12,8 +12,8 @@ static const char *const names[WL_ISA_COUNT] = {"baseline", "avx2", "avx512"};
 
 const char *wl_isa_name(wl_isa isa) { return names[isa]; }
 
-/* Tests for the instructions of x86-64-v4 and x86-64-v3 that the kernels use. The compiler's builtin also tests whether
- * the operating system saves the registers (XCR0). */
+/* Tests whether the processor has the instructions of x86-64-v4 and x86-64-v3 that the kernels use.
+ * The compiler's builtin also tests whether the operating system saves the registers (XCR0). */
 wl_isa wl_isa_widest(void) {
 #ifdef __x86_64__
   __builtin_cpu_init();

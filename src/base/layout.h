@@ -16,12 +16,12 @@ typedef struct wl_tensor_entry {
   int ndim;
   int64_t shape[WL_MAX_DIMS];
   int64_t offset; /* index of the tensor's first element in the flat vector */
-  int64_t size;   /* number of elements */
+  int64_t size;   /* number of elements of the tensor */
 } wl_tensor_entry;
 
 typedef struct wl_layout {
   int count, capacity;
-  wl_tensor_entry *tensors; /* [count], by ascending offset */
+  wl_tensor_entry *tensors; /* the tensors [count], in the order of their offsets */
   int64_t size;     /* number of elements of all tensors, which are stored without padding */
 } wl_layout;
 

@@ -49,7 +49,8 @@ static wl_status check_interval(const wl_node *list, const char *path, const wl_
   const double low = value->choices[0].real, high = value->choices[1].real;
   if (value->n_choices == 2 && low <= high && (value->draw == WL_DRAW_UNIFORM || low > 0.0))
     return WL_OK;
-  return wl_location_fail(list->location, path, "%s takes [low, high] with low at most high%s",
+  return wl_location_fail(list->location, path, "%s needs two numbers [low, high] with low at most "
+                                                "high%s",
                        draw_words[value->draw],
                        value->draw == WL_DRAW_UNIFORM ? "" : " and above 0");
 }
@@ -60,7 +61,7 @@ wl_status wl_draw_read(wl_pool *pool, const wl_node *node, const char *path, wl_
   value->string = "";
   const int least = value->draw == WL_DRAW_ONE_OF ? 1 : 2;
   if (list->kind != WL_NODE_LIST || list->count < least)
-    return wl_location_fail(node->location, path, "%s takes a list: {%s: [%s]}", draw_words[value->draw],
+    return wl_location_fail(node->location, path, "%s needs a list: {%s: [%s]}", draw_words[value->draw],
                          draw_words[value->draw], least == 1 ? "first, second, .." : "low, high");
   WL_TRY(read_choices(pool, list, path, value));
   if (value->draw != WL_DRAW_ONE_OF) WL_TRY(check_interval(list, path, value));

@@ -179,7 +179,8 @@ const char *wl_map_path(const wl_map *map, const char *key, bool with_index,
 /* Sets the error message "origin:line: key 'path': ..." and returns WL_ERR_CONFIG. */
 wl_status wl_location_fail(wl_location location, const char *path, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* Writes a text such as "; did you mean 'mlp'? (accepted: quadratic, mlp)" to `buffer`. */
+/* Writes the accepted words to `buffer`, such as "(accepted: quadratic, mlp)". If `word` is similar
+ * to one of the accepted words, a question about the similar word is put before them. */
 void wl_accepted_text(const char *word, const char *const *words, int count, char *buffer,
                       size_t size);
 /* Returns the name of a choice, such as "last" for "{last: N}". */

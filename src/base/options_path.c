@@ -69,9 +69,10 @@ wl_status wl_path_expand(wl_pool *pool, const char *text, wl_location location, 
   char *expanded = NULL;
   size_t size = 0;
   FILE *const stream = open_memstream(&expanded, &size);
-  if (!stream) return WL_FAIL(WL_ERR_OS, "out of memory");
+  if (!stream) return WL_FAIL(WL_ERR_OS, "out of memory: cannot expand a path");
   wl_status status = expand(text, location, path, stream);
-  if (fclose(stream) != 0 && status == WL_OK) status = WL_FAIL(WL_ERR_OS, "out of memory");
+  if (fclose(stream) != 0 && status == WL_OK)
+    status = WL_FAIL(WL_ERR_OS, "out of memory: cannot expand a path");
   if (status == WL_OK) status = wl_pool_text(pool, expanded, strlen(expanded), out);
   free(expanded);
   return status;

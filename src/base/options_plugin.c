@@ -15,18 +15,19 @@
 
 const wl_option wl_plugin_options[] = {
     {"plugin", WL_OPT_STRING, "", NULL, 0, 0, "1",
-     "Plug-in (a shared object) with a task family or a rule, used instead of a built-in one "
-     "(docs/plugins.md). A relative path starts at the configuration's folder.",
+     "Path of a plug-in (a shared object), which is used instead of a built-in task family or rule "
+     "(docs/plugins.md). A relative path starts at the folder of the configuration.",
      .flags = WL_KEY_FREE | WL_KEY_PATH | WL_KEY_BESIDE | WL_KEY_FIXED},
     {"plugin_hash", WL_OPT_STRING, "", NULL, 0, 0, "1",
-     "Hash of the plug-in, which Warploom writes. If a hash is given, no other file is accepted.",
+     "Hash of the plug-in's file. Warploom writes this hash, and then accepts only a file with "
+     "this hash.",
      .flags = WL_KEY_HASH | WL_KEY_FIXED},
     {0}};
 enum { PLUGIN, PLUGIN_HASH };
 
 /* The variant of a map whose plug-in must not be loaded. This variant accepts every key and has no
  * functions. */
-static const wl_variant refused = {"plug-in", "a plug-in, which is not loaded here", NULL, NULL};
+static const wl_variant refused = {"plug-in", "a plug-in that this program does not load", NULL, NULL};
 
 static const char *leaf(const char *path) {
   const char *const slash = strrchr(path, '/');
@@ -102,7 +103,8 @@ wl_status wl_check_hash(const wl_config *config, wl_pool *pool, const wl_value *
   if (wl_plugin_is_refused() || (config->any_hash && value->given)) return WL_OK;
   const wl_status status = wl_file_hash(file->string, hash);
   if (status != WL_OK) {
-    char named[WL_PATH_SIZE]; /* the key that names the file, in the same section */
+    /* path of the key that names the file; this key is in the same section */
+    char named[WL_PATH_SIZE];
     const char *const dot = strrchr(path, '.');
     snprintf(named, sizeof named, "%.*s%s", dot ? (int)(dot - path) + 1 : 0, path,
              file->option->key);

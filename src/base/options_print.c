@@ -6,8 +6,7 @@
 
 #include "base/options_impl.h"
 
-/* ---- YAML text from libyaml's emitter; each function returns 1, or 0 if memory is exhausted
- * ---- */
+/* ---- YAML text: each function returns 1, or 0 if memory is exhausted ---- */
 
 /* Returns true if every YAML reader reads the unquoted text as the same text. */
 static bool is_plain_word(const char *text) {
@@ -223,13 +222,14 @@ static const wl_value *find_key(const wl_map *map, const char *key) {
 
 /* Settings and results of a comparison of two configurations. */
 typedef struct diff {
-  unsigned except;   /* keys with any of these flags are omitted */
-  bool only_missing; /* print only keys that the other configuration lacks */
+  unsigned except;   /* flags (wl_key_flags): a key with any of these flags is omitted */
+  bool only_missing; /* true: only keys that the other configuration does not have are printed */
   FILE *out;
 } diff;
 
-/* Prints a line for each key of `map` that differs in `other` (NULL: there is no such map). With `only_missing`, `map`
- * belongs to configuration b, and only keys that are missing in configuration a are printed. */
+/* Prints a line for each key of `map` whose value is another one in `other`. `other` is NULL if the
+ * other configuration has no such map. If `only_missing` is true, `map` belongs to configuration b,
+ * and only keys that are missing in configuration a are printed. */
 static void diff_map(const wl_map *map, const wl_map *other, const diff *d, bool with_index) {
   for (int i = 0; i < map->count; ++i) {
     const wl_value *const value = &map->values[i];

@@ -148,7 +148,7 @@ static wl_status take_collection(builder *b, const yaml_event_t *e) {
   const wl_location location = location_of(b, e->start_mark);
   wl_node *node = NULL;
   bool tagged = false;
-  if (b->depth == MAX_DEPTH) return FAIL_HERE(b, location, "nested more than %d deep", MAX_DEPTH);
+  if (b->depth == MAX_DEPTH) return FAIL_HERE(b, location, "lists and maps are nested more than %d deep", MAX_DEPTH);
   WL_TRY(check_tag(b, location, list ? e->data.sequence_start.tag : e->data.mapping_start.tag,
                    list ? YAML_SEQ_TAG : YAML_MAP_TAG, &tagged));
   WL_TRY(new_node(b, list ? WL_NODE_LIST : WL_NODE_MAP, location, &node));
@@ -195,7 +195,7 @@ static wl_status take_alias(builder *b, const yaml_event_t *e) {
       return FAIL_HERE(b, location, "'*%.60s' is inside the value that '&%.60s' names; an alias "
                                     "cannot contain itself", name, name);
   if (b->depth + depth_of(b->anchor[i].node) > MAX_DEPTH)
-    return FAIL_HERE(b, location, "nested more than %d deep", MAX_DEPTH);
+    return FAIL_HERE(b, location, "lists and maps are nested more than %d deep", MAX_DEPTH);
   wl_node *node = NULL;
   WL_TRY(copy_node(b, b->anchor[i].node, location, &node));
   return attach(b, node);
@@ -219,7 +219,8 @@ static wl_status take_event(builder *b, const yaml_event_t *e) {
 
 /* Sets an error with the message and the line of the YAML parser. */
 static wl_status parser_failure(const builder *b, const yaml_parser_t *parser) {
-  if (parser->error == YAML_MEMORY_ERROR) return WL_FAIL(WL_ERR_OS, "%s: out of memory", b->origin);
+  if (parser->error == YAML_MEMORY_ERROR)
+    return WL_FAIL(WL_ERR_OS, "%s: out of memory: cannot parse the text", b->origin);
   return FAIL_HERE(b, location_of(b, parser->problem_mark), "not valid YAML: %s%s%s (column %zu)",
                    parser->problem ? parser->problem : "unreadable", parser->context ? ", " : "",
                    parser->context ? parser->context : "", parser->problem_mark.column + 1);
@@ -254,7 +255,7 @@ wl_status wl_tree_parse(wl_pool *pool, const char *text, const char *origin, boo
   wl_status status = check_directives(b, text);
   yaml_parser_t parser;
   if (status == WL_OK && !yaml_parser_initialize(&parser))
-    status = WL_FAIL(WL_ERR_OS, "%s: out of memory", origin);
+    status = WL_FAIL(WL_ERR_OS, "%s: out of memory: cannot parse the text", origin);
   else if (status == WL_OK) {
     yaml_parser_set_input_string(&parser, (const unsigned char *)text, strlen(text));
     status = take_events(b, &parser);

@@ -22,8 +22,7 @@ static wl_status wrong_type(const wl_node *node, const char *path, const char *w
                        wl_node_describe(node, found, sizeof found));
 }
 
-/* ---- numbers in the syntax of YAML 1.2's core schema, in which underscores between digits are
- * also allowed ---- */
+/* ---- numbers: the syntax of YAML 1.2 with underscores between digits ---- */
 
 /* Copies digits without the underscores between them. Returns the number of digits. Returns -1 if
  * an underscore is not between two digits, or if the number is too long. */

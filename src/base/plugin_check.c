@@ -33,7 +33,8 @@ static wl_status check_name(const wl_plugin_kind *kind, const char *name, const 
   return WL_OK;
 }
 
-/* For each type of a key, the type of the struct member that stores the value. */
+/* The types of the struct members that store the values of keys. There is one row for each type of
+ * a key. */
 static const struct member {
   const char *type, *member;
   wl_slot_kind slot;
@@ -136,7 +137,7 @@ wl_status wl_plugin_check(const wl_plugin_kind *kind, const wl_plugin *plugin, c
                                   "`summary`", path);
   WL_TRY(check_name(kind, out->name, path));
   const char *const missing = kind->missing(plugin->table);
-  if (missing) return WL_FAIL(WL_ERR_CONFIG, "%s: its table has no function `%s`", path, missing);
+  if (missing) return WL_FAIL(WL_ERR_CONFIG, "%s: its table has no function `%s`; define it", path, missing);
   WL_TRY(check_count(kind, out->options, path));
   for (const wl_option *row = out->options; row && row->key; ++row)
     WL_TRY(check_row(kind, out->options, row, path));

@@ -4,7 +4,7 @@
  *   block b of a stream = Philox(counter (b, step, task, index), key (seed, purpose | space << 32))
  *   bits of element e   = word e mod 4 of block e / 4
  *
- * J. Salmon, M. Moraes, R. Dror, D. Shaw: Parallel random numbers: as easy as 1, 2, 3. SC11.
+ * The generator is described in Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3".
  *
  * Truncated normals and bounded integers may need several attempts. Attempt a for element e uses
  * the bits of element e + a 2^56. The number of attempts for one element therefore does not change
@@ -141,7 +141,7 @@ void wl_rng_truncated_normal(wl_stream s, uint64_t first, int64_t n, double sd, 
 }
 
 /* Returns a uniformly distributed integer below `bound`, without bias. Each attempt uses 64 random
- * bits. D. Lemire: Fast random integer generation in an interval. ACM TOMACS 29, 2019. */
+ * bits. The method is described in Lemire 2019, "Fast random integer generation in an interval". */
 static uint64_t bounded(const wl_stream *s, uint64_t element, uint64_t bits, uint64_t bound) {
   const uint64_t threshold = -bound % bound; /* 2^64 mod bound */
   uint128 product = (uint128)bits * bound;

@@ -1,9 +1,10 @@
 /* status.h - declares the status of a function and the message of the last error, and allocates
  * memory.
  *
- * Every function that can fail returns a wl_status. The codes are the exit codes of sysexits.h, and main returns the
- * status as the exit code. WL_FAIL stores a message for the calling thread. WL_TRY returns a failure to the caller
- * unchanged. Only code in src/cli ends the process. */
+ * Every function that can fail returns a wl_status. The codes are the exit codes of sysexits.h, and
+ * main returns the status as the exit code. WL_FAIL stores a message for the calling thread. If a
+ * call fails, WL_TRY returns the status of the failure from the calling function. Only code in
+ * src/cli ends the process. */
 #ifndef WL_BASE_STATUS_H
 #define WL_BASE_STATUS_H
 

@@ -77,7 +77,7 @@ wl_status wl_byte_file_open(const char *directory, const char *name, wl_byte_fil
   struct stat info;
   if (!readable_path(directory, name, out->path, &info))
     return WL_FAIL(WL_ERR_NO_INPUT, "%s: this directory has neither %s nor %s.gz", directory, name, name);
-  if (!S_ISREG(info.st_mode)) /* to read a pipe would mean to wait for its writer */
+  if (!S_ISREG(info.st_mode)) /* reading a pipe would block until its writer sends data */
     return WL_FAIL(WL_ERR_NO_INPUT, "%s: this is not a regular file", out->path);
   const wl_status status = open_source(out);
   if (status != WL_OK) {
@@ -101,7 +101,8 @@ void wl_byte_file_close(wl_byte_file *file) {
 static wl_status damaged(const wl_byte_file *file, const char *what) {
   return WL_FAIL(WL_ERR_DATA,
                  "%s: byte %lld: the compressed data is damaged (%s); fetch the file again",
-                 file->path, (long long)file->offset, what ? what : "no further description");
+                 file->path, (long long)file->offset, what ? what : "zlib has no description of "
+                                                                    "the error");
 }
 
 /* Reads at most `count` bytes of the file. *got is the number of bytes that were read, and is 0 at

@@ -1,7 +1,7 @@
 /* cifar.c - reads images in the binary format of CIFAR-10. A record consists of one byte for the
  * label and 3 x 32 x 32 bytes for the pixels, in the order channel, row, column. The training
  * images are in data_batch_1.bin to data_batch_5.bin, and the test images are in test_batch.bin.
- * The files may be compressed with gzip. Source: Krizhevsky 2009;
+ * The files may be compressed with gzip. The format is described in Krizhevsky 2009 and at
  * https://www.cs.toronto.edu/~kriz/cifar.html */
 #include <string.h>
 

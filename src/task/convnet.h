@@ -7,9 +7,9 @@
  * kernel. A convolution pads the image by k / 2 pixels on each side. Pooling uses windows of 2x2
  * pixels. Batch norm uses the statistics of the batch. In evaluations, batch norm uses the
  * statistics that the key `norm_statistics` selects. Layer norm uses the statistics over the
- * channels of each pixel. Both norms have a scale, which starts at 1, and a shift, which starts at
- * 0. Ioffe and Szegedy 2015 use the order norm-act-pool, Warp-Grad uses pool-norm-act, and
- * Andrychowicz et al. 2016 use act-pool-norm. Private to src/task. */
+ * channels of each pixel. Both norms have a scale with the initial value 1 and a shift with the
+ * initial value 0. Ioffe and Szegedy 2015 use the order norm-act-pool, Warp-Grad uses
+ * pool-norm-act, and Andrychowicz et al. 2016 use act-pool-norm. Private to src/task. */
 #ifndef WL_TASK_CONVNET_H
 #define WL_TASK_CONVNET_H
 
@@ -42,7 +42,7 @@ typedef struct wl_convnet {
 #define WL_CONVNET_OPTIONS(filters_, order_, type, member)                                        \
   {"filters", WL_OPT_INTS, filters_, NULL, 1, 4096, "1", "Output channels of each convolution.",  \
    WL_SLOT(type, member.filters)},                                                                \
-  {"kernel", WL_OPT_INT, "3", NULL, 1, 15, "1", "Side of the kernels; must be odd.",              \
+  {"kernel", WL_OPT_INT, "3", NULL, 1, 15, "1", "Side of the kernels, which must be odd.",        \
    WL_SLOT(type, member.kernel)},                                                                 \
   {"order", WL_OPT_CHOICE, order_, "norm-act-pool|pool-norm-act|act-pool-norm", 0, 0, "1",        \
    "Order of normalisation, activation and 2x2 pooling after each convolution.",                  \

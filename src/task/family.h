@@ -48,7 +48,7 @@ typedef struct wl_perceptron {
    "Non-linear function after each hidden layer.", WL_SLOT(type, member.activation)},             \
   {"normalisation", WL_OPT_CHOICE, "none", "none|batch|layer", 0, 0, "1",                         \
    "Normalisation before each activation. "                                                       \
-   "batch: each unit over the batch. layer: each sample over its units.",                         \
+   "batch normalises each unit over the batch, and layer normalises each sample over its units.", \
    WL_SLOT(type, member.norm)}
 /* clang-format on */
 /* Returns norm(x) s + b, where x has the shape (B,n) or (B,C,H,W) and `channels` is n or C. The

@@ -10,7 +10,8 @@
  * - The dataset `background` (alphabets) is 1 for an alphabet of images_background, and 0 for one of images_evaluation.
  *
  * A pixel occupies one byte of memory. All of Omniglot occupies 25 MB at 28 x 28 pixels and 358 MB
- * at 105 x 105 pixels. Lake, Salakhutdinov and Tenenbaum, Science 350, 2015. */
+ * at 105 x 105 pixels. The data set is described in Lake, Salakhutdinov and Tenenbaum, Science
+ * 350, 2015. */
 #ifndef WL_TASK_GLYPHS_H
 #define WL_TASK_GLYPHS_H
 

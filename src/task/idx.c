@@ -3,7 +3,8 @@
  *
  * - Bytes 0 to 3 are 0, 0, the type of the data and the number of dimensions. The type is 8 for
  *   unsigned bytes. Files of images have three dimensions, and files of labels have one.
- * - Each dimension has a size of four bytes, in big-endian order. The sizes are the number of images, rows and columns.
+ * - The sizes of the dimensions follow, each as a number of four bytes in big-endian order. The sizes are the numbers
+ *   of images, rows and columns.
  * - The data follows. The index of the last dimension changes fastest.
  *
  * A data set consists of four files with the names that MNIST uses. The format is described at

@@ -33,8 +33,8 @@ static double dot(int64_t n, const double *a, const double *b) {
   return sum;
 }
 
-/* Makes vector k of `vectors` [k+1][n] orthogonal to the vectors before it, and scales it to length
- * 1. */
+/* Makes vector k of `vectors` [k+1][n] orthogonal to the vectors before it, and scales vector k to
+ * unit length. */
 static void orthogonalise(double *vectors, int64_t k, int64_t n) {
   double *const v = vectors + k * n;
   for (int pass = 0; pass < 2; pass++)

@@ -8,10 +8,11 @@
  *   gru      z, r = sigmoid(..);  a = tanh(x W_x + (r h) W_h + b);  h' = h + z (a - h)       (Cho et al. 2014)
  *   lstm     i, g, f, o from x W_x + h W_h + b;  c' = sigmoid(f + 1) c + sigmoid(i) tanh g;  h' = sigmoid(o) tanh c'
  *
- * The matrices W_x and W_h of all gates are stored as one weight [W_x; W_h] of shape (d + H, gates
- * * H), with the gates in the order above. The fan-in of this weight is d + H. Sizes and initial
- * values are the same as in google/learned_optimization (tasks/fixed/rnn_lm.py). The rows of a time
- * step are contiguous: token t of sequence b is row t B + b. */
+ * The matrices W_x and W_h of all gates are stored as one weight [W_x; W_h] of shape (d + H, G H),
+ * where G is the number of gates. The gates are in the order above. The fan-in of this weight is d
+ * + H. Sizes and initial values are the same as in google/learned_optimization
+ * (tasks/fixed/rnn_lm.py). The rows of a time step are contiguous: token t of sequence b is row t B
+ * + b. */
 #include "task/family.h"
 #include "task/initialiser.h"
 #include "task/text.h"

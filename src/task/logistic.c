@@ -25,8 +25,8 @@ typedef struct logistic {
  * contain both splits. */
 enum { DRAW_MEANS, DRAW_POINTS, DRAW_LABELS };
 
-/* A drawn task has labels (2,N), points (2,N,d) and means (C,d). The first index is 0 for training
- * points and 1 for held-out points. */
+/* A drawn task has labels (2,N), points (2,N,d) and means (C,d). The first index of labels and
+ * points is 0 for training points and 1 for held-out points. */
 typedef struct mixture {
   int64_t *labels;
   wl_real *points, *means;

@@ -159,7 +159,7 @@ static wl_status write_settings(const wl_map *map, python *p) {
   size_t size = 0;
   FILE *out = open_memstream(&p->settings, &size);
   p->program = strdup(p->interpreter);
-  if (!out || !p->program) return WL_FAIL(WL_ERR_OS, "out of memory");
+  if (!out || !p->program) return WL_FAIL(WL_ERR_OS, "out of memory: cannot start a Python process");
   fprintf(out, "precision\t%s\nmodule\t%s\nfunction\t%s\narguments\t", WL_REAL_NAME, p->module,
           p->function);
   bool lines = strpbrk(p->module, "\n\t") || strpbrk(p->function, "\n\t");
@@ -168,7 +168,7 @@ static wl_status write_settings(const wl_map *map, python *p) {
     lines = lines || strpbrk(p->arguments.at[i], "\n\x1f");
   }
   fputc('\n', out);
-  if (fclose(out) != 0) return WL_FAIL(WL_ERR_OS, "out of memory");
+  if (fclose(out) != 0) return WL_FAIL(WL_ERR_OS, "out of memory: cannot start a Python process");
   return lines ? wl_map_fail(map, "module", "the names of the module and the function, and the "
                                             "arguments, must not contain line breaks")
                : WL_OK;

@@ -36,8 +36,7 @@ static const char bootstrap[] =
     "while len(source) < size: source += connection.recv(size - len(source))\n"
     "exec(compile(source, 'warploom-bridge', 'exec'))\n";
 
-/* ---- environment: numerical libraries use one thread, because more threads could change results
- * --- */
+/* ---- environment: numerical libraries use one thread, so that results are the same ---- */
 
 static const char *const fixed[] = {"OMP_NUM_THREADS=1", "OPENBLAS_NUM_THREADS=1",
                                     "MKL_NUM_THREADS=1", "PYTHONHASHSEED=0"};
@@ -88,7 +87,8 @@ static wl_status launch(const char *interpreter, wl_python_process *p) {
   wl_free(environment);
   if (error) {
     p->id = 0;
-    return WL_FAIL(WL_ERR_NO_INPUT, "%s cannot be run: %s; the key `python` names the interpreter",
+    return WL_FAIL(WL_ERR_NO_INPUT, "%s cannot be run: %s; set the key `python` to another "
+                                    "interpreter",
                    interpreter, strerror(error));
   }
   return status;

@@ -4,9 +4,10 @@
  *   h <- omega(h; phi)       phi is learned over all tasks and constant while a task adapts theta
  *
  * Warp layers change the loss as a function of theta, and thereby precondition gradient descent
- * (Flennerhag et al. 2020). Linear warp layers before the activation are the T-Nets of Lee and Choi
- * 2018. The option `warp` is a list of stages. The stages are applied in order after each layer
- * that `warp_after` selects. A stage that does not fit a layer's shape is skipped for this layer:
+ * (Flennerhag et al. 2020). Linear warp layers before the activation are called T-Nets (Lee and
+ * Choi 2018). The option `warp` is a list of stages. The stages are applied in order after each
+ * layer that `warp_after` selects. A stage that does not fit a layer's shape is skipped for this
+ * layer:
  *
  * - linear: h T for rows h (B,n), where T (n,n) is initially the identity.
  * - scale: h o s, where s has one element for each of the n units or C channels and is initially 1.
