@@ -2,6 +2,7 @@
 # Measures the time that libwarploom needs for one step over a million parameters. Compares two trained LSTMs (two
 # layers of 20 units, and one layer) with Adam. The rules are measured alternately, with one thread and with two
 # threads.
+#
 #   bench/update.sh [BUILD [PARAMETERS]]
 set -euo pipefail
 case ${1:-} in -*) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0"; [ "$1" = --help ] || exit 64; exit 0 ;; esac
