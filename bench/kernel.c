@@ -1,5 +1,5 @@
-/* kernel.c - measures the rate of the LSTM kernel as a fraction of this core's peak. It also measures the rate of
- * OpenBLAS on products of the same shapes, the accuracy of the kernel, and the gain from a second thread.
+/* kernel.c - measures the rate of the LSTM kernel as a fraction of this core's peak. The program also measures the rate
+ * of OpenBLAS on products of the same shapes, the accuracy of the kernel, and the gain from a second thread.
  *
  * The kernel processes one chunk of 20 steps on one thread. The LSTM has two layers of 20 units. For each time, the
  * program prints the lowest and the median CPU time of the thread. Every repeat measures all values one after another,
@@ -222,8 +222,8 @@ static summary summarise(figure what, double *values, int repeats) {
   return (summary){values[is_rate(what) ? repeats - 1 : 0], median};
 }
 
-/* Prints a line of the table and adds an object to `json`. Both contain the nanoseconds of a coordinate-step, the rate,
- * and the fraction of the peak. */
+/* Prints a line of the table and adds an object to `json`. The line and the object contain the nanoseconds of a
+ * coordinate-step, the rate, and the fraction of the peak. */
 static void report_time(FILE *out, json_t *json, const char *name, summary ns, double kflop,
                         double peak) {
   const double best = 1e3 * kflop / ns.best / peak, median = 1e3 * kflop / ns.median / peak;

@@ -3,8 +3,8 @@
  *   [mpirun -n 2] bench_meta_step CONFIG [KEY=VALUE ...]
  *
  * Runs the meta-steps of `warploom train` without files. A meta-step computes the windows of all units, their exact
- * sum, and the update by the outer optimizer. The program uses the protocol of versus.py. It prints `ready` and its
- * versions after the first meta-step, then answers these words on standard input:
+ * sum, and the update by the outer optimizer. The program uses the protocol of versus.py. The program prints `ready`
+ * and its versions after the first meta-step, then answers these words on standard input:
  *
  * - `go`: Runs meta-steps for about a second and prints the mean seconds of a meta-step.
  * - `memory`: Prints the peak memory of the first meta-step in bytes, without the units' parameters and state.
@@ -44,8 +44,8 @@ static wl_status run(wl_trainer *trainer, int64_t count, double *seconds) {
   return WL_OK;
 }
 
-/* Returns how many bytes the parameters (theta) and rule states of this rank's units occupy. They remain allocated
- * between meta-steps. */
+/* Returns how many bytes the parameters (theta) and rule states of this rank's units occupy. These arrays remain
+ * allocated between meta-steps. */
 static double unit_bytes(const wl_trainer *trainer) {
   const wl_trainer_state *s = wl_state_of(trainer);
   double bytes = 0;
@@ -126,8 +126,8 @@ static wl_status next_request(wl_comm *comm, request *out) {
   return wl_comm_bcast(comm, out, sizeof *out, 0);
 }
 
-/* Stores the mean seconds of a meta-step. The first meta-step determines how many meta-steps fit into a second. Its own
- * time is used only if it takes a second or more. */
+/* Stores the mean seconds of a meta-step. The first meta-step determines how many meta-steps fit into a second. The
+ * time of the first meta-step is used only if it is a second or more. */
 static wl_status measure(wl_trainer *trainer, double *seconds) {
   WL_TRY(run(trainer, 1, seconds));
   double count = *seconds < 1.0 ? rint(1.0 / *seconds) : 0.0;

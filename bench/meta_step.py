@@ -53,7 +53,7 @@ def other(python, program, task, form, threads):
 
 
 class Contender(versus.Worker):
-    """Runs a program that measures meta-steps of `units` windows. Its times are the seconds of one window."""
+    """Runs a program that measures meta-steps of `units` windows. A measurement returns the seconds of one window."""
 
     def __init__(self, name, command, units, cores, environment=None):
         super().__init__(name, command, cores, environment)

@@ -28,8 +28,8 @@ def load_images():
 
 
 def phi_start():
-    """Returns initial meta-parameters by name. They have the distribution of Warploom's initial values, but without its
-    truncation."""
+    """Returns initial meta-parameters by name. The meta-parameters have the distribution of Warploom's initial values,
+    but without its truncation."""
     draw = np.random.default_rng(1)
     sizes = {"lstm1.weight": ((80, 22), 22), "lstm1.bias": ((80,), 22), "lstm2.weight": ((80, 40), 40),
              "lstm2.bias": ((80,), 40), "output.weight": ((1, 20), 20)}
@@ -39,8 +39,8 @@ def phi_start():
 
 
 def read_dump(path):
-    """Reads a window that `warploom check --dump` wrote. It contains the meta-parameters phi, the parameters theta (n),
-    a state of four arrays (20, n), and the batches of all inner steps."""
+    """Reads a window that `warploom check --dump` wrote. The window contains the meta-parameters phi, the parameters
+    theta (n), a state of four arrays (20, n), and the batches of all inner steps."""
     import h5py  # the import is here because only the check needs h5py
     with h5py.File(path, "r") as file:
         task = file["task0"]

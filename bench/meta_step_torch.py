@@ -14,7 +14,8 @@ not differentiate it.
 - `blocks`: Computes the window block by block, because the coordinates are independent in first order. A forward pass
   without a graph stores only the gradients. A compiled function then computes the gradient of one block of coordinates
   after another.
-- `cell`: Uses torch.nn.LSTMCell, with one row for each coordinate, and compiles nothing. This is the usual form.
+- `cell`: Uses torch.nn.LSTMCell, with one row for each coordinate, and compiles nothing. `cell` is the usual form in
+  PyTorch programs.
 
 --check compares the meta-gradient of one window with a file that `warploom check --dump` wrote, and then stops."""
 

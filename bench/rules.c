@@ -1,5 +1,5 @@
 /* rules.c - measures one step of every update rule on about a million parameters and compares it with a step of Adam.
- * It also compares the Newton-Schulz steps with the peak rate of the processor.
+ * The program also compares the Newton-Schulz steps with the peak rate of the processor.
  *
  *   bench_rules [THREADS [ROUNDS]]
  *

@@ -9,9 +9,9 @@
 # 2. With 1 rank and with each number of ranks in --ranks, the program trains N units for each rank (weak scaling,
 # default 8).
 #    The units are drawn from the mixture of scale/mixture.yaml. The program really computes the plan and sends the
-#    messages. It does not compute the windows. Instead, a window advances the simulated clock by its measured time,
-#    multiplied by a random factor. The factor has the measured spread, or the spread that --spread sets. The script
-#    writes the efficiency and the time of each phase as a table (scale.txt) and a picture (scale.svg).
+#    messages. The simulated program does not compute the windows. Instead, a window advances the simulated clock by its
+#    measured time, multiplied by a random factor. The factor has the measured spread, or the spread that --spread sets.
+#    The script writes the efficiency and the time of each phase as a table (scale.txt) and a picture (scale.svg).
 #
 # The cluster has nodes of 8 cores. A fat tree of two levels connects the nodes by links of 12.5 GB/s and 1 us. The
 # simulation assumes that cores do not slow one another down and that the network has no other traffic. The only file

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Compares the speed of a meta-training in Warploom and in JAX. The rule small_fc has a network of 39, 32, 32 and 2
-units. It is trained by pes on perceptrons of 2,410 weights.
+units. The rule is trained by pes on perceptrons of 2,410 weights.
 
     bench/small_fc.py --build BUILD --python VENV/bin/python [--rounds N] [--forms FORM-OVER ...] [--cpu-time]
     bench/small_fc.py --build BUILD --python VENV/bin/python --check

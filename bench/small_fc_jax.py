@@ -4,8 +4,8 @@ compiles.
 
     small_fc_jax.py [--form plain|columns|folded] [--over vmap|map] [--check]
 
-A meta-step runs 50 inner steps of 8 antithetic pairs with lax.scan. It then computes the PES estimate and updates the
-rule by Adam. The formulas are in src/rule/feature_net.h.
+A meta-step runs 50 inner steps of 8 antithetic pairs with lax.scan. The meta-step then computes the PES estimate and
+updates the rule by Adam. The formulas are in src/rule/feature_net.h.
 
 - `plain`: The features of a coordinate are a row of the network's input (n, 39).
 - `columns`: The features of a coordinate are a column of the network's input (39, n).
@@ -83,8 +83,8 @@ def moments(phi, g, s):
 
 
 def own_features(g, p, s, g_factor, m_factor):
-    """Returns the features that differ between coordinates, as an array (16, ...). They form groups of 2, 3, 1, 3, 1, 3
-    and 3 features."""
+    """Returns the features that differ between coordinates, as an array (16, ...). The features form groups of 2, 3, 1,
+    3, 1, 3 and 3."""
     inverse = lax.rsqrt(s["v"] + 1e-6)
     return jnp.concatenate([jnp.stack([g, p]), s["m"], s["v"][None], s["m"] * inverse, inverse[None], g * g_factor,
                             s["m"] * m_factor])

@@ -5,14 +5,14 @@
                                [--cores 1 2] [--rounds 5] [--modes eager compile-step ...]
 
 - `sinusoid`: Runs MAML and Meta-SGD with a network of 1, 40, 40 and 1 units. A meta-step has 25 tasks with 10 points
-  for one inner step and 10 points for the meta-loss. Its gradient is of second order.
-- `warp`: Runs Warp-Grad with convolutions of 16 filters. A meta-step has 4 tasks of 10 steps with batches of 20. It
-  computes the exact gradient of the look-ahead loss.
+  for one inner step and 10 points for the meta-loss. The meta-gradient is of second order.
+- `warp`: Runs Warp-Grad with convolutions of 16 filters. A meta-step has 4 tasks of 10 steps with batches of 20. The
+  meta-step computes the exact gradient of the look-ahead loss.
 
-A meta-step of Warploom includes all work of `warploom train`, also the metrics and files. Its time is the difference
-between a run of many meta-steps and a run of one meta-step, divided by the number of additional meta-steps. PYTHON is
-an interpreter in which PyTorch is installed (pip install torch). small_tasks_torch.py and small_tasks_warp_torch.py
-describe the PyTorch programs. Run the comparison on an idle machine.
+A meta-step of Warploom includes all work of `warploom train`, also the metrics and files. The time of a meta-step is
+the difference between a run of many meta-steps and a run of one meta-step, divided by the number of additional
+meta-steps. PYTHON is an interpreter in which PyTorch is installed (pip install torch). small_tasks_torch.py and
+small_tasks_warp_torch.py describe the PyTorch programs. Run the comparison on an idle machine.
 """
 import argparse
 import os

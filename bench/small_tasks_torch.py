@@ -3,7 +3,7 @@
   python small_tasks_torch.py maml|meta-sgd eager|compile|compile-step
 
 The setting is that of jobs/maml-sinusoid.yaml with 10 shots. The network has layers of 1, 40, 40 and 1 units with ReLU.
-A meta-step draws 25 tasks with 10 points for one inner step and 10 points for the meta-loss. It computes the
+A meta-step draws 25 tasks with 10 points for one inner step and 10 points for the meta-loss. The meta-step computes the
 second-order gradient and updates theta_0 by Adam. The program needs `pip install torch`.
   `eager`         Computes the meta-gradient by torch.func without compilation.
   `compile`       Compiles the meta-gradient by torch.compile.
@@ -77,7 +77,7 @@ class Adam:
 
 
 def adam(leaves, first, second, gradient, t):
-    """Computes an Adam step without side effects. It returns new leaves and new moments. `t` is a tensor."""
+    """Computes an Adam step without side effects. The function returns new leaves and new moments. `t` is a tensor."""
     first = [0.9 * m + 0.1 * g for m, g in zip(first, gradient)]
     second = [0.999 * v + 0.001 * g * g for v, g in zip(second, gradient)]
     left1, left2 = 1 - 0.9 ** t, 1 - 0.999 ** t

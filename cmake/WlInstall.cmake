@@ -1,7 +1,7 @@
 # Builds the shared library libwarploom, and installs the files of the project.
 #
-# The library contains the objects of src/api and all objects of other folders that src/api needs. It does not contain
-# MPI. src/api/exports.map lists its public names. All other names are hidden.
+# The library contains the objects of src/api and all objects of other folders that src/api needs. The library does not
+# contain MPI. src/api/exports.map lists its public names. All other names are hidden.
 include(CMakePackageConfigHelpers)
 
 set(WL_EXPORTS ${CMAKE_SOURCE_DIR}/src/api/exports.map)

@@ -4,8 +4,8 @@
 #
 # Compiles src/<folder>/*.c into the library wl_<folder>, and again with WL_DOUBLE into wl_<folder>64.
 #
-# Before that, it includes every file src/<folder>/*.cmake. Such a file may change the list `sources` (absolute paths).
-# It may also call wl_add_variant for a source that must be compiled several times.
+# Before that, the function includes every file src/<folder>/*.cmake. Such a file may change the list `sources`
+# (absolute paths). The file may also call wl_add_variant for a source that must be compiled several times.
 function(wl_add_library folder)
   cmake_parse_arguments(ARG "" "" "DEPS;LINK" ${ARGN})
   wl_folder_sources(${folder})
@@ -34,9 +34,9 @@ endfunction()
 
 # wl_add_variant(<source> <variant> FLAGS <flags>... [DEFINES <definitions>...])
 #
-# Call this macro in src/<folder>/*.cmake. It removes <source> (relative to the folder) from the list of sources. It
-# then compiles <source> in both precisions with FLAGS and with WL_VARIANT=<variant>. The objects become part of the
-# folder's libraries. Call the macro once for each instruction set. DEFINES are additional macro definitions.
+# Call this macro in src/<folder>/*.cmake. The macro removes <source> (relative to the folder) from the list of sources.
+# The macro then compiles <source> in both precisions with FLAGS and with WL_VARIANT=<variant>. The objects become part
+# of the folder's libraries. Call the macro once for each instruction set. DEFINES are additional macro definitions.
 macro(wl_add_variant source variant)
   cmake_parse_arguments(VARIANT "" "" "FLAGS;DEFINES" ${ARGN})
   get_filename_component(variant_stem ${source} NAME_WE)
@@ -53,8 +53,8 @@ endmacro()
 
 # wl_embed(<name> <file> <header>)
 #
-# Call this macro in src/<folder>/*.cmake. It adds the bytes of <file> (relative to the project) to the sources of the
-# folder, as the C array <name> of <name>_size bytes. The header <header> declares both names.
+# Call this macro in src/<folder>/*.cmake. The macro adds the bytes of <file> (relative to the project) to the sources
+# of the folder, as the C array <name> of <name>_size bytes. The header <header> declares both names.
 macro(wl_embed name file header)
   set(embed_source ${CMAKE_BINARY_DIR}/generated/${name}.c)
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${file})

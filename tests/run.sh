@@ -11,8 +11,8 @@
 #
 # The environment variable BUILD_DIR sets the build directory (default: build).
 #
-# The script fails if a test fails. It also fails if too few tests have passed, because a test that was not built or not
-# found has not passed. It prints the reasons of skipped tests.
+# The script fails if a test fails. The script also fails if too few tests have passed, because a test that was not
+# built or not found has not passed. The script prints the reasons of skipped tests.
 set -euo pipefail
 
 FLOOR=122      # smallest number of tests that must pass; 132 pass if all optional packages are installed

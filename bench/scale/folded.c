@@ -6,7 +6,7 @@
  *
  * - Without a variable, everything is computed as in the real program, with the same bits.
  * - WL_FOLD_MEASURE=FILE also writes the median and the spread of the times of each kind of work to FILE. The spread is
- *   computed from the median absolute deviation. It ignores short times in which the processor did other work.
+ *   computed from the median absolute deviation. The median ignores short times in which the processor did other work.
  * - WL_FOLD=FILE computes no units. Windows and starts of units take the seconds that FILE contains, multiplied by a
  *   random factor with the spread in FILE. Messages and planning are computed as in the real program.
  *
@@ -49,7 +49,7 @@ static int64_t meta_steps; /* done */
 static const char *table(void) { return getenv("WL_FOLD"); }
 static const char *measured(void) { return getenv("WL_FOLD_MEASURE"); }
 
-/* Returns the CPU time of this process. It does not contain the time of other processes. */
+/* Returns the CPU time of this process. The CPU time does not contain the time of other processes. */
 static double cpu_seconds(void) {
   struct timespec now;
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
@@ -124,8 +124,8 @@ static void read_table(void) {
 
 /* ---- charging ---- */
 
-/* Returns an approximately normal number, which depends only on the unit and its step. It is the sum of twelve uniform
- * numbers of the generator splitmix64. */
+/* Returns an approximately normal number, which depends only on the unit and its step. The number is the sum of twelve
+ * uniform numbers of the generator splitmix64. */
 static double near_normal(const wl_unit *unit) {
   uint64_t x = (uint64_t)unit->episode.index * 0x9e3779b97f4a7c15u +
                (uint64_t)unit->episode.unit * 0xbf58476d1ce4e5b9u + (uint64_t)unit->t;

@@ -1,6 +1,6 @@
-# Builds warploom_smpi, the program for the simulated MPI of SimGrid, if SimGrid is installed. It has the same sources
-# as warploom. Only the sources that include mpi.h are compiled again, with the header of SMPI. The linker option --wrap
-# sends calls of the trainer to folded.c. No other source therefore contains code for the simulation.
+# Builds warploom_smpi, the program for the simulated MPI of SimGrid, if SimGrid is installed. The program has the same
+# sources as warploom. Only the sources that include mpi.h are compiled again, with the header of SMPI. The linker
+# option --wrap sends calls of the trainer to folded.c. No other source therefore contains code for the simulation.
 find_program(WL_SMPIRUN smpirun)
 find_path(WL_SMPI_INCLUDE smpi/smpi.h)
 find_library(WL_SIMGRID_LIBRARY simgrid)

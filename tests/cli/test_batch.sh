@@ -1,8 +1,8 @@
 #!/bin/bash
-# Checks the batch scripts for PBS and Flux. Debian does not package these systems. The test therefore provides its own
+# Checks the batch scripts for PBS and Flux. Debian has no packages of PBS and Flux. The test therefore provides its own
 # programs qsub, qstat and flux, which record their arguments and print fixed answers. The test also sets the
-# environment variables that a job has. It cannot show how the real systems handle directives and signals. It also runs
-# shellcheck on all scripts.
+# environment variables that a job has. The test cannot show how the real batch systems handle directives and signals.
+# The test also runs shellcheck on all scripts.
 . "$WL_SOURCE/tests/harness/training.sh"
 export WARPLOOM=$WL_BIN WARPLOOM_JOBS=$WL_SOURCE/jobs WARPLOOM_PYTHON=${WL_PYTHON:-python3}
 unset SLURM_JOB_ID RUN

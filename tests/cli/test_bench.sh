@@ -1,5 +1,5 @@
-# Checks `warploom bench` on one and two ranks. `bench` prints a table and writes the same values as JSON. It leaves no
-# file behind, and it refuses bad input.
+# Checks `warploom bench` on one and two ranks. `bench` prints a table and writes the same values as JSON. The command
+# must leave no other file behind, and it must refuse bad input.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 

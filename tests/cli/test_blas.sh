@@ -1,6 +1,6 @@
 # Checks Warploom with an OpenBLAS that does not recognise the processor. Warploom must then select other kernels and
-# print their name. It must refuse an OpenBLAS that computes wrong products, and it must use the kernels that the user
-# has chosen.
+# print their name. Warploom must refuse an OpenBLAS that computes wrong products, and it must use the kernels that the
+# user has chosen.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 

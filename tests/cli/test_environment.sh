@@ -1,5 +1,5 @@
-# Checks that environment variables that other jobs, sites or shells have set do not change a run. They must change
-# neither the values that the program reads nor the files from which it reads them.
+# Checks that environment variables that other jobs, sites or shells have set do not change a run. The variables must
+# change neither the values that the program reads nor the files from which it reads them.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 
@@ -55,7 +55,8 @@ done
 [ -n "$(SLURM_PROCID=3 "$WL_BIN" --version)" ] || fail "SLURM_PROCID=3: --version prints nothing"
 echo "ok: inherited ranks"
 
-# If standard output cannot be written, the program must report an error. This includes commands that only print.
+# If standard output cannot be written, the program must report an error. Commands that only print must report this
+# error too.
 for what in --help "train --help" "train --list rules" "train --json-schema" "init --task quadratic"; do
   code=0
   # shellcheck disable=SC2086

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Checks `warploom train --json-schema`. Every configuration in jobs/ must be valid. Both the schema and the program
-must refuse wrong configurations."""
+"""Checks `warploom train --json-schema`. Every configuration in jobs/ must be valid. The schema and the program must
+both refuse wrong configurations."""
 
 import copy
 import glob

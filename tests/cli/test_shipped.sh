@@ -1,11 +1,11 @@
-# Runs the shipped commands on each shipped configuration. It runs train --dry-run, ablate --dry-run, check, and train
-# with no meta-step. It then runs eval over every axis, info and export on the result. The test reduces the sizes of
-# tasks, and replaces data sets that are not installed.
+# Runs the shipped commands on each shipped configuration. The test runs train --dry-run, ablate --dry-run, check, and
+# train with no meta-step. The test then runs eval over every axis, info and export on the result. The test reduces the
+# sizes of tasks, and replaces data sets that are not installed.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 
-# Prints options that make the configuration in the file FULL small. They reduce the values of some keys that --dry-run
-# prints.
+# Prints options that make the configuration in the file FULL small. The options reduce the values of some keys that
+# --dry-run prints.
 cuts() { # arguments: FULL
   awk 'BEGIN {
       small["task.widths"] = small["task.filters"] = small["rule.hidden"] = "[2]"

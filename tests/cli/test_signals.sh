@@ -1,6 +1,6 @@
 # Checks that a signal ends the program in every phase with exit code 75. Before a training there is nothing to save,
-# and the program ends immediately. During a training, it first saves a checkpoint. After a closed pipe, or at a limit
-# of the file size, the process must continue, and the write must return an error.
+# and the program ends immediately. During a training, the program first saves a checkpoint. After a closed pipe, or at
+# a limit of the file size, the process must continue, and the write must return an error.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 
@@ -74,7 +74,7 @@ code=0
 [ "$(checkpoint_step piped)" = 4 ] || fail "a closed pipe ended the training"
 echo "ok: closed pipes"
 
-# The warning signals of a batch system must not end commands other than `train`. SIGTERM must end them.
+# The warning signals of a batch system must not end commands other than `train`. SIGTERM must end these commands.
 start eval piped --seeds 100 --steps 2000 --no-picture --output eval.h5
 wait_for 10 grep -q . err.txt
 kill -USR1 $process

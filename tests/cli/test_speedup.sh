@@ -1,7 +1,7 @@
 # Checks `eval --speedup`. Curves and tables must not depend on the number of ranks. The reported values must follow the
-# protocol. The test computes them again from the file of curves. The speed-up of the baseline over itself must be 1,
-# and the speed-up of a diverging rule must be 0. If tasks are added to a suite, `eval` must use the curves that have
-# already been computed.
+# protocol. The test computes the reported values again from the file of curves. The speed-up of the baseline over
+# itself must be 1, and the speed-up of a diverging rule must be 0. If tasks are added to a suite, `eval` must use the
+# curves that have already been computed.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 

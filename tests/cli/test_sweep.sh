@@ -1,6 +1,6 @@
 #!/bin/bash
 # Checks jobs/sweep.sh on this machine. The sweep must run all combinations, and its results must equal those of single
-# trainings. It must compare the runs, continue an interrupted sweep, and refuse bad arguments.
+# trainings. The script must compare the runs, continue an interrupted sweep, and refuse bad arguments.
 . "$WL_SOURCE/tests/harness/training.sh"
 export WARPLOOM=$WL_BIN WARPLOOM_PYTHON=${WL_PYTHON:-python3} WARPLOOM_LAUNCH="$WL_MPIEXEC -n 2"
 sweep() { # arguments: CODE OUTPUT ARGS...

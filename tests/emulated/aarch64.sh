@@ -9,12 +9,12 @@
 #   LIMIT      An environment variable with the time limit of each program in seconds. The default is 1800.
 #
 # The script is not part of continuous integration, because `lstm`, `window` and `window64` take several minutes each.
-# It fails if a program fails. It needs these packages:
+# The script fails if a test program fails. The script needs these packages:
 #
 #   apt-get install --no-install-recommends gcc-aarch64-linux-gnu qemu-user cmake
 #
-# It downloads the libraries for arm64 with apt-get into BUILD_DIR. The script has its own package lists and installs
-# nothing on the system.
+# The script downloads the libraries for arm64 with apt-get into BUILD_DIR. The script has its own package lists and
+# installs nothing on the system.
 set -euo pipefail
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 BUILD=${BUILD_DIR:-build-aarch64} LIMIT=${LIMIT:-1800}
@@ -77,7 +77,7 @@ programs_of() { # arguments: FOLDER
   sed -n "s|^add_test(.* \"[^\"]*/tests/$1/\([A-Za-z0-9_]*\)\")\$|\1|p" "$BUILD/tests/$1/CTestTestfile.cmake" | sort -u
 }
 
-# Builds one test program and runs it in its own folder. Prints its name and whether it passed.
+# Builds one test program and runs it in its own folder. Prints the name of the program and whether the program passed.
 run_one() { # arguments: FOLDER PROGRAM
   local scratch=$BUILD/scratch/$2 start=$SECONDS code=0
   if ! cmake --build "$BUILD" -j "$(nproc)" --target "$2" >"$BUILD/build-$2.log" 2>&1; then

@@ -11,13 +11,13 @@
 # - MODEL: An environment variable with a processor that `bochs --help cpu` lists. The default is corei7_skylake_x.
 # - LIMIT: An environment variable with the time limit in seconds. The default is 3600.
 #
-# Every program runs with WARPLOOM_ISA=avx512. The script fails if a program fails or needs a file that is missing. It
-# needs these packages:
+# Every program runs with WARPLOOM_ISA=avx512. The script fails if a program fails or needs a file that is missing. The
+# script needs these packages:
 #
 #   apt-get install --no-install-recommends bochs bochs-term busybox-static cpio lz4 grub-pc-bin \
 #     grub-common xorriso mtools
 #
-# It downloads the kernel with apt-get. The test program `lstm` needs ten minutes of processor time.
+# The script downloads the kernel with apt-get. The test program `lstm` needs ten minutes of processor time.
 set -euo pipefail
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 BUILD=${BUILD_DIR:-build}
@@ -36,8 +36,8 @@ require() {
   [ "$(uname -m)" = x86_64 ] || die "the programs are for x86-64"
 }
 
-# This kernel, which Debian provides for virtual machines, has the drivers of this script built in. It therefore needs
-# no modules.
+# This kernel, which Debian provides for virtual machines, has the drivers of this script built in. The kernel therefore
+# needs no modules.
 fetch_kernel() {
   local package
   [ -e "$DIR/vmlinuz" ] && return

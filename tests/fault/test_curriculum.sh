@@ -1,6 +1,6 @@
-# Checks the stages of a curriculum. The digest must not depend on the number of ranks and threads. It must also be the
-# same after a kill, and after a stop in a later stage and a resume on another number of ranks. The stages must begin at
-# the meta-steps that follow from the losses in the log.
+# Checks the stages of a curriculum. The digest must not depend on the number of ranks and threads. The digest must also
+# be the same after a kill, and after a stop in a later stage and a resume on another number of ranks. The stages must
+# begin at the meta-steps that follow from the losses in the log.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 . "$WL_SOURCE/tests/fault/mlp_job.sh"

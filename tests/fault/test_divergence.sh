@@ -1,6 +1,6 @@
-# Checks a training that diverges. It must end with the exit code and message for divergence. The meta-step at which it
-# ends must not depend on the number of ranks or on a resume. It must warn as soon as units are left out. The last
-# checkpoint before the divergence must not be deleted.
+# Checks a training that diverges. The training must end with the exit code and message for divergence. The meta-step at
+# which the training ends must not depend on the number of ranks or on a resume. The program must warn as soon as units
+# are left out. The last checkpoint before the divergence must not be deleted.
 . "$WL_SOURCE/tests/harness/training.sh"
 EXIT_DIVERGED=69
 

@@ -1,6 +1,6 @@
 # Checks imitation of a teacher with staggered units of a mixture. The test covers each estimator that supports
-# imitation. The digest must not depend on the number of ranks and threads. It must also be the same after a kill, and
-# after a stop within episodes and a resume on another number of ranks.
+# imitation. The digest must not depend on the number of ranks and threads. The digest must also be the same after a
+# kill, and after a stop within episodes and a resume on another number of ranks.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 . "$WL_SOURCE/tests/fault/mlp_job.sh"

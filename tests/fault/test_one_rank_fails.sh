@@ -1,7 +1,7 @@
 #!/bin/bash
 # test_one_rank_fails.sh [all] - lets an allocation or a write fail on one of two ranks. The failures occur at a few
-# points of the commands train, eval and check. The job must always end with one error message that names the rank. Its
-# exit code must be the code of this error.
+# points of the commands train, eval and check. The job must always end with one error message that names the rank. The
+# exit code of the job must be the code of this error.
 #
 # With `all`, the test lets every point of every command fail, which takes minutes.
 set -euo pipefail

@@ -1,6 +1,7 @@
 #!/bin/bash
 # test_random_faults.sh [FAULTS] [SEED] - interrupts trainings by random faults at random times. Each training is then
-# resumed on a random number of ranks. It must end with the digest of the uninterrupted run. The kinds of faults are:
+# resumed on a random number of ranks. The training must end with the digest of the uninterrupted run. The kinds of
+# faults are:
 #
 # - `kill`: One rank receives SIGKILL. In a third of the cases, this happens while the job starts.
 # - `signal`: One rank receives SIGTERM, SIGINT or SIGUSR1. The job must end within a meta-step with exit code 75, and
@@ -11,7 +12,7 @@
 # - `cut`: One of three hosts is permanently disconnected. The hosts are network namespaces.
 #
 # Every wait has a time limit, so the test fails if a job hangs. The test prints a line for each fault and a table at
-# the end. Without root, it leaves out `disk` and `cut` and prints a message.
+# the end. Without root, the test leaves out `disk` and `cut` and prints a message.
 HOSTS_MADE_BY=$WL_SOURCE/tests/netns/cluster.sh
 if [ -z "${CLUSTER:-}" ]; then
   code=0
@@ -28,8 +29,8 @@ RANDOM=${2:-20161} # the seed of all random choices, although the times still de
 STEPS=20           # number of meta-steps of the job
 PATIENCE=120       # seconds in which a job must start or run, although an idle machine needs much less
 END=60             # seconds in which a job must end after it has lost a rank or its disk
-# Open MPI tests the connection to a silent host after TIME seconds. It gives up after PROBES tries at intervals of
-# INTERVAL seconds.
+# Open MPI tests the connection to a silent host after TIME seconds. Open MPI gives up after PROBES tries at intervals
+# of INTERVAL seconds.
 TIME=3 INTERVAL=1 PROBES=3
 export OMPI_MCA_oob_tcp_keepalive_time=$TIME OMPI_MCA_oob_tcp_keepalive_intvl=$INTERVAL
 export OMPI_MCA_oob_tcp_keepalive_probes=$PROBES
@@ -74,7 +75,7 @@ launch() { # arguments: LAUNCHER-AND-RANKS...
 }
 launch_here() { launch "$WL_MPIEXEC" -n "$(between 1 4)"; }
 
-# Waits until the job ends. Sets `code` to its exit code, and `took` to the seconds since `start`.
+# Waits until the job ends. Sets `code` to the exit code of the job, and `took` to the seconds since `start`.
 await_end() { # arguments: SECONDS
   local deadline=$((SECONDS + $1))
   while kill -0 $job 2>/dev/null && [ $SECONDS -lt $deadline ]; do sleep 0.05; done

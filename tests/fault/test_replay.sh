@@ -1,6 +1,6 @@
 # Checks offline Warp-Grad. The digest must be equal on 1 to 4 ranks, with 2 threads, and after a kill and a resume on
-# another number of ranks. It must not depend on whether the points of the replay buffer are in memory or in the scratch
-# file.
+# another number of ranks. The digest must not depend on whether the points of the replay buffer are in memory or in the
+# scratch file.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 . "$WL_SOURCE/tests/fault/mlp_job.sh"

@@ -4,8 +4,8 @@
  *
  * With -file, the target runs once, on the file F. The mutations depend only on the seed S and the seed files. The
  * program fails if a run takes more than 5 seconds, or if the process needs more than 1 GiB in addition to its memory
- * at the start. At the end, it prints the number of runs, the longest time and the peak memory. With clang, link the
- * target with -fsanitize=fuzzer instead of this file. */
+ * at the start. At the end, the program prints the number of runs, the longest time and the peak memory. With clang,
+ * link the target with -fsanitize=fuzzer instead of this file. */
 #include <glob.h>
 #include <inttypes.h>
 #include <stdio.h>

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Runs the target on one input. Aborts if it finds a fault, otherwise returns 0. */
+/* Runs the target on one input. Aborts if the target finds a fault, otherwise returns 0. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 extern long long wl_fuzz_accepted;        /* number of inputs that the target has accepted so far */

@@ -2,8 +2,8 @@
  *
  * An input is the text of a configuration. After a line "#set", each line is an argument of --set. For every input, the
  * parser must return WL_OK, or WL_ERR_CONFIG with a message of one line. If the parser accepts a configuration, it must
- * also accept the printed configuration. Both must have the same values, and printing again must result in the same
- * text. */
+ * also accept the printed configuration. Both configurations must have the same values, and printing again must result
+ * in the same text. */
 #include "fuzz/fuzz.h"
 
 #include <stdbool.h>

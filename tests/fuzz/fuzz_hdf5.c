@@ -5,9 +5,9 @@
  *
  * Case number i changes one of the files, and the change depends only on i. A case changes single bytes, or it changes
  * the structure of the file by HDF5: shapes and types of attributes, the storage of datasets, or links. If the file had
- * a footer, the program writes a new footer for the changed bytes. Otherwise every reader would only report a damaged
- * file. A child process runs several hundred cases. If the child process dies, the program reports the case and stores
- * its file as case-I.h5. The next child process continues with the next case.
+ * a footer, the program writes a new footer for the changed bytes. With the old footer, every reader would only report
+ * a damaged file. A child process runs several hundred cases. If the child process dies, the program reports the case
+ * and stores its file as case-I.h5. The next child process continues with the next case.
  *
  * With -DWL_LIBFUZZER, this source defines only the entry point of libFuzzer, for clang -fsanitize=fuzzer. */
 #define _GNU_SOURCE
@@ -328,7 +328,7 @@ static void make_case(uint64_t number, const sample *samples, int count) {
   free(data);
 }
 
-/* This memory is shared with the parent process. It says which case the child process is running. */
+/* This memory is shared with the parent process. The memory says which case the child process is running. */
 typedef struct progress {
   uint64_t next;
   double longest;

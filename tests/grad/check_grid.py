@@ -169,8 +169,8 @@ CONV = "family: conv, data: synthetic, filters: [2, 3], batch: 4, warp: [conv3x3
 
 
 def rounding_is_no_gradient():
-    """Checks a bias before a batch norm, which has no effect on the loss. Its computed gradient is only a rounding
-    error and must be reported as zero."""
+    """Checks a bias before a batch norm, which has no effect on the loss. The computed gradient of this bias is only a
+    rounding error and must be reported as zero."""
     for order in ("first", "second"):
         text = configuration(CONV, "name: sgd, rate: 0.1", f"steps: 2, weights: last, batch: fresh, order: {order}",
                              "episode: {steps: 2}\ninitialisation: {name: maml}\nprecondition: {name: kronecker}")

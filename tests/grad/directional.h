@@ -1,5 +1,5 @@
-/* directional.h - compares a gradient with central differences of the function, in float64. It compares derivatives
- * including their sign, along several random directions, with the steps h, h/2 and h/4. The error must decrease as h^2.
+/* directional.h - compares a gradient with central differences of the function, in float64. The comparison includes the
+ * sign of derivatives. It uses several random directions and the steps h, h/2 and h/4. The error must decrease as h^2.
  * The limit for h -> 0 must agree with the derivative within `tolerance`. Richardson extrapolation removes the terms of
  * order h^2 and h^4 from the limit. The tolerance is relative to ||gradient|| ||direction|| / sqrt(count), which is the
  * typical size of the derivative. */

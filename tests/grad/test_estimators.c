@@ -289,8 +289,8 @@ static double window_variance(const char *estimator, int64_t windows) {
 
 /* Let v_u be the derivative of the loss of window w with respect to the meta-parameters as window u uses them, for u <=
  * w. Let P be the number of meta-parameters. The variance of nres is (P + 1) |sum_u v_u|^2. The variance of pes is w P
- * sum_u |v_u|^2 + |sum_u v_u|^2, which is never smaller. Here the v_u are orthogonal, so the variance of pes is about w
- * times as large. */
+ * sum_u |v_u|^2 + |sum_u v_u|^2, which is never smaller. In this test the v_u are orthogonal, so the variance of pes is
+ * about w times as large. */
 static void test_variances(void **state) {
   (void)state;
   for (int64_t windows = 20; windows <= LONGEST; windows += 6) {
@@ -313,7 +313,8 @@ static void test_pairs(void **state) {
   assert_true(fabs(one.deviation / four.deviation - 2.0) <= 0.1);
 }
 
-/* Tests the weights of the estimator `mixture`. They are inverse variances, which are computed from sums over units. */
+/* Tests the weights of the estimator `mixture`. The weights are inverse variances, which are computed from sums over
+ * units. */
 static void test_mixture(void **state) {
   (void)state;
   toy t = open_toy("{name: mixture}");
@@ -439,7 +440,8 @@ static void test_clip_by_entry(void **state) {
   close_problem(&p);
 }
 
-/* Creates the quadratic function with two pairs of runs. Its teacher has the learning rate r_e = 2 r. */
+/* Creates the quadratic function with two pairs of runs. The teacher of this function has the learning rate
+ * r_e = 2 r. */
 static toy open_pupil(const char *keys) {
   char estimator[240];
   toy t = open_toy("{name: nres}");

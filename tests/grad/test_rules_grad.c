@@ -1,5 +1,6 @@
-/* test_rules_grad.c - tests the backward pass of every hand-designed rule. It must be the adjoint of the forward pass
- * over several steps. The test uses central differences with respect to gradients, theta, state and learned scalars:
+/* test_rules_grad.c - tests the backward pass of every hand-designed rule. The backward pass must be the adjoint of the
+ * forward pass over several steps. The test uses central differences with respect to gradients, theta, state and
+ * learned scalars:
  *
  *   F = sum_{k=0..K} w_k L_k(theta_k) + <r, s_K>,   L_k(theta) = sum_i sin(c_i theta_i + k)
  *

@@ -416,7 +416,8 @@ static problem open_head(const char *method, const char *lists) {
   return open_problem(yaml);
 }
 
-/* A shared vector must behave like a tensor with equal columns. Its gradient must be the sum over the columns. */
+/* A shared vector must behave like a tensor with equal columns. The gradient of the shared vector must be the sum over
+ * the columns. */
 static void test_shared_head(void **state) {
   (void)state;
   static const char *const methods[] = {"maml", "leap", "reptile"};

@@ -88,7 +88,8 @@ static void describe(problem *p, int64_t memory, char *text, size_t size) {
   wl_unroll_describe_storage(p->of.model, p->of.tasks[0], &p->of.spec, text, size);
 }
 
-/* Returns true if the memory budget is large enough. Otherwise the message must name the key window.memory. */
+/* Returns true if the memory budget is large enough. If the budget is too small, the message must name the key
+ * window.memory. */
 static bool is_enough(const problem *p) {
   const wl_status status = wl_unroll_check_memory(p->of.model, p->of.tasks[0], &p->of.spec);
   if (status == WL_OK) return true;
@@ -153,7 +154,7 @@ static void test_long_window(void **state) {
   close_problem(&p);
 }
 
-/* Without a memory bound, a window stores its activations only if they are small. If they are large, it stores them
+/* Without a memory bound, a window stores its activations only if they are small. A window stores large activations
  * only if the configuration requires it. */
 static void test_unasked_tape(void **state) {
   (void)state;
@@ -183,8 +184,8 @@ static void test_unasked_tape(void **state) {
 }
 
 /* The memory of a small job must not be rounded up as for a large job. The job has 1,280 coordinates and an LSTM of 2
- * layers of 20 units, and it recomputes the window. It needs memory for two copies of the state, the gradients, and the
- * scratch memory of the kernel. */
+ * layers of 20 units, and it recomputes the window. The window needs memory for two copies of the state, the gradients,
+ * and the scratch memory of the kernel. */
 static void test_small_job(void **state) {
   (void)state;
   problem p = open_problem("task: {family: quadratic, dimension: 10, batch: 128}\n" LSTM
@@ -392,7 +393,7 @@ static void test_meta_loss(void **state) {
   close_parts(&a);
 }
 
-/* The last window of an episode may be shorter. Its losses then have the last weights of the list. */
+/* The last window of an episode may be shorter. The losses of a shorter window have the last weights of the list. */
 static void test_short_list(void **state) {
   (void)state;
   problem p = open_problem(QUADRATIC LSTM "window: {steps: 4, weights: [16, 8, 4, 2, 1]}\n");
@@ -480,7 +481,7 @@ static void test_orders(void **state) {
 
 /* ---- Divergence ----------------------------------------------------------------------------- */
 
-/* A run that becomes non-finite must be reported and stop. It must not affect the next episode. */
+/* A run that becomes non-finite must be reported and stop. This run must not affect the next episode. */
 static void test_divergence(void **state) {
   problem p = open_problem(*state);
   const double sane = p.phi[0];

@@ -1,5 +1,5 @@
-/* window_fixture.h - common code of tests that run windows. It creates a problem from YAML, runs a window, returns all
- * results, and compares results exactly or within a tolerance. */
+/* window_fixture.h - common code of tests that run windows. The functions create a problem from YAML, run a window,
+ * return all results, and compare results exactly or within a tolerance. */
 #ifndef WL_TEST_WINDOW_FIXTURE_H
 #define WL_TEST_WINDOW_FIXTURE_H
 

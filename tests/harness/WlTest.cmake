@@ -83,7 +83,7 @@ function(wl_require_libraries test)
   endforeach()
 endfunction()
 
-# Adds the program of a unit test or an MPI test. It uses the variables ARG_* of the caller.
+# Adds the program of a unit test or an MPI test. The function uses the variables ARG_* of the caller.
 function(wl_add_test_program name)
   set(suffix "")
   if(ARG_DOUBLE)

@@ -5,7 +5,8 @@
 
 #include <stdint.h>
 
-/* A cumulative distribution function. It returns its value at x for the parameters a and b. */
+/* A cumulative distribution function. The function returns the probability that a value is at most x, for the
+ * parameters a and b. */
 typedef double (*distribution_cdf)(double x, double a, double b);
 double cdf_uniform(double x, double a, double b);       /* uniform distribution on [a, b) */
 double cdf_normal(double x, double mean, double sd);    /* N(mean, sd^2) */

@@ -1,5 +1,5 @@
-# Defines functions for scripts that run a command in their own Linux namespaces. A script first sources this file. It
-# then calls `own_root SCRIPT ARGS...`, and after that `in_namespaces NAME SCRIPT ARGS...`.
+# Defines functions for scripts that run a command in their own Linux namespaces. A script first sources this file. The
+# script then calls `own_root SCRIPT ARGS...`, and after that `in_namespaces NAME SCRIPT ARGS...`.
 #
 # Only a mount point can be made private, but in a chroot / is not a mount point. In a chroot, own_root therefore
 # restarts the script in a namespace that has a second mount of / as its root. If mounts are shared, own_root does not

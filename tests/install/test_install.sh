@@ -1,8 +1,8 @@
 #!/bin/bash
 # Installs into a temporary prefix, and uses the installed files as a new user would. The test trains an optimizer with
-# the installed program. It then uses this optimizer through the library, from C and from C++. It finds the library by
-# pkg-config and by find_package. The installed files must not contain the path of the source tree or the path of the
-# build directory.
+# the installed program. The test then uses this optimizer through the library, from C and from C++. The test finds the
+# library by pkg-config and by find_package. The installed files must not contain the path of the source tree or the
+# path of the build directory.
 set -euo pipefail
 : "${WL_BIN:?run the tests through ctest}" "${WL_SOURCE:?}"
 fail() { echo "FAILED: $*" >&2; exit 1; }

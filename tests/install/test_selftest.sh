@@ -1,6 +1,6 @@
 #!/bin/bash
-# Checks `warploom selftest`. It must pass on this machine, report the checks that it skips, and name a check that
-# fails.
+# Checks `warploom selftest`. The command must pass on this machine, report the checks that it skips, and name a check
+# that fails.
 set -euo pipefail
 : "${WL_BIN:?run the tests through ctest}" "${WL_MPIEXEC:?}"
 fail() { echo "FAILED: $*" >&2; exit 1; }

@@ -1,8 +1,8 @@
 """Compares docs/hdf5-schema.md with the files that a training, an evaluation and a check write.
 
 The page must list every attribute and dataset of a file with the correct type, dimensions and units. A dataset that the
-page calls "always" must be in every file of its kind. A dataset that it calls "optional" must be in at least one file
-of this test. WL_BIN and WL_SOURCE must be set, and the current folder must be empty."""
+page calls "always" must be in every file of its kind. A dataset that the page calls "optional" must be in at least one
+file of this test. WL_BIN and WL_SOURCE must be set, and the current folder must be empty."""
 
 import os
 import pathlib
@@ -39,7 +39,7 @@ replay: {capacity: 1, keep: 2}
 checkpoint: {every: 1}
 """
 
-# In this training, units have several particles, accumulators and differences. It also has an average of phi,
+# In this training, units have several particles, accumulators and differences. The training also has an average of phi,
 # curriculum stages, a teacher, and restarts.
 EVOLVED = """
 seed: 3

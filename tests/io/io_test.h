@@ -16,7 +16,7 @@
 
 #include "io/checkpoint.h"
 
-/* Asserts that the call succeeds. Otherwise the test fails with the error message of the call. */
+/* Asserts that the call succeeds. If the call fails, the test fails with the error message of the call. */
 #define assert_ok(call)                                              \
   do {                                                               \
     if ((call) != WL_OK) fail_msg("%s: %s", #call, wl_last_error()); \
@@ -32,7 +32,7 @@
 
 enum { SAMPLE_FIELDS = 6 };
 
-/* Fields of every type and number of dimensions. Their values depend only on `seed`. */
+/* Fields of every type and number of dimensions. The values of the fields depend only on `seed`. */
 typedef struct sample {
   double matrix[3][4], scalar, square[2][2];
   float cube[2][3][5];
@@ -106,7 +106,7 @@ static inline int count_files(const char *folder, const char *part) {
   return count;
 }
 
-/* Returns the content of the whole file. The caller frees it. */
+/* Returns the content of the whole file. The caller frees the content. */
 static inline unsigned char *slurp(const char *path, size_t *bytes) {
   FILE *const file = fopen(path, "rb");
   assert_non_null(file);

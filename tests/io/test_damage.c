@@ -23,8 +23,8 @@ static int free_image(void **state) {
   return 0;
 }
 
-/* Returns 1 if a changed file is reported as damaged. Returns 0 if it can be read and contains the original data. The
- * test fails for any other result. */
+/* Returns 1 if a changed file is reported as damaged. Returns 0 if the file can be read and contains the original data.
+ * The test fails for any other result. */
 static int noticed(const char *path) {
   wl_file *file = NULL;
   int different = -1;

@@ -27,7 +27,7 @@ static wl_trajectory *open_small(const char *run, int64_t resume_step, int64_t b
   return t;
 }
 
-/* Reads one dataset of the index. The caller frees it. */
+/* Reads one dataset of the index. The caller frees the values. */
 static void *column(const char *index, const char *name, wl_field *field) {
   hsize_t shape[4] = {0};
   H5T_class_t class;

@@ -2,8 +2,8 @@
  *
  *   trajectory_writer RUN FROM TO EVERY PAUSE [half]
  *
- * It writes the meta-steps FROM, ..., TO - 1. It flushes after every EVERY meta-steps and waits PAUSE milliseconds
- * between meta-steps. */
+ * The program writes the meta-steps FROM, ..., TO - 1. The program flushes after every EVERY meta-steps and waits PAUSE
+ * milliseconds between meta-steps. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -8,20 +8,20 @@
 # The script creates the hosts, runs COMMAND, and removes the hosts. If COMMAND is bash, you can run for example
 # `$CLUSTER on h2 ip address` in an interactive shell.
 #
-# The exit status is that of COMMAND. It is 77 if namespaces cannot be made, and 124 if COMMAND took longer than LIMIT.
-# In COMMAND, $CLUSTER is the path of this script, which then accepts the commands below. Environment variables make
-# mpirun start ranks on the hosts and use only the network between the hosts.
+# The exit status is that of COMMAND. The exit status is 77 if namespaces cannot be made, and 124 if COMMAND took longer
+# than LIMIT. In COMMAND, $CLUSTER is the path of this script, which then accepts the commands below. Environment
+# variables make mpirun start ranks on the hosts and use only the network between the hosts.
 #
 # - `$CLUSTER on hN COMMAND...`: Runs COMMAND on the host hN.
-# - `$CLUSTER cut hN`: Removes the port of the host from the bridge. Its packets are then lost, but its processes
-#   continue to run.
+# - `$CLUSTER cut hN`: Removes the port of the host from the bridge. Packets to and from the host are then lost, but the
+#   processes of the host continue to run.
 # - `$CLUSTER heal hN`: Adds the port to the bridge again, and returns when the host can be reached.
 # - `$CLUSTER kill hN`: Kills every process of the host.
 #
 # The script uses these environment variables: HOSTS is the number of hosts (default 3). LIMIT is the time limit of the
 # whole script in seconds (default 300). RATE limits the bandwidth of a host, for example 100mbit. The script needs root
-# with the capabilities CAP_NET_ADMIN and CAP_SYS_ADMIN. It also needs the packages iproute2 and util-linux. It does not
-# use the network of the machine. No process remains after the script has ended.
+# with the capabilities CAP_NET_ADMIN and CAP_SYS_ADMIN. The script also needs the packages iproute2 and util-linux. The
+# script does not use the network of the machine. No process remains after the script has ended.
 set -euo pipefail
 export LC_ALL=C PATH=$PATH:/usr/sbin:/sbin
 HOSTS=${HOSTS:-3} LIMIT=${LIMIT:-300} RATE=${RATE:-}

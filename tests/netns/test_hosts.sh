@@ -5,8 +5,8 @@
 [ -n "${CLUSTER:-}" ] || exec "$WL_SOURCE/tests/netns/cluster.sh" bash "$0"
 . "$WL_SOURCE/tests/harness/training.sh"
 
-# Open MPI tests the connection to a silent host after TIME seconds. It gives up after PROBES tries at intervals of
-# INTERVAL seconds.
+# Open MPI tests the connection to a silent host after TIME seconds. Open MPI gives up after PROBES tries at intervals
+# of INTERVAL seconds.
 TIME=5 INTERVAL=2 PROBES=3
 export OMPI_MCA_oob_tcp_keepalive_time=$TIME OMPI_MCA_oob_tcp_keepalive_intvl=$INTERVAL
 export OMPI_MCA_oob_tcp_keepalive_probes=$PROBES

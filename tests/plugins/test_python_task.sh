@@ -1,7 +1,7 @@
 #!/bin/bash
 # Checks the task family `python` with a task in NumPy. The test covers gradients, evaluation, and the digests on
-# several ranks and threads and after a kill and a resume. It also covers the errors for a wrong module, for a Python
-# process that ends, and for a Python process that does not answer.
+# several ranks and threads and after a kill and a resume. The test also covers the errors for a wrong module, for a
+# Python process that ends, and for a Python process that does not answer.
 . "$WL_SOURCE/tests/harness/training.sh"
 : "${WL_PYTHON:?}"
 "$WL_PYTHON" -c 'import numpy' || skip "no NumPy"

@@ -14,8 +14,8 @@ for ranks in 1 2; do
   expect_same "$ranks ranks" "$(digest_line run-1.out)" "$(digest_line run-$ranks.out)"
 done
 
-# Compares plain gradient descent in Warploom with the SGD optimizer of PyTorch. Both use the same problem, the same
-# start and the same batches.
+# Compares plain gradient descent in Warploom with the SGD optimizer of PyTorch. Warploom and PyTorch use the same
+# problem, the same start and the same batches.
 cat >fixed.py <<'P'
 import torch
 from curve_torch import Curve

@@ -152,7 +152,7 @@ def test_xarray(run, trajectory):
 
 
 def test_more_xarray(run):
-    """Checks the metrics and one case of an evaluation. Their units must be those in the files."""
+    """Checks the metrics and one case of an evaluation. The units of the metrics must be those in the files."""
     try:
         import xarray  # noqa: F401
     except ImportError:

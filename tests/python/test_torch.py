@@ -1,11 +1,11 @@
 """Compares warploom.torch.LearnedOptimizer with the C library on a small network that classifies digits.
 
-Both must make equal steps if they receive equal gradients. If each of them computes its own gradients, the loss curves
-must be equal. The test also covers exact resumes, parameter groups, and errors.
+The Python class and the C library must make equal steps if they receive equal gradients. If each of them computes its
+own gradients, the loss curves must be equal. The test also covers exact resumes, parameter groups, and errors.
 
-The measure of difference is |theta_torch - theta_C| / |theta_C - theta_0| after all steps. For this measure, both
-receive the gradients of one run. Each step rounds theta to float32. The measure is therefore about 1e-7 if theta moves
-by about its norm. Each rule has its own limit of the measure."""
+The measure of difference is |theta_torch - theta_C| / |theta_C - theta_0| after all steps. For this measure, the class
+and the library receive the gradients of one run. Each step rounds theta to float32. The measure is therefore about 1e-7
+if theta moves by about its norm. Each rule has its own limit of the measure."""
 import copy
 import io
 import subprocess
@@ -167,8 +167,8 @@ def test_library(paths):
 
 
 def test_backends(paths):
-    """Checks backend="auto". It must use the library if the library can update all parameters. A saved state belongs to
-    one backend. Also checks which requests backend="c" refuses."""
+    """Checks backend="auto". LearnedOptimizer must use the C library if the library can update all parameters. A saved
+    state belongs to one backend. Also checks which requests backend="c" refuses."""
     model, lstm = network(), paths["lstm"]
     optimizer = LearnedOptimizer(model.parameters(), lstm)
     run(model, optimizer, 0, 2)
@@ -410,7 +410,7 @@ def test_initial_parameters(paths):
 
 
 def test_per_tensor():
-    """Tests learned scalars for each step and tensor. They can be used only on networks with the tensors of the
+    """Tests learned scalars for each step and tensor. Such scalars can be used only on networks with the tensors of the
     training."""
     path = train("tensor", "{name: adamw, learn: [rate, beta1, weight_decay], learn_per: step_tensor}")
 

@@ -5,7 +5,7 @@
     check_window.py --make-values WARPLOOM [--case NAME ...]
 
 With dumps, the script compares losses, theta and meta-gradients with its own results, within 1e-9. With --make-values,
-it writes values/*.h5 for the cases of window_cases.py.
+the script writes values/*.h5 for the cases of window_cases.py.
 
 The script uses no source code of Warploom. The LSTM follows Andrychowicz et al. 2016 and the details of
 google-deepmind/learning-to-learn. Autograd computes the derivatives. In first order, the inner gradient is detached
@@ -429,7 +429,7 @@ class Window:
 
     def inner_gradient(self, k, theta):
         """Returns the loss at theta_k and its gradient before preconditioning.
-        In second order, the gradient remains in the graph. In first order, it is a constant."""
+        In second order, the gradient remains in the graph. In first order, the gradient is a constant."""
         second = self.setting["window"]["order"] == "second"
         point = theta if second and theta.requires_grad else theta.detach().requires_grad_()
         loss = self.loss("inner", k, point)

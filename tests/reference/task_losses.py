@@ -58,8 +58,8 @@ def tiny(split):
 
 
 def resize(images, side):
-    """Resizes images by bilinear interpolation between the centres of pixels. This is a product with one matrix on each
-    side. If PyTorch is installed, the result is compared with that of PyTorch."""
+    """Resizes images by bilinear interpolation between the centres of pixels. Each resize is a product with one matrix
+    on each side. If PyTorch is installed, the result is compared with that of PyTorch."""
     n = int(round(images.shape[1]**0.5))
     x = (np.arange(side) + 0.5) * n / side - 0.5
     low, part = np.floor(x).astype(int), x - np.floor(x)
@@ -94,7 +94,7 @@ def images_of(purpose, split, step, batch, side=SIDE, fraction=1.0):
 
 
 def sequences(purpose, split, step, batch, length):
-    """Returns tokens and the token after each of them, as arrays (batch, length). They come from the text of
+    """Returns tokens and the token after each of them, as arrays (batch, length). The tokens are from the text in
     tests/unit/task_fixture.h."""
     i = np.arange(400)
     text = (7 * i * i + 3 * i + i // 9) % 11

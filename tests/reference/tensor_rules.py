@@ -78,7 +78,7 @@ def fan_in(shape):
 
 
 class Controller:
-    """Runs the rule `controller`. Without `net`, it has no network."""
+    """Runs the rule `controller`. Without `net`, the rule has no network."""
 
     def __init__(self, net, ns, correction=None, precondition=False):
         self.net, self.ns, self.correction, self.precondition = net, ns, correction, precondition
@@ -109,7 +109,7 @@ class Controller:
 
     def corrected(self, j, u, inputs):
         """Returns the corrected update. A network scales each coordinate.
-        Its inputs are the normalised gradient, the momenta and the time."""
+        The inputs of the network are the normalised gradient, the momenta and the time."""
         weight, bias = self.hidden
         if self.correction == "mlp":
             h = np.tanh(inputs @ weight.T + bias)
@@ -343,8 +343,8 @@ class RNNprop:
 
 
 class Lbfgs:
-    """Runs L-BFGS. It computes the inverse Hessian H as a matrix. BFGS updates are applied to H_0, from the oldest pair
-    to the newest."""
+    """Runs L-BFGS. The rule computes the inverse Hessian H as a matrix. BFGS updates are applied to H_0, from the
+    oldest pair to the newest."""
 
     def __init__(self, memory, sliced, rate=1, first=.03, damping=1e-3, growth=3):
         phi = np.log([rate] * 4 + [first, damping, growth, 1]) + wiggle(8)

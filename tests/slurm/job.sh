@@ -24,9 +24,9 @@ wait_completed() { # arguments: ID OUTPUT SECONDS
 # can come too late, even on a fast machine. Jobs that start after this call read the new number.
 end_after() { sed -i "s/steps: 1000000,/steps: $1,/" train.yaml; } # arguments: STEPS
 
-# SLURM would start a requeued job only after two minutes. This function makes it start now. It first waits two seconds,
-# because the node distinguishes starts of a job only by whole seconds and would refuse a start in the second of the
-# requeue.
+# SLURM would start a requeued job only after two minutes. This function makes the requeued job start now. The function
+# first waits two seconds, because the node distinguishes starts of a job only by whole seconds and would refuse a start
+# in the second of the requeue.
 start_now() { # arguments: ID [UPDATES...]
   local job=$1
   shift

@@ -7,18 +7,18 @@
 # The script starts the cluster, runs COMMAND with SLURM_CONF set, and ends the cluster. If COMMAND is bash, you can use
 # sinfo, sbatch and squeue in an interactive shell.
 #
-# The exit status is that of COMMAND. It is 77 if the cluster cannot run, and 124 if COMMAND took longer than LIMIT. The
-# script uses these environment variables: NODES is the number of nodes (default 3). CPUS is the number of cores of each
-# node (default 2). GRACE is the grace time of a preempted job in seconds (default 10). LIMIT is the time limit of the
-# whole script in seconds (default 300).
+# The exit status is that of COMMAND. The exit status is 77 if the cluster cannot run, and 124 if COMMAND took longer
+# than LIMIT. The script uses these environment variables: NODES is the number of nodes (default 3). CPUS is the number
+# of cores of each node (default 2). GRACE is the grace time of a preempted job in seconds (default 10). LIMIT is the
+# time limit of the whole script in seconds (default 300).
 #
-# The script needs root with the capability CAP_SYS_ADMIN. It also needs the packages slurm-wlm, munge, iproute2 and
-# util-linux. It creates these namespaces:
+# The script needs root with the capability CAP_SYS_ADMIN. The script also needs the packages slurm-wlm, munge, iproute2
+# and util-linux. The script creates these namespaces:
 #
 # - With the process namespace, no process remains after the script has ended.
 # - With the network namespace, ports cannot collide, and no port can be reached from outside.
-# - Each node has its own host name, /dev/shm and PMIx folder. Otherwise Open MPI would treat all nodes as one node, and
-#   their files would have equal names.
+# - Each node has its own host name, /dev/shm and PMIx folder. With a shared name and folders, Open MPI would treat all
+#   nodes as one node, and their files would have equal names.
 #
 # The cluster has two partitions, `batch` and `urgent`. A job in `urgent` makes SLURM requeue jobs in `batch`. The
 # cluster uses neither cgroups nor accounting.
@@ -123,7 +123,8 @@ nodes_are_idle() { [ "$(timeout 3 sinfo -h -N -p batch -t idle -o %N | wc -l)" =
 # Runs as the first process of the namespaces. When this process ends, the kernel kills all other processes in the
 # namespaces.
 inside() { # arguments: COMMAND...
-  # SLURM looks up names with AI_ADDRCONFIG. This finds no name if the machine has only addresses in 127.0.0.0/8.
+  # SLURM looks up names with AI_ADDRCONFIG. With AI_ADDRCONFIG, a look-up finds no name if the machine has only
+  # addresses in 127.0.0.0/8.
   ip link set lo up
   ip address add 10.77.1.1/32 dev lo
   hostname control

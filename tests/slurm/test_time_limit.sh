@@ -1,7 +1,7 @@
 #!/bin/bash
 # Checks a job that reaches its time limit under SLURM. SLURM checks limits only every 30 s, so it may send its warning
-# up to a minute early. The job must save a checkpoint, requeue itself and resume. It must end with the digest of an
-# uninterrupted run.
+# up to a minute early. The job must save a checkpoint, requeue itself and resume. The job must end with the digest of
+# an uninterrupted run.
 . "$WL_SOURCE/tests/slurm/job.sh"
 
 # The configuration has far more meta-steps than the job can compute. After the warning, the test reduces the number of

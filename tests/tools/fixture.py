@@ -101,8 +101,8 @@ def tool(name, *arguments):
 
 
 def run_inside(name, arguments):
-    """Runs a tool in this process, in which matplotlib is already loaded. Returns its exit code, standard output and
-    standard error."""
+    """Runs a tool in this process, in which matplotlib is already loaded. Returns the exit code, standard output and
+    standard error of the tool."""
     before, sys.argv = sys.argv, [str(TOOLS / name), *map(str, arguments)]
     try:
         with contextlib.redirect_stderr(io.StringIO()) as errors, contextlib.redirect_stdout(io.StringIO()) as out:
@@ -115,14 +115,14 @@ def run_inside(name, arguments):
 
 
 def tool_inside(name, *arguments):
-    """Runs a tool in this process. The tool must succeed. Returns its standard output."""
+    """Runs a tool in this process. The tool must succeed. Returns the standard output of the tool."""
     code, out, errors = run_inside(name, arguments)
     expect_equal(f"exit code of {name} {' '.join(map(str, arguments))}; it says: {errors}; code", 0, code)
     return out
 
 
 def tool_fails(code, words, name, *arguments):
-    """Runs a tool that must end with the exit code `code`. Its only line on standard error must contain every word of
+    """Runs a tool that must end with the exit code `code`. The only line on standard error must contain every word of
     `words`."""
     got, _, errors = run_inside(name, arguments)
     call = f"{name} {' '.join(map(str, arguments))}"

@@ -1,5 +1,5 @@
-"""Checks the real Omniglot data in the packed file WARPLOOM_OMNIGLOT. It checks the layout of the file, and it checks
-that a network of the family `omniglot` learns characters. It is skipped if this file does not exist."""
+"""Checks the real Omniglot data in the packed file WARPLOOM_OMNIGLOT. The test checks the layout of the file, and it
+checks that a network of the family `omniglot` learns characters. The test is skipped if this file does not exist."""
 import json
 import os
 import sys

@@ -30,7 +30,7 @@ static inline uint8_t glyph_pixel(int64_t character, int64_t drawer, int64_t p) 
   return (uint8_t)(h >> 40 & 1);
 }
 
-/* A test may set this function. It then changes the fields before the task family reads them. */
+/* A test may set this function. The function then changes the fields before the task family reads them. */
 static void (*glyph_damage)(wl_field *fields);
 
 static inline wl_status read_glyphs(const char *path, wl_field *fields, int count) {

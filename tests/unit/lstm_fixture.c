@@ -167,8 +167,8 @@ static void reset_adjoints(lstm_fixture *f) {
   memset(f->phi_grad, 0, (size_t)f->net.parameters * sizeof *f->phi_grad);
 }
 
-/* Runs the backward pass of the steps first, ..., first + steps - 1. It starts from `state`, or from the activations of
- * all steps in `kept`. */
+/* Runs the backward pass of the steps first, ..., first + steps - 1. The backward pass starts from `state`, or from the
+ * activations of all steps in `kept`. */
 static void backward_part(lstm_fixture *f, int threads, bool want_gbar, int64_t first,
                           int64_t steps, const wl_real *state, const wl_real *kept) {
   const int64_t record = f->blocks * f->rule.activations;

@@ -1,4 +1,5 @@
-/* lstm_reference.c - a simple implementation of the coordinatewise LSTM. It processes one coordinate at a time.
+/* lstm_reference.c - a simple implementation of the coordinatewise LSTM. The implementation processes one coordinate at
+ * a time.
  *
  * Forward pass of a layer, with inputs x, state h and c, and pre-activations z in gate order i, j, f, o:
  *   z = W [x; h] + b;  c' = sigmoid(z_f + forget_bias) c + sigmoid(z_i) tanh(z_j);  h' = sigmoid(z_o) tanh(c')
@@ -58,8 +59,8 @@ static void preprocess(const wl_lstm_net *net, double g, double *x, double *slop
   }
 }
 
-/* Computes the inputs of a step from g and from V of the previous step. Also computes their derivatives with respect to
- * g and V'. */
+/* Computes the inputs of a step from g and from V of the previous step. Also computes the derivatives of the inputs
+ * with respect to g and V'. */
 static void read_gradient(const wl_lstm_net *net, double g, const step_tape *prev,
                           step_tape *next) {
   preprocess(net, g, next->x, next->slope);

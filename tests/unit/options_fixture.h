@@ -25,7 +25,7 @@ typedef struct fixture_mlp {
 } fixture_mlp;
 extern const wl_option fixture_outer_options[], fixture_quadratic_options[], fixture_mlp_options[];
 
-/* The table row of the key `noise`, which every task has. Its value is read into a wl_draw. */
+/* The table row of the key `noise`, which every task has. The value of `noise` is read into a wl_draw. */
 extern const wl_option *const fixture_noise;
 
 #endif

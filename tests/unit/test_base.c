@@ -228,7 +228,7 @@ static void build_information_is_complete(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(alloc_fails_on_request), /* first, because it counts all allocations */
+      cmocka_unit_test(alloc_fails_on_request), /* must be first to count all allocations */
       cmocka_unit_test(status_keeps_the_message),
       cmocka_unit_test(status_cuts_long_messages),
       cmocka_unit_test(failure_keeps_its_own_message),

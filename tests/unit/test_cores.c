@@ -75,7 +75,7 @@ static void test_wished(void **state) {
 }
 
 /* This test runs before any thread is bound. If the process may use only a part of the machine's cores, the job always
- * owns them. It owns all cores of the machine only if SLURM says so. */
+ * owns them. The job owns all cores of the machine only if SLURM says so. */
 static void test_owned(void **state) {
   (void)state;
   const bool part = wl_cores_allowed() < sysconf(_SC_NPROCESSORS_ONLN);

@@ -46,7 +46,7 @@ static void horizons(void **state) {
   for (int64_t e = 0; e < 50; e++) assert_int_equal(horizon_of((int64_t[]){6}, 1, e), 6);
 }
 
-/* For long horizons, tests their distribution on a logarithmic axis, and that both ends are reached. */
+/* For long horizons, tests the distribution of horizons on a logarithmic axis, and that both ends are reached. */
 static void long_horizons(void **state) {
   (void)state;
   enum { DRAWS = 20000 };
@@ -165,7 +165,7 @@ static void clear(built *b) {
 }
 
 /* Collects the tensor `name` of the initial meta-parameters for several seeds, and tests the distribution of its
- * elements. If `identity` is true, it first subtracts 1 from the diagonal. */
+ * elements. If `identity` is true, the function first subtracts 1 from the diagonal. */
 static void check_initial(const char *yaml, const char *name, int seeds, bool identity,
                           distribution_cdf cdf, double a, double b) {
   char what[320];

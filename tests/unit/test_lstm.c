@@ -1,6 +1,6 @@
-/* test_lstm.c - tests the fast LSTM kernels in both precisions and for each instruction set of this processor. It
- * compares them with the reference and with central differences. The results must have the same bits with any number of
- * threads, with updates in place, and after recomputation. */
+/* test_lstm.c - tests the fast LSTM kernels in both precisions and for each instruction set of this processor. The test
+ * compares the kernels with the reference and with central differences. The results must have the same bits with any
+ * number of threads, with updates in place, and after recomputation. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
-/* test_omniglot.c - tests the batches of the omniglot family. The test finds each image of a batch in the file. This
- * determines the character, the drawer and the quarter turns, which must agree with the label. */
+/* test_omniglot.c - tests the batches of the omniglot family. The test finds each image of a batch in the file. The
+ * found image determines the character, the drawer and the quarter turns, which must agree with the label. */
 #include "glyphs_fixture.h"
 #include "task/glyph_image.h"
 
@@ -302,7 +302,8 @@ static void test_distortions(void **state) {
 }
 
 /* Along the direction b, the point of the source image is 1 / k times as far from the centre as the point of the
- * output. Perpendicular to b, it is k times as far. Quarter turns rotate the stretched image. */
+ * output. Perpendicular to b, the point of the source image is k times as far from the centre. Quarter turns rotate the
+ * stretched image. */
 static void test_stretch(void **state) {
   (void)state;
   const double k = 1.4, b = 0.3 * M_PI, along[2] = {cos(b), sin(b)};
@@ -329,8 +330,8 @@ static void test_stretch(void **state) {
     }
 }
 
-/* The image must move by whole pixels, so that its centre of mass is in the middle. It must do so before a turn. An
- * empty image must not change. */
+/* The image must move by whole pixels, so that its centre of mass is in the middle. The image must move before a turn.
+ * An empty image must not change. */
 static void test_centre(void **state) {
   (void)state;
   const wl_glyphs g = {.rows = 5, .columns = 5, .pixels = 25};

@@ -1,6 +1,6 @@
 /* test_optimizer.c - tests the functions of optimizer.h. A run through the public functions must have the same bits as
- * an inner run of the trainer. This is tested for rules, preconditioners and learned initial parameters. The test also
- * covers requests that the functions must refuse.
+ * an inner run of the trainer. The tests compare the runs for rules, preconditioners and learned initial parameters.
+ * The test also covers requests that the functions must refuse.
  *
  * The tests use initial meta-parameters instead of trained ones. Small shifts ensure that no meta-parameter has its
  * default value. */
@@ -133,8 +133,8 @@ static void same_run(wl_optimizer *optimizer, const trace *t) {
   take_run(optimizer, t);
 }
 
-/* A rule that uses the shapes of tensors must refuse to start without the shapes. With the shapes, it must have the
- * same bits as the run of the trainer. */
+/* A rule that uses the shapes of tensors must refuse to start without the shapes. With the shapes, the rule must have
+ * the same bits as the run of the trainer. */
 static void test_tensors(void **state) {
   (void)state;
   fixture f;
@@ -521,8 +521,8 @@ static void run_on_vanishing(int threads, float theta[MANY]) {
   wl_optimizer_destroy(&optimizer);
 }
 
-/* The OpenMP threads of the team belong to the caller. The caller creates them with a setting that keeps subnormal
- * numbers. The library must restore this setting after each call. */
+/* The OpenMP threads of the team belong to the caller. The caller creates these threads with a setting that keeps
+ * subnormal numbers. The library must restore this setting after each call. */
 static void test_subnormals_in_the_callers_threads(void **state) {
   (void)state;
   static float one[MANY], two[MANY];

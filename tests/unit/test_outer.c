@@ -48,7 +48,8 @@ static void same_as_pytorch(void **state) {
   wl_outer_destroy(&outer);
 }
 
-/* A group that an update leaves out must keep its values and moments. Its part of the gradient must count as 0. */
+/* A group that an update leaves out must keep its values and moments. The group's part of the gradient must count
+ * as 0. */
 static void groups_left_out(void **state) {
   (void)state;
   wl_outer *outer = open_case(&outer_cases[0]);

@@ -135,8 +135,8 @@ static void test_adjoint_identity(void **state) {
   }
 }
 
-/* Returns one element of the preconditioned gradient of a convolution. It sums over p, q and s with the matrices M0 (o,
- * p), M1 (q, i) and M2 (s, r), as in the formulas of kronecker.c. */
+/* Returns one element of the preconditioned gradient of a convolution. The element is a sum over p, q and s with the
+ * matrices M0 (o, p), M1 (q, i) and M2 (s, r), as in the formulas of kronecker.c. */
 static double conv_entry(const wl_real *m0, const wl_real *m1, const wl_real *m2, const wl_real *g,
                          int o, int i, int r) {
   double sum = 0;
@@ -314,8 +314,8 @@ static void test_scalar_skip_is_pamela(void **state) {
 /* Returns the scale m of a singular value for an element of phi, by the function softplus_2 of the paper. */
 static double softplus2(double x) { return 0.5 * log1p(exp(2 * (x + 0.5 * log(exp(2) - 1)))); }
 
-/* Tests a diagonal gradient whose entries decrease. Its singular vectors are unit vectors, so P must be a diagonal
- * preconditioner. */
+/* Tests a diagonal gradient whose entries decrease. The singular vectors of this gradient are unit vectors, so P must
+ * be a diagonal preconditioner. */
 static void check_diagonal_gradient(const char *text) {
   static fixture f;
   open_fixture(&f, text);

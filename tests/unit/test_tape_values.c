@@ -17,7 +17,7 @@ static const double TOLERANCE = 1e-13;
 static const double TOLERANCE = 3e-6;
 #endif
 
-/* A tape with up to three leaves of data: a, b and labels. Its loss is the sum of y. */
+/* A tape with up to three leaves of data: a, b and labels. The loss of the tape is the sum of y. */
 typedef struct fixture {
   wl_tape *tape;
   wl_tape_ws *ws;
@@ -401,7 +401,7 @@ static void test_bad_data(void **state) {
 }
 
 /* Tests windows of 2 x 2 elements with equal elements or NaN. If a window contains NaN, the last NaN must count as the
- * maximum. Otherwise, the first of several equal elements must be the maximum. */
+ * maximum. In windows without NaN, the first of several equal elements must be the maximum. */
 enum { PAIR_ROWS = 4, PAIR_COLUMNS = 22, PAIR_SIZE = PAIR_ROWS * PAIR_COLUMNS };
 
 static int64_t chosen(const wl_real *x, int64_t i, int64_t j) {

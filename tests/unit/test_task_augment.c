@@ -1,5 +1,6 @@
-/* test_task_augment.c - tests the values that an episode draws for its augmentations, in float64. It compares their
- * distributions with the documentation, and each augmented task with the same task without augmentation. */
+/* test_task_augment.c - tests the values that an episode draws for its augmentations, in float64. The test compares the
+ * distributions of these values with the documentation, and each augmented task with the same task without
+ * augmentation. */
 #include "task/image_source.h"
 #include "task_fixture.h"
 
@@ -81,9 +82,9 @@ static void close_pair(pair *p) {
 
 #define NET "family: mlp, widths: [6, 5], batch: 8, initialisation: he, normalisation: layer"
 
-/* Both tasks must be the same network. Their losses at the start must be equal except for loss_scale. Each element of
- * the gradient must be c times the element without the augmentation. The factors c must be log-uniform. Their number
- * depends on the kind of reparametrisation. */
+/* Both tasks must be the same network. The losses of both tasks at the start must be equal except for loss_scale. Each
+ * element of the gradient must be c times the element without the augmentation. The factors c must be log-uniform. The
+ * number of factors depends on the kind of reparametrisation. */
 static void test_reparametrisation(void **state) {
   (void)state;
   static const char *const kinds[] = {"global", "tensor", "parameter"};
@@ -153,9 +154,9 @@ static void test_scale_jitter(void **state) {
   close_pair(&p);
 }
 
-/* The difference of the gradients must be distributed as N(0, sd^2). It must differ between steps, and it must be equal
- * if a step is computed again. The inner loss must contain the linear term of this noise. Outer losses and evaluation
- * losses must not contain it. */
+/* The difference of the gradients must be distributed as N(0, sd^2). The difference must change between steps, and it
+ * must be equal if a step is computed again. The inner loss must contain the linear term of this noise. Outer losses
+ * and evaluation losses must not contain it. */
 static void test_gradient_noise(void **state) {
   (void)state;
   pair p = open_pair("{family: mlp, widths: [4], batch: 4}",

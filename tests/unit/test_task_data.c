@@ -391,7 +391,8 @@ static void test_damaged_gzip(void **state) {
   EXPECT_DATA_ERROR("gzip", "train-images-idx3-ubyte.gz");
 }
 
-/* If the trailer of a gzip member is missing or incomplete, its checksum cannot be compared. This must be an error. */
+/* If the trailer of a gzip member is missing or incomplete, its checksum cannot be compared. Reading such a file must
+ * be an error. */
 static void test_missing_trailer(void **state) {
   (void)state;
   for (long cut = 1; cut <= 8; cut++) {

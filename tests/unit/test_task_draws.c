@@ -117,7 +117,8 @@ static void varying_waves(void **state) {
   check_waves(true);
 }
 
-/* The points of the query set must differ from those of the support set. Neither set may change from step to step. */
+/* The points of the query set must differ from those of the support set. Neither the support set nor the query set may
+ * change from step to step. */
 static void support_and_query(void **state) {
   (void)state;
   enum { POINTS = 50 };
@@ -140,7 +141,7 @@ static void support_and_query(void **state) {
 
 /* ---- Families of functions ------------------------------------------------------------------- */
 
-/* Collects all values of an input over several episodes. The caller frees them. */
+/* Collects all values of an input over several episodes. The caller frees the values. */
 static double *collect_input(const char *yaml, const char *name, int64_t episodes, int64_t *n) {
   fixture f = open_fixture(yaml);
   int64_t size = 0;

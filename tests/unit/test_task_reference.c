@@ -183,8 +183,8 @@ static void test_quadratic_draws(void **state) {
   }
 }
 
-/* At theta = 0, the loss of a sinusoid with amplitude A is the mean of y^2. Its expected value is E A^2 / 2, except for
- * an effect of the finite range of x. */
+/* At theta = 0, the loss of a sinusoid with amplitude A is the mean of y^2. The expected value of this loss is
+ * E A^2 / 2, except for an effect of the finite range of x. */
 static void test_sinusoid_draws(void **state) {
   (void)state;
   enum { EPISODES = 3000 };

@@ -1,5 +1,5 @@
-/* test_vary.c - tests which settings eval --vary adds. It must vary keys that the family has, and it must leave out
- * settings that do not change. If the family lacks such a key, a message must name the family. */
+/* test_vary.c - tests which settings eval --vary adds. The option must vary keys that the family has, and it must leave
+ * out settings that do not change. If the family lacks such a key, a message must name the family. */
 #include "cmocka_all.h"
 
 #include <stdio.h>
