@@ -82,6 +82,14 @@ bool wl_argument_given(const wl_arguments *arguments, const char *name) {
   return false;
 }
 
+wl_status wl_arguments_refuse(const wl_arguments *arguments, const char *const *names,
+                              const char *why) {
+  for (; *names; names++)
+    if (wl_argument_given(arguments, *names))
+      return WL_FAIL(WL_ERR_USAGE, "--%s: %s", *names, why);
+  return WL_OK;
+}
+
 const char *wl_argument_text(const wl_arguments *arguments, const char *name,
                              const char *fallback) {
   for (int i = arguments->count - 1; i >= 0; --i)

@@ -37,6 +37,10 @@ wl_status wl_arguments_parse(const wl_argument *table, int argc, char **argv, wl
 
 /* Returns true if the option is given on the command line. */
 bool wl_argument_given(const wl_arguments *arguments, const char *name);
+/* Returns WL_ERR_USAGE if an option of the list is given. The list ends with NULL. The message is
+ * "--NAME: " and `why`. */
+wl_status wl_arguments_refuse(const wl_arguments *arguments, const char *const *names,
+                              const char *why);
 /* Returns the last value that is given for an option, or `fallback` if the option is not given. */
 const char *wl_argument_text(const wl_arguments *arguments, const char *name, const char *fallback);
 /* Lists all values of an option that may be repeated, such as --set, in order. Returns their number. */

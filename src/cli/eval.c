@@ -100,9 +100,22 @@ static wl_status write_settings(const wl_arguments *a, request *q) {
                  sizeof q->settings);
 }
 
+/* Returns an error if the command has an option without an effect. */
+static wl_status refuse_others(const wl_arguments *a) {
+  static const char *const of_speedup[] = {"baselines", "curves", "reach", NULL};
+  static const char *const of_comparison[] = {"tune-units", "output", NULL};
+  WL_TRY(wl_arguments_refuse(a, of_speedup,
+                             "this option needs --speedup; add --speedup SUITE or omit the option"));
+  if (!wl_argument_given(a, "learned-only")) return WL_OK;
+  return wl_arguments_refuse(a, of_comparison,
+                             "this option has no effect with --learned-only, which tunes no rule and "
+                             "writes no HDF5 file; omit one of the two options");
+}
+
 static wl_status read_request(const wl_cli *cli, const char *path, request *q) {
   const wl_arguments *a = &cli->arguments;
   int64_t seed = 1;
+  WL_TRY(refuse_others(a));
   *q = (request){.path = path, .setting = {.units = 1, .threads = 1}};
   q->n_overrides = wl_argument_overrides(a, q->overrides);
   WL_TRY(wl_argument_int(a, "steps", 1, 100000000, &q->setting.steps));

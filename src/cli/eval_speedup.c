@@ -49,22 +49,23 @@ static wl_status read_baselines(const char *list, request *q) {
   return WL_OK;
 }
 
-/* Returns an error if the command has an option whose value the suite sets. */
-static wl_status refuse_others(const wl_arguments *a) {
-  static const char *const others[] = {"steps", "seeds", "units",       "tune-units",
-                                       "seed",  "vary",  "learned-only"};
-  for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-    if (wl_argument_given(a, others[i]))
-      return WL_FAIL(WL_ERR_USAGE,
-                     "--%s: this option is not allowed with --speedup, because the suite sets tasks, horizons "
-                     "and seeds",
-                     others[i]);
-  return WL_OK;
+/* Returns an error if the command has an option without an effect. The suite sets the values of
+ * some options, and others belong to the report on RUN. */
+static wl_status refuse_others(const wl_arguments *a, bool has_run) {
+  static const char *const of_suite[] = {"steps", "seeds", "units",        "tune-units",
+                                         "seed",  "vary",  "learned-only", NULL};
+  static const char *const of_run[] = {"set", "output", "json", NULL};
+  WL_TRY(wl_arguments_refuse(
+      a, of_suite,
+      "this option is not allowed with --speedup, because the suite sets tasks, horizons and seeds"));
+  if (has_run) return WL_OK;
+  return wl_arguments_refuse(
+      a, of_run, "without RUN, --speedup computes only curves and writes no report; name a RUN");
 }
 
 static wl_status read_request(const wl_arguments *a, const char *path, request *q) {
   char stem[PATH_MAX];
-  WL_TRY(refuse_others(a));
+  WL_TRY(refuse_others(a, path != NULL));
   *q = (request){.path = path, .suite = wl_argument_text(a, "speedup", "")};
   stem_of(q->suite, true, stem, sizeof stem);
   int used = snprintf(q->curves, sizeof q->curves, "%s", wl_argument_text(a, "curves", ""));

@@ -89,8 +89,8 @@ window: {steps: 2, weights: last, batch: fresh, order: second}
 outer: {steps: 30, units: 3, every: episode, learning_rate: 2e-2}
 C
 "$WL_BIN" train warp.yaml --quiet >/dev/null
-tables() { "$WL_BIN" eval "$2" --seeds 30 --quiet --no-picture --output "$1.h5" --json "$1.json" "${@:3}" >/dev/null; }
-tables warped warp
+tables() { "$WL_BIN" eval "$2" --seeds 30 --quiet --json "$1.json" "${@:3}" >/dev/null; }
+tables warped warp --no-picture --output warped.h5
 rate=$("$WL_PYTHON" -c 'import json; print(repr(json.load(open("warped.json"))["cases"][0]["rules"][1]["learning_rate"]))')
 tables tuned warp --learned-only --set "rule.rate=$rate"
 tables plain warp --learned-only --set "rule.rate=$rate" --set task.warp=none

@@ -198,6 +198,15 @@ refuses() { # arguments: CODE WORDS ARGUMENTS...
 }
 refuses 64 "names no run" --steps 3
 refuses 64 "not allowed with --speedup" --speedup one.yaml --seeds 3
+for option in baselines=adam curves=one.h5 reach=2; do
+  refuses 64 "--${option%%=*}: this option needs --speedup" "$learned" "--$option"
+done
+for option in tune-units=1 output=other.h5; do
+  refuses 64 "--${option%%=*}: .* no effect with --learned-only" "$learned" --learned-only "--$option"
+done
+for option in set=seed=2 output=report.json json=-; do # options of a report, without RUN
+  refuses 64 "--${option%%=*}: without RUN" --speedup one.yaml --baselines none "--$option"
+done
 refuses 64 "nadam-slow" --speedup one.yaml --baselines nadam-slow
 refuses 64 "reach" --speedup one.yaml --reach 11
 refuses 66 "none.yaml" --speedup none.yaml

@@ -22,12 +22,13 @@ need_run() { # arguments: NAME
 
 # Prints options that shorten a command of warploom.
 less_of() { # arguments: WORDS...
-  local eval="--steps 1 --seeds 2 --units 1 --tune-units 1 --no-picture --output curves.h5"
+  local eval="--steps 1 --seeds 2 --units 1" speedup="--speedup suite.yaml --curves suite.h5 --baselines adam"
   case "$*" in
     *" train "*) echo --dry-run ;;
-    *" eval "*--speedup*) echo "--speedup suite.yaml --curves suite.h5 --baselines adam --no-picture --output report.json" ;;
+    *" eval --speedup"*) echo "$speedup" ;; # only curves, no report
+    *" eval "*--speedup*) echo "$speedup --no-picture --output report.json" ;;
     *" eval "*fashion*) echo "$eval --learned-only --set task.data=synthetic" ;; # uses built-in data
-    *" eval "*) echo "$eval" ;;
+    *" eval "*) echo "$eval --tune-units 1 --no-picture --output curves.h5" ;;
     *" check "*sinusoid*) echo "--directions 1 --set task.widths=[4,4]" ;;
     *" check "*) echo "--directions 1 --set task.batch=2 --set task.widths=[2] --set rule.hidden=[2]" ;;
     *" ablate "*) echo "--set outer.steps=1 --set outer.units=2 --set task.widths=[4,4] --seeds 2 --set output=runs/ablation" ;;
