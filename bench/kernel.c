@@ -397,7 +397,7 @@ static bool write_json(const char *file, json_t *json) {
 
 int main(int argc, char **argv) {
   wl_float_state of_the_system;
-  wl_float_state_enter(&of_the_system); /* warploom sets the same floating-point state */
+  wl_float_state_enter(&of_the_system); /* use the same floating-point state as warploom */
   arguments a = {.n = 16000, .repeats = 7, .preprocessing = "log"};
   const int status = parse(argc, argv, &a);
   if (status >= 0) return status;

@@ -176,7 +176,7 @@ static const char usage[] =
 
 int main(int argc, char **argv) {
   wl_float_state of_the_system;
-  wl_float_state_enter(&of_the_system); /* warploom sets the same floating-point state */
+  wl_float_state_enter(&of_the_system); /* use the same floating-point state as warploom */
   wl_comm *comm = NULL;
   const bool asked = argc > 1 && strcmp(argv[1], "--help") == 0;
   if (asked || argc < 2) return print_usage(usage, asked);

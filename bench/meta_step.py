@@ -84,8 +84,8 @@ def print_table(header, rows):
 
 
 def ratios(slow, fast):
-    """Divides the time of `slow` by the time of `fast` in each round. Returns the median, the least and the greatest of
-    these ratios."""
+    """Divides the time of `slow` by the time of `fast` in each round. Returns the median, the least and the greatest
+    ratio."""
     each = sorted(s / f for s, f in zip(slow, fast))
     return statistics.median(each), each[0], each[-1]
 

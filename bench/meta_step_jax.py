@@ -6,7 +6,8 @@
 Arrays have one column for each coordinate. All gates of a layer are one product of the matrices (80, in + 20) and (in +
 20, n), where `in` is the number of the layer's inputs and n the number of coordinates. In first order, the meta-loss
 has the same gradient as sum_k <stop_gradient(g_k), theta_k(phi)>, where g_k is the gradient of the task at inner step
-k. The program therefore differentiates the task once at each step, and the backward pass does not differentiate it.
+k. The program therefore computes the gradient of the task once at each step, and the backward pass treats it as a
+constant.
 
 - `whole`: Applies jax.value_and_grad to the window, lax.scan to the steps, and jax.checkpoint to each step.
 - `stored`: Does not use jax.checkpoint, so the activations of all steps are stored.

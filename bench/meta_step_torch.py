@@ -6,8 +6,8 @@
 In all forms except `cell`, arrays have one column for each coordinate. All gates of a layer are one product of the
 matrices (80, in + 20) and (in + 20, n), where `in` is the number of the layer's inputs and n the number of coordinates.
 In first order, the meta-loss has the same gradient as sum_k <g_k, theta_k(phi)>, where g_k is the detached gradient of
-the task at inner step k. The program therefore differentiates the task once at each step, and the backward pass does
-not differentiate it.
+the task at inner step k. The program therefore computes the gradient of the task once at each step, and the backward
+pass treats it as a constant.
 
 - `step`: Compiles the step of the LSTM and the gradient of the task. Autograd differentiates the loop over steps.
 - `window`: Compiles the whole window, in which the 20 steps are unrolled.
@@ -69,8 +69,8 @@ def columns_rule(phi, g, state):
 
 
 class Cells:
-    """Computes the LSTM by torch.nn.LSTMCell. The meta-parameters are the same, but LSTMCell expects the gates in a
-    different order."""
+    """Computes the LSTM by torch.nn.LSTMCell. The meta-parameters are those of the other forms, but LSTMCell expects
+    the gates in a different order."""
 
     def __init__(self):
         self.cells = [torch.nn.LSTMCell(2, HIDDEN), torch.nn.LSTMCell(HIDDEN, HIDDEN)]

@@ -4,8 +4,8 @@
  *   bench_rules [THREADS [ROUNDS]]
  *
  * The rules use their initial meta-parameters, and the program measures them in turn. The program prints the median and
- * the least milliseconds of a step, and divides both by the corresponding time of Adam. For the Newton-Schulz steps, it
- * prints the rate of the executed multiply-adds as a fraction of the processor's peak. */
+ * the least milliseconds of a step, and divides both by the corresponding time of Adam. For the Newton-Schulz steps,
+ * the program prints the rate of the executed multiply-adds as a fraction of the processor's peak. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

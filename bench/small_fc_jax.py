@@ -220,7 +220,7 @@ def theta_start(key):
 def carry_start():
     key = jax.random.PRNGKey(1)
     phi = phi_start(key)
-    zeros = lambda: jax.tree.map(jnp.zeros_like, phi)  # `jit` overwrites each argument, so none may share its array
+    zeros = lambda: jax.tree.map(jnp.zeros_like, phi)  # `jit` overwrites each argument, so no two may share an array
     one = jax.vmap(theta_start)(jax.random.split(key, UNITS))
     theta = jax.tree.map(lambda x: jnp.concatenate([x, x]), one)
     state = jax.tree.map(lambda x: jnp.zeros((2 * UNITS, *x.shape)),

@@ -92,7 +92,7 @@ step = grad_and_value(look_ahead, has_aux=True)
 
 
 def functional(phi, images, step):
-    """Returns the same meta-gradient, but calls one differentiated function for each inner step."""
+    """Returns the meta-gradient of one task, but calls one differentiated function for each inner step."""
     total, theta, batch = [torch.zeros_like(p) for p in phi], start_theta(), images.draw()
     for _ in range(STEPS):
         following = images.draw()

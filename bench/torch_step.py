@@ -4,7 +4,7 @@
 The gradients are random. The network has 1.2 million parameters (784-1024-384-10). The program prints the shortest
 processor time of a step, measured over several steps on one thread. The first two columns are the times with
 backend="torch" and backend="c". The third column is the time of wl_optimizer_step of the C library on one flat array.
-The last column is the ratio of the two times before it.
+The last column is the ratio of the second column to the third column.
 
   bench/torch_step.py                     measures every rule with its initial meta-parameters
   bench/torch_step.py optimizer.h5 ...    measures the given trained optimizers

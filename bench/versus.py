@@ -2,17 +2,18 @@
 ratios.
 
 Each contender is a separate process, so threads, libraries and compiled code of one contender have no effect on
-another. A contender compiles, prints `ready` with its versions, and waits. For each line `go` on its standard input, it
-makes one measurement and prints the seconds of one unit of work. For each line `memory`, if it supports this, it prints
-the peak memory of the work in bytes.
+another. A contender compiles, prints `ready` with its versions, and waits. For each line `go` on its standard input,
+the contender makes one measurement and prints the seconds of one unit of work. For each line `memory`, a contender that
+supports this request prints the peak memory of the work in bytes.
 
   worker side      versus.serve(measure, "torch 2.15.0")          measure() -> seconds
   driver's side    with versus.Worker("PyTorch, vmap", command, cores=1) as a: ...
                    times = versus.rounds([a, b], 7)
                    versus.report(times, reference="warploom")
 
-Only one contender runs at a time. Meanwhile, all threads and ranks of the others are stopped. Every round measures all
-contenders. A change of the clock rate or other load on the machine therefore affects all contenders alike.
+Only one contender runs at a time. During a measurement, all threads and ranks of the other contenders are stopped.
+Every round measures all contenders. A change of the clock rate or other load on the machine therefore affects all
+contenders alike.
 """
 import atexit
 import ctypes

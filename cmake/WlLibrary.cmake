@@ -54,7 +54,7 @@ endmacro()
 # wl_embed(<name> <file> <header>)
 #
 # Call this macro in src/<folder>/*.cmake. The macro adds the bytes of <file> (relative to the project) to the sources
-# of the folder, as the C array <name> of <name>_size bytes. The header <header> declares both names.
+# of the folder, as the C array <name> of <name>_size bytes. The header <header> declares <name> and <name>_size.
 macro(wl_embed name file header)
   set(embed_source ${CMAKE_BINARY_DIR}/generated/${name}.c)
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${file})

@@ -17,7 +17,7 @@ set -euo pipefail
 
 FLOOR=122      # smallest number of tests that must pass; 132 pass if all optional packages are installed
 FLOOR_MPICH=10 # smallest number of tests that must pass with MPICH
-# Only these tests run with MPICH, because waiting ranks of MPICH occupy their cores.
+# Only the tests of this pattern run with MPICH, because waiting ranks of MPICH occupy their cores.
 MPICH_TESTS='^(comm_n[123]|comm_singleton|exact_sum_n[1-4]|subnormals|mpi_libraries)$'
 FLOOR_QUICK=120 # smallest number of tests that must pass with --quick
 
@@ -71,7 +71,7 @@ if [ "$skipped" -gt 0 ]; then
   echo "skipped, with these reasons:"
   grep -h '^skipped: ' "$BUILD/Testing/Temporary/LastTest.log" | sort | uniq -c || true
 fi
-# Builds the program with MPICH and runs the MPI tests. Only the targets that these tests need are built.
+# Builds the program with MPICH and runs the MPI tests. Only the targets that the MPI tests need are built.
 test_with_mpich() {
   local folder=$BUILD-mpich log=$BUILD-mpich/tests.log code=0 passed
   cmake -S . -B "$folder" -DCMAKE_BUILD_TYPE=Release -DMPI_C_COMPILER="$(command -v mpicc.mpich)" \

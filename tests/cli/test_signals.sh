@@ -74,7 +74,8 @@ code=0
 [ "$(checkpoint_step piped)" = 4 ] || fail "a closed pipe ended the training"
 echo "ok: closed pipes"
 
-# The warning signals of a batch system must not end commands other than `train`. SIGTERM must end these commands.
+# The warning signals of a batch system must not end commands other than `train`. SIGTERM must end commands other than
+# `train`.
 start eval piped --seeds 100 --steps 2000 --no-picture --output eval.h5
 wait_for 10 grep -q . err.txt
 kill -USR1 $process

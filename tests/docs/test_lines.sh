@@ -1,9 +1,9 @@
 #!/bin/bash
 # Tries the indented commands of README, docs/guide.md and jobs/README in a copy of the tree. Commands of warploom run
 # with options that shorten them, and the Python tools run with --help. The other commands install, build or submit a
-# job. For these commands, the test only checks that their programs and files exist. Continuous integration and the
-# SLURM tests run them. The test also tries the configuration in README. In all Markdown files, each row of a table must
-# have as many cells as its header.
+# job. For commands that install, build or submit, the test only checks that their programs and files exist. Continuous
+# integration and the SLURM tests run the commands that install, build or submit. The test also tries the configuration
+# in README. In all Markdown files, each row of a table must have as many cells as its header.
 set -euo pipefail
 : "${WL_BIN:?run the tests through ctest}" "${WL_SOURCE:?}" "${WL_MPIEXEC:?}" "${WL_PYTHON:?}"
 fail() { echo "FAILED: $*" >&2; exit 1; }

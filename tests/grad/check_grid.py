@@ -157,8 +157,8 @@ def zero_is_named():
 
 
 def untested_is_told():
-    """Checks that the exit code is 65 and the check does not pass if most blocks have no effect on the loss. The
-    agreement of the other blocks would then show nothing."""
+    """Checks that the exit code is 65 and the check does not pass if most blocks have no effect on the loss. If most
+    blocks have no effect, the agreement of the other blocks shows nothing."""
     code, report, said = check(configuration(MLP, "name: sgd, rate: 0.1, learn: [rate]", "steps: 2", "initialisation: {name: maml}"),
                                "--windows", "1")
     blocks = report["tasks"][0]["blocks"]
@@ -186,8 +186,8 @@ def rounding_is_no_gradient():
 
 
 def kinks_are_told_from_errors():
-    """Checks a loss that is clipped just above its value. Finite differences cannot resolve the kink there. If the loss
-    is clipped well above its value, the kink must have no effect."""
+    """Checks a loss that is clipped just above its value. Finite differences cannot resolve a kink that is so near. If
+    the loss is clipped well above its value, the kink must have no effect."""
     def verdicts(window):
         code, report, said = check(configuration(LOGISTIC, SMALL, f"steps: 4, weights: last, order: second, {window}", ""))
         return code, report["tasks"][0]["meta_loss"], [block["kink"] for block in report["tasks"][0]["blocks"]], said
@@ -199,7 +199,7 @@ def kinks_are_told_from_errors():
 
 def faint_is_told_from_errors():
     """Checks gradients of preconditioners that are below the noise of the finite differences, because epsilon is large.
-    `check` must pass. The report must name these blocks without calling them wrong."""
+    `check` must pass. The report must name the blocks below the noise without calling them wrong."""
     text = configuration("family: mlp, widths: [4, 3], batch: 4, activation: tanh", "name: adamw, rate: 0.05, epsilon: 0.01",
                          "steps: 3, weights: last, order: second", "episode: {steps: 3}\nprecondition: {name: kronecker}")
     code, report, said = check(text)

@@ -455,7 +455,7 @@ static toy open_pupil(const char *keys) {
   return t;
 }
 
-/* Returns the perturbations of draw number 5 for both pairs. The window of one step has used them. */
+/* Returns the perturbations of draw number 5 for both pairs. The window of one step has used these perturbations. */
 static void draw_pairs(toy *t, double eps[2]) {
   const wl_estimator_job job = {.scratch = t->scratch, .unit = t->unit};
   for (int p = 0; p < 2; p++) eps[p] = (double)*wl_antithetic_draw(t->estimator, &job, p, 0);

@@ -252,7 +252,7 @@ static void look_ahead_by_hand(const problem *p, bool second, double *gradient) 
   wl_unroll_ws_destroy(&ws);
 }
 
-/* Computes the same sum by windows of one step. */
+/* Computes the sum of the look-ahead gradients by windows of one step. */
 static void look_ahead_by_windows(const problem *p, double *gradient) {
   wl_unroll_ws *ws = open_workspace(p, true, 1);
   wl_unit *unit = start_unit(p, ws, 0);
@@ -282,7 +282,7 @@ static void test_online(void **state) {
     assert_true(all_equal(windows, hand, p.of.model->phi.size));
     close_problem(&p);
     if (second) continue;
-    /* in first order, one long window with a loss after each step has the same terms */
+    /* in first order, one long window with a loss after each step has the terms of this sum */
     snprintf(yaml, sizeof yaml, "%swindow: {steps: 5, weights: [0, 1, 1, 1, 1, 1], batch: fresh}\n",
              rule);
     problem whole = open_variant(task, "", yaml);
@@ -341,8 +341,8 @@ static void follow_path(const problem *p, int64_t cut, bool gradient_ws, path *q
   wl_unroll_ws_destroy(&ws);
 }
 
-/* Creates a problem in which Leap or Reptile learns all tensors except the first two. The key `list` contains these two
- * tensors. */
+/* Creates a problem in which Leap or Reptile learns all tensors except the first two. The key `list` contains the first
+ * two tensors. */
 static problem open_path_problem(bool leap, const char *list) {
   char yaml[512];
   snprintf(yaml, sizeof yaml,

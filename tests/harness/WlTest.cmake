@@ -16,16 +16,16 @@
 #
 # ENVIRONMENT may contain ${WL_NO_GRACE}. If a rank ends with an exit code other than 0, Open MPI then kills the other
 # ranks immediately. Without this variable, Open MPI waits two seconds. Tests that send signals to the launcher must not
-# use it.
+# use WL_NO_GRACE.
 #
 # LIBS names folders of src ("base", "task"); the libraries that they depend on are linked too. The labels always
 # include the name of the test's folder (unit, mpi, ...).
 
 set(WL_NO_GRACE OMPI_MCA_odls_base_sigkill_timeout=0)
 set(WL_TEST_RUNNER ${CMAKE_CURRENT_LIST_DIR}/run_test.sh)
-# The MPI processes exchange data through PMIx. PMIx 4 and earlier versions store these data in shared memory (ds21,
-# ds12). On a machine with high load, a rank sometimes reads this memory before the data are complete. MPI_Init then
-# ends with a segmentation fault or an error about a missing segment (openpmix issue 1114, ompi issue 6761). With
+# The MPI processes exchange data through PMIx. PMIx 4 and earlier versions store the exchanged data in shared memory
+# (ds21, ds12). On a machine with high load, a rank sometimes reads this memory before the data are complete. MPI_Init
+# then ends with a segmentation fault or an error about a missing segment (openpmix issue 1114, ompi issue 6761). With
 # `hash`, the ranks request the data by messages instead.
 set(WL_TEST_ENVIRONMENT
   PMIX_MCA_gds=hash

@@ -18,7 +18,7 @@ void assert_distributed(const char *what, double *x, int64_t n, distribution_cdf
                         double b);
 /* Asserts that the smallest and the largest value of x[0..n) are in [low, high] and close to `low` and `high`. The
  * allowed distance is so large that on average 12 draws are closer to each end. `density` is the density of the
- * distribution at `low` and `high`. For a uniform distribution on an interval of length 1, it is 1. */
+ * distribution at `low` and `high`. For a uniform distribution on an interval of length 1, `density` is 1. */
 void assert_reaches_ends(const char *what, const double *x, int64_t n, double low, double high,
                          double density);
 /* Density of cdf_truncated at its ends: 4 exp(-2) / (sqrt(2 pi) 0.9545). */

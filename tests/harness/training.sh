@@ -51,8 +51,8 @@ checkpoint_step() { # arguments: RUN
 # The function only looks at the newest checkpoint, because older checkpoints may already have been removed.
 has_checkpoint_after() { [ "$(checkpoint_step "$1")" -gt "$2" ]; } # arguments: RUN STEP
 
-# Prints how many meta-steps a stopped run reported after its newest checkpoint. A resumed run computes these meta-steps
-# again.
+# Prints how many meta-steps a stopped run reported after its newest checkpoint. A resumed run computes the meta-steps
+# after its newest checkpoint again.
 steps_beyond_checkpoint() { # arguments: RUN
   local last
   last=$(tail -q -n 1 "$1"/*.jsonl | grep -o '"meta_step":[0-9]*' | grep -o '[0-9]*$' | tail -n 1)

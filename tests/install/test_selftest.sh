@@ -24,7 +24,7 @@ expect result.json '"failed": 0'
 [ "$(grep -c '"result": "passed"' result.json)" = "$(grep -c '  passed ' table)" ] || fail "table and JSON differ"
 [ -z "$(find . -maxdepth 1 -name 'warploom-selftest-*')" ] || fail "temporary files are left behind"
 
-# In these calls, no launcher is available.
+# While the following calls run, no launcher is available.
 PATH=$PWD/empty PROGRAM=$(realpath "$WL_BIN") selftest 0 --only 'LSTM: 1 and 2 ranks'
 expect table 'SKIPPED .*no launcher of the MPI library was found in PATH'
 selftest 0 --only 'LSTM: 1 and 2 ranks' --launch none

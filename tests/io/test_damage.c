@@ -1,5 +1,5 @@
 /* test_damage.c - tests that a truncated file, or a file with any changed byte, is reported as damaged. No reader may
- * return wrong data from such a file. */
+ * return wrong data from a damaged file. */
 #include "io_test.h"
 
 static unsigned char *image;

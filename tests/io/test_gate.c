@@ -1,6 +1,6 @@
 /* test_gate.c - tests files that were manipulated on purpose. The test changes a valid file by HDF5 and adds a correct
- * footer to the changed file. Reading such a file must cause one error, and the reader must not read data from other
- * files. */
+ * footer to the changed file. Reading a manipulated file must cause one error, and the reader must not read data from
+ * other files. */
 #include <hdf5.h>
 #include <hdf5_hl.h>
 

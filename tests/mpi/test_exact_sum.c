@@ -163,7 +163,8 @@ static void non_finite_spoils_its_block(void **state) {
   }
 }
 
-/* Sums the largest doubles with equal signs. The integers in the sum then use all their spare bits. */
+/* Sums the largest doubles with equal signs. For such large numbers, the integers in the exact sum use all their spare
+ * bits. */
 static void edge_of_the_range(void **state) {
   wl_comm *comm = *state;
   const int size = wl_comm_size(comm);

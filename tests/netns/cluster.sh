@@ -47,7 +47,8 @@ on() { # arguments: HOST COMMAND...
   nsenter -t "$pid" --net --uts --mount --root --wd="$PWD" "$@"
 }
 
-# A process that only sleeps keeps the namespaces of a host open. Commands on the host enter these namespaces.
+# A process that only sleeps keeps the namespaces of a host open. Commands on the host enter the namespaces of this
+# process.
 make_host() { # arguments: NUMBER
   local host=h$1 pid deadline=$((SECONDS + 60))
   unshare --net --uts --mount --propagation private sh -c '
@@ -67,8 +68,8 @@ make_host() { # arguments: NUMBER
   [ -z "$RATE" ] || on "$host" tc qdisc add dev eth0 root tbf rate "$RATE" burst 256kb latency 50ms
 }
 
-# A host can be reached if it answers, even if it refuses the connection. The other hosts then also have its address
-# again.
+# A host can be reached if it answers, even if it refuses the connection. The other hosts then also have the address of
+# this host again.
 answers() { # arguments: NUMBER
   { on "h$(($1 == 1 ? 2 : 1))" timeout 1 bash -c "exec 3<>/dev/tcp/10.77.0.$1/9" 2>&1 || true; } | grep -q refused
 }

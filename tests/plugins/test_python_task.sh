@@ -13,7 +13,8 @@ grep -q '^All passed' check.out || fail "check: $(cat check.out)"
 [ ! -s check.err ] || ! grep -q Traceback check.err || fail "a traceback without an error: $(cat check.err)"
 
 # The gradient from Python must equal the gradient of the built-in family with the same loss. This loss is Rosenbrock's
-# function with curvature 1, divided by the number of its terms. Both tasks start at the same fixed point.
+# function with curvature 1, divided by the number of its terms. The Python task and the built-in task start at the same
+# fixed point.
 cat >ones.py <<'P'
 import numpy as np
 from valley_numpy import Valley

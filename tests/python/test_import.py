@@ -1,8 +1,8 @@
 """Checks warploom.import_weights.
 
 The test has a NumPy implementation in float64, written only from the published formulas. With imported weights, the C
-library must make the same steps as this implementation. `warploom eval` must read the imported file. Wrong weights must
-be refused."""
+library must make the same steps as the NumPy implementation. `warploom eval` must read the imported file. Wrong weights
+must be refused."""
 import os
 import sys
 

@@ -1,7 +1,8 @@
 """Compares warploom.torch.LearnedOptimizer with the C library on a small network that classifies digits.
 
-The Python class and the C library must make equal steps if they receive equal gradients. If each of them computes its
-own gradients, the loss curves must be equal. The test also covers exact resumes, parameter groups, and errors.
+The Python class and the C library must make equal steps if they receive equal gradients. If the class and the library
+each compute their own gradients, the loss curves must be equal. The test also covers exact resumes, parameter groups,
+and errors.
 
 The measure of difference is |theta_torch - theta_C| / |theta_C - theta_0| after all steps. For this measure, the class
 and the library receive the gradients of one run. Each step rounds theta to float32. The measure is therefore about 1e-7
@@ -242,7 +243,7 @@ def test_bundles(paths):
 
 
 def test_threads(paths):
-    """Two optimizers in two threads must make the same steps as one after the other."""
+    """Two optimizers must make the same steps in two threads as one after the other."""
     def draw_model():
         # All threads share the generator of torch, so random numbers are drawn before the threads start.
         torch.manual_seed(3)

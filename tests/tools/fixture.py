@@ -14,7 +14,7 @@ SOURCE, PROGRAM = Path(os.environ["WL_SOURCE"]), os.environ["WL_BIN"]
 TOOLS = SOURCE / "tools"
 sys.path.insert(0, str(TOOLS))
 os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
-# All these tests use the same font cache.
+# All tests of the tools use the same font cache.
 os.environ["MPLCONFIGDIR"] = os.path.join(os.path.dirname(os.getcwd()), "matplotlib")
 
 try:
@@ -66,7 +66,7 @@ def expect_equal(what, expected, got):
 
 
 def program(*arguments, ranks=1, code=0):
-    """Runs warploom with these arguments and returns its standard output."""
+    """Runs warploom with the given arguments and returns its standard output."""
     command = [os.environ["WL_MPIEXEC"], "-n", str(ranks), PROGRAM] if ranks > 1 else [PROGRAM]
     done = subprocess.run([*command, *map(str, arguments)], capture_output=True, text=True, timeout=120)
     if done.returncode != code:

@@ -8,7 +8,7 @@
  * and mlp), `rule` (lstm or adam, by default adam), and `outer` (a section without variants). */
 extern const wl_section fixture_sections[];
 
-/* The structs that receive the values of some of these tables. */
+/* The structs that receive the values of some tables of the fixture. */
 typedef struct fixture_outer {
   int64_t steps;
   double learning_rate, clip;

@@ -48,7 +48,7 @@ static void smooth(void **state) {
   }
 }
 
-/* The first step of Adam for a gradient g is g / (|g| + 1e-8). This function changes its direction within a distance of
+/* The first step of Adam for a gradient g is g / (|g| + 1e-8). The direction of this step changes within a distance of
  * |g| from zero. The loss is a million times as large as the change of the loss that the step causes. */
 static const double gradients[] = {1e-3, 3e-5, -1e-6};
 

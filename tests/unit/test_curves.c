@@ -1,5 +1,5 @@
-/* test_curves.c - tests which curves in a file can be used for a task of a suite. The definitions of the task must be
- * the same. A key that the file does not contain must have its default value in the suite. */
+/* test_curves.c - tests which curves in a file can be used for a task of a suite. The file and the suite must define
+ * the task in the same way. A key that the file does not contain must have its default value in the suite. */
 #include "cmocka_all.h"
 
 #include <stdio.h>

@@ -67,8 +67,8 @@ static double length(const wl_real *x, int n) {
   return sqrt(sum);
 }
 
-/* Each slice has 3 coordinates with different curvatures. The whole tensor also has only these 3 curvatures. The rule
- * must find the minimum in both cases. */
+/* Each slice has 3 coordinates with different curvatures. The whole tensor also has only 3 different curvatures. The
+ * rule must find the minimum for slices and for the whole tensor. */
 static void test_quadratic_functions(void **state) {
   (void)state;
   static const char *const rules[] = {"name: lbfgs, damping: 1e-9",

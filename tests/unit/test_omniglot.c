@@ -394,7 +394,7 @@ static void check_augmentation(const char *config) {
   wl_real first[10 * GLYPH_PIXELS];
   wl_task_load(f.task, f.ws, &batch);
   memcpy(first, wl_tape_input_data(wl_task_ws_tape(f.ws), x.node), sizeof first);
-  /* this batch has the same images, because there are 20 images in batches of 10 */
+  /* batch 2 has the same images as batch 0, because there are 20 images in batches of 10 */
   wl_task_load(f.task, f.ws, &other);
   assert_memory_not_equal(first, wl_tape_input_data(wl_task_ws_tape(f.ws), x.node), sizeof first);
   wl_task_load(f.task, f.ws, &batch);

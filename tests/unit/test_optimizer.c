@@ -521,7 +521,7 @@ static void run_on_vanishing(int threads, float theta[MANY]) {
   wl_optimizer_destroy(&optimizer);
 }
 
-/* The OpenMP threads of the team belong to the caller. The caller creates these threads with a setting that keeps
+/* The OpenMP threads of the team belong to the caller. The caller creates the OpenMP threads with a setting that keeps
  * subnormal numbers. The library must restore this setting after each call. */
 static void test_subnormals_in_the_callers_threads(void **state) {
   (void)state;

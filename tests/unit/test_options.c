@@ -178,7 +178,7 @@ static void yaml_round_trips(void **state) {
   }
 }
 
-/* These values must be quoted, so that other YAML readers also read them as texts. */
+/* Texts that look like values of other types must be quoted, so that other YAML readers also read them as texts. */
 static void doubtful_texts_are_quoted(void **state) {
   (void)state;
   static const char *const doubtful[] = {"yes", "No", "null", "12", "1e3", "NULL", ".inf", "y"};

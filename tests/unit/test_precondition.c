@@ -86,8 +86,8 @@ static const char *const texts[] = {"name: scalar",
                                     "name: gap, approximate: true"};
 enum { TEXTS = sizeof texts / sizeof *texts };
 
-/* All these preconditioners must leave every bit of the gradient unchanged, and they must not write beyond its last
- * element. */
+/* Every preconditioner of this test must leave every bit of the gradient unchanged, and it must not write beyond the
+ * last element. */
 static void test_identity_at_the_start(void **state) {
   (void)state;
   for (int k = 0; k < TEXTS; k++) {

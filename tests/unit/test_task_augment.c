@@ -82,9 +82,9 @@ static void close_pair(pair *p) {
 
 #define NET "family: mlp, widths: [6, 5], batch: 8, initialisation: he, normalisation: layer"
 
-/* Both tasks must be the same network. The losses of both tasks at the start must be equal except for loss_scale. Each
- * element of the gradient must be c times the element without the augmentation. The factors c must be log-uniform. The
- * number of factors depends on the kind of reparametrisation. */
+/* The two tasks must be the same network. The losses of both tasks at the start must be equal except for loss_scale.
+ * Each element of the gradient must be c times the element without the augmentation. The factors c must be log-uniform.
+ * The number of factors depends on the kind of reparametrisation. */
 static void test_reparametrisation(void **state) {
   (void)state;
   static const char *const kinds[] = {"global", "tensor", "parameter"};
@@ -156,7 +156,7 @@ static void test_scale_jitter(void **state) {
 
 /* The difference of the gradients must be distributed as N(0, sd^2). The difference must change between steps, and it
  * must be equal if a step is computed again. The inner loss must contain the linear term of this noise. Outer losses
- * and evaluation losses must not contain it. */
+ * and evaluation losses must not contain the noise. */
 static void test_gradient_noise(void **state) {
   (void)state;
   pair p = open_pair("{family: mlp, widths: [4], batch: 4}",

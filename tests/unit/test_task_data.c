@@ -159,8 +159,8 @@ static void test_fraction(void **state) {
   wl_dataset_close(&d);
 }
 
-/* If the side is halved, each pixel must be the mean of 2 x 2 pixels. If the side changes from 8 to 3 pixels, they must
- * be interpolated at the positions 5/6, 3 1/2 and 6 1/6. */
+/* If the side is halved, each pixel must be the mean of 2 x 2 pixels. If the side changes from 8 to 3 pixels, the
+ * pixels must be interpolated at the positions 5/6, 3 1/2 and 6 1/6. */
 static void test_resized(void **state) {
   (void)state;
   write_tiny("resized", false);
@@ -391,8 +391,8 @@ static void test_damaged_gzip(void **state) {
   EXPECT_DATA_ERROR("gzip", "train-images-idx3-ubyte.gz");
 }
 
-/* If the trailer of a gzip member is missing or incomplete, its checksum cannot be compared. Reading such a file must
- * be an error. */
+/* If the trailer of a gzip member is missing or incomplete, its checksum cannot be compared. Reading a file with a
+ * damaged trailer must be an error. */
 static void test_missing_trailer(void **state) {
   (void)state;
   for (long cut = 1; cut <= 8; cut++) {

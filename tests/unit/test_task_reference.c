@@ -101,7 +101,7 @@ static void test_initialisers(void **state) {
     assert_close(m.sd, expected[k].sd, 5 * expected[k].sd / 396);
     if (expected[k].bound > 0) {
       assert_true(m.least >= -expected[k].bound && m.most <= expected[k].bound);
-      /* the largest of these values must nearly reach the bound */
+      /* the largest initial value must nearly reach the bound */
       assert_close(m.most, expected[k].bound, 0.01 * expected[k].bound);
     }
     const moments bias = theta0_moments(yaml, 3920, 20, 1);
@@ -139,8 +139,8 @@ static void test_orthogonal(void **state) {
 }
 
 /* For a network of 1, 40, 40 and 1 units, the biases must be zero. The absolute values of the weights must be at most
- * 0.02, which is two standard deviations. Truncation reduces their standard deviation from 0.01 to
- * 0.01 sqrt(1 - 4 f(2) / (2 F(2) - 1)), where f and F are the density and the distribution function of N(0, 1). */
+ * 0.02, which is two standard deviations. Truncation reduces the standard deviation of the weights from 0.01 to 0.01
+ * sqrt(1 - 4 f(2) / (2 F(2) - 1)), where f and F are the density and the distribution function of N(0, 1). */
 static void test_sinusoid_theta0(void **state) {
   (void)state;
   moments m = theta0_moments("{family: sinusoid}", 80, 1600, 20);

@@ -26,7 +26,7 @@ static void write_variation(const wl_variation *v, FILE *out) {
 }
 
 /* Writes the overrides of `axis` for a task, separated by spaces, and compares the result with the expected text. If
- * there are no overrides, it compares the note instead. */
+ * there are no overrides, the function compares the note instead. */
 static void expect(const char *task, const char *axis, const char *wanted) {
   char text[2048], found[1024] = "", note[160];
   wl_config *config = NULL;
