@@ -16,7 +16,7 @@ enum {
   FIRST_CODE = 256
 };
 
-/* Fills `options`, the list that getopt_long reads, from the table. Returns the number of
+/* Converts the table to `options`, the array that getopt_long reads. Returns the number of
  * options. */
 static int getopt_table(const wl_argument *table,
                         struct option options[WL_ARGUMENT_TABLE_MAX + 1]) {
@@ -48,7 +48,7 @@ static wl_status parse_failure(const wl_argument *table, int count, char **argv,
   const char *const text = argv[optind - 1];
   const int known = optopt >= FIRST_CODE && optopt < FIRST_CODE + count ? optopt - FIRST_CODE : -1;
   if (code == ':' && known >= 0)
-    return WL_FAIL(WL_ERR_USAGE, "option --%s needs a value: --%s %s", table[known].name,
+    return WL_FAIL(WL_ERR_USAGE, "option --%s needs a value; the form is --%s %s", table[known].name,
                    table[known].name, table[known].value);
   if (known >= 0)
     return WL_FAIL(WL_ERR_USAGE, "option --%s does not accept a value, got '%s'", table[known].name, text);

@@ -43,13 +43,15 @@ wl_status wl_arguments_refuse(const wl_arguments *arguments, const char *const *
                               const char *why);
 /* Returns the last value that is given for an option, or `fallback` if the option is not given. */
 const char *wl_argument_text(const wl_arguments *arguments, const char *name, const char *fallback);
-/* Lists all values of an option that may be repeated, such as --set, in order. Returns their number. */
+/* Writes all values of an option that may be repeated, such as --set, to `values` in the order of
+ * the command line. Returns the number of values. */
 int wl_argument_all(const wl_arguments *arguments, const char *name,
                     const char *values[WL_ARGUMENTS_MAX]);
-/* Lists the values of all --set options, in order, as overrides of a configuration. Returns their number. */
+/* Converts the values of all --set options, in the order of the command line, to overrides of a
+ * configuration. Returns the number of overrides. */
 int wl_argument_overrides(const wl_arguments *arguments, wl_override overrides[WL_ARGUMENTS_MAX]);
-/* Reads the last value of an option as a number from min to max. *out is unchanged if the option is not given. Returns
- * WL_ERR_USAGE if the value is not a number or is out of range. */
+/* Reads the last value of an option as an integer from `min` to `max`. Does not change *out if the
+ * option is not given. Returns WL_ERR_USAGE if the value is not an integer or is out of range. */
 wl_status wl_argument_int(const wl_arguments *arguments, const char *name, int64_t min, int64_t max,
                           int64_t *out);
 /* Reads the last value of an option as a finite real number, with the same rules as

@@ -18,7 +18,8 @@
 
 static const wl_argument arguments[] = {
     {"coordinates", "N", "number of coordinates that each rank processes; default 16000"},
-    {"threads", "N", "number of threads of each rank; default: the cores of a node divided by its ranks"},
+    {"threads", "N", "number of threads of each rank; default: the number of cores of a node divided by the "
+                     "number of its ranks"},
     {"repeats", "N", "number of times that the kernel and the files are measured; the table shows the medians; "
                      "default 7"},
     {"folder", "FOLDER",
@@ -83,16 +84,17 @@ static void print_rate(const char *storage, const wl_kernel_rate *r, FILE *out) 
 static void print_kernel(const wl_kernel_figures *k, FILE *out) {
   fprintf(
       out,
-      "\nLSTM of 2 x 20 units, windows of 20 steps forward and backward, %lld coordinates on each rank\n",
+      "\nRates of the LSTM with 2 x 20 units in windows of 20 steps, forward and backward, with %lld "
+      "coordinates on each rank\n",
       (long long)k->coordinates);
   fprintf(out, "  %-34s %10s %10s %10s\n", "", "all ranks", "slowest", "fastest");
-  fprintf(out, "  %-34s %10.1f %10.1f %10.1f\n", "peak of multiply-adds, GFLOP/s",
+  fprintf(out, "  %-34s %10.1f %10.1f %10.1f\n", "peak multiply-add rate, GFLOP/s",
           1e-9 * k->peak_total, 1e-9 * k->peak_least, 1e-9 * k->peak_most);
   fprintf(out, "  million coordinate-steps per second; each costs %.2f kFLOP, including a second forward pass\n",
           1e-3 * k->flop);
   if (k->activations.total > 0) print_rate("  window.storage: activations", &k->activations, out);
   print_rate("  window.storage: recompute", &k->recompute, out);
-  print_rate("  with gradients below 1e-38", &k->vanishing, out);
+  print_rate("  recompute, gradients below 1e-38", &k->vanishing, out);
 }
 
 static void print_sums(const figures *f, FILE *out) {
@@ -107,7 +109,7 @@ static void print_sums(const figures *f, FILE *out) {
 static void print_files(const wl_file_figures *f, const char *folder, FILE *out) {
   if (f->bytes == 0) return;
   fprintf(out, "\nWrite rates of files of %.0f MB in %s, in MB/s\n", 1e-6 * (double)f->bytes, folder);
-  fprintf(out, "  %-34s %10.0f\n", "write and fsync", 1e-6 * f->plain);
+  fprintf(out, "  %-34s %10.0f\n", "plain write and fsync\"", 1e-6 * f->plain);
   fprintf(out, "  %-34s %10.0f   (%.0f %%)\n", "checkpoint, verified and synced",
           1e-6 * f->checkpoint, 100.0 * f->ratio);
 }

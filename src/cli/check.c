@@ -10,7 +10,7 @@
 
 static const wl_argument arguments[] = {
     {"set", "KEY=VALUE",
-     "override a key of the configuration, such as --set window.order=second; may be repeated"},
+     "override a key of the configuration, such as --set window.order=second; this option may be repeated"},
     {"directions", "N", "number of random directions along which each block is checked; default 3"},
     {"tolerance", "X", "largest relative error with which a block passes; default 1e-7"},
     {"windows", "N",
@@ -196,7 +196,7 @@ static wl_status run_check(wl_cli *cli, int argc, char **argv) {
 const wl_command wl_command_check = {
     "check",
     "CONFIG",
-    "compares every meta-gradient block with central differences, in float64",
+    "compares every block of the meta-gradient with central differences in float64",
     1,
     1,
     arguments,
@@ -204,12 +204,14 @@ const wl_command wl_command_check = {
     true,
     run_check,
     "Computes the meta-gradient of one window of each task with the code that a training uses (the engine). "
-    "Then computes central differences of the meta-loss with a separate rollout, along random directions and "
-    "for several step sizes h, and compares each block of the gradient with them. A block passes if the "
+    "Then computes central differences of the meta-loss with separate code (the rollout), along random "
+    "directions and for several step sizes h. Compares each block of the gradient with these differences. A "
+    "block passes if the "
     "relative error at the best h is within the tolerance and the error falls as h^2. The rollout has its own "
     "code for the loop over steps, the weights of the window, the transforms of the loss and the batches. "
     "Rollout and engine share the code of the task's loss, the rule's step and the preconditioner's product. "
-    "The rollout does not use the derivatives of these. Use --set to make a large task small, because the "
+    "The rollout does not use the derivatives of these three parts. Use --set to make a large task small, "
+    "because the "
     "check computes many losses. Before the comparison, check computes data, initial parameters, losses and "
     "updates twice, in different orders. If the bits of a value differ between the two orders, check names the "
     "value and exits with code 70. If a gradient is exactly zero, check first changes the blocks that start at "

@@ -15,8 +15,9 @@ typedef struct wl_child {
 enum { WL_CHILD_LATE = 124, WL_CHILD_NOT_RUN = 127 };
 
 /* Runs the program with an empty standard input. *code receives the program's exit code, or 128 + N
- * after signal N. *code is WL_CHILD_LATE if the time limit ended the program, and WL_CHILD_NOT_RUN
- * if the program could not be executed. If the calling process ends, the program also ends. */
+ * if signal N ended the program. *code is WL_CHILD_LATE if the time limit ended the program, and
+ * WL_CHILD_NOT_RUN if the program could not be executed. If the calling process ends, the program
+ * also ends. */
 wl_status wl_child_run(const wl_child *child, int *code);
 
 #endif

@@ -18,14 +18,16 @@ typedef struct wl_command wl_command;
 typedef struct wl_cli {
   const wl_command *command;
   wl_comm *comm;
-  wl_arguments arguments; /* the options of the command line */
+  wl_arguments arguments; /* options that the command line contains */
   bool quiet;
 } wl_cli;
 
 struct wl_command {
   const char *name;
-  const char *operands; /* for example "CONFIG" or "[FILE]"; "" if there are no operands */
-  /* what the subcommand does, as one phrase without a full stop, for example "meta-trains an
+  /* names of the operands in the help page, for example "CONFIG" or "[FILE]"; "" if there are no
+   * operands */
+  const char *operands;
+  /* what the subcommand does, as one phrase without a full stop, for example "meta-trains a learned
    * optimizer" */
   const char *summary;
   int min_operands, max_operands;
@@ -40,9 +42,9 @@ struct wl_command {
    * itself by warploom64 */
   bool in_double;
   /* Runs the subcommand. The operands are argv[0 .. argc), where min_operands <= argc <=
-   * max_operands. Collective. If the failure was passed to wl_comm_agree, it is shared: all ranks
-   * return it. If a failure is not shared, main ends all ranks with wl_comm_abort, because other
-   * ranks may be waiting for this rank in a collective call. */
+   * max_operands. Collective. A failure that was passed to wl_comm_agree is shared, which means
+   * that all ranks return it. If a failure is not shared, main ends all ranks with wl_comm_abort,
+   * because other ranks may be waiting for this rank in a collective call. */
   wl_status (*run)(wl_cli *cli, int argc, char **argv);
   const char *about;    /* description of the subcommand in full sentences */
   const char *examples; /* examples of shell commands; each line ends with a newline */

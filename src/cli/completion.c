@@ -11,7 +11,7 @@
 
 /* Returns what a shell can complete for a value or operand that --help calls `name`, such as FILE.
  * The result is either a list of words separated by '|', or the name of a kind, such as ":file".
- * The fixed text of the scripts completes each kind. */
+ * The fixed text of the scripts contains the completion for each kind. */
 static const char *kind_of(const char *name) {
   static const struct {
     const char *name, *kind;

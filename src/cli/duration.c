@@ -16,7 +16,7 @@ static long take_number(const char **text) {
 }
 
 /* Reads a text of the form "a", "a:b" or "a:b:c", where a, b and c are integers. Returns the number
- * of integers, or 0 for any other text and for b or c above 59. */
+ * of integers. Returns 0 for any other text, or if b or c is above 59. */
 static int take_fields(const char *text, long fields[3]) {
   for (int count = 1; count <= 3; ++count) {
     fields[count - 1] = take_number(&text);
@@ -35,7 +35,7 @@ static bool parse_clock(const char *text, double *seconds) {
   if (dash && ((days = take_number(&text)) < 0 || text != dash)) return false;
   const int count = take_fields(dash ? dash + 1 : text, f);
   if (count == 0 || (dash && f[0] > 23)) return false;
-  /* number of seconds that 1 in the first field means */
+  /* number of seconds in one unit of the first field */
   const long unit = dash ? 3600 : count == 3 ? 3600 : 60;
   *seconds = 86400.0 * (double)days + (double)(unit * f[0]) + (double)(unit / 60 * f[1]) + (double)f[2];
   return dash || count > 1;

@@ -45,8 +45,8 @@ static bool choose_waiting(void) {
   return setenv("GOMP_SPINCOUNT", "1000", 1) == 0;
 }
 
-/* Environment variable in which the first execution of the program stores the name of the OpenBLAS
- * kernels that the second execution replaces. */
+/* Name of an environment variable. The first execution of the program stores the name of the
+ * kernels that OpenBLAS chose in this variable, so that the second execution can print the name. */
 static const char replaced[] = "WARPLOOM_BLAS_REPLACED";
 
 static bool choose_kernels(void) {
@@ -86,8 +86,8 @@ static void report_blas(void) {
         before, kernels);
 }
 
-/* Warns if ranks run different kernels, for example on nodes with different processors. The results
- * of a unit, bit for bit, then depend on the rank that computes the unit. */
+/* Warns if ranks run different kernels, for example on nodes with different processors. The bits of
+ * a unit's results then depend on the rank that computes the unit. */
 static wl_status report_differences(wl_comm *comm) {
   char text[1024];
   snprintf(text, sizeof text, "%s %s", wl_isa_name(wl_isa_choose()), wl_build_blas());

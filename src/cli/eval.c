@@ -20,7 +20,7 @@ enum { MAX_CASES = 32, MAX_OVERRIDES = WL_ARGUMENTS_MAX + 1 };
 
 static const wl_argument arguments[] = {
     {"set", "KEY=VALUE",
-     "override a key of the run's configuration, such as --set task.widths=[40]; may be repeated"},
+     "override a key of the run's configuration, such as --set task.widths=[40]; this option may be repeated"},
     {"steps", "T", "horizon, the number of inner steps of each run; default: the longest episode of the "
                    "training"},
     {"seeds", "N",
@@ -29,11 +29,12 @@ static const wl_argument arguments[] = {
     {"tune-units", "N", "number of tasks on which the rate of each hand-designed rule is tuned; default 5, or "
                         "25 for few-shot tasks"},
     {"learned-only", NULL,
-     "run only the trained optimizer, without hand-designed rules; --json works, but no HDF5 file is written"},
+     "run only the trained optimizer, without hand-designed rules; the option --json can be used, but no HDF5 "
+     "file is written"},
     {"seed", "N", "seed from which the fresh tasks are drawn; default 1"},
     {"vary", "LIST",
-     "also evaluate settings that differ in one property; LIST has one or more of "
-     "horizon,steps,width,depth,activation,data,scale"},
+     "also evaluate settings that differ in one property; LIST contains one or more of these properties, "
+     "separated by commas: horizon,steps,width,depth,activation,data,scale"},
     {"output", "FILE",
      "HDF5 file that receives all curves; default: RUN/evaluation.h5 for a run directory, and "
      "NAME-evaluation.h5 in the current folder for a file NAME.h5. An earlier evaluation with other settings "
@@ -58,7 +59,7 @@ static const wl_argument arguments[] = {
     {"json", "FILE", "also write the table as JSON to FILE; the name - means standard output"},
     {0}};
 
-/* The options and operands of the command line. */
+/* What the options and the operand of the command line ask for. */
 typedef struct request {
   const char *path;
   wl_eval_setting setting;
@@ -68,9 +69,9 @@ typedef struct request {
       settings[8192]; /* text of all settings that change the results, except RUN */
 } request;
 
-/* Sets the path of the output. The path is `given` if it is not NULL. Otherwise it is evaluation.h5
- * in the run directory or, for a trained file, a file in the current folder, because the folder of
- * the trained file may not be writable. */
+/* Sets the path of the output to `given` if `given` is not NULL. Otherwise, the output is
+ * evaluation.h5 in the run directory. For a trained file, the output is a file in the current
+ * folder, because the folder of the trained file may not be writable. */
 static wl_status name_output(const char *given, request *q) {
   const size_t size = sizeof q->output;
   const char *const slash = strrchr(q->path, '/'), *const name = slash ? slash + 1 : q->path;
@@ -81,7 +82,7 @@ static wl_status name_output(const char *given, request *q) {
   else if (wl_is_directory(q->path)) used = snprintf(q->output, size, "%s/evaluation.h5", q->path);
   else used = snprintf(q->output, size, "%.*s-evaluation.h5", stem, name);
   if (used >= 0 && (size_t)used < size) return WL_OK;
-  return WL_FAIL(WL_ERR_USAGE, "--output: the file's name is longer than %zu bytes", size - 1);
+  return WL_FAIL(WL_ERR_USAGE, "--output: the name of the file is longer than %zu bytes; choose a shorter name", size - 1);
 }
 
 /* Writes the options that change the results as one text to q->settings. The evaluation's file
@@ -152,7 +153,7 @@ static void note_case(wl_eval_case *c, const char *name, const char *note) {
 }
 
 /* Evaluates the variations along one axis. A variation to which the trained parts do not apply is
- * not an error: the report then contains the reason. */
+ * not an error: the report then contains the reason why the variation was not run. */
 static wl_status run_axis(wl_cli *cli, request *q, const wl_config *config, const char *axis,
                           wl_eval_case *cases, int *count) {
   wl_variation v[WL_MAX_VARIATIONS];
@@ -196,7 +197,7 @@ static wl_status for_axes(const wl_cli *cli, wl_status (*visit)(void *context, c
   char axes[256], *rest, *axis;
   const char *const given = wl_argument_text(&cli->arguments, "vary", "");
   if (strlen(given) >= sizeof axes)
-    return WL_FAIL(WL_ERR_USAGE, "--vary: the list is longer than %zu bytes", sizeof axes - 1);
+    return WL_FAIL(WL_ERR_USAGE, "--vary: the list of properties is longer than %zu bytes", sizeof axes - 1);
   memcpy(axes, given, strlen(given) + 1);
   for (axis = strtok_r(axes, ",", &rest); axis; axis = strtok_r(NULL, ",", &rest))
     WL_TRY(visit(context, axis));
@@ -257,7 +258,7 @@ static wl_status keep_earlier(const char *output) {
     rename_end(output, suffix, data);
   } while (access(data, F_OK) == 0);
   if (rename(output, data) != 0)
-    return WL_FAIL(WL_ERR_CANNOT_CREATE, "%s: cannot be renamed to %s: %s", output, data,
+    return WL_FAIL(WL_ERR_CANNOT_CREATE, "the earlier evaluation %s cannot be renamed to %s: %s", output, data,
                    strerror(errno));
   wl_log_info("the earlier evaluation had other settings and was renamed to %s", data);
   rename_end(output, ".png", picture);
@@ -321,7 +322,7 @@ static wl_status check_output(const request *q) {
   if (slash) slash[slash == folder] = '\0';
   if (q->setting.alone || access(slash ? folder : ".", W_OK) == 0) return WL_OK;
   return WL_FAIL(errno == EACCES ? WL_ERR_PERMISSION : WL_ERR_CANNOT_CREATE,
-                 "--output %s: cannot be created: %s", q->output, strerror(errno));
+                 "--output %s: the file cannot be created: %s", q->output, strerror(errno));
 }
 
 static wl_status run_eval(wl_cli *cli, int argc, char **argv) {
@@ -362,8 +363,8 @@ const wl_command wl_command_eval = {
     "Compares a trained optimizer with SGD, momentum, Nesterov, RMSprop and Adam on fresh tasks. RUN is a run "
     "directory, a checkpoint or an exported file. The rates of the hand-designed rules are tuned on other "
     "tasks, for the same number of steps. The command prints a table with 95 % intervals and a verdict. It "
-    "writes all loss curves to an HDF5 file, and draws the curves if Python has h5py and matplotlib. The work "
-    "is distributed over the ranks. The results do not depend on the number of ranks.",
+    "writes all loss curves to an HDF5 file, and draws the curves if Python has h5py and matplotlib. The runs "
+    "are distributed over the ranks. The results do not depend on the number of ranks.",
     "mpirun -n 4 warploom eval runs/quadratic-gaussian --units 8\n"
     "warploom eval jobs/trained/fashion-mlp.h5 --vary horizon,width,activation\n"
     "mpirun -n 2 warploom eval jobs/trained/quadratic-gaussian.h5 --speedup jobs/suites/validation.yaml\n"

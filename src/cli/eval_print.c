@@ -105,7 +105,7 @@ static void print_table(const wl_eval_case *c, FILE *out) {
     fprintf(out, "  %-18s %9s  %20s%s\n", "rule", "rate", "query loss",
             accuracy ? "        query accuracy" : "");
   } else {
-    fprintf(out, ": %lld steps, %lld sets of fresh tasks, mean loss of %.4g at theta_0\n",
+    fprintf(out, ": %lld steps on %lld sets of fresh tasks, with a mean loss of %.4g at theta_0\n",
             (long long)c->steps, (long long)c->seeds, c->start);
     fprintf(out, "  %-18s %9s  %20s  %20s  %20s%s\n", "rule", "rate", "final loss", "log10 of final loss",
             "held-out loss", accuracy ? "     held-out accuracy" : "");
@@ -113,8 +113,8 @@ static void print_table(const wl_eval_case *c, FILE *out) {
   for (int i = 0; i < c->entries; i++) print_entry(c, i, accuracy, out);
 }
 
-/* Prints how much of the plane an explicit warp reaches, and how much lower the final loss is with
- * the warp. */
+/* Prints the coverage of an explicit warp of the plane, and by how much the warp lowers the final
+ * loss. */
 static void print_warp(const wl_eval_case *c, FILE *out) {
   if (isnan(c->coverage)) return;
   fprintf(
@@ -136,7 +136,8 @@ static void print_case(const wl_eval_case *c, FILE *out) {
   print_warp(c, out);
 }
 
-/* Prints one line for each verdict. The line names the settings with this verdict. */
+/* Prints a line for each verdict. The line contains the names of the settings that have this
+ * verdict. */
 static void print_summary(const wl_eval_case *cases, int count, FILE *out) {
   static const char *const heads[] = {"Wins", "Ties", "Loses", "Fails"};
   fprintf(out, "\nIn short\n");

@@ -39,11 +39,11 @@ static wl_status read_baselines(const char *list, request *q) {
     return WL_OK;
   }
   if (snprintf(names, sizeof names, "%s", list) >= (int)sizeof names)
-    return WL_FAIL(WL_ERR_USAGE, "--baselines: the list is longer than %zu bytes",
+    return WL_FAIL(WL_ERR_USAGE, "--baselines: the list of rules is longer than %zu bytes",
                    sizeof names - 1);
   for (name = strtok_r(names, ",", &rest); name; name = strtok_r(NULL, ",", &rest)) {
     if (q->count == WL_MAX_BASELINES)
-      return WL_FAIL(WL_ERR_USAGE, "--baselines: more than %d names are given", WL_MAX_BASELINES);
+      return WL_FAIL(WL_ERR_USAGE, "--baselines: the list has more than %d names", WL_MAX_BASELINES);
     WL_TRY(wl_baseline_find(name, &q->baselines[q->count++]));
   }
   return WL_OK;
@@ -93,7 +93,8 @@ static wl_status name_output(const wl_arguments *a, const wl_suite *suite, reque
 
 /* ---- For people ----------------------------------------------------------------------------- */
 
-/* Prints our losses of tuned Adam next to the published losses of tuned Adam in the suite. */
+/* Prints the losses that tuned Adam reaches here, next to the published losses of tuned Adam that
+ * the suite contains. */
 static void print_references(const wl_suite *suite, const wl_task_curves *curves, FILE *out) {
   for (int i = 0; i < suite->count; i++) {
     const wl_suite_task *t = &suite->tasks[i];
@@ -178,7 +179,8 @@ static void print_summary(const wl_speedup *s, FILE *out) {
   }
   for (int i = 0; i < s->tables; i++)
     if (s->table[i].is_bound)
-      fprintf(out, "  %s: some runs end before %d times the horizon, so these speed-ups are lower bounds\n",
+      fprintf(out, "  %s: some runs end before %d times the horizon, so the speed-ups over this rule are lower "
+                   "bounds\n",
               s->table[i].baseline.name, WL_SPEEDUP_REACH);
   fprintf(
       out,

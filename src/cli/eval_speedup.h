@@ -4,8 +4,8 @@
 
 #include "cli/commands.h"
 
-/* Runs `warploom eval RUN --speedup SUITE`. `path` is the trained optimizer. If `path` is NULL, only the curves of the
- * suite's baselines are computed. Collective. */
+/* Runs `warploom eval RUN --speedup SUITE`. `path` is the path of the trained optimizer. If `path`
+ * is NULL, only the curves of the suite's baselines are computed. Collective. */
 wl_status wl_eval_speedup(wl_cli *cli, const char *path);
 
 #endif

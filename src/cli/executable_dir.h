@@ -1,5 +1,5 @@
-/* executable_dir.h - finds the folder of this program, so that the program finds the files
- * installed next to it. */
+/* executable_dir.h - finds the folder of this program, from which the program finds its other
+ * installed files. */
 #ifndef WL_CLI_EXECUTABLE_DIR_H
 #define WL_CLI_EXECUTABLE_DIR_H
 

@@ -21,9 +21,11 @@ static void default_output(const char *path, char *output, size_t size) {
 
 static wl_status export(const char *path, const char *output) {
   wl_trained *t = NULL;
-  /* wl_check_output also checks the default name, which check_outputs in main.c does not check */
+  /* this call is needed for the default name, because check_outputs in main.c checks only names
+   * that the user gives */
   WL_TRY(wl_check_output(output, path, "optimizer.h5"));
-  /* the plug-ins of the configuration may have other hashes, because export computes nothing */
+  /* accepts plug-ins whose hash differs from the hash in the configuration, because export computes
+   * nothing */
   const wl_override any_hash = {.kind = WL_OVERRIDE_ANY_HASH};
   WL_TRY(wl_trained_read(path, &any_hash, 1, &t));
   const wl_status status =
@@ -57,7 +59,7 @@ const wl_command wl_command_export = {
     "directory, whose newest checkpoint is read, or a checkpoint file. Each block of meta-parameters is the "
     "float64 dataset /phi/BLOCK (see docs/hdf5-schema.md). The file can be read by `warploom eval`, by the key "
     "`start` of a configuration, and by the C library. A "
-    "training writes RUN/optimizer.h5 when it ends. Use export while a training still runs, or for another "
-    "file name.",
+    "training writes RUN/optimizer.h5 when it ends. Use export while a training still runs, or to choose "
+    "another name for the file.",
     "warploom export runs/quadratic-gaussian --output quadratic.h5\n"
     "warploom export runs/quickstart/checkpoints/step-00000600.h5 --output early.h5\n"};

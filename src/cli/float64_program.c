@@ -34,7 +34,7 @@ wl_status wl_float64_program_execute(char **argv) {
   WL_TRY(wl_executable_dir(folder, sizeof folder));
   return WL_FAIL(
       WL_ERR_OS,
-      "the float64 program warploom64 is neither in %s nor in %s/%s: build it with 'cmake --build "
+      "the float64 program warploom64 is neither in %s nor in %s/%s; build it with 'cmake --build "
       "%s --target warploom64', or install Warploom again",
       folder, folder, WL_LIBEXEC_FROM_BIN, folder);
 }

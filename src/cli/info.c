@@ -42,7 +42,7 @@ const wl_command wl_command_info = {
     run_info,
     "Describes a checkpoint, a trajectory, an exported optimizer or an evaluation. The description has the "
     "configuration, the provenance, the digest, and every dataset with shape, unit and meaning. For a run "
-    "directory, it describes the newest checkpoint. The command compares the file, or each checkpoint of a run "
+    "directory, the command describes the newest checkpoint. It compares the file, or each checkpoint of a run "
     "directory, with its checksum. With --verify, it compares every file of a run directory, decodes every "
     "dataset, and names damaged files.",
     "warploom info runs/quickstart\n"

@@ -92,7 +92,7 @@ static void print_run(const json_t *d, FILE *out) {
       text_of(one, "meta_steps"), text_of(one, "digest"), text_of(one, "date"),
       strcmp(text_of(one, "file"), text_of(d, "newest")) == 0 ? "  <- resume" : "");
   if (trajectory)
-    fprintf(out, "  trajectory.h5        %lld records, %lld metrics lines, %lld parts\n",
+    fprintf(out, "  trajectory.h5        %lld records and %lld lines of metrics in %lld parts\n",
             number_of(trajectory, "records"), number_of(trajectory, "metrics"),
             number_of(trajectory, "parts"));
   if (json_is_true(json_object_get(d, "optimizer")))

@@ -2,9 +2,9 @@
  *
  * The configuration has the settings that docs/guide.md recommends. The rule is an LSTM that begins
  * as Nesterov's method. A window has a quarter of the steps of an episode and uses second
- * derivatives, and its meta-loss consists of its last losses. The table `recipes` has a row with
- * the settings of each family. Keys, defaults and descriptions are read from the schema of the
- * configuration. */
+ * derivatives. The meta-loss of a window is the sum of the last losses of the window. The table
+ * `recipes` has one row for each family, with the settings of this family. Keys, defaults and
+ * descriptions are read from the schema of the configuration. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -29,7 +29,7 @@ typedef struct recipe {
   const char *keys;
   const char *rate; /* learning rate of Nesterov's method, close to the best rate on this family */
   int steps;        /* number of inner steps of an episode; a window has a quarter of these steps */
-  /* value of the key window.loss: the function that is applied to the loss in the meta-loss */
+  /* value of the key window.loss, for example "log" for the logarithm of the loss */
   const char *loss;
 } recipe;
 
@@ -103,9 +103,10 @@ static bool first_order_only(const wl_variant *family) { return ((const wl_task_
 static void write_configuration(const wl_variant *family, FILE *out) {
   const recipe r = find_recipe(family->name);
   fprintf(out,
-          "# %s: %s.\n# Made by `warploom init --task %s`. These commands train and evaluate an optimizer:\n"
+          "# %s: %s.\n# `warploom init --task %s` made this file. These commands train and evaluate an "
+          "optimizer:\n"
           "#   mpirun -n 2 warploom train CONFIG\n#   warploom eval runs/%s\n"
-          "# `warploom train --help` explains every key. Keys that are left out have their defaults.\n"
+          "# `warploom train --help` explains every key. A key that is not set has its default.\n"
           "seed: 1\noutput: runs/%s\n\ntask:\n  family: %s\n%s",
           family->name, family->summary, family->name, family->name, family->name, family->name,
           r.keys);
@@ -140,7 +141,7 @@ static wl_status open_output(const char *path, FILE **out) {
   const int file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   *out = file >= 0 ? fdopen(file, "w") : NULL;
   if (*out) return WL_OK;
-  return WL_FAIL(WL_ERR_CANNOT_CREATE, "--output %s: cannot be created: %s", path, strerror(errno));
+  return WL_FAIL(WL_ERR_CANNOT_CREATE, "--output %s: the file cannot be created: %s", path, strerror(errno));
 }
 
 static wl_status init(const wl_arguments *given) {
@@ -176,7 +177,7 @@ const wl_command wl_command_init = {
     false,
     run_init,
     "Prints a configuration that meta-trains an LSTM on a task family. The configuration has the settings that "
-    "the guide recommends, and lists every key of the family. It works without changes for all families except "
-    "two: omniglot needs the packed data file, and python needs a module.",
+    "the guide recommends, and lists every key of the family. The configuration works without changes, except "
+    "for two families: omniglot needs the packed data file, and python needs a module.",
     "warploom init --task mlp --output mlp.yaml\n"
     "warploom train mlp.yaml\n"};

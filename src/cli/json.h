@@ -9,9 +9,9 @@
 
 /* Returns the number as a JSON value. The value is null if the number is not finite. */
 json_t *wl_json_number(double value);
-/* Returns the stream on which a subcommand prints its text. The stream is standard error if `path`
- * is "-", because the JSON is then written to standard output. The stream is standard output if
- * `path` is another path, or NULL because no JSON is written. */
+/* Returns the stream on which a subcommand prints its text. If `path` is "-", the JSON is written
+ * to standard output, and the stream is standard error. If `path` is another path, or NULL because
+ * no JSON is written, the stream is standard output. */
 FILE *wl_json_text_stream(const char *path);
 /* Writes `root` to `path`, or to standard output if `path` is "-". Releases `root`. */
 wl_status wl_json_write(json_t *root, const char *path);

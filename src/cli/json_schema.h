@@ -7,10 +7,10 @@
 #include "base/options.h"
 
 /* Returns the JSON Schema (draft 2020-12) that a configuration must satisfy. The schema has the
- * type, choices, range, default and description of each key. The names x-unit, x-identity and
- * x-resume-may-change are additions to JSON Schema for the unit of a key, whether the key is part
- * of the identity of a run, and whether a resumed run may change the key. The caller owns the new
- * reference. Returns NULL if memory is exhausted. */
+ * type, choices, range, default and description of each key. Three names are not part of JSON
+ * Schema. x-unit is the unit of a key. x-identity says whether the key is part of the identity of a
+ * run. x-resume-may-change says whether a resumed run may change the key. The caller owns the new
+ * reference. Returns NULL if there is not enough memory. */
 json_t *wl_json_schema(const wl_section *sections);
 
 #endif

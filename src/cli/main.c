@@ -132,14 +132,15 @@ static wl_status check_operands(const wl_command *command, int given) {
                  command->operands[0] ? " " : "", command->operands, command->name);
 }
 
-/* Returns the name of the one file in a run directory that the command may replace, or NULL if the
- * command may replace no file there. */
+/* Returns the name of the file in a run directory that the command may replace, or NULL if there is
+ * no such file. */
 static const char *own_file(const wl_command *command) {
   if (strcmp(command->name, "export") == 0) return "optimizer.h5";
   return strcmp(command->name, "eval") == 0 ? "evaluation.h5" : NULL;
 }
 
-/* Returns true if --help calls the value of the option a->given[i] `value`, such as FILE. */
+/* Returns true if the help page names the value of the option a->given[i] `value`, for example
+ * FILE. */
 static bool takes(const wl_arguments *a, int i, const char *value) {
   const wl_argument *option = a->table;
   while (strcmp(option->name, a->given[i].name) != 0) option++;
@@ -160,8 +161,8 @@ static wl_status check_apart(const wl_arguments *a, const char *output, int at) 
   return WL_OK;
 }
 
-/* Returns an error if an output of the command is its input, belongs to a run, or is also another
- * output. */
+/* Returns an error if an output of the command is also its input, a file of a run, or another of
+ * its outputs. */
 static wl_status check_outputs(const wl_cli *cli, const char *input) {
   const wl_arguments *const a = &cli->arguments;
   for (int i = 0; i < a->count; i++) {
@@ -179,8 +180,8 @@ static wl_status check_outputs(const wl_cli *cli, const char *input) {
 /* Writes the data that is still in the buffer of standard output. */
 static wl_status flush_output(void) {
   if (fflush(stdout) == 0 && !ferror(stdout)) return WL_OK;
-  return WL_FAIL(WL_ERR_IO, "standard output could not be written in full; check whether the disk is full or "
-                            "the pipe was closed");
+  return WL_FAIL(WL_ERR_IO, "standard output could not be written completely; check whether the disk is full "
+                            "or the pipe was closed");
 }
 
 /* Writes the buffer of standard output and returns the exit code of the program. */
@@ -245,8 +246,8 @@ static int show_help(const wl_cli *cli, bool man, const char *configuration) {
   return end_printing();
 }
 
-/* Runs the subcommand argv[0] and returns the exit code. `all` is the whole command line for
- * warploom64. getopt_long does not change the order of `all`, but changes the order of argv. */
+/* Runs the subcommand argv[0] and returns the exit code. `all` is the original command line, with
+ * which warploom64 is executed, because getopt_long changes the order of argv. */
 static int run_command(const wl_command *command, int argc, char **argv, char **all) {
   wl_argument table[WL_ARGUMENT_TABLE_MAX];
   full_table(command, table);
@@ -284,8 +285,8 @@ static int run_command(const wl_command *command, int argc, char **argv, char **
 }
 
 int main(int argc, char **argv) {
-  /* previous floating-point state, which is never restored: the program keeps the state that the
-   * next line sets */
+  /* floating-point state at the start, which is never restored, because the program keeps the state
+   * that the next line sets */
   wl_float_state of_the_system;
   wl_float_state_enter(&of_the_system);
   wl_environment_prepare(argv);

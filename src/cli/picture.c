@@ -39,5 +39,6 @@ void wl_picture_draw(const char *tool, const char *file) {
   char *const argv[] = {(char *)"python3", path, (char *)file, (char *)"--output", picture, NULL};
   if (wl_tool_find(tool, path) && run_silently(argv) == 0) wl_log_info("the picture is in %s", picture);
   else
-    wl_log_info("the picture was not drawn; to draw it, use Python with h5py and matplotlib: tools/%s %s", tool, file);
+    wl_log_info("the picture was not drawn; to draw it, install h5py and matplotlib for Python, and run "
+                "'tools/%s %s'", tool, file);
 }

@@ -16,7 +16,7 @@
 static const wl_argument arguments[] = {
     {"output", "PLUGIN",
      "for build: the shared object to write; default: a file in the current folder with the name of the first "
-     "source, with .so instead of .c"},
+     "source, but with the ending .so"},
     {"verbose", NULL, "for build: print the commands that compile and link the plug-in"},
     {0}};
 
@@ -96,7 +96,7 @@ static wl_status name_output(char **operands, int count, char *output, size_t si
   return WL_FAIL(WL_ERR_USAGE, "the command names no source; the form is 'warploom plugin build my_task.c'");
 }
 
-/* The tables that a new plug-in exports, with their variants of a configuration section. */
+/* The tables that a new plug-in exports, and the variant of a section that each table defines. */
 typedef struct product {
   wl_plugin_export exports[WL_PLUGIN_EXPORTS];
   wl_variant variants[WL_PLUGIN_EXPORTS];
@@ -145,8 +145,8 @@ static wl_status run_plugin(wl_cli *cli, int argc, char **argv) {
   if (strcmp(action, "new") == 0 && argc == 3) return wl_plugin_new(argv[1], argv[2]);
   return WL_FAIL(
       WL_ERR_USAGE,
-      "'warploom plugin' must be followed by one of: build SOURCE.. [-- COMPILER FLAGS], info FILE, new task "
-      "NAME, new rule NAME");
+      "use 'warploom plugin' with one of: build SOURCE.. [-- COMPILER FLAGS], info FILE, new task NAME, new "
+      "rule NAME");
 }
 
 const wl_command wl_command_plugin = {
@@ -159,11 +159,11 @@ const wl_command wl_command_plugin = {
     NULL,
     false,
     run_plugin,
-    "A plug-in is a shared object with a task family or an update rule in C. A configuration uses a plug-in as "
-    "`task: {plugin: ./my_task.so, ..}` or `rule: {plugin: ./my_rule.so, ..}`. `build` compiles sources for "
+    "A plug-in is a shared object with a task family or an update rule in C. A configuration names a plug-in "
+    "as `task: {plugin: ./my_task.so, ..}` or `rule: {plugin: ./my_rule.so, ..}`. `build` compiles sources for "
     "float32 and float64 into one plug-in. The compiler is the one that built Warploom, or the value of the "
     "environment variable CC. Flags for the compiler follow the word --. `info` prints the name, the keys, the "
-    "precisions and the hash of a plug-in. `new` writes the example files NAME.c and NAME.yaml, which you "
+    "precisions and the hash of a plug-in. `new` writes NAME.c and NAME.yaml, which are examples that you can "
     "change. docs/plugins.md explains the interface.",
     "warploom plugin new task my_task\n"
     "warploom plugin build my_task.c\n"

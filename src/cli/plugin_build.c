@@ -54,7 +54,7 @@ static wl_status run(command *c, bool verbose) {
                    c->word[0], strerror(failed));
   while (waitpid(child, &code, 0) < 0)
     if (errno != EINTR)
-      return WL_FAIL(WL_ERR_OS, "cannot wait for the end of %s: %s", c->word[0], strerror(errno));
+      return WL_FAIL(WL_ERR_OS, "waiting for the end of the program %s failed: %s", c->word[0], strerror(errno));
   if (WIFEXITED(code) && WEXITSTATUS(code) == 0) return WL_OK;
   return WL_FAIL(WL_ERR_DATA, "the program %s failed; read its messages above", c->word[0]);
 }
@@ -79,8 +79,8 @@ static const char *compiler(void) {
   return cc && *cc ? cc : WL_PLUGIN_COMPILER;
 }
 
-/* Sets b->include to the folders of the headers of the installation. If the program is in the build
- * folder of a source tree, uses the headers of the source tree. */
+/* Sets b->include to the folders of the headers for plug-ins, in the installation or, if the
+ * program is in the build folder of a source tree, in the source tree. */
 static wl_status find_headers(build *b) {
   static const char *const places[][2] = {{"../include", "../include/warploom/plugin"},
                                           {"../../include", "../../include/warploom/plugin"},
@@ -163,7 +163,7 @@ static wl_status compile_all(build *b, int precision) {
     if (access(source, R_OK) != 0)
       return WL_FAIL(WL_ERR_NO_INPUT, "%s: %s", source, strerror(errno));
     if (parts == SOURCES) return WL_FAIL(WL_ERR_USAGE, "the command names more than %d sources; combine some "
-                                                       "of them", SOURCES);
+                                                       "sources into one file", SOURCES);
     snprintf(b->part[precision][parts], sizeof b->part[precision][parts], "%.4000s/%d-%d.o",
              b->folder, precision, parts);
     WL_TRY(compile(b, precision, source, b->part[precision][parts]));

@@ -11,7 +11,7 @@ typedef struct wl_plugin_sources {
   char **argument;
   int count;
   const char *output; /* path of the shared object to write */
-  bool verbose;       /* print each command before it runs */
+  bool verbose;       /* true if each command is printed before it runs */
 } wl_plugin_sources;
 
 /* Compiles the sources for float32 and float64 into one shared object. Uses the compiler in the

@@ -71,7 +71,7 @@ static wl_status create(const char *name, const char *suffix, FILE **out) {
   *out = fopen(path, "wx");
   if (*out) return WL_OK;
   return WL_FAIL(WL_ERR_CANNOT_CREATE, "%s: %s", path,
-                 errno == EEXIST ? "the file exists; choose another name" : strerror(errno));
+                 errno == EEXIST ? "the file already exists; choose another name" : strerror(errno));
 }
 
 static wl_status close_written(FILE *out, const char *name) {

@@ -17,7 +17,8 @@ static const wl_argument arguments[] = {
     {"launch", "COMMAND",
      "command that starts two ranks, such as 'srun --mpi=pmix -n 2'; with none, checks with two ranks are "
      "skipped; default: 'mpirun -n 2' of the MPI library that the program uses, if mpirun is in PATH"},
-    {"only", "TEXT", "run only the checks whose name contains TEXT, such as kernels"},
+    {"only", "TEXT", "run only the checks whose name contains TEXT; the text kernels selects all checks of "
+                     "kernels"},
     {"folder", "FOLDER", "folder for temporary files; default: the value of the environment variable TMPDIR, "
                          "or /tmp if TMPDIR is not set"},
     {"keep", NULL, "keep the temporary files; after a failure, the files are always kept"},
@@ -50,7 +51,8 @@ static const char *find_launcher(void) {
   return NULL;
 }
 
-/* Splits the command at its spaces. The pointers in `words` point into the command. */
+/* Splits the command at its spaces into `words`. The pointers in `words` point into the command,
+ * which the function changes. */
 static wl_status split(char *command, char *words[WL_SELFTEST_WORDS]) {
   int count = 0;
   char *rest = NULL;
@@ -211,8 +213,9 @@ const wl_command wl_command_selftest = {
     run_selftest,
     "Runs this program on small built-in jobs and compares the results. Initial states must have the recorded "
     "digests. The digest of a run must not change with 2 threads instead of 1, with 2 ranks instead of 1, or "
-    "with a stop and a resume. The kernels of each instruction set of the processor are tested separately: "
-    "float32 must agree with float64, and meta-gradients must agree with central differences. Files must "
+    "with a stop and a resume. The kernels are tested separately for each instruction set of the processor. "
+    "Their results in float32 must agree with float64, and their meta-gradients must agree with central "
+    "differences. Files must "
     "contain the written data, and a damaged byte must be detected. The self-test takes less than a minute and "
     "needs no other files. Checks with two ranks are skipped if no launcher of the MPI library "
     "is in PATH. If no check failed, the exit code is 0. Otherwise the exit code is 70, and the error message "

@@ -1,7 +1,8 @@
 /* selftest_checks.c - implements the checks of `warploom selftest`. Each check runs this program on small jobs, as a
  * user does, and compares results:
  *
- * - Initial states: the digests of initial states must equal the recorded digests, on every machine.
+ * - Initial states: the digest of an initial state must equal the recorded digest, on every
+ *   machine.
  * - Invariances: the digest after some meta-steps must not change with the number of threads or ranks (1 or 2), or
  *   with a stop and a resume.
  * - Kernels, for each instruction set of the processor: the meta-loss and the norm of the meta-gradient must agree
@@ -126,7 +127,7 @@ static wl_verdict run(wl_selftest *s, process *p, const char *program, ...) {
 
 /* ---- Trainings ---------------------------------------------------------------------------------- */
 
-/* How a job is trained. */
+/* Describes how a job is trained. */
 typedef struct training {
   const char *program;
   const char *name;   /* name of the run directory in the folder for temporary files */
@@ -163,8 +164,8 @@ static wl_verdict check_ranks(wl_selftest *s, const process *p) {
       s->launcher[0]);
 }
 
-/* Runs a training of the job. Copies the line that it prints, "digest <16 hex digits> step
- * <number>", to digest [DIGEST_SIZE]. */
+/* Runs a training of the job. The training prints the line "digest <16 hex digits> step <number>",
+ * which is copied to digest [DIGEST_SIZE]. */
 static wl_verdict train(wl_selftest *s, const job *j, training t, char *digest) {
   char config[PATH_MAX], run_folder[PATH_MAX], output[PATH_MAX + 8], threads[32], steps[32],
       stop[32], line[LINE_SIZE];
@@ -181,7 +182,7 @@ static wl_verdict train(wl_selftest *s, const job *j, training t, char *digest) 
   if (t.launched && check_ranks(s, &p) != WL_PASSED) return WL_FAILED;
   if (ended != WL_PASSED) return ended;
   if (!last_line(p.output, "digest ", line) || strlen(line) >= DIGEST_SIZE)
-    return fail(s, "the training printed no digest; see %s", p.output);
+    return fail(s, "the training printed no digest; see its output in %s", p.output);
   snprintf(digest, DIGEST_SIZE, "%.63s", line);
   return WL_PASSED;
 }

@@ -20,7 +20,7 @@ enum {
 typedef enum wl_verdict { WL_PASSED, WL_FAILED, WL_SKIPPED } wl_verdict;
 
 typedef struct wl_selftest {
-  /* folder for temporary files, for example two output files of each process */
+  /* folder for temporary files, such as the outputs of processes */
   char folder[PATH_MAX];
   char program[PATH_MAX]; /* this program */
   char *launcher
@@ -35,9 +35,10 @@ typedef struct wl_selftest {
             /* digest of each job after a training on one rank and one thread; "" before this
              * training */
             [WL_SELFTEST_DIGEST];
-  /* run only checks whose name contains this text; NULL means all checks */
+  /* text that the names of the checks to run must contain; NULL means that all checks run */
   const char *only;
-  /* number of processes started so far; the names of the output files contain this number */
+  /* number of processes that were started so far, which becomes part of the names of their output
+   * files */
   int processes;
   int counts[WL_SKIPPED + 1];     /* number of checks with each verdict */
   FILE *out;                      /* the table */

@@ -32,9 +32,9 @@ bool wl_tool_find(const char *file, char *path) {
   return false;
 }
 
-/* Finds the file of a tool by the tool's name. Returns false for a name with other characters than
- * lowercase letters and _, because a path is not a name. Also returns false for names that begin
- * with "warploom", because these files are modules that the tools import. */
+/* Finds the file of a tool by the tool's name. Returns false for a name that has other characters
+ * than lowercase letters and _, so that a path is never accepted. Also returns false for names that
+ * begin with "warploom", because these files are modules that the tools import. */
 static bool find_by_name(const char *name, char *path) {
   char file[64];
   if (name[strspn(name, "abcdefghijklmnopqrstuvwxyz_")] != '\0') return false;

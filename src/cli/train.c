@@ -16,7 +16,7 @@
 
 static const wl_argument arguments[] = {
     {"set", "KEY=VALUE",
-     "override a key of the configuration, such as --set outer.learning_rate=3e-4; may be repeated"},
+     "override a key of the configuration, such as --set outer.learning_rate=3e-4; this option may be repeated"},
     WL_TRAIN_ARGUMENTS,
     {"stop-after", "N", "stop with a checkpoint after meta-step N and exit with code 75"},
     {"dry-run", NULL,
@@ -55,7 +55,8 @@ static wl_status print_configuration(const wl_config *config) {
 }
 
 /* Returns an error if the run would overwrite its input: the configuration `path` is the file
- * config.yaml in the output folder. This is allowed if the folder already belongs to a run. */
+ * config.yaml in the output folder. Overwriting is allowed if the folder already belongs to a
+ * run. */
 static wl_status check_output(const wl_config *config, const char *path) {
   const char *const output = wl_schema_run(config).output;
   char written[WL_PATH_MAX], lock[WL_PATH_MAX];
@@ -134,7 +135,7 @@ static wl_status run_train(wl_cli *cli, int argc, char **argv) {
 const wl_command wl_command_train = {
     "train",
     "CONFIG",
-    "meta-trains an optimizer",
+    "meta-trains a learned optimizer",
     0,
     1,
     arguments,
@@ -150,7 +151,8 @@ const wl_command wl_command_train = {
     "inner step. The run then saves a checkpoint of the last complete meta-step and exits with code 75. To "
     "continue the run, start the same command with --resume.",
     "mpirun -n 4 warploom train jobs/quadratic-gaussian.yaml\n"
-    "mpirun -n 8 warploom train jobs/quadratic-gaussian.yaml --resume     # on a different number of ranks\n"
+    "mpirun -n 8 warploom train jobs/quadratic-gaussian.yaml --resume     # resumes on a different number of "
+    "ranks\n"
     "warploom train jobs/quickstart.yaml --set outer.steps=50 --set output=runs/trial\n"
     "warploom train --list tasks                                          # lists the task families\n"
     "warploom train jobs/controller.yaml                                  # trains with evolution strategies\n"
