@@ -3,9 +3,9 @@
  *   echo go | OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive bench_cores
  *
  * The result is (rate of multiply-adds on registers of all threads at once) / (rate of one thread alone). Both rates
- * are measured with CPU time, which excludes waiting for a core. The result is N on N cores. The result is about N / 2
- * if every pair of virtual cores consists of hyperthreads of one core. The program uses the protocol of versus.py: it
- * answers the word `go` on standard input with the result. */
+ * are measured with CPU time, which excludes waiting for a core. With N threads on N cores, the result is N. The result
+ * is about N / 2 if every pair of virtual cores consists of hyperthreads of one core. The program uses the protocol of
+ * versus.py: it answers the word `go` on standard input with the result. */
 #include <omp.h>
 #include <stdbool.h>
 #include <stdio.h>

@@ -22,7 +22,7 @@
 #include "rule/lstm_net.h"
 
 extern const wl_lstm_kernel
-    wl_lstm_kernel_reference; /* from tests/unit/lstm_reference.c; computes in double */
+    wl_lstm_kernel_reference; /* kernel of tests/unit/lstm_reference.c, which computes in double */
 
 enum { STEPS = WL_WINDOW_STEPS, MAX_REPEATS = 101, ACCURACY_N = 2048 };
 static const double MOST_ERROR =

@@ -14,9 +14,9 @@
 #    The script writes the efficiency and the time of each phase as a table (scale.txt) and a picture (scale.svg).
 #
 # The cluster has nodes of 8 cores. A fat tree of two levels connects the nodes by links of 12.5 GB/s and 1 us. The
-# simulation assumes that cores do not slow one another down and that the network has no other traffic. The only file
-# that it writes is a last checkpoint. The collective operations use Open MPI's algorithms. The script needs SimGrid
-# (tools/install-dependencies.sh bench).
+# simulation assumes that cores do not slow one another down and that the network has no other traffic. The simulated
+# program writes no file except a last checkpoint. The collective operations use Open MPI's algorithms. The script needs
+# SimGrid (tools/install-dependencies.sh bench).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

@@ -145,8 +145,8 @@ class Worker:
 
 class Cores:
     """Checks with BUILD/bench/bench_cores whether two virtual cores compute as much as two real cores. A host may run
-    both virtual cores as hyperthreads of one core, for seconds or minutes. Measurements on two cores are then
-    postponed."""
+    both virtual cores as hyperthreads of one core, for seconds or minutes. Measurements on two cores wait until
+    the host runs the virtual cores on separate cores again."""
     TWO, TRIES, PAUSE = 1.9, 6, 2.0
 
     def __init__(self, build):

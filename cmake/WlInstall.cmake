@@ -35,7 +35,7 @@ install(FILES ${CMAKE_BINARY_DIR}/package/warploom.pc DESTINATION ${CMAKE_INSTAL
 install(DIRECTORY include/warploom DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
 install(DIRECTORY tools jobs DESTINATION ${CMAKE_INSTALL_DATADIR}/warploom USE_SOURCE_PERMISSIONS
   PATTERN "__pycache__" EXCLUDE
-  REGEX "(evaluation|previous-[0-9]+)[.](h5|png)$" EXCLUDE) # these are results that a user measured in the source tree
+  REGEX "(evaluation|previous-[0-9]+)[.](h5|png)$" EXCLUDE) # results that a user measured are not installed
 install(DIRECTORY examples DESTINATION ${CMAKE_INSTALL_DATADIR}/warploom PATTERN "__pycache__" EXCLUDE
   PATTERN "*.so" EXCLUDE)
 install(FILES README.md CHANGELOG.md CITATION.cff LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})

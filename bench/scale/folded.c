@@ -71,7 +71,8 @@ static kind *find_for(const char *what, const wl_task *task) {
   return find(name);
 }
 
-/* Adds a measured time. The first meta-step is not counted, because it creates workspaces and fills caches. */
+/* Adds a measured time to the samples of a kind of work. The first meta-step is not counted, because it creates
+ * workspaces and fills caches. */
 static void note(kind *k, double seconds) {
   if (!k || meta_steps == 0 || k->count == SAMPLES) return;
   if (!k->samples) k->samples = calloc(SAMPLES, sizeof *k->samples);

@@ -59,7 +59,8 @@ refuses() { # arguments: CODE WORDS ARGUMENTS...
 refuses 78 "nothing to leave out" "$WL_SOURCE/jobs/quadratic-gaussian.yaml" --set 'rule={name: sgd, rate: 0.1, learn: [rate]}'
 refuses 64 "--seeds" joint.yaml --seeds 1
 refuses 66 "nowhere.yaml" nowhere.yaml
-# Here, one subset is not a valid configuration. Nothing may be trained, because all subsets are checked first.
+# In the following call, one subset is not a valid configuration. Nothing may be trained, because all subsets are
+# checked first.
 cat >program <<'P'
 #!/bin/bash
 case "$*" in *"--dry-run"*task.warp=*none*) echo "warploom: error: no such warp" >&2; exit 78 ;; esac

@@ -39,7 +39,7 @@ expect_key() { # arguments: WORDS OVERRIDES...
   expect 2 78 "$words" train good.yaml "${options[@]}"
 }
 
-# errors of the command line
+# Errors of the command line must be reported.
 expect 1 64 "trian|train" trian good.yaml
 expect 1 64 "stop-aftr|stop-after" train good.yaml --stop-aftr 3
 expect 1 64 "--stop-after|x" train good.yaml --stop-after x
@@ -51,7 +51,7 @@ expect 2 64 "--output|longer than" eval good.yaml --output "$long"
 expect 1 64 "--vary|longer than" eval "$WL_SOURCE/jobs/trained/sinusoid-maml-5-shot.h5" --vary "$long"
 expect 1 64 "planets" train --list planets
 
-# errors of keys, types and values
+# Errors of keys, types and values must be reported.
 expect_key "outer.stepps|steps" outer.stepps=3
 expect_key "outer.steps" outer.steps=many
 expect_key "window.steps" window.steps=0
@@ -75,7 +75,7 @@ expect 2 78 "task" train empty.yaml
 printf 'task: {family: quadratic}\nrule: {name: adam}\n' >nothing.yaml
 expect 2 78 "nothing.yaml:2|rule.name|nothing to learn" train nothing.yaml
 
-# errors that appear only when the parts are combined: --dry-run builds the same parts as a training
+# Errors that appear only when parts are combined must be reported. --dry-run builds the same parts as a training.
 expect_parts() { # arguments: WORDS OVERRIDES...
   local words=$1 options=() o
   shift
@@ -100,7 +100,7 @@ expect_parts 'rule.name|has no adjoint|nres' 'rule={name: lbfgs}'
 expect_parts "window.memory|MiB" window.steps=100 episode.steps=100 window.memory=0.0001
 expect_key "window.memory|MiB" window.steps=100 episode.steps=100 window.memory=0.0001
 
-# files
+# Missing and damaged files must be reported.
 expect 2 66 "missing.yaml" train missing.yaml
 expect 2 66 "nowhere" train good.yaml --set "task={family: mlp, data: nowhere}"
 mkdir -p bits && head -c 100 /dev/urandom >bits/train-images-idx3-ubyte && cp bits/train-images-idx3-ubyte bits/train-labels-idx1-ubyte
@@ -120,12 +120,12 @@ for file in run/checkpoints/step-*.h5; do
 done
 expect 2 65 "run/checkpoints" train good.yaml --set output=run --resume
 
-# files of a wrong kind, and outputs that cannot be written, which must be reported before any work begins
+# Files of a wrong kind and outputs that cannot be written must be reported before any work begins.
 "$WL_BIN" train good.yaml --quiet --set output=whole --set trajectory.every=1 >/dev/null
 expect 1 65 "whole/trajectory.h5|kind" eval whole/trajectory.h5
 expect 2 73 "nowhere/curves.h5" eval whole --output nowhere/curves.h5 --seeds 10000
 
-# outputs that are also an input or a file of a run
+# An output must not be an input or a file of a run.
 cp whole/optimizer.h5 alone.h5
 ln alone.h5 linked.h5
 cp good.yaml spare.yaml
@@ -152,7 +152,7 @@ cmp -s good.yaml spare.yaml && cmp -s alone.h5 whole/optimizer.h5 || fail "an in
 "$WL_BIN" export whole --output whole/optimizer.h5 --quiet || fail "export cannot renew its own file"
 "$WL_BIN" info whole --json whole/description.json >/dev/null || fail "no further file in the run's own folder"
 
-# ranks that read different configurations
+# The program must report that ranks have read different configurations.
 cat >disagree.sh <<'S'
 #!/bin/sh
 exec "$WL_BIN" train good.yaml --set output=split --set seed="$((1 + OMPI_COMM_WORLD_RANK))"

@@ -32,7 +32,7 @@ echo picture >run/evaluation.png
 evaluate run --steps 4
 [ ! -e run/evaluation-previous-2.h5 ] || fail "an evaluation of the same settings was kept"
 [ ! -e run/evaluation.png ] || fail "--no-picture left a picture of the evaluation before"
-# two optimizers whose evaluations have the same file name
+# The evaluations of two optimizers may have the same file name.
 "$WL_BIN" train q.yaml --quiet --set output=other --set seed=5 >/dev/null
 evaluate run --steps 4 --output table.h5
 evaluate other --steps 4 --output table.h5

@@ -15,7 +15,7 @@ done < <("$WL_BIN" train --list tasks)
 [ "$count" -ge 10 ] || fail "init was tried on $count families"
 
 # Prints a loss of a short training in thousandths: the last loss of each window, averaged over the last quarter of the
-# training. Random guesses have the loss 2303.
+# training. The loss of random guesses is 2303 thousandths.
 loss_of() { # arguments: CONFIG STEPS
   "$WL_BIN" train "$1" --quiet --set threads=1 --set outer.steps="$2" --set output="run-$1" >/dev/null
   awk -F'"last_loss":' '{split($2, v, /[,}]/); a[NR] = v[1]}

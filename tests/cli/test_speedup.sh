@@ -204,7 +204,7 @@ done
 for option in tune-units=1 output=other.h5; do
   refuses 64 "--${option%%=*}: .* no effect with --learned-only" "$learned" --learned-only "--$option"
 done
-for option in set=seed=2 output=report.json json=-; do # options of a report, without RUN
+for option in set=seed=2 output=report.json json=-; do # these options need RUN
   refuses 64 "--${option%%=*}: without RUN" --speedup one.yaml --baselines none "--$option"
 done
 refuses 64 "nadam-slow" --speedup one.yaml --baselines nadam-slow

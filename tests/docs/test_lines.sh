@@ -25,9 +25,9 @@ less_of() { # arguments: WORDS...
   local eval="--steps 1 --seeds 2 --units 1" speedup="--speedup suite.yaml --curves suite.h5 --baselines adam"
   case "$*" in
     *" train "*) echo --dry-run ;;
-    *" eval --speedup"*) echo "$speedup" ;; # only curves, no report
+    *" eval --speedup"*) echo "$speedup" ;; # computes only curves and writes no report
     *" eval "*--speedup*) echo "$speedup --no-picture --output report.json" ;;
-    *" eval "*fashion*) echo "$eval --learned-only --set task.data=synthetic" ;; # uses built-in data
+    *" eval "*fashion*) echo "$eval --learned-only --set task.data=synthetic" ;; # uses the built-in data set
     *" eval "*) echo "$eval --tune-units 1 --no-picture --output curves.h5" ;;
     *" check "*sinusoid*) echo "--directions 1 --set task.widths=[4,4]" ;;
     *" check "*) echo "--directions 1 --set task.batch=2 --set task.widths=[2] --set rule.hidden=[2]" ;;

@@ -4,9 +4,9 @@
 #
 #   tests/emulated/aarch64.sh [PROGRAM...]
 #
-#   PROGRAM    The names of the test programs. The default is all programs of tests/unit and tests/grad.
-#   BUILD_DIR  An environment variable with the build directory. The default is build-aarch64.
-#   LIMIT      An environment variable with the time limit of each program in seconds. The default is 1800.
+# - PROGRAM: The names of the test programs (default: all programs of tests/unit and tests/grad).
+# - BUILD_DIR: An environment variable with the build directory (default: build-aarch64).
+# - LIMIT: An environment variable with the time limit of each program in seconds (default: 1800).
 #
 # The script is not part of continuous integration, because `lstm`, `window` and `window64` take several minutes each.
 # The script fails if a test program fails. The script needs these packages:

@@ -5,11 +5,11 @@
 #
 #   tests/emulated/run.sh [PROGRAM...]
 #
-# - PROGRAM: The names of test programs in BUILD_DIR/tests/unit. The default is all programs that test kernels for
-#   several instruction sets.
-# - BUILD_DIR: An environment variable with the build directory. The default is build.
-# - MODEL: An environment variable with a processor that `bochs --help cpu` lists. The default is corei7_skylake_x.
-# - LIMIT: An environment variable with the time limit in seconds. The default is 3600.
+# - PROGRAM: The names of test programs in BUILD_DIR/tests/unit (default: all programs that test kernels for several
+#   instruction sets).
+# - BUILD_DIR: An environment variable with the build directory (default: build).
+# - MODEL: An environment variable with a processor that `bochs --help cpu` lists (default: corei7_skylake_x).
+# - LIMIT: An environment variable with the time limit in seconds (default: 3600).
 #
 # Every program runs with WARPLOOM_ISA=avx512. The script fails if a program fails or needs a file that is missing. The
 # script needs these packages:

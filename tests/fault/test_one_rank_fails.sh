@@ -7,7 +7,7 @@
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 
-PATIENCE=30 # seconds; an undisturbed run needs less than one second
+PATIENCE=30 # time limit of a run in seconds; an undisturbed run needs less than one second
 EXIT_OS=71 EXIT_IO=74
 
 # The configuration uses every part that allocates memory: replay, the trajectory, a learned initialisation, warp

@@ -5,7 +5,7 @@ set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 
 # The parameters start at zero, and their updates are subnormal. All threads compute updates of the LSTM. Only the main
-# thread computes updates of the other rule. The adjoints also become subnormal.
+# thread computes updates of the rule sgd. The adjoints also become subnormal.
 write_vanishing() { # arguments: FILE RULE
   cat >"$1" <<C
 seed: 5

@@ -30,7 +30,7 @@ typedef struct toy {
   wl_unroll_ws *ws;
   wl_unit *unit;
   double *scratch, *vector;
-  double first_loss, rho; /* L_0, and rho at phi */
+  double first_loss, rho; /* loss L_0 of the episode, and rho at phi */
 } toy;
 
 /* Computes w^2 from the losses L_0 and L_1 of the episode. Sets phi to the learning rate at which rho is 0.9. */

@@ -3,7 +3,7 @@
  *   F(g, theta, b, phi) = sum_i sin(c_i (P(phi) g)_i):  out_i = c_i cos(...), and dF/dg, dF/dtheta, dF/db, dF/dphi
  *
  * b is the preconditioned gradient of the previous step. Some preconditioners take a value from the gradient, and their
- * derivatives treat this value as constant. The test then keeps the value at the base point. */
+ * derivatives treat this value as constant. For such preconditioners, the test keeps the value of the base point. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -15,7 +15,7 @@ static wl_node matmul(tape_builder *b) {
   return wl_op_matmul(b->tape, operand(b, 0, SHAPE(5, 3)), operand(b, 1, SHAPE(3, 7)));
 }
 
-static wl_node matmul_blas(tape_builder *b) { /* large enough to use BLAS */
+static wl_node matmul_blas(tape_builder *b) { /* the product is large enough to use BLAS */
   return wl_op_matmul(b->tape, operand(b, 0, SHAPE(29, 31)), operand(b, 1, SHAPE(31, 27)));
 }
 
@@ -87,7 +87,7 @@ static wl_node conv2d_wide_pad(tape_builder *b) { /* some windows lie completely
                       2, 4);
 }
 
-static wl_node conv2d_point(tape_builder *b) { /* with a 1 x 1 filter, the image is the matrix */
+static wl_node conv2d_point(tape_builder *b) { /* this filter needs no copy of the image */
   return wl_op_conv2d(b->tape, operand(b, 0, SHAPE(2, 3, 3, 5)), operand(b, 1, SHAPE(4, 3, 1, 1)),
                       1, 0);
 }

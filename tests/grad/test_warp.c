@@ -220,7 +220,7 @@ static void test_step_gap(void **state) {
 /* ---- Online Warp-Grad ------------------------------------------------------------------------- */
 
 enum { STEPS = 5 };
-static const double RATE = 0.0625; /* a power of two, so -a v is exact */
+static const double RATE = 0.0625; /* the rate a is a power of two, so -a v is exact */
 
 /* Computes the look-ahead gradient d_phi L_out(theta') - a d_phi <grad L_in, v> of each step, and sums it over the
  * steps of an episode. In first order, the second term is left out. */

@@ -204,7 +204,7 @@ static void test_short_window(void **state) {
   problem p = open_problem(QUADRATIC LSTM "window: {steps: 100, order: second}\n");
   static const struct {
     wl_storage storage;
-    int64_t reals, segment; /* budget in numbers (0: none), and steps of a segment */
+    int64_t reals, segment; /* bound of stored numbers (0: none), steps of a segment */
   } cases[] = {{WL_STORAGE_RECOMPUTE, 0, 100},
                {WL_STORAGE_RECOMPUTE, 34600, 60},
                {WL_STORAGE_STATES, 0, 100},

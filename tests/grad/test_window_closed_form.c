@@ -103,7 +103,7 @@ static adaptation adapt(const problem *p, wl_unroll_ws *ws, const wl_unit *unit,
   wl_task_loss(unit->task, task_ws, &(wl_task_point){&support, a.theta0, NULL}, a.g_s, NULL);
   for (int64_t i = 0; i < n; i++) a.alpha[i] = (wl_real)alpha[i];
   for (int64_t i = 0; i < n; i++) {
-    const wl_real step = a.alpha[i] * a.g_s[i]; /* rounded separately, as in the preconditioner */
+    const wl_real step = a.alpha[i] * a.g_s[i]; /* the preconditioner also rounds this product */
     memcpy(&a.v[i], &step, sizeof step);
     a.theta1[i] = a.theta0[i] - a.v[i];
   }

@@ -62,7 +62,7 @@ void free_outcome(outcome *o);
 
 /* Fails if the gradients, the losses or the final thetas differ in any bit. */
 void assert_same(const outcome *a, const outcome *b);
-/* Fails if |a - b| > tolerance * max |b| for any of the n elements. NaN also fails. */
+/* Fails if |a - b| > tolerance * max |b| for any of the n elements, or if an element is NaN. */
 void assert_near(const double *a, const double *b, int64_t n, double tolerance, const char *what);
 bool all_equal(const double *a, const double *b, int64_t n);
 

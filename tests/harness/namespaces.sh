@@ -18,7 +18,7 @@ in_namespaces() { # arguments: NAME SCRIPT ARGS...
   local name=$1 script=$2 status=0
   shift 2
   export DIR
-  DIR=$(mktemp -d "/tmp/wl-$name.XXXXXX") # short, because the path of a socket has at most 107 characters
+  DIR=$(mktemp -d "/tmp/wl-$name.XXXXXX") # a short path, because paths of sockets have at most 107 characters
   chmod 755 "$DIR"
   trap 'rm -rf --one-file-system "$DIR"' EXIT
   trap 'exit 143' TERM INT HUP

@@ -28,7 +28,7 @@ typedef struct rule_fixture {
   wl_real *phi; /* initial meta-parameters, which are already packed */
 } rule_fixture;
 
-/* Creates a rule from a text such as "name: adam, rate: 0.1". The running test fails if this is not possible. */
+/* Creates a rule from a text such as "name: adam, rate: 0.1". The running test fails if the text is not valid. */
 void rule_fixture_open(rule_fixture *f, const char *text, int64_t n, int64_t episode_steps);
 void rule_fixture_close(rule_fixture *f);
 

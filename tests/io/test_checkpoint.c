@@ -138,7 +138,7 @@ static void temporaries_of_the_living_stay(void **state) {
   assert_int_equal(pipe(ready) + pipe(go), 0);
   const pid_t child = fork();
   if (child == 0) {
-    close(go[1]); /* so that the child's read ends if the test fails */
+    close(go[1]); /* the child's read can then end if the test fails */
     wl_atomic_file file;
     const wl_status status = wl_atomic_begin("living/checkpoints/other.h5", &file);
     if (write(ready[1], &byte, 1) != 1 || read(go[0], &byte, 1) != 1 || status != WL_OK) _exit(1);

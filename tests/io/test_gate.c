@@ -141,7 +141,7 @@ static void datasets(void **state) {
       {"other files", H5T_IEEE_F64LE, 1, {4}, store_virtual},
       {"storage layout", H5T_IEEE_F64LE, 1, {4}, store_chunks},
       {"storage layout", H5T_IEEE_F64LE, 1, {UINT64_C(1) << 30}, store_chunks},
-      {"number of bytes", H5T_IEEE_F64LE, 1, {4}, NULL}, /* the data were never written */
+      {"number of bytes", H5T_IEEE_F64LE, 1, {4}, NULL}, /* these data were not written */
       {"has size", H5T_IEEE_F64LE, 1, {UINT64_C(1) << 45}, NULL},
       {"has size", H5T_IEEE_F64LE, 2, {UINT64_C(1) << 30, UINT64_C(1) << 20}, NULL},
       {"5 dimensions", H5T_IEEE_F64LE, 5, {1, 1, 1, 1, 1}, NULL},
@@ -250,7 +250,7 @@ static void packed_images(void **state) {
   assert_fails(read_image(&f), WL_ERR_DATA, "out of range");
   pack(H5T_NATIVE_FLOAT, half, NULL);
   assert_fails(read_image(&f), WL_ERR_DATA, "does not contain integers");
-  pack(H5T_NATIVE_INT, NULL, store_chunks); /* no chunk was written */
+  pack(H5T_NATIVE_INT, NULL, store_chunks); /* no chunk of this dataset was written */
   assert_fails(read_image(&f), WL_ERR_DATA, "'image'");
   pack(H5T_NATIVE_UINT8, NULL, store_external);
   assert_fails(read_image(&f), WL_ERR_DATA, "other files");

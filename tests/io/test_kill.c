@@ -86,7 +86,7 @@ static void newest_survives(void **state) {
     stale += count_files("run/checkpoints", "tmp-") > 0;
     assert_all_whole();
     const int64_t newest = newest_step();
-    assert_true(newest == last || newest == last + 1); /* killed before the report */
+    assert_true(newest == last || newest == last + 1); /* killed before it reported the step */
     first = newest + 1;
   }
   print_message("%d kills, of which %d in the middle of a file, %d checkpoints\n", KILLS, stale,

@@ -102,7 +102,7 @@ static void before_the_first_flush(void **state) {
   wl_field f;
   wl_trajectory *t = open_run("fresh", 0);
   wl_file *file = NULL;
-  assert_ok(wl_file_open(INDEX("fresh"), "trajectory", &file)); /* the file exists at once */
+  assert_ok(wl_file_open(INDEX("fresh"), "trajectory", &file)); /* exists before the first step */
   wl_file_close(&file);
   assert_ok(wl_trajectory_flush(t));
   assert_int_equal(count_files("fresh/trajectory", "part-"), 0);
@@ -152,7 +152,7 @@ static void interruptions_leave_no_trace(void **state) {
   assert_ok(t_run(t, 0, 12, 2));
   assert_ok(wl_trajectory_close(&t));
   t = open_small("cut", 0, 6000);
-  assert_ok(t_run(t, 0, 9, 1)); /* not closed, as if the process had been killed */
+  assert_ok(t_run(t, 0, 9, 1)); /* t remains open, as after a kill */
   wl_trajectory *again = open_small("cut", 6, 6000);
   assert_ok(t_run(again, 6, 12, 2));
   assert_ok(wl_trajectory_close(&again));
@@ -182,7 +182,7 @@ static void other_settings_after_a_resume(void **state) {
   assert_int_equal(f.shape[0], 6 * T_UNITS);
   const int64_t row = T_STEPS * T_COORDINATES * T_HIDDEN;
   assert_true(hidden[1] == (wl_real)0.25 &&
-              hidden[8 * row + 1] != hidden[8 * row + 1]); /* NaN, because it was not recorded */
+              hidden[8 * row + 1] != hidden[8 * row + 1]); /* values not recorded are NaN */
   free(hidden);
 }
 

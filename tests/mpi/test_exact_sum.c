@@ -1,5 +1,6 @@
 /* test_exact_sum.c - compares the exact sum with a direct computation of its definition in extended precision. The test
- * assigns units to ranks in different ways. Every assignment must have the same bits on every number of ranks. */
+ * assigns units to ranks in different ways. The sum must have the same bits for every assignment and on every number of
+ * ranks. */
 #include "mpi_test.h"
 
 #include "comm/comm_impl.h"
@@ -47,7 +48,7 @@ static double expected(int64_t i) {
   if (largest == 0) return 0.0;
   int e;
   frexpl(largest, &e);
-  const int exponent = e - 62 + 5; /* 2^5 exceeds the 23 units */
+  const int exponent = e - 62 + 5; /* 2^5 exceeds the number of units, 23 */
   int64_t sum = 0;
   for (int64_t u = 0; u < UNITS; u++)
     if (is_counted(u)) sum += llrintl(ldexpl(value(u, i), -exponent));

@@ -94,7 +94,8 @@ grep -q "has the hash $new, not $hash" eval.err || fail "message of the evaluati
   fail "a resume that accepts the new plug-in"
 grep -q '^digest .* step 50$' resume.out || fail "the resume that accepts: $(cat resume.out)"
 
-# Here, the plug-in has been moved. The identity of a run includes the hash of a plug-in but not its path.
+# In the following run, the plug-in has been moved. The identity of a run includes the hash of a plug-in but not the
+# path of the plug-in.
 mkdir moved && mv welsch.so soft_clip.so welsch.yaml moved
 "$WL_BIN" train moved/welsch.yaml --set output=one --set outer.steps=60 --set task.plugin_hash=$new --resume --quiet >moved.out ||
   fail "a resume with moved plug-ins"

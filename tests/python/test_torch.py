@@ -387,7 +387,8 @@ def test_errors(paths):
 
 
 def test_old_controller():
-    """An earlier version trained controllers without scalars for a single matrix. Such a file must be refused."""
+    """An earlier version trained controllers without scalars for a single matrix.
+    The file of such a controller must be refused."""
     expect_error("(2, 12), expected (3, 12): an earlier version", lambda: Controller({}, {"base": torch.zeros(2, 12)}, 10))
 
 

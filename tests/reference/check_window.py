@@ -363,7 +363,7 @@ class Window:
 
     def scalar(self, gradient, k, theta):
         """Returns a sum of the gradient, the parameters and the previous result.
-        Each has learned factors for each step and tensor."""
+        Each summand has learned factors for each step and tensor."""
         if self.setting["precondition"]["per"] != "step_tensor":
             raise unknown("per", self.setting["precondition"]["per"])
         alpha, decay, skip = (self.phi.get("precondition." + key) for key in ("alpha", "decay", "skip"))

@@ -17,7 +17,7 @@
 
 #include "task/task.h"
 
-/* Fails if |a - b| > tol. NaN also fails. */
+/* Fails if |a - b| > tol, or if a or b is NaN. */
 #define assert_close(a, b, tol)                                                            \
   do {                                                                                     \
     const double close_a = (a), close_b = (b), close_tol = (tol);                          \
@@ -148,8 +148,8 @@ static inline void write_tiny(const char *directory, bool gzipped) {
   }
 }
 
-/* A text that tests/reference/task_losses.py creates too. Its character number i is 'a' + (7 i i + 3 i + i / 9) mod
- * 11. */
+/* A text that tests/reference/task_losses.py creates too. Character number i of this text is
+ * 'a' + (7 i i + 3 i + i / 9) mod 11. */
 enum { TINY_TEXT = 400, TINY_LETTERS = 11 };
 
 static inline void write_tiny_text(const char *path) {

@@ -46,7 +46,7 @@ static int found_with(const char *suite_text, const char *from, const char *to) 
 static void definitions(void **state) {
   (void)state;
   assert_int_equal(found_with(SUITE(""), "warp_width: 0", "warp_width: 0"), 1);
-  assert_int_equal(found_with(SUITE(""), "  warp_width: 0\n", ""), 1); /* an older file */
+  assert_int_equal(found_with(SUITE(""), "  warp_width: 0\n", ""), 1); /* old files lack the key */
   assert_int_equal(found_with(SUITE(""), "  batch: 128\n", ""), 1);
   assert_int_equal(found_with(SUITE(", batch: 4"), "  batch: 4\n", ""), 0); /* no default */
   assert_int_equal(found_with(SUITE(""), "dimension: 3", "dimension: 4"), 0);

@@ -72,7 +72,7 @@ static void test_callers_state_returns(void **state) {
   wl_float_state_enter(&before);
   assert_true(is_ours());
   feclearexcept(FE_ALL_EXCEPT); /* flushed results set the flag `inexact` */
-  wl_float_state_enter(&inner); /* a second time, as in an OpenMP region */
+  wl_float_state_enter(&inner); /* the second call, as in an OpenMP region */
   volatile double third = 3.0;
   third = 1.0 / third; /* inexact */
   wl_float_state_leave(&inner);

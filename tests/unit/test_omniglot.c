@@ -106,7 +106,7 @@ static void test_multi_shot(void **state) {
   for (int a = 0; a < GLYPH_ALPHABETS; a++)
     for (int k = 0; k < 3; k++) of_space[k] += s.space[a] == (int64_t)spaces[k];
   assert_int_equal(of_space[0], 2);
-  assert_int_equal(of_space[1], 1); /* the last of four large enough alphabets */
+  assert_int_equal(of_space[1], 1); /* one of the four large enough alphabets */
   assert_int_equal(of_space[2], 1);
   assert_int_equal(s.space[1], -1); /* this alphabet has only three characters */
   close_fixture(&f);
@@ -283,10 +283,10 @@ static double ink_at(const distorted *d, int64_t i, int64_t j) {
 static void test_distortions(void **state) {
   (void)state;
   const distorted shifted =
-      distort(0, (wl_distortion){.shift = 0.25}, 0, 1, 0, 0); /* two pixels down and left */
+      distort(0, (wl_distortion){.shift = 0.25}, 0, 1, 0, 0); /* moves the image by two pixels */
   const distorted small = distort(0, (wl_distortion){.scale = 0.5}, 0, 0, 0, 0); /* half size */
   const distorted large =
-      distort(0, (wl_distortion){.scale = 0.5}, 0, 0, 0, 1); /* enlarged by half */
+      distort(0, (wl_distortion){.scale = 0.5}, 0, 0, 0, 1); /* 1.5 times the size */
   for (int64_t i = 0; i < GLYPH_SIDE; i++)
     for (int64_t j = 0; j < GLYPH_SIDE; j++) {
       const int64_t at = i * GLYPH_SIDE + j;

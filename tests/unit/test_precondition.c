@@ -264,7 +264,7 @@ static void test_scalar_per_step_and_tensor(void **state) {
   static fixture f;
   open_fixture(&f,
                "name: scalar, per: step_tensor, learn_decay: true, initial: 2, initial_decay: 3");
-  assert_int_equal(f.p->phi.size, 2 * 9); /* 3 steps and 3 tensors */
+  assert_int_equal(f.p->phi.size, 2 * 9); /* 9 factors for 3 steps and 3 tensors */
   assert_true(f.phi[8] == 2 && f.phi[9] == 3);
   randomise_phi(&f);
   wl_real g[LIMIT], out[LIMIT];

@@ -1,5 +1,5 @@
-/* test_spill.c - tests that rows are read as they were written, for each size of elements and in any order. No file may
- * remain. */
+/* test_spill.c - tests that rows are read as they were written, for each size of elements and in any order. After a
+ * test, no file may remain. */
 #include <dirent.h>
 
 #include "train/spill.h"

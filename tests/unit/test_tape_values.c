@@ -393,7 +393,7 @@ static void test_bad_data(void **state) {
   wl_real broken[15];
   memcpy(broken, logits, sizeof broken);
   wl_tape_label_data(c.ws, c.labels)[0] = 2;
-  broken[3] = (wl_real)NAN; /* belongs to row 1, whose label is 0 */
+  broken[3] = (wl_real)NAN; /* this logit belongs to row 1, whose label is 0 */
   wl_tape_forward(c.tape, c.ws, broken, NULL, &loss);
   assert_true(isnan(loss));
   assert_true(fabs(wl_tape_accuracy(c.tape, c.ws) - 0.6) < 1e-12);

@@ -110,7 +110,7 @@ static void test_reparametrisation(void **state) {
       double last = 0.0;
       for (int64_t i = 0, b = 0; i < p.plain.n; i++) {
         while (i >= layout->tensors[b].offset + layout->tensors[b].size) b++;
-        if (p.plain.theta[i] == 0.0) continue; /* leaves out biases and shifts */
+        if (p.plain.theta[i] == 0.0) continue; /* biases and shifts start at 0 */
         const double c = p.plain.theta[i] / p.varied.theta[i];
         const bool first = i == layout->tensors[b].offset;
         assert_close(p.varied.grad[i], 3 * c * p.plain.grad[i],
@@ -122,7 +122,7 @@ static void test_reparametrisation(void **state) {
       }
     }
     for (int i = 0; i < found; i++)
-      u[i] = fmin(fmax(u[i], 0.0), 1.0); /* rounding may exceed the interval */
+      u[i] = fmin(fmax(u[i], 0.0), 1.0); /* rounding may leave the interval [0, 1] */
     expect_uniform(u, found, kinds[kind]);
     close_pair(&p);
   }

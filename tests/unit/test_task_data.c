@@ -206,8 +206,8 @@ static void test_synthetic(void **state) {
       square += value * value;
     }
     const double n = (double)(images->count * d->pixels), mean = sum / n;
-    assert_close(mean, 0.4, 0.2);                            /* neither dark nor bright */
-    assert_close(sqrt(square / n - mean * mean), 0.3, 0.15); /* with contrast */
+    assert_close(mean, 0.4, 0.2); /* the images are neither dark nor bright */
+    assert_close(sqrt(square / n - mean * mean), 0.3, 0.15); /* the images have contrast */
     for (int c = 0; c < 10; c++)
       assert_close((double)members[c], images->count / 10.0, 0.25 * images->count / 10.0);
   }
@@ -381,10 +381,10 @@ static void test_damaged_gzip(void **state) {
   (void)state;
   const char *const path = "gzip/train-images-idx3-ubyte.gz";
   write_tiny("gzip", true);
-  damage(path, -6, false); /* in the checksum */
+  damage(path, -6, false); /* changes the checksum */
   EXPECT_DATA_ERROR("gzip", "train-images-idx3-ubyte.gz", "damaged");
   write_tiny("gzip", true);
-  damage(path, 60, false); /* in the compressed data */
+  damage(path, 60, false); /* changes the compressed data */
   EXPECT_DATA_ERROR("gzip", "train-images-idx3-ubyte.gz");
   write_tiny("gzip", true);
   damage(path, -100, true);
