@@ -74,8 +74,8 @@ def lbfgs(x, gradient, dot, _, memory=5):
 
 
 def anderson(x, gradient, dot, _, depth=5):
-    """Runs Anderson acceleration, type II, of x - a g(x) with a = s.y / y.y. The least squares have a shift of
-    1e-10."""
+    """Runs Anderson acceleration (type II) of the iteration x - a g(x) with a = s.y / y.y. The diagonal of the
+    normalised matrix of the least-squares problem is increased by 1e-10."""
     g, pairs = gradient(x), []
     u = -FIRST_STEP * g / np.sqrt(dot(g, g))
     for _ in range(STEPS):
