@@ -13,26 +13,21 @@
 #include "unroll/restart.h"
 
 typedef struct field_list {
-  /* fields [capacity + 1]; all fields after the first `capacity` overwrite the last entry, and
-   * check_list then fails */
-  wl_field *at;
-  int count, capacity;
+  wl_field *at; /* [count] */
+  int count, room;
+  wl_status failure; /* not WL_OK: the memory was not sufficient for all fields */
+  wl_field spare;    /* receives the fields that are not in the list after a failure */
 } field_list;
 
 static wl_field *add(field_list *list, const char *name, wl_type type, int64_t length, void *data,
                      const char *meaning) {
-  wl_field *f = &list->at[list->count < list->capacity ? list->count : list->capacity];
-  list->count++;
+  if (list->failure == WL_OK) list->failure = WL_GROW(list->at, list->count, list->room);
+  wl_field *f = list->failure == WL_OK ? &list->at[list->count++] : &list->spare;
   *f = (wl_field){
       .type = type, .ndim = 1, .shape = {length}, .data = data, .in_digest = true, .units = "1"};
   snprintf(f->name, sizeof f->name, "%s", name);
   snprintf(f->long_name, sizeof f->long_name, "%s", meaning);
   return f;
-}
-
-static wl_status check_list(const field_list *list) {
-  WL_CHECK(list->count <= list->capacity);
-  return WL_OK;
 }
 
 /* Adds one field for each tensor of a flat vector over phi. */
@@ -78,13 +73,9 @@ static void add_curriculum(field_list *list, const wl_layout *phi, wl_curriculum
       ->in_digest = false;
 }
 
-/* Lists the state that is the same on every rank. */
+/* Lists the state that is the same on every rank. The caller frees list->at, also after a failure. */
 static wl_status list_state(const wl_trainer *tr, field_list *list) {
   const wl_layout *phi = &wl_setup_of(tr)->problem.model->phi;
-  /* room for five vectors over phi with a field for each tensor, for two fields for each unit
-   * field, and for 24 other fields */
-  list->capacity = 5 * phi->count + 2 * WL_UNIT_FIELDS + 24;
-  WL_TRY(WL_NEW(list->at, list->capacity + 1));
   add_blocks(list, phi, "phi", wl_state_of(tr)->phi, "meta-parameters");
   add_blocks(list, phi, "outer/first_moment", wl_state_of(tr)->outer->first,
              "outer optimizer: decayed mean of the meta-gradient");
@@ -111,20 +102,20 @@ static wl_status list_state(const wl_trainer *tr, field_list *list) {
   if (wl_state_of(tr)->plan->setting.restart > 0) add_restarts(list, wl_state_of(tr)->plan);
   if (wl_state_of(tr)->curriculum) add_curriculum(list, phi, wl_state_of(tr)->curriculum);
   if (wl_replay_lasts(wl_state_of(tr)->replay)) add_replay(list, wl_state_of(tr)->replay);
-  return check_list(list);
+  return list->failure;
 }
 
 wl_status wl_state_digest(const wl_trainer *tr, wl_digest *out) {
   wl_digest digest = {0};
   field_list list = {0};
-  WL_TRY(list_state(tr, &list));
-  for (int i = 0; i < list.count; i++)
+  const wl_status status = list_state(tr, &list);
+  for (int i = 0; status == WL_OK && i < list.count; i++)
     if (list.at[i].in_digest)
       wl_digest_add(&digest, list.at[i].name, list.at[i].data,
                     (size_t)wl_field_count(&list.at[i]) * wl_type_size(list.at[i].type));
   wl_free(list.at);
   *out = digest;
-  return WL_OK;
+  return status;
 }
 
 /* ---- units ---- */
@@ -380,7 +371,7 @@ static wl_status fill_snapshot(wl_trainer *tr, wl_snapshot *s) {
   WL_TRY(copy_fields(s));
   if (carries_units(tr)) list_units(tr, &s->units, &s->list);
   if (wl_replay_lasts(wl_state_of(tr)->replay)) list_points(tr, s->points, &s->list);
-  WL_TRY(check_list(&s->list));
+  WL_TRY(s->list.failure);
   return describe(tr, &s->provenance);
 }
 

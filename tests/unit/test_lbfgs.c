@@ -160,6 +160,25 @@ static void test_gradients_that_are_not_finite(void **state) {
   }
 }
 
+/* If the learned damping makes a pair so large that its numbers overflow in float32, the memory must not store the pair,
+ * and the slice must still move by steps of the length `first_step`. */
+static void test_large_damping(void **state) {
+  (void)state;
+  static unit x;
+  open_unit(&x, "name: lbfgs, first_step: 0.02", 1, (int64_t[]){N});
+  x.phi[5] = (wl_real)log(1e14); /* the damping */
+  wl_rule_pack(x.rule, x.ws, x.phi);
+  for (int t = 0; t < 5; t++) {
+    set_gradient(&x, 1e25);
+    take_step(&x, t);
+    const double expected = 0.02 * sqrt(N);
+    if (!(fabs(length(x.u, N) - expected) <= 1e-5 * expected))
+      fail_msg("step %d: length %g", t, length(x.u, N));
+  }
+  for (int i = 2 * PAD; i < MOST_STATE; i++) assert_true(x.state[i] == 0);
+  close_unit(&x);
+}
+
 /* The result must be the same if s_in and s_out are the same array or different arrays. */
 static void test_state_in_place(void **state) {
   (void)state;
@@ -188,6 +207,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_quadratic_functions), cmocka_unit_test(test_concave_function),
       cmocka_unit_test(test_negative_curvature_is_skipped),
-      cmocka_unit_test(test_gradients_that_are_not_finite), cmocka_unit_test(test_state_in_place)};
+      cmocka_unit_test(test_gradients_that_are_not_finite), cmocka_unit_test(test_large_damping),
+      cmocka_unit_test(test_state_in_place)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
