@@ -1,7 +1,7 @@
 /* interruption.h - ends a meta-step early on all ranks. A rank that receives a signal leaves its
  * windows at the next inner step. Rank 0 also leaves its windows when the deadline has passed. The
- * rank that leaves first sends a message to the other ranks. They test for messages while they
- * compute their windows, and then also leave. */
+ * rank that leaves first sends a message to the other ranks. The other ranks test for messages
+ * while they compute their windows, and leave when they receive a message. */
 #ifndef WL_TRAIN_INTERRUPTION_H
 #define WL_TRAIN_INTERRUPTION_H
 
@@ -35,8 +35,8 @@ bool wl_interruption_asked(void *interruption);
 /* Sends a message to the other ranks if this rank leaves its windows because of its own signal or
  * deadline. Call this function after the windows, in the main thread. */
 wl_status wl_interruption_tell(wl_interruption *interruption);
-/* Receives the messages that are still in transit. `told` is the number of ranks that have sent a
- * message. Call this function after the reduction. Collective. */
+/* Receives the messages of other ranks that are still in transit. `told` is the number of ranks
+ * that have sent a message. Call this function after the reduction. Collective. */
 wl_status wl_interruption_settle(wl_interruption *interruption, int64_t told);
 
 #endif

@@ -131,8 +131,8 @@ static wl_status reduce(wl_trainer *tr, const wl_watcher *watcher, int64_t own, 
   WL_TRY(wl_comm_exact_sum_finish(tr->setup.comm, &s));
   WL_TRY(wl_interruption_settle(&tr->interruption, tallies[1]));
   const double waited =
-      /* time that this rank waited for the slowest rank, because all ranks began this meta-step at
-       * the same time */
+      /* seconds that this rank waited for the slowest rank; all ranks began the meta-step at the
+       * same time */
       tr->flags[WL_FLAG_BUSY] - computing;
   report->reduce_seconds = fmax(0.0, wl_seconds() - start - waited);
   fill_report(tr, s.n_counted, tallies[0], report);

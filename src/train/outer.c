@@ -20,8 +20,8 @@ const wl_option wl_outer_options[] = {
     {"units", WL_OPT_INT, "1", NULL, 1, 1e9, "units",
      "Number of units in each meta-step, over all ranks. A unit is one inner run in progress.", WL_SLOT(wl_outer_keys, units)},
     {"every", WL_OPT_CHOICE, "window", "window|episode", ANY, "1",
-     "When the meta-parameters are updated. window: after each window. episode: after a whole episode of all "
-     "units; the gradients of the windows of the episode are added.",
+     "When the meta-parameters are updated. `window`: after each window. `episode`: after a whole episode of "
+     "all units, with the sum of the gradients of all windows of the episode.",
      WL_SLOT(wl_outer_keys, every)},
     {"optimizer", WL_OPT_CHOICE, "adam", "adam|adamw|sgd", ANY, "1",
      "Optimizer that updates the meta-parameters.", WL_SLOT(wl_outer_keys, optimizer)},
@@ -88,7 +88,7 @@ static const wl_option group_options[] = {
      "Learning rate of the group, before the schedule. -1 means the learning rate of `outer`.",
      WL_SLOT(group_keys, learning_rate)},
     {"optimizer", WL_OPT_CHOICE, "outer", "outer|adam|adamw|sgd", ANY, "1",
-     "Optimizer of the group. outer: the optimizer of the section `outer`.", WL_SLOT(group_keys, optimizer)},
+     "Optimizer of the group. `outer`: the optimizer of the section `outer`.", WL_SLOT(group_keys, optimizer)},
     {"clip_norm", WL_OPT_REAL, "0", NULL, AT_LEAST(0), "1",
      "Bound on the Euclidean norm of the group's part of the meta-gradient. 0 means no bound.",
      WL_SLOT(group_keys, clip_norm)},

@@ -21,8 +21,8 @@ typedef struct wl_plan_setting {
   int ranks, tasks;
   const double *proportion; /* [tasks] copied */
   const double *cost;       /* [tasks] estimated cost of running a unit of each task, copied */
-  /* [n_horizon] values of episode.steps; with stages, shortest and longest episode [stages][2];
-   * borrowed */
+  /* values of episode.steps [n_horizon] or, with stages, lengths of the shortest and longest
+   * episode of each stage [stages][2]; borrowed */
   const int64_t *horizon;
   /* 1 if the horizon is a fixed number; 2 if the horizon is drawn from [horizon[0], horizon[1]] */
   int n_horizon;
@@ -77,8 +77,8 @@ void wl_plan_assign(wl_plan *plan);
 bool wl_plan_is_midway(const wl_plan *plan);
 /* Returns the largest horizon of the current episodes, in inner steps. */
 int64_t wl_plan_longest(const wl_plan *plan);
-/* Returns the length of an episode of the unit, in inner steps. The length is fixed or is drawn
- * log-uniformly from a range, as the setting says. */
+/* Returns the length of an episode of the unit, in inner steps. The length is the fixed number in
+ * `setting`, or is drawn log-uniformly from the range in `setting`. */
 int64_t wl_plan_horizon(const wl_plan_setting *setting, int64_t episode, int64_t unit);
 
 #endif

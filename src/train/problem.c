@@ -35,8 +35,8 @@ static wl_status create_imitation(const wl_config *config, wl_problem *p) {
   p->spec.imitation = p->imitation;
   if (!p->imitation || !p->spec.second_order) return WL_OK;
   return wl_map_fail(wl_config_map(config, "window", 0), "order",
-                     "imitation has only first order, because it treats the teacher's updates as constants: "
-                     "set `order: first`, or remove the section `imitation`");
+                     "imitation is only possible in first order, because it treats the teacher's updates as "
+                     "constants: set `order: first`, or remove the section `imitation`");
 }
 
 /* Returns an error if `order: second` is set and a task family computes its loss without the tape,

@@ -233,7 +233,7 @@ static wl_status run_point(wl_replay *r, wl_trainer *tr, wl_replay_point at, dou
   return WL_OK;
 }
 
-/* The windows of one update by the outer optimizer. */
+/* A mini-batch: the windows whose mean meta-gradient makes one update of phi. */
 typedef struct wl_replay_batch {
   /* [count] index in the whole buffer of the point at which each window starts */
   const int64_t *order;

@@ -55,8 +55,8 @@ int64_t wl_replay_points(const wl_replay *replay); /* Returns the number of poin
  * Collective. */
 wl_status wl_replay_gather(wl_replay *replay, const wl_trainer *trainer, wl_real *points);
 /* wl_replay_new_owner returns the rank that owns a place after a run has resumed. wl_replay_restore
- * makes this rank the owner of the place; if this rank is its owner, the function stores `points`
- * [count][width]. */
+ * assigns the place to this rank. On the owner, wl_replay_restore also stores the points of the
+ * place, `points` [count][width]. */
 int wl_replay_new_owner(const wl_trainer *trainer, int64_t place);
 wl_status wl_replay_restore(wl_replay *replay, const wl_trainer *trainer, int64_t place,
                             const wl_real *points);

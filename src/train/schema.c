@@ -26,7 +26,8 @@ static const wl_option top_options[] = {
      "meta-parameters are the initial meta-parameters of this run.",
      WL_SLOT(wl_run_keys, start), .flags = WL_KEY_PATH},
     {"threads", WL_OPT_INT, "0", NULL, 0, 1024, "1",
-     "Number of threads of each rank. With 0, it is the number of cores of a node divided by the number of "
+     "Number of threads of each rank. With 0, the number of threads is the number of cores of a node divided "
+     "by the number of "
      "ranks on this node, but at most OMP_NUM_THREADS and at most the number of cores to which the rank is "
      "bound. A single rank on a shared machine uses the cores that are idle. If a job has exclusive cores and "
      "uses all of them, each thread is bound to one core. The environment variables OMP_PROC_BIND, OMP_PLACES "
@@ -52,38 +53,41 @@ static const wl_option window_options[] = {
     {"steps", WL_OPT_INT, "20", NULL, 1, 1e9, "steps", "Number K of inner steps in a window.",
      WL_SLOT(window_keys, steps)},
     {"weights", WL_OPT_CHOICE_OR_REALS, "sum", "sum|mean|last|{last: N}", ANY, "1",
-     "Weights in the meta-loss of the losses at theta_0 .. theta_K. sum: each weight is 1. mean: each weight "
-     "is 1/(K+1). last: the weight of the last loss is 1, and all other weights are 0. {last: N}: the weights "
+     "Weights in the meta-loss of the losses at theta_0 .. theta_K. `sum`: each weight is 1. `mean`: each "
+     "weight is 1/(K+1). `last`: the weight of the last loss is 1, and all other weights are 0. `{last: N}`: "
+     "the weights "
      "of the last N losses are 1, and all other weights are 0. A list contains the K+1 weights.",
      WL_SLOT(window_keys, weights)},
     {"loss", WL_OPT_CHOICE, "plain", "plain|log|log_ratio|clipped", ANY, "1",
-     "Function that is applied to each loss L of the meta-loss. plain: L. log: log L. log_ratio: log(L / L_0), "
-     "where L_0 is the loss at the start of the episode. clipped: min(L, clip).",
+     "Function that is applied to each loss L of the meta-loss. `plain`: L itself. `log`: log L. `log_ratio`: "
+     "log(L / L_0), where L_0 is the loss at the start of the episode. `clipped`: min(L, clip).",
      WL_SLOT(window_keys, loss)},
     {"clip", WL_OPT_REAL, "1e30", NULL, ANY, "1", "Upper bound of the loss, for `loss: clipped`.",
      WL_SLOT(window_keys, clip)},
     {"batch", WL_OPT_CHOICE, "same", "same|fresh", ANY, "1",
-     "Minibatch on which the losses of the meta-loss are computed. same: the minibatch of the inner loss. "
-     "fresh: a separate minibatch.",
+     "Minibatch on which the losses of the meta-loss are computed. `same`: the minibatch of the inner loss. "
+     "`fresh`: a separate minibatch.",
      WL_SLOT(window_keys, batch)},
     {"split", WL_OPT_CHOICE, "train", "train|heldout", ANY, "1", "Data from which the minibatch is drawn, for "
                                                                  "`batch: fresh`.",
      WL_SLOT(window_keys, split)},
     {"order", WL_OPT_CHOICE, "first", "first|second", ANY, "1",
-     "Order of the meta-gradient. first: the inner gradients are treated as constants (as in Andrychowicz et "
-     "al. 2016). second: the meta-gradient also contains the derivatives of the inner gradients, and is exact.",
+     "Order of the meta-gradient. `first`: the inner gradients are treated as constants, as in Andrychowicz et "
+     "al. 2016. `second`: the meta-gradient is exact, because it also contains the derivatives of the inner "
+     "gradients.",
      WL_SLOT(window_keys, order)},
     {"storage", WL_OPT_CHOICE, "auto", "auto|activations|states|recompute|snapshots", ANY, "1",
-     "Values that a window stores for its backward pass. activations: the activations of the LSTM at every "
-     "step; other rules use `recompute` instead. states: the rule state before every step; with `order: "
-     "first`, `recompute` is used instead. recompute: the gradients at every step; the steps of the rule are "
-     "computed again. snapshots: theta and rule state at the start of each segment of the window; the inner "
-     "steps of the segment are computed again. auto: the fastest of these choices within the bound `memory`. "
+     "Values that a window stores for its backward pass. `activations`: the activations of the LSTM at every "
+     "step; other rules use `recompute` instead. `states`: the rule state before every step; with `order: "
+     "first`, `recompute` is used instead. `recompute`: the gradients at every step; the steps of the rule are "
+     "computed again. `snapshots`: theta and rule state at the start of each segment of the window; the inner "
+     "steps of the segment are computed again. `auto`: the fastest of these choices within the bound `memory`. "
      "The result does not depend on this key.",
      WL_SLOT(window_keys, storage), .flags = WL_KEY_FREE},
     {"memory", WL_OPT_REAL, "0", NULL, AT_LEAST(0), "MiB",
-     "Bound on the memory in which a window stores these values. A window that needs more memory uses "
-     "`storage: snapshots`. 0 means no bound; `storage: auto` then still stores at most 256 MiB of activations "
+     "Bound on the memory in which a window stores these values. A window that needs more memory is divided "
+     "into segments, which are computed again from snapshots. 0 means no bound; `storage: auto` then still "
+     "stores at most 256 MiB of activations "
      "or states.",
      WL_SLOT(window_keys, memory), .flags = WL_KEY_FREE},
     {NULL, 0, NULL, NULL, ANY, NULL, NULL}};
@@ -93,13 +97,13 @@ static const wl_option replay_options[] = {
      "Bound on the memory of the replay buffer, summed over all ranks. With 0, there is no replay.",
      WL_SLOT(wl_replay_keys, capacity)},
     {"spill", WL_OPT_STRING, "", NULL, ANY, "1",
-     "Folder for a scratch file with the points that exceed the capacity, preferably on a local disk. If the "
-     "folder is empty text, all points must fit into the capacity.",
+     "Folder for a scratch file with the points that exceed the capacity, preferably on a local disk. If no "
+     "folder is set, all points must fit into the capacity.",
      WL_SLOT(wl_replay_keys, spill), .flags = WL_KEY_FREE | WL_KEY_PATH},
     {"stride", WL_OPT_INT, "1", NULL, AT_LEAST(1), "steps",
      "Number of inner steps between two points that are stored in the buffer.", WL_SLOT(wl_replay_keys, stride)},
     {"precision", WL_OPT_CHOICE, "single", "working|single|half", ANY, "1",
-     "Floating-point precision in which points are stored. working: the precision of the program.", WL_SLOT(wl_replay_keys, precision)},
+     "Floating-point precision in which points are stored. `working` is the precision of the program.", WL_SLOT(wl_replay_keys, precision)},
     {"keep", WL_OPT_INT, "1", NULL, 1, 1e6, "meta-batches",
      "Number of meta-batches in the buffer. A meta-batch has one episode of each unit.", WL_SLOT(wl_replay_keys, keep)},
     {"epochs", WL_OPT_INT, "1", NULL, 1, 1e6, "passes",
@@ -163,7 +167,8 @@ static const wl_option trajectory_options[] = {
 enum { N_SECTIONS = 16 };
 
 /* Passes the function that reads HDF5 files to the task families. This function runs when the
- * program starts. It is here because only src/train may depend on both src/task and src/io. */
+ * program starts. The function is in this file because only src/train may depend on both src/task
+ * and src/io. */
 __attribute__((constructor)) static void connect_layers(void) {
   wl_glyphs_set_reader(wl_arrays_read);
 }
@@ -186,8 +191,9 @@ const wl_section *wl_schema(void) {
        wl_precondition_variants(), "none", false},
       {"initialisation", "Learned initial parameters theta_0 of a task", NULL, "name",
        wl_initialisation_variants, "none", false},
-      {"episode", "The episodes: runs of the inner loop on one task each", wl_episode_options, NULL, NULL, NULL, false},
-      {"window", "The windows: consecutive inner steps that result in one contribution to the meta-gradient",
+      {"episode", "The episodes. An episode is one run of the inner loop on one task", wl_episode_options, NULL, NULL, NULL, false},
+      {"window", "The windows. A window consists of consecutive inner steps, and has one contribution to the "
+                 "meta-gradient",
        window_options, NULL, NULL, NULL, false},
       {"estimator", "The method that computes the contribution of a window to the meta-gradient", NULL, "name",
        wl_estimator_variants(), "bptt", false},

@@ -23,7 +23,7 @@ typedef struct wl_meta_report {
    * noise */
   double signal_to_noise;
   int64_t units, skipped; /* number of all units, and number of non-finite units among these */
-  int64_t inner_steps;    /* largest number of inner steps of a current episode */
+  int64_t inner_steps;    /* number of inner steps of the longest current episode */
   /* compute time in seconds of the slowest rank, and of the fastest rank */
   double compute_seconds, compute_seconds_least;
   /* seconds that a rank waits for the slowest rank: mean over all ranks */
@@ -140,7 +140,8 @@ void wl_trainer_keep_failure(wl_trainer *trainer, wl_status status);
 wl_status wl_trainer_raise_failure(wl_trainer *trainer);
 
 /* Assigns the units to ranks according to their clocks and allocates the units of this rank. Call
- * this function after the clocks were read from a checkpoint. The caller then reads these units. */
+ * this function after the clocks were read from a checkpoint. The caller must then read the state
+ * of these units. */
 wl_status wl_trainer_place_units(wl_trainer *trainer);
 /* Returns true if the training has diverged. The result is equal on every rank. The training has
  * diverged if phi is not finite. It has also diverged if no unit was finite in the last

@@ -11,8 +11,8 @@
 #include "train/trainer_impl.h"
 #include "unroll/restart.h"
 
-/* Largest number of coordinates of theta at which it is faster to compute several inner runs at the
- * same time, each with one thread, than one run with several threads. */
+/* Largest number of coordinates of theta for which inner runs are computed concurrently. Up to this
+ * number, one thread for each run is faster than all threads for one run. */
 enum { SMALL = 65536 };
 
 int wl_trainer_lanes(const wl_trainer *tr) {
@@ -114,7 +114,7 @@ static wl_status start_units(wl_trainer *tr) {
 
 /* ---- windows ---- */
 
-/* How far one unit of this rank has run in a meta-step. */
+/* Describes how far one unit of this rank has run in a meta-step. */
 typedef struct passage {
   int64_t u;
   int64_t t; /* number of inner steps of the episode that are done */

@@ -13,7 +13,7 @@ KEYS = {"warploom tra\t": "warploom train",
         "warploom train --set outer.lea\t": "warploom train --set outer.learning_rate=",
         "warploom train --set task.family=sinu\t": "warploom train --set task.family=sinusoid",
         "warploom completion z\t": "warploom completion zsh"}
-LISTED = {"warploom \t": ["meta-trains an optimizer", "selftest", "plot_training"],
+LISTED = {"warploom \t": ["meta-trains a learned optimizer", "selftest", "plot_training"],
           "warploom info --\t": ["--json", "--quiet", "--verify"]}
 
 
