@@ -9,10 +9,9 @@
  *   }
  *   wl_optimizer_destroy(&opt);
  *
- * Each step first applies the learned preconditioner, if there is one, to the gradient g. The
- * result is g~. Without a preconditioner, g~ equals g. The update rule then computes the update u
- * of step t and the new rule state s from g~, theta, the old s and t, as in training. The handle
- * owns s, which consists of float32 numbers.
+ * Each step first applies the learned preconditioner, if there is one, to the gradient. The update
+ * rule then computes the update from the preconditioned gradient, the parameters and the rule
+ * state, as in training. The handle owns the rule state, which consists of float32 numbers.
  *
  * Link with -lwarploom (pkg-config warploom, or find_package(warploom) in CMake). The program does
  * not need MPI. No function of this header is collective. A handle can have one run at a time, and
@@ -20,8 +19,8 @@
  * one handle for each model. Any thread may load a handle. The function wl_optimizer_load calls
  * HDF5. No other thread may call HDF5 during this call. A function that fails returns a code other
  * than WL_OK and stores a message; wl_last_error() returns this message. If a handle or array is
- * NULL, a function returns WL_ERR_USAGE. Functions without a status return 0 or an empty string in
- * this case.
+ * NULL, a function returns WL_ERR_USAGE. If a handle is NULL, functions that return no status
+ * return 0 or an empty string.
  *
  * Results do not depend on the caller's locale, rounding mode or treatment of subnormal numbers.
  * The library rounds to nearest and treats subnormal numbers as zero. Before a function returns, it
@@ -56,14 +55,13 @@ void wl_optimizer_destroy(wl_optimizer **optimizer);
 /* Returns the number of parameters that the optimizer can train. The value 0 means that the
  * optimizer can train any number of parameters. An optimizer that consists only of a coordinatewise
  * rule returns 0, for example. Any other value is the number of parameters of the network for which
- * the optimizer was trained. The preconditioner, the initial parameters or the scalars of each
- * tensor belong to this network. In this case, theta must contain the network's tensors in their
- * order in the network. */
+ * the optimizer was trained. If the optimizer was trained for one network, theta must contain this
+ * network's tensors in the network's order. */
 int64_t wl_optimizer_parameters(const wl_optimizer *optimizer);
 
-/* The first function returns the name of the update rule, for example "lstm". The second function
- * returns the digest of the meta-state in the file, as 16 hexadecimal digits. Both strings are
- * valid until the handle is destroyed. */
+/* The function wl_optimizer_rule returns the name of the update rule, for example "lstm". The
+ * function wl_optimizer_digest returns the digest of the meta-state in the file, as 16 hexadecimal
+ * digits. The returned strings are valid until the handle is destroyed. */
 const char *wl_optimizer_rule(const wl_optimizer *optimizer);
 const char *wl_optimizer_digest(const wl_optimizer *optimizer);
 /* These functions return the number of meta-parameters, the number of meta-steps in the training,
@@ -77,8 +75,9 @@ int64_t wl_optimizer_horizon(const wl_optimizer *optimizer);
  * or above 4096. */
 wl_status wl_optimizer_set_threads(wl_optimizer *optimizer, int threads);
 
-/* Starts a run over n parameters at step 0 with a zero rule state. A previous run ends. Allocates all memory of the
- * run, for example 328 bytes per parameter for an LSTM of 2 x 20 units.
+/* Starts a run over n parameters at step 0 with a zero rule state. If the handle already has a run,
+ * that run ends. Allocates all memory of the run, for example 328 bytes per parameter for an LSTM
+ * of 2 x 20 units.
  *
  *   WL_ERR_USAGE   n is below 1, n differs from a nonzero wl_optimizer_parameters(), or the
  *                  rule needs the shapes of the tensors.
@@ -108,14 +107,14 @@ wl_status wl_optimizer_start_tensors(wl_optimizer *optimizer, int count,
 wl_status wl_optimizer_set_loss(wl_optimizer *optimizer, double loss);
 
 /* Copies the learned initial parameters into theta [n]. The initial parameters of tensors in the
- * list `initialisation.fresh` of the configuration were not learned. The call does not change the
- * values of these tensors. Returns WL_ERR_USAGE if no initial parameters were learned, or if n
- * differs from wl_optimizer_parameters(). */
+ * list `initialisation.fresh` of the configuration were not learned. The function does not change
+ * the values of tensors in this list. Returns WL_ERR_USAGE if no initial parameters were learned,
+ * or if n differs from wl_optimizer_parameters(). */
 wl_status wl_optimizer_initial(const wl_optimizer *optimizer, int64_t n, float *theta);
 
 /* Does one step: theta [n] <- theta + u. The array `gradient` [n] contains the gradient of the loss
- * at theta. The function keeps no pointer to the two arrays. The arrays need no alignment and must
- * not overlap. The function allocates no memory.
+ * at theta. After the call, the function does not access `gradient` and `theta`. The arrays need no
+ * alignment and must not overlap. The function allocates no memory.
  *
  *   WL_ERR_USAGE   There is no run, n differs from the run's n, an array is NULL, or the arrays overlap.
  *   WL_ERR_DATA    A gradient or the update is not finite.
@@ -132,7 +131,8 @@ typedef struct wl_tensor_step {
   float *theta;          /* [size] */
   /* 1: both arrays store the transpose of the matrix; 0: the arrays store the matrix */
   int transposed;
-  float rate, weight_decay; /* the values 1 and 0 result in the update of the training */
+  /* with rate 1 and weight decay 0, the update is the same as in training */
+  float rate, weight_decay;
 } wl_tensor_step;
 
 /* Does one step over the tensors of wl_optimizer_start_tensors: theta <- theta + rate (u -
@@ -151,16 +151,17 @@ int wl_optimizer_sees_tensors(const wl_optimizer *optimizer);
  * and the number of completed steps, wl_optimizer_steps(). To resume the run, start a run over the
  * same tensors with the same horizon, and pass both to wl_optimizer_set_state(). The state consists
  * of the float numbers of the rule and the preconditioner. The function wl_optimizer_state_size()
- * returns how many numbers the state has, or 0 if there is no run. The other functions return
- * WL_ERR_USAGE if there is no run, if `size` is not wl_optimizer_state_size(), or if `steps` is
- * negative. */
+ * returns how many numbers the state has, or 0 if there is no run. The functions that get or set
+ * the state return WL_ERR_USAGE if there is no run, if `size` is not wl_optimizer_state_size(), or
+ * if `steps` is negative. */
 int64_t wl_optimizer_steps(const wl_optimizer *optimizer);
 int64_t wl_optimizer_state_size(const wl_optimizer *optimizer);
 wl_status wl_optimizer_get_state(const wl_optimizer *optimizer, int64_t size, float *state);
 wl_status wl_optimizer_set_state(wl_optimizer *optimizer, int64_t size, const float *state,
                                  int64_t steps);
 
-/* One tensor of meta-parameters that another program computed. The values are in C order. */
+/* A tensor of meta-parameters that another program computed. The values of the tensor are in C
+ * order. */
 typedef struct wl_meta_parameters {
   const char *name; /* "layer1.weight" */
   int64_t size;
@@ -173,7 +174,8 @@ typedef struct wl_meta_parameters {
  *
  *   WL_ERR_CONFIG         The configuration has an error.
  *   WL_ERR_USAGE          A tensor is missing, is unknown or has another size than the rule's tensor.
- *                         Or a number is not finite. Or the configuration also has a preconditioner,
+ *                         The same code is returned if a
+ *                         number is not finite, or if the configuration also has a preconditioner,
  *                         an initialisation or warp layers.
  *   WL_ERR_CANNOT_CREATE  The file cannot be written. */
 wl_status wl_optimizer_write(const char *path, const char *configuration, int count,

@@ -1,9 +1,9 @@
 /* comm.c - implements the communicator: it starts and finishes MPI, distributes errors to all
  * ranks, and calls collectives. A collective with a large count is split into several messages.
  *
- * Every collective computes a maximum, an integer sum or a copy. These operations are exact. The
- * results therefore do not depend on the number of ranks or on the order in which the library
- * combines values. */
+ * Every collective computes a maximum, an integer sum or a copy. Maxima, integer sums and copies
+ * are exact. The results of collectives therefore do not depend on the number of ranks or on the
+ * order in which the library combines values. */
 #include "comm/comm.h"
 
 #include <ctype.h>
@@ -116,7 +116,7 @@ int wl_comm_cores(const wl_comm *comm) {
 }
 
 /* Binds the threads. A thread that is not bound sleeps between two parallel regions. The system may
- * then wake it on the core of another thread. In this case, both threads share a core until the
+ * wake a sleeping thread on the core of another thread. The two threads then share a core until the
  * scheduler moves one of them. */
 bool wl_comm_bind_threads(const wl_comm *comm, int threads) {
   const int allowed = wl_cores_allowed();
@@ -137,8 +137,8 @@ const char *wl_comm_library(void) {
 
 /* ---- agreement ---- */
 
-/* Returns true if the message begins with a rank, as in "rank 3: ...". In this case, an earlier
- * call of wl_comm_agree has added the rank. */
+/* Returns true if the message begins with a rank, as in "rank 3: ...". If an earlier call of
+ * wl_comm_agree has added the rank, the message must not receive another one. */
 static bool names_a_rank(const char *message) {
   if (strncmp(message, "rank ", 5) != 0 || !isdigit((unsigned char)message[5])) return false;
   return message[5 + strspn(message + 5, "0123456789")] == ':';
@@ -174,8 +174,8 @@ wl_status wl_comm_agree(wl_comm *comm, wl_status mine) {
   return WL_OK;
 }
 
-/* Sets an error. The message names the lowest rank whose value differs from the value of rank 0,
- * and says how many other ranks differ. */
+/* Sets an error whose message names the lowest rank whose value differs from the value of rank 0,
+ * and gives the number of other ranks that differ. */
 static wl_status fail_different(wl_comm *comm, const char *what, uint64_t value) {
   uint64_t first = value, other;
   WL_TRY(wl_comm_bcast(comm, &first, sizeof first, 0));

@@ -28,16 +28,16 @@ int wl_comm_size(const wl_comm *comm);
 /* Returns the number of ranks on this node. */
 int wl_comm_node_size(const wl_comm *comm);
 /* Returns the default number of threads of a rank. The default is the number of cores of the node
- * divided by the number of ranks on the node. The default does not exceed the number of cores to
- * which this rank is bound. It does not exceed OMP_NUM_THREADS either. The smallest default is 1.
- * If other programs may use the node and the node has a single rank, the default is the number of
- * idle cores. */
+ * divided by the number of ranks on the node. The default number of threads does not exceed
+ * OMP_NUM_THREADS or the number of cores to which this rank is bound, and is at least 1. If other
+ * programs may use the node and the node has a single rank, the default is the number of idle
+ * cores. */
 int wl_comm_cores(const wl_comm *comm);
 /* Binds each of the `threads` threads of the caller's OpenMP team to a separate core. Returns true
  * if the threads were bound. The function binds the threads only if two conditions hold: the job
- * owns its cores, and the threads use all of these cores. Otherwise, another program could use the
- * same cores while other cores are idle. If an environment variable sets the binding, the function
- * does nothing. Not collective. */
+ * owns its cores, and the threads use all of these cores. If threads were bound in other cases,
+ * another program could use the same cores while other cores are idle. If an environment variable
+ * sets the binding, the function does nothing. Not collective. */
 bool wl_comm_bind_threads(const wl_comm *comm, int threads);
 const char *wl_comm_library(void); /* for example "Open MPI v4.1.4" */
 
@@ -71,17 +71,17 @@ wl_status wl_comm_alarm_raise(wl_comm *comm);
 /* Returns true if an alarm of another rank has arrived. The alarm must still be received with
  * wl_comm_alarm_settle. */
 bool wl_comm_alarm_is_heard(wl_comm *comm);
-/* Receives `count` alarms that other ranks have raised. Then waits until this rank's own alarm has
- * been sent, if this rank raised one. */
+/* Receives `count` alarms that other ranks have raised. If this rank has raised an alarm, the
+ * function also waits until that alarm has been sent. */
 wl_status wl_comm_alarm_settle(wl_comm *comm, int64_t count);
 
 /* Arguments and results of an exact sum. The sum adds one vector of double numbers for each unit of
- * all ranks (docs/mathematics.md, section 10). Each vector consists of blocks. All ranks compute
- * the same quantum for a block from the largest magnitude in the block. Each value is rounded once
- * to an integer multiple of the quantum, and the integers are summed. The result is therefore
- * bitwise equal for any number of ranks and any order of units. If a counted unit has a value that
- * is not finite, all values of the same block are NaN in `sum`; other blocks are not affected. A
- * sum above the largest double is infinite. */
+ * all ranks (docs/mathematics.md, section 10). The vectors of an exact sum consist of blocks. All
+ * ranks compute the same quantum for a block from the largest magnitude in the block. Each value is
+ * rounded once to an integer multiple of the quantum, and the integers are summed. The result is
+ * therefore bitwise equal for any number of ranks and any order of units. If a counted unit has a
+ * value that is not finite, all values of the same block are NaN in `sum`; other blocks are not
+ * affected. A sum above the largest double is infinite. */
 typedef struct wl_exact_sum {
   const double *vectors; /* [units][count] the vectors of this rank's units */
   int64_t units;         /* number of units of this rank; may be 0 */
@@ -102,10 +102,11 @@ typedef struct wl_exact_sum {
 /* computes the exact sum; collective */
 wl_status wl_comm_exact_sum(wl_comm *comm, wl_exact_sum *sum);
 /* These functions compute the exact sum in two parts. A rank can do other work between the two
- * calls, but must not change the data of `sum`. Both calls are collective. The first function sends
- * this rank's largest magnitudes and normally returns without waiting for other ranks. It waits
- * only if it allocates memory, because all ranks then check that every allocation succeeded. The
- * first call allocates memory, and so does each call with more numbers than all earlier calls. */
+ * calls, but must not change the data of `sum`. Both calls are collective. The function
+ * wl_comm_exact_sum_start sends this rank's largest magnitudes and normally returns without waiting
+ * for other ranks. If it allocates memory, it waits until all ranks have checked that every
+ * allocation succeeded. wl_comm_exact_sum_start allocates memory in its first call, and in each
+ * call with more numbers than all earlier calls. */
 wl_status wl_comm_exact_sum_start(wl_comm *comm, wl_exact_sum *sum);
 wl_status wl_comm_exact_sum_finish(wl_comm *comm, wl_exact_sum *sum);
 

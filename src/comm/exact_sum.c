@@ -52,7 +52,7 @@ static int quantum_exponent(double largest, int headroom) {
   return e - 62 + headroom;
 }
 
-/* Returns ceil(log2(total + 1)). This is the number of bits that the number `total` needs. */
+/* Returns ceil(log2(total + 1)), which is the number of bits that the number `total` needs. */
 static int bits_of(int64_t total) {
   int bits = 0;
   while (total > 0) {
@@ -63,8 +63,8 @@ static int bits_of(int64_t total) {
 }
 
 /* Returns the largest magnitude, or infinity if a value is infinite or NaN. The order of the values
- * does not change their maximum. The loop therefore computes several maxima at a time, which the
- * compiler can vectorise. */
+ * does not change their maximum. The loop therefore computes several maxima at the same time, so
+ * that the compiler can vectorise the loop. */
 static double largest_magnitude(const double *x, int64_t count) {
   enum { LANES = 4 };
   double lane[LANES] = {0},
@@ -103,8 +103,8 @@ static void add_rounded(const summing *s, int64_t unit, int64_t block) {
   const two_factors inverse = power_of_two(-quantum_exponent(s->maxima[block], s->headroom));
   for (int64_t i = s->in->blocks[block]; i < s->in->blocks[block + 1]; i++) {
     const int64_t rounded = llrint(x[i] * inverse.first * inverse.second);
-    /* A wrong `total` causes an overflow, which is reported later. An overflow is defined behaviour
-     * only for unsigned integers. */
+    /* The sum is unsigned, because a wrong `total` could cause an overflow, and an overflow of
+     * signed integers is undefined behaviour. */
     s->integers[i] = (int64_t)((uint64_t)s->integers[i] + (uint64_t)rounded);
   }
 }

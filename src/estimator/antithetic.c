@@ -13,38 +13,38 @@
         "Standard deviation of the perturbations of the meta-parameters.", \
         WL_SLOT(wl_es_setting, sigma)                                      \
   }
-#define LOSS_KEYS                                                                                  \
-  {"clip",                                                                                         \
-   WL_OPT_REALS,                                                                                   \
-   "[]",                                                                                           \
-   NULL,                                                                                           \
-   DBL_MIN,                                                                                        \
-   DBL_MAX,                                                                                        \
-   "1",                                                                                            \
-   "Upper bound of a loss: one number, or one number for each entry of `task`. For a task "        \
-   "with C classes, 1.5 ln C is a usual value. The value [] means no bound.",                      \
-   WL_SLOT(wl_es_setting, clip)},                                                                  \
-      {"transform",                                                                                \
-       WL_OPT_CHOICE,                                                                              \
-       "plain",                                                                                    \
-       "plain|log",                                                                                \
-       ANY,                                                                                        \
-       "1",                                                                                        \
-       "Transform of each loss L after clipping. plain: L itself. log: ln(max(L, 0) + floor).",    \
-       WL_SLOT(wl_es_setting, transform)},                                                         \
-      {"floor",                                                                                    \
-       WL_OPT_REAL,                                                                                \
-       "0.01",                                                                                     \
-       NULL,                                                                                       \
-       0,                                                                                          \
-       DBL_MAX,                                                                                    \
-       "1",                                                                                        \
-       "Number that `transform: log` adds to a loss before it computes the logarithm.",            \
-       WL_SLOT(wl_es_setting, floor)},                                                             \
-  {                                                                                                \
-    "failed_loss", WL_OPT_REAL, "0", NULL, 0, DBL_MAX, "1",                                        \
-        "Value that replaces a loss that is not finite. 0: the unit is not counted.",              \
-        WL_SLOT(wl_es_setting, failed_loss)                                                        \
+#define LOSS_KEYS                                                                                 \
+  {"clip",                                                                                        \
+   WL_OPT_REALS,                                                                                  \
+   "[]",                                                                                          \
+   NULL,                                                                                          \
+   DBL_MIN,                                                                                       \
+   DBL_MAX,                                                                                       \
+   "1",                                                                                           \
+   "Upper bound of a loss: one number, or one number for each entry of `task`. For a task "       \
+   "with C classes, 1.5 ln C is a usual value. The value [] means no bound.",                     \
+   WL_SLOT(wl_es_setting, clip)},                                                                 \
+      {"transform",                                                                               \
+       WL_OPT_CHOICE,                                                                             \
+       "plain",                                                                                   \
+       "plain|log",                                                                               \
+       ANY,                                                                                       \
+       "1",                                                                                       \
+       "Transform of each loss L after clipping. plain: L itself. log: ln(max(L, 0) + floor).",   \
+       WL_SLOT(wl_es_setting, transform)},                                                        \
+      {"floor",                                                                                   \
+       WL_OPT_REAL,                                                                               \
+       "0.01",                                                                                    \
+       NULL,                                                                                      \
+       0,                                                                                         \
+       DBL_MAX,                                                                                   \
+       "1",                                                                                       \
+       "Number that `transform: log` adds to a loss before it computes the logarithm.",           \
+       WL_SLOT(wl_es_setting, floor)},                                                            \
+  {                                                                                               \
+    "failed_loss", WL_OPT_REAL, "0", NULL, 0, DBL_MAX, "1",                                       \
+        "Value that replaces a loss that is not finite. If it is 0, the unit is not counted.",    \
+        WL_SLOT(wl_es_setting, failed_loss)                                                       \
   }
 #define PAIR_KEY                                                                   \
   {                                                                                \
@@ -62,8 +62,8 @@ const wl_option wl_antithetic_options[] = {
      "mean of the losses of the window's steps. sum: the sum of the losses of the window's steps. "
      "last: the loss at the end of the window. telescoping: the change of the last loss since the "
      "previous window; the sum of these changes over an episode is the final loss. mean_and_last: "
-     "a weighted sum of two means. The first mean is over all steps of the episode. The second "
-     "mean is over the steps of the episode's last window.",
+     "a weighted sum of the mean over all steps of the episode and the mean over the steps of the "
+     "episode's last window.",
      WL_SLOT(wl_es_setting, loss)},
     {"last_share", WL_OPT_REAL, "0.75", NULL, 0, 1, "1",
      "Weight w of the mean over the last window in the loss mean_and_last. The mean over the "
@@ -237,7 +237,7 @@ wl_status wl_antithetic_pair(const wl_estimator *e, const wl_estimator_job *job,
 
 /* Returns the contribution of imitation to the difference between the two objectives of an
  * antithetic pair (ELO, arXiv 2607.06772). Let D_i be the i-th imitation term, let a_i be the
- * weight of this term, and let s be the scale of imitation. The contribution is:
+ * weight of this term, and let s be the scale of imitation. The contribution of imitation is:
  *
  *   s sum_i a_i mean_k d_ik / r_i,   d_ik = D_i(+) - D_i(-) at step k,   r_i^2 = mean of d_ik^2 over pairs and steps */
 static double imitation_difference(const wl_estimator *e, const wl_estimator_job *job, int pair,

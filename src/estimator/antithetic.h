@@ -1,7 +1,7 @@
-/* antithetic.h - declares the code that the forward-only estimators share. These estimators run
- * pairs of inner runs. One run of a pair uses the meta-parameters phi + eps, and the other run uses
- * phi - eps, with eps ~ N(0, sigma^2). Both runs use the same task, the same minibatches and the
- * same random numbers.
+/* antithetic.h - declares the code that the forward-only estimators share. A forward-only estimator
+ * computes antithetic pairs of inner runs. One run of a pair uses the meta-parameters phi + eps,
+ * and the other run uses phi - eps, with eps ~ N(0, sigma^2). The two runs of a pair use the same
+ * task, the same minibatches and the same random numbers.
  *
  * Runs 2p and 2p + 1 form pair p. Run 2p uses phi + eps_p, and run 2p + 1 uses phi - eps_p. The
  * perturbation eps_p is a function of the seed, the episode, the unit, the pair and an inner step.
@@ -16,9 +16,9 @@ extern const wl_option wl_antithetic_options[], wl_full_es_options[], wl_mixture
 /* Sets the members spec, runs and shape of an estimator that runs antithetic pairs, from the
  * settings in estimator->es. Returns WL_ERR_CONFIG if the number of bounds in `clip` is wrong. */
 wl_status wl_antithetic_create(const wl_map *map, wl_estimator *estimator);
-/* One run of a pair. `sign` is +1 or -1. The perturbation eps is drawn for the inner step
- * `drawn_at`. At the start of an episode, the particle's theta_0 is computed from the perturbed
- * phi, because theta_0 may be learned. */
+/* The properties of one run of an antithetic pair. `sign` is +1 or -1. The perturbation eps is
+ * drawn for the inner step `drawn_at`. At the start of an episode, the particle's theta_0 is
+ * computed from the perturbed phi, because theta_0 may be learned. */
 typedef struct wl_antithetic_run {
   int particle, pair, sign;
   int64_t drawn_at;
@@ -41,8 +41,8 @@ const wl_real *wl_antithetic_draw(const wl_estimator *estimator, const wl_estima
 double wl_antithetic_slope(const wl_estimator *estimator, const wl_estimator_job *job, int pair,
                            const wl_run_outcome *outcomes);
 /* Returns the value that a loss has in the objective. First, `failed_loss` replaces a loss that is
- * not finite. Then the loss is clipped. If the configuration has `transform: log`, the function
- * returns the logarithm. The argument `loss` must be divided by the task's loss_scale. */
+ * not finite. The function then clips the loss. If the configuration has `transform: log`, the
+ * function returns the logarithm. The argument `loss` must be divided by the task's loss_scale. */
 double wl_antithetic_transformed(const wl_estimator *estimator, const wl_unit *unit, double loss);
 /* Adds slope * direction to vector. Both arrays have phi.size elements. */
 void wl_antithetic_add(const wl_estimator *estimator, double slope, const wl_real *direction,

@@ -7,7 +7,7 @@
  * docs/mathematics.md, "Estimators of the meta-gradient". Each estimator has one source file and
  * one line in estimators.def.
  *
- * This module uses neither MPI nor HDF5. */
+ * The estimators use neither MPI nor HDF5. */
 #ifndef WL_ESTIMATOR_ESTIMATOR_H
 #define WL_ESTIMATOR_ESTIMATOR_H
 
@@ -45,18 +45,18 @@ typedef struct wl_estimator_ops {
   bool traces;
   bool whole_episodes; /* true: the estimator needs the setting `outer.every: episode` */
   bool imitates;       /* true: the estimator supports units that imitate a teacher */
-  /* Sets the members runs, main_run, shape and width of the estimator. The other members are
+  /* Sets the members runs, main_run, shape and width of the estimator, whose other members are
    * already set. */
   wl_status (*create)(const wl_map *map, wl_estimator *estimator);
   wl_status (*run)(const wl_estimator *estimator, const wl_estimator_job *job,
                    wl_run_outcome *outcome);
-  /* This function is called after all runs of the window that `job` describes. It adds the unit's
-   * contribution to job->vector and updates the unit's state. If the pointer is NULL, the function
-   * `run` has done this work. */
+  /* The function `finish` is called after all runs of the window that `job` describes. The function
+   * adds the unit's contribution to job->vector and updates the unit's state. If the pointer is
+   * NULL, the function `run` has done this work. */
   void (*finish)(const wl_estimator *estimator, const wl_estimator_job *job,
                  const wl_run_outcome *outcomes);
-  /* This function is called after the last window of a unit in a meta-step. It completes the unit's
-   * vector. The pointer may be NULL. */
+  /* The function `close` is called after the last window of a unit in a meta-step, and completes
+   * the unit's vector. The pointer may be NULL. */
   void (*close)(const wl_estimator *estimator, double *vector);
   /* Computes the meta-gradient [phi.size] from the sum of the counted units' vectors. If the
    * pointer is NULL, the meta-gradient is the mean of the vectors. */
@@ -85,7 +85,7 @@ typedef struct wl_es_setting {
   wl_reals clip;
   enum { WL_ES_PLAIN, WL_ES_LOG } transform;
   double floor; /* number that is added to a loss before its logarithm is computed */
-  /* value that replaces a non-finite loss; 0: the unit is not counted */
+  /* value that replaces a non-finite loss; if the value is 0, the unit is not counted */
   double failed_loss;
   int64_t batches; /* number of fresh minibatches at the episode's end, for full_es */
   /* true: full_es uses only the sign of the difference between the losses of a pair */
@@ -101,7 +101,7 @@ struct wl_estimator {
    * contains several tasks */
   int n_entries;
   int *entry;          /* [tasks] index of the entry that contains each task; owned */
-  wl_window_spec spec; /* settings of the windows; the workspaces use them */
+  wl_window_spec spec; /* settings of the windows, which the workspaces use */
   wl_unit_shape shape; /* numbers of particles and other arrays in each unit */
   /* runs: number of inner runs for each window; main_run: number of the run that is recorded */
   int runs, main_run;

@@ -36,8 +36,8 @@ static wl_status write_plain(const char *folder, const double *data, size_t byte
   return failed ? wl_os_fail("write", name, error) : WL_OK;
 }
 
-/* Saves a checkpoint. Like a checkpoint of a training, it contains the parameters and the rule
- * state of units. */
+/* Saves a checkpoint with the parameters and the rule state of units, like a checkpoint of a
+ * training. */
 static wl_status save(const char *folder, int64_t step, double *data, int64_t count) {
   const int64_t theta = count / 81;
   const wl_field fields[] = {

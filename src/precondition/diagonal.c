@@ -1,4 +1,4 @@
-/* diagonal.c - implements the preconditioner `diagonal`. It multiplies each coordinate of the
+/* diagonal.c - implements the preconditioner `diagonal`, which multiplies each coordinate of the
  * gradient by a learned factor, as Meta-SGD does (Li et al. 2017).
  *
  *   g~ = alpha o g,   gbar = alpha o g~bar,   alphabar = g~bar o g

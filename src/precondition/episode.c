@@ -10,12 +10,12 @@ const wl_option wl_episode_options[] = {
      WL_SLOT(wl_episode_keys, steps)},
     {"stagger", WL_OPT_BOOL, "false", NULL, 0, 0, "1",
      "Each unit starts at a random step of its first episode and has a separate sequence of "
-     "episodes and horizons. This key requires `outer.every: window`.",
+     "episodes and horizons. The key `stagger` requires `outer.every: window`.",
      WL_SLOT(wl_episode_keys, stagger)},
     {"restart", WL_OPT_REAL, "0", NULL, 0, 1, "1",
      "Probability that a unit starts an episode from a state of its previous episode instead of "
-     "drawing a new task. This state is the one before the window in which the losses rose most. "
-     "This key requires `stagger`.",
+     "drawing a new task. The episode starts from the state before the window in which the losses "
+     "rose most. The key `restart` requires `stagger`.",
      WL_SLOT(wl_episode_keys, restart)},
     {"clip_value", WL_OPT_REAL, "0", NULL, 0, DBL_MAX, "1",
      "Largest magnitude of each element of an inner gradient. The gradient is clipped before "

@@ -1,5 +1,5 @@
-/* episode.h - declares functions that read the configuration's section `episode`. This section sets
- * the length of episodes and the bounds of inner gradients. */
+/* episode.h - declares functions that read the configuration's section `episode`, which sets the
+ * length of episodes and the bounds of inner gradients. */
 #ifndef WL_PRECONDITION_EPISODE_H
 #define WL_PRECONDITION_EPISODE_H
 

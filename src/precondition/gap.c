@@ -1,4 +1,4 @@
-/* gap.c - implements the preconditioner `gap` (geometry-adaptive preconditioning). It multiplies
+/* gap.c - implements the preconditioner `gap` (geometry-adaptive preconditioning), which multiplies
  * the singular values of each weight's gradient by learned factors (Kang et al. 2023).
  *
  *   G = U S V^T
@@ -6,10 +6,10 @@
  *   Mbar = diag(U^T Gbar G^T U) dm/dM,   dm/dM = 1 - e^{-2m},   (adjoint of G) = P Gbar
  *
  * G is the gradient of a weight, as a matrix of shape (out,rest). M is a vector of min(out,rest)
- * meta-parameters. Its i-th element belongs to the i-th largest singular value. The bar of a value
- * is its adjoint. Derivatives treat U as constant, as in the paper's code. The gradient of biases
- * and other vectors is unchanged. A dense weight is stored with the shape (in,out), so `out` is its
- * second axis. In a convolution's weight, `out` is the first axis.
+ * meta-parameters. The i-th element of M belongs to the i-th largest singular value. The bar of a
+ * value is its adjoint. Derivatives treat U as constant, as in the paper's code. The gradient of
+ * biases and other vectors is unchanged. A dense weight is stored with the shape (in,out), so `out`
+ * is its second axis. In a convolution's weight, `out` is the first axis.
  *
  * The code computes P = 1 + U diag(m - 1) U^T, where the columns of U belong to the singular values
  * above the rounding error. The product P G is the same as above, because the columns of G are in
@@ -20,8 +20,8 @@
  *
  *   m - 1 = ln(1 + (1 - e^{-2}) (e^{2x} - 1)) / 2
  *
- * With `approximate: true`, the code uses the identity instead of U. It multiplies row i of G by
- * m_i. If G has fewer columns than rows, it multiplies column i instead. */
+ * With `approximate: true`, the code uses the identity instead of U: it multiplies row i of G by
+ * m_i. If G has fewer columns than rows, the code multiplies column i by m_i. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -50,11 +50,11 @@ typedef struct gap {
 static const wl_option gap_options[] = {
     {"approximate", WL_OPT_BOOL, "false", NULL, 0, 0, "1",
      "Multiply the rows of each weight's gradient by the factors, instead of its singular values. "
-     "This approximation needs no singular vectors.",
+     "The approximation is faster, because it needs no singular vectors.",
      WL_SLOT(gap, approximate)},
     {"noise", WL_OPT_REAL, "0", NULL, 0, 1e3, "1",
-     "Standard deviation of the meta-parameter of each factor before meta-training. 0: all factors "
-     "start at 1.",
+     "Standard deviation of the meta-parameter of each factor before meta-training. With the value "
+     "0, all factors start at 1.",
      WL_SLOT(gap, noise)},
     {0}};
 

@@ -1,4 +1,4 @@
-/* kronecker.c - implements the preconditioner `kronecker`. It multiplies each axis of a tensor's
+/* kronecker.c - implements the preconditioner `kronecker`, which multiplies each axis of a tensor's
  * gradient by a learned square matrix, as Meta-Curvature does (Park and Oliva 2019). The formulas
  * for tensors with one to four axes are:
  *
@@ -129,7 +129,8 @@ static void kronecker_init(const wl_precondition *p, uint64_t seed, wl_real *phi
 /* ---- products of one axis ---- */
 
 /* Multiplies axis d of the tensor `in` by K if `forward` is true, and by K^T if `forward` is false.
- * The result is `out`. Both arrays have the shape [before][size][after] and must not overlap. */
+ * The result is `out`. The arrays `in` and `out` have the shape [before][size][after] and must not
+ * overlap. */
 static void multiply(const tensor *t, int d, bool forward, const wl_real *phi, const wl_real *in,
                      wl_real *out) {
   const axis *a = &t->axis[d];

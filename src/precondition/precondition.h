@@ -1,12 +1,12 @@
 /* precondition.h - declares the preconditioners. A preconditioner is a learned map P(phi) of the
- * gradient. It is applied before the update rule.
+ * gradient, which is applied before the update rule.
  *
  *   g' = clip(g),  g~ = P(phi) g';   adjoint: gbar = (dclip/dg)^T P^T g~bar,  phibar += d<g~bar, P(phi) g'>/dphi
  *
  * Before any preconditioner, the gradient is clipped. The configuration's keys episode.clip_value
  * and episode.clip_norm set the bounds; clip_value is applied first. Some preconditioners compute a
- * part of P from the gradient, once for each inner step. This part is called the factor. The factor
- * of `gap` consists of singular vectors. Derivatives treat the factor as constant. */
+ * part of P, called the factor, from the gradient of each inner step. The factor of `gap` consists
+ * of singular vectors. Derivatives treat the factor as constant. */
 #ifndef WL_PRECONDITION_PRECONDITION_H
 #define WL_PRECONDITION_PRECONDITION_H
 
@@ -94,7 +94,7 @@ static inline int64_t wl_precondition_state(const wl_precondition *p, int64_t n)
 }
 /* Draws the initial meta-parameters. */
 void wl_precondition_init(const wl_precondition *p, uint64_t seed, wl_real *phi);
-/* These functions clip the gradient and then call the functions in `ops`.
+/* These functions clip the gradient and then call the functions in `ops`. The function
  * wl_precondition_find_factor reads only the members n and g of `in`. */
 void wl_precondition_find_factor(const wl_precondition *p, const wl_gradient *in, wl_real *factor,
                                  wl_real *scratch);

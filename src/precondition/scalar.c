@@ -1,7 +1,7 @@
-/* scalar.c - implements the preconditioner `scalar`. It multiplies the gradient by learned factors.
- * Optionally, it also adds multiples of the parameters and of the previous preconditioned gradient.
- * The key `per` chooses whether there is one factor for all of theta, one for each tensor, one for
- * each inner step, or one for each step and tensor.
+/* scalar.c - implements the preconditioner `scalar`, which multiplies the gradient by learned
+ * factors. Optionally, the preconditioner also adds multiples of the parameters and of the previous
+ * preconditioned gradient. The key `per` chooses whether there is one factor for all of theta, one
+ * for each tensor, one for each inner step, or one for each step and tensor.
  *
  *   g~_t,i = alpha_{t,j} g_t,i + lambda_{t,j} theta_t,i + kappa_{t,j} g~_{t-1,i},   g~_{-1} = 0
  *   alphabar_{t,j} = sum_i g~bar_i g_i,   gbar_i = alpha_{t,j} g~bar_i
@@ -44,7 +44,7 @@ static const wl_option scalar_options[] = {
      "Initial value of the factors that `learn_decay` adds.", WL_SLOT(scalar, initial_decay)},
     {"learn_skip", WL_OPT_BOOL, "false", NULL, 0, 0, "1",
      "Also learn factors that multiply the preconditioned gradient of the previous step. The "
-     "product is added to the gradient. Such a term is called a gradient skip connection.",
+     "product is added to the gradient, as a gradient skip connection.",
      WL_SLOT(scalar, learn_skip)},
     {"initial_skip", WL_OPT_REAL, "0", NULL, 0, 0, "1",
      "Initial value of the factors that `learn_skip` adds.", WL_SLOT(scalar, initial_skip)},

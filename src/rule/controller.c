@@ -4,8 +4,8 @@
  * Newton-Schulz steps.
  *
  * The state contains two running means of the gradient g: m with decay 0.9, and s with decay 0.99.
- * It also contains v, the running mean of g^2 with decay 0.99. The remaining state is two running
- * means of the minibatch loss (decays 0.9 and 0.98) and the first loss. The formulas use
+ * The state also contains v, the running mean of g^2 with decay 0.99. The remaining state is two
+ * running means of the minibatch loss (decays 0.9 and 0.98) and the first loss. The formulas use
  * bias-corrected m, s and v. A parameter is p, the inner step is t, the number of inner steps is T,
  * and x = t / T. For a matrix, r = RMS(p) sqrt(fan-in). For a vector, r is the mean of the r of all
  * matrices.
@@ -24,17 +24,16 @@
  * permanently deactivate rectified units (ReLU).
  *
  * The meta-parameters are b, a0, a1, a2, k1, k2, tau, alpha, q, w, lambda and delta. There are
- * three sets of them: one for matrices, one for vectors, and one for a sole matrix. A sole matrix
- * is the matrix of a network with a single matrix, which is a linear model. Near the minimum of a
- * linear model, N is too long. The sole matrix therefore starts with Adam's direction and with a
- * schedule that decreases faster.
- * The network has 17 inputs, two hidden layers of 16 tanh units and 6 outputs. `put_inputs`
- * computes the inputs. The first output is o. The next three outputs are added to a0, a1 and a2.
- * The last two outputs are multiplied by 0.3 and added to k1 and k2. The last layer starts at zero.
- * The untrained rule is Muon with Nesterov momentum and a linear schedule for matrices, and Adam
- * for vectors. The initial values of the scalars are rounded results of earlier trainings. For N, a
- * convolution's kernel is a matrix: its rows are the first axis, and its columns are all other axes
- * together.
+ * three sets of meta-parameters: one for matrices, one for vectors, and one for a sole matrix. A
+ * sole matrix is the matrix of a network with a single matrix, which is a linear model. Near the
+ * minimum of a linear model, N is too long. The sole matrix therefore starts with Adam's direction
+ * and with a schedule that decreases faster. The network has 17 inputs, two hidden layers of 16
+ * tanh units and 6 outputs. `put_inputs` computes the inputs. The network's first output is o. The
+ * next three outputs are added to a0, a1 and a2. The last two outputs are multiplied by 0.3 and
+ * added to k1 and k2. The last layer starts at zero. The untrained rule is Muon with Nesterov
+ * momentum and a linear schedule for matrices, and Adam for vectors. The initial values of the
+ * scalars are rounded results of earlier trainings. For N, a convolution's kernel is a matrix: its
+ * rows are the first axis, and its columns are all other axes together.
  *
  * If T is unknown (0), the rate uses T = 2000 and x = 0. If the loss is unknown, the factor with L
  * / L_0 is 1, and the two inputs of the network that depend on the loss are 0. The smallest value

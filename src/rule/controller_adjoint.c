@@ -8,9 +8,9 @@
  *
  * Through the rate and the network, the coefficients c1, c2, k1 and k2 depend on sums over the
  * tensor. The number e depends on the sum of the new v. The adjoint therefore needs three passes
- * over the coordinates. The first pass computes the bars of c1, c2, k1 and k2, from which the bars
- * of the sums follow. The second pass computes the bar of e. The third pass computes the bars of g,
- * p and the state. */
+ * over the coordinates. The first pass over the coordinates computes the bars of c1, c2, k1 and k2,
+ * from which the bars of the sums follow. The second pass over the coordinates computes the bar of
+ * e. The third pass over the coordinates computes the bars of g, p and the state. */
 #include <string.h>
 
 #include "rule/controller_impl.h"
@@ -66,7 +66,7 @@ static double update_bar(const work *w, int64_t i) {
   return w->ws->corrected ? w->ws->corrected[i][0] : (double)w->lam[i];
 }
 
-/* Computes the bars of c1, c2, k1 and k2. This is the first pass. */
+/* Computes the bars of c1, c2, k1 and k2, which is the first pass. */
 static void scalar_bars(const work *w, int j) {
   const wl_tensor *const t = &w->ws->tensors.tensor[j];
   const wl_controller_scalars *const c = &w->ws->scalars[j];
@@ -296,8 +296,8 @@ static double losses_bar(const work *w, const wl_inner_step *step, double fast_f
 
 /* ---- Coordinates ---------------------------------------------------------------------------- */
 
-/* Returns the bar of 1 / (sqrt v + e). This bar has contributions of the update, of the sum of (M
- * i)^2, and of the correction's inputs y. */
+/* Returns the bar of 1 / (sqrt v + e). The function adds the contributions of the update, of the
+ * sum of (M i)^2, and of the correction's inputs y. */
 static double inverse_bar(const work *w, const wl_controller_bar *bar, const point *x,
                           const double *y_bar, int64_t i) {
   return update_bar(w, i) * x->w + 2 * bar->ratio * x->M * x->M * x->inverse + y_bar[0] * x->g +
@@ -309,8 +309,8 @@ static const double *input_bar(const work *w, int64_t i) {
   return w->ws->corrected ? w->ws->corrected[i] + 1 : none;
 }
 
-/* Computes the bar of e = 1e-8 sqrt(sum v / n), where n is the size of the tensor. This is the
- * second pass. */
+/* Computes the bar of e = 1e-8 sqrt(sum v / n), where n is the size of the tensor. The second pass
+ * consists of this function. */
 static void epsilon_bar(const work *w, int j) {
   const wl_tensor *const t = &w->ws->tensors.tensor[j];
   const wl_controller_scalars *const c = &w->ws->scalars[j];
@@ -324,7 +324,7 @@ static void epsilon_bar(const work *w, int j) {
   if (v > 0) bar->sum[WL_SUM_V] += sum * EPSILON * 0.5 / sqrt(v) * c->v / (double)t->size;
 }
 
-/* Computes the bars of g, p and the state. This is the third pass. */
+/* Computes the bars of g, p and the state, which is the third pass. */
 static void coordinate_bars(const work *w, int j) {
   const wl_tensor *const t = &w->ws->tensors.tensor[j];
   const wl_controller_scalars *const c = &w->ws->scalars[j];

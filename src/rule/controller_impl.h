@@ -79,9 +79,9 @@ typedef struct wl_controller_now {
   double fast_slow, fast_first;
 } wl_controller_now;
 
-/* Computes the new state. Then computes everything that the update of a coordinate needs: the sums
- * over each tensor, the inputs of the network and the scalars. Returns the arguments of the kernel
- * functions that update the coordinates. */
+/* Computes the new state, and everything that the update of a coordinate needs: the sums over each
+ * tensor, the inputs of the network and the scalars. Returns the arguments of the kernel functions
+ * that update the coordinates. */
 wl_controller_pass wl_controller_advance(const wl_rule *rule, wl_rule_ws *rule_ws,
                                          const wl_inner_step *step, wl_controller_now *now);
 /* The function wl_controller_size returns RMS(p) sqrt(fan-in) of tensor j. The function

@@ -1,5 +1,5 @@
 /* controller_kernel.c - implements the functions over coordinates that controller_kernel.h
- * declares. This file is compiled for each instruction set. */
+ * declares. The file is compiled once for each instruction set. */
 #include "rule/controller_kernel.h"
 
 #include "rule/vector.h"

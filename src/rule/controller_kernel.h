@@ -1,5 +1,5 @@
-/* controller_kernel.h - declares functions over coordinates for the rule `controller`. These
- * functions are compiled for each instruction set.
+/* controller_kernel.h - declares functions over coordinates for the rule `controller`. The
+ * functions are compiled once for each instruction set.
  *
  *   moments  m' = .9 m + .1 g,  s' = .99 s + .01 g,  v' = .99 v + .01 g^2, and the sums listed below
  *   ratios   sum of (m / (sqrt v + e))^2
@@ -10,8 +10,8 @@
  *
  * All functions except `moments` use bias-corrected m, s and v. `updates` reads N, the orthogonal
  * factor of z, from the array z; if this pointer is NULL, the term with N is omitted. In `correct`,
- * h is the output of tanh units or of an LSTM layer. Its inputs are g, m and s, divided by sqrt v +
- * e, and 2x - 1.
+ * h is the output of tanh units or of an LSTM layer. The inputs of the units are g, m and s,
+ * divided by sqrt v + e, and 2x - 1.
  *
  * All arrays have one element for each coordinate of theta. A call computes the coordinates from
  * `first` to `first + count - 1`. */

@@ -1,9 +1,9 @@
 /* elementwise.c - implements what all hand-designed coordinatewise rules share: their options,
  * their learned scalars, their steps and their adjoints.
  *
- * A scalar x is, for example, the rate or the momentum. Its value may depend on the step t. The
- * coordinates of theta are divided into slots, and the value may also depend on the slot. The key
- * `learn_per` chooses how many numbers a learned scalar has:
+ * A scalar x is, for example, the rate or the momentum. The value of a scalar may depend on the
+ * step t. The coordinates of theta are divided into slots, and the value may also depend on the
+ * slot. The key `learn_per` chooses how many numbers a learned scalar has:
  *   run           There is one number and one slot.
  *   tensor        Each tensor of theta is a slot and has one number.
  *   step          Each step t < T has one number, and there is one slot.
@@ -18,9 +18,9 @@
  * dx/dphi = x (1 - x) and dq_t/dphi_i = q_t^2 P_t (1 - x_i) for i <= t.
  *
  * For each block, the backward pass of a chunk first computes the states s_{t0+1} to s_{t0+K}
- * again, with the function `step`. It then calls `vjp` for the steps in reverse order. Adjoints of
- * scalars are summed in double precision, first over lanes and then over blocks. The result does
- * not depend on the number of threads. */
+ * again, with the function `step`. The backward pass then calls `vjp` for the steps in reverse
+ * order. Adjoints of scalars are summed in double precision, first over lanes and then over blocks.
+ * The result does not depend on the number of threads. */
 #include "rule/elementwise.h"
 
 #include <math.h>
@@ -298,8 +298,9 @@ static int64_t slot_of(const elementwise *e, int64_t coordinate) {
 }
 
 /* Copies the coefficients of a block's coordinates to w->lanes, for `steps` steps. If all lanes
- * belong to one slot, the function sets `loaded` to this slot. It skips the copy if `loaded`
- * already is this slot. If the lanes belong to several slots, it sets `loaded` to -1. */
+ * belong to one slot, the function sets `loaded` to this slot. If `loaded` already is this slot,
+ * the function does not copy the coefficients again. If the lanes belong to several slots, the
+ * function sets `loaded` to -1. */
 static void load_lanes(const elementwise *e, workspace *w, int64_t block, int64_t steps,
                        int64_t *loaded) {
   const int64_t first = slot_of(e, block * WL_LANES),

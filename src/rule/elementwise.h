@@ -6,10 +6,10 @@
  *   (u_t, s_{t+1}) = f(g_t, theta_t, s_t; a_t, b_t, ...)
  *
  * The source file of a rule defines the scalars, the function f, and the vector-Jacobian product
- * (vjp) of f. Both functions compute the 16 lanes of a block. The file elementwise.c implements the
- * options, the schedules, the learned scalars and the adjoint of a chunk for all rules. A scalar
- * can have one learned value, or one for each tensor, for each step, or for each step and tensor.
- * The smallest example is sgd.c, and the largest is adam.c. */
+ * (vjp) of f. The functions f and vjp compute the 16 lanes of a block. The file elementwise.c
+ * implements the options, the schedules, the learned scalars and the adjoint of a chunk for all
+ * rules. A scalar can have one learned value, or one for each tensor, for each step, or for each
+ * step and tensor. The smallest example is sgd.c, and the largest is adam.c. */
 #ifndef WL_RULE_ELEMENTWISE_H
 #define WL_RULE_ELEMENTWISE_H
 
@@ -35,8 +35,8 @@ typedef enum wl_scalar_range {
   WL_SCALAR_CONSTANT /* the scalar cannot be learned */
 } wl_scalar_range;
 
-/* One scalar of a rule. `key` is the name of the rule's option that sets the scalar. If the scalar
- * is learned, its tensor in phi has the name "rule.<key>". */
+/* The description of one scalar of a rule. `key` is the name of the rule's option that sets the
+ * scalar. If the scalar is learned, its tensor in phi has the name "rule.<key>". */
 typedef struct wl_scalar {
   const char *key;
   wl_scalar_range range;
@@ -81,9 +81,9 @@ typedef struct wl_elementwise {
               wl_real *restrict gbar, wl_real *restrict thetabar, wl_coefficient_bar *restrict bar);
 } wl_elementwise;
 
-/* These functions compute decoupled weight decay, u -= a w theta, and its adjoint. They are called
- * after the functions of the rule without decay. Here a is the rate (scalar 0), and w is the scalar
- * with the index `decay`. */
+/* These functions compute decoupled weight decay, u -= a w theta, and its adjoint. The functions
+ * for the decay are called after the functions of the rule without decay. Here a is the rate
+ * (scalar 0), and w is the scalar with the index `decay`. */
 static inline void wl_decay_step(const wl_coefficient *restrict c, int decay,
                                  const wl_real *restrict theta, wl_real *restrict u) {
   for (int l = 0; l < WL_LANES; l++) u[l] -= c[0].value[l] * c[decay].value[l] * theta[l];

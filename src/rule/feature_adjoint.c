@@ -7,10 +7,11 @@
  *
  *   fbar = (xbar - x (sum x xbar) / N) / n
  *
- * The code therefore needs two passes over the coordinates of a tensor. The first pass computes the
- * adjoint of the network and the sums of x xbar. The second pass computes the adjoints of the
- * features. The code then computes the adjoints of the moments of rows and columns. These adjoints
- * contribute to the adjoint of g^2 of every coordinate. The code runs on one thread. */
+ * The code therefore needs two passes over the coordinates of a tensor. The first pass over the
+ * coordinates computes the adjoint of the network and the sums of x xbar. The second pass over the
+ * coordinates computes the adjoints of the features. The code then computes the adjoints of the
+ * moments of rows and columns, which contribute to the adjoint of g^2 of every coordinate. The code
+ * runs on one thread. */
 #include <math.h>
 #include <string.h>
 
@@ -78,8 +79,8 @@ static point point_at(const work *w, int64_t i) {
   return x;
 }
 
-/* The factored features of decay j are multiples of g and of m_j. These functions return the two
- * factors. */
+/* Some features of decay j are multiples of g or of m_j. The functions g_factor and m_factor return
+ * the factors of g and of m_j. */
 static double g_factor(const work *w, const point *x, int j) {
   const wl_factor_tables *const t = &w->view->table;
   const double row = (double)t->g_factor[j][x->row];
@@ -186,8 +187,8 @@ static void net_backward(const work *w, const activations *a, const double *out_
 
 /* ---- From u to the net's outputs ------------------------------------------------------------ */
 
-/* Computes the adjoints of the network's outputs o_0 and o_1 for mlp and small_fc. Their update is
- * u = -c o_0 exp(e o_1), where c is `step_scale` and e is `exponent_scale`. */
+/* Computes the adjoints of the network's outputs o_0 and o_1 for mlp and small_fc. The update of
+ * mlp and small_fc is u = -c o_0 exp(e o_1), where c is `step_scale` and e is `exponent_scale`. */
 static void scaled_bar(const work *w, int64_t i, const double *out, double *bar) {
   const double scale = -w->f->step_scale * exp(w->f->exponent_scale * out[1]),
                u_bar = (double)w->lam[i];
@@ -220,8 +221,8 @@ static void direction_bars(const work *w) {
   }
 }
 
-/* Replaces the features x by their adjoints xbar, and sets `dots` to the sums of x xbar. This is
- * the first pass. */
+/* Replaces the features x by their adjoints xbar, and sets `dots` to the sums of x xbar. The first
+ * pass consists of this function. */
 static void net_pass(const work *w) {
   activations a;
   memset(w->dots, 0, (size_t)(w->own->taps * WL_MOST_FEATURES) * sizeof *w->dots);
@@ -477,8 +478,8 @@ static void add_decays(const work *w, const decay_bars *decays) {
 }
 
 /* Computes the adjoint of one tensor at one step. If gbar is not NULL, the function writes the
- * adjoint of g to gbar. It adds the adjoint of p to thetabar. Both arrays start with the tensor's
- * first coordinate. */
+ * adjoint of g to gbar. The function adds the adjoint of p to thetabar. The arrays gbar and
+ * thetabar start with the tensor's first coordinate. */
 static void tensor_backward(work *w, wl_real *gbar, wl_real *thetabar) {
   const bool adam = w->f->adam_vectors && !w->tensor->matrix;
   decay_bars decays = {0};

@@ -1,5 +1,5 @@
-/* feature_kernel.c - implements the functions that feature_kernel.h declares. This file is compiled
- * for each instruction set.
+/* feature_kernel.c - implements the functions that feature_kernel.h declares. The file is compiled
+ * once for each instruction set.
  *
  * Each lane of a vector contains one coordinate. The code computes the network for a group of
  * VECTORS vectors at a time, so that the features of the group fit in the L1 cache. A layer is
@@ -469,8 +469,8 @@ NOINLINE void first_with_parts(const wl_packed_net *net, const parts *add, const
 }
 
 /* Computes the network's outputs for `vectors` vectors of coordinates from their features x. If the
- * features include the table entries, `add` is NULL. Otherwise, `add` contains the contributions of
- * the table entries. */
+ * features include the table entries, `add` is NULL. If the features do not include the table
+ * entries, `add` contains their contributions. */
 INLINE void net_of(const wl_packed_net *net, const parts *add, const vec *x, vec *y,
                    const int vectors) {
   vec hidden[2][WL_NET_MOST_WIDTH * VECTORS];

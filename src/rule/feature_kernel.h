@@ -109,9 +109,9 @@ typedef struct wl_feature_kernel {
   void (*squares)(const wl_feature_view *view, int64_t first, int64_t count, wl_real *rows,
                   wl_real *columns);
   /* Computes the new momenta and second moments of `count` coordinates, from the coordinate `first`
-   * onwards. Also writes the sums of the squares of the features to sums [WL_MOST_FEATURES]. The
-   * sums of features that are table entries are 0. If there are several taps, `sums` has the shape
-   * [taps][WL_MOST_FEATURES] and includes all features. */
+   * onwards. The function also writes the sums of the squares of the features to sums
+   * [WL_MOST_FEATURES]. The sums of features that are table entries are 0. If there are several
+   * taps, `sums` has the shape [taps][WL_MOST_FEATURES] and includes all features. */
   void (*moments)(const wl_feature_view *view, int64_t first, int64_t count, double *sums);
   /* Computes the network's result u from the new moments. */
   void (*forward)(const wl_feature_view *view, const wl_packed_net *net, int64_t first,

@@ -99,8 +99,8 @@ static wl_real *pack_layer(const layer_source *s, wl_real *out) {
   return out;
 }
 
-/* Packs the first layer of a tensor. This work is repeated at each step, because the normalisers
- * change. */
+/* Packs the first layer of a tensor. The first layer is packed again at each step, because the
+ * normalisers change. */
 static void pack_first(const wl_feature_kernel *kernel, const layer_source *s, wl_real *out) {
   const int tiles = s->units / WL_NET_ROWS, size = (s->inputs + 1) * WL_NET_ROWS;
   if (s->units % WL_NET_ROWS != 0) {
@@ -115,7 +115,7 @@ static void pack_first(const wl_feature_kernel *kernel, const layer_source *s, w
   }
 }
 
-/* Packs the layers after the first layer. These layers depend only on phi. */
+/* Packs the layers after the first layer. The packed weights of these layers depend only on phi. */
 static void pack_upper(const wl_feature_rule *f, wl_feature_ws *ws) {
   wl_real *out = ws->upper;
   for (int l = 1; l <= f->layers; l++) {

@@ -1,9 +1,9 @@
-/* feature_net.h - declares the update rules mlp, small_fc and celo2. These rules apply a small
- * network to normalised features of each coordinate.
+/* feature_net.h - declares the update rules mlp, small_fc and celo2, which apply a small network to
+ * normalised features of each coordinate.
  *
- * The formulas apply to each tensor separately. Their source is the library learned_optimization
- * (Metz et al. 2022). Here g is the gradient, p is the parameter, and t is the inner step. Each
- * moment has a separate decay b. A prime marks a new value:
+ * The formulas, from the library learned_optimization (Metz et al. 2022), apply to each tensor
+ * separately. Here g is the gradient, p is the parameter, and t is the inner step. Each moment has
+ * a separate decay b. A prime marks a new value:
  *
  *   m_j' = b m_j + (1 - b) g;   v' = b v + (1 - b) g^2
  *   R_j' = b R_j + (1 - b) mean_1(g^2 + 1e-30);   C_j' = b C_j + (1 - b) mean_2(g^2 + 1e-30)
@@ -13,12 +13,12 @@
  *
  * mean_1 is the mean over the largest axis of the tensor, and mean_2 is the mean over the second
  * largest axis. The features f_k are listed in feature_kernel.h, and their mean is over the tensor.
- * The network's hidden units are rectified linear units (ReLU). Its inputs include tanh(t / tau -
- * 1) for 11 values of tau from 1 to 1e5.
+ * The network's hidden units are rectified linear units (ReLU). The inputs of the network include
+ * tanh(t / tau - 1) for 11 values of tau from 1 to 1e5.
  *
  * For vectors and scalars, V_j' = b V_j + (1 - b) (g^2 + 1e-30) replaces R_j and C_j. In products
- * with g, the factor r_j c_j is then 1 / sqrt(max(V_j + 1e-9, 1e-9)). In products with m_j, it is 1
- * / sqrt(V_j + 1e-6). The moments have no bias correction. The updates are:
+ * with g, the factor r_j c_j is then 1 / sqrt(max(V_j + 1e-9, 1e-9)). In products with m_j, the
+ * factor r_j c_j is 1 / sqrt(V_j + 1e-6). The moments have no bias correction. The updates are:
  *
  *   mlp, small_fc   u = -step_scale o_0 exp(exponent_scale o_1)
  *   celo2           u = -a (N(o_0) / sqrt(1e-9 + mean N(o_0)^2) + w p)
@@ -27,11 +27,11 @@
  * Newton-Schulz steps, or the identity. For celo2, the means of a convolution's kernel are computed
  * for each tap separately, over the first two axes.
  *
- * A step needs three passes over the coordinates. The first pass sums g^2 over rows and columns.
- * The second pass computes the moments and the sums of squares of the features. The third pass
- * computes the features and the network. Before the third pass, the normalisers are multiplied into
- * the weights of the first layer, and the contributions of the time inputs are added to its
- * bias. */
+ * A step needs three passes over the coordinates. The first pass over the coordinates sums g^2 over
+ * rows and columns. The second pass over the coordinates computes the moments and the sums of
+ * squares of the features. The third pass over the coordinates computes the features and the
+ * network. Before the third pass, the normalisers are multiplied into the weights of the first
+ * layer, and the contributions of the time inputs are added to its bias. */
 #ifndef WL_RULE_FEATURE_NET_H
 #define WL_RULE_FEATURE_NET_H
 
@@ -149,8 +149,8 @@ size_t wl_feature_rule_ws_bytes(const wl_rule *rule, const wl_layout *theta, boo
 
 /* Computes the new state, the tables and the normalisers, but not the network. */
 void wl_feature_rule_advance(const wl_rule *rule, wl_rule_ws *ws, const wl_inner_step *step);
-/* These functions return arrays of tensor j. The function wl_feature_squares returns the sums of
- * squares of g for each group of lines, [WL_LINE_GROUPS][rows + columns]. The function
+/* These two functions return arrays of tensor j. The function wl_feature_squares returns the sums
+ * of squares of g for each group of lines, [WL_LINE_GROUPS][rows + columns]. The function
  * wl_feature_inverse returns the normalisers 1 / sqrt(e + mean f^2), [taps][WL_MOST_FEATURES]. */
 const wl_real *wl_feature_squares(const wl_feature_ws *ws, int j);
 const double *wl_feature_inverse(const wl_feature_ws *ws, int j);

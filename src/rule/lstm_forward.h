@@ -48,17 +48,18 @@ NOINLINE void exponentials(const wl_lstm_layer *l, const wl_real *w, const wl_re
     }
 }
 
-/* The addresses at which a step of one block stores the gates and cell states for its adjoint.
- * These stores bypass the caches. */
+/* The addresses at which a step of one block stores the gates and cell states for its adjoint, with
+ * stores that bypass the caches. */
 typedef struct kept_layer {
   /* gates: [hidden][4][16]; c: [hidden][16]; NULL: the step does not store the values */
   wl_real *gates, *c;
 } kept_layer;
 
 /* Computes the gates and the new cell state of one unit. The array `gates` contains the powers 2^z'
- * before the call, and the gates after it. One division serves all four gates. The loops alternate
- * between the vectors of a row, so that the processor can overlap their operations. If `keep` is
- * not NULL, the function stores the gates at `keep`, and `gates` contains only o after the call. */
+ * before the call, and the gates after it. The function needs only one division for all four gates.
+ * The loops alternate between the vectors of a row, so that the processor can overlap their
+ * operations. If `keep` is not NULL, the function stores the gates at `keep`, and `gates` contains
+ * only o after the call. */
 INLINE void cell(wl_real *gates, const wl_real *c, wl_real *c_out, wl_real *keep, wl_real *keep_c) {
   vec di[COLS], dj[COLS], df[COLS], d_o[COLS], ij[COLS], fo[COLS], inverse[COLS];
 #define EACH UNROLL for (int v = 0, at = 0; v < COLS; v++, at += VECTOR_LANES)
@@ -162,8 +163,8 @@ INLINE void keep_rows(wl_real *to, const wl_real *from, int64_t reals, bool past
     else store(to + i, load(from + i));
 }
 
-/* Stores the values of a record that the step has not stored yet. These are the inputs, the running
- * sum and the rate. If `past` is false, the cell states are stored too. */
+/* Stores the values of a record that the step has not stored yet: the inputs, the running sum and
+ * the rate. If `past` is false, the cell states are stored too. */
 static void keep_step(const work *w, const wl_real *slot, const wl_real *after, wl_real *record,
                       bool past) {
   const wl_lstm_net *net = w->net;
@@ -177,11 +178,11 @@ static void keep_step(const work *w, const wl_real *slot, const wl_real *after, 
               net->layer[i].hidden * WL_LANES, false);
 }
 
-/* Computes one step of one block. The function reads the state `before` and writes the state
- * `after`; both may be the same array. It writes the activations to `slot`. If `record` is not
- * NULL, it also writes the values that the adjoint reads to `record`. If `past` is true, the stores
- * to `record` bypass the caches. The forward pass and the recomputation of a step call the same
- * compiled function, so that their results have equal bits. */
+/* Computes one step of one block. The function reads the state `before`, and writes the state
+ * `after` and the activations `slot`. The arrays `before` and `after` may be the same. If `record`
+ * is not NULL, the function also writes the values that the adjoint reads to `record`. If `past` is
+ * true, the stores to `record` bypass the caches. The forward pass and the recomputation of a step
+ * call the same compiled function, so that their results have equal bits. */
 NOINLINE void step_block(const work *w, const wl_real *g, const wl_real *before, wl_real *after,
                          wl_real *slot, wl_real *u, wl_real *record, bool past) {
   const wl_lstm_net *net = w->net;

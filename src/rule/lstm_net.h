@@ -18,8 +18,8 @@ enum { WL_LSTM_MAX_LAYERS = 4, WL_LSTM_MAX_HIDDEN = 256 };
  * meta-gradient change. */
 enum { WL_LSTM_GROUP = 8 };
 
-/* The preprocessing of the gradient. These kernels do not support WL_LSTM_ADAM, which rnnprop.c
- * implements. */
+/* The kinds of preprocessing of the gradient. The LSTM kernels do not support WL_LSTM_ADAM, which
+ * rnnprop.c implements. */
 typedef enum wl_lstm_input { WL_LSTM_RAW, WL_LSTM_LOG, WL_LSTM_PAPER, WL_LSTM_ADAM } wl_lstm_input;
 
 typedef struct wl_lstm_layer {
@@ -62,9 +62,9 @@ void wl_lstm_net_shape(wl_lstm_net *net, wl_lstm_input input, double momentum, i
 void wl_lstm_net_scales(wl_lstm_net *net, double strength, double gradient_scale,
                         double output_scale, double forget_bias);
 
-/* The number eps that WL_LSTM_LOG adds to a magnitude before it computes the logarithm. It is the
- * machine epsilon of float32 also in the float64 build, because both builds must compute the same
- * function. */
+/* The number eps that WL_LSTM_LOG adds to a magnitude before it computes the logarithm. The number
+ * eps is the machine epsilon of float32 also in the float64 build, because both builds must compute
+ * the same function. */
 #define WL_LSTM_LOG_EPSILON 1.1920928955078125e-7
 
 /* The arguments of one forward step of `blocks` blocks. The pointers point to the first block. s_in

@@ -1,11 +1,11 @@
-/* lstm_sweep.h - computes the adjoint of the steps of one block, from the last step to the first.
- * This computation is called the sweep. In the slots, dz, the adjoint of the pre-activations,
- * replaces the gates. The product W^T dz is computed in tiles of SWEEP_ROWS rows.
+/* lstm_sweep.h - computes the sweep, which is the adjoint of the steps of one block, from the last
+ * step to the first. In the slots, dz, the adjoint of the pre-activations, replaces the gates. The
+ * product W^T dz is computed in tiles of SWEEP_ROWS rows.
  *
- * The sweep needs the values of the forward pass. They are read from the records of the forward
- * pass, if there are records. Otherwise, the function of the forward pass computes the steps again,
- * with equal bits. All functions are static, because each compilation of the kernel needs separate
- * copies (vector.h). */
+ * The sweep needs the values of the forward pass. If the forward pass has stored records, the sweep
+ * reads the values from the records. If there are no records, the function of the forward pass
+ * computes the steps again, with equal bits. All functions are static, because each compilation of
+ * the kernel needs separate copies (vector.h). */
 #ifndef WL_RULE_LSTM_SWEEP_H
 #define WL_RULE_LSTM_SWEEP_H
 
@@ -124,7 +124,7 @@ static void update_adjoint(const work *w, const wl_real *g, const wl_real *lam, 
 }
 
 /* The addresses that the sweep needs for one step of a block. If there are records, `gates` and
- * `c_before` point to records. Otherwise, they point to slots. */
+ * `c_before` point to records. If there are no records, `gates` and `c_before` point to slots. */
 typedef struct swept_step {
   wl_real *slot;
   const wl_real *gates[WL_LSTM_MAX_LAYERS], *c_before[WL_LSTM_MAX_LAYERS],
@@ -243,9 +243,9 @@ static swept_step replayed(const work *w, int64_t k, wl_real *slots) {
   return at;
 }
 
-/* Returns the data that step k of block b prefetches. This is a record that the sweep reads
- * FETCH_AHEAD steps later, possibly for the next block. The last step of a block also prefetches
- * the starting state of the next block. */
+/* Returns the data that step k of block b prefetches: a record that the sweep reads FETCH_AHEAD
+ * steps later, possibly for the next block. The last step of a block also prefetches the starting
+ * state of the next block. */
 static fetch fetch_ahead(const work *w, const wl_rule_chunk *chunk, int64_t b, int64_t k) {
   fetch f = {.spans = 0};
   const int64_t record = w->record.size / WL_LANES, ahead = k - FETCH_AHEAD;

@@ -1,9 +1,10 @@
 /* lstm_weight_gradient.h - computes the weight gradient dW from the slots, after the sweep has
  * stored dz in them. dW is the sum of dz [h; x]^T over steps and lanes.
  *
- * A tile consists of the weights between GRAD_INPUTS inputs and the 4 gates of a unit. Its sums are
- * in registers, with a separate sum for each lane of a vector. At the end, the lanes are added. All
- * functions are static, because each compilation of the kernel needs separate copies (vector.h). */
+ * A tile consists of the weights between GRAD_INPUTS inputs and the 4 gates of a unit. The sums of
+ * a tile are in registers, with a separate sum for each lane of a vector. After the last step, the
+ * lanes are added. All functions are static, because each compilation of the kernel needs separate
+ * copies (vector.h). */
 #ifndef WL_RULE_LSTM_WEIGHT_GRADIENT_H
 #define WL_RULE_LSTM_WEIGHT_GRADIENT_H
 

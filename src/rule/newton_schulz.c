@@ -39,7 +39,8 @@ int64_t wl_newton_schulz_scratch(int64_t rows, int64_t columns) {
 }
 
 /* The scratch memory contains two matrices with the size of x and five with the size of the Gram
- * matrix. Their rows are padded to a multiple of the longest vector of any instruction set. */
+ * matrix. The rows of these matrices are padded to a multiple of the longest vector of any
+ * instruction set. */
 int64_t wl_newton_schulz_kernel_scratch(int64_t rows, int64_t columns) {
   enum { WIDEST = 64 / sizeof(wl_real) };
   const int64_t s = least(rows, columns), ld = (s + WIDEST - 1) / WIDEST * WIDEST;

@@ -22,9 +22,10 @@ double wl_newton_schulz(int64_t rows, int64_t columns, wl_real *x, wl_real *scra
 /* Returns the number of multiply-adds that the orthogonal factor of a matrix needs. */
 double wl_newton_schulz_products(int64_t rows, int64_t columns);
 
-/* These functions have the same purpose for z [size] of a tensor. If `flat` is true, z is one
- * matrix: its rows are the first axis, and its columns are all other axes together. If `flat` is
- * false, each tap is a separate matrix of the first two axes. */
+/* These functions do the same as wl_newton_schulz_scratch and wl_newton_schulz, but for the array z
+ * [size] of a tensor. If `flat` is true, z is one matrix: its rows are the first axis, and its
+ * columns are all other axes together. If `flat` is false, each tap is a separate matrix of the
+ * first two axes. */
 int64_t wl_orthogonal_scratch(const wl_tensor *tensor, bool flat);
 double wl_orthogonal(const wl_tensor *tensor, bool flat, wl_real *z, wl_real *scratch);
 

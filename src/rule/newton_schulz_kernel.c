@@ -1,5 +1,5 @@
 /* newton_schulz_kernel.c - computes the Newton-Schulz steps of a small matrix x with its Gram
- * matrix G. This file is compiled for each instruction set.
+ * matrix G. The file is compiled once for each instruction set.
  *
  *   Y = x / |x|,   G = Y^T Y,   Q = I
  *   five times:   P = a I + b G + c G G,   Q <- Q P,   G <- G P P
@@ -8,7 +8,7 @@
  * If x has more columns than rows, Y is x^T / |x|. The rows of Y are padded with zeros to whole
  * vectors, so that Y has the shape [long side][ld].
  *
- * All square matrices are symmetric and have the shape [side][ld]. They fit in the L1 cache. */
+ * All square matrices are symmetric, have the shape [side][ld] and fit in the L1 cache. */
 #include "rule/newton_schulz_kernel.h"
 
 #include <string.h>
@@ -29,8 +29,8 @@ typedef struct strided {
   int64_t row, step;
 } strided;
 
-/* Computes a part of C = A B with `rows` rows and `vectors` vectors of columns. Both numbers are
- * compile-time constants. */
+/* Computes a part of C = A B with `rows` rows and `vectors` vectors of columns. The arguments
+ * `rows` and `vectors` are compile-time constants. */
 INLINE void tile(const int rows, const int vectors, int64_t terms, strided a, const wl_real *b,
                  wl_real *c, int64_t ld) {
   vec sum[TALL][2] = {{{0}}};

@@ -7,21 +7,21 @@
  *
  * The formulas for x and u use bias-corrected m and v. The gates of the LSTM have the order input
  * gate, candidate, forget gate, output gate. The code adds 1 to the pre-activation of the forget
- * gate. If `rate` is positive, a second output scales a step in Adam's direction. Both outputs
- * start at zero, so the untrained rule is Adam:
+ * gate. If `rate` is positive, a second output scales a step in Adam's direction. The two outputs
+ * of the network start at zero, so the untrained rule is Adam:
  *
  *   u  = -output_scale tanh(w h + b_out) - rate exp(w_2 h + b_2) m / (sqrt v + 1e-8)
  *
- * The rule `lstm` with `preprocessing: adam` has no dense layer and no tanh of the output. Its
- * formulas are y = x and
+ * The rule `lstm` with `preprocessing: adam` has no dense layer and no tanh of the output, so that
+ * y = x and
  *
  *   u  = output_scale (w h + b_out) - rate exp(w_2 h + b_2) m / (sqrt v + 1e-8)
  *
  * The state of a coordinate is m, v, and the output h and the cell state c of each layer. The
  * backward pass processes one block at a time. For each block, the code first computes the states
- * of the chunk again. It then computes the adjoints from the last step to the first. The
- * meta-gradients of each lane in a group of blocks are summed as wl_real. The sums of the groups
- * are added in double precision. */
+ * of the chunk again, and then the adjoints from the last step to the first. The meta-gradients of
+ * each lane in a group of blocks are summed as wl_real. The sums of the groups are added in double
+ * precision. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* rnnprop_kernel.c - computes one step of RNNprop and the adjoint of the step (rnnprop_kernel.h).
- * The code processes one vector of coordinates at a time. This file is compiled for each
+ * The code processes one vector of coordinates at a time. The file is compiled once for each
  * instruction set. */
 #include "rule/rnnprop_kernel.h"
 
@@ -9,7 +9,7 @@ enum { MOST = WL_RNNPROP_MOST_HIDDEN, LAYERS = WL_RNNPROP_MOST_LAYERS };
 static const wl_real DECAY = (wl_real)0.95, EPSILON = (wl_real)1e-8,
                      LOG2_E = (wl_real)1.4426950408889634;
 
-/* These functions load and store one vector. The address needs no alignment. */
+/* These functions load and store one vector at an address that needs no alignment. */
 INLINE vec load_row(const wl_real *p) { return load_some(p, VECTOR_LANES); }
 INLINE void store_row(wl_real *p, vec x) { store_some(p, x, VECTOR_LANES); }
 

@@ -9,10 +9,11 @@
  *
  * The state of a unit consists of wl_rule_state_reals(rule, theta) numbers, which are zero at the
  * start of an episode. There are two kinds of rules. A coordinatewise rule updates each coordinate
- * separately. Its state is an array [block][state_width][WL_LANES]. A rule that sees tensors uses
- * the shapes of theta's tensors. Its state consists of named fields, one after the other. The
- * fields with one number for each coordinate [pad(n)] are the first. The fields of rows, of
- * columns, of tensors and of all of theta follow (wl_state_extent). */
+ * separately. The state of a coordinatewise rule is an array [block][state_width][WL_LANES]. A rule
+ * that sees tensors uses the shapes of theta's tensors. The state of a rule that sees tensors
+ * consists of named fields, one after the other. The fields with one number for each coordinate
+ * [pad(n)] are the first. The fields of rows, of columns, of tensors and of all of theta follow
+ * (wl_state_extent). */
 #ifndef WL_RULE_RULE_H
 #define WL_RULE_RULE_H
 
@@ -26,8 +27,8 @@ typedef struct wl_rule wl_rule;
 typedef struct wl_rule_ws wl_rule_ws;
 
 /* Largest number of consecutive steps in one call of wl_rule_backward. Meta-gradients are summed
- * over chunks of steps and over groups of blocks in a fixed order. They therefore do not depend on
- * the window's storage or on the number of threads. */
+ * over chunks of steps and over groups of blocks in a fixed order. Meta-gradients therefore do not
+ * depend on the window's storage or on the number of threads. */
 enum { WL_CHUNK_STEPS = 20 };
 
 /* A chunk consists of K steps of one episode for all blocks, from step t0 to step t0+K-1. K is at

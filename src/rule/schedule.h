@@ -38,7 +38,7 @@ typedef struct wl_schedule {
 } wl_schedule;
 
 /* The options of a schedule, for the options table of an update rule. The rule reads its options
- * into the structure `type`. This structure has a member `member` of type wl_schedule. */
+ * into the structure `type`, which has a member `member` of type wl_schedule. */
 /* clang-format off */
 #define WL_SCHEDULE_OPTIONS(type, member)                                                         \
   {"schedule", WL_OPT_CHOICE, "constant", "constant|cosine|step|linear|warmup_cosine", 0, 0, "1", \

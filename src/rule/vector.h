@@ -178,9 +178,9 @@ INLINE void exp2_all(vec *x, const int n) {
   }
 }
 #elif VECTOR_BYTES == 64
-/* Here m = floor x. One instruction computes x - m. Another instruction computes m from x and
- * multiplies by 2^m. If x is very small, the result is subnormal or zero, so no lower bound is
- * needed. */
+/* Here m = floor x. The instruction reduce computes x - m, and the instruction scalef computes m
+ * from x and multiplies by 2^m. If x is very small, the result is subnormal or zero, so no lower
+ * bound is needed. */
 enum { EXP2_MOST = 8, BELOW = _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC };
 INLINE void exp2_all(vec *x, const int n) {
   vec f[EXP2_MOST], p[EXP2_MOST];

@@ -2,8 +2,8 @@
  * small product, a call of BLAS would need more time than the product itself.
  *
  * The choice depends only on the sizes, and BLAS runs with one thread (wl_gemm_use_one_thread).
- * Equal calls therefore compute equal bits. Warploom's kernels compute all products with a vector.
- * They use the fastest of the forms nn, nt and tn. */
+ * Equal calls therefore compute equal bits. Warploom's kernels compute all products with a vector,
+ * in the fastest of the forms nn, nt and tn. */
 #include "tensor/gemm.h"
 
 #include <cblas.h>
@@ -29,7 +29,7 @@ void wl_gemm_use_one_thread(void) { openblas_set_num_threads(1); }
 
 static bool is_small(wl_mnk s) { return (double)s.m * (double)s.n * (double)s.k < (double)SMALL; }
 
-/* The form of a product. It says for A and for B whether the matrix is transposed. */
+/* The form of a product, which says for A and for B whether the matrix is transposed. */
 typedef struct form {
   CBLAS_TRANSPOSE a, b;
 } form;

@@ -11,7 +11,7 @@
 /* Limits BLAS to one thread until the process ends. Environment variables do not change this
  * setting. There are two reasons: the results of BLAS depend on its number of threads, and ranks
  * and OpenMP threads already use the cores. Warploom's programs call this function. The C library
- * does not call it, because the library must not change its caller's setting. */
+ * does not call this function, because the library must not change its caller's setting. */
 void wl_gemm_use_one_thread(void);
 
 /* Computes products of small integers with BLAS, and returns WL_ERR_OS if a product is wrong. On
@@ -37,8 +37,8 @@ void wl_gemm_tn(wl_mnk size, const wl_real *a, const wl_real *b, wl_real *c,
 
 /* These functions compute the same products as wl_gemm_nn, wl_gemm_nt and wl_gemm_tn with `keep`
  * equal to false. If Warploom's kernels use vectors of 64 bytes (AVX-512) and the kernels of BLAS
- * use shorter vectors, Warploom's kernels compute products of all sizes. Otherwise, these functions
- * call wl_gemm_nn, wl_gemm_nt and wl_gemm_tn. */
+ * use shorter vectors, Warploom's kernels compute products of all sizes. In all other cases, these
+ * functions call wl_gemm_nn, wl_gemm_nt and wl_gemm_tn. */
 void wl_gemm_wide_nn(wl_mnk size, const wl_real *a, const wl_real *b, wl_real *c);
 void wl_gemm_wide_nt(wl_mnk size, const wl_real *a, const wl_real *b, wl_real *c);
 void wl_gemm_wide_tn(wl_mnk size, const wl_real *a, const wl_real *b, wl_real *c);

@@ -3,7 +3,7 @@
  *
  * The files kernels.c and kernels_gemm.c are compiled to one table of functions for each
  * instruction set. At run time, wl_kernels chooses a table. The results depend on the instruction
- * set. They do not depend on the addresses of arrays or on the number of threads. */
+ * set, but not on the addresses of arrays or on the number of threads. */
 #ifndef WL_TENSOR_KERNELS_H
 #define WL_TENSOR_KERNELS_H
 

@@ -1,4 +1,5 @@
-/* kernels_gemm.c - computes small matrix products. This file is compiled for each instruction set.
+/* kernels_gemm.c - computes small matrix products. The file is compiled once for each instruction
+ * set.
  *
  *   spread   C (m,n) += A B:     c_i += a_ip * (row p of B) for all p and all rows c_i of C
  *   dots     C (m,n) += A B^T:   c_ij += (row i of A) . (row j of B^T)
@@ -240,8 +241,8 @@ static void nt_short(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl
   }
 }
 
-/* Computes A B^T. For sums with many terms, `dots` is faster than `nt_short`. It is also faster if
- * A has so few rows that the transposition of B^T needs too much time. */
+/* Computes A B^T. For sums with many terms, `dots` is faster than `nt_short`. If A has few rows,
+ * `dots` is also faster, because the transposition of B^T then needs too much time. */
 void WL_KERNEL(nt)(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b, wl_real *c,
                    bool keep) {
   enum { BLOCK = 64, SOME_ROWS = 16 };

@@ -1,12 +1,13 @@
-/* ops_attention.c - implements the operators that attention needs. They multiply the matrices of
- * two batches, or apply softmax to each matrix of a batch.
+/* ops_attention.c - implements the operators that attention needs. The operators multiply the
+ * matrices of two batches, or apply softmax to each matrix of a batch.
  *
  *   batched_matmul     Y_n = A_n B_n      Abar_n += Ybar_n B_n^T,  Bbar_n += A_n^T Ybar_n
  *   batched_matmul_nt  Y_n = A_n B_n^T    Abar_n += Ybar_n B_n,    Bbar_n += Ybar_n^T A_n
  *   causal_softmax     y_ij = exp x_ij / sum_{k <= i} exp x_ik for j <= i, and y_ij = 0 for j > i
  *     J z = y (z - <y, z>),   J. z = y. (z - <y, z>) - y <y., z>
  *
- * J is the Jacobian of causal_softmax for one row, and J. is its derivative along v (tape_impl.h). */
+ * J is the Jacobian of causal_softmax for one row, and J. is its derivative along v
+ * (tape_impl.h). */
 #include "tensor/kernels.h"
 #include "tensor/sums.h"
 #include "tensor/tape_impl.h"

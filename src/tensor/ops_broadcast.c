@@ -1,5 +1,5 @@
-/* ops_broadcast.c - implements operators of a tensor and a vector. They add the vector along the
- * last dimension, add it along the channels, or multiply by it along the channels.
+/* ops_broadcast.c - implements three operators of a tensor and a vector: the addition along the
+ * last dimension, the addition along the channels, and the multiplication along the channels.
  *
  *   add_bias     y_{r,j}   = x_{r,j} + b_j        xbar += ybar        bbar_j += sum_r ybar_{r,j}
  *   add_channel  y_{b,c,i} = x_{b,c,i} + b_c      xbar += ybar        bbar_c += sum_{b,i} ybar

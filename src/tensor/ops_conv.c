@@ -5,12 +5,13 @@
  *   H' = (H + 2 p - kh) / s + 1,   W' = (W + 2 p - kw) / s + 1
  *
  * Here s is the stride, and p is the padding. Outside the image, x is 0. The code computes the
- * convolution as a matrix product, but does not copy each window of the image. It copies the image
- * once into a frame of zeros with rows of V = W + 2 p elements. The matrix of windows has one row
- * for each q = (c, k, l). This row is the part of the frame that starts at the index at_q = (c (H +
- * 2 p) + k) V + l. With stride 1, output (i, j) is element i V + j of the product. The last kw - 1
- * elements of each row of the product are not outputs and are not used. With stride s, the outputs
- * are every s-th row and column of the outputs with stride 1. The passes are:
+ * convolution as a matrix product, but does not copy each window of the image. Instead, the code
+ * copies the image once into a frame of zeros with rows of V = W + 2 p elements. The matrix of
+ * windows has one row for each q = (c, k, l). Row q is the part of the frame that starts at the
+ * index at_q = (c (H + 2 p) + k) V + l. With stride 1, output (i, j) is element i V + j of the
+ * product. The last kw - 1 elements of each row of the product are not outputs and are not used.
+ * With stride s, the outputs are every s-th row and column of the outputs with stride 1. The passes
+ * are:
  *
  *   y_b[o, n]       = sum_q w[o, q] frame(x_b)[at_q + n]
  *   xbar_b[c, n]   += sum_q' w[o, c, kh-1-k, kw-1-l] frame(ybar_b)[at_q' + n]
@@ -28,8 +29,8 @@
  * instruction set */
 enum { STRIPE = 16 };
 
-/* The sizes of a convolution with stride 1. It reads a frame of `in` planes with the size height x
- * width, and writes `out` planes. In an output plane, only the first `rows` rows and the first
+/* The sizes of a convolution with stride 1, which reads a frame of `in` planes with the size height
+ * x width, and writes `out` planes. In an output plane, only the first `rows` rows and the first
  * `columns` columns are outputs. */
 typedef struct conv_frame {
   int64_t in, out, height, width, rows, columns;
@@ -92,8 +93,8 @@ static conv_frame backward_frame(const conv_shape *s) {
                   s->width + s->kernel_width - 1);
 }
 
-/* The scratch memory of a pass. It contains the frame, the output planes, a filter whose two kernel
- * axes are reversed, and the indices at_q. */
+/* The scratch memory of a pass, which contains the frame, the output planes, a filter whose two
+ * kernel axes are reversed, and the indices at_q. */
 typedef struct conv_scratch {
   wl_real *frame, *planes, *filter;
   int64_t *at;

@@ -12,8 +12,8 @@
  * the forward pass stored.
  *
  * The operator gelu computes x (1 + T) / 2 with T = tanh u and u = sqrt(2 / pi) (x + 0.044715 x^3)
- * (Hendrycks and Gimpel 2016). This form is the default in JAX. PyTorch calls it the approximation
- * 'tanh'. The forward pass stores T. */
+ * (Hendrycks and Gimpel 2016). This form of gelu is the default in JAX; PyTorch calls it the
+ * approximation 'tanh'. The forward pass stores T. */
 #include <math.h>
 #include <string.h>
 

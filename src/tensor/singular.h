@@ -12,7 +12,7 @@ int64_t wl_singular_work(int64_t m, int64_t n);
  * in descending order of the singular values. A is stored column by column, so element (i,j) is a[i
  * + j * m]. The function overwrites A. The array `work` has wl_singular_work(m, n) elements.
  * Returns the rank, which is the number of singular values above the rounding error. If A is zero
- * or not finite, the function returns 0. It allocates no memory.
+ * or not finite, the function returns 0. The function allocates no memory.
  *
  * A QR decomposition with column pivoting finds the rank r. The singular vectors of A are Q times
  * the singular vectors of the first r rows of R. Gradients of small batches have a low rank. For a

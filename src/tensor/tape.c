@@ -2,8 +2,8 @@
  *
  * The function wl_tape_finish marks the nodes on which the loss depends. A consumer of a node is an
  * operator that has the node as an operand. For the gradient of each node, wl_tape_finish chooses
- * the consumer that writes the gradient. The other consumers add to the gradient. The function also
- * computes the cost. After wl_tape_finish, the tape does not change. */
+ * the consumer that writes the gradient. All other consumers of a node add to its gradient. The
+ * function also computes the cost. After wl_tape_finish, the tape does not change. */
 #include "tensor/tape_impl.h"
 
 #include <limits.h>
@@ -231,8 +231,8 @@ static void mark_path(wl_tape *t) {
   }
 }
 
-/* Chooses the nodes that share a gradient array with their first operand. This is possible if the
- * derivative of the node with respect to the operand is the identity and the node writes the
+/* Chooses the nodes that share a gradient array with their first operand. A node can share the
+ * array if its derivative with respect to the operand is the identity and the node writes the
  * operand's gradient. The operand's other consumers add to the array after the reverse pass of the
  * node. */
 static void share_gradients(wl_tape *t) {

@@ -11,9 +11,9 @@
  *   tangent   dL . v,   d/de [dL/d(theta, phi)] at (theta, phi) + e v
  *
  * The tangent pass computes the derivative of the loss along a vector v = (v_theta, v_phi), and the
- * Hessian-vector product for the joint vector (theta, phi). It differentiates the reverse pass in
- * forward mode (Pearlmutter 1994). The result is exact wherever the operators are twice
- * differentiable.
+ * Hessian-vector product for the joint vector (theta, phi). The tangent pass differentiates the
+ * reverse pass in forward mode (Pearlmutter 1994). The result is exact wherever the operators are
+ * twice differentiable.
  *
  * The functions that build a tape return no error. The tape stores the first error, such as an
  * invalid shape, and wl_tape_finish returns this error. A new operator needs one entry in

@@ -12,7 +12,8 @@
  *                            + f'' x. ybar                                      + f_a^T(ybar, b.)
  *
  * The fourth kind is an operator y = f(x) with a symmetric Jacobian J, such as softmax and the
- * normalisations. Its passes are xbar += J ybar, y. = J x. and x.bar += J y.bar + J. ybar.
+ * normalisations. The passes of the fourth kind are xbar += J ybar, y. = J x. and x.bar += J y.bar
+ * + J. ybar.
  *
  * A consumer of a node is an operator that has the node as an operand. In the reverse pass, the
  * first consumer writes the node's gradient, and the other consumers add to it. Therefore,
@@ -136,8 +137,8 @@ struct wl_tape_op {
 /* The table of all operators; the table ends with NULL. */
 extern const wl_tape_op *const wl_tape_op_table[];
 
-/* Computes out = x. If `keep` is true, x is added to `out`. This is the function `apply` or `pull`
- * if A or B is the identity. */
+/* Computes out = x. If `keep` is true, x is added to `out`. If A or B is the identity, the
+ * operator's members `apply` and `pull` are this function. */
 void wl_linear_copy(const wl_op_call *call, const wl_real *x, wl_real *out, bool keep);
 void wl_linear_forward(const wl_op_call *call);
 void wl_linear_reverse(const wl_op_call *call);

@@ -3,8 +3,8 @@
  * The forward pass computes the values of the nodes in their order. The reverse pass starts with
  * dL/dL = 1 and computes the gradients in reverse order. The dot of an array is its derivative
  * along v. The tangent pass starts with v at the parameters, and computes the dots of the values in
- * the order of the nodes. It then computes the dots of the gradients in reverse order, starting
- * with 0. The dots of the parameters' gradients are the Hessian-vector product.
+ * the order of the nodes. The tangent pass then computes the dots of the gradients in reverse
+ * order, starting with 0. The dots of the parameters' gradients are the Hessian-vector product.
  *
  * The parameters and their gradients are in arrays of the caller. */
 #include <math.h>
