@@ -52,9 +52,9 @@ wl_status wl_comm_same(wl_comm *comm, const char *what, uint64_t value);
 wl_status wl_comm_barrier(wl_comm *comm);
 wl_status wl_comm_bcast(wl_comm *comm, void *data, size_t bytes, int root); /* collective */
 
-/* wl_comm_max replaces each value by its maximum over the ranks. wl_comm_sum_int64 replaces each
- * value by its sum over the ranks. The results are exact and do not depend on the order of the
- * ranks. Collective. */
+/* The function wl_comm_max replaces each value by its maximum over the ranks. The function
+ * wl_comm_sum_int64 replaces each value by its sum over the ranks. The results are exact and do not
+ * depend on the order of the ranks. Collective. */
 wl_status wl_comm_max(wl_comm *comm, double *values, size_t count);
 wl_status wl_comm_sum_int64(wl_comm *comm, int64_t *values, size_t count);
 

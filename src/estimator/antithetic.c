@@ -1,5 +1,5 @@
 /* antithetic.c - runs pairs of inner runs with perturbed meta-parameters, and computes their
- * losses. antithetic.h describes the functions. */
+ * losses. The file antithetic.h describes the functions. */
 #include "estimator/antithetic.h"
 
 #include <float.h>

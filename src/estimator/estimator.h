@@ -74,7 +74,7 @@ typedef enum wl_es_loss {
   WL_ES_MEAN_AND_LAST
 } wl_es_loss;
 
-/* The settings of the forward-only estimators. docs/mathematics.md defines the symbols. */
+/* The settings of the forward-only estimators. The file docs/mathematics.md defines the symbols. */
 typedef struct wl_es_setting {
   double sigma;
   int64_t pairs; /* number of antithetic pairs for each unit */

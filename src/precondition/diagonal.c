@@ -23,7 +23,7 @@ static const wl_option diagonal_options[] = {
     {"initial", WL_OPT_REAL, "1", NULL, 0, 0, "1", "Initial value of every factor.",
      WL_SLOT(diagonal, initial)},
     {"initial_range", WL_OPT_REALS, "[]", NULL, 0, 0, "1",
-     "[low, high]: the initial factors are drawn uniformly from this range. []: every factor "
+     "[low, high]: the initial factors are drawn uniformly from this range. With [], every factor "
      "starts at `initial`.",
      WL_SLOT(diagonal, initial_range)},
     {0}};

@@ -45,8 +45,8 @@ typedef struct kronecker {
 
 static const wl_option kronecker_options[] = {
     {"noise", WL_OPT_REAL, "0", NULL, 0, 1e3, "1",
-     "Standard deviation of the noise that is added to each element of the initial matrices. 0: "
-     "the matrices start as the identity.",
+     "Standard deviation of the noise that is added to each element of the initial matrices. With "
+     "the value 0, the matrices start as the identity.",
      WL_SLOT(kronecker, noise)},
     {0}};
 

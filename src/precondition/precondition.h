@@ -28,8 +28,7 @@ typedef struct wl_gradient {
 /* The adjoints of a preconditioner at one inner step. */
 typedef struct wl_gradient_bar {
   const wl_real *out; /* [n] adjoint of P g */
-  /* [n] result: adjoint of g. May be the same array as `out`. NULL: this adjoint is not
-   * computed. */
+  /* [n] result: adjoint of g; may be the same array as `out`; NULL: this adjoint is not needed */
   wl_real *g;
   wl_real *theta;  /* [n] if reads_theta is true, the adjoint of theta is added to this array */
   wl_real *before; /* [n] result: adjoint of `before`, if reads_before is true */

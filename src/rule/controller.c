@@ -1,7 +1,7 @@
 /* controller.c - implements the update rule `controller`, a variant of Muon. The rule uses the
  * known number of inner steps. At each step, a small network sets the learning rate of each tensor
- * and the mixture of directions. controller_adjoint.c computes the adjoint, but only without
- * Newton-Schulz steps.
+ * and the mixture of directions. The file controller_adjoint.c computes the adjoint, but only
+ * without Newton-Schulz steps.
  *
  * The state contains two running means of the gradient g: m with decay 0.9, and s with decay 0.99.
  * The state also contains v, the running mean of g^2 with decay 0.99. The remaining state is two
@@ -89,7 +89,7 @@ enum { LSTM_STATE = 2 * WL_CORRECTION_UNITS };
 static const wl_option controller_options[] = {
     {"net", WL_OPT_BOOL, "true", NULL, 0, 0, NULL,
      "A small network sets the rate and the mixture of directions for each tensor at each step. "
-     "false: only learned scalars determine the rate and the mixture.",
+     "With `false`, only learned scalars determine the rate and the mixture.",
      WL_SLOT(wl_controller, net)},
     {"newton_schulz", WL_OPT_BOOL, "true", NULL, 0, 0, NULL,
      "Newton-Schulz steps orthogonalise the momentum of a matrix for its update. The code has no "
@@ -101,14 +101,15 @@ static const wl_option controller_options[] = {
      WL_SLOT(wl_controller, precondition)},
     {"mix", WL_OPT_BOOL, "true", NULL, 0, 0, NULL,
      "Learn the coefficients k1 and k2, which mix the gradient and the slow momentum into the "
-     "momentum. false: k1 is 0.3 and k2 is 0.05.",
+     "momentum. With `false`, k1 is 0.3 and k2 is 0.05.",
      WL_SLOT(wl_controller, mix)},
     {"losses", WL_OPT_BOOL, "true", NULL, 0, 0, NULL,
-     "The rule uses the loss of each minibatch. false: the rule treats the losses as unknown.",
+     "The rule uses the loss of each minibatch. With `false`, the rule treats the losses as "
+     "unknown.",
      WL_SLOT(wl_controller, losses)},
     {"horizon", WL_OPT_BOOL, "true", NULL, 0, 0, NULL,
-     "The rule uses the number of steps in the episode. false: the rule treats this number as "
-     "unknown.",
+     "The rule uses the number of steps in the episode. With `false`, the rule treats this number "
+     "as unknown.",
      WL_SLOT(wl_controller, horizon)},
     {"correction", WL_OPT_CHOICE, "none", "none|mlp|lstm", 0, 0, NULL,
      "Network that multiplies the step of each coordinate by a factor. none: no network. mlp: a "

@@ -185,7 +185,7 @@ static void net_backward(const work *w, const activations *a, const double *out_
   memcpy(bar, above, (size_t)features_read(w) * sizeof *bar);
 }
 
-/* ---- From u to the net's outputs ------------------------------------------------------------ */
+/* ---- From u to the network's outputs -------------------------------------------------------- */
 
 /* Computes the adjoints of the network's outputs o_0 and o_1 for mlp and small_fc. The update of
  * mlp and small_fc is u = -c o_0 exp(e o_1), where c is `step_scale` and e is `exponent_scale`. */

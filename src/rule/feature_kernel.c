@@ -342,7 +342,8 @@ NOINLINE void clear_beyond(int64_t left, int inputs, vec *f) {
 }
 
 /* Some features are entries of tables. The function short_count returns the number of the other
- * features. The function short_number returns the index of the k-th of them among all features. */
+ * features. The function short_number returns the index among all features of the k-th feature that
+ * is not a table entry. */
 INLINE int short_count(const int kind) {
   return kind == WL_FEATURES_MLP ? 8 : feature_count(kind) - 4 * WL_FACTORED;
 }
@@ -447,7 +448,7 @@ INLINE vec part_of(const wl_real *p, int unit, const bool advances) {
 
 /* Computes the first layer. The arguments row_advances and column_advances say which index
  * increases along a line. In a matrix, exactly one of the two indices increases. In a convolution,
- * both may increase. */
+ * both indices may increase. */
 INLINE void first_layer(const wl_packed_net *net, const parts *add, const vec *x, vec *y,
                         const bool row_advances, const bool column_advances) {
   const wl_real *weight = net->weight;

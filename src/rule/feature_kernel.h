@@ -1,10 +1,10 @@
 /* feature_kernel.h - declares functions that compute the features of each coordinate, and the small
  * network that reads these features. The functions are compiled for each instruction set.
  *
- * The table lists the network's inputs for one coordinate. The last column is their number. Here g
- * is the gradient, p is the parameter, m_j is a momentum, and v is the second moment. R_j and C_j
- * are the factored moments of rows and columns. feature_net.h defines the factors r_j and c_j. The
- * index j = 0, 1, 2 numbers the decays, and h = 1e-8.
+ * The table lists the network's inputs for one coordinate. The last column of the table is the
+ * number of inputs. Here g is the gradient, p is the parameter, m_j is a momentum, and v is the
+ * second moment. R_j and C_j are the factored moments of rows and columns. The file feature_net.h
+ * defines the factors r_j and c_j. The index j = 0, 1, 2 numbers the decays, and h = 1e-8.
  *
  *   WL_FEATURES_MLP       g, p, m_0 .. m_5                                                                  8
  *   WL_FEATURES_SMALL_FC  g, p, m_j, v, m_j / sqrt(v + 1e-6), 1 / sqrt(v + 1e-6), g r_j c_j,

@@ -10,7 +10,7 @@ static double decay_of(double configured, const double *shift) {
   return fmax(0, fmin(1, decay));
 }
 
-/* ---- The net of a tensor -------------------------------------------------------------------- */
+/* ---- The network of a tensor ---------------------------------------------------------------- */
 
 /* Computes bias [units], the biases of the first layer plus the contributions of the time inputs.
  * The time inputs are equal for all tensors. */
@@ -40,7 +40,7 @@ static int feature_of(const wl_feature_rule *f, bool folded, int k) {
 
 /* Computes `part`, the contributions of the row tables or of the column tables to each unit of the
  * first layer. If `bias` is not NULL, the function uses the row tables and includes the bias. If
- * `bias` is NULL, it uses the column tables. */
+ * `bias` is NULL, the function uses the column tables. */
 static void fold_tables(const wl_feature_rule *f, const wl_feature_ws *ws, int j,
                         const double *bias, wl_real *part) {
   const wl_tensor *const t = &ws->tensors.tensor[j];

@@ -18,7 +18,8 @@
  *
  * For vectors and scalars, V_j' = b V_j + (1 - b) (g^2 + 1e-30) replaces R_j and C_j. In products
  * with g, the factor r_j c_j is then 1 / sqrt(max(V_j + 1e-9, 1e-9)). In products with m_j, the
- * factor r_j c_j is 1 / sqrt(V_j + 1e-6). The moments have no bias correction. The updates are:
+ * factor r_j c_j is 1 / sqrt(V_j + 1e-6). The moments have no bias correction. The updates of the
+ * rules are:
  *
  *   mlp, small_fc   u = -step_scale o_0 exp(exponent_scale o_1)
  *   celo2           u = -a (N(o_0) / sqrt(1e-9 + mean N(o_0)^2) + w p)

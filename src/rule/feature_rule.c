@@ -1,7 +1,7 @@
 /* feature_rule.c - creates the rules that feature_net.h describes, and their workspaces.
  *
- * feature_moments.c computes moments, tables and normalisers. feature_net.c computes the net and one step.
- * feature_adjoint.c computes the adjoint. */
+ * The file feature_moments.c computes moments, tables and normalisers. The file feature_net.c
+ * computes the network and one step. The file feature_adjoint.c computes the adjoint. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

@@ -264,8 +264,8 @@ static bool measure_pair(const view *v, double *damping) {
 }
 
 /* Writes the state after the step. If the new pair is accepted, it becomes the first pair of the
- * memory. The function also stores the current gradient and parameters. v->in and v->out may be the
- * same array. */
+ * memory. The function also stores the current gradient and parameters. The arrays v->in and v->out
+ * may be the same. */
 static void remember(const view *v) {
   const size_t bytes = (size_t)v->n * sizeof(wl_real);
   double damping = 0;

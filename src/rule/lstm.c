@@ -7,8 +7,8 @@
  * same as in the code google-deepmind/learning-to-learn. The weights and biases of a layer are
  * drawn from a truncated normal distribution with the standard deviation 1/sqrt(in + H). For the
  * weights of the output, the standard deviation is 1/sqrt(H), and the bias of the output starts at
- * 0. With momentum, all weights and biases of the outputs start at zero. The untrained rule is then
- * Nesterov's rule with the configured rate.
+ * zero. With momentum, all weights and biases of the outputs start at zero. The untrained rule is
+ * then Nesterov's rule with the configured rate.
  *
  * The order in which weight gradients are summed does not depend on the number of threads. The
  * weight gradients in a group of WL_LSTM_GROUP blocks are summed as wl_real. The sums of the groups
@@ -56,8 +56,8 @@ static const wl_option lstm_options[] = {
      "only other keys with an effect are `hidden` and `output_scale`.",
      WL_SLOT(lstm_keys, preprocessing)},
     {"preprocessing_strength", WL_OPT_REAL, "0", NULL, 0, 80, "1",
-     "The number k in `preprocessing: log`, or the number p in `preprocessing: paper`. 0: the "
-     "published values, k = 5 and p = 10.",
+     "The number k in `preprocessing: log`, or the number p in `preprocessing: paper`. The value 0 "
+     "selects the published values, k = 5 and p = 10.",
      WL_SLOT(lstm_keys, preprocessing_strength)},
     {"gradient_scale", WL_OPT_REAL, "30.0", NULL, 0, 0, "1",
      "Factor that multiplies the gradient before preprocessing.",
@@ -69,7 +69,7 @@ static const wl_option lstm_options[] = {
     {"momentum", WL_OPT_REAL, "0.9", NULL, 0, 0.9999, "1",
      "Decay b of a running sum of gradients, V' = b V + g. The LSTM also reads the mean (1 - b) "
      "V'. A second output o2 scales a Nesterov step: u = output_scale o1 - rate e^o2 (g + b V'). "
-     "0: there is no running sum and no Nesterov step.",
+     "With the value 0, there is no running sum and no Nesterov step.",
      WL_SLOT(lstm_keys, momentum)},
     {"rate", WL_OPT_REAL, "0.01", NULL, 0, 1e9, "1",
      "Rate of the Nesterov step if o2 is 0. Before meta-training, o2 is 0. The rate has an effect "
@@ -77,8 +77,8 @@ static const wl_option lstm_options[] = {
      WL_SLOT(lstm_keys, rate)},
     {"through_inputs", WL_OPT_BOOL, "false", NULL, 0, 0, NULL,
      "With `window.order: second`, also differentiate through the LSTM's inputs. With the "
-     "preprocessing `log` or `paper`, these meta-gradients become very large. false: differentiate "
-     "only through the Nesterov step.",
+     "preprocessing `log` or `paper`, these meta-gradients become very large. With `false`, the "
+     "code differentiates only through the Nesterov step.",
      WL_SLOT(lstm_keys, through_inputs)},
     {"forget_bias", WL_OPT_REAL, "1.0", NULL, 0, 0, "1",
      "Number that is added to the pre-activation of the forget gate.",

@@ -2,9 +2,9 @@
  * 16 coordinates.
  *
  * The build compiles this file once for each instruction set, whose name is the value of WL_VARIANT
- * (kernels.cmake). lstm.h contains the formulas. While the kernel runs, the weights are in the L1
- * cache. In comments of the kernel, a row is the 16 values of one quantity, one for each coordinate
- * of a block. The parts of the kernel are:
+ * (kernels.cmake). The file lstm.h contains the formulas. While the kernel runs, the weights are in
+ * the L1 cache. In comments of the kernel, a row is the 16 values of one quantity, one for each
+ * coordinate of a block. The parts of the kernel are:
  *   lstm_shapes.h           memory layout of weights, slots and sums
  *   lstm_forward.h          one step of one block
  *   lstm_sweep.h            the adjoint of the steps of a block

@@ -1,5 +1,5 @@
 /* lstm_weight_gradient.h - computes the weight gradient dW from the slots, after the sweep has
- * stored dz in them. dW is the sum of dz [h; x]^T over steps and lanes.
+ * stored dz in them. The gradient dW is the sum of dz [h; x]^T over steps and lanes.
  *
  * A tile consists of the weights between GRAD_INPUTS inputs and the 4 gates of a unit. The sums of
  * a tile are in registers, with a separate sum for each lane of a vector. After the last step, the

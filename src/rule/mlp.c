@@ -1,5 +1,5 @@
 /* mlp.c - defines the update rule `mlp`, which is MLPLOpt of Metz et al. 2022. A small network
- * reads the gradient, the parameter, six momenta and the time. feature_net.h contains the
+ * reads the gradient, the parameter, six momenta and the time. The file feature_net.h contains the
  * formulas. */
 #include "rule/feature_net.h"
 

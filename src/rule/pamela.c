@@ -4,13 +4,13 @@
  *   u_t = -a_t g_t - d_t theta_t - k_t u_{t-1},   u_{-1} = 0
  *
  * Here a is the rate, d is the decay, k is the coefficient `skip`, and u_{t-1} is the state.
- * Because theta_{t+1} = theta_t + u_t, the step is theta_{t+1} = (1 - d) theta_t - a g - k (theta_t
- * - theta_{t-1}). With d = 0, P = 1 - k and a = P q, the step is theta_{t+1} = P (theta_t - q g) +
- * k theta_{t-1}. The term k theta_{t-1} is PAMELA's gradient skip connection over one step
- * (Rajasegaran et al. 2020). With k = 0, the step is the step of ALFA (Baik et al. 2020). To learn
- * all coefficients, use the settings `learn: [rate, decay, skip]` and `learn_per: step_tensor`. All
- * three scalars may be positive or negative. With k = -b, the rule is gradient descent with
- * heavy-ball momentum b. */
+ * Because theta_{t+1} = theta_t + u_t, the new parameters are theta_{t+1} = (1 - d) theta_t - a g -
+ * k (theta_t - theta_{t-1}). With d = 0, P = 1 - k and a = P q, the step is theta_{t+1} = P
+ * (theta_t - q g) + k theta_{t-1}. The term k theta_{t-1} is PAMELA's gradient skip connection over
+ * one step (Rajasegaran et al. 2020). With k = 0, the step is the step of ALFA (Baik et al. 2020).
+ * To learn all coefficients, use the settings `learn: [rate, decay, skip]` and `learn_per:
+ * step_tensor`. All three scalars may be positive or negative. With k = -b, the rule is gradient
+ * descent with heavy-ball momentum b. */
 #include "rule/elementwise.h"
 
 enum { RATE, DECAY, SKIP, SCALARS };

@@ -1,6 +1,6 @@
 /* rnnprop_kernel.h - declares the kernel of an LSTM that reads normalised gradients and momenta.
- * The kernel computes one block of 16 coordinates and is compiled for each instruction set.
- * rnnprop.c contains the formulas. */
+ * The kernel computes one block of 16 coordinates and is compiled for each instruction set. The
+ * file rnnprop.c contains the formulas. */
 #ifndef WL_RULE_RNNPROP_KERNEL_H
 #define WL_RULE_RNNPROP_KERNEL_H
 

@@ -207,8 +207,8 @@ wl_status wl_rule_create_scheduled(const char *name, double rate, const char *sc
 void wl_rule_destroy(wl_rule **rule);
 /* Returns the number of wl_real in the rule state of a unit with the inner parameters theta. */
 int64_t wl_rule_state_reals(const wl_rule *rule, const wl_layout *theta);
-/* Returns the index in the state of number j of a coordinate. The state is for n coordinates, and j
- * is less than state_width. */
+/* Returns the position of a coordinate's number j in the state over n coordinates, where j is less
+ * than state_width. */
 int64_t wl_rule_state_index(const wl_rule *rule, int64_t n, int64_t coordinate, int64_t j);
 /* Creates a workspace for the inner parameters theta, which the workspace borrows. `adjoint` must
  * be true if wl_rule_backward will be called. For a coordinatewise rule, theta may be a layout

@@ -1,4 +1,4 @@
-/* schedule.c - computes the schedules of a rate. schedule.h contains the formulas. */
+/* schedule.c - computes the schedules of a rate. The file schedule.h contains the formulas. */
 #include "rule/schedule.h"
 
 #include <math.h>

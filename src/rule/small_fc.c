@@ -1,7 +1,7 @@
 /* small_fc.c - defines the update rule `small_fc`, which is AdafacMLPLOpt of Metz et al. 2022. A
  * small network reads momenta and factored second moments. The decays of the moments are learned. A
- * decay is 1 - (1 - b) exp(10 phi), where phi starts at 0 and this file sets b. feature_net.h
- * contains the formulas. */
+ * decay is 1 - (1 - b) exp(10 phi), where phi starts at 0 and this file sets b. The file
+ * feature_net.h contains the formulas. */
 #include "rule/feature_net.h"
 
 static const wl_option small_fc_options[] = {

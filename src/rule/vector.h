@@ -77,9 +77,9 @@ INLINE void store_some(wl_real *p, vec v, int64_t left) {
   if (__builtin_expect(left >= VECTOR_LANES, 1)) *(vec_anywhere *)p = v;
   else store_part(p, v, left);
 }
-/* Stores a vector so that it bypasses the caches, if the processor supports such stores. Data that
- * is not read again soon then does not replace other data in the caches. Before another thread
- * reads the data, finish_stores_past() must be called. */
+/* Stores a vector with a store that bypasses the caches, if the processor supports such stores.
+ * Data that is not read again soon then does not replace other data in the caches. Before another
+ * thread reads the data, finish_stores_past() must be called. */
 #if !defined(__SSE2__)
 INLINE void store_past(wl_real *p, vec v) { store(p, v); }
 INLINE void finish_stores_past(void) {}
@@ -104,8 +104,8 @@ INLINE vec splat(wl_real x) { return x - (vec){0}; }
  * where all bits are 0. */
 INLINE vec choose(mask m, vec a, vec b) { return (vec)((m & (mask)a) | (~m & (mask)b)); }
 
-/* The intrinsics compile to one instruction. A comparison and a selection would need three
- * instructions. */
+/* Each of these intrinsics compiles to one instruction. A comparison and a selection would need
+ * three instructions. */
 #if VECTOR_BYTES == 64 && !defined(WL_DOUBLE)
 INLINE vec minimum(vec a, vec b) { return (vec)_mm512_min_ps((__m512)a, (__m512)b); }
 INLINE vec maximum(vec a, vec b) { return (vec)_mm512_max_ps((__m512)a, (__m512)b); }

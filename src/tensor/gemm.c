@@ -123,7 +123,7 @@ static bool compare_widths(void) {
  * depends only on the processor, the library and the environment. Equal products in one process
  * therefore have equal bits. */
 static bool ours_are_wider(void) {
-  /* 0: the answer is not known yet; all threads compute the same answer */
+  /* the value 0 means that the answer is not known yet; all threads compute the same answer */
   static _Atomic int known;
   int answer = atomic_load_explicit(&known, memory_order_relaxed);
   if (answer == 0) {

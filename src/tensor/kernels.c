@@ -1,10 +1,10 @@
 /* kernels.c - computes exponentials and related functions for all elements of an array, and defines
  * the table of kernels. The file is compiled once for each instruction set.
  *
- * In float32, exp(x) - 1 = 2^n p + (2^n - 1) with n = round(x / ln 2), r = x - n ln 2 and p = e^r -
- * 1. The constant ln 2 is split into two parts (Cody and Waite), and |r| <= 0.347. The Taylor
- * polynomial of degree 7 computes p with a relative error of 2e-8. Both exp(x) and exp(x) - 1 have
- * the full precision of float32. The functions tanh, sigmoid and elu are computed from
+ * In float32, exp(x) - 1 = 2^n p + (2^n - 1) with n = round(x / ln 2), r = x - n ln 2 and p =
+ * exp(r) - 1. The constant ln 2 is split into two parts (Cody and Waite), and |r| <= 0.347. The
+ * Taylor polynomial of degree 7 computes p with a relative error of 2e-8. Both exp(x) and exp(x) -
+ * 1 have the full precision of float32. The functions tanh, sigmoid and elu are computed from
  * exponentials:
  *   tanh x = u / (u + 2), u = exp(2x) - 1;   sigmoid x = 1 / (1 + exp(-x));   elu x = exp(x) - 1, x < 0.
  *
@@ -31,7 +31,7 @@ typedef struct exp_parts {
   float p, scale;
 } exp_parts;
 
-/* Computes the parts for x. The argument must be NaN or in the range [-87, 88.8]. */
+/* Computes p and scale for x. The argument must be NaN or in the range [-87, 88.8]. */
 static inline exp_parts split_exp(float x) {
   const float round_magic =
       12582912.0f; /* 1.5 x 2^23; the low bits of the sum contain the rounded integer */

@@ -1,5 +1,5 @@
 /* ops.c - implements the passes of linear operators, of bilinear operators and of operators with a
- * symmetric Jacobian. tape_impl.h contains the formulas. */
+ * symmetric Jacobian. The file tape_impl.h contains the formulas. */
 #include "tensor/tape_impl.h"
 
 void wl_linear_copy(const wl_op_call *c, const wl_real *x, wl_real *out, bool keep) {

@@ -73,7 +73,7 @@ static void causal_softmax_forward(const wl_op_call *c) {
   }
 }
 
-/* Computes out = J z. If `keep` is true, J z is added to `out`. */
+/* Multiplies z by the Jacobian J. If `keep` is true, the product is added to `out`. */
 static void jacobian(const wl_op_call *c, const wl_real *z, wl_real *out, bool keep) {
   const int64_t rows = c->node->shape[0] * c->node->shape[1], n = c->node->shape[2];
   for (int64_t r = 0; r < rows; ++r) {
@@ -83,7 +83,8 @@ static void jacobian(const wl_op_call *c, const wl_real *z, wl_real *out, bool k
   }
 }
 
-/* Adds J. z to `out`, where z is the gradient of y. */
+/* Multiplies the gradient of y by the Jacobian's derivative along v, and adds the product to
+ * `out`. */
 static void add_jacobian_dot(const wl_op_call *c, wl_real *out) {
   const int64_t rows = c->node->shape[0] * c->node->shape[1], n = c->node->shape[2];
   for (int64_t r = 0; r < rows; ++r) {

@@ -61,7 +61,7 @@ static void layer_norm_forward(const wl_op_call *call) {
   }
 }
 
-/* Computes out = J z. If `keep` is true, J z is added to `out`. */
+/* Multiplies z by the Jacobian J. If `keep` is true, the product is added to `out`. */
 static void jacobian(const wl_op_call *call, const wl_real *all_z, wl_real *all_out, bool keep) {
   const wl_channels s = wl_channels_of(call->node);
   double *const mean_z = call->temp, *const mean_zy = mean_z + s.inner;
@@ -79,7 +79,8 @@ static void jacobian(const wl_op_call *call, const wl_real *all_z, wl_real *all_
   }
 }
 
-/* Adds J. z to `out`, where z is the gradient of y. */
+/* Multiplies the gradient of y by the Jacobian's derivative along v, and adds the product to
+ * `out`. */
 static void add_jacobian_dot(const wl_op_call *call, wl_real *all_out) {
   const wl_channels s = wl_channels_of(call->node);
   double *const mean_z = call->temp, *const mean_zy = mean_z + s.inner;

@@ -80,7 +80,7 @@ static void batch_norm_forward(const wl_op_call *call) {
   scale(s, memory->vectors, call->value);
 }
 
-/* Computes out = J z. If `keep` is true, J z is added to `out`. */
+/* Multiplies z by the Jacobian J. If `keep` is true, the product is added to `out`. */
 static void jacobian(const wl_op_call *call, const wl_real *restrict z, wl_real *restrict out,
                      bool keep) {
   const wl_channels s = wl_channels_of(call->node);
@@ -94,7 +94,8 @@ static void jacobian(const wl_op_call *call, const wl_real *restrict z, wl_real 
                     (wl_real)rate[c] * (z[i] - (wl_real)m[c] - y[i] * (wl_real)p[c]));
 }
 
-/* Adds J. z to `out`, where z is the gradient of y. */
+/* Multiplies the gradient of y by the Jacobian's derivative along v, and adds the product to
+ * `out`. */
 static void add_jacobian_dot(const wl_op_call *call, wl_real *restrict out) {
   const wl_channels s = wl_channels_of(call->node);
   const double share = 1.0 / (double)(s.batch * s.inner), *restrict rate = rates(call);

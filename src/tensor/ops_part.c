@@ -1,7 +1,7 @@
 /* ops_part.c - implements operators that select, combine or reorder parts of tensors.
  *
  *   embedding  y_i = W_{label_i}                    Wbar_{label_i} += ybar_i
- *   slice      y = rows or columns first .. of x    xbar[part] += ybar
+ *   slice      y = selected rows or columns of x    xbar[part] += ybar
  *   concat     y = [a; b] along dimension 0         abar += ybar[first part]
  *   swap       y_{b,j,i,k} = x_{b,i,j,k}            xbar_{b,i,j,k} += ybar_{b,j,i,k} */
 #include <math.h>
@@ -56,9 +56,9 @@ const wl_tape_op wl_tape_op_embedding = {.name = "embedding",
                                          .tangent_reverse = embedding_tangent_reverse,
                                          .flops = output_size};
 
-/* slice: selects rows or columns of a matrix (m,n). node->column is the first row or column, and
- * node->window is 0 for rows and 1 for columns. The shape of y contains the number of rows or
- * columns. */
+/* slice: selects rows or columns of a matrix (m,n). The member node->column is the first row or
+ * column, and node->window is 0 for rows and 1 for columns. The shape of y contains the number of
+ * rows or columns. */
 
 static const wl_real *slice_row(const wl_op_call *c, const wl_real *x, int64_t row) {
   const int64_t n = c->in[0].node->shape[1];

@@ -4,7 +4,7 @@
  *
  * After a tape is built, it does not change. All values that change are in a workspace. Several
  * threads can therefore use one tape, if each thread has a separate workspace. Tensors are
- * row-major arrays of wl_real, and labels are of type int32. The passes compute:
+ * row-major arrays of wl_real, and labels are of type int32. The passes over a tape compute:
  *
  *   forward   L(theta, phi)
  *   reverse   dL/dtheta, dL/dphi
@@ -39,8 +39,10 @@ wl_node wl_tape_theta(wl_tape *t, const char *name, int ndim, const int64_t *sha
 wl_node wl_tape_phi(wl_tape *t, const char *group, const char *name, int ndim,
                     const int64_t *shape);
 wl_node wl_tape_input(wl_tape *t, const char *name, int ndim,
-                      const int64_t *shape);                         /* wl_real data */
-wl_node wl_tape_labels(wl_tape *t, const char *name, int64_t count); /* int32 data */
+                      /* leaf for data of type wl_real */
+                      const int64_t *shape);
+/* leaf for data of type int32 */
+wl_node wl_tape_labels(wl_tape *t, const char *name, int64_t count);
 
 /* These functions add an operator. Each comment contains the shapes of the operands and, after the
  * arrow, the shape of the result. B is the batch size. */
@@ -75,8 +77,8 @@ wl_node wl_op_swap(wl_tape *t, wl_node a);              /* (B,m,n,d) -> (B,n,m,d
 wl_node wl_op_embedding(wl_tape *t, wl_node table, wl_node labels); /* (V,d), N labels -> (N,d) */
 wl_node wl_op_batched_matmul(wl_tape *t, wl_node a, wl_node b);     /* (N,m,k)(N,k,n) -> (N,m,n) */
 wl_node wl_op_batched_matmul_nt(wl_tape *t, wl_node a, wl_node b);  /* (N,m,k)(N,n,k) -> (N,m,n) */
-/* (N,T,T) -> (N,T,T). Row i of the result is the softmax over the columns 0 to i; later columns are
- * 0. */
+/* (N,T,T) -> (N,T,T). Row i of the result is the softmax over the columns 0 to i, and later columns
+ * are zero. */
 wl_node wl_op_causal_softmax(wl_tape *t, wl_node a);
 wl_node wl_op_sum(wl_tape *t, wl_node a);  /* -> () */
 wl_node wl_op_mean(wl_tape *t, wl_node a); /* -> () */
@@ -151,10 +153,10 @@ void wl_tape_reverse(const wl_tape *t, wl_tape_ws *ws, wl_real *grad_theta, wl_r
 double wl_tape_tangent(const wl_tape *t, wl_tape_ws *ws, const wl_real *v_theta,
                        const wl_real *v_phi, wl_real *hv_theta, wl_real *hv_phi);
 /* The statistics that batch normalisation uses. With BATCH, the operators use the statistics of
- * each batch. With COLLECT, they do the same and also sum the statistics of all batches from then
- * on. With HELD, they use the means of the collected statistics. After a forward pass with HELD,
- * the reverse and the tangent pass are not allowed. The function wl_tape_set_statistics returns the
- * number of operators that use the mode. */
+ * each batch. With COLLECT, the operators also add the statistics of each batch to sums, which
+ * start at zero. With HELD, the operators use the means of the collected statistics. After a
+ * forward pass with HELD, the reverse and the tangent pass are not allowed. The function
+ * wl_tape_set_statistics returns the number of operators that use the mode. */
 typedef enum wl_statistics {
   WL_STATISTICS_BATCH,
   WL_STATISTICS_COLLECT,

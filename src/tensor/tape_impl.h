@@ -176,8 +176,8 @@ void wl_symmetric_tangent_reverse(const wl_op_call *call);
 
 /* Functions for building a tape. A function that adds an operator checks the operands, creates a
  * node and appends the node to the tape. The function wl_tape_operands checks the operands. If a or
- * b is not a valid operand, it stores an error and returns false. The function wl_tape_misfit
- * stores the error that the shapes do not fit, and returns -1. */
+ * b is not a valid operand, this function stores an error and returns false. The function
+ * wl_tape_misfit stores the error that the shapes do not fit, and returns -1. */
 bool wl_tape_operands(wl_tape *t, const wl_tape_op *op, wl_node a, wl_node b);
 wl_node wl_tape_misfit(wl_tape *t, const wl_tape_op *op, wl_node a, wl_node b);
 wl_node wl_tape_refuse(wl_tape *t, wl_status status, const char *format, ...)
