@@ -1,4 +1,5 @@
-/* meta_step.c - runs complete meta-steps of a configuration. meta_step.py compares its speed with JAX and PyTorch.
+/* meta_step.c - runs complete meta-steps of a configuration. The script meta_step.py compares this program with
+ * JAX and PyTorch.
  *
  *   [mpirun -n 2] bench_meta_step CONFIG [KEY=VALUE ...]
  *

@@ -10,10 +10,10 @@ BUILD is the build directory. The interpreter of --python needs JAX and PyTorch 
 a window of 20 inner steps and its first-order meta-gradient, and updates the LSTM by Adam. The LSTM has two layers of
 20 units. The tasks are quadratic functions of 1,280 coordinates, and perceptrons of 15,910 and 101,770 parameters. JAX
 and PyTorch run in the forms that were fastest for each size, or in all forms with --all-forms. JAX and PyTorch run on
-one core and on two cores. --check compares the meta-gradient of every program with `warploom check` on windows of a
-small problem. --level runs only Warploom, on the smaller perceptron. One process treats subnormal numbers as zero (the
-default), and another process computes with them (gradual underflow). --level compares the time of the last 20 windows
-with the time of the first 20 windows."""
+one core and on two cores. The option --check compares the meta-gradient of every program with `warploom check` on
+windows of a small problem. The option --level runs only Warploom, on the smaller perceptron. One process treats
+subnormal numbers as zero (the default), and another process computes with them (gradual underflow). With --level,
+the script compares the time of the last 20 windows with the time of the first 20 windows."""
 
 import argparse
 import json

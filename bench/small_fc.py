@@ -7,8 +7,8 @@ units. The rule is trained by pes on perceptrons of 2,410 weights.
 
 BUILD is the build directory. The interpreter of --python needs JAX (bench/README.md). A meta-step runs 50 inner steps
 of 8 units, computes the PES estimate, and updates the rule by Adam (small_fc.yaml, small_fc_jax.py). Each unit is an
-antithetic pair of inner runs. The rates count a pair once. The programs run alternately on one core. --check compares
-the rule of the JAX program with reference values."""
+antithetic pair of inner runs. The rates count a pair once. The programs run alternately on one core. The option --check
+compares the rule of the JAX program with reference values."""
 
 import argparse
 import os

@@ -11,8 +11,8 @@
 
 A meta-step of Warploom includes all work of `warploom train`, also the metrics and files. The time of a meta-step is
 the difference between a run of many meta-steps and a run of one meta-step, divided by the number of additional
-meta-steps. PYTHON is an interpreter in which PyTorch is installed (pip install torch). small_tasks_torch.py and
-small_tasks_warp_torch.py describe the PyTorch programs. Run the comparison on an idle machine.
+meta-steps. PYTHON is an interpreter in which PyTorch is installed (pip install torch). The files small_tasks_torch.py
+and small_tasks_warp_torch.py describe the PyTorch programs. Run the comparison on an idle machine.
 """
 import argparse
 import os

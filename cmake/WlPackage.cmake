@@ -1,5 +1,5 @@
 # CPack builds packages in the build folder. `cpack -G TGZ` builds an archive whose tree can be moved. `cpack -G DEB`
-# builds a Debian package. `cpack --config CPackSourceConfig.cmake` builds an archive of the sources.
+# builds a Debian package. `cpack --config CPackSourceConfig.cmake` builds an archive of the sources. The script
 # packaging/build-deb.sh configures, builds and packs with Debian's paths and options.
 set(CPACK_PACKAGE_VENDOR "The Warploom developers")
 set(CPACK_PACKAGE_CONTACT "The Warploom developers <warploom@localhost>" CACHE STRING "maintainer, in the fields of packages")
@@ -15,8 +15,8 @@ set(CPACK_SOURCE_GENERATOR TGZ)
 set(CPACK_SOURCE_PACKAGE_FILE_NAME ${PROJECT_NAME}-${PROJECT_VERSION})
 set(CPACK_SOURCE_IGNORE_FILES "/[.]git/" "/build[^/]*/" "/runs/" "/__pycache__/" "[.]egg-info/" "${CMAKE_BINARY_DIR}/")
 
-# dpkg-shlibdeps finds the packages of the libraries. mpirun and the Python modules of the tools are only recommended,
-# because warploom runs on one rank without them.
+# dpkg-shlibdeps finds the packages of the libraries. The packages of mpirun and of the tools' Python modules are only
+# recommended, because warploom runs on one rank without them.
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SECTION science)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)

@@ -75,7 +75,8 @@ expect 2 78 "task" train empty.yaml
 printf 'task: {family: quadratic}\nrule: {name: adam}\n' >nothing.yaml
 expect 2 78 "nothing.yaml:2|rule.name|nothing to learn" train nothing.yaml
 
-# Errors that appear only when parts are combined must be reported. --dry-run builds the same parts as a training.
+# Errors that appear only when parts are combined must be reported. The option --dry-run builds the same parts as a
+# training.
 expect_parts() { # arguments: WORDS OVERRIDES...
   local words=$1 options=() o
   shift
@@ -164,7 +165,8 @@ expect_same "exit code when ranks disagree" 76 $got
 grep -q "configuration" err.txt || fail "the error of ranks that disagree does not name the configuration"
 [ ! -e split/checkpoints ] || fail "ranks that disagree have written checkpoints"
 
-# a folder without write permission (root may write anywhere, so root skips this case), and a path that is not a folder
+# Outputs in a folder without write permission, and outputs below a file, must be reported. Root skips the first case,
+# because root may write anywhere.
 if [ "$(id -u)" != 0 ]; then
   mkdir locked && chmod 555 locked
   expect 2 77 "locked" train good.yaml --set output=locked/run

@@ -1,6 +1,6 @@
 # Checks episodes that restart from a stored state. The tasks form a mixture, and the estimators are back-propagation
-# and forward-only ones. The digest must not depend on the number of ranks and threads, on a stop and a resume on
-# another number of ranks, on a kill, or on meta-steps that a signal interrupted.
+# and forward-only ones. The digest must not depend on the number of ranks and threads. The digest must also be the same
+# after a stop and a resume on another number of ranks, after a kill, and after interrupted meta-steps.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 . "$WL_SOURCE/tests/fault/mlp_job.sh"

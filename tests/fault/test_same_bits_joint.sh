@@ -1,7 +1,8 @@
 # Checks that the digests of the joint system are equal on 1 to 4 ranks and with 2 threads. The digests must also be
 # equal after a kill, and after a stop and a resume on another number of ranks. In the joint system, an LSTM reads
-# gradients that warp layers and a preconditioner have changed. theta_0 is learned, and groups of meta-parameters have
-# separate learning rates, clips and ranges of meta-steps. test_replay.sh checks offline Warp-Grad.
+# gradients that warp layers and a preconditioner have changed. The initial parameters theta_0 are learned, and groups
+# of meta-parameters have separate learning rates, clips and ranges of meta-steps. The test test_replay.sh checks
+# offline Warp-Grad.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 . "$WL_SOURCE/tests/fault/mlp_job.sh"

@@ -476,8 +476,8 @@ static void test_imitation(void **state) {
   close_toy(&t);
 }
 
-/* Tests that the path still mixes both learning rates if all weights of imitation are zero. theta_1 - y/w is then (1 -
- * 2 w^2 (f r_e + (1 - f) r)) times theta_0 - y/w. */
+/* Tests that the path still mixes both learning rates if all weights of imitation are zero. The difference theta_1 -
+ * y/w is then (1 - 2 w^2 (f r_e + (1 - f) r)) times theta_0 - y/w. */
 static void test_forced_path(void **state) {
   (void)state;
   toy t = open_pupil("distance: 0, force: 0.25");

@@ -87,7 +87,7 @@ static wl_node conv2d_wide_pad(tape_builder *b) { /* some windows lie completely
                       2, 4);
 }
 
-static wl_node conv2d_point(tape_builder *b) { /* this filter needs no copy of the image */
+static wl_node conv2d_point(tape_builder *b) { /* with a 1 x 1 filter, each window is one pixel */
   return wl_op_conv2d(b->tape, operand(b, 0, SHAPE(2, 3, 3, 5)), operand(b, 1, SHAPE(4, 3, 1, 1)),
                       1, 0);
 }

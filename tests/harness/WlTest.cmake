@@ -1,5 +1,5 @@
-# Defines functions that add tests. run_test.sh runs every test in its own empty folder WL_TEST_SCRATCH, with the
-# environment variables below. Exit code 77 means that the test was skipped.
+# Defines functions that add tests. The script run_test.sh runs every test in its own empty folder WL_TEST_SCRATCH, with
+# the environment variables below. Exit code 77 means that the test was skipped.
 #
 #   wl_add_unit_test(<name> SOURCES <files>... LIBS <folders>... [DOUBLE] [common])
 #   wl_add_mpi_test(<name> RANKS <n>... SOURCES <files>... LIBS <folders>... [DOUBLE] [common])

@@ -2,8 +2,8 @@
 # script then calls `own_root SCRIPT ARGS...`, and after that `in_namespaces NAME SCRIPT ARGS...`.
 #
 # Only a mount point can be made private, but in a chroot / is not a mount point. In a chroot, own_root therefore
-# restarts the script in a namespace that has a second mount of / as its root. If mounts are shared, own_root does not
-# do this, because the second mount would also be visible outside the namespace.
+# restarts the script in a namespace that has a second mount of / as its root. If mounts are shared, own_root makes no
+# second mount, because this mount would also be visible outside the namespace.
 is_bare_chroot() { ! unshare --mount true && unshare --mount --propagation unchanged true; } 2>/dev/null
 
 own_root() { # arguments: SCRIPT ARGS...

@@ -1,6 +1,6 @@
 # Defines functions for test scripts that run trainings. The functions write a small configuration, extract digests, and
-# find how many meta-steps fit into a given time. A test script sources this file. wl_add_script_test sets WL_BIN,
-# WL_MPIEXEC and WL_SOURCE, and the working directory is the scratch folder.
+# find how many meta-steps fit into a given time. A test script sources this file. The function wl_add_script_test sets
+# WL_BIN, WL_MPIEXEC and WL_SOURCE, and the working directory is the scratch folder.
 set -euo pipefail
 
 EXIT_STOPPED=75

@@ -41,7 +41,7 @@ for command in $commands; do
   expect "the options of $command" "$options" warploom "$command" --
 done
 
-# Checks the completion of keys and of their values. bash splits words at '='.
+# Checks the completion of keys and of their values. The shell bash splits words at '='.
 "$WL_BIN" train "$WL_SOURCE/jobs/quickstart.yaml" --dry-run >resolved.yaml
 awk '/^[a-z_]+:$/ { section = $1; sub(/:/, ".", section); next } /^[a-z_]+: / { section = "" }
      /^ *[a-z_0-9]+:/ { key = $1; sub(/:/, "", key); print section key }' resolved.yaml | sort >keys

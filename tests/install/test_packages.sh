@@ -1,7 +1,7 @@
 #!/bin/bash
-# Checks the packages of this build. dpkg installs the .deb package in a copy of this machine's root. The archive is
-# unpacked in another folder. The test also loads the environment modules, and compares the recipes for other package
-# systems with the requirements of CMake.
+# Checks the packages of this build. The program dpkg installs the .deb package in a copy of this machine's root. The
+# archive is unpacked in another folder. The test also loads the environment modules, and compares the recipes for other
+# package systems with the requirements of CMake.
 set -euo pipefail
 : "${WL_BIN:?run the tests through ctest}" "${WL_SOURCE:?}" "${WL_PYTHON:?}"
 fail() { echo "FAILED: $*" >&2; exit 1; }

@@ -4,7 +4,7 @@
 #   test_libraries.sh OTHER_WARPLOOM OTHER_MPIEXEC
 #
 # OTHER_WARPLOOM is a warploom that was built with another MPI library, and OTHER_MPIEXEC is the launcher of that
-# library. tests/run.sh sets both.
+# library. The script tests/run.sh sets both.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 other=$1 other_mpiexec=$2

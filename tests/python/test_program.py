@@ -81,7 +81,7 @@ def test_export(run):
 
 
 def test_plots(run):
-    """Checks the figures. pyplot must not keep them open, and the style of the caller must not change."""
+    """Checks the figures. The module pyplot must not keep figures open, and the style of the caller must not change."""
     try:
         import matplotlib
     except ImportError:

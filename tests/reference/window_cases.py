@@ -1,8 +1,8 @@
 """Provides the meta-gradients that tests compare with PyTorch: cases, dumps and reference values.
 
 A case is a configuration. `warploom check CONFIG --dump FILE` writes the problem of the case and Warploom's results.
-values/CASE.h5 contains the meta-gradient of each block, which check_window.py has computed with PyTorch. The file also
-contains checksums of the problem. The checksums show whether the problem has changed or a gradient is wrong.
+The file values/CASE.h5 contains the meta-gradient of each block, which check_window.py has computed with PyTorch. The
+file also contains checksums of the problem. The checksums show whether the problem has changed or a gradient is wrong.
 
 check_window.py writes the values, and tests/grad/check_reference.py compares them with dumps. Both scripts import this
 file, which needs only h5py and NumPy."""

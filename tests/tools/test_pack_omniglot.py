@@ -1,5 +1,5 @@
 """Checks tools/pack_omniglot.py on artificial archives, and the family `omniglot` on the packed file. The family must
-train on one and two ranks and pass `check` in both orders. test_omniglot_file.py checks the real data."""
+train on one and two ranks and pass `check` in both orders. The test test_omniglot_file.py checks the real data."""
 import functools
 import io
 import os

@@ -1,5 +1,5 @@
-/* test_base.c - tests error messages and allocation, layouts of tensors, fields, digests, and suggestions for misspelt
- * words. */
+/* test_base.c - tests small modules: error messages, allocation, layouts of tensors, fields, digests, and suggestions
+ * for misspelt words. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

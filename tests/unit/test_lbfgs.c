@@ -1,6 +1,6 @@
 /* test_lbfgs.c - tests the rule `lbfgs` in both precisions. The cases are quadratic functions, curvature that is not
- * positive, gradients that are not finite, and a state that is updated in place. test_tensor_rules.c compares the
- * values of the updates. */
+ * positive, gradients that are not finite, and a state that is updated in place. The test test_tensor_rules.c compares
+ * the values of the updates. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

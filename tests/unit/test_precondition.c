@@ -1,6 +1,6 @@
-/* test_precondition.c - tests the preconditioners in both precisions. The test covers identity at the start, a
- * comparison with simple implementations, the adjoint identity <P g, r> = <g, P^T r>, draws, and messages for wrong
- * configurations. */
+/* test_precondition.c - tests the preconditioners in both precisions. The preconditioners must start as the identity,
+ * agree with simple implementations, and satisfy the adjoint identity <P g, r> = <g, P^T r>. The test also covers
+ * draws, and messages for wrong configurations. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,6 @@
-/* test_rules.c - tests the hand-designed rules in both precisions. The test covers the values of torch.optim, changes
- * after which all bits must be the same, schedules, learned scalars, and messages for wrong configurations. */
+/* test_rules.c - tests the hand-designed rules in both precisions. The test covers the values of torch.optim,
+ * schedules, learned scalars, and messages for wrong configurations. The test also covers changes after which all bits
+ * must be the same. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

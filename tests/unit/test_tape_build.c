@@ -1,6 +1,6 @@
-/* test_tape_build.c - tests how tapes are built, in float32. wl_tape_finish must report errors of earlier calls, and
- * failed allocations must leave nothing behind. Cost and storage must be as documented, and workspaces must be
- * independent. */
+/* test_tape_build.c - tests how tapes are built, in float32. The function wl_tape_finish must report errors of earlier
+ * calls, and failed allocations must leave nothing behind. Cost and storage must be as documented, and workspaces must
+ * be independent. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* test_tape_values.c - compares the values that operators compute in the forward pass with plain loops in double, for
- * odd sizes. Also tests the accuracy of classifiers. tests/grad tests the gradients. */
+ * odd sizes. Also tests the accuracy of classifiers. The tests in tests/grad check the gradients. */
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>

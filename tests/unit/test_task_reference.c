@@ -1,4 +1,4 @@
-/* test_task_reference.c - compares the losses and gradients of the task families with values from NumPy.
+/* test_task_reference.c - compares the losses and gradients of the task families with values from NumPy. The script
  * tests/reference/task_losses.py has computed these values from the formulas in float64, with the same random numbers.
  * The test also checks the distributions from which the families draw. */
 #include "task_fixture.h"
