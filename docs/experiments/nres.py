@@ -3,8 +3,8 @@
 
 Each line of estimators-nres.txt is a row: a name and the options of `warploom train` that differ from
 estimators-nres.yaml. A training stops after each part of its processor time, is evaluated on fresh tasks, and resumes.
-Each evaluation is appended to estimators-nres.json as one line. With --draw the script trains nothing: it prints
-the table of all lines and draws them.
+Each evaluation is appended to estimators-nres.json as one line. With --draw, the script trains nothing. It then prints
+a table of all evaluations and draws a picture of them.
 """
 import argparse
 import json
