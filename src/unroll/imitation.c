@@ -43,8 +43,8 @@ const wl_option wl_imitation_options[] = {
     {"hold", WL_OPT_INT, "0", NULL, 0, 1e12, "meta-steps",
      "Number of meta-steps after which `force` and the weights begin to fall.", WL_SLOT(keys, hold)},
     {"fade", WL_OPT_INT, "0", NULL, 0, 1e12, "meta-steps",
-     "Meta-step at which `force` reaches 0 and each weight reaches its final value. All these numbers fall "
-     "linearly. With 0, they are constant.",
+     "Meta-step at which `force` reaches 0 and each weight reaches its final value. `force` and the weights "
+     "fall linearly. With 0, `force` and the weights are constant.",
      WL_SLOT(keys, fade)},
     {"cosine_end", WL_OPT_REAL, "0.3", NULL, UP_TO_ONE, "1",
      "Final value of the weight `cosine`, as a fraction of its initial value.", WL_SLOT(keys, end[WL_IMITATE_COSINE])},
@@ -130,8 +130,8 @@ wl_status wl_imitation_check_stages(const wl_imitation *m, int64_t stages) {
   const int count = m->keys.share.count;
   if (count == 1 || count == stages) return WL_OK;
   return wl_map_fail(m->map, "share",
-                     "the list has the wrong length: give one number, or one for each of the %lld stages (the "
-                     "last stage has the length episode.steps), but not %d",
+                     "give one number, or one for each of the %lld stages (the last stage has the length "
+                     "episode.steps); the list has %d numbers",
                      (long long)stages, count);
 }
 
@@ -150,8 +150,8 @@ wl_imitation_weights wl_imitation_at(const wl_imitation *m, int64_t meta_step) {
 
 /* ---- Losses ---- */
 
-/* Returns the number of matrices: tensors of theta with more than one dimension. D_cos and D_mag
- * use only the matrices, or all tensors if theta has no matrix. */
+/* Returns the number of matrices of theta, which are the tensors with more than one dimension.
+ * D_cos and D_mag use only the matrices, or all tensors if theta has no matrix. */
 static int count_matrices(const wl_layout *theta) {
   int matrices = 0;
   for (int i = 0; i < theta->count; i++) matrices += theta->tensors[i].ndim > 1;

@@ -2,22 +2,24 @@
  *
  * In an episode that imitates, the teacher receives the same raw gradients as the learned rule, and
  * has a separate state. Let e_k be the update of the teacher, and l_k the update of the learned
- * rule, at step k. The path is forced towards the teacher, and the meta-loss F is replaced by F':
+ * rule, at step k. theta moves partly with the teacher's update, and F' replaces the meta-loss F:
  *
  *   theta_{k+1} = theta_k + f e_k + (1 - f) l_k
  *   F' = (1 - a - b - c) F + W mean_k (a D_cos + b D_mag + c D_dist)
  *
- * W is the sum of the weights of the window's losses. The D are called imitation terms:
+ * W is the sum of the weights of the window's losses. D_cos, D_mag and D_dist are the imitation
+ * terms:
  *
  *   D_cos = 1 - <e, l> / |e| |l|,   D_mag = mean | |e| - |l| |,   D_dist = |l - e|^2 / |e|^2
  *
  * D_cos and D_mag are means over the matrices of theta, or over all tensors if theta has no matrix.
  * D_dist uses all coordinates.
  *
- * f, a, b and c are the values of the keys `force`, `cosine`, `magnitude` and `distance`. The
- * derivative of F' treats e_k as a constant. First-order training treats the inner gradient in the
- * same way. The formula for forward-only estimators is in src/estimator/antithetic.c. Chen et al.
- * 2020 use c = 1 in some of the episodes. The method ELO uses a, b and f. */
+ * The numbers f, a, b and c are the values of the keys `force`, `cosine`, `magnitude` and
+ * `distance`. The derivative of F' treats e_k as a constant. First-order training treats the inner
+ * gradient in the same way. The formula for forward-only estimators is in
+ * src/estimator/antithetic.c. Chen et al. 2020 use c = 1 in some of the episodes. The method ELO
+ * uses a, b and f. */
 #ifndef WL_UNROLL_IMITATION_H
 #define WL_UNROLL_IMITATION_H
 
@@ -39,8 +41,8 @@ typedef struct wl_imitation wl_imitation;
 extern const wl_option wl_imitation_options[];
 const wl_variant *wl_imitation_variants(void);
 
-/* Creates the teacher and reads the settings of imitation. Sets *out to NULL if the configuration
- * has no teacher. Borrows `config`, which must exist as long as *out. Not collective. */
+/* Reads the section `imitation` and creates the teacher. Sets *out to NULL if the configuration has
+ * no teacher. Borrows `config`, which must exist as long as *out. Not collective. */
 wl_status wl_imitation_create(const wl_config *config, const wl_rule_setting *setting,
                               wl_imitation **out);
 void wl_imitation_destroy(wl_imitation **imitation);

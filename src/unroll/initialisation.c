@@ -26,8 +26,8 @@ typedef struct initialisation_keys {
 
 static const wl_option options[] = {
     {"fresh", WL_OPT_STRINGS, "[]", NULL, 0, 0, "1",
-     "Tensors that are not learned, but drawn again for each episode, for example the tensors of the last "
-     "layer [dense1.weight, dense1.bias].",
+     "Tensors that are not learned, but drawn again for each episode. An example is [dense1.weight, "
+     "dense1.bias], the last layer of a network.",
      WL_SLOT(initialisation_keys, fresh)},
     {"maml", WL_OPT_STRINGS, "[]", NULL, 0, 0, "1", "Tensors that MAML learns, whatever the value of `name` is.",
      WL_SLOT(initialisation_keys, by_method[MAML])},
@@ -53,8 +53,8 @@ static const wl_option options[] = {
 const wl_variant wl_initialisation_variants[] = {
     {"none", "theta_0 is not learned, but drawn for each episode by the task family", NULL},
     {"maml",
-     "theta_0 is learned with the gradient of the meta-loss through the window (MAML; exact or first-order, "
-     "see window.order)",
+     "theta_0 is learned with the gradient of the meta-loss through the window (MAML); window.order chooses "
+     "exact or first-order MAML",
      options},
     {"leap",
      "theta_0 is learned so that the path of adaptation on the loss surface becomes shorter (Leap)",
@@ -87,7 +87,7 @@ static double squared_length(const wl_initialisation *init, const wl_real *u) {
 static void leap_step(const wl_initialisation *init, const wl_path_step *s, double *grad) {
   double rise = init->loss_term ? s->next_loss - s->loss : 0.0;
   const double length = sqrt(squared_length(init, s->u) + rise * rise);
-  if (!(length > 0.0)) return; /* a path step of length zero has no direction */
+  if (!(length > 0.0)) return; /* a path step of length 0 has no gradient */
   if (init->stabilise) rise = -fabs(rise);
   for (int j = 0; j < init->phi.count; j++) {
     if (init->method[j] != &table[LEAP]) continue;
@@ -137,7 +137,7 @@ static bool lists(const wl_strings *names, const char *name) {
   return false;
 }
 
-/* Returns an error if `names` contains a name that is no tensor of theta. The message lists the
+/* Returns an error if `names` contains a name that no tensor of theta has. The message lists the
  * tensors of the task. */
 static wl_status check_names(const wl_map *map, const char *key, const wl_strings *names,
                              const wl_layout *theta) {
@@ -153,9 +153,9 @@ static wl_status check_names(const wl_map *map, const char *key, const wl_string
   return WL_OK;
 }
 
-/* Sets *out to the method that learns the tensor. If the list of a method names the tensor, it is
- * this method; otherwise it is the method that the key `name` sets. *out is NULL if the tensor is
- * in the list `fresh`. */
+/* Sets *out to the method that learns the tensor. If the tensor is in the list of a method, *out is
+ * this method. If the tensor is in the list `fresh`, *out is NULL. For all other tensors, *out is
+ * the method that the key `name` sets. */
 static wl_status choose_method(const request *r, const char *tensor,
                                const wl_initialisation_ops **out) {
   const char *found = lists(&r->keys.fresh, tensor) ? "fresh" : NULL;
@@ -175,7 +175,7 @@ static wl_status choose_method(const request *r, const char *tensor,
 
 /* Sets *copies to the number of elements of theta that start with the same learned or drawn number.
  * For a tensor in the list `shared`, this is the number of outputs of the layer, which is the last
- * dimension of the tensor. For all other tensors, it is 1. */
+ * dimension of the tensor. For all other tensors, *copies is 1. */
 static wl_status count_copies(const request *r, const wl_tensor_entry *b, int64_t *copies) {
   *copies = 1;
   if (!lists(&r->keys.shared, b->name)) return WL_OK;

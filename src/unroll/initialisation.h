@@ -2,9 +2,9 @@
  *
  * - MAML (Finn et al. 2017): the gradient is the adjoint of theta_0 in the first window of an
  *   episode.
- * - Leap (Flennerhag et al. 2019): the gradient is that of the length of the path of theta. The path
- *   step from theta_i to theta_{i+1} has the length d_i and adds g_i to the gradient. In g_i, the
- *   method replaces dL by -|dL|:
+ * - Leap (Flennerhag et al. 2019): the gradient is the gradient of the length of the path of theta.
+ *   The path step from theta_i to theta_{i+1} has the length d_i and adds g_i to the gradient. In
+ *   g_i, the method replaces dL by -|dL|:
  *
  *     d_i = sqrt(||theta_{i+1} - theta_i||^2 + dL^2),   dL = L_{i+1} - L_i
  *     g_i = ((theta_i - theta_{i+1}) - dL grad L_i) / d_i
@@ -42,8 +42,8 @@ typedef struct wl_initialisation_ops wl_initialisation_ops;
 
 /* A tensor that is drawn for each episode, and in which all outputs start with the same vector. */
 typedef struct wl_drawn_vector {
-  /* index of the first element in theta; number of inputs of the layer (1 for a bias); number of
-   * outputs */
+  /* index in theta of the first element of the tensor; number of inputs of the layer (1 for a
+   * bias); number of outputs of the layer */
   int64_t from, size, copies;
 } wl_drawn_vector;
 

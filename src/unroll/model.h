@@ -1,6 +1,6 @@
-/* model.h - the model: all parts that are meta-trained. These parts are update rule,
- * preconditioner, warp layers and initialisation. Their meta-parameters form the flat vector
- * phi. */
+/* model.h - declares the model, which consists of all parts that are meta-trained: update rule,
+ * preconditioner, warp layers and initialisation. The meta-parameters of all parts form the flat
+ * vector phi. */
 #ifndef WL_UNROLL_MODEL_H
 #define WL_UNROLL_MODEL_H
 
@@ -29,7 +29,7 @@ wl_status wl_model_create(const wl_config *config, const wl_task *const *tasks, 
 /* Creates a model with a hand-designed rule, for baselines. The model owns the rule; after a
  * failure, the function frees the rule. If `config` is NULL, phi is empty. Otherwise, phi consists
  * of the warp layers of `task` and the initialisation of the configuration. These two parts have
- * the same layout as at the end of a trained phi. */
+ * the same layout as the last two parts of a trained phi. */
 wl_status wl_model_create_fixed(wl_rule *rule, const wl_config *config, const wl_task *task,
                                 wl_model **out);
 void wl_model_destroy(wl_model **model);

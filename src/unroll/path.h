@@ -13,7 +13,7 @@ typedef struct wl_path {
       *u;
   int64_t pad;
   double loss;  /* inner loss at the start of the last inner step */
-  bool open;    /* true if the gradient of the last path step is not yet added */
+  bool open;    /* true if the gradient of the last path step must still be added */
   double *grad; /* vector to which the gradients are added, with the layout initialisation->phi */
 } wl_path;
 

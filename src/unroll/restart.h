@@ -1,5 +1,5 @@
-/* restart.h - stores the state of a unit from before its losses rose, and starts later episodes
- * from this state, as ELO does.
+/* restart.h - stores the state that a unit had before its losses rose, and starts later episodes
+ * from this state, as the method ELO does.
  *
  * During an episode, each particle has a score s_t, which grows when the inner loss L_t rises:
  *

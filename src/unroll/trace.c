@@ -43,7 +43,8 @@ static int64_t recompute_chunk(const wl_trace_shape *s, int64_t steps) {
   return s->stepwise ? (steps < WL_CHUNK_STEPS ? steps : WL_CHUNK_STEPS) * s->state : 0;
 }
 
-/* ---- states: each step writes its state to the place in the trace where the next step reads it ---- */
+/* ---- states: each step writes its new state to the trace, and the next step reads this state
+ * there ---- */
 
 static bool states_serves(const wl_trace_shape *s) { return s->stepwise && s->state > 0; }
 static int64_t every_state(const wl_trace_shape *s, int64_t steps) { return steps * s->state; }

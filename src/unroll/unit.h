@@ -1,4 +1,4 @@
-/* unit.h - a unit: one inner run in progress, with its clock.
+/* unit.h - declares a unit, which is one inner run in progress, with its clock.
  *
  * The table wl_unit_fields lists all values that a unit stores between windows. All code that
  * creates, copies, sends or saves units uses this table, and so does the estimate of the memory. */
@@ -8,11 +8,10 @@
 #include "base/field.h"
 #include "unroll/model.h"
 
-/* Numbers that determine the size of a unit. An estimator sets them according to the values that it
- * needs. */
+/* Properties of an estimator that determine which values a unit stores. */
 typedef struct wl_unit_shape {
   int particles;    /* number of particles, each of which has an inner state */
-  int accumulators; /* number of vectors with the length of phi */
+  int accumulators; /* number of accumulators, which are vectors with the length of phi */
   int differences;  /* number of differences of losses, for telescoping losses */
   /* hand-designed rule that is imitated, borrowed; NULL if there is no teacher */
   const wl_rule *teacher;
@@ -42,8 +41,8 @@ typedef struct wl_unit {
   double start_loss; /* L_out(theta_0) */
   /* true if the run became non-finite; the unit then does not run the rest of the episode */
   bool stopped;
-  wl_real *theta;    /* [pad(n)] */
-  wl_real *state;    /* [wl_model_state] */
+  wl_real *theta;    /* [pad(n)] inner parameters */
+  wl_real *state;    /* [wl_model_state] state of the rule and the preconditioner */
   /* members of the particles 1, 2, ...; the members above belong to particle 0 */
   double *other_start_loss;
   bool *other_stopped;
@@ -61,8 +60,8 @@ typedef struct wl_unit {
 
 enum { WL_UNIT_SCORES = 3 }; /* number of elements of wl_unit.score for each particle */
 
-/* Length of one item of a field: one number, or a vector with as many numbers as theta, the state,
- * phi or the teacher's state. The number of items is a wl_unit_times. */
+/* Length of one item of a field. An item is one number, or a vector with the length of theta, the
+ * state, phi or the teacher's state. A wl_unit_times determines the number of items. */
 typedef enum wl_unit_extent {
   WL_UNIT_ONE,
   WL_UNIT_THETA,
@@ -108,7 +107,8 @@ int64_t wl_unit_bytes(const wl_model *model, const wl_task *task, const wl_unit_
  * frees *out with wl_unit_destroy. */
 wl_status wl_unit_create_with(const wl_model *model, const wl_task *task,
                               const wl_unit_shape *shape, wl_unit **out);
-/* Creates a unit with one particle and without accumulators, differences, teacher and restarts. */
+/* Creates a unit with one particle, and without accumulators, differences, a teacher or
+ * restarts. */
 wl_status wl_unit_create(const wl_model *model, const wl_task *task, wl_unit **out);
 void wl_unit_destroy(wl_unit **unit);
 /* Copies the state of one unit to another unit. Both units must have the same task and shape. */

@@ -11,8 +11,8 @@
 #include "unroll/restart.h"
 #include "unroll/window_impl.h"
 
-/* Returns the weight w_k in a window of `steps` steps. If the window is shorter than spec->steps,
- * it uses the last weights of the list. */
+/* Returns the weight w_k in a window of `steps` steps. A window that is shorter than spec->steps
+ * uses the last weights of a list. */
 static double raw_weight(const wl_window_spec *spec, int64_t k, int64_t steps) {
   switch (spec->weights) {
     case WL_WEIGHTS_SUM: return 1.0;
@@ -201,7 +201,7 @@ static void apply_rule(wl_window_run_state *run, int64_t k, int64_t slot, wl_rea
 }
 
 /* Copies the inner loss and gradient of the window's first step from the end of the previous
- * window. Returns the loss. */
+ * window. Returns this loss. */
 static double resume_from_end(wl_window_run_state *run, int64_t slot) {
   wl_unroll_ws *ws = run->ws;
   wl_task_ws *const held = ws->outer_task_ws;
@@ -338,8 +338,8 @@ static void live_end(wl_window_run_state *run, wl_window_result *result) {
   else skip_outer(ws, k, loss);
 }
 
-/* Computes the first, last and mean of the outer losses that were evaluated at theta_0 ..
- * theta_steps. The last of these losses may be infinite. */
+/* Finds the first and the last outer loss that were evaluated in the window, and computes the mean
+ * of all that were evaluated. The last loss may be infinite. */
 static void summarise(const wl_window_run_state *run, wl_window_result *result) {
   const double *loss = run->ws->outer_loss;
   double sum = 0.0;
@@ -367,8 +367,8 @@ static wl_status bind(wl_unroll_ws *ws, const wl_unit *unit) {
              : wl_task_bind(unit->task, ws->outer_task_ws, &unit->episode);
 }
 
-/* Replaces the meta-loss F by F', which contains the imitation terms. If the caller wants the
- * terms, copies the terms instead and does not change F. */
+/* Replaces the meta-loss F in the result by F', which contains the imitation terms. If the caller
+ * wants the terms, copies the terms instead and does not change F. */
 static void close_imitation(const wl_window_run_state *run, const wl_window_options *o,
                             wl_window_result *result) {
   const wl_unroll_ws *ws = run->ws;
@@ -384,7 +384,7 @@ static void close_imitation(const wl_window_run_state *run, const wl_window_opti
     result->meta_loss += slope[i % WL_IMITATION_TERMS] * ws->imitation.terms[i];
 }
 
-/* Runs the steps of the window. Stops and sets *going to false if an inner loss is not finite. */
+/* Runs the steps of the window. If an inner loss is not finite, stops and sets *going to false. */
 static wl_status run_steps(wl_window_run_state *run, const wl_observer *observers, bool *going,
                            wl_window_result *result) {
   for (int64_t k = 0; *going && k < run->steps; k++) {

@@ -1,5 +1,5 @@
-/* window.h - the engine, which runs a window of K consecutive inner steps and computes the
- * meta-loss F of the window and its gradient. Forward pass:
+/* window.h - declares the engine, which runs windows of K consecutive inner steps, and computes the
+ * meta-loss F of a window and the gradient of F. The forward pass is:
  *
  *   g_t = grad L_in(theta_t; phi);  g~_t = P(phi) g_t;  (u_t, s_{t+1}) = rule(g~_t, theta_t, s_t, t; phi)
  *   theta_{t+1} = theta_t + u_t;    F = sum_{k=0..K} w_k T(L_out(theta_k; phi))
@@ -15,7 +15,7 @@
  * rule, second order also uses the adjoint of this input: the adjoint times grad L_in is added to
  * lam, and the adjoint times dL_in/dphi is added to the phi-gradient.
  *
- * This module uses neither MPI nor HDF5. */
+ * The engine uses neither MPI nor HDF5. */
 #ifndef WL_UNROLL_WINDOW_H
 #define WL_UNROLL_WINDOW_H
 
@@ -46,8 +46,8 @@ typedef enum wl_transform {
  *   are run again.
  * - snapshots: theta and state at the start of each segment of the window. Whole segments are run
  *   again.
- * - auto: the fastest of these within the bound `memory`. If there is no bound, activations or
- *   states are stored only if they need at most WL_WINDOW_UNASKED bytes. */
+ * - auto: the fastest of these choices within the bound `memory`. If there is no bound, activations
+ *   or states are stored only if they need at most WL_WINDOW_UNASKED bytes. */
 typedef enum wl_storage {
   WL_STORAGE_AUTO,
   WL_STORAGE_ACTIVATIONS,
@@ -73,7 +73,7 @@ typedef struct wl_window_spec {
   bool fresh;
   wl_split outer_split;
   bool second_order;
-  /* teacher and weights, which only units that imitate use; borrowed; NULL if there is no
+  /* settings of imitation, which only units that imitate use; borrowed; NULL if there is no
    * imitation */
   const wl_imitation *imitation;
   /* true for a replayed window, which adds nothing to the gradient of theta_0, because the episode
@@ -87,7 +87,7 @@ typedef struct wl_unroll_ws wl_unroll_ws;
 /* Returns WL_ERR_CONFIG if spec->memory is too small for a window with a backward pass. */
 wl_status wl_unroll_check_memory(const wl_model *model, const wl_task *task,
                                  const wl_window_spec *spec);
-/* Creates a workspace for windows with these settings of this model on this task. If
+/* Creates a workspace for windows of the model on the task, with the settings `spec`. If
  * `with_gradient` is false, windows have no backward pass, and only the gradients of Leap and
  * Reptile are available. Borrows model and task. The caller frees *out with
  * wl_unroll_ws_destroy. */
@@ -95,8 +95,8 @@ wl_status wl_unroll_ws_create(const wl_model *model, const wl_task *task,
                               const wl_window_spec *spec, bool with_gradient, int threads,
                               wl_unroll_ws **out);
 void wl_unroll_ws_destroy(wl_unroll_ws **ws);
-/* Returns the number of bytes that wl_unroll_ws_create allocates. The estimate of the memory before
- * a run uses this number. */
+/* Returns the number of bytes that wl_unroll_ws_create allocates. The estimate of the memory that
+ * is printed before a run uses this number. */
 int64_t wl_unroll_ws_bytes(const wl_model *model, const wl_task *task, const wl_window_spec *spec,
                            bool with_gradient, int threads);
 /* Copies phi [model->phi.size] to the workspace, in working precision and in the layout that the
@@ -166,8 +166,7 @@ typedef struct wl_window_options {
 typedef struct wl_window_result {
   double meta_loss;             /* F */
   double first_loss, last_loss; /* outer losses at theta_0 and at theta_K of the window */
-  /* mean of the outer losses at those of theta_0 .. theta_K at which the outer loss was
-   * evaluated */
+  /* mean of the outer losses that were evaluated in the window */
   double mean_loss;
   /* number of inner steps that were done: K, or fewer if the run is not finite */
   int64_t steps;

@@ -4,8 +4,8 @@
  * In first order, no term couples coordinates. The adjoint of the rule therefore processes a whole
  * chunk of steps for a few coordinates at a time, and these values stay in the cache. In second
  * order, the Hessian of each step couples all coordinates. The outermost loop is then over time,
- * and the adjoint of the rule processes one step of all coordinates at a time. The same is true if
- * a preconditioner reads theta. */
+ * and the adjoint of the rule processes one step of all coordinates at a time. The adjoint of the
+ * rule also processes one step at a time if a preconditioner reads theta. */
 #include <string.h>
 
 #include "unroll/window_impl.h"
@@ -73,8 +73,8 @@ static void precondition_adjoint(wl_window_run_state *run, chunk_place c, int64_
   wl_precondition_adjoint(m->precondition, ws->phi + m->precondition_at, &step, &bar, ws->scratch);
 }
 
-/* Returns the inputs for the rule's adjoint of `count` steps, which begin with step j of the
- * chunk. */
+/* Returns the inputs with which the rule's adjoint processes `count` steps, from step j of the
+ * chunk on. */
 static wl_rule_chunk rule_chunk(wl_window_run_state *run, chunk_place c, int64_t j, int64_t count,
                                 const wl_real *pg, const wl_real *state) {
   wl_unroll_ws *ws = run->ws;
@@ -101,9 +101,10 @@ static wl_rule_chunk rule_chunk(wl_window_run_state *run, chunk_place c, int64_t
  * rule_bar is the adjoint x_k of the rule's update u_k. theta_{k+1} contains (1 - f) u_k. Let e_k
  * be the derivative of the imitation terms with respect to u_k:
  *
- *   x_k = (1 - f) lam_{k+1} + e_k                                           adjoint of u_k
- *   x_{k-1} = x_k + (1 - f) w_k grad L_out(theta_k) + e_{k-1} - e_k         if the rule does not read theta
+ *   x_k = (1 - f) lam_{k+1} + e_k
+ *   x_{k-1} = x_k + (1 - f) w_k grad L_out(theta_k) + e_{k-1} - e_k
  *
+ * The second equation holds if the rule does not read theta.
  * The rule's adjoint over a chunk receives x instead of lam, and the increments of x instead of the
  * gradients of the losses. */
 static void prepare_rule_bar(wl_window_run_state *run, int64_t first, int64_t slot, int64_t count) {

@@ -17,7 +17,7 @@ typedef struct wl_window_plan {
   int64_t segment;
   int64_t segments;          /* number of segments in a window: ceil(K / segment) */
   const wl_trace_kind *kind; /* kind of the traces; NULL if windows only run forward */
-  wl_trace_shape kept;       /* sizes of the values that a trace stores for a step */
+  wl_trace_shape kept;       /* number of elements that a trace stores for a step */
   /* index in a unit's state of the preconditioned gradient of the previous step */
   int64_t before_at;
   /* true if the preconditioner reads the preconditioned gradient of the previous step */
@@ -99,7 +99,7 @@ typedef struct wl_imitation_ws {
   wl_real *rule_bar_steps;
 } wl_imitation_ws;
 
-/* Buffers of the backward pass. */
+/* Vectors that the backward pass computes. */
 typedef struct wl_adjoint {
   wl_real *lam;       /* [pad] adjoint of theta */
   wl_real *mu;        /* [state] adjoint of the state of rule and preconditioner */
@@ -108,8 +108,8 @@ typedef struct wl_adjoint {
   wl_real *warp_grad; /* [warp_size] */
 } wl_adjoint;
 
-/* Loss and gradients at the end of values of the current or last window. outer_task_ws then
- * contains the forward pass of the task at this end. */
+/* Loss and gradients at the end of the last window. outer_task_ws then contains the forward pass of
+ * the task at this end. */
 typedef struct wl_last_end {
   wl_window_end end;
   wl_real *theta, *g; /* [pad] */
@@ -122,7 +122,7 @@ struct wl_unroll_ws {
   wl_window_spec spec;
   wl_window_plan plan;
   bool with_gradient;
-  wl_window_run_state run; /* the last window */
+  wl_window_run_state run; /* values of the current or last window */
   /* function that may interrupt windows; NULL if windows are never interrupted */
   wl_interrupt interrupt;
   void *interrupt_context;
@@ -131,7 +131,7 @@ struct wl_unroll_ws {
    * by step */
   wl_task_ws *outer_task_ws;
   wl_last_end last;
-  /* number of the step whose forward pass is in task_ws, for the Hessian-vector product; -1 if
+  /* number of the step whose forward pass task_ws contains, for Hessian-vector products; -1 if
    * there is none */
   int64_t held;
   wl_rule_ws *rule_ws;

@@ -1,8 +1,8 @@
 /* window_ws.c - allocates the buffers of the engine, and divides a window into segments that fit
  * into a memory bound.
  *
- * Let a window have K steps, a segment S steps and a chunk C steps. Let theta have n coordinates, and let the state
- * have w numbers for each coordinate. The numbers that are stored are:
+ * Let a window have K steps, a segment S steps and a chunk C steps. Let theta have n coordinates,
+ * and let the state have w numbers for each coordinate. The window stores these numbers:
  *
  * - gradients: (S + 1) n, or twice as many if outer losses use separate minibatches
  * - theta at each step, if the trace stores it: S n
@@ -67,8 +67,8 @@ static bool choose_segment(wl_window_plan *p, const wl_window_spec *spec) {
   return fits(p, spec, p->segment);
 }
 
-/* Returns true if a window may store activations or states without a request of the user. If the
- * key `memory` is not set, activations or states may need at most WL_WINDOW_UNASKED bytes. */
+/* Returns true if a window with `storage: auto` may store activations or states. If the key
+ * `memory` is not set, activations or states may need at most WL_WINDOW_UNASKED bytes. */
 static bool is_unasked(const wl_window_plan *p, const wl_window_spec *spec) {
   const int64_t step = p->kind->activations(&p->kept, 1) > 0 ? p->kept.record : p->kept.state;
   return spec->memory > 0 || spec->steps * step * (int64_t)sizeof(wl_real) <= WL_WINDOW_UNASKED;
@@ -112,7 +112,7 @@ static wl_window_plan make_plan(const wl_model *model, const wl_task *task,
   p.reads_before = precondition && precondition->reads_before;
   const bool reads_theta = precondition && precondition->reads_theta;
   p.factor = precondition ? precondition->factor : 0;
-  /* imitation_adjoint then needs chunks of one step */
+  /* because imitation_adjoint needs chunks of one step if the rule reads theta */
   const bool step_by_step = spec->imitation && model->rule->reads_theta;
   p.time_outermost = with_gradient && (spec->second_order || reads_theta || step_by_step);
   p.keep_theta = with_gradient && (model->rule->reads_theta || p.time_outermost);
@@ -206,15 +206,15 @@ static wl_status allocate(wl_unroll_ws *ws, int threads) {
                            &ws->rule_ws);
 }
 
-/* Returns WL_ERR_CONFIG if the chosen segments do not fit into the memory bound, so that no
- * division of the window fits. */
+/* Returns WL_ERR_CONFIG if the chosen segments do not fit into the memory bound. In this case, no
+ * other division of the window fits. */
 static wl_status check_budget(const wl_window_plan *p, const wl_window_spec *spec) {
   const int64_t needed = variable_bytes(p, spec, p->segment);
   if (spec->memory <= 0 || needed <= spec->memory) return WL_OK;
   return wl_map_fail(
       spec->map, "memory",
-      "%.3g MiB is too little for a window of %lld steps over %lld coordinates; the least memory that is "
-      "possible%s is %.1f MiB",
+      "%.3g MiB is too little for a window of %lld steps over %lld coordinates; the smallest possible "
+      "storage%s needs %.1f MiB",
       (double)spec->memory / 1048576.0, (long long)spec->steps, (long long)p->n,
       p->kind == &wl_trace_kinds[WL_TRACE_ACTIVATIONS] ? " with activations"
       : p->kind == &wl_trace_kinds[WL_TRACE_STATES]    ? " with states"
