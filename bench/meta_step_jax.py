@@ -88,7 +88,7 @@ def perceptron_loss(theta, batch):
 task_gradient = jax.value_and_grad(perceptron_loss if "width" in TASKS[arguments.task] else quadratic_loss)
 
 
-# ---- The window returns the loss, its gradient with respect to phi, theta and the state ---------
+# ---- A window function returns the loss, the phi gradient, theta, and the state -----------------
 
 def whole_window(phi, theta, state, batch_of):
     def window(phi):

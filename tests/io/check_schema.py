@@ -234,7 +234,7 @@ def make_files():
 
 
 def unseen(seen, root, per_dataset, kinds):
-    """Reports the rows of the page that occur in no file, so that the test could not check them."""
+    """Reports the rows of the page that occur in no file, which the test therefore cannot check."""
     for name in set(root) - seen["root"]:
         problem(f"the page has the root attribute '{name}', no file has")
     for name in set(per_dataset) - seen["dataset"] - {"REFERENCE_LIST"}:

@@ -129,7 +129,7 @@ static void kink(void **state) {
   (void)state;
   wl_ladder l = climb(bent, 0.0, 1.0); /* the slope on this side of the kink */
   assert_true(l.error > TOLERANCE && l.kink && !l.faint);
-  l = climb(bent, 9.0, 1.0); /* an error larger than the change of slope at the kink */
+  l = climb(bent, 9.0, 1.0); /* this error exceeds the change of slope at the kink */
   assert_wrong(&l);
   l = climb(wave, 0.0, 0.0); /* the whole gradient is zero, so any error is wrong */
   assert_wrong(&l);

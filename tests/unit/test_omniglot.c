@@ -284,9 +284,9 @@ static void test_distortions(void **state) {
   (void)state;
   const distorted shifted =
       distort(0, (wl_distortion){.shift = 0.25}, 0, 1, 0, 0); /* moves the image by two pixels */
-  const distorted small = distort(0, (wl_distortion){.scale = 0.5}, 0, 0, 0, 0); /* half size */
+  const distorted small = distort(0, (wl_distortion){.scale = 0.5}, 0, 0, 0, 0); /* half as large */
   const distorted large =
-      distort(0, (wl_distortion){.scale = 0.5}, 0, 0, 0, 1); /* 1.5 times the size */
+      distort(0, (wl_distortion){.scale = 0.5}, 0, 0, 0, 1); /* the image is 1.5 times as large */
   for (int64_t i = 0; i < GLYPH_SIDE; i++)
     for (int64_t j = 0; j < GLYPH_SIDE; j++) {
       const int64_t at = i * GLYPH_SIDE + j;
