@@ -206,7 +206,7 @@ def print_table(every, subsets, ratios, out):
     case = subsets[0].case
     what = "Loss on the query set" if case["few_shot"] else "Final loss"
     print(f"{what} after {case['steps']} steps, {len(subsets[0].final)} {'tasks' if case['few_shot'] else 'sets of tasks'};"
-          " +- and ranges are 95 % intervals, differences are paired", file=out)
+          " +- and ranges are 95 % intervals; differences are computed for each set of tasks", file=out)
     print("".join(f"  {part:12s}" for part in every) + f"  {'loss':21s}  "
           f"{'ratio to the whole' if ratios else 'less the loss of the whole':26s}  digest", file=out)
     for s in subsets:

@@ -63,7 +63,7 @@ def read_ink(archive, path, name, side):
         raise wf.ToolError(wf.DATA, f"{path}: {name} cannot be read: download the archive again ({error})") from error
     if pixels.shape[0] != pixels.shape[1] or pixels.shape[0] < side:
         raise wf.ToolError(wf.DATA, f"{path}: {name} is {pixels.shape[0]} x {pixels.shape[1]}, "
-                                    f"expected a square of at least {side}")
+                                    f"but a square of at least {side} pixels is expected")
     at = np.arange(side) * pixels.shape[0] // side
     return (pixels[np.ix_(at, at)] < 128).astype(np.uint8)
 

@@ -37,7 +37,8 @@ class Diagonal:
 
     def _factors(self, x):
         if x.index >= len(self.factors):
-            raise ToolError(DATA, f"the preconditioner was trained for a network of {len(self.factors)} tensors")
+            raise ToolError(DATA, f"the preconditioner was trained for a network of {len(self.factors)} tensors, but "
+                                  "the model has more tensors")
         return self.factors[x.index]
 
 

@@ -42,12 +42,12 @@ def _require_rule_alone(path, c):
                               + ", ".join(RULES))
     if c.get("initialisation.name", "none") != "none":
         raise ToolError(DATA, f"{path}: was trained with initialisation '{c['initialisation.name']}', which belongs to its "
-                              "task's network and is not supported in PyTorch; train one with `initialisation: "
+                              "task's network and is not supported in PyTorch; train an optimizer with `initialisation: "
                               "{name: none}`")
     for key, value in c.items():
         if key.startswith("task") and key.endswith(".warp") and value not in ("none", ["none"], []):
             raise ToolError(DATA, f"{path}: was trained with warp layers, which are part of the task's network and "
-                                  "cannot act on a gradient alone; train one with `task.warp: none`")
+                                  "cannot act on a gradient alone; train an optimizer with `task.warp: none`")
 
 
 def _read(path):
@@ -132,7 +132,7 @@ def load_initial_parameters(params, path, *, layout="out_in"):
 
     Tensors that the training draws for each task (`fresh`) keep their values. This function needs the C library."""
     if layout not in ("out_in", "in_out"):
-        raise ToolError(USAGE, f"layout '{layout}': give out_in or in_out")
+        raise ToolError(USAGE, f"layout is '{layout}', but it must be out_in or in_out")
     params = list(params)
     exchanged = [p.dim() == 2 and layout == "out_in" for p in params]
     seen = [p.detach().t() if t else p.detach().reshape(tuple(p.shape) or (1,)) for p, t in zip(params, exchanged)]
@@ -173,7 +173,7 @@ class LearnedOptimizer(torch.optim.Optimizer):
         if horizon is not None and horizon < 1:
             raise ToolError(USAGE, f"horizon is {horizon}; give at least 1 step, or None")
         if backend not in ("auto", "torch", "c"):
-            raise ToolError(USAGE, f"backend '{backend}': give auto, torch or c")
+            raise ToolError(USAGE, f"backend is '{backend}', but it must be auto, torch or c")
         c, phi, self.digest = _read(path)
         if "rule.plugin" in c:
             raise ToolError(DATA, f"{path}: its rule is a plug-in, {c['rule.plugin']}, which only the program "
@@ -218,7 +218,7 @@ class LearnedOptimizer(torch.optim.Optimizer):
     def add_param_group(self, param_group):
         layout = param_group.get("layout", self.defaults["layout"])
         if layout not in ("out_in", "in_out"):
-            raise ToolError(USAGE, f"layout '{layout}': give out_in or in_out")
+            raise ToolError(USAGE, f"layout is '{layout}', but it must be out_in or in_out")
         super().add_param_group(param_group)
 
     def _with_gradient(self):

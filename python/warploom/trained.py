@@ -28,7 +28,8 @@ def read_phi(file):
     group = file.h5["average" if "average" in file else "phi"]
     phi = {name: item[()] for name, item in group.items() if not files.is_bare_scale(item)}
     if not all(np.isfinite(values).all() for values in phi.values()):
-        raise ToolError(DATA, f"{file.path}: its meta-parameters are not finite, because the training diverged")
+        raise ToolError(DATA, f"{file.path}: its meta-parameters are not finite, because the training diverged; "
+                              "name a checkpoint from before the divergence")
     return phi
 
 
@@ -64,15 +65,16 @@ def _named(rule, weights, hidden):
             shapes.update({name: (size,) for name, size in DECAYS.items()})
         ends = np.cumsum([int(np.prod(shape)) for shape in shapes.values()])
         if weights.ndim != 1 or weights.size != ends[-1]:
-            raise ToolError(USAGE, f"{weights.size} weights of shape {weights.shape} were given; {rule} with hidden layers "
-                                   f"{widths} has {ends[-1]}")
+            raise ToolError(USAGE, f"{weights.size} weights of shape {weights.shape} were given, but {rule} with hidden "
+                                   f"layers {widths} has {ends[-1]}")
         named = {name: part.reshape(shapes[name]) for name, part in zip(shapes, np.split(weights.astype(float), ends[:-1]))}
     else:
         arrays = [np.asarray(a, dtype=float) for a in weights]
         widths = [a.size for a in arrays[1:-1:2]]
         named = dict(zip(_layers(rule, widths), arrays))
         if len(named) != len(arrays):
-            raise ToolError(USAGE, f"{len(arrays)} arrays; give the weight and the bias of each layer")
+            raise ToolError(USAGE, f"{len(arrays)} arrays were given, but the weight and the bias of each layer are "
+                                   "necessary")
     for name, shape in _layers(rule, widths).items():
         if name not in named or named[name].shape != shape:
             raise ToolError(USAGE, f"{name} has the shape {named[name].shape if name in named else None}, but {rule} "
@@ -96,7 +98,7 @@ def import_weights(rule, weights, output, *, hidden=None, options=None, horizon=
 
     Inputs must have the order of src/rule/feature_kernel.h, which is also the order in learned_optimization and Celo2."""
     if rule not in INPUTS:
-        raise ToolError(USAGE, f"rule '{rule}': weights can be imported for {', '.join(INPUTS)}")
+        raise ToolError(USAGE, f"rule '{rule}': weights can be imported only for {', '.join(INPUTS)}")
     named, widths = _named(rule, weights, hidden)
     if rule == "small_fc":
         named.update({name: np.zeros(size) for name, size in DECAYS.items() if name not in named})

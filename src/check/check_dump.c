@@ -216,7 +216,7 @@ wl_status wl_dump_add(wl_dump *d, const wl_check_window *w, wl_rollout *r) {
   WL_TRY(add_count(d, i, "t0", w->t0, "inner step of the episode at which the window starts"));
   WL_TRY(add_count(d, i, "steps", w->steps, "number K of inner steps of the window"));
   WL_TRY(add_number(d, i, "start_loss", w->start_loss,
-                    "outer loss at the episode's start, only if t0 > 0"));
+                    "outer loss at the episode's start; this value is used only if t0 > 0"));
   WL_TRY(add_offsets(d, w));
   WL_TRY(add_theta_start(d, w));
   WL_TRY(add_state(d, w));

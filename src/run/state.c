@@ -46,30 +46,31 @@ static void add_blocks(field_list *list, const wl_layout *phi, const char *prefi
 static void add_replay(field_list *list, wl_replay *replay) {
   const wl_replay_tables t = wl_replay_state(replay);
   add(list, "replay/episode", WL_INT64, t.batches, t.episode,
-      "episode number of each stored meta-batch; -1: the meta-batch is empty");
+      "episode number of each stored meta-batch; -1 if the meta-batch is empty");
   add(list, "replay/count", WL_INT64, t.places, t.count,
       "number of stored points for each unit of each meta-batch");
   add(list, "replay/start_loss", WL_FLOAT64, t.places, t.start_loss,
-      "outer loss at the episode's start");
+      "outer loss at the start of each stored episode");
 }
 
 static void add_restarts(field_list *list, const wl_plan *plan) {
   add(list, "restart/origin", WL_INT64, plan->units, plan->origin,
       "number of the episode that determines each unit's task");
   add(list, "restart/stored", WL_INT64, plan->units, plan->stored,
-      "inner step of the stored state of each unit; 0: no stored state");
+      "inner step of the stored state of each unit; 0 if the unit has no stored state");
 }
 
 static void add_curriculum(field_list *list, const wl_layout *phi, wl_curriculum *c) {
   add_blocks(list, phi, "curriculum/best", c->best,
-             "meta-parameters at the best evaluation of the stage");
-  add(list, "curriculum/stage", WL_INT64, 1, &c->stage, "number of the current stage, from 0");
+             "meta-parameters with the best evaluation in the current stage of the curriculum");
+  add(list, "curriculum/stage", WL_INT64, 1, &c->stage,
+      "number of the current stage of the curriculum; the first stage has the number 0");
   add(list, "curriculum/failures", WL_INT64, 1, &c->failures,
       "number of evaluations since the best evaluation of the stage");
   add(list, "curriculum/best_loss", WL_FLOAT64, 1, &c->best_loss,
-      "loss of the best evaluation; infinite: no evaluation yet");
+      "loss of the best evaluation in the current stage; it is infinite before the first evaluation");
   add(list, "curriculum/exported", WL_INT64, 1, &c->exported,
-      "1: curriculum/best is the result of the training")
+      "1 if the current stage is the last stage; curriculum/best is then the result of the training")
       ->in_digest = false;
 }
 
@@ -85,19 +86,20 @@ static wl_status list_state(const wl_trainer *tr, field_list *list) {
     add_blocks(list, phi, "average", wl_state_of(tr)->average, "exponential average of phi");
   add(list, "outer/updates", WL_INT64, WL_OUTER_GROUPS, wl_state_of(tr)->outer->updates,
       "number of updates applied to each of the groups rule, precondition, warp and initialisation");
-  add(list, "progress/meta_step", WL_INT64, 1, &wl_state_of(tr)->meta_step, "number of meta-steps done");
+  add(list, "progress/meta_step", WL_INT64, 1, &wl_state_of(tr)->meta_step,
+      "number of meta-steps that the run has done");
   add(list, "progress/episode", WL_INT64, 1, &wl_state_of(tr)->plan->clock[0].episode,
       "episode number of unit 0");
   add(list, "progress/inner_step", WL_INT64, 1, &wl_state_of(tr)->plan->clock[0].t,
       "number of inner steps that unit 0 has done in its episode");
   add(list, "progress/skipped", WL_INT64, 1, &wl_state_of(tr)->skipped,
-      "number of non-finite units left out so far");
+      "number of non-finite units that the run has left out so far");
   add(list, "progress/last_counted", WL_INT64, 1, &wl_state_of(tr)->last_counted,
-      "last meta-step in which at least one unit was finite, counted from 1")
+      "number of the last meta-step with at least one finite unit; the first meta-step has the number 1")
       ->in_digest = false;
   add(list, "progress/episodes_without_finite_unit", WL_INT64, 1,
       &wl_state_of(tr)->episodes_without_finite_unit,
-      "number of episodes begun since a unit was last finite")
+      "number of episodes that began after the last meta-step with a finite unit")
       ->in_digest = false;
   if (wl_state_of(tr)->plan->setting.restart > 0) add_restarts(list, wl_state_of(tr)->plan);
   if (wl_state_of(tr)->curriculum) add_curriculum(list, phi, wl_state_of(tr)->curriculum);

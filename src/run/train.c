@@ -159,10 +159,10 @@ static void describe_storage(const wl_trainer *tr, const wl_task *task, char *te
     return;
   }
   wl_unroll_describe_storage(s->problem.model, task, &s->problem.spec, kind, sizeof kind);
-  snprintf(text, size, "windows stored as %s", kind);
+  snprintf(text, size, "windows are stored as %s", kind);
 }
 
-/* Prints the estimate of the memory. At its end, the run prints the peak for comparison. */
+/* Prints the estimate of the memory. At the end of the run, the peak is printed for comparison. */
 static wl_status announce(run *r) {
   const wl_trainer *tr = r->trainer;
   r->memory = wl_memory_estimate(tr);
@@ -180,8 +180,8 @@ static wl_status announce(run *r) {
       (long long)wl_state_of(tr)->plan->units, plural(wl_state_of(tr)->plan->units),
       wl_comm_size(r->comm), plural(wl_comm_size(r->comm)), wl_setup_of(tr)->threads,
       plural(wl_setup_of(tr)->threads), wl_setup_of(tr)->bound ? ", bound to cores" : "");
-  wl_log_info("memory %.1f MiB a rank, estimated; %s; results in %s", r->memory / MIB, storage,
-              r->path);
+  wl_log_info("memory estimate: %.1f MiB for each rank; %s; results are in %s", r->memory / MIB,
+              storage, r->path);
   const wl_problem *p = &wl_setup_of(tr)->problem;
   const int64_t longest = p->horizon[p->n_horizon - 1];
   if (p->spec.steps > longest)
@@ -224,7 +224,7 @@ static wl_status leave_background(const run *r) {
   const wl_trainer *tr = r->trainer;
   double peak = wl_memory_peak();
   WL_TRY(wl_comm_max(r->comm, &peak, 1));
-  wl_log_info("memory %.1f MiB a rank at the peak; the estimate was %.1f MiB, which is %+.1f %% off",
+  wl_log_info("memory peak: %.1f MiB for each rank; the estimate was %.1f MiB, a difference of %+.1f %%",
               peak / MIB, r->memory / MIB, 100.0 * (r->memory / peak - 1.0));
   report_files(r);
   if (wl_state_of(tr)->skipped > 0)

@@ -58,7 +58,7 @@ expect_same "run from the resolved configuration" "$digest" "$(train_on 1 run/co
 cmp dry.yaml run/config.yaml || fail "--dry-run differs from the resolved configuration"
 # --dry-run also prints how much memory a rank needs, and warns about ranks that have no unit.
 "$WL_MPIEXEC" -n 3 "$WL_BIN" train mlp.yaml --set outer.units=2 --dry-run 2>dry.err >dry.out
-grep -q '^memory .* MiB a rank' dry.err || fail "--dry-run does not print the memory"
+grep -q '^memory estimate: .* MiB for each rank' dry.err || fail "--dry-run does not print the memory"
 grep -q '1 of 3 ranks have no work' dry.err || fail "idle ranks are not reported: $(cat dry.err)"
 # The estimate of the memory must be close to the peak that the run reports. The three cases are a last checkpoint with
 # units, a last checkpoint without units, and a run with the storage `states`.
@@ -67,7 +67,7 @@ for job in "3 first recompute" "5 first recompute" "2 second states"; do
   "$WL_BIN" train mlp.yaml --set output="memory-$order-$steps" --set 'task={family: mlp, data: synthetic, widths: [120], batch: 16}' \
     --set rule.hidden=[20,20] --set episode.steps=100 --set window.steps=20 --set window.order="$order" \
     --set window.storage="$storage" --set outer.units=2 --set outer.steps="$steps" 2>memory.err >/dev/null
-  off=$(sed -n 's/^memory .* at the peak.* is [+-]\([0-9.]*\) % off$/\1/p' memory.err)
+  off=$(sed -n 's/^memory peak: .* a difference of [+-]\([0-9.]*\) %$/\1/p' memory.err)
   expect_below "error of the memory's estimate in percent, after $steps meta-steps with $storage" 10 "${off:-999}"
 done
 for list in tasks rules preconditioners initialisations estimators; do
