@@ -1,5 +1,5 @@
-/* soft_clip.c - implements gradient descent with bounded steps. The step of a parameter is at most
- * a c.
+/* soft_clip.c - implements gradient descent with bounded steps. The absolute step of a parameter is
+ * at most a c, where a is the rate and c is the bound.
  *
  *   u = -a g r,   r = 1 / sqrt(1 + (g / c)^2)          a: rate, c: bound
  *

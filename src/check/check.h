@@ -29,10 +29,10 @@
  *   rounding error. The slopes of F on the two sides of the base point then differ by a jump that
  *   does not fall with h.
  * - A faint block: the gradient is below 1e-4 of F, the lowest error is above the tolerance, and
- *   this error is within the noise of the differences. The noise at a value of h is the sum of the
- *   changes of D to the two neighbouring h and 30 rounding errors of F. The check uses the h with
- *   the lowest noise. An example is the square root of Adam at gradients near zero: every h then
- *   has either a large rounding error or a large truncation error.
+ *   this error is within the noise of the differences. The noise at a value of h is a sum. Its
+ *   terms are the changes of D to the two neighbouring values of h, and 30 rounding errors of F.
+ *   The check uses the h with the lowest noise. An example is the square root of Adam at gradients
+ *   near zero: every h then has either a large rounding error or a large truncation error.
  *
  * The report names the blocks with a kink and the faint blocks. It counts them neither as right nor
  * as wrong. */

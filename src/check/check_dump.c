@@ -130,7 +130,7 @@ static wl_status add_offsets(wl_dump *d, const wl_check_window *w) {
     char key[WL_NAME_SIZE + 16];
     snprintf(key, sizeof key, "theta_offset/%s", theta->tensors[i].name);
     WL_TRY(add_count(d, w->number, key, theta->tensors[i].offset,
-                     "index of the tensor's first element in a row over coordinates"));
+                     "index of the tensor's first element in the dimension coordinate"));
   }
   return WL_OK;
 }

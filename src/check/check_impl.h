@@ -18,10 +18,10 @@ typedef struct wl_check_window {
    * unit */
   int64_t n, pad, state;
   int threads;           /* number of threads, which does not affect the results */
-  const double *phi;     /* meta-parameters at the base point [phi.size], borrowed */
+  const double *phi;     /* borrowed meta-parameters at the base point [phi.size] */
   wl_real *theta_start;  /* theta at the start of the window [pad] */
   wl_real *state_start;  /* rule state at the start of the window [blocks][width][16] */
-  wl_real *theta_end;    /* theta at the end of the window, from the engine [pad] */
+  wl_real *theta_end;    /* theta at the end of the window, as the engine computes it [pad] */
   const wl_rule *teacher; /* update rule that the learned rule imitates; NULL without imitation */
   /* state of the teacher at the start of the window [wl_rule_state_reals of the teacher] */
   wl_real *teacher_start;

@@ -22,7 +22,7 @@ static const double BEND_KEPT = 0.5;
 static const double BEND_SHARE = 3.0;
 /* share of the tolerance; if the rounding error at the largest h exceeds it, larger h are tried */
 static const double FAINT = 0.03;
-static const double FAINT_SHARE = 1e-4; /* share of F; rounding cannot hide a gradient above it */
+static const double FAINT_SHARE = 1e-4; /* rounding cannot hide a gradient above this share of F */
 /* D is used if its rounding error is at most this multiple of the tolerance */
 static const double SEEN = 10.0;
 static const double UNIT_ROUNDING = 2.3e-16;

@@ -22,7 +22,7 @@ struct wl_run_files {
   /* trajectory file on rank 0; NULL on other ranks and if the run records no trajectory */
   wl_trajectory *trajectory;
   wl_background writing;
-  /* copy of the state that the thread writes as checkpoint; NULL if the thread writes no
+  /* copy of the state that the thread writes as a checkpoint; NULL if the thread writes no
    * checkpoint */
   wl_snapshot *snapshot;
   int keep;
