@@ -258,8 +258,8 @@ wl_made_progress() { # STEP_AT_START
 }
 
 # Under SLURM, requeues this job. SLURM then ends the script. Under PBS and Flux, submits a new job that starts after
-# this job. After a TERM (scancel, or a requeue by SLURM), only returns 75. If the chain makes no progress, ends with an
-# error.
+# this job. After a TERM (scancel, or a requeue by SLURM), submits nothing and returns 75. If the chain makes no
+# progress, ends with an error.
 wl_requeue() { # STEP_AT_START ARGS...
   if [ "$WL_TERMINATED" = 1 ] || { [ "$WL_BATCH" = slurm ] && [ "$(squeue -h -j "$WL_JOB" -o %T 2>/dev/null)" != RUNNING ]; }; then
     wl_say "the batch system ended this job: the script does not requeue it"

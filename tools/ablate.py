@@ -3,9 +3,9 @@
 
 The tool uses the parts that CONFIG has: the LSTM, the warp layers, the preconditioner and the learned theta_0. All
 subsets are trained with the same meta-steps, tasks and seed, and evaluated on the same fresh tasks. A difference is
-computed for each set of tasks, and then averaged. If the LSTM is left out, gradient descent with a learned rate
-replaces it. If a part is left out, its settings in `groups` are also left out. All subsets are checked before the first
-one is trained. Each subset is a separate run in the folder `output`. --resume continues these runs.
+computed for each set of tasks and then averaged over the sets. If the LSTM is left out, gradient descent with a learned
+rate replaces it. If a part is left out, its settings in `groups` are also left out. All subsets are checked before the
+first one is trained. Each subset is a separate run in the folder `output`. --resume continues these runs.
 
 Examples:
   ablate.py jobs/joint-sinusoid.yaml --rate 0.01 --launch "mpirun -n 2"

@@ -68,7 +68,8 @@ class Events:
 
 
 def folders_of(runs, folder):
-    """Makes a folder for each run, named after the parts of the paths in which the runs differ."""
+    """Makes a folder for each run. The name of the folder consists of the parts in which the paths of the runs
+    differ."""
     paths = [os.path.abspath(run) for run in runs]
     names = [os.path.basename(path) for path in paths]
     if len(set(names)) < len(names):

@@ -320,7 +320,7 @@ def draw_surface(ax, c, box):
 
 
 def view_of(paths):
-    """Returns the limits that contain the paths, with equal scales. Paths that diverge are left out."""
+    """Returns limits of the two axes that contain the paths and have equal scales. Paths that diverge are left out."""
     points = np.concatenate([p for _, p in paths])
     low, high = np.quantile(points, 0.01, axis=0), np.quantile(points, 0.99, axis=0)
     middle, half = (low + high) / 2, max(0.6 * (high - low).max(), 0.5)
