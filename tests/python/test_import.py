@@ -188,7 +188,7 @@ def test_errors(draw):
     weights = weights_of([30, 8, 8, 3], draw)
     expect_error("346 weights", "celo2", np.zeros(346), "bad.h5")
     expect_error("layer1.weight has the shape", "small_fc", weights, "bad.h5")
-    expect_error("can be imported for", "lstm", weights, "bad.h5")
+    expect_error("can be imported only for", "lstm", weights, "bad.h5")
     expect_error("not finite", "celo2", np.full(347, np.nan), "bad.h5")
     expect_error("rule.rat", "celo2", weights, "bad.h5", options={"rat": 1})
     named = {f"layer{k // 2 + 1}.{'bias' if k % 2 else 'weight'}": a for k, a in enumerate(weights)}

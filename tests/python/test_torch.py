@@ -185,7 +185,7 @@ def test_backends(paths):
     forced = LearnedOptimizer(double.parameters(), lstm, backend="c")
     expect_error("torch.float64 on cpu", forced.step)
     model[0].bias.grad = None
-    expect_error("not those of the first step", optimizer.step)
+    expect_error("not the same as in the first step", optimizer.step)
     expect_error("auto, torch or c", lambda: LearnedOptimizer(model.parameters(), lstm, backend="jax"))
     model[3].weight.grad[0, 0] = float("nan")
     broken = LearnedOptimizer(model.parameters(), lstm, backend="c")

@@ -182,7 +182,7 @@ def check_tensorboard():
     times = [scalars["loss/meta_loss", row["meta_step"]][1] for row in rows]
     expect(times == sorted(times) and abs(times[-1] - os.path.getmtime("runs/first/metrics.jsonl")) < 2, f"times: {times[-1]}")
     done = run_tool("export_tensorboard.py", "runs", "events", env=environment)
-    expect(done.returncode == 73 and "holds event files already" in done.stderr, f"a folder with event files is not refused: {done.stderr}")
+    expect(done.returncode == 73 and "already contains event files" in done.stderr, f"a folder with event files is not refused: {done.stderr}")
     done = run_tool("export_tensorboard.py", "runs/first", "runs/first", env=environment)
     expect(done.returncode == 73 and "run directory" in done.stderr, f"a run directory as output is not refused: {done.stderr}")
 
