@@ -24,6 +24,18 @@ for job in bptt 'nres, pairs: 2, loss: mean_and_last, transform: log' 'pes, loss
   expect_same "$name killed and resumed" "$(train_on 2 $name.yaml $name-long --set outer.steps="$steps")" "$(cat $name.killed)"
 done
 
+# In small_fc by PES, threads share the particles of the units. If theta has more than 65,536 coordinates, they share the
+# tensors of one inner run instead.
+write_staggered_config small_fc.yaml
+sed -i -e 's/^rule: .*/rule: {name: small_fc, step_scale: 0.1}/' -e 's/steps: 20, units/steps: 6, units/' small_fc.yaml
+echo 'estimator: {name: pes, loss: telescoping}' >>small_fc.yaml
+expected=$(train_on 1 small_fc.yaml small_fc)
+expect_same "small_fc by pes with 2 threads on 3 ranks" "$expected" "$(train_on 3 small_fc.yaml small_fc-both --set threads=2)"
+train_on 3 small_fc.yaml small_fc-cut --stop-after 3 >/dev/null
+expect_same "small_fc by pes stopped on 3 ranks, ended on 2" "$expected" "$(train_on 2 small_fc.yaml small_fc-cut --resume)"
+sed -e '/quadratic/d' -e 's/\[8\], batch: 16, proportion: 0.5/[256, 256], batch: 16/' -e 's/window: {steps: 10/window: {steps: 2/' -e 's/steps: 6, units: 7/steps: 2, units: 2/' small_fc.yaml >wide.yaml
+expect_same "small_fc by pes on wide layers with 2 threads" "$(train_on 1 wide.yaml wide)" "$(train_on 1 wide.yaml wide-threads --set threads=2)"
+
 # The clocks of the units must differ, and both checkpoints must contain equal units.
 "$WL_PYTHON" - <<'P'
 import h5py
