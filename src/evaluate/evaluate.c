@@ -54,8 +54,8 @@ static wl_status create_baseline(const wl_eval_runner *r, const baseline *b, dou
   if (status == WL_OK)
     status = wl_model_create_fixed(rule, b->adapts ? r->trained->config : NULL, task, &model);
   if (status == WL_OK &&
-      /* the model's phi is the last part of the trained phi, because theta_0 and the warp layers
-       * are its last parts */
+      /* the phi of this model is the end of the trained phi, which has the warp layers and theta_0
+       * as its last parts */
       b->adapts)
     c->phi = r->trained->phi + (r->trained->layout.size - model->phi.size);
   c->model = model;
@@ -99,10 +99,10 @@ static wl_status try_quarter(const wl_eval_runner *r, const baseline *b, int q, 
   return WL_OK;
 }
 
-/* Finds the rate with the lowest loss. The search first tries all rates from 1e-7 to 1 in
- * half-decades. While the best rate is the highest rate that was tried, the search tries the
- * next higher half-decade. Finally, it tries the rates a quarter-decade below and above the best
- * rate. */
+/* Finds the rate with the lowest loss. The search first tries the rates from 1e-7 to 1, which are
+ * half a decade apart. While the best rate is the highest rate that was tried, the search tries a
+ * rate that is half a decade higher. Finally, the search tries the rates that are a quarter of a
+ * decade below and above the best rate. */
 static wl_status tune(const wl_eval_runner *r, const baseline *b, wl_outcome *scratch,
                       double *rate) {
   enum { LOW = -28, HIGH = 0, HALF = 2 };
@@ -137,8 +137,8 @@ void wl_evaluate_interval(const double *values, int64_t n, double *mean, double 
   if (!isfinite(*mean)) *mean = *half_width = NAN;
 }
 
-/* Fills an entry from the outcomes of all episodes: means over the units of each set, and intervals
- * over the sets. Also computes the mean loss at theta_0. */
+/* Fills an entry from the outcomes of all episodes, with means over the units of each set and
+ * intervals over the sets. Also computes the mean loss at theta_0. */
 static void summarise(wl_eval_entry *e, const wl_eval_runner *r, const wl_outcome *o,
                       const double *curves, double *start) {
   const int64_t seeds = r->setting->seeds, units = r->setting->units, steps = r->setting->steps;
@@ -202,8 +202,8 @@ static int best_entry(const wl_eval_case *c) {
 }
 
 /* Compares the learned rule with the best hand-designed rule and sets the verdict. The comparison
- * is paired over sets. It uses the ratio of the final losses. On few-shot tasks, or if a loss is
- * not positive, it uses the difference of the final losses. */
+ * is paired over sets. The comparison uses the ratio of the final losses. On few-shot tasks, or if
+ * a loss is not positive, the comparison uses the difference of the final losses. */
 static void judge(wl_eval_case *c) {
   double ratio[WL_MAX_SEEDS], gap[WL_MAX_SEEDS];
   const wl_eval_entry *learned = &c->entry[0];
@@ -215,7 +215,8 @@ static void judge(wl_eval_case *c) {
   }
   wl_evaluate_interval(ratio, c->seeds, &c->difference, &c->difference_half);
   if (c->few_shot)
-    /* few-shot tables show mean losses over tasks, so the verdict uses their difference */
+    /* the verdict on few-shot tasks uses the difference of the mean losses, which the table
+     * shows */
     c->difference = c->difference_half = NAN;
   wl_evaluate_interval(gap, c->seeds, &c->gap, &c->gap_half);
   const double middle = isnan(c->difference) ? c->gap : c->difference;

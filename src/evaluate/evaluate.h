@@ -2,18 +2,20 @@
  *
  * The protocol is the protocol of google/learned_optimization. The rate of each hand-designed rule
  * is tuned for the horizon of the evaluation, on tasks that are drawn from WL_SPACE_TUNE. The
- * search first tries all rates from 1e-7 to 1 in half-decades. While the best rate is the highest
- * rate that was tried, the search tries the next higher half-decade. Finally, it tries the rates a
- * quarter-decade below and above the best rate. All rules then run on the same tasks, which are
- * drawn from WL_SPACE_EVAL: `seeds` sets of `units` tasks. Each interval is a 95 % interval over
- * sets (Student's t). A run has diverged if one of its losses or parameters is not finite. Diverged
- * runs are counted, and the mean of a set with a diverged run is not finite.
+ * search first tries the rates from 1e-7 to 1, which are half a decade apart. While the best rate
+ * is the highest rate that was tried, the search tries a rate that is half a decade higher.
+ * Finally, the search tries the rates that are a quarter of a decade below and above the best rate.
+ * All rules then run on the same tasks, which are drawn from WL_SPACE_EVAL: `seeds` sets of `units`
+ * tasks. Each interval is a 95 % interval over sets (Student's t). A run has diverged if one of its
+ * losses or parameters is not finite. Diverged runs are counted, and the mean of a set with a
+ * diverged run is not finite.
  *
- * Few-shot families have a support set and a query set. A set of the evaluation is then one task,
- * and the default is 600 sets. Loss and accuracy are measured on the query set after adaptation.
- * The hand-designed rule is gradient descent from the learned theta_0, on the network without warp
- * layers, and its rate is tuned in the same way. If the network has warp layers and the learned
- * rule is not gradient descent, a second entry is gradient descent with the warp layers. */
+ * The tasks of few-shot families have a support set and a query set. A set of the evaluation is
+ * then one task, and the default is 600 sets. Loss and accuracy are measured on the query set after
+ * adaptation. The hand-designed rule is gradient descent from the learned theta_0, on the network
+ * without warp layers, and its rate is tuned in the same way. If the network has warp layers and
+ * the learned rule is not gradient descent, a second entry is gradient descent with the warp
+ * layers. */
 #ifndef WL_EVALUATE_EVALUATE_H
 #define WL_EVALUATE_EVALUATE_H
 
@@ -24,7 +26,7 @@
 enum { WL_MAX_SEEDS = 10000, WL_FEW_SHOT_TASKS = 600 };
 
 typedef struct wl_eval_setting {
-  int64_t steps; /* horizon: number of inner steps of each run */
+  int64_t steps; /* number of inner steps of each run, called the horizon */
   /* number of sets, from 2 to WL_MAX_SEEDS (0 means 10, or 600 for few-shot tasks), and number of
    * tasks in each set */
   int64_t seeds, units;
@@ -42,10 +44,13 @@ typedef struct wl_eval_setting {
 typedef struct wl_eval_entry {
   char rule[32];
   double rate;      /* tuned learning rate; NaN for the learned rule */
-  double *final;    /* [seeds] loss on the fixed sample after the last step, mean over units */
-  double *heldout;  /* [seeds] loss on the held-out split after the last step, mean over units */
+  /* [seeds] loss on the fixed sample after the last step, as a mean over the units of each set */
+  double *final;
+  /* [seeds] loss on the held-out split after the last step, as a mean over the units of each set */
+  double *heldout;
   double *accuracy; /* [seeds] accuracy on the held-out split; NaN if the task has no accuracy */
-  double *curve;    /* [seeds][steps] minibatch loss at theta_t, mean over units */
+  /* [seeds][steps] minibatch loss at theta_t, as a mean over the units of each set */
+  double *curve;
   int64_t diverged; /* number of runs that diverged */
   /* mean of `final` over sets, and half width of the interval of this mean */
   double mean, half_width;
@@ -69,13 +74,15 @@ typedef struct wl_eval_case {
   wl_eval_entry *entry; /* [entries] results of each rule; NULL if the case could not run */
   int best;             /* index of the hand-designed entry with the lowest mean final loss */
   double difference,
-      /* mean over sets of log10(learned) - log10(best), and half width of its interval; NaN if a
-       * loss is not positive */
+      /* mean over sets of log10(learned loss) - log10(best loss), and half width of the interval of
+       * this mean; NaN if a loss is not positive */
       difference_half;
-  double gap, gap_half; /* mean over sets of learned - best, and half width of its interval */
+  /* mean over sets of learned loss - best loss, and half width of the interval of this mean */
+  double gap, gap_half;
   /* coverage of an explicit warp (evaluate_warp.c); NaN if the task has no explicit warp */
   double coverage;
-  /* advantage of the warp over the same rule without the warp, and half width of its interval */
+  /* advantage of the warp over the same rule without the warp, and half width of the interval of
+   * the advantage */
   double advantage, advantage_half;
   wl_verdict verdict;
 } wl_eval_case;
@@ -92,8 +99,8 @@ void wl_eval_case_clear(wl_eval_case *eval);
 enum { WL_VARIED_INTS = 128 }; /* largest length of a list that a variation can change */
 typedef struct wl_variation {
   char name[64];
-  /* override of a key, whose pointers point into this struct; its path is NULL if only the horizon
-   * changes */
+  /* override of a key, with pointers into this struct; the path of the override is NULL if only the
+   * horizon changes */
   wl_override override;
   char path[64];        /* path of the key, for example "task.widths" */
   char text[64];
@@ -110,13 +117,13 @@ wl_status wl_variations(const wl_config *config, const char *axis,
                         wl_variation out[WL_MAX_VARIATIONS], int *count, char *note,
                         size_t note_size);
 
-/* Writes cases [count] with all curves to an HDF5 file of kind "evaluation". `settings` becomes an
- * attribute of the file. Not collective. */
+/* Writes cases [count] with all curves to an HDF5 file of kind "evaluation". The text `settings`
+ * becomes an attribute of the file. Not collective. */
 wl_status wl_eval_write(const char *path, const wl_trained *trained, const char *settings,
                         const wl_eval_case *cases, int count);
 
-/* Computes the mean of n values and the half width of its 95 % interval (Student's t). Both are NaN if a value is not
- * finite. */
+/* Computes the mean of n values and the half width of the 95 % interval of the mean (Student's t).
+ * Both results are NaN if a value is not finite. */
 void wl_evaluate_interval(const double *values, int64_t n, double *mean, double *half_width);
 
 #endif

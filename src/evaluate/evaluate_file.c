@@ -16,13 +16,14 @@ typedef struct tables {
   double *rate;                               /* [rules] */
   int64_t *diverged;                          /* [rules] */
   uint8_t *names;                             /* [rules][NAME_LENGTH] name of each rule */
-  /* mean loss at theta_0, difference of log10 of the final losses, half width of its interval,
-   * verdict */
+  /* four numbers: mean loss at theta_0; difference of log10 of the final losses; half width of the
+   * interval of this difference; verdict */
   double summary[4];
-  /* final loss of the learned rule minus final loss of the best hand-designed rule, half width of
-   * its interval */
+  /* final loss of the learned rule minus final loss of the best hand-designed rule, and half width
+   * of the interval of this difference */
   double gap[2];
-  double warp[3];    /* coverage, advantage, half width of the interval of the advantage */
+  /* coverage of the warp, advantage of the warp, and half width of the interval of the advantage */
+  double warp[3];
 } tables;
 
 static wl_status fill(const wl_eval_case *c, tables *t) {
@@ -100,7 +101,7 @@ static int list_case(int i, const wl_eval_case *c, tables *t, wl_field *out) {
             "loss on the fixed sample after the last step"),
       field(i, "heldout_loss", WL_FLOAT64, sets, t->heldout, "loss on the held-out split after the last step"),
       field(i, "heldout_accuracy", WL_FLOAT64, sets, t->accuracy,
-            "share of held-out samples that are classified correctly"),
+            "fraction of the held-out samples that are classified correctly"),
       field(i, "learning_rate", WL_FLOAT64, rules, t->rate, "tuned learning rate; NaN for the learned rule"),
       field(i, "diverged", WL_INT64, rules, t->diverged, "number of runs whose loss became non-finite"),
       field(
@@ -108,8 +109,8 @@ static int list_case(int i, const wl_eval_case *c, tables *t, wl_field *out) {
           "loss at theta_0; log10 of the ratio of final losses (learned / best hand-designed); half width of "
           "its interval; verdict (0 wins, 1 ties, 2 loses, 3 fails)"),
       field(i, "difference", WL_FLOAT64, two, t->gap,
-            "mean over sets of the final loss of the learned rule minus that of the best hand-designed rule; "
-            "half width of its interval"),
+            "mean over sets of the final loss of the learned rule minus the final loss of the best "
+            "hand-designed rule; half width of its interval"),
       field(
           i, "warp", WL_FLOAT64, three, t->warp,
           "fraction of the starting square that the warp reaches; final loss without the warp minus final loss "

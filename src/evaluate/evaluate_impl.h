@@ -8,7 +8,8 @@
 /* The results of one episode. For few-shot tasks, the losses are measured on the query set. */
 typedef struct wl_outcome {
   double start, final, heldout, accuracy;
-  /* 1 if the episode diverged, otherwise 0; a double, so that all members have the same type */
+  /* 1 if the episode diverged, otherwise 0; this is a double because all members must have the same
+   * type */
   double diverged;
 } wl_outcome;
 
@@ -41,15 +42,15 @@ wl_status wl_eval_run_sets(const wl_eval_runner *runner, const wl_contender *con
  * stride and so on. */
 static inline int64_t wl_eval_first_job(const wl_eval_runner *r) { return wl_comm_rank(r->comm); }
 static inline int64_t wl_eval_job_stride(const wl_eval_runner *r) { return wl_comm_size(r->comm); }
-/* Returns the episode of job number `job`. The jobs are numbered by set, and each set has `units`
- * tasks. */
+/* Returns the episode of job number `job`. The jobs of a set have consecutive numbers, and each set
+ * has `units` tasks. */
 static inline wl_episode wl_eval_episode(const wl_eval_runner *r, wl_space space, int64_t job,
                                          int64_t units) {
   return (wl_episode){r->setting->seed, space, job / units, job % units};
 }
 
-/* For a task family with an explicit warp of the parameters, computes coverage and advantage of the
- * warp (evaluate_warp.c) from `outcomes`, the results of the learned rule. For all other families,
+/* Computes coverage and advantage of the warp (evaluate_warp.c) if the task family has an explicit
+ * warp of the parameters. `outcomes` are the results of the learned rule. For all other families,
  * does nothing. Collective. */
 wl_status wl_eval_warp(const wl_eval_runner *runner, const wl_contender *learned,
                        const wl_outcome *outcomes, wl_eval_case *out);

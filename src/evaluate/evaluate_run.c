@@ -19,7 +19,7 @@ static void keep_loss(void *context, const wl_step_view *step) {
   ((curve_context *)context)->loss[step->t] = step->loss;
 }
 
-/* One episode of a rule, and the results that are wanted. */
+/* Describes one episode of a rule, and which results are wanted. */
 typedef struct episode_job {
   wl_episode episode;
   bool all;            /* true if all outcomes are computed, not only the final loss */

@@ -88,7 +88,7 @@ static void record_advantage(const wl_eval_runner *r, const wl_outcome *plain,
 }
 
 /* Runs the rule without the warp from the points `starts`. The trained phi can be used without a
- * copy, because the meta-parameters of the rule precede those of the warp. */
+ * copy, because the meta-parameters of the rule precede the meta-parameters of the warp. */
 static wl_status run_plain(const wl_eval_runner *r, const wl_real *starts, wl_outcome *plain) {
   wl_contender c = {.phi = r->trained->phi, .task = r->plain, .from = starts};
   wl_status status =

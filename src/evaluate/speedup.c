@@ -59,7 +59,7 @@ int64_t wl_speedup_points(int64_t last, bool growing, int64_t *steps) {
 /* ---- Curves --------------------------------------------------------------------------------- */
 
 /* Returns the decay of the running mean between the points k - 1 and k of a curve. `smoothing` is
- * the decay in ten inner steps. */
+ * the decay of the running mean in ten inner steps. */
 static double kept(const wl_baseline_curve *c, int64_t k, double smoothing) {
   return k > 0 ? pow(smoothing, (double)(c->steps[k] - c->steps[k - 1]) / 10.0) : 0.0;
 }
@@ -108,8 +108,8 @@ static int rising(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-/* Returns the mean of the middle half of n values. Sorts the values in place and omits n/4 values
- * (rounded down) at each end. */
+/* Returns the mean of the middle half of n values. Sorts the values in place, and omits n/4 values
+ * (rounded down) at each end of the sorted list. */
 static double interquartile_mean(double *values, int64_t n) {
   qsort(values, (size_t)n, sizeof *values, rising);
   const int64_t cut = n / 4;
@@ -123,7 +123,7 @@ static double median_of(double *values, int64_t n) {
   return n % 2 ? values[n / 2] : 0.5 * (values[n / 2 - 1] + values[n / 2]);
 }
 
-/* Median and interquartile mean of all runs, each with its 95 % interval. The intervals use a
+/* Median and interquartile mean over all runs, each with a 95 % interval. The intervals use a
  * bootstrap that resamples the seeds of each cell. */
 typedef struct aggregate {
   double median, median_low, median_high, mean, mean_low, mean_high;
@@ -184,7 +184,8 @@ static void fill_cell(const wl_speedup_cell *cell, const wl_baseline_curve *curv
   out->losses.of_cell[index] = curve && isnan(ratio) ? INFINITY : ratio;
 }
 
-/* Computes the members of *out other than of_cell: numbers of cells, median and largest ratio. */
+/* Computes the numbers of cells, the median and the largest ratio in *out from the member
+ * of_cell. */
 static wl_status summarise_losses(int64_t cells, wl_loss_ratios *out) {
   double *ratio = NULL;
   WL_TRY(WL_NEW(ratio, cells));

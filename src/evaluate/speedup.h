@@ -1,7 +1,7 @@
 /* speedup.h - measures speed-ups: how many steps a tuned hand-designed rule needs to reach the
  * final loss of a learned rule.
  *
- * The protocol is that of the baselines of google/learned_optimization.
+ * The protocol is the protocol of google/learned_optimization for its baselines.
  *
  * A rule with a constant rate runs with 15 rates, which are half a decade apart, for 10 times the
  * longest horizon. There are `seeds` runs for each rate. The mean loss over the runs of a rate is
@@ -13,13 +13,14 @@
  * the lowest mean loss over rates of the runs of this length or a shorter length. t(f) is
  * interpolated in the logarithm of the step.
  *
- * Let a run of the learned rule have the loss f after T steps. Its speed-up in steps is s =
- * min(t(f) / T, 10). The speed-up is capped if the curve does not reach f within 10 T steps. Its
- * speed-up in wall clock is s times the seconds of a step of the hand-designed rule, divided by the
- * seconds of a step of the learned rule. The time of a step includes the gradient and the update. A run of the learned rule in which a
- * value is not finite has diverged. The speed-up of a diverged run is 0, and the run is counted as
- * diverged. A cell is one task at one horizon. The median and the interquartile mean (the mean of
- * the middle half) over the runs of all cells are computed. Their intervals are percentiles of a
+ * Let a run of the learned rule have the loss f after T steps. The speed-up of this run in steps is
+ * s = min(t(f) / T, 10). The speed-up is capped if the curve does not reach f within 10 T steps.
+ * The speed-up of the run in wall clock is s times the seconds of a step of the hand-designed rule,
+ * divided by the seconds of a step of the learned rule. The time of a step includes the gradient
+ * and the update. A run of the learned rule in which a value is not finite has diverged. The
+ * speed-up of a diverged run is 0, and the run is counted as diverged. A cell is one task at one
+ * horizon. The report has the median and the interquartile mean over the runs of all cells. The
+ * interquartile mean is the mean of the middle half. The intervals of both are percentiles of a
  * bootstrap that resamples the runs of each cell. */
 #ifndef WL_EVALUATE_SPEEDUP_H
 #define WL_EVALUATE_SPEEDUP_H
@@ -31,12 +32,12 @@
 #define WL_SPEEDUP_TIE 0.01
 enum { WL_SPEEDUP_RATES = 15, WL_SPEEDUP_REACH = 10, WL_MAX_BASELINES = 24 };
 
-/* A baseline: a hand-designed rule with a schedule of its rate. The name of the baseline is, for
- * example, "adam" or "muon-linear". */
+/* A baseline, which is a hand-designed rule with a schedule of its rate. The name of the baseline
+ * is, for example, "adam" or "muon-linear". */
 typedef struct wl_baseline {
   char name[40];
   char rule[16], schedule[16];
-  /* exponent of the lowest rate: rate number i is 10^((lowest + i) / 2), for i = 0 .. 14 */
+  /* determines the 15 rates: rate number i is 10^((lowest + i) / 2), for i from 0 to 14 */
   int lowest;
 } wl_baseline;
 /* Writes all baselines to `out` and returns their number. */
@@ -61,7 +62,8 @@ typedef struct wl_task_curves {
   wl_baseline_curve curve[WL_MAX_BASELINES];
 } wl_task_curves;
 
-/* A cell: the runs of the learned rule on one task at one horizon. The struct owns the array. */
+/* A cell, which contains the runs of the learned rule on one task at one horizon. The struct owns
+ * the array. */
 typedef struct wl_speedup_cell {
   const wl_suite_task *task; /* borrowed */
   int64_t horizon;
@@ -80,9 +82,9 @@ typedef struct wl_loss_ratios {
 } wl_loss_ratios;
 
 /* Comparison of the learned rule with one baseline. The arrays speedup, wall and capped have the
- * shape [cells][seeds]. They contain the speed-up in steps, the speed-up in wall clock, and whether
- * the speed-up is capped, for each run. Runs on tasks without a curve of the baseline have NaN. The
- * struct owns the arrays. */
+ * shape [cells][seeds]. For each run, these arrays contain the speed-up in steps, the speed-up in
+ * wall clock, and whether the speed-up is capped. Runs on tasks without a curve of the baseline
+ * have NaN. The struct owns the arrays. */
 typedef struct wl_speedup_table {
   wl_baseline baseline;
   double *speedup, *wall;
@@ -118,7 +120,7 @@ typedef struct wl_speedup_request {
   /* [count] baselines whose curves are computed if the files do not contain them */
   const wl_baseline *baselines;
   int count;
-  /* names of the files with curves, separated by commas; all curves are written to the first
+  /* names of the files with curves, separated by commas; new curves are also written to the first
    * file */
   const char *file;
   /* trained optimizer; NULL means that only the curves of the baselines are computed */
@@ -142,10 +144,10 @@ int64_t wl_speedup_points(int64_t last, bool growing, int64_t *steps);
  * steps. */
 void wl_speedup_envelope(wl_baseline_curve *curve, double smoothing);
 
-/* wl_speedup_load reads the curves of all files that exist. It ignores tasks whose definition
- * differs from the definition in the suite, and curves that an earlier file already contained.
- * wl_speedup_save writes all curves to the first file, an HDF5 file of kind "baselines". Neither
- * function is collective. */
+/* wl_speedup_load reads the curves of all files that exist. The function ignores tasks whose
+ * definition differs from the definition in the suite, and curves that an earlier file already
+ * contained. wl_speedup_save writes all curves to the first file, an HDF5 file of kind "baselines".
+ * Neither function is collective. */
 wl_status wl_speedup_load(const char *paths, const wl_suite *suite, wl_task_curves *curves);
 wl_status wl_speedup_save(const char *paths, const wl_suite *suite, const wl_task_curves *curves);
 

@@ -137,8 +137,8 @@ static wl_status read_curve(const wl_file *file, const wl_suite_task *t, wl_base
   curve_fields(t, c, fields);
   WL_TRY(wl_file_query(file, fields[0].name, &stored));
   if (stored.ndim != 1 || stored.shape[0] < 1 || stored.shape[0] > 100000000)
-    return WL_FAIL(WL_ERR_DATA, "the dataset '%s' of the file of curves is not a list of steps; write the file "
-                                "again", fields[0].name);
+    return WL_FAIL(WL_ERR_DATA, "the dataset '%s' of the file of curves is not a list of steps; remove the "
+                                "file and compute the curves again", fields[0].name);
   c->points = stored.shape[0];
   WL_TRY(WL_NEW(c->steps, c->points));
   WL_TRY(WL_NEW(c->loss, WL_SPEEDUP_RATES * c->points));
@@ -149,7 +149,7 @@ static wl_status read_curve(const wl_file *file, const wl_suite_task *t, wl_base
   for (int64_t k = 1; k < c->points; k++)
     if (c->steps[k] <= c->steps[k - 1])
       return WL_FAIL(WL_ERR_DATA, "the steps in the dataset '%s' of the file of curves are not in rising "
-                                  "order; write the file again", fields[0].name);
+                                  "order; remove the file and compute the curves again", fields[0].name);
   return WL_OK;
 }
 

@@ -22,7 +22,7 @@ typedef struct field {
   wl_comm *comm;
 } field;
 
-/* What a rule needs to run on one task: model, workspace and unit. */
+/* A rule that runs on one task, with its model, workspace and unit. */
 typedef struct runner {
   const field *f;
   wl_model *model;
@@ -103,8 +103,8 @@ static wl_status run_points(runner *r, const wl_baseline_curve *c, int64_t seed,
   return wl_task_status(r->f->task);
 }
 
-/* Returns true if the suite allows this rate. The bounds of the suite have a tolerance of 1 %,
- * because they are decimal numbers with rounding errors. */
+/* Returns true if the suite allows this rate. The comparison has a tolerance of 1 %, because the
+ * bounds in the suite are decimal numbers with rounding errors. */
 static bool is_tried(const wl_reals *range, double rate) {
   return range->count == 0 || (rate > 0.99 * range->at[0] && rate < 1.01 * range->at[1]);
 }
@@ -128,8 +128,8 @@ static wl_status run_rate(const field *f, const wl_baseline_curve *c, int index,
 }
 
 /* Writes the lengths of the runs of a rule with a schedule to `steps`, in rising order, and returns
- * their number. The lengths are 1, 3 and 10 times each horizon. If a factor is larger than `reach`,
- * the factor is `reach` instead. */
+ * their number. The lengths are 1, 3 and 10 times each horizon. Factors above `reach` are replaced
+ * by `reach`. */
 static int64_t list_lengths(const wl_suite_task *t, int64_t reach, int64_t *steps) {
   static const int64_t factors[SCHEDULED_LENGTHS] = {1, 3, WL_SPEEDUP_REACH};
   int64_t count = 0;
@@ -306,8 +306,8 @@ static wl_status run_learned(const field *f, const wl_trained *t, wl_speedup_cel
 
 /* ---- The suite ------------------------------------------------------------------------------ */
 
-/* Computes everything for one task of the suite: curves, cells and times. seconds
- * [WL_MAX_BASELINES] receives the seconds of an inner step with the baseline of each curve. */
+/* Computes curves, cells and times for one task of the suite. seconds [WL_MAX_BASELINES] receives
+ * the seconds of an inner step with the baseline of each curve. */
 static wl_status run_task(const wl_speedup_request *q, int index, wl_comm *comm,
                           wl_task_curves *curves, double *seconds, wl_speedup_cell *cells) {
   wl_task *task = NULL;
@@ -381,7 +381,7 @@ static wl_status same_curves(const wl_suite *suite, const wl_task_curves *curves
       wl_digest_add(&digest, c->baseline.name, c->steps, (size_t)c->points * sizeof *c->steps);
     }
   }
-  return wl_comm_same(comm, "the suite, or its file of curves,", digest.value);
+  return wl_comm_same(comm, "the suite, or the file of its curves,", digest.value);
 }
 
 wl_status wl_speedup_run(const wl_speedup_request *q, wl_comm *comm, wl_task_curves *curves,

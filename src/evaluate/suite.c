@@ -16,11 +16,12 @@ const wl_option wl_suite_keys[] = {
     {"seeds", WL_OPT_INT, "5", NULL, 1, 1000, "1", "number of runs for each task and each horizon",
      WL_SLOT(wl_suite, seeds), 0},
     {"evaluate_batches", WL_OPT_INT, "5", NULL, 0, 1e6, "1",
-     "number of random minibatches on which a loss is measured, every 10 inner steps of a run; with 0, losses "
-     "are measured on the whole fixed sample, at steps whose distance grows",
+     "number of random minibatches on which a loss is measured, which is done every 10 inner steps of a run; "
+     "with 0, losses are measured on the whole fixed sample, and the steps of the measurements are further and "
+     "further apart",
      WL_SLOT(wl_suite, batches), 0},
     {"smoothing", WL_OPT_REAL, "0.95", NULL, 0, 0.999999, "1",
-     "decay in 10 inner steps of the running mean of the losses; with 0, losses are not smoothed",
+     "decay of the running mean of the losses in 10 inner steps; with 0, losses are not smoothed",
      WL_SLOT(wl_suite, smoothing), 0},
     {"reach", WL_OPT_INT, "10", NULL, 1, 10, "1",
      "number of inner steps of the runs of tuned rules, as a multiple of the longest horizon", WL_SLOT(wl_suite, reach), 0},
@@ -36,7 +37,8 @@ const wl_option wl_suite_task_keys[] = {
     {"rates", WL_OPT_REALS, "[]", NULL, 0, 1e3, "1",
      "lowest and highest rate that tuned rules try; with [], tuned rules try all 15 rates",
      WL_SLOT(wl_suite_task, rates), 0},
-    {"reference_losses", WL_OPT_REALS, "[]", NULL, 0, 0, "1", "published losses of tuned Adam at these steps",
+    {"reference_losses", WL_OPT_REALS, "[]", NULL, 0, 0, "1", "published losses of tuned Adam at "
+                                                              "reference_steps",
      WL_SLOT(wl_suite_task, reference_losses), 0},
     {0}};
 

@@ -32,11 +32,11 @@ typedef struct wl_suite {
   wl_config *config; /* owned */
   const char *name;
   int64_t seed, seeds;
-  /* number of random minibatches on which a loss is measured every 10 steps; 0 means that
-   * losses are measured on the whole fixed sample, at steps whose distance grows */
+  /* number of random minibatches on which a loss is measured every 10 steps; 0 means that losses
+   * are measured on the whole fixed sample, at steps that are further and further apart */
   int64_t batches;
   int64_t reach; /* length of the runs of tuned rules as a multiple of the longest horizon */
-  /* decay in 10 inner steps of the running mean of the losses; 0 means that losses are not
+  /* decay of the running mean of the losses in 10 inner steps; 0 means that losses are not
    * smoothed */
   double smoothing;
   int count;

@@ -1,8 +1,9 @@
 /* vary.c - lists settings that differ from the trained setting, to test how a learned optimizer
  * generalises.
  *
- * Most axes are lists of keys of task families. A variation changes one of these keys that the
- * family has. A key with choices is set to another choice, and a number is multiplied. */
+ * Each axis has a list of keys of task families, except "horizon" and "steps". A variation changes
+ * one key of the list that the family has. A key with choices is set to another choice, and a
+ * number is multiplied. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -45,8 +46,7 @@ static const wl_option varied_options[] = {
     {"loss_scale", WL_OPT_REAL, .slot = WL_SLOT(varied_keys, loss_scale)},
     {0}};
 
-/* A list of variations, and the trained values that functions need to append variations to the
- * list. */
+/* A list of variations, with the trained values from which variations are computed. */
 typedef struct collection {
   const wl_map *task;
   varied_keys trained;

@@ -71,9 +71,9 @@ struct wl_initialisation {
 
 /* The methods that the section `initialisation` may name, with their keys. */
 extern const wl_variant wl_initialisation_variants[];
-/* Creates the initialisation from its section `map`. Sets *out to NULL for the name "none". Returns
- * WL_ERR_CONFIG if a list names an unknown tensor, if a tensor is in several lists, or if no tensor
- * is learned. Not collective. */
+/* Creates the initialisation from `map`, the section `initialisation` of the configuration. Sets
+ * *out to NULL for the name "none". Returns WL_ERR_CONFIG if a list names an unknown tensor, if a
+ * tensor is in several lists, or if no tensor is learned. Not collective. */
 wl_status wl_initialisation_create(const wl_map *map, const wl_layout *theta,
                                    wl_initialisation **out);
 void wl_initialisation_destroy(wl_initialisation **init);

@@ -149,7 +149,7 @@ mkdir rank0 rank1
 cp one.h5 rank0/
 code=0
 timeout 60 "$WL_MPIEXEC" -n 2 bash -c 'cd rank${OMPI_COMM_WORLD_RANK:-$PMI_RANK} && exec "$WL_BIN" eval --speedup ../one.yaml --curves one.h5' >/dev/null 2>apart || code=$?
-[ $code != 0 ] && [ $code != 124 ] && grep -q "file of curves, differs" apart || fail "ranks with different files: exit code $code, $(cat apart)"
+[ $code != 0 ] && [ $code != 124 ] && grep -q "file of its curves, differs" apart || fail "ranks with different files: exit code $code, $(cat apart)"
 
 # curves of the second file are added to the first, and the results leave out a task without a curve
 run 1 merged "$learned" --speedup small.yaml --baselines none --curves merged.h5,two.h5
