@@ -37,8 +37,8 @@ wl_status wl_arguments_parse(const wl_argument *table, int argc, char **argv, wl
 
 /* Returns true if the option is given on the command line. */
 bool wl_argument_given(const wl_arguments *arguments, const char *name);
-/* Returns WL_ERR_USAGE if an option of the list is given. The list ends with NULL. The message is
- * "--NAME: " and `why`. */
+/* Returns WL_ERR_USAGE if the command line has an option that `names` contains. The last element of
+ * `names` is NULL. The error message consists of the option, a colon and the text `why`. */
 wl_status wl_arguments_refuse(const wl_arguments *arguments, const char *const *names,
                               const char *why);
 /* Returns the last value that is given for an option, or `fallback` if the option is not given. */

@@ -109,7 +109,7 @@ static void print_sums(const figures *f, FILE *out) {
 static void print_files(const wl_file_figures *f, const char *folder, FILE *out) {
   if (f->bytes == 0) return;
   fprintf(out, "\nWrite rates of files of %.0f MB in %s, in MB/s\n", 1e-6 * (double)f->bytes, folder);
-  fprintf(out, "  %-34s %10.0f\n", "plain write and fsync\"", 1e-6 * f->plain);
+  fprintf(out, "  %-34s %10.0f\n", "plain write and fsync", 1e-6 * f->plain);
   fprintf(out, "  %-34s %10.0f   (%.0f %%)\n", "checkpoint, verified and synced",
           1e-6 * f->checkpoint, 100.0 * f->ratio);
 }
@@ -187,7 +187,8 @@ const wl_command wl_command_bench = {
     NULL,
     false,
     run_bench,
-    "Measures the main costs of a training. First, it runs windows of an LSTM with 2 x 20 units on all ranks at "
+    "Measures the main costs of a training on this machine. First, it runs windows of an LSTM with 2 x 20 "
+    "units on all ranks at "
     "once. It measures windows with recomputed activations. It also measures windows with stored activations "
     "if these need at most 256 MiB, which is enough for 16,600 coordinates. "
     "It prints coordinate-steps per second, and the kernel's floating-point rate as a share of the measured "

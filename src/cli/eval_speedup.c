@@ -164,8 +164,8 @@ static void print_losses(const char *rule, const wl_loss_ratios *r, FILE *out) {
 static void print_summary(const wl_speedup *s, FILE *out) {
   fprintf(
       out,
-      "\nSpeed-ups over all tasks, horizons and seeds: %lld runs, of which %lld diverged. Intervals are 95 %% "
-      "bootstrap intervals. Speed-ups are capped at %d.\n",
+      "\nSpeed-ups over all tasks, horizons and seeds: %lld runs, of which %lld diverged. The intervals are 95 "
+      "%% bootstrap intervals. Speed-ups are capped at %d.\n",
       (long long)(s->cells * s->seeds), (long long)s->diverged, WL_SPEEDUP_REACH);
   fprintf(out, "  %-18s %6s %24s %24s %22s %8s\n", "tuned rule", "cells", "interquartile mean",
           "median", "interquartile, in time", "capped");

@@ -145,8 +145,8 @@ static wl_status run_plugin(wl_cli *cli, int argc, char **argv) {
   if (strcmp(action, "new") == 0 && argc == 3) return wl_plugin_new(argv[1], argv[2]);
   return WL_FAIL(
       WL_ERR_USAGE,
-      "use 'warploom plugin' with one of: build SOURCE.. [-- COMPILER FLAGS], info FILE, new task NAME, new "
-      "rule NAME");
+      "use one of 'warploom plugin build SOURCE.. [-- COMPILER FLAGS]', 'warploom plugin info FILE', 'warploom "
+      "plugin new task NAME' and 'warploom plugin new rule NAME'");
 }
 
 const wl_command wl_command_plugin = {

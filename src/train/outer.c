@@ -10,8 +10,8 @@
 
 #define ANY 0, 0
 #define AT_LEAST(n) (n), DBL_MAX
-/* largest accepted decay of a moment or average; with a decay of 1, the bias correction would
- * divide by 0 */
+/* largest accepted decay of a moment or of the average, because the bias correction divides by 0 if
+ * a decay is 1 */
 #define BELOW_ONE 0.999999
 
 const wl_option wl_outer_options[] = {

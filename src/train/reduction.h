@@ -28,7 +28,7 @@ typedef struct wl_reduction {
   double *vectors;  /* [room][vector] */
   bool *counted;    /* [room] */
   double *sum;      /* [vector] sum of the counted contributions of all ranks */
-  double *gradient; /* [phi.size] meta-gradient: mean over the counted units */
+  double *gradient; /* [phi.size] meta-gradient, which is the mean over the counted units */
 } wl_reduction;
 
 /* Prepares a reduction for contributions of `width` numbers. The caller frees *out with

@@ -1,5 +1,5 @@
-/* replay.c - stores points of episodes in the replay buffer and replays windows from them. replay.h
- * describes the algorithm.
+/* replay.c - stores points of episodes in the replay buffer, and replays windows that start at
+ * these points. replay.h describes the algorithm.
  *
  * The buffer is a ring of `batches` meta-batches, each with one episode of every unit. A place is
  * one pair (meta-batch, unit). A place has up to `capacity` points. Point j of a place is (theta,

@@ -186,7 +186,7 @@ const wl_section *wl_schema(void) {
        "distribution may also have the value {uniform: [a, b]} or {log_uniform: [a, b]}",
        wl_task_common_options, "family", wl_task_variants(), NULL, true, WL_KEY_ONE_OF,
        &wl_task_plugins},
-      {"rule", "The update rule, whose meta-parameters are trained\"", NULL, "name", wl_rule_variants(), "lstm", false, 0, &wl_rule_plugins},
+      {"rule", "The update rule, whose meta-parameters are trained", NULL, "name", wl_rule_variants(), "lstm", false, 0, &wl_rule_plugins},
       {"precondition", "A learned map that is applied to the gradient before the update rule", NULL, "name",
        wl_precondition_variants(), "none", false},
       {"initialisation", "Learned initial parameters theta_0 of a task", NULL, "name",
@@ -197,7 +197,7 @@ const wl_section *wl_schema(void) {
        window_options, NULL, NULL, NULL, false},
       {"estimator", "The method that computes the contribution of a window to the meta-gradient", NULL, "name",
        wl_estimator_variants(), "bptt", false},
-      {"outer", "The outer loop, which updates the meta-parameters\"", wl_outer_options, NULL, NULL, NULL, false},
+      {"outer", "The outer loop, which updates the meta-parameters", wl_outer_options, NULL, NULL, NULL, false},
       {"groups", "Separate settings of the outer loop for one group of meta-parameters, or a list of such maps "
                  "for several groups", NULL,
        "group", wl_outer_group_variants, "none", true},

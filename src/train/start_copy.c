@@ -25,8 +25,8 @@ void wl_start_copy_clear(const wl_trainer *tr, wl_start_copy *c) {
   wl_free(c->vectors);
 }
 
-/* Copies phi, its moments and its average to the copy. If `back` is true, restores these vectors
- * from the copy. */
+/* Copies phi, the moments of phi and the average of phi to the copy. If `back` is true, restores
+ * these vectors from the copy. */
 static void move_vectors(wl_trainer *tr, bool back) {
   const int64_t n = tr->setup.problem.model->phi.size;
   double *const live[] = {tr->state->phi, tr->state->outer->first, tr->state->outer->second,

@@ -112,7 +112,7 @@ static wl_window_plan make_plan(const wl_model *model, const wl_task *task,
   p.reads_before = precondition && precondition->reads_before;
   const bool reads_theta = precondition && precondition->reads_theta;
   p.factor = precondition ? precondition->factor : 0;
-  /* because imitation_adjoint needs chunks of one step if the rule reads theta */
+  /* imitation_adjoint needs chunks of one step if the rule reads theta */
   const bool step_by_step = spec->imitation && model->rule->reads_theta;
   p.time_outermost = with_gradient && (spec->second_order || reads_theta || step_by_step);
   p.keep_theta = with_gradient && (model->rule->reads_theta || p.time_outermost);
