@@ -42,11 +42,11 @@ typedef struct wl_optimizer wl_optimizer;
  * directory. In a run directory, the function reads the newest valid checkpoint. The caller owns
  * *optimizer. After a failure *optimizer is NULL.
  *
- *   WL_ERR_NO_INPUT   The file does not exist, or the data of a task is missing. This data is needed
- *                     if a part of the optimizer depends on the task's network.
- *   WL_ERR_DATA       The file is damaged, contains no trained optimizer, or was trained with warp
- *                     layers. Warp layers are part of the task's network, so the library cannot
- *                     apply them to a gradient. */
+ *   WL_ERR_NO_INPUT   The file does not exist, or the data of a task is missing.
+ *   WL_ERR_DATA       The file is damaged, or it contains no optimizer that the library can apply.
+ * The data of a task is needed if a part of the optimizer depends on the task's network. The
+ * library cannot apply an optimizer that was trained with warp layers, because warp layers are part
+ * of the task's network. */
 wl_status wl_optimizer_load(const char *path, wl_optimizer **optimizer);
 
 /* Frees the handle and sets it to NULL; NULL is accepted. */
@@ -79,8 +79,8 @@ wl_status wl_optimizer_set_threads(wl_optimizer *optimizer, int threads);
  * that run ends. Allocates all memory of the run, for example 328 bytes per parameter for an LSTM
  * of 2 x 20 units.
  *
- *   WL_ERR_USAGE   n is below 1, n differs from a nonzero wl_optimizer_parameters(), or the
- *                  rule needs the shapes of the tensors.
+ *   WL_ERR_USAGE   n is below 1, or n differs from a nonzero wl_optimizer_parameters().
+ *   WL_ERR_USAGE   The rule needs the shapes of the tensors (wl_optimizer_start_tensors).
  *   WL_ERR_OS      There is not enough memory.
  *
  * After an error the handle has no run. */
@@ -174,9 +174,8 @@ typedef struct wl_meta_parameters {
  *
  *   WL_ERR_CONFIG         The configuration has an error.
  *   WL_ERR_USAGE          A tensor is missing, is unknown or has another size than the rule's tensor.
- *                         The same code is returned if a
- *                         number is not finite, or if the configuration also has a preconditioner,
- *                         an initialisation or warp layers.
+ *   WL_ERR_USAGE          A number is not finite.
+ *   WL_ERR_USAGE          The configuration has a preconditioner, an initialisation or warp layers.
  *   WL_ERR_CANNOT_CREATE  The file cannot be written. */
 wl_status wl_optimizer_write(const char *path, const char *configuration, int count,
                              const wl_meta_parameters *given);

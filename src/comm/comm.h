@@ -104,9 +104,9 @@ wl_status wl_comm_exact_sum(wl_comm *comm, wl_exact_sum *sum);
 /* These functions compute the exact sum in two parts. A rank can do other work between the two
  * calls, but must not change the data of `sum`. Both calls are collective. The function
  * wl_comm_exact_sum_start sends this rank's largest magnitudes and normally returns without waiting
- * for other ranks. If it allocates memory, it waits until all ranks have checked that every
- * allocation succeeded. wl_comm_exact_sum_start allocates memory in its first call, and in each
- * call with more numbers than all earlier calls. */
+ * for other ranks. If the function allocates memory, the function waits until all ranks have
+ * checked that every allocation succeeded. Memory is allocated in the first call, and in each call
+ * with more numbers than all earlier calls. */
 wl_status wl_comm_exact_sum_start(wl_comm *comm, wl_exact_sum *sum);
 wl_status wl_comm_exact_sum_finish(wl_comm *comm, wl_exact_sum *sum);
 

@@ -12,7 +12,8 @@
 enum { WL_COMM_MESSAGES = 64 };
 
 struct wl_comm {
-  /* duplicate of MPI_COMM_WORLD; its functions return an error instead of ending the program */
+  /* duplicate of MPI_COMM_WORLD; MPI calls with this communicator return an error instead of ending
+   * the program */
   MPI_Comm world;
   int rank, size, node_rank, node_size;
   bool owns_mpi; /* true: wl_comm_start initialised MPI, and wl_comm_finish finalises MPI */

@@ -68,7 +68,7 @@ static int bits_of(int64_t total) {
 static double largest_magnitude(const double *x, int64_t count) {
   enum { LANES = 4 };
   double lane[LANES] = {0},
-         zero[LANES] = {0}; /* zero: sums of 0 x; a sum is NaN if an x is not finite */
+         zero[LANES] = {0}; /* zero: the sums of 0 x, which are NaN if an x is not finite */
   int64_t i = 0;
   for (; i + LANES <= count; i += LANES)
     for (int l = 0; l < LANES; l++) {

@@ -43,7 +43,7 @@
        WL_SLOT(wl_es_setting, floor)},                                                            \
   {                                                                                               \
     "failed_loss", WL_OPT_REAL, "0", NULL, 0, DBL_MAX, "1",                                       \
-        "Value that replaces a loss that is not finite. If it is 0, the unit is not counted.",    \
+        "Value that replaces a non-finite loss. If the value is 0, the unit is not counted.",     \
         WL_SLOT(wl_es_setting, failed_loss)                                                       \
   }
 #define PAIR_KEY                                                                   \

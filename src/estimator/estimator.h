@@ -51,15 +51,15 @@ typedef struct wl_estimator_ops {
   wl_status (*run)(const wl_estimator *estimator, const wl_estimator_job *job,
                    wl_run_outcome *outcome);
   /* The function `finish` is called after all runs of the window that `job` describes. The function
-   * adds the unit's contribution to job->vector and updates the unit's state. If the pointer is
-   * NULL, the function `run` has done this work. */
+   * adds the unit's contribution to job->vector and updates the unit's state. If `finish` is NULL,
+   * the function `run` has done this work. */
   void (*finish)(const wl_estimator *estimator, const wl_estimator_job *job,
                  const wl_run_outcome *outcomes);
   /* The function `close` is called after the last window of a unit in a meta-step, and completes
-   * the unit's vector. The pointer may be NULL. */
+   * the unit's vector. If no such work is needed, `close` is NULL. */
   void (*close)(const wl_estimator *estimator, double *vector);
-  /* Computes the meta-gradient [phi.size] from the sum of the counted units' vectors. If the
-   * pointer is NULL, the meta-gradient is the mean of the vectors. */
+  /* Computes the meta-gradient [phi.size] from the sum of the counted units' vectors. If `combine`
+   * is NULL, the meta-gradient is the mean of the vectors. */
   void (*combine)(const wl_estimator *estimator, const double *sum, int64_t counted,
                   double *gradient);
 } wl_estimator_ops;

@@ -6,7 +6,7 @@
 const wl_option wl_episode_options[] = {
     {"steps", WL_OPT_INTS, "100", NULL, 1, 1e9, "steps",
      "Number T of inner steps in an episode. If the value is a range [low, high], T is drawn "
-     "log-uniformly from it for each episode.",
+     "log-uniformly from this range for each episode.",
      WL_SLOT(wl_episode_keys, steps)},
     {"stagger", WL_OPT_BOOL, "false", NULL, 0, 0, "1",
      "Each unit starts at a random step of its first episode and has a separate sequence of "

@@ -129,8 +129,8 @@ static void kronecker_init(const wl_precondition *p, uint64_t seed, wl_real *phi
 /* ---- products of one axis ---- */
 
 /* Multiplies axis d of the tensor `in` by K if `forward` is true, and by K^T if `forward` is false.
- * The result is `out`. The arrays `in` and `out` have the shape [before][size][after] and must not
- * overlap. */
+ * The function writes the product to `out`. The arrays `in` and `out` have the shape
+ * [before][size][after] and must not overlap. */
 static void multiply(const tensor *t, int d, bool forward, const wl_real *phi, const wl_real *in,
                      wl_real *out) {
   const axis *a = &t->axis[d];

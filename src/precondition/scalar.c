@@ -22,8 +22,8 @@
 typedef struct scalar {
   enum { PER_RUN, PER_TENSOR, PER_STEP, PER_STEP_TENSOR } per;
   double initial, initial_decay, initial_skip;
-  /* numbers of steps and of tensors with separate factors; 1: all steps or all tensors use the
-   * same factor */
+  /* number of steps with separate factors, and number of tensors with separate factors; the number
+   * is 1 if all steps, or all tensors, use the same factor */
   int64_t steps, tensors;
   bool learn_decay, learn_skip;
   int64_t decay_at, skip_at; /* offsets in phi of lambda and kappa */

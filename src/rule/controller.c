@@ -339,7 +339,8 @@ static double correction(double decay, int64_t t) { return 1 / (1 - pow(decay, (
 static double cosine(double ab, double aa, double bb) { return ab / (sqrt(aa * bb) + TINY); }
 
 /* Updates the two running means of the loss and the first loss. The function reads the old values
- * from `in` and writes the new values to `out`. All tensors use the same values. */
+ * from `in` and writes the new values to `out`. There is one set of these values for all
+ * tensors. */
 static void follow_loss(const wl_inner_step *step, const wl_real *in, wl_real *out,
                         wl_controller_now *now) {
   const bool known = isfinite(step->loss);

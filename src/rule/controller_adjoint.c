@@ -231,8 +231,9 @@ static void log_rms_bar(const double *sum, double bar, int a, double scale_a, do
   sum_bar[WL_SUM_V] -= 0.5 * bar * scale_v / (scale_v * sum[WL_SUM_V] + TINY);
 }
 
-/* Inputs 14 and 15 of the network are the means of the inputs 0 and 1 over all tensors. Adds their
- * bars, divided by the number of tensors, to the bars of the inputs 0 and 1. */
+/* Inputs 14 and 15 of the network are the means of the inputs 0 and 1 over all tensors. The
+ * function divides the bars of inputs 14 and 15 by the number of tensors, and adds the quotients to
+ * the bars of the inputs 0 and 1 of each tensor. */
 static void share_means(const work *w) {
   const int count = w->ws->tensors.count;
   double first = 0, second = 0;
@@ -309,8 +310,8 @@ static const double *input_bar(const work *w, int64_t i) {
   return w->ws->corrected ? w->ws->corrected[i] + 1 : none;
 }
 
-/* Computes the bar of e = 1e-8 sqrt(sum v / n), where n is the size of the tensor. The second pass
- * consists of this function. */
+/* Computes the bar of e = 1e-8 sqrt(sum v / n), where n is the size of the tensor. This computation
+ * is the second pass. */
 static void epsilon_bar(const work *w, int j) {
   const wl_tensor *const t = &w->ws->tensors.tensor[j];
   const wl_controller_scalars *const c = &w->ws->scalars[j];

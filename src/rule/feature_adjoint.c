@@ -79,8 +79,8 @@ static point point_at(const work *w, int64_t i) {
   return x;
 }
 
-/* Some features of decay j are multiples of g or of m_j. The functions g_factor and m_factor return
- * the factors of g and of m_j. */
+/* Some features of decay j are multiples of g or of m_j. The function g_factor returns the number
+ * by which g is multiplied, and m_factor returns the number by which m_j is multiplied. */
 static double g_factor(const work *w, const point *x, int j) {
   const wl_factor_tables *const t = &w->view->table;
   const double row = (double)t->g_factor[j][x->row];
@@ -221,8 +221,8 @@ static void direction_bars(const work *w) {
   }
 }
 
-/* Replaces the features x by their adjoints xbar, and sets `dots` to the sums of x xbar. The first
- * pass consists of this function. */
+/* Replaces the features x by their adjoints xbar, and sets `dots` to the sums of x xbar. This
+ * computation is the first pass. */
 static void net_pass(const work *w) {
   activations a;
   memset(w->dots, 0, (size_t)(w->own->taps * WL_MOST_FEATURES) * sizeof *w->dots);

@@ -341,9 +341,9 @@ NOINLINE void clear_beyond(int64_t left, int inputs, vec *f) {
   for (int k = 0; k < inputs; k++) f[k * VECTORS] = choose(inside, f[k * VECTORS], splat(0));
 }
 
-/* Some features are entries of tables. The function short_count returns the number of the other
- * features. The function short_number returns the index among all features of the k-th feature that
- * is not a table entry. */
+/* Some features are entries of tables. The function short_count returns the number of features that
+ * are not table entries. The function short_number returns the index among all features of the k-th
+ * feature that is not a table entry. */
 INLINE int short_count(const int kind) {
   return kind == WL_FEATURES_MLP ? 8 : feature_count(kind) - 4 * WL_FACTORED;
 }
@@ -531,7 +531,8 @@ INLINE void forward_of(const wl_feature_view *w, const int kind, const wl_packed
     for (int v = 0; v < VECTORS; v++) {
       const int64_t lane = i + v * VECTOR_LANES, left = first + count - lane;
       moment x;
-      /* vectors after the last coordinate are copies of the group's first vector */
+      /* if a vector of the group contains no coordinates, the code copies the group's first
+       * vector */
       if (left <= 0) {
         for (int k = 0; k < inputs; k++) f[k * VECTORS + v] = f[k * VECTORS];
         add.row[v] = add.row[0];

@@ -69,9 +69,9 @@ typedef struct wl_packed_net {
   int inputs, layers; /* inputs: number of inputs; layers: number of hidden layers */
   /* The contributions of the table entries to each unit of the first layer, in the layout of
    * wl_feature_kernel.combine. The contributions of rows include the bias. The arrays are used if
-   * the length of a line is a multiple of the vector length. The network then reads only the other
-   * features, and m_j r_j c_j has the index of R_j. If the pointers are NULL, the network reads all
-   * features. */
+   * the length of a line is a multiple of the vector length. The network then reads only the
+   * features that are not table entries, and m_j r_j c_j has the index that R_j has otherwise. If
+   * the pointers are NULL, the network reads all features. */
   const wl_real *row_part, *column_part;
   /* number of units in each hidden layer, rounded up to a multiple of WL_NET_ROWS */
   int width[4];

@@ -52,8 +52,8 @@ static const wl_option lstm_options[] = {
      "and clip(g e^k, -1, 1). paper: the two numbers log|g| / p and sign g if |g| >= e^-p, "
      "otherwise -1 and e^p g. adam: the numbers g / sqrt v and m / sqrt v, where m and v are "
      "running means of g and g^2 with decay 0.95. With `adam`, a second output scales a step along "
-     "m / sqrt v with the rate `rate`; if `rate` is 0, there is no such step. With `adam`, the "
-     "only other keys with an effect are `hidden` and `output_scale`.",
+     "m / sqrt v with the rate `rate`; if `rate` is 0, the update has no such step. With `adam`, "
+     "the only other keys with an effect are `hidden` and `output_scale`.",
      WL_SLOT(lstm_keys, preprocessing)},
     {"preprocessing_strength", WL_OPT_REAL, "0", NULL, 0, 80, "1",
      "The number k in `preprocessing: log`, or the number p in `preprocessing: paper`. The value 0 "

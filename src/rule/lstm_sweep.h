@@ -64,7 +64,8 @@ INLINE void fetch_some(fetch *f) {
 }
 
 /* Computes `n` rows of W^T dz in tiles of SWEEP_ROWS rows, where dz has 4 H rows. If `add` is
- * nonzero, the function adds the result to `out`; otherwise, it overwrites `out`. */
+ * nonzero, the function adds the result to `out`. If `add` is zero, the function overwrites
+ * `out`. */
 NOINLINE void sweep_products(const wl_real *w, const wl_real *dz, int64_t n, int64_t H, int add,
                              wl_real *out, fetch *ahead) {
   for (int64_t row = 0; row < n; row += SWEEP_ROWS, w += 4 * H * SWEEP_ROWS)
@@ -154,8 +155,8 @@ static void clear_adjoint(const work *w) {
   }
 }
 
-/* Copies the adjoint of a block's state. If `out` is nonzero, the copy is from the scratch memory
- * to mu; otherwise, it is from mu to the scratch memory. */
+/* Copies the adjoint of a block's state. If `out` is nonzero, the function copies from the scratch
+ * memory to mu. If `out` is zero, the function copies from mu to the scratch memory. */
 static void move_adjoint(const work *w, wl_real *mu, int out) {
   for (int i = 0; i < w->net->layers; i++) {
     const wl_lstm_layer *l = &w->net->layer[i];

@@ -1,5 +1,5 @@
-/* lstm_weight_gradient.h - computes the weight gradient dW from the slots, after the sweep has
- * stored dz in them. The gradient dW is the sum of dz [h; x]^T over steps and lanes.
+/* lstm_weight_gradient.h - computes the weight gradient dW from the slots, in which the sweep has
+ * stored dz. The gradient dW is the sum of dz [h; x]^T over steps and lanes.
  *
  * A tile consists of the weights between GRAD_INPUTS inputs and the 4 gates of a unit. The sums of
  * a tile are in registers, with a separate sum for each lane of a vector. After the last step, the
@@ -68,7 +68,8 @@ NOINLINE void gradient_columns(const slot_run *run, const wl_real *in, const wl_
 }
 
 /* Computes the columns of dW for n inputs, which are x or h, in tiles of GRAD_INPUTS inputs. If the
- * last tile has fewer inputs than GRAD_ROWS, it also computes the gradient of the bias. */
+ * last tile has fewer inputs than GRAD_ROWS, the last tile also computes the gradient of the
+ * bias. */
 static void gradient_part(const slot_run *run, const wl_real *in, int64_t n, int bias,
                           const wl_real *dz, int64_t units, int64_t columns, wl_real *out) {
   for (int64_t from = 0; from < n; from += GRAD_INPUTS) {

@@ -47,7 +47,8 @@ static const wl_scalar scalars[SCALARS] = {
 static const wl_option pamela_options[] = {
     WL_ELEMENTWISE_OPTIONS("0.01"),
     {"decay", WL_OPT_REAL, "0", NULL, 0, 0, "1",
-     "Fraction of the parameters that a step subtracts from them.", WL_SCALAR_SLOT(DECAY)},
+     "Fraction of the parameters that a step subtracts from the parameters.",
+     WL_SCALAR_SLOT(DECAY)},
     {"skip", WL_OPT_REAL, "0", NULL, 0, 0, "1",
      "Multiple of the previous step that a step subtracts. The value -0.9 is equal to heavy-ball "
      "momentum with the coefficient 0.9.",

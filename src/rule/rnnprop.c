@@ -49,7 +49,7 @@ static const wl_option rnnprop_options[] = {
      WL_SLOT(wl_rnnprop_net, output_scale)},
     {"rate", WL_OPT_REAL, "0", NULL, 0, 1e9, "1",
      "Rate of a step of Adam with beta1 = beta2 = 0.95. A second output scales this step. Before "
-     "meta-training, the rule is equal to Adam. With the value 0, the rule has no such step.",
+     "meta-training, the rule is equal to Adam. With the value 0, the rule has no step of Adam.",
      WL_SLOT(wl_rnnprop_net, rate)},
     {0}};
 

@@ -15,7 +15,7 @@ INLINE void store_row(wl_real *p, vec x) { store_some(p, x, VECTOR_LANES); }
 
 INLINE vec exponential(vec x) { return exp2_clipped(LOG2_E * x); }
 INLINE vec sigmoid(vec x) { return (wl_real)1 / ((wl_real)1 + exponential(-x)); }
-/* Returns tanh x, which is computed from e^-2|x|. Because this exponent is never positive, the
+/* Returns tanh x, which is computed from e^-2|x|. The exponent -2|x| is never positive, so the
  * upper bound in exp2_clipped has no effect. */
 INLINE vec hyperbolic(vec x) {
   const vec size = maximum(x, -x), e = exponential((wl_real)-2 * size);
@@ -137,8 +137,8 @@ INLINE void gate_bars(const activations *a, int layer, int u, vec old_c, vec h_b
 }
 
 /* Computes the adjoint of one layer. The argument h_bar [H] is the contribution of the next layer
- * to the adjoint of h. The contribution of the next step is in bars->mu. The function writes the
- * adjoint of the layer's inputs to below_bar [in]. */
+ * to the adjoint of h. The array bars->mu contains the contribution of the next step. The function
+ * writes the adjoint of the layer's inputs to below_bar [in]. */
 static void cell_backward(const wl_rnnprop_input *input, int layer, const activations *a,
                           const vec *h_bar, vec *below_bar, const wl_rnnprop_bars *bars) {
   const wl_rnnprop_net *const net = input->net;

@@ -1,5 +1,4 @@
-/* tensors.c - computes the properties of theta's tensors that rules with access to tensors need
- * (tensors.h). */
+/* tensors.c - computes properties of theta's tensors for the rules that see tensors (tensors.h). */
 #include "rule/tensors.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
-/* tensors.h - declares code that all rules with access to tensors share. The code describes the
- * tensors of theta, divides them into pieces for threads, and finds the fields of the state.
+/* tensors.h - declares code that all rules that see tensors share. The code describes the tensors
+ * of theta, divides them into pieces for threads, and finds the fields of the state.
  *
  * A tensor with two or more dimensions is treated as a matrix. The factored second moments of a
  * matrix use the two largest axes, `largest` and `second`, as in Adafactor (Shazeer and Stern

@@ -87,7 +87,7 @@ INLINE void spread_tile(int rows, int vectors, int64_t k, wl_strided a, const wl
 /* Computes all m rows of a panel, which consists of `vectors` vectors of columns. In a narrow
  * panel, a tile has more rows, so that the processor has enough independent multiply-adds. A tile
  * of this height and two vectors needs more than 16 registers, so it is used only if the processor
- * has 32. */
+ * has 32 vector registers. */
 INLINE void spread_panel(int vectors, int64_t m, int64_t k, wl_strided a, const wl_real *b,
                          const int64_t *at, wl_real *c, int64_t ldc, bool keep) {
   int64_t i = 0;
@@ -250,7 +250,8 @@ void WL_KERNEL(nt)(int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_r
     nt_short(m, n, k, a, b, c, keep);
     return;
   }
-  if (n == 1 && m > 1) { /* the code computes C^T = B A^T, which has full tiles */
+  /* one row of B^T does not fill a tile, so the code computes C^T = B A^T */
+  if (n == 1 && m > 1) {
     WL_KERNEL(nt)(1, m, k, b, a, c, keep);
     return;
   }

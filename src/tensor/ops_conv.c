@@ -183,7 +183,7 @@ static void fill_planes(const conv_frame *f, placement p, const wl_real *image, 
 }
 
 /* Copies the outputs from the planes to `out`. With stride s, the function copies every s-th row
- * and column. If `keep` is true, it adds the outputs to `out`. */
+ * and column. If `keep` is true, the function adds the outputs to `out`. */
 static void take_outputs(const conv_frame *f, placement p, const wl_real *restrict planes,
                          wl_real *restrict out, bool keep) {
   for (int64_t o = 0; o < f->out; ++o)

@@ -31,7 +31,7 @@ static void channel_means(wl_channels s, const wl_real *x, const wl_real *y, dou
 }
 
 /* Runs `body` for all elements of one image or row. In `body`, e is the index of the element, and i
- * is the index of its pixel. A row has one pixel, so it needs only one loop. */
+ * is the index of its pixel. A row has one pixel, so a single loop is sufficient for a row. */
 #define FOR_PIXELS(s, e, i, body)                      \
   do {                                                 \
     if ((s).inner == 1) {                              \

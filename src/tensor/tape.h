@@ -142,10 +142,10 @@ const wl_real *wl_tape_value(const wl_tape_ws *ws, wl_node node);
 
 /* These functions run the three passes. The reverse pass must follow the forward pass, and the
  * tangent pass must follow the reverse pass, with the same inputs. The passes overwrite their
- * outputs. If an output is NULL, it is not computed. If the tape has no phi leaves, phi may be
- * NULL. All three passes read the caller's theta and phi, so the caller must not change these
- * arrays before the last pass. If v_theta or v_phi is NULL, it is treated as zero. The loss is
- * summed in double precision. The passes allocate no memory. */
+ * outputs. An output is not computed if its pointer is NULL. If the tape has no phi leaves, phi may
+ * be NULL. All three passes read the caller's theta and phi, so the caller must not change these
+ * arrays before the last pass. If v_theta or v_phi is NULL, the passes treat this vector as zero.
+ * The loss is summed in double precision. The passes allocate no memory. */
 void wl_tape_forward(const wl_tape *t, wl_tape_ws *ws, const wl_real *theta, const wl_real *phi,
                      double *loss);
 void wl_tape_reverse(const wl_tape *t, wl_tape_ws *ws, wl_real *grad_theta, wl_real *grad_phi);

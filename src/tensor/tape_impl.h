@@ -16,9 +16,9 @@
  * + J. ybar.
  *
  * A consumer of a node is an operator that has the node as an operand. In the reverse pass, the
- * first consumer writes the node's gradient, and the other consumers add to it. Therefore,
- * gradients need not be set to zero first. The function wl_tape_finish determines which consumer
- * writes the gradient, and stores this in `keep`. */
+ * first consumer writes the node's gradient, and the other consumers add to this gradient.
+ * Therefore, gradients need not be set to zero first. The function wl_tape_finish determines which
+ * consumer writes the gradient, and stores the result in `keep`. */
 #ifndef WL_TENSOR_TAPE_IMPL_H
 #define WL_TENSOR_TAPE_IMPL_H
 
