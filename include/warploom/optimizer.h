@@ -44,6 +44,7 @@ typedef struct wl_optimizer wl_optimizer;
  *
  *   WL_ERR_NO_INPUT   The file does not exist, or the data of a task is missing.
  *   WL_ERR_DATA       The file is damaged, or it contains no optimizer that the library can apply.
+ *
  * The data of a task is needed if a part of the optimizer depends on the task's network. The
  * library cannot apply an optimizer that was trained with warp layers, because warp layers are part
  * of the task's network. */
