@@ -103,8 +103,8 @@ typedef struct wl_tensor_shape {
 wl_status wl_optimizer_start_tensors(wl_optimizer *optimizer, int count,
                                      const wl_tensor_shape *tensors, int64_t horizon);
 
-/* Sets the minibatch loss at the theta of the next step. The rule `controller` reads this loss; other rules ignore the
- * loss. The call is optional. Returns WL_ERR_USAGE if there is no run. */
+/* Sets the minibatch loss at the theta of the next step. The rule `controller` reads this loss;
+ * other rules ignore the loss. The call is optional. Returns WL_ERR_USAGE if there is no run. */
 wl_status wl_optimizer_set_loss(wl_optimizer *optimizer, double loss);
 
 /* Copies the learned initial parameters into theta [n]. The initial parameters of tensors in the
@@ -117,7 +117,8 @@ wl_status wl_optimizer_initial(const wl_optimizer *optimizer, int64_t n, float *
  * at theta. After the call, the function does not access `gradient` and `theta`. The arrays need no
  * alignment and must not overlap. The function allocates no memory.
  *
- *   WL_ERR_USAGE   There is no run, n differs from the run's n, an array is NULL, or the arrays overlap.
+ *   WL_ERR_USAGE   There is no run, or n differs from the run's n.
+ *   WL_ERR_USAGE   An array is NULL, or the arrays overlap.
  *   WL_ERR_DATA    A gradient or the update is not finite.
  *
  * After each of these errors theta is unchanged. If the gradient is not finite, the rule state is
@@ -144,7 +145,8 @@ typedef struct wl_tensor_step {
 wl_status wl_optimizer_step_tensors(wl_optimizer *optimizer, int count,
                                     const wl_tensor_step *tensors);
 
-/* Returns 1 if the result depends on the shapes of tensors and on the order of their axes, otherwise 0. */
+/* Returns 1 if the result depends on the shapes of tensors and on the order of their axes.
+ * Otherwise, returns 0. */
 int wl_optimizer_sees_tensors(const wl_optimizer *optimizer);
 
 /* With these functions a program can save a run and resume it later. A resumed run computes the
@@ -174,7 +176,7 @@ typedef struct wl_meta_parameters {
  * read optimizer files accept the written file.
  *
  *   WL_ERR_CONFIG         The configuration has an error.
- *   WL_ERR_USAGE          A tensor is missing, is unknown or has another size than the rule's tensor.
+ *   WL_ERR_USAGE          A tensor is missing or unknown, or its size differs from the rule's tensor.
  *   WL_ERR_USAGE          A number is not finite.
  *   WL_ERR_USAGE          The configuration has a preconditioner, an initialisation or warp layers.
  *   WL_ERR_CANNOT_CREATE  The file cannot be written. */

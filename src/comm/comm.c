@@ -20,7 +20,8 @@
 enum { CHUNK = 1 << 30, TAG = 1, ALARM_TAG = 2, MESSAGE_SIZE = 4096 };
 _Static_assert(CHUNK < INT_MAX, "the counts that MPI accepts are of type int");
 
-/* Returns WL_OK for MPI_SUCCESS. For any other code, sets an error with the MPI library's message. */
+/* Returns WL_OK for MPI_SUCCESS. For any other code, sets an error with the MPI library's
+ * message. */
 static wl_status check_mpi(int code, const char *what) {
   if (code == MPI_SUCCESS) return WL_OK;
   char text[MPI_MAX_ERROR_STRING] = "";

@@ -114,8 +114,8 @@ static packed_layout packed_of(const wl_lstm_net *net) {
  * [hidden][h columns, x columns, bias][4 gates]. The sums of each output follow: its weights,
  * padded to a multiple of four, and its bias. */
 typedef struct sums_layout {
-  /* layer: offsets of the layers' sums; head: offset of the first output's sums; bias: offset of the
-   * bias from the start of an output's sums; size: number of all sums */
+  /* layer: offsets of the layers' sums; head: offset of the first output's sums; bias: offset of
+   * the bias from the start of an output's sums; size: number of all sums */
   int64_t layer[WL_LSTM_MAX_LAYERS], head, bias, size;
   int64_t per_head; /* number of sums of one output */
 } sums_layout;

@@ -53,7 +53,8 @@ typedef struct wl_rnnprop_bars {
 } wl_rnnprop_bars;
 
 typedef struct wl_rnnprop_kernel {
-  /* Computes the new state [width][16], which may be the same array as in->state, and the update u [16]. */
+  /* Computes the new state [width][16], which may be the same array as in->state, and the update
+   * u [16]. */
   void (*step)(const wl_rnnprop_input *in, wl_real *state, wl_real *u);
   void (*backward)(const wl_rnnprop_input *in, const wl_rnnprop_bars *bars);
 } wl_rnnprop_kernel;

@@ -112,7 +112,8 @@ typedef struct wl_rule_ops {
   const wl_option *options;
   wl_status (*create)(const wl_map *options, const wl_rule_setting *setting, wl_rule *rule);
   void (*destroy)(wl_rule *rule);
-  /* Draws the initial meta-parameters phi [rule->phi.size] from the stream (seed, WL_FOR_META_INIT). */
+  /* Draws the initial meta-parameters phi [rule->phi.size] from the stream
+   * (seed, WL_FOR_META_INIT). */
   void (*init)(const wl_rule *rule, uint64_t seed, wl_real *phi);
   /* Copies phi to the workspace, in a layout for fast steps. The program calls this function after
    * every change of phi. */

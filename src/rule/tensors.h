@@ -27,8 +27,8 @@ enum { WL_PIECE = 2048 };
 
 typedef struct wl_factored {
   int largest, second; /* indices of the two largest axes; 0 for vectors and scalars */
-  /* numbers of rows and columns: size / shape[largest] and size / shape[second], or size and 0 for a
-   * vector */
+  /* numbers of rows and columns: size / shape[largest] and size / shape[second], or size and 0 for
+   * a vector */
   int64_t rows, columns;
 } wl_factored;
 
