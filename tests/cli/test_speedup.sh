@@ -186,10 +186,10 @@ P
 # first, one suite receives another task; then a task of a suite changes
 printf '  - {name: more, horizons: [10], family: quadratic, dimension: 2, batch: 2}\n' >>small.yaml
 "$WL_BIN" eval --speedup small.yaml --curves two.h5 >/dev/null 2>grown
-expect_same "what a task more computes" "more: adam, 15 rates x 3 seeds" "$(cat grown)"
+expect_same "what a task more computes" "task more: running adam with 15 rates and 3 seeds" "$(cat grown)"
 sed -i 's/dimension: 4/dimension: 5/' small.yaml
 "$WL_BIN" eval --speedup small.yaml --curves two.h5 >/dev/null 2>changed
-expect_same "what a changed task computes" "quadratic: adam, 15 rates x 3 seeds" "$(cat changed)"
+expect_same "what a changed task computes" "task quadratic: running adam with 15 rates and 3 seeds" "$(cat changed)"
 
 refuses() { # arguments: CODE WORDS ARGUMENTS...
   local code=0
