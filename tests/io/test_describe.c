@@ -70,7 +70,7 @@ static void a_run(void **state) {
                    4 * T_UNITS);
   char *const text = printed(d);
   assert_non_null(strstr(text, "<- resume"));
-  assert_non_null(strstr(text, "8 records, 4 metrics lines, 2 parts"));
+  assert_non_null(strstr(text, "8 records and 4 lines of metrics in 2 parts"));
   free(text);
   json_decref(d);
 }
