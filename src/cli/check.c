@@ -14,8 +14,8 @@ static const wl_argument arguments[] = {
     {"directions", "N", "number of random directions along which each block is checked; default 3"},
     {"tolerance", "X", "largest relative error with which a block passes; default 1e-7"},
     {"windows", "N",
-     "number of windows that run before the checked window, so that the rule has a nonzero state; default 1 if "
-     "the episode is long enough and theta_0 is not learned, else 0"},
+     "number of windows that run before the checked window, so that the rule has a nonzero state; the default "
+     "is 1, or 0 if the episode is too short or theta_0 is learned"},
     {"dump", "FILE",
      "also write an HDF5 file from which another program can compute the meta-gradients"},
     {"json", "FILE", "also write the table as JSON to FILE; the name - means standard output"},
@@ -204,8 +204,8 @@ const wl_command wl_command_check = {
     true,
     run_check,
     "Computes the meta-gradient of one window of each task with the code that a training uses (the engine). "
-    "Then computes central differences of the meta-loss with separate code (the rollout), along random "
-    "directions and for several step sizes h. Compares each block of the gradient with these differences. A "
+    "Then separate code, the rollout, computes central differences of the meta-loss along random directions "
+    "and for several step sizes h. Each block of the gradient is compared with these differences. A "
     "block passes if the "
     "relative error at the best h is within the tolerance and the error falls as h^2. The rollout has its own "
     "code for the loop over steps, the weights of the window, the transforms of the loss and the batches. "
@@ -214,8 +214,8 @@ const wl_command wl_command_check = {
     "because the "
     "check computes many losses. Before the comparison, check computes data, initial parameters, losses and "
     "updates twice, in different orders. If the bits of a value differ between the two orders, check names the "
-    "value and exits with code 70. If a gradient is exactly zero, check first changes the blocks that start at "
-    "zero by small random values, because a block of zeros may make the gradients of other blocks zero. If "
+    "value and exits with code 70. A block of zeros may make the gradients of other blocks zero. If a gradient "
+    "is exactly zero, check therefore first adds small random values to the blocks that start at zero. If "
     "most blocks still do not change the loss, check reports these blocks and exits with code 65. Exit code 0 "
     "means that no block failed.",
     "warploom check jobs/quickstart.yaml --set task.batch=8 --set rule.momentum=0 --set window.order=first\n"

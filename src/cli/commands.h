@@ -2,7 +2,7 @@
  * subcommand.
  *
  * Each subcommand has a line in commands.def and a file src/cli/<name>.c, which defines
- * wl_command_<name>. main parses the options and starts MPI before it calls `run`. */
+ * wl_command_<name>. The function main parses the options and starts MPI before it calls `run`. */
 #ifndef WL_CLI_COMMANDS_H
 #define WL_CLI_COMMANDS_H
 

@@ -37,16 +37,17 @@ static void forget_hdf5(void) {
   setenv("HDF5_USE_FILE_LOCKING", "FALSE", 1);
 }
 
-/* Lets waiting OpenMP threads spin for only some microseconds before they sleep. By default, GCC's
- * OpenMP library lets them spin for many milliseconds, and other programs and ranks cannot use
- * these cores meanwhile. */
+/* Lets waiting OpenMP threads spin for only some microseconds before they sleep. By default, the
+ * threads of GCC's OpenMP library spin for many milliseconds. Other programs and ranks cannot use
+ * their cores meanwhile. */
 static bool choose_waiting(void) {
   if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT")) return false;
   return setenv("GOMP_SPINCOUNT", "1000", 1) == 0;
 }
 
 /* Name of an environment variable. The first execution of the program stores the name of the
- * kernels that OpenBLAS chose in this variable, so that the second execution can print the name. */
+ * OpenBLAS kernels in this variable. The second execution, which uses other kernels, prints the
+ * stored name. */
 static const char replaced[] = "WARPLOOM_BLAS_REPLACED";
 
 static bool choose_kernels(void) {

@@ -4,12 +4,12 @@
 
 #include "comm/comm.h"
 
-/* Prepares the environment variables. main must call this function first. The function removes
- * POSIXLY_CORRECT, which would change the parsing of the command line, and HDF5_* variables, which
- * would change the access to files. In two cases, the function sets a variable and executes the
- * program once more, because some libraries read variables before main runs. It sets GOMP_SPINCOUNT
- * unless the user has chosen how OpenMP threads wait. It sets OPENBLAS_CORETYPE if OpenBLAS does
- * not recognise the processor. */
+/* Prepares the environment variables. The function main must call this function first. The function
+ * removes POSIXLY_CORRECT, which would change the parsing of the command line. It removes HDF5_*
+ * variables, which would change the access to files. In two cases, the function sets a variable and
+ * executes the program once more, because some libraries read variables before main runs. It sets
+ * GOMP_SPINCOUNT unless the user has chosen how OpenMP threads wait. It sets OPENBLAS_CORETYPE if
+ * OpenBLAS does not recognise the processor. */
 void wl_environment_prepare(char **argv);
 
 /* Prints a message on rank 0 in three cases: the program replaced the kernels that OpenBLAS chose,

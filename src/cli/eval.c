@@ -40,8 +40,9 @@ static const wl_argument arguments[] = {
      "NAME-evaluation.h5 in the current folder for a file NAME.h5. An earlier evaluation with other settings "
      "is renamed: its name then ends in -previous-N.h5"},
     {"speedup", "SUITE",
-     "instead of the comparison, measure on a suite of tasks, such as jobs/suites/unseen.yaml, how many steps "
-     "and how much time tuned hand-designed rules need to reach the losses of RUN. Without RUN, only compute "
+     "instead of the comparison, measure speed-ups on a suite of tasks such as jobs/suites/unseen.yaml: how "
+     "many steps and how much time tuned hand-designed rules need to reach the losses of RUN. Without RUN, "
+     "only compute "
      "the loss curves of the hand-designed rules"},
     {"baselines", "LIST",
      "with --speedup, the hand-designed rules whose missing curves are computed; default adam. The rules are "

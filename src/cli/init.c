@@ -77,8 +77,8 @@ static wl_status find_family(const char *name, const wl_variant **out) {
                  near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
-/* For each key that `given` does not set, writes one comment line with the key and its default, and
- * one comment line with its description. */
+/* Writes two comment lines for each key that `given` does not set. The first line contains the key
+ * and its default. The second line contains the description of the key. */
 static void write_keys(const wl_option *options, const char *given, FILE *out) {
   for (const wl_option *o = options; o && o->key; o++) {
     char start[64];

@@ -147,8 +147,8 @@ static bool takes(const wl_arguments *a, int i, const char *value) {
   return option->value && strcmp(option->value, value) == 0;
 }
 
-/* Returns an error if `output`, the value of the option a->given[at], is also the file of an
- * earlier option or the suite that the command reads. */
+/* `output` is the value of the option a->given[at]. Returns an error if `output` is also the file
+ * of an earlier option, or the suite that the command reads. */
 static wl_status check_apart(const wl_arguments *a, const char *output, int at) {
   for (int i = 0; i < a->count; i++) {
     const char *const other = a->given[i].value;

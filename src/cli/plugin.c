@@ -1,5 +1,5 @@
-/* plugin.c - `warploom plugin build|info|new`: builds and describes plug-ins, which add task
- * families and update rules without a new build of Warploom. */
+/* plugin.c - `warploom plugin build|info|new`: builds and describes plug-ins. A plug-in adds a task
+ * family or an update rule without a new build of Warploom. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>

@@ -27,8 +27,8 @@ bool wl_signals_stop_training(const wl_argument *arguments);
  * the signals SIGTERM, SIGINT, SIGHUP, SIGXCPU, SIGUSR1 and SIGUSR2 stop the program. While there
  * is nothing to save, such a signal ends the process immediately with exit code 75, and rank 0
  * prints the reason. Later, the training polls whether a signal has arrived. If `trains` is false,
- * signals keep their default actions, except SIGUSR1 and SIGUSR2, which are ignored because batch
- * systems send them as a warning. */
+ * the process ignores SIGUSR1 and SIGUSR2, because batch systems send these signals as a warning.
+ * All other signals keep their default actions. */
 void wl_signals_prepare(bool trains, int rank);
 
 /* Reads the options --resume and --time-limit into *request. Returns WL_ERR_USAGE if the time limit

@@ -33,9 +33,9 @@ typedef struct wl_eval_runner {
   wl_comm *comm;
 } wl_eval_runner;
 
-/* Runs a rule on all tasks of the setting, which are drawn from `space`: one set of tune_units
- * tasks for WL_SPACE_TUNE, otherwise `seeds` sets of `units` tasks. Fills outcomes [sets * units]
- * and, if it is not NULL, curves [sets * units][steps]. Collective. */
+/* Runs a rule on the tasks of an evaluation, which are drawn from `space`. WL_SPACE_TUNE has one
+ * set of tune_units tasks. WL_SPACE_EVAL has `seeds` sets of `units` tasks. Fills outcomes [sets *
+ * units] and, if it is not NULL, curves [sets * units][steps]. Collective. */
 wl_status wl_eval_run_sets(const wl_eval_runner *runner, const wl_contender *contender,
                            wl_space space, wl_outcome *outcomes, double *curves);
 /* A job is one episode. A rank runs the jobs with the numbers first, first + stride, first + 2

@@ -10,8 +10,8 @@
  * between points.
  *
  * A rule with a schedule has separate runs for each of several lengths. The curve at a length is
- * the lowest mean loss over rates of the runs of this length or a shorter length. t(f) is
- * interpolated in the logarithm of the step.
+ * the lowest mean loss of all rates and all runs up to this length. The step t(f) is interpolated
+ * in the logarithm of the step.
  *
  * Let a run of the learned rule have the loss f after T steps. The speed-up of this run in steps is
  * s = min(t(f) / T, 10). The speed-up is capped if the curve does not reach f within 10 T steps.
@@ -75,8 +75,8 @@ typedef struct wl_speedup_cell {
  * tuned rule. The ratio is infinite if a run of the cell diverged. The struct owns the array. */
 typedef struct wl_loss_ratios {
   double *of_cell; /* [cells] ratio of each cell; NaN if the tuned rule has no curve on the task */
-  /* number of cells with a ratio; number of cells with a ratio below 1 - WL_SPEEDUP_TIE; number of
-   * cells with a ratio from 1 - WL_SPEEDUP_TIE to 1 + WL_SPEEDUP_TIE */
+  /* `judged` is the number of cells with a ratio. `lower` counts ratios below 1 - WL_SPEEDUP_TIE.
+   * `ties` counts ratios that differ from 1 by at most WL_SPEEDUP_TIE. */
   int64_t judged, lower, ties;
   double median, worst;
 } wl_loss_ratios;
@@ -144,10 +144,10 @@ int64_t wl_speedup_points(int64_t last, bool growing, int64_t *steps);
  * steps. */
 void wl_speedup_envelope(wl_baseline_curve *curve, double smoothing);
 
-/* wl_speedup_load reads the curves of all files that exist. The function ignores tasks whose
+/* The function wl_speedup_load reads the curves of all files that exist. It ignores tasks whose
  * definition differs from the definition in the suite, and curves that an earlier file already
- * contained. wl_speedup_save writes all curves to the first file, an HDF5 file of kind "baselines".
- * Neither function is collective. */
+ * contained. The function wl_speedup_save writes all curves to the first file, an HDF5 file of kind
+ * "baselines". Neither function is collective. */
 wl_status wl_speedup_load(const char *paths, const wl_suite *suite, wl_task_curves *curves);
 wl_status wl_speedup_save(const char *paths, const wl_suite *suite, const wl_task_curves *curves);
 

@@ -239,8 +239,8 @@ static wl_status create_learned(const field *f, const wl_trained *t, int64_t ste
   wl_model_destroy(&model);
   return WL_FAIL(
       WL_ERR_CONFIG,
-      "%s: this system has parts whose shape depends on the network of the training, so it cannot run on task "
-      "'%s'; use a system without preconditioner, warp layers and learned theta_0",
+      "%s: the shape of some meta-parameters depends on the network of the training, so the optimizer cannot "
+      "run on task '%s'; use an optimizer without preconditioner, warp layers and learned theta_0",
       t->source, f->entry->name);
 }
 
@@ -306,8 +306,8 @@ static wl_status run_learned(const field *f, const wl_trained *t, wl_speedup_cel
 
 /* ---- The suite ------------------------------------------------------------------------------ */
 
-/* Computes curves, cells and times for one task of the suite. seconds [WL_MAX_BASELINES] receives
- * the seconds of an inner step with the baseline of each curve. */
+/* Computes curves, cells and times for one task of the suite. The array seconds [WL_MAX_BASELINES]
+ * receives the seconds of an inner step with the baseline of each curve. */
 static wl_status run_task(const wl_speedup_request *q, int index, wl_comm *comm,
                           wl_task_curves *curves, double *seconds, wl_speedup_cell *cells) {
   wl_task *task = NULL;

@@ -32,8 +32,8 @@ typedef struct wl_suite {
   wl_config *config; /* owned */
   const char *name;
   int64_t seed, seeds;
-  /* number of random minibatches on which a loss is measured every 10 steps; 0 means that losses
-   * are measured on the whole fixed sample, at steps that are further and further apart */
+  /* number of random minibatches on which a loss is measured, every 10 inner steps; with 0, losses
+   * are measured on the whole fixed sample, less and less often during a run */
   int64_t batches;
   int64_t reach; /* length of the runs of tuned rules as a multiple of the longest horizon */
   /* decay of the running mean of the losses in 10 inner steps; 0 means that losses are not
@@ -43,8 +43,8 @@ typedef struct wl_suite {
   wl_suite_task *tasks; /* [count] */
 } wl_suite;
 
-/* wl_suite_keys are the keys of a suite. wl_suite_task_keys are the keys that tasks have only in a
- * suite. */
+/* The table wl_suite_keys has the keys of a suite. The table wl_suite_task_keys has the keys that
+ * tasks have only in a suite. */
 extern const wl_option wl_suite_keys[], wl_suite_task_keys[];
 
 /* Reads a suite from the YAML file `path` and checks it. Not collective. The caller destroys *out

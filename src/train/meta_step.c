@@ -139,9 +139,9 @@ static wl_status reduce(wl_trainer *tr, const wl_watcher *watcher, int64_t own, 
   return WL_OK;
 }
 
-/* Runs the windows of this rank's units. Stores four facts in `tr->flags`: whether this rank
- * failed, whether it left its windows early, whether this meta-step must be the last one, and the
- * compute time. Returns the number of contributions of this rank to the sum. */
+/* Runs the windows of this rank's units. Stores in `tr->flags` whether this rank failed, whether it
+ * left its windows early, and whether this meta-step must be the last one. Also stores the compute
+ * time there. Returns the number of contributions of this rank to the sum. */
 static int64_t compute(wl_trainer *tr, const wl_meta_request *request, double *computing) {
   const double start = wl_seconds();
   int64_t own = 0;

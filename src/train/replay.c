@@ -1,9 +1,9 @@
 /* replay.c - stores points of episodes in the replay buffer, and replays windows that start at
- * these points. replay.h describes the algorithm.
+ * these points. The header replay.h describes the algorithm.
  *
  * The buffer is a ring of `batches` meta-batches, each with one episode of every unit. A place is
  * one pair (meta-batch, unit). A place has up to `capacity` points. Point j of a place is (theta,
- * s) at the inner step j * stride of the episode. replay_store.c stores the points. */
+ * s) at the inner step j * stride of the episode. The file replay_store.c stores the points. */
 #include "train/replay.h"
 
 #include <string.h>
@@ -12,8 +12,8 @@
 #include "train/schema.h"
 #include "train/trainer_impl.h"
 
-/* Upper bound of the number of passes in a run, because a draw number of 64 bits has the number of
- * the pass in its upper half (run_point). */
+/* Upper bound of the number of passes in a run. The bound is needed because the upper 32 bits of a
+ * draw number contain the number of the pass (run_point). */
 static const double MOST_PASSES = 2147483647.0;
 
 struct wl_replay {

@@ -18,8 +18,8 @@
 
 /* Creates the replay buffer. Sets *out to NULL if the configuration has no replay. `trainer` must
  * already have its problem and its plan; the buffer keeps no pointer to `trainer`. Returns
- * WL_ERR_CONFIG if the settings are wrong, for example if there are several tasks, or if the points
- * do not fit into replay.capacity and replay.spill is empty. */
+ * WL_ERR_CONFIG if there are several tasks, or if each window has a meta-step. Also returns
+ * WL_ERR_CONFIG if the points do not fit into replay.capacity and replay.spill is not set. */
 wl_status wl_replay_create(const wl_trainer *trainer, wl_replay **out);
 void wl_replay_destroy(wl_replay **replay);
 
@@ -54,14 +54,15 @@ int64_t wl_replay_points(const wl_replay *replay); /* Returns the number of poin
 /* Sends all points to rank 0, which writes them to `points` [wl_replay_points][width].
  * Collective. */
 wl_status wl_replay_gather(wl_replay *replay, const wl_trainer *trainer, wl_real *points);
-/* wl_replay_new_owner returns the rank that owns a place after a run has resumed. wl_replay_restore
- * assigns the place to this rank. On the owner, wl_replay_restore also stores the points of the
- * place, `points` [count][width]. */
+/* The function wl_replay_new_owner returns the rank that owns a place after a run has resumed. The
+ * function wl_replay_restore assigns the place to this rank. On the owner, it also stores the
+ * points of the place, `points` [count][width]. */
 int wl_replay_new_owner(const wl_trainer *trainer, int64_t place);
 wl_status wl_replay_restore(wl_replay *replay, const wl_trainer *trainer, int64_t place,
                             const wl_real *points);
-/* wl_replay_reals returns the number of elements of all points of a full buffer. wl_replay_memory
- * returns the number of bytes of a full buffer that one rank has in memory. */
+/* The function wl_replay_reals returns the number of elements of all points of a full buffer. The
+ * function wl_replay_memory returns the number of bytes of a full buffer that one rank has in
+ * memory. */
 double wl_replay_reals(const wl_replay *replay);
 double wl_replay_memory(const wl_replay *replay, const wl_trainer *trainer);
 

@@ -50,19 +50,18 @@ int wl_trainer_lanes(const wl_trainer *trainer);
  * of this rank. */
 wl_status wl_trainer_run_units(wl_trainer *trainer, const wl_watcher *watcher, int64_t *own);
 
-/* These functions are in start_copy.c. wl_trainer_keep_clocks copies clocks and meta-parameters
- * before wl_plan_begin. wl_trainer_keep_start copies the units of this rank after the assignment of
- * units to ranks. wl_trainer_return_to_start restores clocks, meta-parameters and units from the
- * copies. */
+/* These functions are in start_copy.c. First, wl_trainer_keep_clocks copies clocks and
+ * meta-parameters before wl_plan_begin. After the assignment of units to ranks,
+ * wl_trainer_keep_start copies the units of this rank. To abandon the meta-step,
+ * wl_trainer_return_to_start restores clocks, meta-parameters and units. */
 wl_status wl_start_copy_create(const wl_trainer *trainer, wl_start_copy *copy);
 void wl_start_copy_clear(const wl_trainer *trainer, wl_start_copy *copy);
 void wl_trainer_keep_clocks(wl_trainer *trainer);
 wl_status wl_trainer_keep_start(wl_trainer *trainer);
 void wl_trainer_return_to_start(wl_trainer *trainer);
 
-/* Updates the groups of phi in the set `groups`. reduction->sum is the sum of `counted`
- * contributions, which come from episodes or from replayed windows. This function is in
- * meta_step.c. */
+/* Updates the groups of phi in the set `groups`. The vector reduction->sum is the sum of `counted`
+ * contributions, either of episodes or of replayed windows. This function is in meta_step.c. */
 void wl_trainer_update(wl_trainer *trainer, wl_reduction *reduction, int64_t counted,
                        unsigned groups, wl_meta_report *report);
 

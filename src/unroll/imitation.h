@@ -2,7 +2,7 @@
  *
  * In an episode that imitates, the teacher receives the same raw gradients as the learned rule, and
  * has a separate state. Let e_k be the update of the teacher, and l_k the update of the learned
- * rule, at step k. theta moves partly with the teacher's update, and F' replaces the meta-loss F:
+ * rule, at step k. A part f of the teacher's update is used, and F' replaces the meta-loss F:
  *
  *   theta_{k+1} = theta_k + f e_k + (1 - f) l_k
  *   F' = (1 - a - b - c) F + W mean_k (a D_cos + b D_mag + c D_dist)

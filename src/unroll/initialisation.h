@@ -52,8 +52,8 @@ struct wl_initialisation {
    * "initialisation" */
   wl_layout phi;
   int64_t *from; /* [phi.count] index in theta of the first element of each learned tensor */
-  /* [phi.count] number of elements in theta that start with the same element of phi: the number
-   * of outputs for a tensor in the list `shared`, otherwise 1 */
+  /* [phi.count] number of elements of theta for each element of phi. This is the number of outputs
+   * for a tensor in the list `shared`, and 1 for all other tensors. */
   int64_t *copies;
   wl_drawn_vector *drawn; /* [n_drawn] */
   int n_drawn;
@@ -78,9 +78,9 @@ wl_status wl_initialisation_create(const wl_map *map, const wl_layout *theta,
                                    wl_initialisation **out);
 void wl_initialisation_destroy(wl_initialisation **init);
 
-/* wl_initialisation_start copies the learned tensors from theta0 [phi.size] to theta, and repeats
- * the vectors of shared tensors. wl_initialisation_extract copies the learned tensors from theta to
- * theta0. */
+/* The function wl_initialisation_start copies the learned tensors from theta0 [phi.size] to theta,
+ * and repeats the vectors of shared tensors. The function wl_initialisation_extract copies the
+ * learned tensors from theta to theta0. */
 void wl_initialisation_start(const wl_initialisation *init, const wl_real *theta0, wl_real *theta);
 void wl_initialisation_extract(const wl_initialisation *init, const wl_real *theta,
                                wl_real *theta0);

@@ -33,8 +33,9 @@ typedef struct wl_trace_kind {
   const char *name;
   /* Returns true if this kind of trace is possible for a rule and a window with this shape. */
   bool (*serves)(const wl_trace_shape *shape);
-  /* These functions return the number of elements that a segment of `steps` steps stores: of
-   * states, of activations, and of the recomputed states of one chunk. */
+  /* Each of these functions returns the number of elements that a segment of `steps` steps stores.
+   * The first counts states, the second counts activations, and the third counts the recomputed
+   * states of one chunk. */
   int64_t (*states)(const wl_trace_shape *shape, int64_t steps);
   int64_t (*activations)(const wl_trace_shape *shape, int64_t steps);
   int64_t (*chunk)(const wl_trace_shape *shape, int64_t steps);

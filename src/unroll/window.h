@@ -12,8 +12,8 @@
  *   phi-gradient += phibar + w_k T'(L_k) dL_out/dphi [+ (d grad L_in/dphi)^T gbar]
  *
  * The terms in brackets are computed only in second order. If L_in(theta_k) is an input of the
- * rule, second order also uses the adjoint of this input: the adjoint times grad L_in is added to
- * lam, and the adjoint times dL_in/dphi is added to the phi-gradient.
+ * rule, second order also uses the adjoint of this input. The adjoint times grad L_in is added to
+ * lam. The adjoint times dL_in/dphi is added to the phi-gradient.
  *
  * The engine uses neither MPI nor HDF5. */
 #ifndef WL_UNROLL_WINDOW_H
@@ -106,9 +106,9 @@ void wl_unroll_set_phi(wl_unroll_ws *ws, const double *phi);
 void wl_unroll_set_imitation(wl_unroll_ws *ws, const wl_imitation_weights *weights);
 /* Returns the current weights of imitation, which the workspace owns. */
 const wl_imitation_weights *wl_unroll_imitation(const wl_unroll_ws *ws);
-/* These functions return what the caller needs to compute losses outside a window: the workspace of
- * the task, and the parameters of the warp layers (NULL if there are none). The workspace owns
- * both. */
+/* To compute losses outside a window, a caller needs the workspace of the task and the parameters
+ * of the warp layers. These functions return both. The parameters are NULL if there are no warp
+ * layers. The workspace owns both. */
 wl_task_ws *wl_unroll_task_ws(wl_unroll_ws *ws);
 const wl_real *wl_unroll_warp(const wl_unroll_ws *ws);
 /* Writes the storage that windows of this task will use to `text`, for example "activations" or

@@ -26,8 +26,8 @@ static const wl_real *kept_state(const wl_unroll_ws *ws, int64_t slot) {
   return ws->traces.rule.kind->before(&ws->traces.rule, slot);
 }
 
-/* Returns the inputs of the preconditioner at step j of the chunk. ws->pg must contain the
- * preconditioned gradients of the earlier steps of the chunk. */
+/* Returns the inputs of the preconditioner at step j of the chunk. The array ws->pg must contain
+ * the preconditioned gradients of the earlier steps of the chunk. */
 static wl_gradient gradient_at(const wl_window_run_state *run, chunk_place c, int64_t j) {
   const wl_unroll_ws *ws = run->ws;
   const int64_t slot = c.slot + j;
@@ -53,10 +53,10 @@ static const wl_real *preconditioned(const wl_window_run_state *run, chunk_place
   return ws->pg;
 }
 
-/* Runs the adjoint of the preconditioner P at step j of the chunk: adds the gradient with respect
- * to the parameters of P, and changes gbar to the adjoint of the raw gradient if `want_raw` is
- * true. If P reads its result of the previous step, mu contains the adjoint of this result, at the
- * offset before_at. */
+/* Runs the adjoint of the preconditioner P at step j of the chunk. Adds the gradient with respect
+ * to the parameters of P. If `want_raw` is true, changes gbar to the adjoint of the raw gradient.
+ * If P reads its result of the previous step, mu contains the adjoint of this result, at the offset
+ * before_at. */
 static void precondition_adjoint(wl_window_run_state *run, chunk_place c, int64_t j, wl_real *gbar,
                                  bool want_raw) {
   wl_unroll_ws *ws = run->ws;
@@ -98,8 +98,8 @@ static wl_rule_chunk rule_chunk(wl_window_run_state *run, chunk_place c, int64_t
 }
 
 /* Computes rule_bar and its increments for `count` steps from `slot`, in an episode that imitates.
- * rule_bar is the adjoint x_k of the rule's update u_k. theta_{k+1} contains (1 - f) u_k. Let e_k
- * be the derivative of the imitation terms with respect to u_k:
+ * The vector rule_bar is the adjoint x_k of the rule's update u_k. A step adds (1 - f) u_k to
+ * theta. Let e_k be the derivative of the imitation terms with respect to u_k:
  *
  *   x_k = (1 - f) lam_{k+1} + e_k
  *   x_{k-1} = x_k + (1 - f) w_k grad L_out(theta_k) + e_{k-1} - e_k

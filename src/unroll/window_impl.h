@@ -34,9 +34,9 @@ typedef struct wl_window_plan {
   bool time_outermost;
 } wl_window_plan;
 
-/* The end of a window. In second order, if outer losses use the minibatches of the inner losses,
- * the last outer loss and gradient of a window are the first inner loss and gradient of the next
- * window. */
+/* The end of a window. It is needed in second order if outer losses use the minibatches of the
+ * inner losses. The last outer loss and gradient of a window are then the first inner loss and
+ * gradient of the next window. */
 typedef struct wl_window_end {
   bool valid;
   wl_episode episode;
@@ -108,8 +108,8 @@ typedef struct wl_adjoint {
   wl_real *warp_grad; /* [warp_size] */
 } wl_adjoint;
 
-/* Loss and gradients at the end of the last window. outer_task_ws then contains the forward pass of
- * the task at this end. */
+/* Loss and gradients at the end of the last window. The workspace outer_task_ws contains the
+ * forward pass of the task at this end. */
 typedef struct wl_last_end {
   wl_window_end end;
   wl_real *theta, *g; /* [pad] */
