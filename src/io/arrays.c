@@ -1,12 +1,13 @@
-/* arrays.c - reads HDF5 files of other programs, one whole dataset at a time. */
+/* arrays.c - reads whole datasets from HDF5 files that other programs wrote. */
 #include "io/arrays.h"
 
 #include <string.h>
 
 #include "io/gate.h"
 
-/* Callback of HDF5 for a value that the requested type cannot represent. The callback makes the read fail. Without the
- * callback, HDF5 would clip the value. */
+/* HDF5 calls this function for a value that the requested type cannot represent. The result makes
+ * the read fail. Without this function, HDF5 would replace the value by the nearest representable
+ * one. */
 static H5T_conv_ret_t refuse_value(H5T_conv_except_t what, hid_t from, hid_t to, void *source,
                                    void *target, void *context) {
   (void)what, (void)from, (void)to, (void)source, (void)target, (void)context;
@@ -23,7 +24,7 @@ static wl_status read_dataset(const char *path, hid_t file, wl_field *f) {
   const WL_H5_SCOPED transfer = H5Pcreate(H5P_DATASET_XFER);
   H5Pset_type_conv_cb(transfer, refuse_value, NULL);
   WL_TRY_H5(H5Dread(dataset, memory, H5S_ALL, H5S_ALL, transfer, f->data), WL_ERR_DATA, path,
-            "read dataset '%s' (a value out of range?)", f->name);
+            "read dataset '%s' (perhaps a value is out of range)", f->name);
   return WL_OK;
 }
 

@@ -5,10 +5,11 @@
 
 #include "base/field.h"
 
-/* Reads the datasets that fields [count] name, and converts each dataset to the type of its field. Sets `shape` and
- * `data` of each field; the caller frees `data` with wl_free. On failure `data` of every field is NULL. Returns
- * WL_ERR_NO_INPUT if the file does not exist. Returns WL_ERR_DATA if it is not an HDF5 file, or if a dataset is
- * missing, is damaged or does not have field->ndim dimensions. */
+/* Reads the dataset that each of the `count` fields names, and converts the values to the type of
+ * the field. Sets `shape` and `data` of each field. The caller frees `data` with wl_free. After a
+ * failure, `data` of every field is NULL. Returns WL_ERR_NO_INPUT if the file does not exist.
+ * Returns WL_ERR_DATA if the file is not an HDF5 file. Also returns WL_ERR_DATA if a dataset is
+ * missing or damaged, or if the number of its dimensions is not field->ndim. */
 wl_status wl_arrays_read(const char *path, wl_field *fields, int count);
 
 #endif

@@ -1,7 +1,10 @@
-/* checkpoint.c - numbered checkpoints of a run: RUN/checkpoints/step-NNNNNNNN.h5 and `latest`.
+/* checkpoint.c - writes, removes and opens the numbered checkpoints of a run:
+ * RUN/checkpoints/step-NNNNNNNN.h5. The file `latest` in the same folder names the newest
+ * checkpoint.
  *
- * A resume lists the folder; the file `latest` is for people and scripts. Old checkpoints are removed only after
- * enough newer ones were verified. */
+ * A resume finds the newest checkpoint from the names in the folder, and the file `latest` is only
+ * for people and scripts. An old checkpoint is removed only after enough newer checkpoints were
+ * verified. */
 #include "io/checkpoint.h"
 
 #include <errno.h>
@@ -22,14 +25,15 @@ wl_status wl_checkpoint_list(const char *run, char folder[WL_PATH_MAX], wl_names
 
 /* ---- saving ---- */
 
-/* Removes old checkpoints after `written` was verified. Keeps the newest `keep` valid checkpoints, and the newest valid
- * checkpoint of a step below `last_counted`. If the training diverges, this last checkpoint is from before the
- * divergence. The oldest checkpoint is not read, because nothing older could be removed. A failure only causes a
- * warning. */
+/* Removes old checkpoints. The checkpoint `written` was just written and verified. The newest
+ * `keep` valid checkpoints are not removed. The newest valid checkpoint of a step below
+ * `last_counted` is not removed either, so that a run whose training diverges has a checkpoint from
+ * before the divergence. The oldest checkpoint is not verified, because no older checkpoint depends
+ * on the result. If a file cannot be removed, a warning is printed. */
 static void remove_old(const char *folder, const wl_names *names, const char *written,
                        const wl_checkpoint *c) {
   char path[WL_PATH_MAX];
-  bool counted = false; /* a valid checkpoint below last_counted is kept */
+  bool counted = false; /* true: a valid checkpoint of a step below last_counted was found */
   for (int i = names->count - 1, valid = 1; i >= 0; i--) {
     const char *const name = names->at[i];
     if (strcmp(name, written) == 0 || wl_path_join(path, folder, name) != WL_OK) continue;
@@ -45,7 +49,8 @@ static void remove_old(const char *folder, const wl_names *names, const char *wr
   }
 }
 
-/* Writes the name of the newest checkpoint into `latest`, for people and scripts. A resume does not need that file. */
+/* Writes the name of the newest checkpoint to the file `latest`. The file is for people and
+ * scripts, and a resume does not read it. */
 static wl_status point_to(const char *folder, const char *name) {
   char path[WL_PATH_MAX], text[64];
   WL_TRY(wl_path_join(path, folder, "latest"));
@@ -70,8 +75,9 @@ wl_status wl_checkpoint_save(const char *run, const wl_checkpoint *c) {
 
 /* ---- opening ---- */
 
-/* Opens the newest valid checkpoint. Skips damaged checkpoints and other objects with the name of a checkpoint. A
- * checkpoint without read permission is an error. */
+/* Opens the newest valid checkpoint. A damaged checkpoint is skipped with a warning, and so is
+ * anything else that has the name of a checkpoint. A checkpoint that the user may not read is an
+ * error. */
 static wl_status open_newest_valid(const char *folder, const wl_names *names, wl_file **out,
                                      int64_t *step) {
   char full[WL_PATH_MAX];
@@ -80,7 +86,7 @@ static wl_status open_newest_valid(const char *folder, const wl_names *names, wl
     const wl_status status = wl_file_open(full, "checkpoint", out);
     *step = step_of(names->at[i]);
     if (status != WL_ERR_DATA && status != WL_ERR_IO && status != WL_ERR_NO_INPUT) return status;
-    wl_log_warning("%s; the previous checkpoint is tried", wl_last_error());
+    wl_log_warning("%s; the program tries the previous checkpoint", wl_last_error());
   }
   return WL_FAIL(WL_ERR_DATA,
                  "all %d checkpoints in '%s' are damaged: start a new run in another output folder",
@@ -94,7 +100,9 @@ wl_status wl_checkpoint_open_newest(const char *run, wl_file **out, int64_t *ste
   WL_TRY(wl_checkpoint_list(run, folder, &names));
   const wl_status status = names.count > 0
                                ? open_newest_valid(folder, &names, out, step)
-                               : WL_FAIL(WL_ERR_NO_INPUT, "'%s' contains no checkpoint", run);
+                               : WL_FAIL(WL_ERR_NO_INPUT, "the run directory '%s' contains no "
+                                                          "checkpoint; give the directory of a run "
+                                                          "with checkpoints", run);
   wl_names_clear(&names);
   return status;
 }

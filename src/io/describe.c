@@ -1,11 +1,13 @@
-/* describe.c - describes a file or run as one JSON object, from which the text output is printed.
+/* describe.c - describes a file or a run as a JSON object. `warploom info` prints the object, or
+ * text that is made from the object.
  *
  *   file: path, kind, bytes, attributes {}, datasets [{name, type, shape, dimensions, units, long_name}],
  *         verified, problems []
  *   run:  path, kind "run", checkpoints [{file, meta_steps, digest, bytes, valid}], newest,
  *         trajectory {records, metrics, parts}, verified, problems []
  *
- * Texts in files are untrusted input: invalid UTF-8 and control characters are shown as "?". */
+ * Texts in files are untrusted input, so control characters and texts that are not valid UTF-8 are
+ * shown as "?". */
 #include "io/describe.h"
 
 #include <stdlib.h>
@@ -23,7 +25,7 @@ static json_t *text_json(const char *text) {
   return value ? value : json_string("?");
 }
 
-/* Adds the last error to the problems of the description. */
+/* Adds the message of the last error to the list "problems" of the description. */
 static void add_problem(json_t *description) {
   json_t *list = json_object_get(description, "problems");
   if (!list) {
@@ -44,7 +46,8 @@ static json_int_t file_bytes(const char *folder, const char *name) {
 
 /* ---- attributes and datasets ---- */
 
-/* Returns a root attribute as text or number; NULL for other types. */
+/* Returns a root attribute as a JSON text or number. Returns NULL if the attribute has another
+ * type. */
 static json_t *attribute_json(hid_t object, const char *name) {
   char *text = NULL;
   int64_t number = 0;
@@ -87,7 +90,8 @@ static wl_status describe_datasets(const wl_file *file, json_t *list) {
 
 /* ---- files ---- */
 
-/* Opens a file of a folder and checks every byte. With `datasets`, also reads every dataset. */
+/* Opens a file of a folder and checks every byte. If `datasets` is true, also reads every dataset
+ * through HDF5. */
 static wl_status open_in(const char *folder, const char *name, const char *kind, bool datasets,
                          wl_file **file) {
   char path[WL_PATH_MAX];
@@ -97,7 +101,8 @@ static wl_status open_in(const char *folder, const char *name, const char *kind,
   return datasets ? wl_file_check_datasets(*file) : WL_OK;
 }
 
-/* Verifies every byte and dataset of a file that must exist. */
+/* Checks every byte and reads every dataset of a file. A damaged or missing file is added to the
+ * problems. */
 static void verify_file(const char *folder, const char *name, const char *kind,
                         json_t *description) {
   wl_file *file = NULL;
@@ -107,21 +112,24 @@ static void verify_file(const char *folder, const char *name, const char *kind,
 
 /* ---- trajectories ---- */
 
-/* Adds to the problems the parts that the index names ("1 2 5") but that are missing in the folder. */
+/* Adds to `names` the parts that the index names but the folder does not have. `named` contains the
+ * numbers of the parts in the index, such as "1 2 5". */
 static wl_status add_missing(const char *run, const char *folder, const char *named,
                              wl_names *names) {
   char name[WL_PART_NAME];
   for (char *end = NULL; *named; named = end + (*end == ' ')) {
     const long long number = strtoll(named, &end, 10);
     if (end == named || number < 0)
-      return WL_FAIL(WL_ERR_DATA, "'%s/" WL_TRAJECTORY_INDEX "' has no list of parts", run);
+      return WL_FAIL(WL_ERR_DATA, "'%s/" WL_TRAJECTORY_INDEX "' has no list of the numbers of its "
+                                                             "parts", run);
     wl_part_name(number, name);
     if (file_bytes(folder, name) < 0) WL_TRY(wl_names_add(names, name));
   }
   return WL_OK;
 }
 
-/* Verifies the index and all parts in the folder. Checks that all parts named by the index exist. */
+/* Verifies the index and all parts in the folder. Also checks that all parts that the index names
+ * exist. */
 static void verify_trajectory(const char *run, json_t *description) {
   char folder[WL_PATH_MAX], *named = NULL;
   wl_names names = {0};
@@ -139,7 +147,8 @@ static void verify_trajectory(const char *run, json_t *description) {
   free(named);
 }
 
-/* Describes the datasets of the index RUN/trajectory.h5, from the contents of the parts in RUN/trajectory. */
+/* Describes the datasets of the index RUN/trajectory.h5. The shapes are computed from the parts in
+ * RUN/trajectory. */
 static wl_status describe_index(const char *run, json_t *list) {
   wl_parts parts;
   wl_field *fields = NULL;
@@ -184,7 +193,8 @@ static wl_status describe_file(const char *path, bool verify, json_t *descriptio
 
 /* ---- run directories ---- */
 
-/* Describes one checkpoint of a run. Damage is part of the description and is not an error. */
+/* Describes one checkpoint of a run. A damaged checkpoint is described as such and is not an
+ * error. */
 static json_t *describe_checkpoint(const char *folder, const char *name, bool verify, json_t *run) {
   static const char *const wanted[] = {"meta_steps", "digest", "date", "rank_layout"};
   wl_file *file = NULL;
@@ -216,7 +226,8 @@ static wl_status describe_checkpoints(const char *path, bool verify, json_t *run
   return WL_OK;
 }
 
-/* Adds the numbers of records, metrics and parts to the description of a run. */
+/* Adds to the description of a run how many records, rows of metrics and parts the trajectory
+ * has. */
 static void describe_trajectory(const char *path, json_t *run) {
   wl_parts parts;
   json_int_t rows[WL_ROW_KINDS] = {0};
@@ -246,7 +257,8 @@ static wl_status describe_run(const char *path, bool verify, json_t *run) {
     verify_file(path, "evaluation.h5", "evaluation", run);
   if (json_array_size(json_object_get(run, "checkpoints")) == 0 && !trajectory && !optimizer)
     return WL_FAIL(WL_ERR_NO_INPUT,
-                   "'%s' is not a run directory: it contains neither checkpoints nor a trajectory",
+                   "'%s' is not a run directory, because it contains no checkpoints, no trajectory "
+                   "and no optimizer.h5",
                    path);
   return WL_OK;
 }
@@ -257,7 +269,7 @@ static wl_status summarise(json_t *description, bool verify) {
   const json_t *const problems = json_object_get(description, "problems");
   json_object_set_new(description, "verified", json_boolean(verify && !problems));
   if (!problems || !verify) return WL_OK;
-  return WL_FAIL(WL_ERR_DATA, "found %zu problems; the first is: %s", json_array_size(problems),
+  return WL_FAIL(WL_ERR_DATA, "found %zu problems. The first problem is: %s", json_array_size(problems),
                  json_string_value(json_array_get(problems, 0)));
 }
 
@@ -268,7 +280,7 @@ wl_status wl_describe(const char *path, bool verify, json_t **out) {
     return WL_FAIL(WL_ERR_NO_INPUT, "'%s' does not exist: give a run directory or a Warploom file",
                    path);
   json_t *const description = json_object();
-  if (!description) return WL_FAIL(WL_ERR_OS, "out of memory while describing '%s'", path);
+  if (!description) return WL_FAIL(WL_ERR_OS, "out of memory: cannot describe '%s'", path);
   json_object_set_new(description, "path", text_json(path));
   const bool folder = S_ISDIR(there.st_mode);
   if (!folder) json_object_set_new(description, "bytes", json_integer((json_int_t)there.st_size));

@@ -7,13 +7,16 @@
 
 #include "base/status.h"
 
-/* Describes any Warploom file or run directory. The description has the kind, the attributes, the checkpoints, and the
- * datasets with type, shape and units. With `verify`, the function also reads every dataset through HDF5. For a run
- * directory or a trajectory, `verify` reads all files of the run and requires that all named files exist.
+/* Describes any Warploom file or run directory. The description of a file has the kind, the
+ * attributes, and the datasets with their types, shapes and units. The description of a run has the
+ * checkpoints and the trajectory. If `verify` is true, the function also reads every dataset
+ * through HDF5. For a run directory or a trajectory, it then reads all files of the run, and a file
+ * that is named but missing is an error.
  *
- * Returns WL_ERR_DATA if a part is damaged. *out then describes the other parts, and "problems" names the damage. The
- * caller owns *out (json_decref). If the path does not exist, *out is NULL and WL_ERR_NO_INPUT is returned. Without
- * `verify`, the status of a run with a damaged checkpoint is WL_OK. Not collective. */
+ * Returns WL_ERR_DATA if data is damaged. *out then describes the undamaged data, and its list
+ * "problems" names the damage. The caller frees *out with json_decref. If the path does not exist,
+ * *out is NULL and the function returns WL_ERR_NO_INPUT. If `verify` is false, a run with a damaged
+ * checkpoint is not an error. Not collective. */
 wl_status wl_describe(const char *path, bool verify, json_t **out);
 
 #endif

@@ -1,10 +1,11 @@
-/* dimension.c - attaches dimension scales to all datasets. The scales let xarray and netCDF readers show the names of
- * dimensions.
+/* dimension.c - attaches HDF5 dimension scales to the dimensions of a dataset. With these scales,
+ * xarray and netCDF readers show the names of the dimensions.
  *
- * The field of a dataset in group G names each dimension. A dimension without a name gets the name "dim_<length>". If a
- * one-dimensional dataset G/<name> has that length, this dataset is the scale and contains the coordinates. If there is
- * no such dataset, the scale follows the netCDF-4 convention for scales that only name a dimension. If G/<name> is
- * another object or has another length, the scale is "<name>_<length>". */
+ * The field of a dataset contains the names of its dimensions. A dimension without a name is named
+ * "dim_<length>". Let G be the group of the dataset. If G has a one-dimensional dataset with the
+ * name and the length of the dimension, this dataset is the scale and contains the coordinates. If
+ * G has no object of this name, a scale without coordinates is made by the netCDF-4 convention. If
+ * G has another object of this name, the scale is named "<name>_<length>". */
 #include <stdio.h>
 #include <string.h>
 
@@ -12,8 +13,9 @@
 
 enum { NAME = 256 };
 
-/* Writes candidate number `attempt` for the name of a dimension's scale. The two dimensions of a square matrix need
- * different names. */
+/* Writes a possible name for the scale of dimension d. If the name of attempt 0 belongs to another
+ * object, attempt 1 is used. If two dimensions have the same name and length, as in a square
+ * matrix, "_again" is appended to the second name. */
 static void scale_name(const wl_field *f, int d, int attempt, char name[NAME]) {
   const char *const slash = strrchr(f->name, '/'), *again = "";
   const int group = slash ? (int)(slash - f->name) + 1 : 0;
@@ -25,7 +27,7 @@ static void scale_name(const wl_field *f, int d, int attempt, char name[NAME]) {
   else snprintf(name, NAME, "%.*s%s_%lld%s", group, f->name, f->dims[d], length, again);
 }
 
-/* Creates a scale without coordinates, which stores only its name and length. */
+/* Creates a scale without coordinates, which has only a name and a length. */
 static wl_status create_bare_scale(const char *path, hid_t file, const char *name, hsize_t length) {
   char label[NAME];
   const WL_H5_SCOPED space = H5Screate_simple(1, &length, NULL);
@@ -33,13 +35,13 @@ static wl_status create_bare_scale(const char *path, hid_t file, const char *nam
   H5Pset_obj_track_times(creation, false);
   const WL_H5_SCOPED scale =
       H5Dcreate2(file, name, H5T_IEEE_F32BE, space, H5P_DEFAULT, creation, H5P_DEFAULT);
-  WL_TRY_H5(scale, WL_ERR_IO, path, "create dimension scale '%s'", name);
+  WL_TRY_H5(scale, WL_ERR_IO, path, "create the dimension scale '%s'", name);
   snprintf(label, sizeof label, WL_BARE_SCALE "%10lld", (long long)length);
   WL_TRY_H5(H5DSset_scale(scale, label), WL_ERR_IO, path, "name dimension scale '%s'", name);
   return WL_OK;
 }
 
-/* Returns true if the object is a one-dimensional dataset of this length. */
+/* Returns true if the object is a one-dimensional dataset with `length` elements. */
 static bool fits(hid_t object, hsize_t length) {
   if (H5Iget_type(object) != H5I_DATASET) return false;
   const WL_H5_SCOPED space = H5Dget_space(object);
@@ -47,8 +49,8 @@ static bool fits(hid_t object, hsize_t length) {
          H5Sget_simple_extent_npoints(space) == (hssize_t)length;
 }
 
-/* Attaches the scale of that name. Creates the scale if it does not exist. Sets *taken if another object has the
- * name. */
+/* Attaches the scale with this name to dimension d. Creates the scale if it does not exist. *taken
+ * is true if the name belongs to an object that cannot be the scale. */
 static wl_status attach(const char *path, hid_t file, const wl_field *f, int d, const char *name,
                         bool *taken) {
   const hsize_t length = (hsize_t)f->shape[d];
@@ -63,7 +65,7 @@ static wl_status attach(const char *path, hid_t file, const wl_field *f, int d, 
   if (strcmp(name, f->name) == 0) return WL_OK; /* the dataset itself is the scale */
   const WL_H5_SCOPED dataset = H5Dopen2(file, f->name, H5P_DEFAULT);
   WL_TRY_H5(H5DSattach_scale(dataset, scale, (unsigned)d), WL_ERR_IO, path,
-            "attach dimension scale '%s'", name);
+            "attach the dimension scale '%s'", name);
   return WL_OK;
 }
 
@@ -76,7 +78,8 @@ wl_status wl_dimensions_name(const char *path, hid_t file, const wl_field *field
       WL_TRY(attach(path, file, field, d, name, &taken));
     }
     if (taken)
-      return WL_FAIL(WL_ERR_SOFTWARE, "'%s': no free name for dimension %d of '%s'", path, d,
+      return WL_FAIL(WL_ERR_SOFTWARE, "'%s': no unused name was found for dimension %d of the "
+                                      "dataset '%s'", path, d,
                      field->name);
   }
   return WL_OK;

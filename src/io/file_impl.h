@@ -1,4 +1,5 @@
-/* file_impl.h - private to src/io: stored items with their layout, and open files. */
+/* file_impl.h - declares what the files of src/io share: the content of a file, its layout and the
+ * structure of an open file. */
 #ifndef WL_IO_FILE_IMPL_H
 #define WL_IO_FILE_IMPL_H
 
@@ -11,12 +12,12 @@ struct wl_file {
   hid_t id;
   char path[WL_PATH_MAX];
   char *kind;
-  wl_names datasets; /* sorted; virtual datasets are only listed */
+  wl_names datasets; /* names of the datasets in sorted order; virtual datasets are listed too */
 };
 
 #define WL_KIND_PART "trajectory part"
 #define WL_KIND_INDEX \
-  "trajectory" /* datasets of this kind of file are virtual; Warploom never opens them */
+  "trajectory" /* A file of this kind has virtual datasets, which Warploom never opens. */
 
 typedef struct wl_file_content {
   const char *path, *kind;
@@ -24,22 +25,29 @@ typedef struct wl_file_content {
   int n_fields;
   const wl_attribute *attributes;
   int n_attributes;
-  int compression;                  /* deflate level of large datasets, with shuffle; 0: contiguous */
-  const struct wl_parts *parts; /* hold the rows of the fields without data, which become virtual; or NULL */
+  /* Level of the filter deflate, which large datasets have together with shuffle. With 0,
+   * datasets are contiguous. */
+  int compression;
+  /* The parts that contain the rows of the fields without data. These fields are written as
+   * virtual datasets. NULL if there are none. */
+  const struct wl_parts *parts;
 } wl_file_content;
 
-/* Does the same as wl_file_write, also for compressed and virtual datasets. */
+/* Writes a file like wl_file_write. Datasets may also be compressed or virtual. */
 wl_status wl_content_write(const wl_file_content *content);
-/* Reads every dataset through HDF5. The message of WL_ERR_DATA names a dataset that cannot be read. */
+/* Reads every dataset through HDF5. Returns WL_ERR_DATA if a dataset cannot be read, and the
+ * message names this dataset. */
 wl_status wl_file_check_datasets(const wl_file *file);
-/* Lists the file names of a run's checkpoints, oldest first, and their folder. The caller frees the names with
- * wl_names_clear. */
+/* Lists the file names of a run's checkpoints in the order of their steps. `folder` receives the
+ * path of their folder. The caller frees the names with wl_names_clear. */
 wl_status wl_checkpoint_list(const char *run, char folder[WL_PATH_MAX], wl_names *names);
 /* Returns true if a dataset belongs to the meta-parameters. */
 bool wl_is_phi(const char *name);
-/* Adds a dataset of meta-parameters to their digest. The order of the datasets does not matter. */
+/* Adds a dataset of meta-parameters to the digest of all meta-parameters. The digest does not
+ * depend on the order of the calls. */
 void wl_phi_digest_add(wl_digest *digest, const wl_field *field);
-/* Attaches named dimension scales to the dimensions of a dataset in `file`. Call this when all datasets exist. */
+/* Attaches named dimension scales to the dimensions of a dataset in `file`. The caller must first
+ * create all datasets of the file. */
 wl_status wl_dimensions_name(const char *path, hid_t file, const wl_field *field);
 
 #endif

@@ -1,4 +1,4 @@
-/* file_read.c - opens files, checks every byte, and reads their datasets. */
+/* file_read.c - opens files, checks every byte of the files, and reads their datasets. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,7 +41,7 @@ static wl_status read_whole(const wl_file *file, const char *name, wl_field *fie
   return status;
 }
 
-/* ---- the meta-parameters' digest ---- */
+/* ---- the digest of the meta-parameters ---- */
 
 bool wl_is_phi(const char *name) { return strncmp(name, "phi/", 4) == 0; }
 
@@ -53,33 +53,34 @@ void wl_phi_digest_add(wl_digest *digest, const wl_field *f) {
 
 /* ---- opening ---- */
 
-/* Fails unless the text attribute has this value. */
+/* Returns an error if the root attribute `name` is not a text with the value `expected`. */
 static wl_status expect_text(const wl_file *file, const char *name, const char *expected) {
   char *value = NULL;
   WL_TRY(wl_h5_get_text(file->path, file->id, name, &value));
   const bool same = strcmp(value, expected) == 0;
   const wl_status status =
       same ? WL_OK
-           : WL_FAIL(WL_ERR_DATA, "'%s' is of %s '%s', not '%s': give another file", file->path,
+           : WL_FAIL(WL_ERR_DATA, "'%s' has the %s '%s', but '%s' is needed: give another file", file->path,
                      name, value, expected);
   free(value);
   return status;
 }
 
-/* Checks the schema version. Versions 1 and 2 are also accepted, except for trajectories, whose format and names
- * differed. */
+/* Checks the schema version. Versions 1 and 2 are also accepted. Trajectories of these versions are
+ * errors, because their format and their names were different. */
 static wl_status check_schema(const wl_file *file, int64_t *schema) {
   WL_TRY(wl_h5_get_integer(file->path, file->id, "schema_version", schema));
   if (*schema > WL_SCHEMA_VERSION || *schema < 1)
     return WL_FAIL(
         WL_ERR_DATA,
-        "'%s' has schema version %lld, this program reads up to %d: use a newer Warploom",
+        "'%s' has schema version %lld, but this program reads versions up to %d: use a newer "
+        "Warploom",
         file->path, (long long)*schema, WL_SCHEMA_VERSION);
   if (*schema < 3 && strncmp(file->kind, WL_KIND_INDEX, strlen(WL_KIND_INDEX)) == 0)
     return WL_FAIL(
         WL_ERR_DATA,
-        "'%s' is a %s of schema version %lld, which this program does not read: read it with "
-        "h5py, or use Warploom of that version",
+        "'%s' is a %s of schema version %lld, which this program does not read: read the file with "
+        "h5py, or use the version of Warploom that wrote it",
         file->path, file->kind, (long long)*schema);
   return WL_OK;
 }
@@ -105,7 +106,7 @@ static wl_status check_phi(const wl_file *file, int64_t schema) {
   free(expected);
   if (same) return WL_OK;
   return WL_FAIL(WL_ERR_DATA,
-                 "'%s': its meta-parameters do not match its digest; write the file "
+                 "'%s': the meta-parameters do not match the digest in the file; write the file "
                  "again",
                  file->path);
 }
@@ -117,7 +118,8 @@ static wl_status check_content(wl_file *file, const char *kind, bool check) {
   WL_TRY(check_schema(file, &schema));
   WL_TRY(wl_h5_get_integer(file->path, file->id, "complete", &complete));
   if (complete != 1)
-    return WL_FAIL(WL_ERR_DATA, "'%s' is not complete: it was not written to its end", file->path);
+    return WL_FAIL(WL_ERR_DATA, "'%s' is not complete, because its writer ended before all data "
+                                "was written: use another file", file->path);
   if (kind) WL_TRY(expect_text(file, "kind", kind));
   WL_TRY(
       wl_gate_list(file->path, file->id, strcmp(file->kind, WL_KIND_INDEX) == 0, &file->datasets));
@@ -171,7 +173,8 @@ static void copy_text(const wl_file *file, hid_t dataset, const char *name, char
   free(text);
 }
 
-/* Writes the names of the dimensions, such as "record step", with "-" for a dimension without a name. */
+/* Sets the names of the field's dimensions from the attribute `dimensions`, such as "record step".
+ * The attribute has "-" for a dimension without a name. */
 static void copy_dimensions(const wl_file *file, hid_t dataset, wl_field *field) {
   char names[WL_MAX_DIMS * sizeof field->dims[0] + 1] = "", *rest = NULL;
   copy_text(file, dataset, "dimensions", names, sizeof names);
@@ -210,8 +213,8 @@ static wl_status match(const wl_file *file, const wl_field *wanted, const wl_fie
   return WL_FAIL(
       WL_ERR_DATA,
       "dataset '%s' of '%s' is %s, expected %s: the file belongs to another configuration or "
-      "precision, or to an older version of its rule; train again with this version, or use the "
-      "program of the file's attribute `version`",
+      "precision, or to an older version of the rule; train again with this version, or use the "
+      "version of Warploom that the attribute `version` of the file names",
       wanted->name, file->path, have, want);
 }
 
@@ -232,8 +235,8 @@ wl_status wl_file_read_range(const wl_file *file, const char *name, wl_type type
       first > stored.field.shape[0] - count)
     return WL_FAIL(
         WL_ERR_DATA,
-        "dataset '%s' of '%s' has no elements [%lld, %lld) of the expected type: the file belongs to "
-        "another configuration or precision",
+        "dataset '%s' of '%s' has no elements [%lld, %lld) of the expected type: the file belongs "
+        "to another configuration or precision; give another file",
         name, file->path, (long long)first, (long long)(first + count));
   if (count == 0) return WL_OK;
   const hsize_t start = (hsize_t)first, size = (hsize_t)count;
@@ -245,7 +248,7 @@ wl_status wl_file_read_range(const wl_file *file, const char *name, wl_type type
 
 wl_status wl_file_check_datasets(const wl_file *file) {
   if (strcmp(file->kind, WL_KIND_INDEX) == 0)
-    return WL_OK; /* an index has no data; the parts have the data */
+    return WL_OK; /* an index contains no data, because the data is in the parts */
   for (int i = 0; i < file->datasets.count; i++) {
     wl_field f;
     WL_TRY(read_whole(file, file->datasets.at[i], &f));

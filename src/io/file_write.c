@@ -2,7 +2,8 @@
  *
  *   HDF5 makes an image in memory -> written with a footer -> read back -> synced -> renamed
  *
- * HDF5 never writes to the disk. Only calls of write() write to the disk, and all their errors are reported. */
+ * HDF5 writes only to memory. The disk is written only by calls of write(), and each error of these
+ * calls is reported. */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +17,7 @@
 #include "base/footer.h"
 #include "io/part.h"
 
-/* IMAGE_STEP: the image of a file grows by multiples of this number of bytes */
+/* IMAGE_STEP: the size of a file image grows in steps of this number of bytes */
 enum { CHUNK_BYTES = 1 << 19, COMPRESS_FROM = 4096, IMAGE_STEP = 1 << 16, LARGE_PAGE = 1 << 21 };
 
 typedef struct writer {
@@ -27,7 +28,8 @@ typedef struct writer {
 
 /* ---- the image ---- */
 
-/* Enlarges the image. Large memory pages save most of the time of the first access to a large image. */
+/* Enlarges the file image. Large memory pages save most of the time of the first access to a large
+ * image. */
 static void *grow_image(void *memory, size_t bytes, H5FD_file_image_op_t operation, void *unused) {
   (void)operation, (void)unused;
   char *const image = realloc(memory, bytes);
@@ -37,8 +39,8 @@ static void *grow_image(void *memory, size_t bytes, H5FD_file_image_op_t operati
   return image;
 }
 
-/* The image of an open file is marked as open. Only the image of a closed file is valid, so this variable receives the
- * image when HDF5 closes the file. */
+/* The file image after HDF5 has closed the file. The image of an open file is marked as open and is
+ * not a valid file, so the image is taken when the file is closed. */
 static _Thread_local char *closed_image;
 
 static herr_t keep_image(void *memory, H5FD_file_image_op_t operation, void *unused) {
@@ -48,8 +50,9 @@ static herr_t keep_image(void *memory, H5FD_file_image_op_t operation, void *unu
   return 0;
 }
 
-/* Creates the image. Virtual datasets and chunks need the format of HDF5 1.10, whose index of chunks is small and has
- * checksums. All other files have the format of HDF5 1.8, which more readers support. */
+/* Creates the file image. Files with virtual datasets or chunks have the format of HDF5 1.10, in
+ * which the index of the chunks is small and has checksums. All other files have the format of HDF5
+ * 1.8, which more readers support. */
 static wl_status create_image(writer *w) {
   H5FD_file_image_callbacks_t memory = {.image_realloc = grow_image, .image_free = keep_image};
   const wl_file_content *const content = w->content;
@@ -62,12 +65,12 @@ static wl_status create_image(writer *w) {
   H5Pset_libver_bounds(access, format, format);
   H5Pset_obj_track_times(creation, false);
   w->file = H5Fcreate("warploom-image", H5F_ACC_TRUNC, creation, access);
-  WL_TRY_H5(w->file, WL_ERR_IO, w->path, "build the image");
+  WL_TRY_H5(w->file, WL_ERR_IO, w->path, "create the file image");
   return WL_OK;
 }
 
-/* Closes the image, which is filled if `status` is WL_OK. HDF5 superblocks of versions 2 and 3 contain the file's
- * length; the flush gives the image this length. */
+/* Closes the file image and sets *image and *bytes. The content of the image is complete if
+ * `status` is WL_OK. The superblock of HDF5 in version 2 or 3 contains the length of the file. */
 static wl_status close_image(writer *w, wl_status status, char **image, uint64_t *bytes) {
   enum { VERSION_AT = 8, END_AT = 28 };
   hsize_t room = 0;
@@ -77,10 +80,10 @@ static wl_status close_image(writer *w, wl_status status, char **image, uint64_t
   *image = closed_image;
   closed_image = NULL;
   WL_TRY(status);
-  WL_TRY_H5(flushed ? closed : -1, WL_ERR_IO, w->path, "close the image");
+  WL_TRY_H5(flushed ? closed : -1, WL_ERR_IO, w->path, "close the file image");
   if (*image && room >= END_AT + sizeof *bytes) memcpy(bytes, *image + END_AT, sizeof *bytes);
   if (!*image || *bytes > room || (*image)[VERSION_AT] < 2 || (*image)[VERSION_AT] > 3)
-    return WL_FAIL(WL_ERR_SOFTWARE, "HDF5 did not return the image of '%s'", w->path);
+    return WL_FAIL(WL_ERR_SOFTWARE, "HDF5 did not return the file image of '%s'", w->path);
   return WL_OK;
 }
 
@@ -92,8 +95,8 @@ static hid_t make_space(const wl_field *field) {
   return field->ndim == 0 ? H5Screate(H5S_SCALAR) : H5Screate_simple(field->ndim, size, NULL);
 }
 
-/* Sets chunks of at most CHUNK_BYTES bytes. A chunk has whole rows if they fit; larger rows are split along the first
- * dimensions. */
+/* Sets chunks of at most CHUNK_BYTES bytes. A chunk has whole rows if a row is not larger than a
+ * chunk. Larger rows are divided into several chunks. */
 static void set_chunks(hid_t creation, const wl_field *field, size_t element) {
   hsize_t chunk[WL_MAX_DIMS];
   size_t bytes = element;
@@ -111,7 +114,8 @@ static wl_status set_layout(const writer *w, hid_t creation, hid_t space, const 
   const bool floats = field->type == WL_FLOAT32 || field->type == WL_FLOAT64;
   H5Pset_obj_track_times(creation, false);
   if (content->parts && !field->data) {
-    const double unset = floats ? __builtin_nan("") : -1; /* the value of rows without a source */
+    /* the value of elements that no part contains */
+    const double unset = floats ? __builtin_nan("") : -1;
     H5Pset_fill_value(creation, H5T_NATIVE_DOUBLE, &unset);
     return wl_index_map(content->parts, field, w->path, creation, space);
   }
@@ -139,14 +143,15 @@ static wl_status describe_dataset(const writer *w, hid_t dataset, const wl_field
   return wl_h5_put_text(w->path, dataset, "long_name", field->long_name);
 }
 
-/* Writes a dataset. HDF5 rounds floats if the dataset has half precision. */
+/* Writes a dataset. If the dataset has half precision, HDF5 rounds the numbers. */
 static wl_status put_field(const writer *w, const wl_field *field) {
   const bool half = field->half && (field->type == WL_FLOAT32 || field->type == WL_FLOAT64);
   const WL_H5_SCOPED type = wl_h5_type(field->type, half);
   const WL_H5_SCOPED memory = wl_h5_type(field->type, false);
   const WL_H5_SCOPED space = make_space(field);
   const WL_H5_SCOPED creation = H5Pcreate(H5P_DATASET_CREATE), link = H5Pcreate(H5P_LINK_CREATE);
-  H5Pset_create_intermediate_group(link, 1); /* creates the groups of "a/b/name" */
+  /* for a name such as "a/b/name", the groups a and a/b are created too */
+  H5Pset_create_intermediate_group(link, 1);
   WL_TRY(set_layout(w, creation, space, field, H5Tget_size(type)));
   const WL_H5_SCOPED dataset =
       H5Dcreate2(w->file, field->name, type, space, link, creation, H5P_DEFAULT);
@@ -160,7 +165,7 @@ static wl_status put_field(const writer *w, const wl_field *field) {
 
 /* ---- root attributes ---- */
 
-/* Prints the local time with its offset: 2026-01-31T12:00:00+01:00. */
+/* Writes the local time and its offset from UTC, such as 2026-01-31T12:00:00+01:00. */
 static void print_date(char *out, size_t size) {
   const time_t now = time(NULL);
   struct tm local;
@@ -172,7 +177,8 @@ static void print_date(char *out, size_t size) {
   snprintf(out, size, "%s%.3s:%s", day, zone, zone + 3);
 }
 
-/* Stores the digest of the meta-parameters, which is compared when the file is opened. */
+/* Stores the digest of the meta-parameters. When the file is opened, this digest is compared with
+ * the data. */
 static wl_status put_phi_digest(const writer *w) {
   wl_digest digest = {0};
   char hex[17];

@@ -1,10 +1,12 @@
-/* gate.c - checks links, objects, types, sizes and storage.
+/* gate.c - checks the links, the objects, and the types, sizes and storage of the datasets in a
+ * file.
  *
- * Links are visited in their stored order. For any other order HDF5 first builds a table of links, and a damaged heap
- * can then crash HDF5.
+ * Links are visited in the order in which they are stored. For any other order, HDF5 first builds a
+ * table of the links, and HDF5 can then crash if the file is damaged.
  *
- * Contiguous and compact data must have all their bytes in the file. All chunks must exist, and deflate compresses data
- * by a factor of at most 1032. A file that declares much more data than it contains is refused by these checks. */
+ * The file must contain all bytes of contiguous and compact data, and all chunks of chunked data.
+ * The filter deflate compresses data by a factor of at most 1032. A file that declares more data
+ * than it can contain is therefore an error. */
 #include "io/gate.h"
 
 #include <stdio.h>
@@ -33,7 +35,7 @@ wl_status wl_gate_open_file(const char *path, hid_t *file) {
   close(fd);
   const WL_H5_SCOPED access = wl_h5_access();
   *file = H5Fopen(path, H5F_ACC_RDONLY, access);
-  WL_TRY_H5(*file, WL_ERR_DATA, path, "open the content");
+  WL_TRY_H5(*file, WL_ERR_DATA, path, "open the HDF5 content");
   return WL_OK;
 }
 
@@ -70,7 +72,8 @@ static wl_status check_group(const walk *w, const char *name) {
   int depth = 1;
   for (const char *at = name; *at; at++) depth += *at == '/';
   return depth <= DEEPEST ? WL_OK
-                          : WL_FAIL(WL_ERR_DATA, "'%s' has groups more than %d deep: '%s'", w->path,
+                          : WL_FAIL(WL_ERR_DATA, "'%s' has groups that are nested more than %d "
+                                                 "deep: '%s'", w->path,
                                     DEEPEST, name);
 }
 
@@ -91,14 +94,15 @@ static wl_status take_object(walk *w, hid_t file, const char *name, H5L_type_t t
 #endif
   WL_TRY_H5(got, WL_ERR_DATA, w->path, "look at '%s'", name);
   if (object.rc != 1)
-    return WL_FAIL(WL_ERR_DATA, "'%s' of '%s' has %u links, expected one", name, w->path,
+    return WL_FAIL(WL_ERR_DATA, "'%s' of '%s' has %u links, but one link is expected", name, w->path,
                    object.rc);
   if (object.type == H5O_TYPE_DATASET) return take_dataset(w, file, name);
   if (object.type == H5O_TYPE_GROUP) return check_group(w, name);
   return WL_FAIL(WL_ERR_DATA, "'%s' of '%s' is neither a group nor a dataset", name, w->path);
 }
 
-/* Checks one object, before HDF5 enters the groups below it. */
+/* Checks one object. HDF5 calls this function for a group before it visits the objects in the
+ * group. */
 static herr_t take_link(hid_t file, const char *name, const H5L_info_t *link, void *context) {
   walk *const w = context;
   w->status = take_object(w, file, name, link->type);
@@ -130,14 +134,14 @@ static wl_status refuse(const candidate *c, const char *what) {
   return WL_FAIL(WL_ERR_DATA, "dataset '%s' of '%s' %s", c->name, c->path, what);
 }
 
-/* Checks the layout. The layout must be checked first. To find the shape of some virtual datasets, HDF5 would open
- * their source files. */
+/* Checks the storage layout of a dataset. This check must be the first one, because HDF5 would open
+ * other files to find the shape of some virtual datasets. */
 static wl_status check_layout(const candidate *c, bool chunked) {
   const H5D_layout_t layout = H5Pget_layout(c->creation);
   if (layout == H5D_VIRTUAL || H5Pget_external_count(c->creation) != 0)
     return refuse(c, "has its data in other files, which are not read");
   if (layout != H5D_CONTIGUOUS && layout != H5D_COMPACT && (layout != H5D_CHUNKED || !chunked))
-    return refuse(c, "has an unexpected storage layout");
+    return refuse(c, "has a storage layout that Warploom does not write");
   return WL_OK;
 }
 
@@ -148,20 +152,23 @@ static wl_status check_shape(candidate *c, wl_field *field) {
   if (H5Sget_simple_extent_type(space) == H5S_NULL || field->ndim < 0)
     return refuse(c, "has no elements");
   if (field->ndim > WL_MAX_DIMS)
-    return WL_FAIL(WL_ERR_DATA, "dataset '%s' of '%s' has %d dimensions, at most %d are expected",
+    return WL_FAIL(WL_ERR_DATA, "dataset '%s' of '%s' has %d dimensions, but at most %d are "
+                                "expected",
                    c->name, c->path, field->ndim, WL_MAX_DIMS);
   c->bytes = c->element;
   for (int d = 0; d < field->ndim; d++) {
     field->shape[d] = (int64_t)size[d];
     if (size[d] > LARGEST_DATASET || (size[d] > 0 && c->bytes > LARGEST_DATASET / size[d]))
-      return WL_FAIL(WL_ERR_DATA, "dataset '%s' of '%s' has size %llu in dimension %d", c->name,
+      return WL_FAIL(WL_ERR_DATA, "dataset '%s' of '%s' has size %llu in dimension %d, which is "
+                                  "too large", c->name,
                      c->path, (unsigned long long)size[d], d);
     c->bytes *= size[d];
   }
   return WL_OK;
 }
 
-/* Accepts shuffle followed by deflate, one of the two, or no filter. */
+/* Checks the filters of a dataset. The accepted filters are shuffle, deflate, shuffle followed by
+ * deflate, and none. */
 static wl_status check_filters(const candidate *c, bool *deflated) {
   const int count = H5Pget_nfilters(c->creation);
   bool known = count >= 0 && count <= 2;
@@ -177,12 +184,13 @@ static wl_status check_filters(const candidate *c, bool *deflated) {
   return known ? WL_OK : refuse(c, "has filters other than shuffle and deflate");
 }
 
-/* Returns true if a chunk has, after inflation, the number of bytes that its shape requires. HDF5 copies that many bytes
- * without a check. `stored` is large enough for the largest compressed chunk. */
+/* Returns true if a decompressed chunk has `bytes` bytes, which is the number that its shape
+ * requires. HDF5 copies this number of bytes without a check. `stored` has room for the largest
+ * compressed chunk, and `inflated` for a decompressed chunk. */
 static bool chunk_is_right(const candidate *c, const hsize_t *corner, bool deflated, size_t bytes,
                            unsigned char *stored, unsigned char *inflated) {
   hsize_t held = 0;
-  uint32_t skipped = 0; /* filters that were not applied to the chunk */
+  uint32_t skipped = 0; /* bit mask of the filters that were not applied to the chunk */
   uLongf length = bytes;
   if (H5Dget_chunk_storage_size(c->dataset, corner, &held) < 0 || held == 0 ||
       held > (deflated ? compressBound(bytes) : bytes) ||
@@ -214,12 +222,12 @@ static wl_status check_each_chunk(const candidate *c, const wl_field *field, con
   const bool room = stored && inflated;
   free(stored);
   free(inflated);
-  if (!room) return WL_FAIL(WL_ERR_OS, "out of memory while checking '%s'", c->path);
-  return right ? WL_OK : refuse(c, "has a chunk whose length does not match its shape");
+  if (!room) return WL_FAIL(WL_ERR_OS, "out of memory: cannot check '%s'", c->path);
+  return right ? WL_OK : refuse(c, "has a chunk whose length does not match the shape of the chunks");
 }
 
-/* Checks that all chunks exist, that no chunk is too large, and that the chunks declare no more data than the file can
- * hold. */
+/* Checks that all chunks exist and that no chunk is too large. Also checks that the chunks do not
+ * declare more data than the file can contain. */
 static wl_status check_chunks(const candidate *c, const wl_field *field) {
   hsize_t chunk[H5S_MAX_RANK] = {0}, stored = 0;
   uint64_t chunks = 1, bytes = c->element;
@@ -234,10 +242,10 @@ static wl_status check_chunks(const candidate *c, const wl_field *field) {
   const WL_H5_SCOPED space = H5Dget_space(c->dataset);
   const uint64_t held = H5Dget_storage_size(c->dataset);
   if (held > c->file_bytes || chunks > held || chunks * bytes / DEFLATE_LIMIT > held + 64 * chunks)
-    return refuse(c, "declares more data than the file holds");
+    return refuse(c, "declares more data than the file contains");
   WL_TRY_H5(H5Dget_num_chunks(c->dataset, space, &stored), WL_ERR_DATA, c->path,
             "count the chunks of '%s'", c->name);
-  if (stored != chunks) return refuse(c, "lacks part of its data");
+  if (stored != chunks) return refuse(c, "does not have all of its chunks");
   if (chunks > MOST_CHUNKS) return refuse(c, "has more than 16,384 chunks");
   return check_each_chunk(c, field, chunk, bytes);
 }
@@ -258,7 +266,7 @@ static wl_status check_storage(const candidate *c, const wl_field *field) {
 static wl_status check_link(const candidate *c, hid_t file) {
   H5L_info_t link;
   if (H5Lexists(file, c->name, H5P_DEFAULT) <= 0)
-    return WL_FAIL(WL_ERR_DATA, "'%s' has no dataset '%s': check that it is the packed file",
+    return WL_FAIL(WL_ERR_DATA, "'%s' has no dataset '%s': check that this is the right file",
                    c->path, c->name);
   WL_TRY_H5(H5Lget_info(file, c->name, &link, H5P_DEFAULT), WL_ERR_DATA, c->path, "look at '%s'",
             c->name);
@@ -269,7 +277,7 @@ static wl_status check_link(const candidate *c, hid_t file) {
 static wl_status open_candidate(candidate *c, hid_t file) {
   hsize_t bytes = 0;
   WL_TRY(check_link(c, file));
-  WL_TRY_H5(H5Fget_filesize(file, &bytes), WL_ERR_DATA, c->path, "measure the length");
+  WL_TRY_H5(H5Fget_filesize(file, &bytes), WL_ERR_DATA, c->path, "read the length of the content");
   c->file_bytes = bytes;
   c->dataset = H5Dopen2(file, c->name, H5P_DEFAULT);
   WL_TRY_H5(c->dataset, WL_ERR_DATA, c->path, "open dataset '%s'", c->name);

@@ -1,4 +1,5 @@
-/* h5_support.c - errors, types and attributes for the HDF5 users of this folder. */
+/* h5_support.c - converts the errors and types of HDF5, and reads and writes attributes, for the
+ * other files of src/io. */
 #include "io/h5_support.h"
 
 #include <stdarg.h>
@@ -30,7 +31,8 @@ void wl_h5_restore_printing(wl_h5_printing printing) {
   if (printing.known) H5Eset_auto2(H5E_DEFAULT, (H5E_auto2_t)printing.function, printing.data);
 }
 
-/* Keeps the description of the innermost error, which is the original cause. */
+/* Copies the description of an error to `text`. HDF5 calls this function for each error of its
+ * stack and for the innermost error last, which is the original cause. */
 static herr_t keep_description(unsigned number, const H5E_error2_t *error, void *text) {
   (void)number;
   if (error->desc) snprintf(text, TEXT, "%s", error->desc);
@@ -38,7 +40,7 @@ static herr_t keep_description(unsigned number, const H5E_error2_t *error, void 
 }
 
 wl_status wl_h5_fail(wl_status code, const char *path, const char *format, ...) {
-  char doing[TEXT], cause[TEXT] = "no further description";
+  char doing[TEXT], cause[TEXT] = "there is no description of the error";
   va_list arguments;
   va_start(arguments, format);
   vsnprintf(doing, sizeof doing, format, arguments);
@@ -106,7 +108,8 @@ wl_status wl_h5_put_integer(const char *path, hid_t object, const char *name, wl
   return put_scalar(path, object, name, stored, value);
 }
 
-/* Opens an attribute that is one element of a type class. The attribute's type gives the element's size. */
+/* Opens an attribute with one element, which must be a text or an integer. `class` selects the type
+ * of the element. */
 static wl_status open_scalar(const char *path, hid_t object, const char *name, H5T_class_t class,
                              hid_t *attribute) {
   if (H5Aexists(object, name) <= 0)
@@ -130,7 +133,7 @@ wl_status wl_h5_get_text(const char *path, hid_t object, const char *name, char 
   if (H5Tis_variable_str(type) != 0 || size > LONGEST_TEXT)
     return WL_FAIL(WL_ERR_DATA, "attribute '%s' of '%s' is not a text of fixed length", name, path);
   char *const text = calloc(size + 1, 1);
-  if (!text) return WL_FAIL(WL_ERR_OS, "out of memory for attribute '%s' of '%s'", name, path);
+  if (!text) return WL_FAIL(WL_ERR_OS, "out of memory: cannot read the attribute '%s' of '%s'", name, path);
   if (H5Aread(attribute, type, text) < 0) {
     free(text);
     return wl_h5_fail(WL_ERR_DATA, path, "read attribute '%s'", name);

@@ -32,12 +32,14 @@ static wl_status part_path(const wl_parts *parts, int64_t number, char path[WL_P
 
 /* ---- contents of a part ---- */
 
-/* Reads the columns of a part. The column of meta-steps gives the number of rows of its kind. */
+/* Reads the names, types and shapes of a part's columns. The length of the column of meta-steps is
+ * the number of rows of this kind. */
 static wl_status read_content(const wl_file *file, wl_table *content) {
   for (int i = 0; i < file->datasets.count; i++) {
     if (strcmp(file->datasets.at[i], WL_COORDINATE_INDEX) == 0) continue;
     if (content->count == WL_TABLE_COLUMNS)
-      return WL_FAIL(WL_ERR_DATA, "'%s' has more than %d datasets", file->path, WL_TABLE_COLUMNS);
+      return WL_FAIL(WL_ERR_DATA, "'%s' has more than %d datasets, so that it is not a part of a "
+                                  "trajectory", file->path, WL_TABLE_COLUMNS);
     WL_TRY(wl_file_query(file, file->datasets.at[i], &content->columns[content->count++]));
   }
   for (int k = 0; k < WL_ROW_KINDS; k++) {
@@ -122,12 +124,14 @@ wl_status wl_part_load(const wl_parts *parts, int i, wl_table *rows) {
 
 /* ---- finding ---- */
 
-/* Names of parts began with "segment-" up to schema version 2. */
+/* Prints a warning if the folder has parts of schema version 2 or less, whose names start with
+ * "segment-". */
 static wl_status warn_of_segments(const wl_parts *parts) {
   wl_names old;
   WL_TRY(wl_list_numbered(parts->folder, "segment-", &old));
   if (old.count > 0)
-    wl_log_warning("'%s' has %d files of schema version 2 or less; the trajectory continues without them",
+    wl_log_warning("'%s' has %d files of schema version 2 or less; the trajectory continues "
+                   "without these files",
                    parts->folder, old.count);
   wl_names_clear(&old);
   return WL_OK;
@@ -141,7 +145,7 @@ static wl_status read_all(const wl_names *names, wl_parts *parts) {
     if (status == WL_OK) WL_TRY(append(parts, &part));
     else if (status != WL_ERR_DATA && status != WL_ERR_IO && status != WL_ERR_NO_INPUT)
       return status;
-    else wl_log_warning("%s; the trajectory continues without it", wl_last_error());
+    else wl_log_warning("%s; the trajectory continues without this part", wl_last_error());
   }
   return WL_OK;
 }

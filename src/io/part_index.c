@@ -1,17 +1,18 @@
 /* part_index.c - writes RUN/trajectory.h5, which joins the datasets of all parts as virtual datasets without copying
  * data.
  *
- * The virtual dataset D concatenates the rows of dataset D of all parts. After a resume with other settings, parts may
- * differ in dimensions other than the first. The virtual dataset then has the largest length, and missing elements are
- * read as NaN or -1. The rows of a missing part are also read as NaN or -1. The attribute `parts` lists the numbers of
- * the parts. */
+ * A virtual dataset consists of the rows of the datasets with the same name in all parts. After a
+ * resume with other settings, the rows of a later part may be longer or shorter. The virtual
+ * dataset then has the largest length, and missing elements are read as NaN or -1. The rows of a
+ * missing part are also read as NaN or -1. The attribute `parts` lists the numbers of the parts. */
 #include <stdio.h>
 #include <string.h>
 
 #include "base/real.h"
 #include "io/part.h"
 
-/* Adds a column of a part to the fields, or enlarges the field of that name so that the column fits. */
+/* Adds a column of a part to the fields. If the fields already have a field of this name, enlarges
+ * it so that the column fits. */
 static wl_status fit_column(wl_field *fields, int *count, const wl_field *column) {
   int i = 0;
   while (i < *count && strcmp(fields[i].name, column->name) != 0) i++;
@@ -22,7 +23,8 @@ static wl_status fit_column(wl_field *fields, int *count, const wl_field *column
     return WL_OK;
   }
   if (column->ndim != field->ndim)
-    return WL_FAIL(WL_ERR_DATA, "dataset '%s' has other dimensions in one part than in another",
+    return WL_FAIL(WL_ERR_DATA, "dataset '%s' has different numbers of dimensions in two parts: "
+                                "move one of these parts to another folder",
                    column->name);
   for (int d = 1; d < column->ndim; d++)
     if (column->shape[d] > field->shape[d]) field->shape[d] = column->shape[d];
@@ -59,7 +61,9 @@ wl_status wl_index_map(const wl_parts *parts, const wl_field *field, const char 
       for (int d = 0; d < field->ndim; d++) count[d] = (hsize_t)column->shape[d];
       const WL_H5_SCOPED from = H5Screate_simple(field->ndim, count, NULL);
       H5Sselect_hyperslab(from, H5S_SELECT_SET, origin, NULL, count,
-                          NULL); /* only the present rows: the part may get more rows */
+                          /* only the rows that the part has now, because rows may be added to
+                           * the part later */
+                          NULL);
       H5Sselect_hyperslab(space, H5S_SELECT_SET, first, NULL, count, NULL);
       wl_part_name(parts->at[p].number, name);
       snprintf(file, sizeof file, WL_TRAJECTORY_FOLDER "/%s", name);
@@ -72,7 +76,8 @@ wl_status wl_index_map(const wl_parts *parts, const wl_field *field, const char 
   return WL_OK;
 }
 
-/* Prints the numbers of the parts, such as "1 2 5". */
+/* Makes a text with the numbers of the parts, such as "1 2 5". The caller frees *text with
+ * wl_free. */
 static wl_status print_numbers(const wl_parts *parts, char **text) {
   const size_t room = (size_t)parts->count * 21 + 1;
   size_t at = 0;

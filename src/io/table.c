@@ -1,4 +1,4 @@
-/* table.c - adds rows to columns and moves them between tables. */
+/* table.c - adds rows to the columns of a table, and moves rows between tables. */
 #include "io/table.h"
 
 #include <string.h>
@@ -71,8 +71,8 @@ static void fill_open(const wl_field *column, int64_t first, int64_t rows) {
   }
 }
 
-/* Makes room for more rows in each column. If an allocation fails, no row is added; columns that were already enlarged
- * have spare room. */
+/* Allocates memory for `rows` rows in each column of one kind. If an allocation fails, the numbers
+ * of rows are unchanged. */
 static wl_status reserve(wl_table *table, wl_row_kind kind, int64_t rows) {
   if (rows <= table->room[kind]) return WL_OK;
   const int64_t room = rows > 2 * table->room[kind] ? rows : 2 * table->room[kind];
@@ -99,7 +99,7 @@ wl_status wl_table_extend(wl_table *table, wl_row_kind kind, int64_t rows) {
 }
 
 wl_status wl_table_move_rows(wl_table *from, wl_table *to) {
-  for (int i = 0; to->count < from->count; i++) /* only if `to` has no columns */
+  for (int i = 0; to->count < from->count; i++) /* this loop runs only if `to` has no columns */
     WL_TRY(wl_table_add_column(to, &from->columns[i]));
   WL_CHECK(wl_table_alike(from, to));
   for (int k = 0; k < WL_ROW_KINDS; k++) WL_TRY(reserve(to, k, to->rows[k] + from->rows[k]));

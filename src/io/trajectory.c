@@ -1,8 +1,10 @@
-/* trajectory.c - collects records and metrics in memory, writes the rows as parts, and resumes a trajectory.
+/* trajectory.c - collects records and metrics in memory, writes their rows to parts, and continues
+ * a trajectory after a resume.
  *
  *   appended -> (stage) -> newest: the rows of the newest part -> (write) -> its file, and the index
  *
- * One thread may append while another thread writes. While wl_trajectory_stage runs, no thread may append or write. */
+ * One thread may append rows while another thread writes. While wl_trajectory_stage runs, no thread
+ * may append or write. */
 #include "io/trajectory.h"
 
 #include <stddef.h>
@@ -12,15 +14,17 @@
 
 #include "io/part.h"
 
-/* A part is full when its rows have this many bytes. */
+/* By default, a part is full when its rows have PART_BYTES bytes. */
 enum { PART_BYTES = 1 << 23 };
 
 struct wl_trajectory {
   wl_trajectory_setting setting;
   char *configuration; /* owned */
   wl_table appended, newest;
-  bool unwritten; /* the newest part's file or trajectory.h5 does not have all rows of `newest` */
-  wl_parts parts; /* all parts that have a file; the last may be the newest part */
+  /* true: the file of the newest part, or trajectory.h5, does not contain all rows of `newest` */
+  bool unwritten;
+  /* all parts that have a file; the newest part is the last one of them if it has a file */
+  wl_parts parts;
   int64_t number; /* number of the newest part */
 };
 
@@ -33,7 +37,8 @@ static bool is_full(const wl_trajectory *t) {
 
 /* ---- columns ---- */
 
-/* Lengths that the settings determine. The dimensions of a record's column after the first have these lengths. */
+/* The dimensions that a column of records can have after the first one. The settings determine the
+ * lengths of these dimensions. */
 enum length { NONE, STEP, COORDINATE, STATE, SNAPSHOT, PARAMETER };
 static const char *const length_names[] = {"",      "step",     "coordinate",
                                            "state", "snapshot", "parameter"};
@@ -42,7 +47,7 @@ typedef struct column_spec {
   const char *name;
   size_t member; /* offset in wl_record of the value, or of the pointer to the values */
   wl_type type;
-  bool sampled; /* stored in half precision if the setting requests half precision */
+  bool sampled; /* true: the column is stored in half precision if the settings request this */
   enum length tail[3];
   const char *long_name;
 } column_spec;
@@ -55,20 +60,21 @@ typedef struct column_spec {
   { #name, offsetof(wl_record, name), WL_REAL_TYPE, true, {__VA_ARGS__ }, meaning }
 static const column_spec specs[] = {
     INTEGER(meta_step, "number of meta-steps done before the window"),
-    INTEGER(unit, "number of the unit within the meta-step"),
-    INTEGER(episode, "number of the episode to which the window belongs"),
+    INTEGER(unit, "index of the unit in the meta-step"),
+    INTEGER(episode, "index of the episode to which the window belongs"),
     INTEGER(task, "index of the task in the configuration"),
     INTEGER(t0, "first inner step of the window"),
-    INTEGER(steps, "number of inner steps of the window; later rows are NaN"),
+    INTEGER(steps, "number of inner steps of the window; the values of later steps are NaN"),
     SERIES(loss, WL_FLOAT64, STEP, "inner loss at theta_t"),
-    SERIES(outer_loss, WL_FLOAT64, STEP, "outer loss at theta_t; NaN: not evaluated"),
+    SERIES(outer_loss, WL_FLOAT64, STEP, "outer loss at theta_t; NaN if it was not evaluated"),
     SERIES(gradient_norm, WL_FLOAT64, STEP, "Euclidean norm of the gradient"),
     SERIES(update_norm, WL_FLOAT64, STEP, "Euclidean norm of the update"),
     SAMPLED(gradient, "gradient of the sampled coordinates", STEP, COORDINATE),
     SAMPLED(update, "update of the sampled coordinates", STEP, COORDINATE),
-    SAMPLED(hidden, "state of the rule at the sampled coordinates, after the step", STEP,
+    SAMPLED(hidden, "state of the rule at the sampled coordinates after the inner step", STEP,
             COORDINATE, STATE),
-    SERIES(snapshot_step, WL_INT64, SNAPSHOT, "inner step of each snapshot; -1: no snapshot"),
+    SERIES(snapshot_step, WL_INT64, SNAPSHOT, "inner step of each snapshot; -1 if there is no "
+                                              "snapshot"),
     SAMPLED(theta, "inner parameters at the snapshots", SNAPSHOT, PARAMETER)};
 enum { N_SPECS = sizeof specs / sizeof *specs };
 
@@ -99,7 +105,7 @@ static void name_field(wl_field *f, const char *name, const char *units, const c
   snprintf(f->dims[0], sizeof f->dims[0], "%s", row);
 }
 
-/* Adds the column, unless one of its dimensions is zero by the settings. */
+/* Adds a column of records. Does nothing if the settings make one of its dimensions zero. */
 static wl_status add_record_column(wl_trajectory *t, const column_spec *spec) {
   wl_field f = {.type = spec->type, .ndim = 1};
   name_field(&f, spec->name, "1", spec->long_name, "record");
@@ -133,7 +139,7 @@ static wl_status set_index(const wl_trajectory_setting *s, wl_field *index) {
   const int64_t count = s->coordinates;
   *index = (wl_field){.type = WL_INT64, .ndim = 1, .shape = {count}};
   name_field(index, WL_COORDINATE_INDEX, "1",
-             "index in theta of each sampled coordinate (first task)", "coordinate");
+             "index in theta of each sampled coordinate, for the first task", "coordinate");
   WL_TRY(wl_alloc(&index->data, (size_t)count + 1, sizeof *s->index));
   if (count > 0) memcpy(index->data, s->index, (size_t)count * sizeof *s->index);
   return WL_OK;
@@ -147,7 +153,7 @@ static void begin_part(wl_trajectory *t) {
   t->number++;
 }
 
-/* Drops the rows with meta_step above `last`. Returns true if there were no such rows. */
+/* Removes the rows whose meta_step is above `last`. Returns true if there were no such rows. */
 static bool drop_after(wl_table *table, wl_row_kind kind, int64_t last) {
   const wl_field *const c = wl_table_find(table, wl_meta_step_columns[kind]);
   const int64_t rows = table->rows[kind];
@@ -157,8 +163,9 @@ static bool drop_after(wl_table *table, wl_row_kind kind, int64_t last) {
   return kept == rows;
 }
 
-/* Removes the rows after the checkpoint, and the parts that have no other rows. The last remaining part becomes the
- * newest part. An interrupted run therefore writes the same files as an uninterrupted run. */
+/* Removes all rows of steps after the checkpoint, and all parts without other rows. The last
+ * remaining part becomes the newest part. A run that was interrupted therefore writes the same
+ * files as a run without an interruption. */
 static wl_status trim(wl_trajectory *t, int64_t resume_step) {
   wl_table *const newest = &t->newest;
   while (t->parts.count > 0) {
@@ -181,7 +188,8 @@ static wl_status continue_parts(wl_trajectory *t, int64_t resume_step) {
   const int64_t last = t->parts.count > 0 ? t->parts.at[t->parts.count - 1].number : 0;
   WL_TRY(trim(t, resume_step));
   if (t->parts.highest > last)
-    t->number = t->parts.highest; /* parts above `last` are damaged and are skipped */
+    /* parts with numbers above `last` are damaged, and their numbers are not used again */
+    t->number = t->parts.highest;
   else if (!has_rows(&t->newest)) t->number = 0;
   else if (!is_full(t) && wl_table_alike(&t->appended, &t->newest)) return WL_OK;
   begin_part(t);
@@ -216,7 +224,8 @@ wl_status wl_trajectory_open(const char *run, const wl_trajectory_setting *setti
   t->configuration = strdup(configuration);
   const wl_status status = t->configuration
                                ? open_trajectory(t, run, resume_step)
-                               : WL_FAIL(WL_ERR_OS, "out of memory for the configuration");
+                               : WL_FAIL(WL_ERR_OS, "out of memory: cannot copy the configuration "
+                                                    "of the trajectory");
   if (status == WL_OK) *out = t;
   else destroy(t);
   return status;
@@ -224,8 +233,9 @@ wl_status wl_trajectory_open(const char *run, const wl_trajectory_setting *setti
 
 /* ---- append ---- */
 
-/* Copies the record's values of a column to the last row, if the column exists. An array of the record may have fewer
- * steps than the column, and a snapshot may have fewer parameters. */
+/* Copies the values of one member of the record to the last row of its column. Does nothing if the
+ * table has no such column. The record may have fewer steps or snapshots than a row of the column,
+ * and a snapshot may have fewer parameters. */
 static void put(wl_trajectory *t, const column_spec *spec, const wl_record *r) {
   const wl_field *const c = wl_table_find(&t->appended, spec->name);
   const char *values = (const char *)r + spec->member;

@@ -1,10 +1,11 @@
-/* trajectory.h - records of inner runs, appended during training.
+/* trajectory.h - records the inner runs of a training in the files of a trajectory.
  *
- * The parts RUN/trajectory/part-NNNNNNNN.h5 are numbered in chronological order. A part is written like a checkpoint:
- * under a temporary name, which is then changed. The newest part is rewritten with all its rows until the part is full.
- * RUN/trajectory.h5 is a virtual file that shows all parts as one file. The virtual file is replaced after each write
- * of a part. A resume drops the rows after its checkpoint. Only rank 0 calls these functions. Schema:
- * docs/hdf5-schema.md. */
+ * The parts RUN/trajectory/part-NNNNNNNN.h5 are numbered in chronological order. Like a checkpoint,
+ * a part is written under a temporary name and then renamed. The newest part is rewritten with all
+ * its rows until the part is full. RUN/trajectory.h5 is an index with virtual datasets, which show
+ * all parts as one file. The index is replaced after each write of a part. A resume removes the
+ * rows of all steps after its checkpoint. Only rank 0 calls these functions. docs/hdf5-schema.md
+ * describes the files. */
 #ifndef WL_IO_TRAJECTORY_H
 #define WL_IO_TRAJECTORY_H
 
@@ -12,68 +13,82 @@
 #include "base/real.h"
 #include "io/checkpoint.h"
 
-/* The record of one window of one unit. Arrays have one row for each of the K steps. Row k describes the step from
- * theta_k to theta_{k+1}. The losses of row k are those at theta_k. The sampled coordinates are the same for every
- * record of a run and task family. */
+/* The record of one window of a unit. Most arrays have one row for each inner step of the window.
+ * Row k describes the step from theta_k to theta_{k+1}, and its losses are those at theta_k. The
+ * sampled coordinates are the same in all records of a task in a run. */
 typedef struct wl_record {
   int64_t meta_step;                /* number of meta-steps done before the window */
-  int64_t unit, episode, t0, steps; /* t0: first inner step of the window */
+  /* index of the unit, index of the episode, first inner step of the window, and number of its
+   * inner steps */
+  int64_t unit, episode, t0, steps;
   int64_t task;                     /* index of the task in the configuration */
-  double *loss;                     /* [steps] inner loss */
-  double *outer_loss;               /* [steps] NaN: not evaluated */
+  double *loss;                     /* inner losses [steps] */
+  double *outer_loss;               /* outer losses [steps]; NaN if a loss was not evaluated */
   double *gradient_norm;            /* [steps] */
   double *update_norm;              /* [steps] */
-  wl_real *gradient;                /* [steps][coordinates] sampled */
+  wl_real *gradient;                /* gradients of the sampled coordinates [steps][coordinates] */
   wl_real *update;                  /* [steps][coordinates] */
-  wl_real *hidden;                  /* [steps][coordinates][hidden] */
+  wl_real *hidden; /* states of the rule at the sampled coordinates [steps][coordinates][hidden] */
   wl_real *theta;                   /* [snapshots][n] */
-  int64_t *snapshot_step;           /* [snapshots] inner step of each snapshot */
+  int64_t *snapshot_step;           /* inner steps of the snapshots [snapshots] */
   int64_t snapshots, n;
 } wl_record;
 
 /* A quantity with one value for each meta-step. */
 typedef struct wl_metric {
-  const char *name, *meaning; /* a name contains "seconds" if the value is a time */
+  /* name and description of the quantity; the name contains "seconds" if the value is a time */
+  const char *name, *meaning;
 } wl_metric;
 
 typedef struct wl_trajectory_setting {
-  int64_t steps;       /* largest window K: rows are padded with NaN */
+  /* largest number of inner steps of a window; the arrays of shorter windows are padded with NaN */
+  int64_t steps;
   int64_t coordinates; /* number of sampled coordinates; 0: no coordinates are sampled */
-  const int64_t *index; /* [coordinates] indices of the sampled coordinates in theta, copied and stored */
-  int64_t hidden;      /* number of recorded reals of each sampled coordinate's state; 0: no state is recorded */
-  int64_t n;           /* largest number of inner parameters of a snapshot; 0: no snapshots */
-  int64_t snapshots;   /* largest number of snapshots of a window */
-  int compression;     /* deflate level, 0..9; shuffle is added when > 0 */
-  bool half;           /* store sampled arrays and snapshots as IEEE half precision */
-  int64_t part_bytes;  /* a part is full when its rows have this many bytes; 0: 8 MiB */
-  const wl_metric *metrics; /* [n_metrics] borrowed until the trajectory is closed */
+  /* indices in theta of the sampled coordinates [coordinates], which are copied and written to
+   * the files */
+  const int64_t *index;
+  /* number of reals that are recorded of the rule's state at a sampled coordinate; 0 if no state
+   * is recorded */
+  int64_t hidden;
+  int64_t n; /* largest number of inner parameters in a snapshot; 0 if no snapshots are recorded */
+  int64_t snapshots;   /* largest number of snapshots in a window */
+  /* level 0 to 9 of the filter deflate; above 0, the filter shuffle is also applied */
+  int compression;
+  bool half; /* true: sampled arrays and snapshots are stored with 16 bits (IEEE binary16) */
+  int64_t part_bytes;  /* number of bytes of rows at which a part is full; 0 for 8 MiB */
+  /* the metrics [n_metrics], which must be valid until the trajectory is closed */
+  const wl_metric *metrics;
   int n_metrics;
 } wl_trajectory_setting;
 
 typedef struct wl_trajectory wl_trajectory;
 
-/* Opens RUN's trajectory for appending. Removes temporary files and all rows after `resume_step` meta-steps (0: all
- * rows). These rows are the records with meta_step >= resume_step and the metrics with meta_step > resume_step. */
+/* Opens the trajectory of a run, so that rows can be appended. Removes temporary files. Removes the
+ * records with meta_step >= resume_step and the metrics with meta_step > resume_step, which are all
+ * rows if resume_step is 0. */
 wl_status wl_trajectory_open(const char *run, const wl_trajectory_setting *setting,
                              int64_t resume_step, const char *configuration, wl_trajectory **out);
-/* Points the arrays of a record into `memory`, one after the other, with room for the largest window. Returns the bytes
- * of the arrays; with `memory` NULL only counts these bytes. */
+/* Sets the pointers of a record to arrays in `memory`, one after the other. The arrays have room
+ * for the largest window. Returns the number of bytes of all arrays. If `memory` is NULL, the
+ * pointers are set to NULL and the bytes are only counted. */
 size_t wl_record_arrange(const wl_trajectory_setting *setting, void *memory, wl_record *record);
-/* Copies the record into memory. */
+/* Copies the record to a row in memory. wl_trajectory_flush writes the row. */
 wl_status wl_trajectory_append(wl_trajectory *t, const wl_record *record);
-/* Adds the metrics of one meta-step, one value for each metric of the settings. The metrics are stored in the same
- * parts as the records. `meta_step` counts the meta-steps done, including this one. */
+/* Adds the metrics of one meta-step. `values` has one value for each metric of the settings. The
+ * metrics are stored in the same parts as the records. `meta_step` is the number of meta-steps that
+ * are done, and includes this one. */
 wl_status wl_trajectory_metrics(wl_trajectory *t, int64_t meta_step, const double *values);
-/* Writes the rows appended since the last flush to the newest part and rewrites the index. After a failure the rows
- * stay in memory for the next flush. */
+/* Writes the rows that were appended since the last flush to the newest part, and writes the index
+ * again. After a failure, the rows stay in memory for the next flush. */
 wl_status wl_trajectory_flush(wl_trajectory *t);
 /* These two functions together do the same as wl_trajectory_flush. wl_trajectory_stage moves the appended rows to a
  * second buffer, and wl_trajectory_write writes that buffer. While one thread writes, another thread may append rows,
  * but must not stage them. */
 wl_status wl_trajectory_stage(wl_trajectory *t);
 wl_status wl_trajectory_write(wl_trajectory *t);
-/* Returns the bytes appended since the last stage. */
+/* Returns the number of bytes that were appended since the last call of wl_trajectory_stage. */
 int64_t wl_trajectory_pending(const wl_trajectory *t);
-wl_status wl_trajectory_close(wl_trajectory **t); /* flushes the rows; accepts NULL */
+/* Flushes the rows and frees the trajectory. Does nothing if *t is NULL. */
+wl_status wl_trajectory_close(wl_trajectory **t);
 
 #endif

@@ -150,7 +150,7 @@ static void wrong_files(void **state) {
   wl_file *file = NULL;
   write_sample("kind.h5", 1);
   assert_fails(wl_file_open("kind.h5", "checkpoint", &file), WL_ERR_DATA,
-               "kind 'dump', not 'checkpoint'");
+               "the kind 'dump', but 'checkpoint' is needed");
   assert_null(file);
   assert_fails(wl_file_open("missing.h5", NULL, &file), WL_ERR_NO_INPUT, "missing.h5");
   const char text[] =

@@ -174,7 +174,7 @@ static void other_meta_parameters(void **state) {
   H5Dwrite(dataset, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, values);
   H5Dclose(dataset);
   end(f);
-  assert_refused("do not match its digest");
+  assert_refused("do not match the digest in the file");
   f = begin();
   H5Adelete(f, "phi_digest");
   end(f);
