@@ -187,16 +187,16 @@ const wl_command wl_command_bench = {
     NULL,
     false,
     run_bench,
-    "Measures the main costs of a training on this machine. First, it runs windows of an LSTM with 2 x 20 "
-    "units on all ranks at "
-    "once. It measures windows with recomputed activations. It also measures windows with stored activations "
-    "if these need at most 256 MiB, which is enough for 16,600 coordinates. "
-    "It prints coordinate-steps per second. It also prints the share of the peak, which is the floating-point "
-    "rate of the kernel divided by the measured peak rate of multiply-adds on the same cores. Second, it "
-    "measures the exact sum over all ranks, the "
-    "collective at the end of every meta-step. Third, it writes a checkpoint into FOLDER and compares the "
-    "rate with a plain write and fsync of the same bytes. Run it on idle nodes of a new cluster before a "
-    "training. A low share of the peak means that ranks are not bound to separate cores. A slow exact sum "
+    "Measures the main costs of a training on this machine. First, the command runs windows of an LSTM with 2 "
+    "x 20 units on all ranks at once. These windows recompute the activations. Windows with stored activations "
+    "are also measured if the activations need at most 256 MiB, which is enough for 16,600 coordinates. The "
+    "command prints coordinate-steps per second and the share of the peak. The share of the peak is the "
+    "floating-point "
+    "rate of the kernel divided by the measured peak rate of multiply-adds on the same cores. Second, the "
+    "command measures the exact sum over all ranks, which is the collective at the end of every meta-step. "
+    "Third, the command writes a checkpoint into FOLDER and compares the rate with a plain write and fsync of "
+    "the same bytes. Run this command on idle nodes of a new cluster before a training. A low share of the "
+    "peak means that ranks are not bound to separate cores. A slow exact sum "
     "means that the network is slow. To "
     "choose a folder for runs, compare the write rates of several folders.",
     "warploom bench\n"

@@ -154,7 +154,8 @@ static wl_status show(const wl_arguments *a, const char *estimator, const wl_che
   print_report(r, q->tolerance, wl_json_text_stream(json));
   if (strcmp(estimator, "bptt") != 0)
     fprintf(wl_json_text_stream(json),
-            "These are the gradients of back-propagation. The training estimates these gradients with %s.\n",
+            "The table shows the gradients of back-propagation. The training estimates these gradients with "
+            "the estimator %s.\n",
             estimator);
   if (json) WL_TRY(write_json(r, q->tolerance, json));
   if (q->dump)

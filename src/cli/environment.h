@@ -5,11 +5,12 @@
 #include "comm/comm.h"
 
 /* Prepares the environment variables. The function main must call this function first. The function
- * removes POSIXLY_CORRECT, which would change the parsing of the command line. It removes HDF5_*
- * variables, which would change the access to files. In two cases, the function sets a variable and
- * executes the program once more, because some libraries read variables before main runs. It sets
- * GOMP_SPINCOUNT unless the user has chosen how OpenMP threads wait. It sets OPENBLAS_CORETYPE if
- * OpenBLAS does not recognise the processor. */
+ * removes POSIXLY_CORRECT, which would change the parsing of the command line. The function also
+ * removes HDF5_* variables, which would change the access to files. In two cases, the function sets
+ * a variable and executes the program once more, because some libraries read variables before main
+ * runs. The first variable is GOMP_SPINCOUNT, which is set unless the user has chosen how OpenMP
+ * threads wait. The second variable is OPENBLAS_CORETYPE, which is set if OpenBLAS does not
+ * recognise the processor. */
 void wl_environment_prepare(char **argv);
 
 /* Prints a message on rank 0 in three cases: the program replaced the kernels that OpenBLAS chose,
@@ -17,8 +18,9 @@ void wl_environment_prepare(char **argv);
  * subcommands that compute call this function. Collective. */
 wl_status wl_environment_report(wl_comm *comm);
 
-/* These functions return the rank and the number of ranks before MPI starts. They read these
- * numbers from the variables that the launcher sets. Without a launcher, they return 0 and 1. */
+/* These functions return the rank and the number of ranks before MPI starts. The functions read
+ * the variables that the launcher sets. Without a launcher, the rank is 0 and the number of
+ * ranks is 1. */
 int wl_environment_rank(void);
 int wl_environment_ranks(void);
 

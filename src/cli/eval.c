@@ -70,7 +70,7 @@ typedef struct request {
       settings[8192]; /* text of all settings that change the results, except RUN */
 } request;
 
-/* Sets the path of the output to `given` if `given` is not NULL. Otherwise, the output is
+/* Sets the path of the output to `given` if `given` is not NULL. If `given` is NULL, the output is
  * evaluation.h5 in the run directory. For a trained file, the output is a file in the current
  * folder, because the folder of the trained file may not be writable. */
 static wl_status name_output(const char *given, request *q) {
@@ -269,8 +269,8 @@ static wl_status keep_earlier(const char *output) {
 }
 
 /* Renames an existing evaluation with other settings, so that the output does not replace it. An
- * evaluation with the same settings is replaced. In this case, the function removes the picture,
- * because the picture would show old data if no new picture is drawn. */
+ * evaluation with the same settings is replaced. Before an evaluation is replaced, its picture is
+ * removed, because the picture would show old data if no new picture is drawn. */
 static wl_status make_room(const request *q, const wl_trained *trained) {
   char picture[PATH_MAX];
   wl_file *file = NULL;
@@ -363,8 +363,9 @@ const wl_command wl_command_eval = {
     run_eval,
     "Compares a trained optimizer with SGD, momentum, Nesterov, RMSprop and Adam on fresh tasks. RUN is a run "
     "directory, a checkpoint or an exported file. The rates of the hand-designed rules are tuned on other "
-    "tasks, for the same number of steps. The command prints a table with 95 % intervals and a verdict. It "
-    "writes all loss curves to an HDF5 file, and draws the curves if Python has h5py and matplotlib. The runs "
+    "tasks, for the same number of steps. The command prints a table with 95 % intervals and a verdict. The "
+    "command writes all loss curves to an HDF5 file, and draws the curves if Python has h5py and matplotlib. "
+    "The runs "
     "are distributed over the ranks. The results do not depend on the number of ranks.",
     "mpirun -n 4 warploom eval runs/quadratic-gaussian --units 8\n"
     "warploom eval jobs/trained/fashion-mlp.h5 --vary horizon,width,activation\n"

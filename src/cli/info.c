@@ -42,9 +42,9 @@ const wl_command wl_command_info = {
     run_info,
     "Describes a checkpoint, a trajectory, an exported optimizer or an evaluation. The description has the "
     "configuration, the provenance, the digest, and every dataset with shape, unit and meaning. For a run "
-    "directory, the command describes the newest checkpoint. It compares the file, or each checkpoint of a run "
-    "directory, with its checksum. With --verify, it compares every file of a run directory, decodes every "
-    "dataset, and names damaged files.",
+    "directory, the command describes the newest checkpoint. The command compares the file, or each checkpoint "
+    "of a run directory, with its checksum. With --verify, the command compares every file of a run directory, "
+    "decodes every dataset, and names damaged files.",
     "warploom info runs/quickstart\n"
     "warploom info runs/quickstart --verify                             # exit code 65 if damaged\n"
     "warploom info jobs/trained/fashion-mlp.h5 --json - | jq .digest\n"};

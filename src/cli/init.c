@@ -110,7 +110,7 @@ static void write_configuration(const wl_variant *family, FILE *out) {
           "seed: 1\noutput: runs/%s\n\ntask:\n  family: %s\n%s",
           family->name, family->summary, family->name, family->name, family->name, family->name,
           r.keys);
-  fputs("  # Other keys of this family, with their defaults:\n", out);
+  fputs("  # Other keys of this task family, with the default values:\n", out);
   write_keys(family->options, r.keys, out);
   fprintf(
       out,

@@ -214,12 +214,12 @@ const wl_command wl_command_selftest = {
     "Runs this program on small built-in jobs and compares the results. Initial states must have the recorded "
     "digests. The digest of a run must not change with 2 threads instead of 1, with 2 ranks instead of 1, or "
     "with a stop and a resume. The kernels are tested separately for each instruction set of the processor. "
-    "Their results in float32 must agree with float64, and their meta-gradients must agree with central "
+    "Results of the kernels in float32 must agree with float64, and meta-gradients must agree with central "
     "differences. Files must "
     "contain the written data, and a damaged byte must be detected. The self-test takes less than a minute and "
     "needs no other files. Checks with two ranks are skipped if no launcher of the MPI library "
-    "is in PATH. If no check failed, the exit code is 0. Otherwise the exit code is 70, and the error message "
-    "names the failed checks.",
+    "is in PATH. If no check failed, the exit code is 0. If a check failed, the exit code is 70, and the error "
+    "message names the failed checks.",
     "warploom selftest\n"
     "warploom selftest --launch 'srun --mpi=pmix -n 2' --folder $SCRATCH --json selftest.json\n",
     true};

@@ -138,7 +138,7 @@ void wl_evaluate_interval(const double *values, int64_t n, double *mean, double 
 }
 
 /* Fills an entry from the outcomes of all episodes, with means over the units of each set and
- * intervals over the sets. Also computes the mean loss at theta_0. */
+ * intervals over the sets. Sets *start to the mean loss at theta_0. */
 static void summarise(wl_eval_entry *e, const wl_eval_runner *r, const wl_outcome *o,
                       const double *curves, double *start) {
   const int64_t seeds = r->setting->seeds, units = r->setting->units, steps = r->setting->steps;

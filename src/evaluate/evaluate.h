@@ -123,7 +123,7 @@ wl_status wl_eval_write(const char *path, const wl_trained *trained, const char 
                         const wl_eval_case *cases, int count);
 
 /* Computes the mean of n values and the half width of the 95 % interval of the mean (Student's t).
- * Both results are NaN if a value is not finite. */
+ * Mean and half width are NaN if a value is not finite. */
 void wl_evaluate_interval(const double *values, int64_t n, double *mean, double *half_width);
 
 #endif

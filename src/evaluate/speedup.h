@@ -144,10 +144,10 @@ int64_t wl_speedup_points(int64_t last, bool growing, int64_t *steps);
  * steps. */
 void wl_speedup_envelope(wl_baseline_curve *curve, double smoothing);
 
-/* The function wl_speedup_load reads the curves of all files that exist. It ignores tasks whose
- * definition differs from the definition in the suite, and curves that an earlier file already
- * contained. The function wl_speedup_save writes all curves to the first file, an HDF5 file of kind
- * "baselines". Neither function is collective. */
+/* The function wl_speedup_load reads the curves of all files that exist. The function ignores tasks
+ * whose definition differs from the definition in the suite, and curves that an earlier file
+ * already contained. The function wl_speedup_save writes all curves to the first file, an HDF5 file
+ * of kind "baselines". Neither function is collective. */
 wl_status wl_speedup_load(const char *paths, const wl_suite *suite, wl_task_curves *curves);
 wl_status wl_speedup_save(const char *paths, const wl_suite *suite, const wl_task_curves *curves);
 

@@ -199,8 +199,8 @@ wl_baseline_curve *wl_curve_find(wl_task_curves *curves, const char *name) {
   return NULL;
 }
 
-/* Returns the curve of a baseline if it is as long as the suite demands. Otherwise removes the
- * curve and returns NULL. A curve may be too short because it was computed with a smaller
+/* Returns the curve of a baseline if it is as long as the suite demands. Removes a curve that is
+ * too short, and returns NULL. A curve may be too short because it was computed with a smaller
  * `--reach`. */
 static wl_baseline_curve *find_complete(const field *f, const char *name, wl_task_curves *out) {
   const wl_ints *horizons = &f->entry->horizons;
@@ -213,7 +213,7 @@ static wl_baseline_curve *find_complete(const field *f, const char *name, wl_tas
 }
 
 /* Computes the curves that are requested and missing. Sets *added to true if a curve was missing.
- * Then computes the best losses of all curves. */
+ * Also computes the member `best` of every curve. */
 static wl_status complete_curves(const field *f, const wl_speedup_request *q, wl_task_curves *out,
                                  bool *added) {
   for (int i = 0; i < q->count; i++) {

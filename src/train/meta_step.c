@@ -140,8 +140,8 @@ static wl_status reduce(wl_trainer *tr, const wl_watcher *watcher, int64_t own, 
 }
 
 /* Runs the windows of this rank's units. Stores in `tr->flags` whether this rank failed, whether it
- * left its windows early, and whether this meta-step must be the last one. Also stores the compute
- * time there. Returns the number of contributions of this rank to the sum. */
+ * left its windows early, and whether this meta-step must be the last one. Stores the compute time
+ * in `tr->flags` and in *computing. Returns the number of contributions of this rank to the sum. */
 static int64_t compute(wl_trainer *tr, const wl_meta_request *request, double *computing) {
   const double start = wl_seconds();
   int64_t own = 0;
@@ -162,7 +162,8 @@ static int64_t compute(wl_trainer *tr, const wl_meta_request *request, double *c
   return left || status != WL_OK ? 0 : own;
 }
 
-/* Updates phi from the summed contributions. Then runs the replay, which updates phi again. */
+/* Updates phi from the summed contributions. After this update, runs the replay, which updates phi
+ * again. */
 static wl_status learn(wl_trainer *tr, wl_meta_report *report, bool *left) {
   const int64_t counted = report->units - report->skipped;
   report->rate = wl_outer_rate(tr->state->outer, tr->state->meta_step);

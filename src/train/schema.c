@@ -22,8 +22,8 @@ static const wl_option top_options[] = {
      "Run directory. The default is runs/ followed by the name of the configuration file.", WL_SLOT(wl_run_keys, output),
      .flags = WL_KEY_FREE | WL_KEY_PATH},
     {"start", WL_OPT_STRING, "", NULL, ANY, "1",
-     "Trained optimizer from which the training starts (fine-tuning): a trained file or a run directory. Its "
-     "meta-parameters are the initial meta-parameters of this run.",
+     "Trained optimizer from which the training starts (fine-tuning): a trained file or a run directory. The "
+     "meta-parameters of this optimizer are the initial meta-parameters of the run.",
      WL_SLOT(wl_run_keys, start), .flags = WL_KEY_PATH},
     {"threads", WL_OPT_INT, "0", NULL, 0, 1024, "1",
      "Number of threads of each rank. With 0, the number of threads is the number of cores of a node divided "

@@ -16,7 +16,7 @@ typedef struct wl_spill wl_spill;
  * created. */
 wl_status wl_spill_open(const char *folder, int64_t rows, size_t row_bytes, wl_spill **out);
 void wl_spill_close(wl_spill **spill);
-/* wl_spill_write writes a row. wl_spill_read reads a row that was written before. Both functions
+/* wl_spill_write writes a row. wl_spill_read reads a row that was written before. The functions
  * return WL_ERR_IO if the file system reports an error, for example because the disk is full. */
 wl_status wl_spill_write(wl_spill *spill, int64_t row, const void *elements);
 wl_status wl_spill_read(wl_spill *spill, int64_t row, void *elements);

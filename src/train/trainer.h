@@ -144,9 +144,9 @@ wl_status wl_trainer_raise_failure(wl_trainer *trainer);
  * of these units. */
 wl_status wl_trainer_place_units(wl_trainer *trainer);
 /* Returns true if the training has diverged. The result is equal on every rank. The training has
- * diverged if phi is not finite. It has also diverged if no unit was finite in the last
- * outer.patience episodes. After the last meta-step, it has also diverged if no unit was finite in
- * the last half of all episodes. If outer.patience is 0, the function tests only phi. */
+ * diverged if phi is not finite. The training has also diverged if no unit was finite in the last
+ * outer.patience episodes. After the last meta-step, the training has also diverged if no unit was
+ * finite in the last half of all episodes. If outer.patience is 0, the function tests only phi. */
 bool wl_trainer_has_diverged(const wl_trainer *trainer);
 /* Returns the meta-parameters [phi.size] that evaluations use: the average of phi if outer.average
  * is set, otherwise phi. The trainer owns the array. */

@@ -190,9 +190,9 @@ static void close_passage(const wl_trainer *tr, passage *p) {
 }
 
 /* Stores the state before the current window, from which later episodes may begin, if the losses
- * rose in this window. Also stores the state if the episode ends and the unit has no stored state
- * yet. Stores nothing in the first window of an episode. A restarted unit must not store the state
- * at which it began, and an ordinary episode has no earlier state. */
+ * rose in this window. At the end of an episode, also stores the state if the unit has no stored
+ * state yet. Stores nothing in the first window of an episode. A restarted unit must not store the
+ * state at which it began, and an ordinary episode has no earlier state. */
 static void store_state(wl_trainer *tr, const passage *p, bool ends) {
   wl_unit *unit = tr->state->unit[p->u];
   const wl_plan *plan = tr->state->plan;

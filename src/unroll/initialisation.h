@@ -12,13 +12,13 @@
  * - Reptile (Nichol et al. 2018): the gradient is theta_0 - theta_T. Each step adds theta_i -
  *   theta_{i+1}.
  *
- * Leap and Reptile need only the forward pass. Their gradients are sums over all windows of an
- * episode. The key `name` sets the method of all tensors, except tensors in the list of another
- * method. Leap measures the path only in the tensors that it learns. Tensors in the list `fresh`
- * are drawn again for each episode. In a tensor of the list `shared`, all outputs start with the
- * same vector (UNICORN-MAML, Ye and Chao 2022), whether the tensor is learned or drawn. In phi, a
- * shared weight with the shape (in, out) has the shape (in), and a shared bias is one number. The
- * gradient of a shared tensor is the sum over the outputs. */
+ * Leap and Reptile need only the forward pass. The gradients of Leap and Reptile are sums over all
+ * windows of an episode. The key `name` sets the method of all tensors, except tensors in the list
+ * of another method. Leap measures the path only in the tensors that it learns. Tensors in the list
+ * `fresh` are drawn again for each episode. In a tensor of the list `shared`, all outputs start
+ * with the same vector (UNICORN-MAML, Ye and Chao 2022), whether the tensor is learned or drawn. In
+ * phi, a shared weight with the shape (in, out) has the shape (in), and a shared bias is one
+ * number. The gradient of a shared tensor is the sum over the outputs. */
 #ifndef WL_UNROLL_INITIALISATION_H
 #define WL_UNROLL_INITIALISATION_H
 
@@ -52,8 +52,8 @@ struct wl_initialisation {
    * "initialisation" */
   wl_layout phi;
   int64_t *from; /* [phi.count] index in theta of the first element of each learned tensor */
-  /* [phi.count] number of elements of theta for each element of phi. This is the number of outputs
-   * for a tensor in the list `shared`, and 1 for all other tensors. */
+  /* [phi.count] number of elements of theta for each element of phi. For a tensor in the list
+   * `shared`, this number is the number of outputs. For all other tensors, this number is 1. */
   int64_t *copies;
   wl_drawn_vector *drawn; /* [n_drawn] */
   int n_drawn;

@@ -28,9 +28,9 @@ typedef struct wl_model {
 wl_status wl_model_create(const wl_config *config, const wl_task *const *tasks, int count,
                           wl_model **out);
 /* Creates a model with a hand-designed rule, for baselines. The model owns the rule; after a
- * failure, the function frees the rule. If `config` is NULL, phi is empty. Otherwise, phi consists
- * of the warp layers of `task` and the initialisation of the configuration. These two parts have
- * the same layout as the last two parts of a trained phi. */
+ * failure, the function frees the rule. If `config` is NULL, phi is empty. If `config` is not NULL,
+ * phi consists of the warp layers of `task` and the initialisation of the configuration. These two
+ * parts have the same layout as the last two parts of a trained phi. */
 wl_status wl_model_create_fixed(wl_rule *rule, const wl_config *config, const wl_task *task,
                                 wl_model **out);
 void wl_model_destroy(wl_model **model);

@@ -111,7 +111,7 @@ wl_status wl_unit_create_with(const wl_model *model, const wl_task *task,
  * restarts. */
 wl_status wl_unit_create(const wl_model *model, const wl_task *task, wl_unit **out);
 void wl_unit_destroy(wl_unit **unit);
-/* Copies the state of one unit to another unit. Both units must have the same task and shape. */
+/* Copies the state of one unit to another unit. The two units must have the same task and shape. */
 void wl_unit_copy(const wl_model *model, wl_unit *from, wl_unit *to);
 
 /* Returns a view of particle p as a unit. The view has pointers to the arrays of `unit`, and copies

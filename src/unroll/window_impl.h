@@ -34,8 +34,8 @@ typedef struct wl_window_plan {
   bool time_outermost;
 } wl_window_plan;
 
-/* The end of a window. It is needed in second order if outer losses use the minibatches of the
- * inner losses. The last outer loss and gradient of a window are then the first inner loss and
+/* The end of a window. This struct is needed in second order if outer losses use the minibatches of
+ * the inner losses. The last outer loss and gradient of a window are then the first inner loss and
  * gradient of the next window. */
 typedef struct wl_window_end {
   bool valid;

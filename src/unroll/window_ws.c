@@ -59,8 +59,9 @@ static void cut(wl_window_plan *p, const wl_window_spec *spec, bool lean) {
   set_segment(p, spec, fitting > 0 && !lean ? fitting : leanest);
 }
 
-/* Makes the whole window one segment if this segment fits into the memory bound. Otherwise divides
- * the window into shorter segments. Returns true if the chosen segments fit. */
+/* Makes the whole window one segment if this segment fits into the memory bound. If the whole
+ * window does not fit, divides the window into shorter segments. Returns true if the chosen
+ * segments fit. */
 static bool choose_segment(wl_window_plan *p, const wl_window_spec *spec) {
   set_segment(p, spec, spec->steps);
   if (!fits(p, spec, spec->steps)) cut(p, spec, false);
@@ -206,8 +207,8 @@ static wl_status allocate(wl_unroll_ws *ws, int threads) {
                            &ws->rule_ws);
 }
 
-/* Returns WL_ERR_CONFIG if the chosen segments do not fit into the memory bound. In this case, no
- * other division of the window fits. */
+/* Returns WL_ERR_CONFIG if the chosen segments do not fit into the memory bound. If the chosen
+ * segments do not fit, no other division of the window fits. */
 static wl_status check_budget(const wl_window_plan *p, const wl_window_spec *spec) {
   const int64_t needed = variable_bytes(p, spec, p->segment);
   if (spec->memory <= 0 || needed <= spec->memory) return WL_OK;
