@@ -2,8 +2,9 @@
 """Prints final losses of curvature methods on the quadratics of jobs/, computed in NumPy without Warploom.
 
 A set is one task of jobs/quadratic-*.yaml with 128 functions ||W x - y||^2. A run has 100 steps. Losses and exact
-gradients are computed in float32. Each method runs once with one curvature for all of theta, and once with a separate curvature for each function.
-The table gives log10 of the mean final loss over 20 sets. The script takes half a minute."""
+gradients are computed in float32. Each method runs once with one curvature for all of theta, and once with a separate
+curvature for each function. The table shows log10 of the mean final loss over 20 sets. The script takes half a minute.
+"""
 import numpy as np
 
 FUNCTIONS, DIMENSION, STEPS, SETS = 128, 10, 100, 20
