@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Reads an integer of at most nine digits and moves *text behind it. Returns -1 if the text does
- * not start with such an integer. */
+/* Reads an integer of at most nine digits, and moves *text to the character after the integer.
+ * Returns -1 if the text does not start with such an integer. */
 static long take_number(const char **text) {
   long value = 0;
   int digits = 0;

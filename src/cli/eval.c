@@ -38,7 +38,7 @@ static const wl_argument arguments[] = {
     {"output", "FILE",
      "HDF5 file that receives all curves; default: RUN/evaluation.h5 for a run directory, and "
      "NAME-evaluation.h5 in the current folder for a file NAME.h5. An earlier evaluation with other settings "
-     "is renamed: its name then ends in -previous-N.h5"},
+     "is renamed to a name that ends in -previous-N.h5"},
     {"speedup", "SUITE",
      "instead of the comparison, measure speed-ups on a suite of tasks such as jobs/suites/unseen.yaml: how "
      "many steps and how much time tuned hand-designed rules need to reach the losses of RUN. Without RUN, "
@@ -51,8 +51,8 @@ static const wl_argument arguments[] = {
      "that has a curve in the file"},
     {"curves", "FILE",
      "with --speedup, the HDF5 file of the curves of hand-designed rules; default: SUITE with the ending .h5. "
-     "If several files are named, separated by commas, all are read, and their curves are written to the first "
-     "file"},
+     "FILE may be a list of files, separated by commas; all files are read, and all curves are written to the "
+     "first file"},
     {"reach", "N",
      "with --speedup, the length of new curves as a multiple of the longest horizon; default: the key `reach` "
      "of the suite. To compare only final losses, 1 is enough"},
@@ -249,8 +249,8 @@ static bool has_attribute(const wl_file *file, const char *name, const char *exp
   return same;
 }
 
-/* Renames the evaluation that exists at `output`, and its picture, so that the new evaluation does
- * not replace them. */
+/* Renames the evaluation that exists at `output`, and the picture of this evaluation, so that a new
+ * evaluation does not replace these files. */
 static wl_status keep_earlier(const char *output) {
   char data[PATH_MAX], picture[PATH_MAX], kept[PATH_MAX], suffix[48];
   int n = 1;

@@ -83,7 +83,8 @@ static void print_verdict(const wl_eval_case *c, FILE *out) {
     case WL_LOSES:
       fprintf(
           out,
-          "  The learned rule loses to tuned %s: its final loss is %.2f times the other final loss (95 %% "
+          "  The learned rule loses to tuned %s: its final loss is %.2f times the final loss of this rule (95 "
+          "%% "
           "interval: %.2f to %.2f).\n",
           against, ratio, ratio / times, ratio * times);
       return;

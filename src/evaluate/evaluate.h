@@ -60,8 +60,8 @@ typedef struct wl_eval_entry {
 
 typedef enum wl_verdict { WL_WINS, WL_TIES, WL_LOSES, WL_FAILS } wl_verdict;
 
-/* The results for one setting, which is the trained setting or differs from it in one key. Entry 0
- * is the learned rule. */
+/* The results for one setting, which is the trained setting, or the trained setting with a change
+ * of one key. Entry 0 is the learned rule. */
 typedef struct wl_eval_case {
   /* name of the setting, for example "trained", "horizon x 5" or "activation relu" */
   char name[64];

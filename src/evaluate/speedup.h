@@ -20,8 +20,8 @@
  * and the update. A run of the learned rule in which a value is not finite has diverged. The
  * speed-up of a diverged run is 0, and the run is counted as diverged. A cell is one task at one
  * horizon. The report has the median and the interquartile mean over the runs of all cells. The
- * interquartile mean is the mean of the middle half. The intervals of both are percentiles of a
- * bootstrap that resamples the runs of each cell. */
+ * interquartile mean is the mean of the middle half. The intervals of these two numbers are
+ * percentiles of a bootstrap that resamples the runs of each cell. */
 #ifndef WL_EVALUATE_SPEEDUP_H
 #define WL_EVALUATE_SPEEDUP_H
 

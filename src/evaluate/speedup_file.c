@@ -104,7 +104,7 @@ static bool is_default(const wl_suite_task *t, const char *line, size_t length) 
 
 /* Returns true if the definition `stored` in a file is valid for the task. Every line of `stored`
  * must be in the definition of the task. The definition of the task may have more lines, because
- * keys may have been added after the file was written. These lines must set their keys to the
+ * keys may have been added after the file was written. All additional lines must set keys to their
  * defaults. */
 static bool same_definition(const wl_suite_task *t, const char *stored) {
   const char *line;

@@ -5,9 +5,9 @@
  * the length `episode.steps`. Every `curriculum.every` meta-steps, the rule is evaluated on fixed
  * tasks. The episodes of an evaluation have the length of the next stage, or of the last stage if
  * there is no next stage. The next stage begins after `curriculum.patience` consecutive evaluations
- * whose loss is not below the lowest loss of the stage. The meta-parameters phi are then set to
- * their values at the evaluation with the lowest loss. Episodes that are in progress keep their
- * length. */
+ * whose loss is not below the lowest loss of the stage. The meta-parameters phi are then set to the
+ * values that phi had at the evaluation with the lowest loss. The length of episodes that are in
+ * progress does not change. */
 #ifndef WL_TRAIN_CURRICULUM_H
 #define WL_TRAIN_CURRICULUM_H
 
@@ -20,7 +20,8 @@ typedef struct wl_curriculum {
   int64_t size; /* number of meta-parameters */
   /* the members below are part of the state of the training, which checkpoints store */
   int64_t stage;
-  int64_t failures; /* number of evaluations of this stage after its best evaluation */
+  /* number of evaluations of this stage after the evaluation with the lowest loss */
+  int64_t failures;
   /* lowest loss of the evaluations of this stage; infinite before the first finite loss */
   double best_loss;
   double *best;     /* [size] meta-parameters at the evaluation with this loss */

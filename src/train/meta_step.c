@@ -55,7 +55,7 @@ bool wl_trainer_has_diverged(const wl_trainer *tr) {
 
 /* Computes the variance of the meta-gradients g_u of the units u: mean |g_u - mean g|^2 = mean
  * |g_u|^2 - |mean g|^2. Also computes the signal-to-noise ratio, which is |mean g|^2 divided by the
- * variance. Stores both numbers in the report. */
+ * variance. Stores variance and signal-to-noise ratio in the report. */
 static void note_noise(const wl_trainer *tr, const wl_reduction *r, int64_t counted,
                        wl_meta_report *report) {
   const int64_t n = tr->setup.problem.model->phi.size;

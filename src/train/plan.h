@@ -1,6 +1,6 @@
 /* plan.h - computes the clock of each unit, and the rank that runs the unit. Clock and rank depend
  * only on the configuration, the seed and the number of meta-steps done. Every rank computes the
- * plan of all units, so the ranks need no messages for it. */
+ * plan of all units, so no rank needs messages from other ranks. */
 #ifndef WL_TRAIN_PLAN_H
 #define WL_TRAIN_PLAN_H
 
@@ -54,7 +54,7 @@ typedef struct wl_plan {
   double *load;    /* [ranks] total cost of the units that are assigned to each rank */
   int64_t *order;  /* [units] scratch */
   /* [ranks] heap of rank numbers. The first element is the rank with the lowest load. If several
-   * ranks have the lowest load, it is the lowest of these numbers. */
+   * ranks have the lowest load, the first element is the lowest rank number of these ranks. */
   int *heap;
 } wl_plan;
 

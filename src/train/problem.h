@@ -20,8 +20,8 @@ typedef struct wl_problem {
   int n_horizon;
 } wl_problem;
 
-/* Creates the problem. The caller frees it with wl_problem_destroy; after a failure, there is
- * nothing to free. Returns WL_ERR_CONFIG for a wrong configuration, for example if there are no
+/* Creates the problem. The caller frees the problem with wl_problem_destroy. After a failure, there
+ * is nothing to free. Returns WL_ERR_CONFIG for a wrong configuration, for example if there are no
  * meta-parameters. Borrows `config`, which must exist as long as the problem. Not collective. */
 wl_status wl_problem_create(const wl_config *config, wl_problem *out);
 void wl_problem_destroy(wl_problem *problem);

@@ -25,7 +25,8 @@ struct wl_replay {
    * point */
   int64_t n, state;
   wl_replay_store *store;
-  /* first failure to store a point of this meta-step; wl_replay_share reports it on all ranks */
+  /* first failure to store a point of this meta-step; wl_replay_share reports this failure on all
+   * ranks */
   wl_failure failure;
   /* [batches] number of the episode in each meta-batch; -1 if the meta-batch is empty */
   int64_t *episode;
@@ -204,8 +205,8 @@ static void locate(const wl_replay *r, int64_t index, int64_t *place, int64_t *p
   *point = index - r->first[low];
 }
 
-/* A window to replay: the place and the number of the point at which it starts, and the number
- * of the pass. The pass is part of the random stream, so different passes draw different
+/* A window to replay. The window starts at point number `point` of the place `place`, in pass
+ * number `pass`. The pass is part of the random stream, so different passes draw different
  * minibatches. */
 typedef struct wl_replay_point {
   int64_t place, point, pass;

@@ -46,7 +46,8 @@ wl_checkpoint_keys wl_schema_checkpoint(const wl_config *config);
 wl_trajectory_keys wl_schema_trajectory(const wl_config *config);
 
 /* Converts the section `window` to settings of a window. The list of weights is borrowed from the
- * configuration. Returns WL_ERR_CONFIG if the values of its keys contradict each other. */
+ * configuration. Returns WL_ERR_CONFIG if the values of the keys in this section contradict each
+ * other. */
 wl_status wl_schema_window(const wl_config *config, wl_window_spec *spec);
 
 #endif

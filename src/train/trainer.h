@@ -28,7 +28,8 @@ typedef struct wl_meta_report {
   double compute_seconds, compute_seconds_least;
   /* seconds that a rank waits for the slowest rank: mean over all ranks */
   double wait_seconds;
-  /* seconds of the exact sum after the last rank has begun it; measured on rank 0 */
+  /* seconds of the exact sum, counted from the time when the last rank begins the sum; measured on
+   * rank 0 */
   double reduce_seconds;
   /* seconds that the training spent on files since the previous report; measured on rank 0 */
   double io_seconds;
@@ -91,8 +92,8 @@ int64_t wl_trainer_sum_size(const wl_trainer *trainer);
  * that this rank runs a unit of every task. */
 double wl_trainer_workspace_bytes(const wl_trainer *trainer);
 /* Returns true if the windows of the episodes have a backward pass. Windows of forward-only
- * estimators have none. With replay, the episodes collect points, and their windows have a backward
- * pass only if theta_0 is learned with an adjoint. */
+ * estimators have none. With replay, the windows of the episodes have a backward pass only if
+ * theta_0 is learned with an adjoint. */
 bool wl_trainer_back_propagates(const wl_trainer *trainer);
 
 /* Callbacks that the trainer calls before, during and after the windows of a meta-step. */

@@ -2,7 +2,7 @@
  *
  * Units with a backward pass run one after the other, each with all threads. Small forward-only
  * units run concurrently: each thread computes one inner run of a unit's window in a separate
- * workspace. The results have the same bits in both cases. */
+ * workspace. The bits of the results do not depend on how the units run. */
 #include <omp.h>
 #include <string.h>
 

@@ -1,14 +1,14 @@
-/* restart.h - stores the state that a unit had before its losses rose, and starts later episodes
+/* restart.h - stores the state of a unit before a rise of the losses, and starts later episodes
  * from this state, as the method ELO does.
  *
  * During an episode, each particle has a score s_t, which grows when the inner loss L_t rises:
  *
  *   s_t = max(0, s_{t-1} + L_t - L_{t-1})
  *
- * If a loss is not finite, the score is infinite. Each particle also has its largest score of the
- * episode so far. If the mean of these largest scores over the particles grows in a window, the
- * unit stores its state before this window. The stored state consists of theta, the rule's state
- * and the teacher's state of particle 0. All particles of a restarted episode begin with this
+ * If a loss is not finite, the score is infinite. The largest score of each particle in the episode
+ * so far is also stored. If the mean of these largest scores over the particles grows in a window,
+ * the unit stores its state before this window. The stored state consists of theta, the rule's
+ * state and the teacher's state of particle 0. All particles of a restarted episode begin with this
  * state, so the particles differ only by their new perturbations. The restarted episode has the
  * same task and draws other minibatches. */
 #ifndef WL_UNROLL_RESTART_H
@@ -19,7 +19,7 @@
 /* Clears the scores of all particles. Call this function at the start of an episode. */
 void wl_restart_clear_scores(wl_unit *unit);
 /* Updates the score of a particle with its next `count` inner losses. If `finite` is false, the run
- * of the particle is non-finite, and its largest score becomes infinite. */
+ * of the particle is non-finite, and the largest score of the particle becomes infinite. */
 void wl_restart_score(wl_unit *particle, const double *losses, int64_t count, bool finite);
 /* Returns true if the mean of the largest scores has grown since the last call of this function in this episode. */
 bool wl_restart_has_grown(wl_unit *unit);

@@ -35,8 +35,8 @@ typedef enum wl_transform {
   WL_LOSS_CLIPPED
 } wl_transform;
 
-/* Which values a window stores for its backward pass. The bits of the result do not depend on this
- * choice.
+/* This type says which values a window stores for its backward pass. The bits of the result do not
+ * depend on this choice.
  *
  * - activations: the values of each step that the rule's adjoint needs. If the rule stores no such
  *   values, `recompute` is used.
@@ -107,8 +107,8 @@ void wl_unroll_set_imitation(wl_unroll_ws *ws, const wl_imitation_weights *weigh
 /* Returns the current weights of imitation, which the workspace owns. */
 const wl_imitation_weights *wl_unroll_imitation(const wl_unroll_ws *ws);
 /* To compute losses outside a window, a caller needs the workspace of the task and the parameters
- * of the warp layers. These functions return both. The parameters are NULL if there are no warp
- * layers. The workspace owns both. */
+ * of the warp layers. These functions return the two pointers, which `ws` owns. The pointer to the
+ * parameters is NULL if there are no warp layers. */
 wl_task_ws *wl_unroll_task_ws(wl_unroll_ws *ws);
 const wl_real *wl_unroll_warp(const wl_unroll_ws *ws);
 /* Writes the storage that windows of this task will use to `text`, for example "activations" or

@@ -97,9 +97,9 @@ static wl_rule_chunk rule_chunk(wl_window_run_state *run, chunk_place c, int64_t
                          .activations_before = kept && j > 0 ? kept - p->kept.record : NULL};
 }
 
-/* Computes rule_bar and its increments for `count` steps from `slot`, in an episode that imitates.
- * The vector rule_bar is the adjoint x_k of the rule's update u_k. A step adds (1 - f) u_k to
- * theta. Let e_k be the derivative of the imitation terms with respect to u_k:
+/* Computes rule_bar and the increments of rule_bar for `count` steps from `slot`, in an episode
+ * that imitates. The vector rule_bar is the adjoint x_k of the rule's update u_k. A step adds (1 -
+ * f) u_k to theta. Let e_k be the derivative of the imitation terms with respect to u_k:
  *
  *   x_k = (1 - f) lam_{k+1} + e_k
  *   x_{k-1} = x_k + (1 - f) w_k grad L_out(theta_k) + e_{k-1} - e_k
