@@ -104,8 +104,8 @@ typedef struct wl_slot {
    (unsigned)offsetof(type, member) \
   }
 
-/* Properties of a key. If a key has no flags, the result of a run depends on the key. A resumed run
- * must then have the original value of the key. */
+/* The properties that a key can have. If a key has no flags, the result of a run depends on the
+ * key. A resumed run must then have the original value of the key. */
 typedef enum wl_key_flags {
   /* The result of a run does not depend on the key, and a resumed run may have another value. */
   WL_KEY_FREE = 1,
@@ -147,7 +147,8 @@ typedef struct wl_option {
 /* One variant of a section, such as a task family or a rule. The keys of the section depend on the chosen variant. */
 typedef struct wl_variant {
   const char *name, *summary;
-  const wl_option *options; /* table of keys with a last row {0}; NULL: no keys */
+  /* the keys, in a table whose last row is {0}; NULL if there are no keys */
+  const wl_option *options;
   /* The functions of the variant, for example a wl_task_family or a wl_rule_ops. NULL if the
    * variant has no functions. */
   const void *table;
@@ -161,7 +162,8 @@ typedef struct wl_plugin_kind wl_plugin_kind; /* declared in base/plugin_open.h 
  * keys of the plug-in. If `list` is true, the section may also be a list of maps. */
 typedef struct wl_section {
   const char *name, *doc;
-  const wl_option *options;     /* table of keys with a last row {0}; NULL: no keys */
+  /* the keys, in a table whose last row is {0}; NULL if there are no keys */
+  const wl_option *options;
   const char *selector; /* the key that names the variant; NULL: the section has no variants */
   const wl_variant *variants;   /* the variants; the last one has the name NULL */
   /* name of the variant for a configuration without this section; NULL: the section is required */

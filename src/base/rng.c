@@ -1,8 +1,8 @@
 /* rng.c - computes random numbers with the counter-based generator Philox4x64-10 of the library
  * Random123.
  *
- *   block b of a stream = Philox(counter (b, step, task, index), key (seed, purpose | space << 32))
- *   bits of element e   = word e mod 4 of block e / 4
+ * - Block b of a stream is Philox(counter (b, step, task, index), key (seed, purpose | space << 32)).
+ * - The bits of element e are word e mod 4 of block e / 4.
  *
  * The generator is described in Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3".
  *

@@ -1,10 +1,10 @@
 /* describe.c - describes a file or a run as a JSON object. `warploom info` prints the object, or
  * text that is made from the object.
  *
- *   file: path, kind, bytes, attributes {}, datasets [{name, type, shape, dimensions, units, long_name}],
- *         verified, problems []
- *   run:  path, kind "run", checkpoints [{file, meta_steps, digest, bytes, valid}], newest,
- *         trajectory {records, metrics, parts}, verified, problems []
+ * - The object of a file has path, kind, bytes, attributes {}, datasets [{name, type, shape, dimensions, units,
+ *   long_name}], verified and problems [].
+ * - The object of a run has path, kind ("run"), checkpoints [{file, meta_steps, digest, bytes, valid}], newest,
+ *   trajectory {records, metrics, parts}, optimizer, verified and problems [].
  *
  * Texts in files are untrusted input, so control characters and texts that are not valid UTF-8 are
  * shown as "?". */

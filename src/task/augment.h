@@ -1,9 +1,8 @@
 /* augment.h - changes a task at random in each episode. The changes (augmentations) apply to the
  * loss, the parameters, their initial values and the gradients.
  *
- *   L~(theta) = s (L(c o theta) + <xi_t, theta>)
- *   theta_0~  = j o theta_0 / c
- *
+ * - The loss L is replaced by L~(theta) = s (L(c o theta) + <xi_t, theta>).
+ * - The initial parameters theta_0 are replaced by theta_0~ = j o theta_0 / c.
  * - s is the value of the key loss_scale.
  * - c contains a factor for each parameter. By the key reparametrise, all parameters have the same factor, each tensor
  *   has a factor, or each parameter has a factor. A factor is log-uniform in reparametrise_range. The network computes
@@ -15,7 +14,7 @@
  *
  * The sign o is the product of elements. A log-uniform number is one whose logarithm is uniformly
  * distributed. All drawn values are functions of the episode. The functions of this file return the
- * exact gradients and Hessian-vector products of L~. Private to src/task. */
+ * exact gradients and Hessian-vector products of L~. Only files of src/task include this header. */
 #ifndef WL_TASK_AUGMENT_H
 #define WL_TASK_AUGMENT_H
 

@@ -1,8 +1,9 @@
 /* autoencoder.c - defines the task family `autoencoder`: multi-layer perceptrons that reproduce
  * images through a narrow layer.
  *
- *   h_0 = x (B,pixels);  h_l = act(norm(h_{l-1} W_l + b_l));  z = h_last W + b (B,pixels)
- *   L = mean (x - sigmoid z)^2         over images and pixels
+ * - The input is h_0 = x (B,pixels), and hidden layer l is h_l = act(norm(h_{l-1} W_l + b_l)).
+ * - The output is z = h_last W + b (B,pixels).
+ * - The loss L is the mean of (x - sigmoid z)^2 over images and pixels.
  *
  * `widths` sets the widths of all hidden layers, including the narrow one. The default widths are
  * those of the autoencoders in google/learned_optimization (tasks/fixed/image_mlp_ae.py). */

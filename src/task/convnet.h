@@ -1,7 +1,9 @@
 /* convnet.h - builds the convolutional classifier that several task families use.
  *
- *   h_l = stages(conv(h_{l-1}, W_l) + b_l),  stages: normalise, activate and pool in a chosen order
- *   logits = dense layers on the last h, flattened or averaged over the image;  L = cross-entropy(logits, label)
+ * - Convolutional layer l is h_l = stages(conv(h_{l-1}, W_l) + b_l). The stages normalise, activate and pool in an
+ *   order that a key determines.
+ * - Dense layers compute the logits from the last h, which is flattened or averaged over the image.
+ * - The loss L is cross-entropy(logits, label).
  *
  * The shapes are h (B,C,H,W) and W_l (out,in,k,k), where B is the batch size and k the side of the
  * kernel. A convolution pads the image by k / 2 pixels on each side. Pooling uses windows of 2x2
@@ -9,7 +11,8 @@
  * statistics that the key `norm_statistics` selects. Layer norm uses the statistics over the
  * channels of each pixel. Both norms have a scale with the initial value 1 and a shift with the
  * initial value 0. Ioffe and Szegedy 2015 use the order norm-act-pool, Warp-Grad uses
- * pool-norm-act, and Andrychowicz et al. 2016 use act-pool-norm. Private to src/task. */
+ * pool-norm-act, and Andrychowicz et al. 2016 use act-pool-norm. Only files of src/task include
+ * this header. */
 #ifndef WL_TASK_CONVNET_H
 #define WL_TASK_CONVNET_H
 

@@ -1,5 +1,5 @@
 /* dataset_impl.h - declares the functions that dataset.c calls to read, generate and resize images.
- * Private to src/task. */
+ * Only files of src/task include this header. */
 #ifndef WL_TASK_DATASET_IMPL_H
 #define WL_TASK_DATASET_IMPL_H
 

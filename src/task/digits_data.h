@@ -1,5 +1,6 @@
 /* digits_data.h - declares the bytes of the file data/digits.z, which is compressed with zlib.
- * data/pack_digits.py describes the format of the decompressed bytes. Private to src/task. */
+ * data/pack_digits.py describes the format of the decompressed bytes. Only files of src/task
+ * include this header. */
 #ifndef WL_TASK_DIGITS_DATA_H
 #define WL_TASK_DIGITS_DATA_H
 

@@ -11,7 +11,7 @@
  * angle = 90 degrees * turn + a. The drawn numbers are uniformly distributed. The angle a is in
  * [-rotate, rotate] and s is in [-scale, scale]. Both components of t are in [-shift, shift] times
  * the side. The factor k is in [1, 1 + stretch] and b is in [0, pi]. If there is no distortion, the
- * pixels are copied. Private to src/task. */
+ * pixels are copied. Only files of src/task include this header. */
 #ifndef WL_TASK_GLYPH_IMAGE_H
 #define WL_TASK_GLYPH_IMAGE_H
 

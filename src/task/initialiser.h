@@ -10,7 +10,8 @@
  *
  * The kind `normal` draws biases too, and all other kinds set biases to 0. The scales of
  * normalisations are set to 1, and the shifts to 0. A weight whose name contains "embedding" has
- * fan-in 1, because the lookup of a row does not sum over inputs. Private to src/task. */
+ * fan-in 1, because the lookup of a row does not sum over inputs. Only files of src/task include
+ * this header. */
 #ifndef WL_TASK_INITIALISER_H
 #define WL_TASK_INITIALISER_H
 

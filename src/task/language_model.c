@@ -1,12 +1,14 @@
 /* language_model.c - defines the task family `language-model`: recurrent networks that predict the
  * next character of a text.
  *
- *   x_t = E_{token_t} (d);   h_t, c_t from the cell, h_0 and c_0 learned (zero at the start)
- *   L = mean over T and B of cross-entropy(h_t W + b, token_{t+1})
- *
- *   vanilla  h' = tanh(x W_x + h W_h + b)
- *   gru      z, r = sigmoid(..);  a = tanh(x W_x + (r h) W_h + b);  h' = h + z (a - h)       (Cho et al. 2014)
- *   lstm     i, g, f, o from x W_x + h W_h + b;  c' = sigmoid(f + 1) c + sigmoid(i) tanh g;  h' = sigmoid(o) tanh c'
+ * - The input x_t of a time step is the row E_{token_t} (d) of the embedding table E. The cell computes h_t and c_t
+ *   from x_t, h_{t-1} and c_{t-1}. The states h_0 and c_0 are learned and are initially zero.
+ * - The loss L is the mean of cross-entropy(h_t W + b, token_{t+1}) over the T time steps and B sequences.
+ * - The cell `vanilla` computes h' = tanh(x W_x + h W_h + b).
+ * - The cell `gru` computes gates z, r = sigmoid(x W_x + h W_h + b) and a = tanh(x W_x + (r h) W_h + b), and then
+ *   h' = h + z (a - h) (Cho et al. 2014).
+ * - The cell `lstm` computes i, g, f, o = x W_x + h W_h + b, and then c' = sigmoid(f + 1) c + sigmoid(i) tanh g and
+ *   h' = sigmoid(o) tanh c'.
  *
  * The matrices W_x and W_h of all gates are stored as one weight [W_x; W_h] of shape (d + H, G H),
  * where G is the number of gates. The gates are in the order above. The fan-in of this weight is d

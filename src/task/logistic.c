@@ -1,11 +1,11 @@
 /* logistic.c - defines the task family `logistic`: multinomial logistic regression on a Gaussian
  * mixture that is drawn for each task.
  *
- *   x | class c ~ N(mu_c, I_d),  mu_c ~ N(0, separation^2 / d I_d)
- *   logits = (x W + b) E,   E = [0 I] (C-1,C):  class 0 is the reference, its logit 0
- *   L = cross-entropy(logits, class) + l2 / 2 ||W||^2
+ * - A point x of class c has the distribution N(mu_c, I_d), and a mean mu_c has N(0, separation^2 / d I_d).
+ * - The logits are (x W + b) E with E = [0 I] (C-1,C), so that the logit of class 0 is always 0.
+ * - The loss L is cross-entropy(logits, class) + l2 / 2 ||W||^2.
  *
- * Shapes: x (B,d), W (d,C-1), b (C-1). With C = 2 this is binary logistic regression, because the
+ * The shapes are x (B,d), W (d,C-1) and b (C-1). With C = 2 this is binary logistic regression, because the
  * softmax of (0, z) is the sigmoid of z. The loss is convex. If l2 > 0, the loss is strictly convex
  * in W. Each task has `samples` training points and the same number of held-out points. Minibatches
  * are drawn from these points with replacement. If data_seed > 0, all tasks have the same means and

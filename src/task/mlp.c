@@ -1,6 +1,7 @@
 /* mlp.c - defines the task family `mlp`: multi-layer perceptrons that classify images.
  *
- *   h_0 = x (B,pixels);  h_l = act(norm(h_{l-1} W_l + b_l));  L = cross-entropy(h_last W + b, label)
+ * - The input is h_0 = x (B,pixels), and hidden layer l is h_l = act(norm(h_{l-1} W_l + b_l)).
+ * - The loss L is cross-entropy(h_last W + b, label).
  *
  * By default, the initial weights and biases are drawn from N(0, initial_scale^2), as in section
  * 3.2 of Andrychowicz et al. 2016. That network has 784 inputs, 20 hidden units with sigmoid and 10

@@ -26,8 +26,8 @@ struct wl_python_process {
 
 extern char **environ;
 
-/* This program reads the source of python_bridge.py from the socket and runs it. The source is too
- * long for a command line. */
+/* A Python program that reads the source of python_bridge.py from the socket and runs this source.
+ * The source is too long for a command line. */
 static const char bootstrap[] =
     "import socket, struct\n"
     "connection = socket.socket(fileno=3)\n"

@@ -3,7 +3,7 @@
  *
  * The interpreter's standard output is sent to standard error. The interpreter ends when the socket
  * is closed. The socket is also closed when this process ends. Only one thread at a time may use an
- * interpreter. Private to src/task. */
+ * interpreter. Only files of src/task include this header. */
 #ifndef WL_TASK_PYTHON_PROCESS_H
 #define WL_TASK_PYTHON_PROCESS_H
 

@@ -1,9 +1,9 @@
 /* text.h - reads a text file and makes minibatches of sequences of characters. A character is a
  * byte.
  *
- * The vocabulary is the set of bytes that occur in the file, in ascending order. The first nine tenths of the file are
- * for training, and the last tenth is held out. The file is read once, and all tasks of a process share the text.
- * Private to src/task. */
+ * The vocabulary is the set of bytes that occur in the file, in ascending order. The first nine
+ * tenths of the file are for training, and the last tenth is held out. The file is read once, and
+ * all tasks of a process share the text. Only files of src/task include this header. */
 #ifndef WL_TASK_TEXT_H
 #define WL_TASK_TEXT_H
 

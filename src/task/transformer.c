@@ -1,9 +1,9 @@
 /* transformer.c - defines the task family `transformer`: a transformer with one block predicts the
  * next character of a text.
  *
- *   x = E_{token} + P_t                                          (B,T,d)
- *   x <- x + attention(norm x) W_o + b_o;   x <- x + gelu(norm x W_1 + b_1) W_2 + b_2
- *   L = mean over B and T of cross-entropy(norm x W + b, next token)
+ * - The input is x = E_{token} + P_t (B,T,d), where E and P are the embeddings of tokens and positions.
+ * - The block computes x <- x + attention(norm x) W_o + b_o, and then x <- x + gelu(norm x W_1 + b_1) W_2 + b_2.
+ * - The loss L is the mean of cross-entropy(norm x W + b, next token) over sequences and tokens.
  *
  * The attention (Vaswani et al. 2017) computes queries, keys and values (q, k, v) = x W_qkv + b,
  * and divides them into `heads` parts. The result of a part is softmax(q k^T / sqrt(d / heads)) v,
