@@ -17,8 +17,8 @@
 extern char **environ;
 
 /* Removes all environment variables of HDF5 except HDF5_DISABLE_VERSION_CHECK. The removed
- * variables would change drivers, plug-ins, file prefixes and file locks. The program sets all of
- * these explicitly. */
+ * variables would change drivers, plug-ins, file prefixes and file locks, which the program sets
+ * explicitly. */
 static void forget_hdf5(void) {
   char name[64];
   for (char **entry = environ; *entry;) {
@@ -45,9 +45,8 @@ static bool choose_waiting(void) {
   return setenv("GOMP_SPINCOUNT", "1000", 1) == 0;
 }
 
-/* Name of an environment variable. The first execution of the program stores the name of the
- * OpenBLAS kernels in this variable. The second execution, which uses other kernels, prints the
- * stored name. */
+/* Environment variable in which the first execution of the program stores the name of the OpenBLAS
+ * kernels. The second execution, which uses other kernels, prints the stored name. */
 static const char replaced[] = "WARPLOOM_BLAS_REPLACED";
 
 static bool choose_kernels(void) {

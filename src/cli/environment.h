@@ -14,8 +14,8 @@
 void wl_environment_prepare(char **argv);
 
 /* Prints a message on rank 0 in three cases: the program replaced the kernels that OpenBLAS chose,
- * OpenBLAS uses slow kernels, or ranks run different kernels. The message contains the remedy. Only
- * subcommands that compute call this function. Collective. */
+ * OpenBLAS uses slow kernels, or ranks run different kernels. The message says what the user can
+ * do. Only subcommands that compute call this function. Collective. */
 wl_status wl_environment_report(wl_comm *comm);
 
 /* These functions return the rank and the number of ranks before MPI starts. The functions read

@@ -1,5 +1,6 @@
 /* main.c - the main function: finds the subcommand, parses its options, starts MPI and runs the
- * subcommand. The exit codes follow sysexits.h. Only functions of this file end the process. */
+ * subcommand. The exit codes of the program are the codes of sysexits.h. Only functions of this
+ * file end the process. */
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>

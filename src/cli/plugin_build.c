@@ -27,7 +27,8 @@ extern char **environ;
 
 enum { WORDS = 512, SOURCES = 64 };
 
-/* The words of a command line. `full` is true if a word was omitted because there are too many. */
+/* The words of a command line that runs the compiler or objcopy. `full` is true if a word was
+ * omitted because there are too many words. */
 typedef struct command {
   char *word[WORDS + 1];
   int count;

@@ -202,8 +202,9 @@ static int best_entry(const wl_eval_case *c) {
 }
 
 /* Compares the learned rule with the best hand-designed rule and sets the verdict. The comparison
- * is paired over sets. The comparison uses the ratio of the final losses. On few-shot tasks, or if
- * a loss is not positive, the comparison uses the difference of the final losses. */
+ * uses the differences between the two rules on each set. The comparison uses the ratio of the
+ * final losses. On few-shot tasks, or if a loss is not positive, the comparison uses the difference
+ * of the final losses. */
 static void judge(wl_eval_case *c) {
   double ratio[WL_MAX_SEEDS], gap[WL_MAX_SEEDS];
   const wl_eval_entry *learned = &c->entry[0];

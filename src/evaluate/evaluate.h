@@ -1,14 +1,14 @@
 /* evaluate.h - compares a trained optimizer with tuned hand-designed rules on fresh tasks.
  *
- * The protocol is the protocol of google/learned_optimization. The rate of each hand-designed rule
- * is tuned for the horizon of the evaluation, on tasks that are drawn from WL_SPACE_TUNE. The
- * search first tries the rates from 1e-7 to 1, which are half a decade apart. While the best rate
- * is the highest rate that was tried, the search tries a rate that is half a decade higher.
- * Finally, the search tries the rates that are a quarter of a decade below and above the best rate.
- * All rules then run on the same tasks, which are drawn from WL_SPACE_EVAL: `seeds` sets of `units`
- * tasks. Each interval is a 95 % interval over sets (Student's t). A run has diverged if one of its
- * losses or parameters is not finite. Diverged runs are counted, and the mean of a set with a
- * diverged run is not finite.
+ * The evaluation follows the protocol of google/learned_optimization. The rate of each
+ * hand-designed rule is tuned for the horizon of the evaluation, on tasks that are drawn from
+ * WL_SPACE_TUNE. The search first tries the rates from 1e-7 to 1, which are half a decade apart.
+ * While the best rate is the highest rate that was tried, the search tries a rate that is half a
+ * decade higher. Finally, the search tries the rates that are a quarter of a decade below and above
+ * the best rate. All rules then run on the same tasks, which are drawn from WL_SPACE_EVAL: `seeds`
+ * sets of `units` tasks. Each interval is a 95 % interval over sets (Student's t). A run has
+ * diverged if one of its losses or parameters is not finite. Diverged runs are counted, and the
+ * mean of a set with a diverged run is not finite.
  *
  * The tasks of few-shot families have a support set and a query set. A set of the evaluation is
  * then one task, and the default is 600 sets. Loss and accuracy are measured on the query set after

@@ -1,7 +1,7 @@
 /* speedup.h - measures speed-ups: how many steps a tuned hand-designed rule needs to reach the
  * final loss of a learned rule.
  *
- * The protocol is the protocol of google/learned_optimization for its baselines.
+ * The measurement follows the protocol of google/learned_optimization for baselines.
  *
  * A rule with a constant rate runs with 15 rates, which are half a decade apart, for 10 times the
  * longest horizon. There are `seeds` runs for each rate. The mean loss over the runs of a rate is
@@ -42,7 +42,7 @@ typedef struct wl_baseline {
 } wl_baseline;
 /* Writes all baselines to `out` and returns their number. */
 int wl_baselines(wl_baseline out[WL_MAX_BASELINES]);
-/* Sets *out to the baseline with this name. Returns WL_ERR_USAGE if there is none. */
+/* Sets *out to the baseline with this name. Returns WL_ERR_USAGE if no baseline has this name. */
 wl_status wl_baseline_find(const char *name, wl_baseline *out);
 
 /* The losses of a baseline on one task. The struct owns the arrays. */
@@ -63,7 +63,7 @@ typedef struct wl_task_curves {
 } wl_task_curves;
 
 /* A cell, which contains the runs of the learned rule on one task at one horizon. The struct owns
- * the array. */
+ * the array `final`. */
 typedef struct wl_speedup_cell {
   const wl_suite_task *task; /* borrowed */
   int64_t horizon;
@@ -72,7 +72,8 @@ typedef struct wl_speedup_cell {
 } wl_speedup_cell;
 
 /* Ratios of losses: for each cell, the mean final loss of the learned rule divided by the loss of a
- * tuned rule. The ratio is infinite if a run of the cell diverged. The struct owns the array. */
+ * tuned rule. The ratio is infinite if a run of the cell diverged. The struct owns the array
+ * `of_cell`. */
 typedef struct wl_loss_ratios {
   double *of_cell; /* [cells] ratio of each cell; NaN if the tuned rule has no curve on the task */
   /* `judged` is the number of cells with a ratio. `lower` counts ratios below 1 - WL_SPEEDUP_TIE.

@@ -5,8 +5,9 @@
  * (theta_t, s_t) of every step t that is a multiple of replay.stride is stored. These episodes update only the learned
  * initialisation.
  *
- * The meta-step then replays. There are replay.epochs passes over all stored points in random order. A pass runs a
- * window from each point, with newly drawn data. Each mini-batch of windows updates all other groups of phi once.
+ * The meta-step then replays windows, in replay.epochs passes over all stored points in random
+ * order. A pass runs a window from each point, with newly drawn data. Each mini-batch of windows
+ * updates all other groups of phi once.
  *
  * The rank that ran a unit stores the unit's points and computes the windows that start at these
  * points. The choice of points for a mini-batch depends only on the seed, the meta-step and the

@@ -56,7 +56,7 @@ typedef struct wl_trainer_setup {
   int64_t patience; /* outer.patience */
 } wl_trainer_setup;
 
-/* The part of a trainer that meta-steps change. Checkpoints store this part. */
+/* The part of a trainer that meta-steps change, and that checkpoints store. */
 typedef struct wl_trainer_state {
   wl_plan *plan;   /* clocks of all units, and the rank that runs each unit */
   /* [units] the units that this rank runs; NULL for units that another rank runs */
@@ -92,8 +92,8 @@ int64_t wl_trainer_sum_size(const wl_trainer *trainer);
  * that this rank runs a unit of every task. */
 double wl_trainer_workspace_bytes(const wl_trainer *trainer);
 /* Returns true if the windows of the episodes have a backward pass. Windows of forward-only
- * estimators have none. With replay, the windows of the episodes have a backward pass only if
- * theta_0 is learned with an adjoint. */
+ * estimators have no backward pass. With replay, the windows of the episodes have a backward pass
+ * only if theta_0 is learned with an adjoint. */
 bool wl_trainer_back_propagates(const wl_trainer *trainer);
 
 /* Callbacks that the trainer calls before, during and after the windows of a meta-step. */
@@ -111,7 +111,8 @@ typedef struct wl_watcher {
 /* What the caller asks of a meta-step on this rank. The reduction combines the requests of all
  * ranks to end the training. */
 typedef struct wl_meta_request {
-  const wl_watcher *watcher;         /* callbacks; NULL means that there are none */
+  /* callbacks for the windows of the meta-step; NULL means that there are no callbacks */
+  const wl_watcher *watcher;
   /* *stop is nonzero after a signal; NULL if there is no signal handler */
   const volatile sig_atomic_t *stop;
   /* on rank 0, true if the remaining time is too short for another meta-step */
@@ -124,8 +125,8 @@ typedef struct wl_meta_request {
 typedef enum wl_meta_outcome {
   WL_META_GO_ON,
   WL_META_LAST, /* the meta-step is complete, and the training must end now */
-  /* The ranks left their windows early. The trainer again has the state after the previous
-   * meta-step, and the training must end now. */
+  /* The ranks left their windows early, and the training must end now. The trainer has returned to
+   * the state after the previous meta-step. */
   WL_META_ABANDONED
 } wl_meta_outcome;
 

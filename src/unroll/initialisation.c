@@ -17,8 +17,8 @@ struct wl_initialisation_ops {
 
 enum { MAML, LEAP, REPTILE, N_METHODS };
 
-/* Values of the keys. `fresh` and `shared` are lists of tensor names, and `by_method` has such a
- * list for each method. */
+/* Values of the keys in the section `initialisation`. `fresh` and `shared` are lists of tensor
+ * names, and `by_method` has such a list for each method. */
 typedef struct initialisation_keys {
   wl_strings fresh, by_method[N_METHODS], shared;
   bool loss_term, stabilise;

@@ -52,8 +52,8 @@ typedef struct wl_trace_kind {
 struct wl_trace {
   const wl_trace_kind *kind; /* kind of the trace; NULL if the window stores no trace */
   wl_trace_shape shape;
-  int64_t steps;        /* number of inner steps of a segment */
-  wl_real *states;      /* [kind->states] stored states */
+  int64_t steps;        /* number of inner steps of the segment */
+  wl_real *states;      /* [kind->states] states that the trace stores */
   /* [steps][record] activations; NULL if this kind does not store activations */
   wl_real *activations;
   /* [WL_CHUNK_STEPS][state] recomputed states of one chunk; NULL if states are not recomputed */

@@ -60,8 +60,9 @@ typedef struct wl_unit {
 
 enum { WL_UNIT_SCORES = 3 }; /* number of elements of wl_unit.score for each particle */
 
-/* Length of one item of a field. An item is one number, or a vector with the length of theta, the
- * state, phi or the teacher's state. A wl_unit_times determines the number of items. */
+/* Length of one item of a field of a unit. An item is one number, or a vector with the length of
+ * theta, the state, phi or the teacher's state. A wl_unit_times determines how many items a field
+ * has. */
 typedef enum wl_unit_extent {
   WL_UNIT_ONE,
   WL_UNIT_THETA,

@@ -201,7 +201,7 @@ static void apply_rule(wl_window_run_state *run, int64_t k, int64_t slot, wl_rea
 }
 
 /* Copies the inner loss and gradient of the window's first step from the end of the previous
- * window. Returns this loss. */
+ * window. Returns the loss of the first step. */
 static double resume_from_end(wl_window_run_state *run, int64_t slot) {
   wl_unroll_ws *ws = run->ws;
   wl_task_ws *const held = ws->outer_task_ws;
@@ -339,7 +339,7 @@ static void live_end(wl_window_run_state *run, wl_window_result *result) {
 }
 
 /* Finds the first and the last outer loss that were evaluated in the window, and computes the mean
- * of all that were evaluated. The last loss may be infinite. */
+ * of all that were evaluated. The last loss that was evaluated may be infinite. */
 static void summarise(const wl_window_run_state *run, wl_window_result *result) {
   const double *loss = run->ws->outer_loss;
   double sum = 0.0;
