@@ -155,8 +155,8 @@ wl_status wl_atomic_begin(const char *path, wl_atomic_file *file) {
   return file->fd < 0 ? wl_os_fail("create", path, errno) : WL_OK;
 }
 
-/* Syncs the folder. Some file systems cannot sync folders and return EINVAL. This error is
- * ignored. */
+/* Syncs the folder. The error EINVAL is ignored, because some file systems cannot sync folders and
+ * return it. */
 static wl_status sync_folder(const char *path) {
   char folder[WL_PATH_MAX];
   wl_path_folder(path, folder);

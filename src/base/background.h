@@ -26,8 +26,9 @@ typedef struct wl_background { /* A zeroed structure has no work. */
 void wl_background_start(wl_background *background, wl_status (*work)(void *data), void *data);
 /* Returns true if work is running. Does not wait. */
 bool wl_background_is_busy(wl_background *background);
-/* Waits for the work and returns the status of the work. If the work failed, its message becomes
- * the caller's last error. Returns WL_OK if no work was started since the last call. */
+/* Waits for the work and returns the status of the work. If the work failed, the message of the
+ * failure becomes the caller's last error. Returns WL_OK if no work was started since the last
+ * call. */
 wl_status wl_background_wait(wl_background *background);
 /* Waits for the work and ignores the status of the work. The caller's last error is unchanged. This
  * function is for clean-up after another failure. */

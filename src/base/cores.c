@@ -28,8 +28,8 @@ bool wl_cores_are_owned(void) {
   return getenv("SLURM_JOB_ID") && number_from("SLURM_CPUS_ON_NODE", '\0', 1 << 20) >= node;
 }
 
-/* Returns how many threads on this machine run or wait for a core. This thread is counted. The
- * number is the one before the slash in a line such as "0.5 0.4 0.3 2/310 4711". */
+/* Returns how many threads on this machine run or wait for a core, including the calling thread.
+ * The number is the one before the slash in a line such as "0.5 0.4 0.3 2/310 4711". */
 static int running_threads(void) {
   int running = 1;
   FILE *const file = fopen("/proc/loadavg", "r");

@@ -34,8 +34,8 @@ static const char *leaf(const char *path) {
   return slash ? slash + 1 : path;
 }
 
-/* Finds an open plug-in with the same file name. This is necessary for a checkpoint if its plug-in has moved to another
- * folder. */
+/* Finds an open plug-in with the same file name. A checkpoint needs this search if its plug-in has
+ * moved to another folder. */
 static const wl_open_plugin *find_moved(const wl_plugin_kind *kind, const char *path) {
   const wl_open_plugin *p = wl_plugin_next(kind, NULL);
   while (p && strcmp(leaf(p->path), leaf(path)) != 0) p = wl_plugin_next(kind, p);

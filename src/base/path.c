@@ -21,7 +21,7 @@ bool wl_same_file(const char *a, const char *b) {
 
 /* ---- outputs ---- */
 
-/* Files that a training writes into its run directory. */
+/* The names of the files and folders that a training writes into its run directory. */
 static const char *const run_parts[] = {"checkpoints",   "trajectory",   "trajectory.h5",
                                         "metrics.jsonl", "lock",         "config.yaml",
                                         "optimizer.h5",  "evaluation.h5"};

@@ -28,7 +28,7 @@ static wl_status check_version(const wl_plugin *plugin, const wl_plugin_kind *ki
 static wl_status check_name(const wl_plugin_kind *kind, const char *name, const char *path) {
   for (const wl_variant *v = kind->built_in(); v->name; ++v)
     if (strcmp(v->name, name) == 0)
-      return WL_FAIL(WL_ERR_CONFIG, "%s: its name '%s' is the name of a built-in %s; choose another name",
+      return WL_FAIL(WL_ERR_CONFIG, "%s: the plug-in's name '%s' is the name of a built-in %s; choose another name",
                      path, name, kind->name);
   return WL_OK;
 }
@@ -82,10 +82,11 @@ static wl_status check_row(const wl_plugin_kind *kind, const wl_option *table, c
   if (!row->doc)
     return WL_FAIL(
         WL_ERR_CONFIG,
-        "%s: key '%s' has no sentence of help; is the last row, {0}, of its table of keys missing?",
+        "%s: key '%s' has no sentence of help; is the last row, {0}, of the plug-in's table of keys missing?",
         path, row->key);
   if (has_row(table, row, row->key))
-    return WL_FAIL(WL_ERR_CONFIG, "%s: its table contains the key '%s' twice; remove one row", path, row->key);
+    return WL_FAIL(WL_ERR_CONFIG, "%s: the plug-in's table contains the key '%s' twice; remove one row",
+                   path, row->key);
   WL_TRY(check_type(row, path));
   if (!row->fallback) return WL_OK;
   wl_pool pool = {0};
@@ -118,12 +119,12 @@ static wl_status check_count(const wl_plugin_kind *kind, const wl_option *table,
   const int rows = count_rows(table),
             others = count_rows(kind->common) + count_rows(wl_plugin_options) + 1;
   if (rows < 0)
-    return WL_FAIL(WL_ERR_CONFIG, "%s: its table of keys has no end: the last row must be {0}",
+    return WL_FAIL(WL_ERR_CONFIG, "%s: the plug-in's table of keys has no end: the last row must be {0}",
                    path);
   if (rows + others <= WL_SECTION_KEYS) return WL_OK;
   return WL_FAIL(
       WL_ERR_CONFIG,
-      "%s: its table has more than %d keys; remove keys, or end the table with the row {0} if this "
+      "%s: the plug-in's table has more than %d keys; remove keys, or end the table with the row {0} if this "
       "row is missing",
       path, WL_SECTION_KEYS - others);
 }
@@ -133,11 +134,11 @@ wl_status wl_plugin_check(const wl_plugin_kind *kind, const wl_plugin *plugin, c
   WL_TRY(check_version(plugin, kind, path));
   kind->describe(plugin->table, out);
   if (!out->name || !out->name[0] || !out->summary)
-    return WL_FAIL(WL_ERR_CONFIG, "%s: its table has no name or no summary; set `name` and "
+    return WL_FAIL(WL_ERR_CONFIG, "%s: the plug-in's table has no name or no summary; set `name` and "
                                   "`summary`", path);
   WL_TRY(check_name(kind, out->name, path));
   const char *const missing = kind->missing(plugin->table);
-  if (missing) return WL_FAIL(WL_ERR_CONFIG, "%s: its table has no function `%s`; define it", path, missing);
+  if (missing) return WL_FAIL(WL_ERR_CONFIG, "%s: the plug-in's table has no function `%s`; define it", path, missing);
   WL_TRY(check_count(kind, out->options, path));
   for (const wl_option *row = out->options; row && row->key; ++row)
     WL_TRY(check_row(kind, out->options, row, path));

@@ -63,8 +63,8 @@ static inline void wl_plugin_enter(const void *table, const char *function) {
 /* Returns the open plug-in with this table, or NULL if the table belongs to the program. A signal
  * handler may call this function. */
 const wl_open_plugin *wl_plugin_of_table(const void *table);
-/* Installs signal handlers. If the process crashes after this call, it prints the plug-in and the
- * function that the thread called last. */
+/* Installs signal handlers. If the process crashes after this call, the handlers print the plug-in
+ * and the function that the thread called last. */
 void wl_plugin_watch_crashes(void);
 
 /* One symbol of a plug-in that a file exports. */

@@ -21,7 +21,7 @@ typedef enum wl_purpose {
   WL_FOR_EVAL_BATCH,     /* choice of the fixed samples of an evaluation */
   WL_FOR_DATASET,        /* images of a synthetic data set, or the random split of a data set */
   WL_FOR_AUGMENT,        /* random changes of images */
-  WL_FOR_UNUSED, /* This value is unused. It is kept because the later values must not change. */
+  WL_FOR_UNUSED, /* This value is unused, and is kept because the later values must not change. */
   WL_FOR_REPLAY,         /* choice of points in the replay buffer */
   WL_FOR_PROBE,          /* random directions in which a gradient is checked */
   WL_FOR_STAGGER,        /* inner step at which a unit begins its first episode */

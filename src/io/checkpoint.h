@@ -51,7 +51,8 @@ wl_status wl_file_attribute(const wl_file *file, const char *name, char **value)
 /* The content of a numbered checkpoint such as RUN/checkpoints/step-00000500.h5. wl_checkpoint_save
  * writes the checkpoint and the text file `latest`, which names the newest checkpoint. The function
  * then removes old checkpoints, except the newest `keep` valid ones and the newest valid one of a
- * step below `last_counted`. It also removes the temporary files of killed processes. */
+ * step below `last_counted`. wl_checkpoint_save also removes the temporary files of killed
+ * processes. */
 typedef struct wl_checkpoint {
   int64_t step;
   int keep;

@@ -2,8 +2,8 @@
  *
  * Every reader in this folder opens files and datasets only through these functions. The functions
  * accept only groups and datasets, and each of these objects must have exactly one hard link. The
- * functions return an error if data is in another file or beyond the end of the file. They also
- * return an error for an impossible type, number of dimensions or size. */
+ * functions return an error if data is in another file or beyond the end of the file. The functions
+ * also return an error for an impossible type, number of dimensions or size. */
 #ifndef WL_IO_GATE_H
 #define WL_IO_GATE_H
 

@@ -1,5 +1,5 @@
-/* part.h - writes, reads and lists the parts of a trajectory, RUN/trajectory/part-NNNNNNNN.h5. It
- * also writes the index RUN/trajectory.h5, which joins the parts.
+/* part.h - writes, reads and lists the parts of a trajectory, RUN/trajectory/part-NNNNNNNN.h5, and
+ * writes the index RUN/trajectory.h5, which joins the parts.
  *
  * Parts are numbered in chronological order. The newest part is rewritten with more rows until the part is
  * full. */
@@ -40,8 +40,8 @@ void wl_part_name(int64_t number, char name[WL_PART_NAME]); /* "part-00000001.h5
  * and a warning is printed. */
 wl_status wl_parts_scan(const char *run, wl_parts *parts);
 void wl_parts_clear(wl_parts *parts);
-/* Writes a table as part `number`. This number is that of the last part, which is then replaced, or
- * the number after it. */
+/* Writes a table as part `number`. `number` is the number of the last part, which is then replaced,
+ * or the next number. */
 wl_status wl_part_write(wl_parts *parts, int64_t number, const wl_table *rows);
 /* Reads the rows of the part parts->at[i] into an empty table. */
 wl_status wl_part_load(const wl_parts *parts, int i, wl_table *rows);

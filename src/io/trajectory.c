@@ -1,9 +1,9 @@
 /* trajectory.c - collects records and metrics in memory, writes their rows to parts, and continues
  * a trajectory after a resume.
  *
- * - New rows are added to the table `appended`.
- * - wl_trajectory_stage moves them to the table `newest`, which contains the rows of the newest part.
- * - wl_trajectory_write writes the table `newest` to the file of the newest part, and then writes the index.
+ * - New rows are added to the table `appended`. - wl_trajectory_stage moves the rows of `appended`
+ * to the table `newest`, which contains the rows of the newest part. - wl_trajectory_write writes
+ * the table `newest` to the file of the newest part, and then writes the index.
  *
  * One thread may append rows while another thread writes. While wl_trajectory_stage runs, no thread
  * may append or write. */

@@ -10,7 +10,8 @@
  * - j contains a factor for the initial values of each tensor. With probability scale_jitter, the factors are
  *   log-uniform in scale_jitter_range. In all other episodes, the factors are 1.
  * - xi_t is Gaussian noise with the standard deviation gradient_noise. The noise is drawn for each inner step and is
- *   added to inner losses only. It is a term of the loss, so a gradient with noise is the exact gradient of a loss.
+ *   added to inner losses only. The noise is a term of the loss, so a gradient with noise is the exact gradient of a
+ *   loss.
  *
  * The sign o is the product of elements. A log-uniform number is one whose logarithm is uniformly
  * distributed. All drawn values are functions of the episode. The functions of this file return the

@@ -27,7 +27,7 @@ wl_status wl_images_alloc(wl_images *images, int64_t count, int64_t pixels);
 /* A file whose bytes are read in order. If the file is compressed with gzip, offsets count
  * decompressed bytes. */
 typedef struct wl_byte_file {
-  void *handle; /* state of byte_file.c */
+  void *handle; /* state of the open file, which only byte_file.c uses */
   char path[WL_DATA_PATH];
   int64_t offset;
   int64_t limit; /* upper bound of the number of decompressed bytes */

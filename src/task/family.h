@@ -52,7 +52,7 @@ typedef struct wl_perceptron {
    WL_SLOT(type, member.norm)}
 /* clang-format on */
 /* Returns norm(x) s + b, where x has the shape (B,n) or (B,C,H,W) and `channels` is n or C. The
- * parameters s and b have the shape [channels]. Their names are "<layer>.scale" and
+ * parameters s and b have the shape [channels] and the names "<layer>.scale" and
  * "<layer>.shift". */
 wl_node wl_net_normalise(wl_tape *tape, wl_node x, const char *layer, int64_t channels,
                          wl_norm norm);
@@ -63,8 +63,8 @@ wl_node wl_net_dense(wl_tape *tape, wl_node x, int number, int64_t in, int64_t o
  * layer. The input x has the shape (B,in), and the result has the shape (B,out). */
 wl_node wl_net_perceptron(wl_task *task, const wl_perceptron *hidden, wl_node x, int64_t in,
                           int64_t out);
-/* Returns the number of inputs of each output (fan-in). It is `in` for a dense layer (in,out), and
- * in * k * k for a convolution (out,in,k,k). */
+/* Returns the number of inputs of each output (fan-in). The fan-in is `in` for a dense layer
+ * (in,out), and in * k * k for a convolution (out,in,k,k). */
 int64_t wl_net_fan_in(const wl_tensor_entry *weight);
 
 #endif

@@ -3,8 +3,8 @@
 
 #include <math.h>
 
-/* The inverse of the affine map. It maps the coordinates of an output pixel to coordinates in the
- * source image. Coordinates are relative to the centre of the image. */
+/* The inverse of the affine map, which maps the coordinates of an output pixel to coordinates in
+ * the source image. Coordinates are relative to the centre of the image. */
 typedef struct inverse {
   double a[2][2];       /* the matrix A^-1 */
   double rows, columns; /* t, pixels */

@@ -1,5 +1,5 @@
-/* mlp.h - declares functions that the families `mlp` and `autoencoder` share. Both train
- * perceptrons on images. */
+/* mlp.h - declares functions that the families `mlp` and `autoencoder` share, because both families
+ * train perceptrons on images. */
 #ifndef WL_TASK_MLP_H
 #define WL_TASK_MLP_H
 

@@ -5,7 +5,7 @@
  *   The images by `shots` drawers are for training, and the images by `query` other drawers are held out. Minibatches
  *   are drawn with replacement. `alphabets` alphabets are for training, and `test_alphabets` alphabets are for
  *   evaluation. The remaining alphabets are for tuning. Flennerhag et al. 2019 and 2020 use 20 characters, 15 drawers
- *   for training and 5 held-out drawers. They use 25 alphabets for training and 10 for evaluation.
+ *   for training and 5 held-out drawers. These authors use 25 alphabets for training and 10 for evaluation.
  * - few-shot: A task has `ways` characters of any alphabets. The support set has the images of each character by
  *   `shots` drawers, and the query set has the images by `query` other drawers. Every inner step uses the full support
  *   set. The alphabets of images_background are for training and tuning, and the alphabets of images_evaluation are for
@@ -89,8 +89,9 @@ static const wl_option options[] = {
      "Number of drawers of each class on which a task adapts. 0 stands for 15 in multi-shot, and for 1 in few-shot.",
      WL_SLOT(omniglot, keys.shots)},
     {"query", WL_OPT_INT, "0", NULL, 0, 1000, "1",
-     "Number of other drawers of each class. Their images are held out in multi-shot, and are the query set in "
-     "few-shot. 0 stands for 5 in multi-shot, and for the value of `shots` in few-shot.",
+     "Number of other drawers of each class. The images by these drawers are held out in "
+     "multi-shot, and are the query set in few-shot. 0 stands for 5 in multi-shot, and for the "
+     "value of `shots` in few-shot.",
      WL_SLOT(omniglot, keys.query)},
     {"batch", WL_OPT_INT, "20", NULL, 1, 1e6, "1",
      "Multi-shot: number of images in a minibatch. The images are drawn with replacement.",
@@ -338,8 +339,8 @@ static wl_status draw_multi_shot(const omniglot *o, const wl_episode *episode, d
   return WL_OK;
 }
 
-/* Draws `ways` different classes of the pool. If a class was drawn before, it is replaced by
- * another draw. */
+/* Draws `ways` different classes of the pool. If a class was drawn before, another class is drawn
+ * in its place. */
 static void draw_classes(const omniglot *o, const wl_episode *episode, drawn *d) {
   const pool *p = pool_of(o, episode->space);
   const wl_stream stream = wl_episode_stream(episode, WL_FOR_TASK, DRAW_CHARACTERS);

@@ -101,7 +101,8 @@ static void give_back(python *p, wl_python_process *process) {
   wl_python_process_stop(&process);
 }
 
-/* Reads the error message of Python, which has `bytes` bytes, and sets it as the last error. */
+/* Reads the error message of Python, which has `bytes` bytes, and makes this message the last
+ * error. */
 static wl_status read_failure(wl_python_process *process, int64_t bytes) {
   char text[MESSAGE] = "", rest[256];
   const size_t kept = bytes < MESSAGE ? (size_t)bytes : MESSAGE - 1;
@@ -202,8 +203,8 @@ static wl_status build_layout(char *description, wl_task *task) {
   return WL_OK;
 }
 
-/* Starts a Python process, which loads the module, and asks it for the names and shapes of the
- * parameters. */
+/* Starts a Python process, which loads the module, and asks the process for the names and shapes of
+ * the parameters. */
 static wl_status describe(const wl_map *map, python *p, wl_task *task) {
   char *text = NULL, why[MESSAGE + 256];
   WL_TRY(WL_NEW(text, TEXT + 1));

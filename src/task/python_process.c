@@ -141,12 +141,14 @@ void wl_python_process_stop(wl_python_process **process) {
 static wl_status say_ended(wl_python_process *p) {
   int code = 0;
   if (!await_end(p, 1.0, &code))
-    return WL_FAIL(WL_ERR_OS, "the Python process closed the socket; its messages are above");
+    return WL_FAIL(WL_ERR_OS, "the Python process closed the socket; see the messages of Python "
+                              "above");
   if (WIFSIGNALED(code))
     return WL_FAIL(WL_ERR_OS, "the Python process was ended by signal %d (%s)%s", WTERMSIG(code),
                    strsignal(WTERMSIG(code)),
                    WTERMSIG(code) == SIGKILL ? "; check whether the memory was used up" : "");
-  return WL_FAIL(WL_ERR_OS, "the Python process ended with exit code %d; its messages are above",
+  return WL_FAIL(WL_ERR_OS, "the Python process ended with exit code %d; see the messages of "
+                            "Python above",
                  WEXITSTATUS(code));
 }
 

@@ -76,8 +76,8 @@ typedef struct wl_task_family {
   /* Draws the task of an episode into `draw`, which has draw_bytes bytes that the caller has set to
    * zero. The pointer `sample` is NULL if a task has no drawn data. */
   wl_status (*sample)(const wl_task *task, const wl_episode *episode, void *draw);
-  /* Writes the initial parameters theta_0 [n] of an episode. They are used unless the
-   * initialisation is learned. */
+  /* Writes the initial parameters theta_0 [n] of an episode. An episode starts from theta_0 unless
+   * the initialisation is learned. */
   wl_status (*theta0)(const wl_task *task, const wl_episode *episode, wl_real *theta);
   /* Writes the data of a batch to the tape's inputs. The pointer `load` is NULL if `bind` writes
    * all inputs. */

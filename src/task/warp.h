@@ -84,8 +84,8 @@ bool wl_warp_wanted(const wl_warp_keys *keys);
  * neither a stage nor a learned loss. Returns WL_ERR_CONFIG if a stage has an unknown name. */
 wl_status wl_warp_create(const wl_warp_keys *keys, const wl_map *options, wl_warp **out);
 void wl_warp_destroy(wl_warp **warp);
-/* Returns omega(h) if the options select a warp layer at `site`. Returns h if they do not. `warp`
- * may be NULL. */
+/* Returns omega(h) if the options select a warp layer at `site`. Returns h if the options select no
+ * warp layer there. `warp` may be NULL. */
 wl_node wl_warp_insert(wl_warp *warp, wl_tape *tape, wl_node h, const wl_warp_site *site);
 /* Returns the learned loss l(h, y) of each row (B,1). The targets y have the shape (B,1). h is the
  * last hidden layer that was passed to wl_warp_insert. Returns -1 if the options contain no learned

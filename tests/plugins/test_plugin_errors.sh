@@ -67,13 +67,13 @@ wrong() { # arguments: NAME PATTERN SED_EXPRESSION...
   done
 }
 for function in create destroy theta0; do
-  wrong "no_$function" "its table has no function .$function." "/^    [.]$function = /d"
+  wrong "no_$function" "the plug-in's table has no function .$function." "/^    [.]$function = /d"
 done
-wrong mlp "its name 'mlp' is the name of a built-in task" 's/"welsch"/"mlp"/'
-BUILD=yes wrong no_name "its table has no name" '/^    [.]name = /d'
+wrong mlp "the plug-in's name 'mlp' is the name of a built-in task" 's/"welsch"/"mlp"/'
+BUILD=yes wrong no_name "the plug-in's table has no name" '/^    [.]name = /d'
 wrong common_key "key 'loss_scale' is one that every task has" 's/{"noise"/{"loss_scale"/'
 wrong selector_key "key 'family' is one that every task has" 's/{"noise"/{"family"/'
-wrong twice "its table contains the key 'points' twice" 's/{"dimension"/{"points"/'
+wrong twice "the plug-in's table contains the key 'points' twice" 's/{"dimension"/{"points"/'
 wrong type "key 'noise': WL_OPT_INT needs WL_SLOT with a member of type int64_t" 's/{"noise", WL_OPT_REAL, "0.1"/{"noise", WL_OPT_INT, "1"/'
 wrong no_choices "key 'noise' is a choice and has no list" 's/{"noise", WL_OPT_REAL, "0.1"/{"noise", WL_OPT_CHOICE, "a"/; s/outliers, noise;/outliers; int noise;/'
 wrong no_such_choice "default value: key 'noise': unknown choice 'c'" 's/{"noise", WL_OPT_REAL, "0.1", NULL/{"noise", WL_OPT_CHOICE, "c", "a|b"/; s/outliers, noise;/outliers; int noise;/'
@@ -95,10 +95,10 @@ done
 compile endless.so '-DAFTER="dimensions"' endless.c
 refused "a table without end before a text" 78 "endless.so: key 'dimensions' has no sentence of help; is the last row, {0}" '{plugin: ./endless.so}'
 compile endless2.so '-DAFTER=(char*)1' endless.c
-refused "a table without end before a number" 78 "endless2.so: its table of keys has no end" '{plugin: ./endless2.so}'
+refused "a table without end before a number" 78 "endless2.so: the plug-in's table of keys has no end" '{plugin: ./endless2.so}'
 awk '/^    {0}};/ { for (i = 0; i < 150; i++) printf "    {\"k%d\", WL_OPT_REAL, \"0\", NULL, 0, 1, \"1\", \"A key.\", WL_SLOT(welsch, noise)},\n", i } { print }' welsch.c >many.c
 compile many.so many.c
-refused "too many keys" 78 "many.so: its table has more than [0-9]* keys" '{plugin: ./many.so}'
+refused "too many keys" 78 "many.so: the plug-in's table has more than [0-9]* keys" '{plugin: ./many.so}'
 
 # After a crash in a plug-in, the program must print one line that names the file and the function. The exit code must
 # be that of the signal.
@@ -124,7 +124,7 @@ for next in destroy init pack step ws_create ws_destroy ws_bytes; do
     echo 'WL_PLUGIN_RULE(partial);'; } >partial.c
   compile partial.so partial.c
   "$WL_BIN" plugin info partial.so >partial.out 2>partial.err && fail "a rule without $next is accepted"
-  grep -q "partial.so: its table has no function .$next." partial.err || fail "a rule without $next: $(cat partial.err)"
+  grep -q "partial.so: the plug-in's table has no function .$next." partial.err || fail "a rule without $next: $(cat partial.err)"
   functions="$functions, .$next=wl_elementwise_$next"
 done
 sed -i "s/, [.]create=.*};/, .$functions};/" partial.c && compile partial.so partial.c
