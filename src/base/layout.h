@@ -10,7 +10,7 @@ enum { WL_MAX_DIMS = 4, WL_NAME_SIZE = 64 };
 
 typedef struct wl_tensor_entry {
   char name[WL_NAME_SIZE];  /* name such as "lstm1.weight"; a layout contains each name once */
-  /* "rule", "precondition", "warp" or "initialisation" for a tensor of phi; "" for a tensor of
+  /* "rule", "precondition", "warp" or "initialisation" for a tensor of phi, or "" for a tensor of
    * theta */
   char group[WL_NAME_SIZE];
   int ndim;

@@ -48,7 +48,7 @@ typedef struct wl_strings {
  * choice. For a list of numbers, `choice` is the number of choices. */
 typedef struct wl_choice_or_reals {
   int choice;
-  int64_t argument; /* the number N if the user wrote the choice as {name: N}; else 0 */
+  int64_t argument; /* the number N if the user wrote the choice as {name: N}, or 0 otherwise */
   wl_reals list;
 } wl_choice_or_reals;
 
@@ -133,7 +133,7 @@ typedef struct wl_option {
   const char *key; /* name of the key without the section, for example "learning_rate" */
   wl_option_type type;
   const char *fallback; /* default value as YAML text, or NULL if the key is required */
-  /* the choices, such as "sum|mean|{last: N}", where N is a whole number; NULL if the key has no
+  /* the choices, such as "sum|mean|{last: N}" with a whole number N, or NULL if the key has no
    * choices */
   const char *choices;
   /* least and largest accepted number; if both are 0, every finite number is accepted */
@@ -147,7 +147,7 @@ typedef struct wl_option {
 /* One variant of a section, such as a task family or a rule. The keys of the section depend on the chosen variant. */
 typedef struct wl_variant {
   const char *name, *summary;
-  /* the keys, in a table whose last row is {0}; NULL if there are no keys */
+  /* the keys, in a table whose last row is {0}, or NULL if there are no keys */
   const wl_option *options;
   /* The functions of the variant, for example a wl_task_family or a wl_rule_ops. NULL if the
    * variant has no functions. */
@@ -162,15 +162,15 @@ typedef struct wl_plugin_kind wl_plugin_kind; /* declared in base/plugin_open.h 
  * keys of the plug-in. If `list` is true, the section may also be a list of maps. */
 typedef struct wl_section {
   const char *name, *doc;
-  /* the keys, in a table whose last row is {0}; NULL if there are no keys */
+  /* the keys, in a table whose last row is {0}, or NULL if there are no keys */
   const wl_option *options;
-  const char *selector; /* the key that names the variant; NULL: the section has no variants */
+  const char *selector; /* the key that names the variant, or NULL if the section has no variants */
   const wl_variant *variants;   /* the variants; the last one has the name NULL */
-  /* name of the variant for a configuration without this section; NULL: the section is required */
+  /* name of the variant for a configuration without this section, or NULL if the section is required */
   const char *fallback_variant;
   bool list;
   unsigned flags; /* flags (wl_key_flags) that apply to every key of the section */
-  /* the kind of plug-in that can replace a variant; NULL: the section accepts no plug-ins */
+  /* the kind of plug-in that can replace a variant, or NULL if the section accepts no plug-ins */
   const wl_plugin_kind *plugins;
 } wl_section;
 

@@ -33,7 +33,7 @@ void wl_pool_clear(wl_pool *pool);
  * `origin` is "--set outer.steps=5" and `line` is 0. */
 typedef struct wl_location {
   const char *origin;
-  int line; /* line number, counted from 1; 0 if the origin has no lines */
+  int line; /* line number, counted from 1, or 0 if the origin has no lines */
 } wl_location;
 
 typedef enum wl_node_kind { WL_NODE_SCALAR, WL_NODE_LIST, WL_NODE_MAP } wl_node_kind;
@@ -44,12 +44,12 @@ typedef struct wl_entry wl_entry;
 struct wl_node {
   wl_node_kind kind;
   wl_location location;
-  const char *text;    /* the text of a scalar; "" for a list or a map */
+  const char *text;    /* the text of a scalar, or "" for a list or a map */
   bool plain;          /* true for a scalar without quotes */
-  /* the characters after the '=' of --set, which are the value of a key of type text; NULL for a
+  /* the characters after the '=' of --set, which are the value of a key of type text, or NULL for a
    * node from a file */
   const char *given;
-  const char *problem; /* error message if the text is not valid YAML; NULL if the text is valid */
+  const char *problem; /* error message if the text is not valid YAML, or NULL if the text is valid */
   int count;           /* number of entries of a list or map */
   wl_entry *first;     /* the first entry; the entries have the order of the input */
   wl_entry *last;
@@ -88,7 +88,7 @@ typedef struct wl_value {
   wl_location location;
   bool is_list;         /* true for lists, and for a WL_OPT_CHOICE_OR_REALS that contains numbers */
   int64_t integer;      /* an integer, or the index of a choice */
-  int64_t argument; /* the number N if the user wrote the choice as {name: N}; else 0 */
+  int64_t argument; /* the number N if the user wrote the choice as {name: N}, or 0 otherwise */
   double real;
   bool boolean;
   const char *string;
@@ -115,7 +115,7 @@ struct wl_map {
   /* index of this map in the section, and number of maps of the section, as the user wrote them */
   int index, siblings;
   int combinations;          /* number of combinations of the choices in this map */
-  const wl_variant *variant; /* the chosen variant; NULL if the section has no selector */
+  const wl_variant *variant; /* the chosen variant, or NULL if the section has no selector */
   wl_location location;
   int count;
   wl_value *values; /* [count] values in the order of the table, which starts with the selector */

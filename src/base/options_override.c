@@ -22,7 +22,7 @@ typedef struct edit {
 typedef struct spot {
   wl_node *node;
   wl_node *holder; /* the list or map that contains `entry` */
-  wl_entry *entry; /* the entry of `node` in `holder`; NULL if the node is the root */
+  wl_entry *entry; /* the entry of `node` in `holder`, or NULL if the node is the root */
   bool item;       /* true: the last part of the path is the number of an item */
 } spot;
 

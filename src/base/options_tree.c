@@ -25,7 +25,7 @@ enum {
 /* A list or map that has not been read to its end. */
 typedef struct open_node {
   wl_node *node;
-  const char *key; /* for a map, the last key that was read; NULL if no key was read */
+  const char *key; /* for a map, the last key that was read, or NULL if no key was read */
   wl_location key_location;
   bool wants_value; /* true: the next node is the value of `key` */
 } open_node;

@@ -23,7 +23,7 @@ typedef struct wl_record {
   int64_t unit, episode, t0, steps;
   int64_t task;                     /* index of the task in the configuration */
   double *loss;                     /* inner losses [steps] */
-  double *outer_loss;               /* outer losses [steps]; NaN if a loss was not evaluated */
+  double *outer_loss;               /* outer losses [steps], or NaN if a loss was not evaluated */
   double *gradient_norm;            /* [steps] */
   double *update_norm;              /* [steps] */
   wl_real *gradient;                /* gradients of the sampled coordinates [steps][coordinates] */
@@ -43,19 +43,19 @@ typedef struct wl_metric {
 typedef struct wl_trajectory_setting {
   /* largest number of inner steps of a window; the arrays of shorter windows are padded with NaN */
   int64_t steps;
-  int64_t coordinates; /* number of sampled coordinates; 0: no coordinates are sampled */
+  int64_t coordinates; /* number of sampled coordinates, or 0 if no coordinates are sampled */
   /* indices in theta of the sampled coordinates [coordinates], which are copied and written to
    * the files */
   const int64_t *index;
-  /* number of reals that are recorded of the rule's state at a sampled coordinate; 0 if no state
+  /* number of reals that are recorded of the rule's state at a sampled coordinate, or 0 if no state
    * is recorded */
   int64_t hidden;
-  int64_t n; /* largest number of inner parameters in a snapshot; 0 if no snapshots are recorded */
+  int64_t n; /* largest number of inner parameters in a snapshot, or 0 if no snapshots are recorded */
   int64_t snapshots;   /* largest number of snapshots in a window */
   /* level 0 to 9 of the filter deflate; above 0, the filter shuffle is also applied */
   int compression;
   bool half; /* true: sampled arrays and snapshots are stored with 16 bits (IEEE binary16) */
-  int64_t part_bytes;  /* number of bytes of rows at which a part is full; 0 for 8 MiB */
+  int64_t part_bytes;  /* number of bytes of rows at which a part is full, where 0 means 8 MiB */
   /* the metrics [n_metrics], which must be valid until the trajectory is closed */
   const wl_metric *metrics;
   int n_metrics;

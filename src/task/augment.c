@@ -18,9 +18,9 @@ struct wl_augment_ws {
   int64_t n;
   wl_episode episode;
   double loss_scale, noise_sd;
-  /* c [n], c o theta [n] and c o v [n]; NULL if `reparametrise` is none */
+  /* c [n], c o theta [n] and c o v [n], or NULL if `reparametrise` is none */
   wl_real *factor, *theta, *v;
-  wl_real *noise; /* the noise xi [n] of the inner step `step`; NULL if there is no noise */
+  wl_real *noise; /* the noise xi [n] of the inner step `step`, or NULL if there is no noise */
   int64_t step;                /* inner step for which xi was drawn, or -1 if xi was not drawn */
 };
 

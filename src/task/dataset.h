@@ -12,10 +12,10 @@
 
 typedef struct wl_images {
   int64_t count;
-  /* images as bytes [count][channels * rows * columns]; NULL if the images are in `values` */
+  /* images as bytes [count][channels * rows * columns], or NULL if the images are in `values` */
   uint8_t *pixels;
   /* images as numbers in [0,1] [count][channels * rows * columns], if they were resized or
-   * converted to grey; NULL if the images are in `pixels` */
+   * converted to grey, or NULL if the images are in `pixels` */
   wl_real *values;
   uint8_t *labels; /* [count], 0 .. classes - 1 */
   int64_t *sample; /* indices of the images in the order that evaluations use [count] */

@@ -11,7 +11,7 @@ typedef struct wl_mlp {
   wl_image_source images;
   wl_perceptron hidden;
   wl_initialiser initialiser;
-  wl_node x, labels; /* labels -1: none */
+  wl_node x, labels; /* inputs of the network; `labels` is -1 if the loss needs no labels */
 } wl_mlp;
 
 /* Reads the keys, opens the images and builds the task's tape. */

@@ -27,7 +27,7 @@ typedef struct sinusoid {
       /* inputs x, targets y and weights of the points, each (rows,1); a weight is 1 / (points in
        * the set), or 0 in a row without a point */
       weight;
-  /* weights of the learned loss (rows,1), which are 0 for the query set; -1 if there is no
+  /* weights of the learned loss (rows,1), which are 0 for the query set, or -1 if there is no
    * learned loss */
   wl_node learned;
 } sinusoid;

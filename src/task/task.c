@@ -55,7 +55,7 @@ struct wl_task_ws {
   const wl_task *task; /* borrowed */
   wl_tape_ws *tape;
   void *draw;             /* data of the drawn task [task->draw_bytes] */
-  wl_augment_ws *augment; /* NULL: none */
+  wl_augment_ws *augment; /* the augmentations of the episode, or NULL if there are none */
   wl_episode episode;
   bool bound; /* true: `draw` and the tape contain the task of `episode` */
   wl_batch batch;

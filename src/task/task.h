@@ -54,11 +54,11 @@ struct wl_task {
   wl_tape *tape; /* the network and its loss, built by family->create; the task owns the tape */
   int64_t n;                  /* number of inner parameters */
   size_t draw_bytes; /* number of bytes of a drawn task in the workspace, set by family->create */
-  /* floating-point operations of one gradient if family->loss computes the loss; else 0 */
+  /* floating-point operations of one gradient if family->loss computes the loss, or 0 otherwise */
   double cost;
   double proportion;          /* share of this task if the configuration has several tasks */
-  struct wl_augment *augment; /* the augmentations, owned by the task; NULL if there are none */
-  /* the warp layers that family->create adds, owned by the task; NULL if there are none */
+  struct wl_augment *augment; /* the augmentations, owned by the task, or NULL if there are none */
+  /* the warp layers that family->create adds, owned by the task, or NULL if there are none */
   struct wl_warp *warp;
   /* true: in evaluations, batch norm uses the statistics of the training split */
   bool held_statistics;

@@ -31,7 +31,7 @@ struct wl_warp {
   int64_t width, loss;
   double noise;
   wl_node hidden;          /* output of the last hidden layer that was added to the network */
-  /* number of channels of `hidden`; 0 if there is no hidden layer, and -1 if `hidden` is an
+  /* number of channels of `hidden`, or 0 if there is no hidden layer, or -1 if `hidden` is an
    * image */
   int64_t hidden_channels;
   bool loss_used;
