@@ -107,15 +107,15 @@ bool wl_task_wants_warp(const wl_map *options) {
 
 /* Checks the members of a task that the family's function `create` must set. */
 static wl_status check_created(const wl_task *task, const wl_map *options) {
-  if (!task->tape) return wl_map_fail(options, "family", "create built no tape: task->tape is "
+  if (!task->tape) return wl_map_fail(options, "family", "the function create() built no tape: task->tape is "
                                                          "NULL; set it with wl_tape_create");
   const int64_t parameters = wl_task_theta(task)->size;
   if (task->n != parameters)
-    return wl_map_fail(options, "family", "create set n to %lld, but the tape has %lld inner "
+    return wl_map_fail(options, "family", "the function create() set n to %lld, but the tape has %lld inner "
                                           "parameters; both numbers must be equal",
                        (long long)task->n, (long long)parameters);
   if (task->eval_batches < 1)
-    return wl_map_fail(options, "family", "create set eval_batches to %lld; this number must be at "
+    return wl_map_fail(options, "family", "the function create() set eval_batches to %lld; this number must be at "
                                           "least 1",
                        (long long)task->eval_batches);
   if (wl_tape_leaf_count(task->tape) > 0 && !task->family->bind && !task->family->load)

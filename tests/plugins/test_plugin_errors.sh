@@ -135,13 +135,13 @@ echo "ok: functions of rules"
 
 # `create` sets a field to a wrong value, or it does not set the field.
 changed few 's/task->n = w->dimension/task->n = 3/'
-refused "n that differs from the tape" 78 "create set n to 3, but the tape has 8 inner parameters" '{plugin: ./few.so}'
+refused "n that differs from the tape" 78 "create() set n to 3, but the tape has 8 inner parameters" '{plugin: ./few.so}'
 changed no_tape 's/return build(w, task);/(void)build; return WL_OK;/'
-refused "no tape" 78 "create built no tape" '{plugin: ./no_tape.so}'
+refused "no tape" 78 "create() built no tape" '{plugin: ./no_tape.so}'
 changed unfilled '/^    [.]bind = /d'
 refused "inputs that nothing fills" 78 "the tape has the input 'x'" '{plugin: ./unfilled.so}'
 changed no_batches 's/  return build(w, task);/  task->eval_batches = 0;\n&/'
-refused "no batches of an evaluation" 78 "create set eval_batches to 0" '{plugin: ./no_batches.so}'
+refused "no batches of an evaluation" 78 "create() set eval_batches to 0" '{plugin: ./no_batches.so}'
 
 # The results of these functions depend on earlier calls, which is not allowed. `check` must name the results that
 # differ between calls.
