@@ -86,8 +86,8 @@ static void report_blas(void) {
         before, kernels);
 }
 
-/* Warns if ranks run different kernels, for example on nodes with different processors. The bits of
- * a unit's results then depend on the rank that computes the unit. */
+/* Warns if ranks run different kernels, for example on nodes with different processors. With
+ * different kernels, the bits of a unit's results depend on the rank that computes the unit. */
 static wl_status report_differences(wl_comm *comm) {
   char text[1024];
   snprintf(text, sizeof text, "%s %s", wl_isa_name(wl_isa_choose()), wl_build_blas());

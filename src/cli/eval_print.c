@@ -120,9 +120,8 @@ static void print_warp(const wl_eval_case *c, FILE *out) {
   if (isnan(c->coverage)) return;
   fprintf(
       out,
-      "  The warp reaches %.1f %% of the square from which starting points are drawn. From the same points "
-      "of\n the surface, the final loss of the same rule is lower with the warp than without it, by %.4g +- "
-      "%.2g.\n",
+      "  The warp reaches %.1f %% of the square from which starting points are drawn.\n"
+      "  From the same points of the surface, the warp lowers the final loss of the same rule by %.4g +- %.2g.\n",
       100.0 * c->coverage, c->advantage, c->advantage_half);
 }
 

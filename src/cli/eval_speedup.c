@@ -49,8 +49,8 @@ static wl_status read_baselines(const char *list, request *q) {
   return WL_OK;
 }
 
-/* Returns an error if the command has an option without an effect. The suite sets the values of
- * some options, and others belong to the report on RUN. */
+/* Returns an error if the command has an option without an effect. The suite sets the values of the
+ * options `of_suite`. The options `of_run` have an effect only on the report about RUN. */
 static wl_status refuse_others(const wl_arguments *a, bool has_run) {
   static const char *const of_suite[] = {"steps", "seeds", "units",        "tune-units",
                                          "seed",  "vary",  "learned-only", NULL};

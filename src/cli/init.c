@@ -114,20 +114,20 @@ static void write_configuration(const wl_variant *family, FILE *out) {
   write_keys(family->options, r.keys, out);
   fprintf(
       out,
-      "\n# A coordinatewise LSTM that begins as Nesterov's method. The LSTM learns a factor for the steps of\n"
-      "# this method, and a term that is added to the steps. `warploom eval` tunes the rate of Nesterov's\n"
-      "# method. Write the best rate here.\n"
+      "\n# The rule is a coordinatewise LSTM that begins as Nesterov's method.\n"
+      "# The LSTM learns a factor for the steps of this method, and a term that is added to the steps.\n"
+      "# `warploom eval` tunes the rate of Nesterov's method. Write the best rate here.\n"
       "rule:\n  name: lstm\n  hidden: [10, 10]\n  momentum: 0.9\n  rate: %s\n",
       r.rate);
   fprintf(
       out,
-      "\n# episode.steps and window.steps are numbers of inner steps. Only the last losses of a window\n"
-      "# contribute to the meta-loss.\n"
+      "\n# The keys episode.steps and window.steps are numbers of inner steps.\n"
+      "# Only the last losses of a window contribute to the meta-loss.\n"
       "episode:\n  steps: %d\nwindow:\n  steps: %d\n  weights: {last: %d}\n  loss: %s\n  order: %s\n",
       r.steps, r.steps / 4, r.steps / 16, r.loss, first_order_only(family) ? "first" : "second");
   fputs(
-      "\n# The outer loop. With more steps, the training takes longer. With more units, the\n# meta-gradient "
-      "has less noise.\n"
+      "\n# The outer loop updates the meta-parameters. With more steps, the training takes longer.\n"
+      "# With more units, the meta-gradient has less noise.\n"
       "outer:\n  steps: 600\n  units: 2\n  learning_rate: 3e-3\n  beta2: 0.99\n  schedule: cosine\n"
       "  final_fraction: 0.02\n  clip_norm: 1\ncheckpoint:\n  every: 200\n",
       out);

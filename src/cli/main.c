@@ -53,12 +53,11 @@ static void print_usage(FILE *out) {
   fputs("\nTools in Python: ", out);
   wl_help_wrap(wl_tool_names(), 17, out);
   fputs(
-      "\n\nTo start: 'warploom init --task mlp' prints a configuration. 'warploom train --list WHAT' lists "
-      "the\n"
-      "tasks, rules, estimators, preconditioners and initialisations. The folder jobs/ has examples "
-      "and\nsuites of tasks.\n"
-      "\n'warploom COMMAND --help' explains a command. 'warploom --version' prints the version, the "
-      "build,\nthe libraries and the kernels.\n",
+      "\n\nTo start: 'warploom init --task mlp' prints a configuration.\n"
+      "'warploom train --list WHAT' lists tasks, rules, estimators, preconditioners or initialisations.\n"
+      "The folder jobs/ has examples and suites of tasks.\n"
+      "\n'warploom COMMAND --help' explains a command.\n"
+      "'warploom --version' prints the version, the build, the libraries and the kernels.\n",
       out);
 }
 

@@ -84,8 +84,8 @@ static wl_status check_task(const wl_suite *s, int index) {
   return WL_OK;
 }
 
-/* Stores the definition of a task, the YAML text of a suite with only this task. Reads the suite
- * again without the other tasks to obtain this text. */
+/* Stores the definition of a task, which is the YAML text of a suite with only this task. Reads the
+ * suite again without the other tasks to obtain this text. */
 static wl_status define_task(const char *path, wl_suite *s, int index) {
   wl_config *config = NULL;
   wl_override *absent = NULL;

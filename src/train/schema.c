@@ -53,7 +53,8 @@ static const wl_option window_options[] = {
     {"steps", WL_OPT_INT, "20", NULL, 1, 1e9, "steps", "Number K of inner steps in a window.",
      WL_SLOT(window_keys, steps)},
     {"weights", WL_OPT_CHOICE_OR_REALS, "sum", "sum|mean|last|{last: N}", ANY, "1",
-     "Weights in the meta-loss of the losses at theta_0 .. theta_K. `sum`: each weight is 1. `mean`: each "
+     "Weights with which the losses at theta_0 .. theta_K are summed to the meta-loss. `sum`: each weight is "
+     "1. `mean`: each "
      "weight is 1/(K+1). `last`: the weight of the last loss is 1, and all other weights are 0. `{last: N}`: "
      "the weights "
      "of the last N losses are 1, and all other weights are 0. A list contains the K+1 weights.",
@@ -153,7 +154,7 @@ static const wl_option trajectory_options[] = {
      "evenly over theta.",
      WL_SLOT(wl_trajectory_keys, coordinates)},
     {"hidden", WL_OPT_BOOL, "false", NULL, ANY, "1",
-     "Whether the rule state of these coordinates is also recorded.", WL_SLOT(wl_trajectory_keys, hidden)},
+     "Whether the rule state of the recorded coordinates is also recorded.", WL_SLOT(wl_trajectory_keys, hidden)},
     {"snapshot_stride", WL_OPT_INT, "0", NULL, AT_LEAST(0), "steps",
      "Number of inner steps between two recorded copies of theta. With 0, theta is not recorded.",
      WL_SLOT(wl_trajectory_keys, snapshot_stride)},

@@ -1,4 +1,5 @@
-/* spill.h - stores rows of bytes that do not fit in memory in a scratch file of this process.
+/* spill.h - stores rows of bytes in a scratch file of this process, because the rows do not fit in
+ * memory.
  *
  * The file is unlinked as soon as it is open. The operating system therefore frees the disk
  * space of the file when the process ends, even after a crash. A row needs no disk space before

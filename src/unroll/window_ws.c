@@ -127,7 +127,7 @@ static wl_window_plan make_plan(const wl_model *model, const wl_task *task,
 }
 
 /* A buffer of the workspace and its number of elements, which is 0 if the buffer is not needed. The
- * allocation and the memory estimate use the same list of buffers. */
+ * allocation and the estimate of the memory use the same list of buffers. */
 typedef struct buffer {
   wl_real **at;
   int64_t reals;
