@@ -121,10 +121,10 @@ wl_status wl_argument_int(const wl_arguments *arguments, const char *name, int64
   errno = 0;
   const long long value = strtoll(text, &end, 10);
   if (errno != 0 || end == text || *end != '\0')
-    return WL_FAIL(WL_ERR_USAGE, "option --%s: expected an integer, got '%s'", name, text);
+    return WL_FAIL(WL_ERR_USAGE, "option --%s: the value must be an integer, but it is '%s'", name, text);
   if (value < min || value > max)
     return WL_FAIL(WL_ERR_USAGE,
-                   "option --%s: %s is out of range; accepted: from %" PRId64 " to %" PRId64, name,
+                   "option --%s: %s is out of range; accepted are integers from %" PRId64 " to %" PRId64, name,
                    text, min, max);
   *out = value;
   return WL_OK;
@@ -137,9 +137,9 @@ wl_status wl_argument_real(const wl_arguments *arguments, const char *name, doub
   char *end = NULL;
   const double value = strtod(text, &end);
   if (end == text || *end != '\0' || !isfinite(value))
-    return WL_FAIL(WL_ERR_USAGE, "option --%s: expected a number, got '%s'", name, text);
+    return WL_FAIL(WL_ERR_USAGE, "option --%s: the value must be a number, but it is '%s'", name, text);
   if (!(value >= min && value <= max))
-    return WL_FAIL(WL_ERR_USAGE, "option --%s: %s is out of range; accepted: from %g to %g", name,
+    return WL_FAIL(WL_ERR_USAGE, "option --%s: %s is out of range; accepted are numbers from %g to %g", name,
                    text, min, max);
   *out = value;
   return WL_OK;

@@ -46,7 +46,7 @@ static void print_usage(FILE *out) {
   fputs(
       "Usage: warploom COMMAND [OPTIONS] [OPERANDS]\n"
       "       mpirun -n RANKS warploom COMMAND ...\n\n"
-      "Meta-training of learned optimizers on clusters.\n\nCommands:\n",
+      "Warploom meta-trains learned optimizers on clusters.\n\nCommands:\n",
       out);
   for (const wl_command *const *c = wl_commands; *c; ++c)
     fprintf(out, "  %-10s %s\n", (*c)->name, (*c)->summary);
