@@ -368,7 +368,7 @@ void wl_selftest_all(wl_selftest *s) {
   }
   for (wl_isa isa = WL_ISA_BASELINE; isa <= wl_isa_widest(); isa++) {
     char name[64];
-    snprintf(name, sizeof name, "kernels %s: float64, central differences", wl_isa_name(isa));
+    snprintf(name, sizeof name, "kernels %s: float64, differences", wl_isa_name(isa));
     wl_selftest_report(s, name, kernel_check, &isa);
   }
   wl_selftest_report(s, "files: write, read and verify", files, &jobs[0]);
