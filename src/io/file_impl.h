@@ -28,9 +28,11 @@ typedef struct wl_file_content {
   /* Level of the filter deflate, which large datasets have together with shuffle. With 0,
    * datasets are contiguous. */
   int compression;
-  /* The parts that contain the rows of the fields without data. These fields are written as
-   * virtual datasets. NULL if there are none. */
-  const struct wl_parts *parts;
+  /* Maps a field without data, which is written as a virtual dataset, to datasets of other files.
+   * NULL if no field is virtual. */
+  wl_status (*map)(const void *files, const wl_field *field, const char *path, hid_t creation,
+                   hid_t space);
+  const void *files; /* argument of `map` */
 } wl_file_content;
 
 /* Writes a file like wl_file_write. Datasets may also be compressed or virtual. */

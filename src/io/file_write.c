@@ -15,7 +15,6 @@
 #include "io/file_impl.h"
 #include "io/h5_library.h"
 #include "base/footer.h"
-#include "io/part.h"
 
 /* IMAGE_STEP: the size of a file image grows in steps of this number of bytes */
 enum { CHUNK_BYTES = 1 << 19, COMPRESS_FROM = 4096, IMAGE_STEP = 1 << 16, LARGE_PAGE = 1 << 21 };
@@ -57,7 +56,7 @@ static wl_status create_image(writer *w) {
   H5FD_file_image_callbacks_t memory = {.image_realloc = grow_image, .image_free = keep_image};
   const wl_file_content *const content = w->content;
   const H5F_libver_t format =
-      content->parts || content->compression > 0 ? H5F_LIBVER_V110 : H5F_LIBVER_V18;
+      content->map || content->compression > 0 ? H5F_LIBVER_V110 : H5F_LIBVER_V18;
   const WL_H5_SCOPED access = wl_h5_access();
   const WL_H5_SCOPED creation = H5Pcreate(H5P_FILE_CREATE);
   H5Pset_fapl_core(access, IMAGE_STEP, false);
@@ -113,11 +112,11 @@ static wl_status set_layout(const writer *w, hid_t creation, hid_t space, const 
   const wl_file_content *const content = w->content;
   const bool floats = field->type == WL_FLOAT32 || field->type == WL_FLOAT64;
   H5Pset_obj_track_times(creation, false);
-  if (content->parts && !field->data) {
-    /* the value of elements that no part contains */
+  if (content->map && !field->data) {
+    /* the value of elements that no other file contains */
     const double unset = floats ? __builtin_nan("") : -1;
     H5Pset_fill_value(creation, H5T_NATIVE_DOUBLE, &unset);
-    return wl_index_map(content->parts, field, w->path, creation, space);
+    return content->map(content->files, field, w->path, creation, space);
   }
   if (content->compression == 0 || field->ndim == 0 ||
       (size_t)wl_field_count(field) * element < COMPRESS_FROM)
@@ -251,5 +250,5 @@ wl_status wl_content_write(const wl_file_content *content) {
 wl_status wl_file_write(const char *path, const char *kind, const wl_field *fields, int n_fields,
                         const wl_attribute *attributes, int n_attributes) {
   return wl_content_write(
-      &(wl_file_content){path, kind, fields, n_fields, attributes, n_attributes, 0, NULL});
+      &(wl_file_content){path, kind, fields, n_fields, attributes, n_attributes, 0, NULL, NULL});
 }

@@ -90,8 +90,8 @@ wl_status wl_part_write(wl_parts *parts, int64_t number, const wl_table *rows) {
   WL_TRY(part_path(parts, number, path));
   snprintf(text, sizeof text, "%lld", (long long)number);
   const wl_attribute attribute = {"number", text};
-  WL_TRY(wl_content_write(
-      &(wl_file_content){path, WL_KIND_PART, fields, n, &attribute, 1, parts->compression, NULL}));
+  WL_TRY(wl_content_write(&(wl_file_content){path, WL_KIND_PART, fields, n, &attribute, 1,
+                                             parts->compression, NULL, NULL}));
   if (parts->count > 0 && parts->at[parts->count - 1].number == number) parts->count--;
   return append(parts, &part);
 }

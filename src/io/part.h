@@ -51,9 +51,6 @@ wl_status wl_part_remove_last(wl_parts *parts);
 /* Lists the names, the types and the shapes of the datasets that the index has. The caller frees
  * *fields with wl_free. */
 wl_status wl_index_fields(const wl_parts *parts, wl_field **fields, int *count);
-/* Maps the rows of all parts to a virtual dataset of the index. `creation` receives the mapping. */
-wl_status wl_index_map(const wl_parts *parts, const wl_field *field, const char *path,
-                       hid_t creation, hid_t space);
 /* Replaces RUN/trajectory.h5, the index that joins the parts. */
 wl_status wl_index_write(const wl_parts *parts, const char *configuration);
 

@@ -49,8 +49,10 @@ wl_status wl_index_fields(const wl_parts *parts, wl_field **fields, int *count) 
   return WL_OK;
 }
 
-wl_status wl_index_map(const wl_parts *parts, const wl_field *field, const char *path,
-                       hid_t creation, hid_t space) {
+/* Maps the rows of all parts to a virtual dataset of the index. */
+static wl_status map_rows(const void *files, const wl_field *field, const char *path,
+                          hid_t creation, hid_t space) {
+  const wl_parts *const parts = files;
   const wl_row_kind kind = wl_row_kind_of(field->name);
   hsize_t first[WL_MAX_DIMS] = {0}, origin[WL_MAX_DIMS] = {0}, count[WL_MAX_DIMS];
   for (int p = 0; p < parts->count; p++) {
@@ -100,7 +102,7 @@ wl_status wl_index_write(const wl_parts *parts, const char *configuration) {
       {"configuration", configuration}, {"precision", WL_REAL_NAME}, {"parts", numbers}};
   if (status == WL_OK)
     status = wl_content_write(
-        &(wl_file_content){path, WL_KIND_INDEX, fields, count, attributes, 3, 0, parts});
+        &(wl_file_content){path, WL_KIND_INDEX, fields, count, attributes, 3, 0, map_rows, parts});
   wl_free(fields);
   wl_free(numbers);
   return status;
