@@ -1,4 +1,4 @@
-/* statistic.c - computes the median and the norm of an array. */
+/* statistic.c - sorts an array, and computes its median and its norm. */
 #include "base/statistic.h"
 
 #include <math.h>
@@ -9,8 +9,12 @@ static int ascending(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-double wl_median(double *values, int count) {
+void wl_sort(double *values, int64_t count) {
   qsort(values, (size_t)count, sizeof *values, ascending);
+}
+
+double wl_median(double *values, int64_t count) {
+  wl_sort(values, count);
   return 0.5 * (values[count / 2] + values[(count - 1) / 2]);
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/path.h"
+#include "base/statistic.h"
 #include "cli/json.h"
 #include "cli/picture.h"
 #include "evaluate/speedup.h"
@@ -114,15 +115,9 @@ static void print_references(const wl_suite *suite, const wl_task_curves *curves
 }
 
 static double median_of_seeds(const double *values, int64_t seeds) {
-  double sorted[1000];
+  double sorted[WL_MAX_SUITE_SEEDS];
   memcpy(sorted, values, (size_t)seeds * sizeof *sorted);
-  for (int64_t i = 1; i < seeds; i++)
-    for (int64_t j = i; j > 0 && sorted[j] < sorted[j - 1]; j--) {
-      const double swap = sorted[j];
-      sorted[j] = sorted[j - 1];
-      sorted[j - 1] = swap;
-    }
-  return seeds % 2 ? sorted[seeds / 2] : 0.5 * (sorted[seeds / 2 - 1] + sorted[seeds / 2]);
+  return wl_median(sorted, seeds);
 }
 
 static void print_cells(const wl_speedup *s, const wl_speedup_table *t, FILE *out) {

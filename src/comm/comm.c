@@ -224,26 +224,25 @@ wl_status wl_comm_bcast(wl_comm *comm, void *data, size_t bytes, int root) {
   return WL_OK;
 }
 
-wl_status wl_comm_max(wl_comm *comm, double *values, size_t count) {
+/* Reduces `count` values of eight bytes in place. */
+static wl_status reduce_all(wl_comm *comm, void *values, size_t count, MPI_Datatype type,
+                            MPI_Op operation) {
   for (size_t done = 0; done < count;) {
     const size_t part = least(count - done, comm->chunk);
-    WL_TRY_MPI(
-        MPI_Allreduce(MPI_IN_PLACE, values + done, (int)part, MPI_DOUBLE, MPI_MAX, comm->world),
-        "MPI_Allreduce");
+    WL_TRY_MPI(MPI_Allreduce(MPI_IN_PLACE, (char *)values + 8 * done, (int)part, type, operation,
+                             comm->world),
+               "MPI_Allreduce");
     done += part;
   }
   return WL_OK;
 }
 
+wl_status wl_comm_max(wl_comm *comm, double *values, size_t count) {
+  return reduce_all(comm, values, count, MPI_DOUBLE, MPI_MAX);
+}
+
 wl_status wl_comm_sum_int64(wl_comm *comm, int64_t *values, size_t count) {
-  for (size_t done = 0; done < count;) {
-    const size_t part = least(count - done, comm->chunk);
-    WL_TRY_MPI(
-        MPI_Allreduce(MPI_IN_PLACE, values + done, (int)part, MPI_INT64_T, MPI_SUM, comm->world),
-        "MPI_Allreduce");
-    done += part;
-  }
-  return WL_OK;
+  return reduce_all(comm, values, count, MPI_INT64_T, MPI_SUM);
 }
 
 /* Starts several messages if one message cannot contain all values. */

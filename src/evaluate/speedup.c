@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "base/statistic.h"
 #include "evaluate/speedup_impl.h"
 
 enum { RESAMPLES = 2000 };
@@ -103,24 +104,14 @@ static double best_at(const wl_baseline_curve *c, int64_t horizon) {
 
 /* ---- Aggregates ----------------------------------------------------------------------------- */
 
-static int rising(const void *a, const void *b) {
-  const double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
-}
-
 /* Returns the mean of the middle half of n values. Sorts the values in place, and omits n/4 values
  * (rounded down) at each end of the sorted list. */
 static double interquartile_mean(double *values, int64_t n) {
-  qsort(values, (size_t)n, sizeof *values, rising);
+  wl_sort(values, n);
   const int64_t cut = n / 4;
   double sum = 0.0;
   for (int64_t i = cut; i < n - cut; i++) sum += values[i];
   return sum / (double)(n - 2 * cut);
-}
-
-static double median_of(double *values, int64_t n) {
-  qsort(values, (size_t)n, sizeof *values, rising);
-  return n % 2 ? values[n / 2] : 0.5 * (values[n / 2 - 1] + values[n / 2]);
 }
 
 /* Median and interquartile mean over all runs, each with a 95 % interval. The intervals use a
@@ -144,13 +135,13 @@ static wl_status summarise(const double *all, int64_t cells, int64_t seeds, aggr
     wl_rng_index(stream, 0, n, (uint64_t)seeds, seed);
     for (int64_t j = 0; j < n; j++)
       drawn[j] = values[i == RESAMPLES ? j : j / seeds * seeds + seed[j]];
-    const double mean = interquartile_mean(drawn, n), median = median_of(drawn, n);
+    const double mean = interquartile_mean(drawn, n), median = wl_median(drawn, n);
     if (i == RESAMPLES) out->mean = mean, out->median = median;
     else means[i] = mean, medians[i] = median;
   }
   if (status == WL_OK) {
-    qsort(means, RESAMPLES, sizeof *means, rising);
-    qsort(medians, RESAMPLES, sizeof *medians, rising);
+    wl_sort(means, RESAMPLES);
+    wl_sort(medians, RESAMPLES);
     const int low = RESAMPLES / 40, high = RESAMPLES - 1 - low;
     out->mean_low = means[low], out->mean_high = means[high];
     out->median_low = medians[low], out->median_high = medians[high];
@@ -195,7 +186,7 @@ static wl_status summarise_losses(int64_t cells, wl_loss_ratios *out) {
     out->lower += out->of_cell[i] < 1 - WL_SPEEDUP_TIE;
     out->ties += fabs(out->of_cell[i] - 1) <= WL_SPEEDUP_TIE;
   }
-  out->median = median_of(ratio, out->judged);
+  out->median = wl_median(ratio, out->judged);
   out->worst = ratio[out->judged - 1];
   wl_free(ratio);
   return WL_OK;

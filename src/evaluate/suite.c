@@ -13,8 +13,8 @@ const wl_option wl_suite_keys[] = {
      0},
     {"seed", WL_OPT_INT, "1", NULL, 0, 9e18, "1", "seed of all random numbers of the tasks",
      WL_SLOT(wl_suite, seed), 0},
-    {"seeds", WL_OPT_INT, "5", NULL, 1, 1000, "1", "number of runs for each task and each horizon",
-     WL_SLOT(wl_suite, seeds), 0},
+    {"seeds", WL_OPT_INT, "5", NULL, 1, WL_MAX_SUITE_SEEDS, "1",
+     "number of runs for each task and each horizon", WL_SLOT(wl_suite, seeds), 0},
     {"evaluate_batches", WL_OPT_INT, "5", NULL, 0, 1e6, "1",
      "number of random minibatches on which a loss is measured, every 10 inner steps; with 0, losses are "
      "measured on the whole fixed sample, less and less often during a run",

@@ -14,6 +14,8 @@
 
 #include "base/options.h"
 
+enum { WL_MAX_SUITE_SEEDS = 1000 };
+
 typedef struct wl_suite_task {
   const char *name; /* name of the task: letters, digits, - and _ */
   wl_ints horizons; /* numbers of inner steps at which the task is evaluated, in rising order */
