@@ -6,7 +6,8 @@
 #ifndef WL_IO_PART_H
 #define WL_IO_PART_H
 
-#include "io/table.h"
+#include "base/table.h"
+#include "io/file_impl.h"
 
 #define WL_TRAJECTORY_FOLDER "trajectory"
 #define WL_PART_PREFIX "part-"

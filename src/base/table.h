@@ -3,10 +3,11 @@
  * A column is a field whose first dimension is the row. There are two kinds of rows, records and
  * metrics. The name of a column of metrics starts with "metrics/". The value of an element that is
  * not set is NaN in a column of reals, and -1 in a column of integers. */
-#ifndef WL_IO_TABLE_H
-#define WL_IO_TABLE_H
+#ifndef WL_BASE_TABLE_H
+#define WL_BASE_TABLE_H
 
-#include "io/file_impl.h"
+#include "base/field.h"
+#include "base/status.h"
 
 typedef enum wl_row_kind { WL_RECORDS, WL_METRICS, WL_ROW_KINDS } wl_row_kind;
 

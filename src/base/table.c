@@ -1,5 +1,5 @@
 /* table.c - adds rows to the columns of a table, and moves rows between tables. */
-#include "io/table.h"
+#include "base/table.h"
 
 #include <string.h>
 
