@@ -153,6 +153,12 @@ static wl_status read_curve(const wl_file *file, const wl_suite_task *t, wl_base
   return WL_OK;
 }
 
+wl_baseline_curve *wl_curve_find(wl_task_curves *curves, const char *name) {
+  for (int i = 0; i < curves->count; i++)
+    if (strcmp(curves->curve[i].baseline.name, name) == 0) return &curves->curve[i];
+  return NULL;
+}
+
 static wl_status read_task(const wl_file *file, const wl_suite_task *t, wl_task_curves *out) {
   wl_baseline all[WL_MAX_BASELINES];
   const int count = wl_baselines(all);

@@ -193,12 +193,6 @@ static wl_status compute_curve(const field *f, wl_baseline_curve *c) {
   return status;
 }
 
-wl_baseline_curve *wl_curve_find(wl_task_curves *curves, const char *name) {
-  for (int i = 0; i < curves->count; i++)
-    if (strcmp(curves->curve[i].baseline.name, name) == 0) return &curves->curve[i];
-  return NULL;
-}
-
 /* Returns the curve of a baseline if it is as long as the suite demands. Removes a curve that is
  * too short, and returns NULL. A curve may be too short because it was computed with a smaller
  * `--reach`. */
