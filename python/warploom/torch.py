@@ -264,8 +264,8 @@ class LearnedOptimizer(torch.optim.Optimizer):
     def _step_in_torch(self, loss):
         count = sum(len(group["params"]) for group in self.param_groups)
         if self.rule.tensors not in (None, count):
-            raise ToolError(DATA, f"the optimizer has separate scalars for the {self.rule.tensors} tensors of its "
-                                  f"training, but the model has {count} tensors")
+            raise ToolError(DATA, f"the optimizer has separate scalars for each of {self.rule.tensors} tensors in "
+                                  f"its training, but the model has {count} tensors")
         work = self._gather()
         if not work:
             return
