@@ -276,7 +276,7 @@ wl_requeue() { # STEP_AT_START ARGS...
   exec sleep 600
 }
 
-# Prints the names of the set variables that the next job needs. The callers pass the names to qsub -v.
+# Prints the names of the variables that are set and that the next job needs. The callers pass the names to qsub -v.
 wl_variables() {
   local name
   for name in RUN WARPLOOM_JOBS WARPLOOM WARPLOOM_SETUP WARPLOOM_PYTHON WARPLOOM_SUBMIT CONFIG ARGS; do

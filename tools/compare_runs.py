@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Compares runs. Prints the differences of their configurations, their digests, and their losses and times.
+"""Compares runs. Prints the differences of the configurations, the digests of the runs, and the losses and times of the
+runs.
 
 Runs with equal configurations, builds and processor types have equal digests after equal meta-steps, for any number of
 ranks, threads and restarts. The output states if the digests are equal. Keys that have an effect only on files or on

@@ -415,7 +415,7 @@ class Evaluation(File):
         return describe_task(self.configuration)
 
     def case_to_xarray(self, name):
-        """Returns a case as an xarray.Dataset. The values of its coordinate `rule` are the names of the rules."""
+        """Returns a case as an xarray.Dataset. The values of the coordinate `rule` are the names of the rules."""
         names = {case.name: f"case-{i:02d}" for i, case in enumerate(self.cases)}
         if name not in names:
             raise ToolError(USAGE, f"{self.path}: has no case '{name}'; it has {', '.join(names)}")

@@ -1,7 +1,7 @@
 """Starts the commands train, eval and check of the program, and returns their results.
 
 Every value is one argument of the program, and no shell is used. `config` is the path of a configuration or a
-dictionary of its keys. `program` is the path of the program. Its default is $WARPLOOM if that is set, or else
+dictionary of its keys. `program` is the path of the program. The default is $WARPLOOM if this variable is set, or else
 `warploom` on the PATH. `launcher` is the command that starts several ranks.
 """
 import collections

@@ -11,7 +11,7 @@
 
 typedef struct wl_run_files wl_run_files;
 
-/* Time and number of the writes of a run so far. Only rank 0 has these values. */
+/* Duration and number of the writes of a run so far. Only rank 0 has these values. */
 typedef struct wl_run_files_cost {
   double waited;              /* seconds that training spent on files */
   double written;             /* seconds that the background thread has worked */
@@ -35,7 +35,7 @@ wl_status wl_run_files_log(wl_run_files *files, int64_t meta_step, wl_meta_repor
 wl_status wl_run_files_save(wl_run_files *files, wl_trainer *trainer, int keep);
 /* Waits until all files are on the disk. Collective; all ranks return the same status. */
 wl_status wl_run_files_finish(wl_run_files *files);
-/* Returns the time and number of the writes so far. Not collective. */
+/* Returns the duration and the number of the writes so far. Not collective. */
 wl_run_files_cost wl_run_files_spent(const wl_run_files *files);
 void wl_run_files_close(wl_run_files **files);
 

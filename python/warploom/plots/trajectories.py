@@ -423,8 +423,8 @@ def draw_fan(ax, steps, block):
 
 
 def draw_matrix(ax, steps, block):
-    """Draws a square factor of a preconditioner. The quantiles of its diagonal are lines. The root mean square of its
-    other elements is a dotted line."""
+    """Draws a square factor of a preconditioner. The quantiles of the diagonal are lines. The root mean square of the
+    elements outside of the diagonal is a dotted line."""
     n = block.shape[1]
     rest = block - np.einsum("kii->ki", block)[:, :, None] * np.eye(n)
     draw_fan(ax, steps, np.einsum("kii->ki", block))
