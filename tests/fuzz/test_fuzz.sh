@@ -19,14 +19,16 @@ C
 "$WL_BIN" eval run --seeds 2 --tune-units 1 --steps 3 --no-picture --quiet >/dev/null
 "$WL_PYTHON" - <<'P'
 import h5py, numpy as np
-for name, version in (("packed-old.h5", ("earliest", "v108")), ("packed-new.h5", ("v110", "v110"))):
+for name, version, filters in (("packed-old.h5", ("earliest", "v108"), {"compression": "gzip"}),
+                               ("packed-new.h5", ("v110", "v110"), {"compression": "gzip"}),
+                               ("packed-plain.h5", ("v110", "v110"), {}), ("packed-shuffle.h5", ("v110", "v110"), {"shuffle": True})):
     with h5py.File(name, "w", libver=version) as file:
         images = np.random.default_rng(1).integers(0, 2, (12, 4, 6, 6), dtype="u1")
-        file.create_dataset("image", data=images, chunks=(1, 4, 6, 6), compression="gzip")
+        file.create_dataset("image", data=images, chunks=(1, 4, 6, 6), **filters)
         file["alphabet_of_character"] = np.repeat(np.arange(3, dtype="i4"), 4)
         file["background"] = np.array([1, 1, 0], dtype="u1")
 P
 mkdir fuzz
 cd fuzz
 "$1" --runs "$2" --first "${FIRST:-0}" ../run/checkpoints/step-0000000[24].h5 ../run/optimizer.h5 ../run/trajectory.h5 \
-  ../run/trajectory/part-00000001.h5 ../run/evaluation.h5 ../packed-old.h5 ../packed-new.h5
+  ../run/trajectory/part-00000001.h5 ../run/evaluation.h5 ../packed-{old,new,plain,shuffle}.h5

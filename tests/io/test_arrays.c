@@ -6,6 +6,20 @@
 #include "io/arrays.h"
 #include "io_test.h"
 
+/* Writes a dataset in chunks without compression. `shuffle` adds the filter shuffle. */
+static void write_chunked(hid_t file, const char *name, const int *values, bool shuffle) {
+  const hsize_t size[2] = {2, 3}, chunk[2] = {2, 2};
+  const hid_t space = H5Screate_simple(2, size, NULL), creation = H5Pcreate(H5P_DATASET_CREATE);
+  H5Pset_chunk(creation, 2, chunk);
+  if (shuffle) H5Pset_shuffle(creation);
+  const hid_t set =
+      H5Dcreate2(file, name, H5T_NATIVE_INT, space, H5P_DEFAULT, creation, H5P_DEFAULT);
+  assert_true(H5Dwrite(set, H5T_NATIVE_INT, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) >= 0);
+  H5Dclose(set);
+  H5Pclose(creation);
+  H5Sclose(space);
+}
+
 static void write_foreign(const char *path) {
   const int bytes[6] = {0, 1, 1, 0, 1, 255}, numbers[3] = {-7, 0, 41};
   const hsize_t matrix[2] = {2, 3}, list[1] = {3}, none[1] = {0};
@@ -15,6 +29,8 @@ static void write_foreign(const char *path) {
   assert_true(H5LTmake_dataset_int(file, "index", 1, list, numbers) >= 0);
   assert_true(H5LTmake_dataset_string(file, "text", "words") >= 0);
   assert_true(H5LTmake_dataset_int(file, "empty", 1, none, numbers) >= 0);
+  write_chunked(file, "chunks", bytes, false);
+  write_chunked(file, "shuffled", bytes, true);
   H5Fclose(file);
 }
 
@@ -23,15 +39,17 @@ static void test_read(void **state) {
   static const uint8_t bytes[6] = {0, 1, 1, 0, 1, 255};
   static const int64_t numbers[3] = {-7, 0, 41};
   wl_field fields[] = {{.name = "image", .type = WL_UINT8, .ndim = 2},
-                       {.name = "index", .type = WL_INT64, .ndim = 1}};
-  assert_ok(wl_arrays_read("foreign.h5", fields, 2));
+                       {.name = "index", .type = WL_INT64, .ndim = 1},
+                       {.name = "chunks", .type = WL_UINT8, .ndim = 2},
+                       {.name = "shuffled", .type = WL_UINT8, .ndim = 2}};
+  assert_ok(wl_arrays_read("foreign.h5", fields, 4));
   assert_int_equal(fields[0].shape[0], 2);
   assert_int_equal(fields[0].shape[1], 3);
   assert_memory_equal(fields[0].data, bytes, sizeof bytes);
   assert_int_equal(fields[1].shape[0], 3);
   assert_memory_equal(fields[1].data, numbers, sizeof numbers);
-  wl_free(fields[0].data);
-  wl_free(fields[1].data);
+  for (int i = 2; i < 4; i++) assert_memory_equal(fields[i].data, bytes, sizeof bytes);
+  for (int i = 0; i < 4; i++) wl_free(fields[i].data);
 }
 
 static void test_failures(void **state) {
