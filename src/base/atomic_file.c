@@ -1,9 +1,9 @@
 /* atomic_file.c - replaces a file atomically by way of a temporary file. The file also has
  * functions for paths and folders.
  *
- * If the process is killed, `path` is either unchanged or complete and new. The killed process may
- * leave its temporary file. The next program that writes into the folder removes this file. The
- * temporary file of a running writer is locked. The lock ends with the process, also if the process
+ * If the process is killed while it writes, the file `path` is either unchanged or completely replaced. The killed
+ * process may leave its temporary file. The next program that writes into the folder removes this file. The temporary
+ * file of a running writer is locked. The operating system releases the lock when the process ends, even if the process
  * runs on another host. */
 #define _GNU_SOURCE
 #include "base/atomic_file.h"
@@ -82,7 +82,8 @@ wl_status wl_os_fail(const char *doing, const char *path, int error) {
 
 /* ---- writing ---- */
 
-/* Returns WL_ERR_IO if the environment variable WL_FAIL_IO requests that this step fails. */
+/* Returns WL_ERR_IO if the environment variable WL_FAIL_IO requests a failure of this file
+ * operation. */
 static wl_status begin_step(const char *doing, const char *path) {
   if (!wl_fault_due(WL_FAULT_IO)) return WL_OK;
   return WL_FAIL(WL_ERR_IO, "cannot %s '%s': WL_FAIL_IO requested this failure", doing, path);
@@ -155,8 +156,8 @@ wl_status wl_atomic_begin(const char *path, wl_atomic_file *file) {
   return file->fd < 0 ? wl_os_fail("create", path, errno) : WL_OK;
 }
 
-/* Syncs the folder. The error EINVAL is ignored, because some file systems cannot sync folders and
- * return it. */
+/* Syncs the folder. The error EINVAL is ignored, because file systems that cannot sync folders
+ * return this error. */
 static wl_status sync_folder(const char *path) {
   char folder[WL_PATH_MAX];
   wl_path_folder(path, folder);
@@ -288,7 +289,8 @@ int64_t wl_numbered_name(const char *name, const char *prefix) {
   return number >= 0 && strcmp(again, name) == 0 ? number : -1;
 }
 
-/* Compares two names with the same prefix. Of two numbers, the one with more digits is larger. */
+/* Compares the numbers in two names that have the same prefix. A number with more digits is larger
+ * than a number with fewer digits. */
 static int compare_numbers(const void *a, const void *b) {
   const size_t x = strlen(*(char *const *)a), y = strlen(*(char *const *)b);
   return x == y ? compare_names(a, b) : x < y ? -1 : 1;

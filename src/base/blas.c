@@ -1,5 +1,5 @@
-/* blas.c - asks OpenBLAS for the name of the processor core for which it chose its kernels. The
- * core determines the instruction set of the BLAS kernels. */
+/* blas.c - reads the name of the processor type whose kernels OpenBLAS uses, such as Haswell. The processor type
+ * determines the instruction set of these kernels. */
 #include "base/blas.h"
 
 #include <cblas.h>
@@ -14,8 +14,8 @@ const char *wl_blas_better_kernels(void) {
 }
 
 bool wl_blas_is_slow(void) {
-  /* OpenBLAS uses no AVX2 in its kernels for these x86-64 cores. Any other core is assumed to be
-   * newer and to have kernels with AVX2. */
+  /* The OpenBLAS kernels for these x86-64 processors use no AVX2. Any other processor is assumed to
+   * be newer and to have kernels with AVX2. */
   static const char *const old[] = {"Unknown",   "Generic",    "Katmai",     "Coppermine", "Northwood",
                                     "Prescott",  "Banias",     "Atom",       "Core2",      "Penryn",
                                     "Dunnington", "Nehalem",   "Sandybridge", "Athlon",    "Opteron",

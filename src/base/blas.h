@@ -1,4 +1,4 @@
-/* blas.h - returns which kernels OpenBLAS chose for this processor. */
+/* blas.h - finds which kernels OpenBLAS chose for this processor. */
 #ifndef WL_BASE_BLAS_H
 #define WL_BASE_BLAS_H
 

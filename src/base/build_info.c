@@ -45,9 +45,9 @@ static void describe_processor(void) {
            wl_isa_name(wl_isa_choose()));
 }
 
-/* Describes OpenBLAS. The configuration text of OpenBLAS ends with the core for which OpenBLAS was
- * built. If OpenBLAS chose the kernels of another core at run time, the name of that core is
- * appended. */
+/* Describes OpenBLAS. The configuration text of OpenBLAS ends with the name of the processor core
+ * for which OpenBLAS was built. If OpenBLAS chose the kernels of another core at run time, the name
+ * of that core is appended. */
 static void describe_blas(void) {
   const char *const config = openblas_get_config();
   const char *const core = openblas_get_corename();

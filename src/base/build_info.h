@@ -12,7 +12,8 @@ const char *wl_build_compiler(void);  /* "GNU 12.2.0 -O3 ..." */
 /* Returns the model name of the processor and the instruction set that the program chose. */
 const char *wl_build_processor(void);
 const char *wl_build_hdf5(void);      /* the HDF5 version at build time, such as "1.10.8" */
-/* Returns the text of openblas_get_config(), and the core if it differs from that text. */
+/* Returns the text of openblas_get_config(). If that text names another processor core than the one
+ * whose kernels are used, the name of the used core is appended. */
 const char *wl_build_blas(void);
 
 #endif

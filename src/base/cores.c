@@ -29,7 +29,8 @@ bool wl_cores_are_owned(void) {
 }
 
 /* Returns how many threads on this machine run or wait for a core, including the calling thread.
- * The number is the one before the slash in a line such as "0.5 0.4 0.3 2/310 4711". */
+ * Reads the number before the slash in /proc/loadavg: in "0.5 0.4 0.3 2/310 4711", this number is
+ * 2. */
 static int running_threads(void) {
   int running = 1;
   FILE *const file = fopen("/proc/loadavg", "r");

@@ -5,13 +5,13 @@
 #include "base/options.h"
 #include "base/rng.h"
 
-/* Draws a value with the random number `element` of the stream. If the key is a plain number, the
- * function returns this number. For `one_of` the function returns one of the choices. For `uniform`
- * the value is uniformly distributed in [low, high]. For `log_uniform` the logarithm of the value
- * is uniformly distributed, and the value is in [low, high]. */
+/* Draws a value from the random number that has the index `element` in the stream. If the key is a
+ * plain number, the function returns this number. For `one_of` the function returns one of the
+ * choices. For `uniform` the value is uniformly distributed in [low, high]. For `log_uniform` the
+ * logarithm of the value is uniformly distributed, and the value is in [low, high]. */
 double wl_draw_value(const wl_draw *draw, wl_stream stream, uint64_t element);
 
-/* Copies a draw and its choices. The caller frees the copied choices with wl_draw_clear. */
+/* Copies a distribution and its choices. The caller frees the copied choices with wl_draw_clear. */
 wl_status wl_draw_copy(wl_draw draw, wl_draw *out);
 void wl_draw_clear(wl_draw *draw);
 /* Returns the smallest value that can be drawn. */

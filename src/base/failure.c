@@ -12,8 +12,8 @@ void wl_failure_keep(wl_failure *failure, wl_status status) {
 wl_status wl_failure_raise(wl_failure *failure) {
   const wl_status code = failure->code;
   failure->code = WL_OK;
-  /* For WL_ERR_OS, WL_FAIL does not append the source line. The stored message may already have
-   * one. */
+  /* The code is WL_ERR_OS, because WL_FAIL would append a source line for WL_ERR_SOFTWARE, and the
+   * stored message may already contain a source line. */
   if (code != WL_OK) WL_FAIL(WL_ERR_OS, "%s", failure->message);
   return code;
 }

@@ -1,4 +1,4 @@
-/* failure.h - stores a failure. The failure can then be returned later: after other calls, or in
+/* failure.h - stores an error status and its message, so that they can be returned later, after other calls or in
  * another thread.
  *
  * Each thread stores the message of its last error only, and the next failure replaces this

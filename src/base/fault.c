@@ -1,4 +1,4 @@
-/* fault.c - counts calls and says which call must fail. */
+/* fault.c - counts allocations and file operations, and determines which of them must fail. */
 #include "base/fault.h"
 
 #include <pthread.h>

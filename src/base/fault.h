@@ -1,10 +1,9 @@
 /* fault.h - makes allocations and file operations fail on request. Tests request failures in order
  * to run every clean-up path.
  *
- * The environment variable WL_FAIL_ALLOC=k makes the k-th allocation of a process fail
- * (base/status.h). The variable WL_FAIL_IO=k makes the k-th step of writing files fail
- * (base/atomic_file.h). Steps and allocations are counted from 1 over all threads of the process.
- * Each variable is read once. */
+ * The environment variable WL_FAIL_ALLOC=k makes the k-th allocation of a process fail (base/status.h). The variable
+ * WL_FAIL_IO=k makes the k-th file operation of a process fail (base/atomic_file.h). Allocations and file operations
+ * are counted from 1 over all threads of the process. The program reads each variable only once. */
 #ifndef WL_BASE_FAULT_H
 #define WL_BASE_FAULT_H
 

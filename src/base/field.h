@@ -1,5 +1,5 @@
-/* field.h - describes the arrays of the state. The functions that save, load and hash the state all
- * use the same list of fields. */
+/* field.h - declares wl_field, which describes one array of the training state. The functions that save, load and hash
+ * the state all use the same list of fields. */
 #ifndef WL_BASE_FIELD_H
 #define WL_BASE_FIELD_H
 

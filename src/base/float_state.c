@@ -13,7 +13,7 @@ enum { FLUSHES = 1 };
 #include <xmmintrin.h>
 /* CONTROL masks all exceptions and selects rounding to nearest. If FLUSHES is 1, CONTROL also sets
  * flush-to-zero (bit 15) and denormals-are-zero (bit 6). The low six bits of the register record
- * exceptions and control nothing. */
+ * exceptions and do not affect the computation. */
 enum { FLAGS = 0x3f, CONTROL = 0x1f80 | FLUSHES * 0x8040 };
 static unsigned long read_control(void) { return _mm_getcsr(); }
 static void write_control(unsigned long control) { _mm_setcsr((unsigned)control); }

@@ -16,8 +16,9 @@
 #define HEX "%016" PRIx64
 
 /* The last line of the footer consists of "end ", four numbers and a newline. END_COVERED is the
- * number of bytes before the last number, which is the hash of the text before it. A file is read
- * in pieces of BUFFER bytes, which fit in the second-level cache. */
+ * number of bytes of this line before its last number. The last number is the hash of the footer's
+ * text before that number. A file is read in pieces of BUFFER bytes, which fit in the second-level
+ * cache. */
 enum { END_COVERED = 4 + 3 * 17, END_BYTES = END_COVERED + 17, BUFFER = 1 << 17 };
 _Static_assert(sizeof HEADING - 1 + END_BYTES == WL_FOOTER_BYTES, "WL_FOOTER_BYTES must be the "
                                                                   "length of the heading and the "

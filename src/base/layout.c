@@ -1,4 +1,4 @@
-/* layout.c - adds and finds the named tensors of a flat vector. */
+/* layout.c - adds named tensors to a layout, and finds the tensors of a layout by their names. */
 #include "base/layout.h"
 
 #include <string.h>

@@ -10,8 +10,8 @@ enum { WL_MAX_DIMS = 4, WL_NAME_SIZE = 64 };
 
 typedef struct wl_tensor_entry {
   char name[WL_NAME_SIZE];  /* name such as "lstm1.weight"; a layout contains each name once */
-  /* "rule", "precondition", "warp" or "initialisation" for a tensor of phi, or "" for a tensor of
-   * theta */
+  /* group of the tensor: "rule", "precondition", "warp" or "initialisation" for a tensor of phi,
+   * and "" for a tensor of theta */
   char group[WL_NAME_SIZE];
   int ndim;
   int64_t shape[WL_MAX_DIMS];
@@ -21,7 +21,7 @@ typedef struct wl_tensor_entry {
 
 typedef struct wl_layout {
   int count, capacity;
-  wl_tensor_entry *tensors; /* the tensors [count], in the order of their offsets */
+  wl_tensor_entry *tensors; /* array of `count` tensors, in the order of their offsets */
   int64_t size;     /* number of elements of all tensors, which are stored without padding */
 } wl_layout;
 

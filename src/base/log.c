@@ -1,9 +1,9 @@
 /* log.c - prints messages and progress on stderr.
  *
- * On a terminal, progress is one line that is redrawn at most five times a second. A message clears
- * this line, and the next call draws the line again. If stderr is not a terminal, each progress
- * report is a separate line. The first and the last report are printed, and between them at most
- * one report every PLAIN_SECONDS seconds.
+ * On a terminal, progress is one line that is redrawn at most five times a second. A message clears this line, and the
+ * next progress report draws the line again. If stderr is not a terminal, each progress report is a separate line. The
+ * first and the last report are always printed. Between them, at most one report is printed every PLAIN_SECONDS
+ * seconds.
  *
  * Any thread may print messages. For example, the thread that writes files can print a warning
  * while the training shows its progress. */
@@ -29,10 +29,11 @@ static struct {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-/* The state of the progress line. A thread must hold `lock` to read or write it. */
+/* The state of the progress line. A thread must hold `lock` to read or write this state. */
 static struct {
   bool active, terminal, drawn;
-  long first;            /* `done` in the first call: the number of steps before a resume */
+  long first;            /* `done` in the first call: the number of steps that were complete before
+                          * this process started */
   long done, shown;      /* `done` in the last call, and `done` in the line that was printed last */
   double start, printed; /* time of the first call and time of the last printed line, in seconds */
   char line[LINE_SIZE];

@@ -20,7 +20,7 @@ static wl_status build_tree(wl_config *config, const char *text, const char *nam
   if ((*root)->kind != WL_NODE_MAP)
     return wl_location_fail((*root)->location, "", "expected keys and values, got %s",
                          wl_node_describe(*root, found, sizeof found));
-  (*root)->location.line = 0; /* errors about a missing top-level key name no line */
+  (*root)->location.line = 0; /* errors about a missing top-level key do not contain a line number */
   for (int i = 0; i < n_overrides; ++i)
     if (overrides[i].kind == WL_OVERRIDE_ANY_HASH) config->any_hash = true;
     else WL_TRY(wl_tree_override(&config->pool, *root, &overrides[i]));

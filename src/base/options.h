@@ -31,7 +31,8 @@ typedef enum wl_option_type {
   WL_OPT_CHOICE_OR_REALS
 } wl_option_type;
 
-/* The values of keys whose value is a list. The configuration owns the arrays. */
+/* Each of these structures contains the items of a key whose value is a list. The configuration
+ * owns the arrays. */
 typedef struct wl_ints {
   const int64_t *at;
   int count;
@@ -62,8 +63,9 @@ typedef enum wl_draw_kind {
 } wl_draw_kind;
 typedef struct wl_draw {
   wl_draw_kind kind;
-  double low, high; /* bounds of the distribution; for WL_DRAW_FIXED, both bounds are the number */
-  wl_reals choices; /* the numbers of a draw of the kind WL_DRAW_ONE_OF */
+  double low, high; /* bounds of the distribution; for WL_DRAW_FIXED, both bounds are equal to the
+                     * value of the key */
+  wl_reals choices; /* the numbers from which WL_DRAW_ONE_OF chooses */
 } wl_draw;
 
 /* The type of the struct member that receives a key's value. */
@@ -105,9 +107,10 @@ typedef struct wl_slot {
   }
 
 /* The properties that a key can have. If a key has no flags, the result of a run depends on the
- * key. A resumed run must then have the original value of the key. */
+ * value of the key. A resumed run must then have the original value of the key. */
 typedef enum wl_key_flags {
-  /* The result of a run does not depend on the key, and a resumed run may have another value. */
+  /* The result of a run does not depend on the value of the key. A resumed run may have another
+   * value of the key. */
   WL_KEY_FREE = 1,
   /* A resumed run may have another value of the key, and its later results depend on this value. */
   WL_KEY_EXTENDS = 2,
@@ -117,12 +120,13 @@ typedef enum wl_key_flags {
        * {log_uniform: [a, b]}. */
       8,
   WL_KEY_ONE_OF =
-      /* A flag of a section. Every key of the section may be {one_of: [..]}, and the
+      /* A flag of a section. The value of every key of the section may be {one_of: [..]}. The
        * configuration then has one map for each combination of choices. */
       16,
-  WL_KEY_FIXED = 32, /* A key of a section with WL_KEY_ONE_OF that must have a single value. */
+  WL_KEY_FIXED = 32, /* The key must have a single value, although its section has the flag
+                      * WL_KEY_ONE_OF. */
   WL_KEY_BESIDE =
-      64, /* A relative path in a configuration file starts at the folder of that file. */
+      64, /* A relative path in a configuration file is resolved from the folder of that file. */
   WL_KEY_HASH =
       /* The value is the hash of the file that the previous row names. If the user gives a hash,
        * the hash of the file must be equal to it. */
@@ -141,7 +145,7 @@ typedef struct wl_option {
   const char *units;    /* "1", "steps", "seconds", ... */
   const char *doc;      /* help text in --help and in the man page */
   wl_slot slot;         /* the struct member in which wl_map_read stores the value */
-  unsigned flags;       /* a sum of flags of wl_key_flags */
+  unsigned flags;       /* the flags of the key: a sum of values of wl_key_flags */
 } wl_option;
 
 /* One variant of a section, such as a task family or a rule. The keys of the section depend on the chosen variant. */
@@ -201,7 +205,7 @@ typedef struct wl_override {
 
 /* Parses YAML text, applies the overrides in their order, and validates the result against
  * `sections`. `source` is the name of the text in messages. The last row of `sections` has the name
- * NULL. `sections` must be valid as long as *out. The caller owns *out. Not collective. */
+ * NULL. `sections` must remain valid until *out is destroyed. The caller owns *out. Not collective. */
 wl_status wl_config_parse(const char *text, const char *source, const wl_section *sections,
                           const wl_override *overrides, int n_overrides, wl_config **out);
 /* Does the same as wl_config_parse for the text of a file. Returns WL_ERR_NO_INPUT if there is no
@@ -210,9 +214,9 @@ wl_status wl_config_read(const char *path, const wl_section *sections, const wl_
                          int n_overrides, wl_config **out);
 void wl_config_destroy(wl_config **config);
 
-/* wl_config_count returns the number of maps of a section. A section has one map, unless it is a
- * list or has keys with choices that were expanded to several maps. wl_config_map returns map i,
- * counted from 0. The configuration owns the map. */
+/* wl_config_count returns the number of maps of a section. The number is above 1 if the user wrote
+ * a list of maps, or if the choices of keys were expanded to several maps. wl_config_map returns
+ * map i, counted from 0. The configuration owns the map. */
 int wl_config_count(const wl_config *config, const char *section);
 const wl_map *wl_config_map(const wl_config *config, const char *section, int i);
 /* Returns the number of maps of a section in the configuration as the user wrote it. Choices are
@@ -235,9 +239,9 @@ int wl_map_combinations(const wl_map *map);
 void wl_map_choices(const wl_map *map, char *text, size_t size);
 
 /* Stores the value of each row of `table` in the member of `out` that the row's slot names. Other
- * members are unchanged. The last row of `table` has the key NULL. `table` may be another table
- * than that of the map. A row then receives the value of the map's key with the same name and type,
- * and a row without such a key is skipped. */
+ * members are unchanged. The last row of `table` has the key NULL. `table` may differ from the
+ * table that declares the keys of the map. A row then receives the value of the map's key that has
+ * the same name and type. A row for which the map has no such key is skipped. */
 void wl_map_read(const wl_map *map, const wl_option *table, void *out);
 
 /* Sets an error message that starts with the file, the line and the full key of a value of this
@@ -253,11 +257,12 @@ wl_status wl_config_to_yaml(const wl_config *config, char **text);
 /* Lists the keys that differ between two resolved configurations. Each line has the form "key:
  * value in a | value in b". Keys that have any of the flags in `except` are omitted. *text is
  * malloc'ed, and the caller frees it. */
-/* A different hash of a file is also omitted if the user gave the hash in `b`. */
+/* Keys with the flag WL_KEY_HASH are also omitted if the user wrote the hash in configuration b. */
 wl_status wl_config_diff(const wl_config *a, const wl_config *b, unsigned except, char **text);
 
-/* Finds file i of the files that have a hash in the configuration (WL_KEY_HASH), counted from 0.
- * Returns false if the configuration has no file i. The configuration owns the texts. */
+/* Finds the i-th file, counted from 0, whose hash is in the configuration (a key with the flag
+ * WL_KEY_HASH). Returns false if the configuration has at most i such files. The configuration owns
+ * *file and *hash. */
 bool wl_config_hashed_file(const wl_config *config, int i, const char **file, const char **hash);
 
 /* Prints the table of keys for --help. If `roff` is true, prints the table as source of a man

@@ -46,8 +46,8 @@ struct wl_node {
   wl_location location;
   const char *text;    /* the text of a scalar, or "" for a list or a map */
   bool plain;          /* true for a scalar without quotes */
-  /* the characters after the '=' of --set, which are the value of a key of type text, or NULL for a
-   * node from a file */
+  /* the characters after the '=' of --set, which a key of type text uses as its value without
+   * parsing them as YAML; NULL for a node from a file */
   const char *given;
   const char *problem; /* error message if the text is not valid YAML, or NULL if the text is valid */
   int count;           /* number of entries of a list or map */
@@ -62,8 +62,8 @@ struct wl_entry {
   wl_entry *next;
 };
 
-/* Parses one YAML document. The time is linear in the length of the text. The result of an empty
- * document is a scalar that is null. */
+/* Parses one YAML document. The time is linear in the length of the text. An empty document results
+ * in a null scalar. */
 wl_status wl_tree_parse(wl_pool *pool, const char *text, const char *origin, bool lines,
                         wl_node **root);
 wl_entry *wl_node_find(const wl_node *map, const char *key);
@@ -101,8 +101,8 @@ typedef struct wl_value {
   /* For a hash: true if the configuration contains the hash, and false if the hash was computed
    * from the file. */
   bool given;
-  /* kind of distribution; WL_DRAW_FIXED for a plain value, which does not use the next two
-   * members */
+  /* kind of distribution. WL_DRAW_FIXED is a plain value, for which the next two members are
+   * unused. */
   wl_draw_kind draw;
   /* number of choices. The draws uniform and log_uniform have two choices, which are the bounds
    * low and high. */
@@ -112,22 +112,24 @@ typedef struct wl_value {
 
 struct wl_map {
   const wl_section *section;
-  /* index of this map in the section, and number of maps of the section, as the user wrote them */
+  /* index of this map in the section, and number of maps of the section, both before the choices
+   * are expanded */
   int index, siblings;
   int combinations;          /* number of combinations of the choices in this map */
   const wl_variant *variant; /* the chosen variant, or NULL if the section has no selector */
   wl_location location;
   int count;
-  wl_value *values; /* [count] values in the order of the table, which starts with the selector */
+  wl_value *values; /* array of `count` values, in the order of the table, whose first row is the
+                     * selector */
 };
 
 typedef struct wl_group {
   const wl_section *section;
   int count;
-  wl_map *maps; /* [count] maps as the user wrote them */
+  wl_map *maps; /* array of `count` maps, as the user wrote them */
   int n_drawn;
   wl_map *
-      /* [n_drawn] maps, one for each combination of choices. Equal to `maps` if no key has
+      /* Array of `n_drawn` maps, one for each combination of choices. Equal to `maps` if no key has
        * choices. */
       drawn;
 } wl_group;
@@ -136,7 +138,7 @@ struct wl_config {
   wl_pool pool;
   const wl_section *sections;
   int count;
-  wl_group *groups; /* [count] groups, one for each section */
+  wl_group *groups; /* array of `count` groups, one for each section */
   bool any_hash;    /* true: an override WL_OVERRIDE_ANY_HASH was given */
 };
 
@@ -160,7 +162,8 @@ wl_status wl_group_expand(wl_pool *pool, wl_group *group);
  * text may be in `buffer`. */
 const char *wl_value_text(const wl_value *value, int i, char buffer[40]);
 
-/* The rows of the keys `plugin` and `plugin_hash`. The last row has the key NULL. */
+/* The rows of the options table that declare the keys `plugin` and `plugin_hash`. The last row has
+ * the key NULL. */
 extern const wl_option wl_plugin_options[];
 /* Opens the plug-in that a map names, and sets map->variant to the variant of the plug-in. */
 wl_status wl_choose_plugin(wl_config *config, const wl_node *node, wl_map *map);
@@ -180,7 +183,7 @@ const char *wl_map_path(const wl_map *map, const char *key, bool with_index,
 wl_status wl_location_fail(wl_location location, const char *path, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /* Writes the accepted words to `buffer`, such as "(accepted: quadratic, mlp)". If `word` is similar
- * to one of the accepted words, a question about the similar word is put before them. */
+ * to one of the accepted words, the text starts with a question such as "; did you mean 'mlp'?". */
 void wl_accepted_text(const char *word, const char *const *words, int count, char *buffer,
                       size_t size);
 /* Returns the name of a choice, such as "last" for "{last: N}". */
@@ -196,8 +199,8 @@ const char *wl_range_text(const wl_option *option, char *buffer, size_t size);
  * *out. */
 wl_status wl_path_expand(wl_pool *pool, const char *text, wl_location location, const char *path,
                          const char **out);
-/* Makes a path absolute. A relative path in a configuration file starts at the folder of that file.
- * Any other relative path starts at the current folder. */
+/* Makes a path absolute. A relative path in a configuration file is resolved from the folder of
+ * that file. Any other relative path is resolved from the current folder. */
 wl_status wl_path_beside(wl_pool *pool, const char *text, wl_location location, const char **out);
 /* Returns the shortest decimal text that has a point and is read as x. Returns ".inf" or "-.inf"
  * for an infinity, as in YAML. */

@@ -10,8 +10,8 @@
 #include "base/options_impl.h"
 #include "base/suggest.h"
 
-/* A lower bound below TINY or an upper bound above HUGE_BOUND is not a real bound. Tables use 1e-300 for "greater than
- * 0", and INFINITY or 1e300 for "no upper bound". */
+/* A positive lower bound below TINY and an upper bound above HUGE_BOUND are only marks. Tables use
+ * 1e-300 for "greater than 0", and INFINITY or 1e300 for "no upper bound". */
 #define TINY 1e-99
 #define HUGE_BOUND 1e99
 

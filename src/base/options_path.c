@@ -13,8 +13,8 @@
 static bool is_name(char c) { return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_'; }
 
 /* Finds the name of the environment variable at the start of a text. Returns the number of
- * characters of the variable with its '$' and braces. Returns 0 if the text does not start with a
- * variable. */
+ * characters of the variable, including its '$' and braces. Returns 0 if the text does not start
+ * with a variable. */
 static size_t variable_at(const char *text, const char **name, size_t *length) {
   if (text[0] != '$') return 0;
   const bool braces = text[1] == '{';
@@ -78,8 +78,8 @@ wl_status wl_path_expand(wl_pool *pool, const char *text, wl_location location, 
   return status;
 }
 
-/* A value with a line number comes from a configuration file, and a relative path then starts at
- * the folder of that file. */
+/* A value that has a line number was read from a configuration file, and a relative path is
+ * resolved from the folder of that file. */
 wl_status wl_path_beside(wl_pool *pool, const char *text, wl_location location, const char **out) {
   *out = text;
   if (text[0] == '/' || text[0] == '\0') return WL_OK;

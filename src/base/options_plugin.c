@@ -16,7 +16,7 @@
 const wl_option wl_plugin_options[] = {
     {"plugin", WL_OPT_STRING, "", NULL, 0, 0, "1",
      "Path of a plug-in (a shared object), which is used instead of a built-in task family or rule "
-     "(docs/plugins.md). A relative path starts at the folder of the configuration.",
+     "(docs/plugins.md). A relative path is resolved from the folder of the configuration file.",
      .flags = WL_KEY_FREE | WL_KEY_PATH | WL_KEY_BESIDE | WL_KEY_FIXED},
     {"plugin_hash", WL_OPT_STRING, "", NULL, 0, 0, "1",
      "Hash of the plug-in's file. Warploom writes this hash, and then accepts only a file with "

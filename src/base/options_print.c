@@ -220,16 +220,16 @@ static const wl_value *find_key(const wl_map *map, const char *key) {
   return NULL;
 }
 
-/* Settings and results of a comparison of two configurations. */
+/* The settings of a comparison of two configurations, and the stream that receives the differences. */
 typedef struct diff {
   unsigned except;   /* flags (wl_key_flags): a key with any of these flags is omitted */
   bool only_missing; /* true: only keys that the other configuration does not have are printed */
   FILE *out;
 } diff;
 
-/* Prints a line for each key of `map` whose value is another one in `other`. `other` is NULL if the
- * other configuration has no such map. If `only_missing` is true, `map` belongs to configuration b,
- * and only keys that are missing in configuration a are printed. */
+/* Prints a line for each key of `map` whose value in `other` is different or missing. `other` is
+ * NULL if the other configuration has no such map. If `only_missing` is true, `map` belongs to
+ * configuration b, and only keys that are missing in configuration a are printed. */
 static void diff_map(const wl_map *map, const wl_map *other, const diff *d, bool with_index) {
   for (int i = 0; i < map->count; ++i) {
     const wl_value *const value = &map->values[i];

@@ -33,7 +33,7 @@ typedef struct wl_plugin {
       /* A number that depends on the sizes of the shared structs. The number reveals a changed
        * struct even if WL_PLUGIN_ABI is unchanged. */
       layout;
-  const void *table; /* the wl_task_family or wl_rule_ops of the plug-in */
+  const void *table; /* address of the wl_task_family or wl_rule_ops that the plug-in defines */
 } wl_plugin;
 
 #ifdef WL_DOUBLE

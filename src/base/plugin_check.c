@@ -104,8 +104,8 @@ static bool is_loaded(const void *bytes, size_t size) {
   return dladdr(bytes, &info) && dladdr((const char *)bytes + size - 1, &info);
 }
 
-/* Returns the number of rows before the last row {0}. Returns -1 if the last row is missing: the
- * bytes after a row then cannot be a row. */
+/* Returns the number of rows before the last row {0}. Returns -1 if the last row {0} is missing.
+ * The function detects this because the bytes after the table are not a valid row. */
 static int count_rows(const wl_option *table) {
   for (int rows = 0; table && rows <= WL_SECTION_KEYS; rows++) {
     if (!is_loaded(&table[rows], sizeof *table)) return -1;

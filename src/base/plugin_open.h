@@ -75,7 +75,7 @@ typedef struct wl_plugin_export {
 } wl_plugin_export;
 enum { WL_PLUGIN_EXPORTS = 4 };
 
-/* The file that wl_plugin_list searches, and the kinds of plug-ins that are sought in the file. */
+/* The file that wl_plugin_list searches, and the kinds of plug-ins for which it searches. */
 typedef struct wl_plugin_search {
   const char *path, *shown; /* path of the file, and name of the file in messages */
   const wl_plugin_kind *const *kinds;

@@ -132,7 +132,8 @@ void wl_rng_truncated_normal(wl_stream s, uint64_t first, int64_t n, double sd, 
     const int64_t count = n - at < CHUNK ? n - at : CHUNK;
     normal_chunk(&s, first + (uint64_t)at, count, x);
     for (int64_t i = 0; i < count; ++i) {
-      /* One number in 22 is drawn again. The probability that all 64 attempts fail is 1e-86. */
+      /* On average, one number in 22 is drawn again. The probability that all 64 attempts fail is
+       * 1e-86. */
       for (uint64_t attempt = 1; fabs(x[i]) > 2.0 && attempt < ATTEMPTS; ++attempt)
         x[i] = normal_element(&s, first + (uint64_t)(at + i), attempt);
       out[at + i] = (wl_real)(sd * x[i]);

@@ -20,7 +20,7 @@ typedef enum wl_purpose {
   WL_FOR_OUTER_BATCH,    /* choice of the samples in a minibatch of the outer loss */
   WL_FOR_EVAL_BATCH,     /* choice of the fixed samples of an evaluation */
   WL_FOR_DATASET,        /* images of a synthetic data set, or the random split of a data set */
-  WL_FOR_AUGMENT,        /* random changes of images */
+  WL_FOR_AUGMENT,        /* random distortions of the images of a minibatch */
   WL_FOR_UNUSED, /* This value is unused, and is kept because the later values must not change. */
   WL_FOR_REPLAY,         /* choice of points in the replay buffer */
   WL_FOR_PROBE,          /* random directions in which a gradient is checked */
@@ -43,8 +43,8 @@ enum {
   WL_INIT_GAP = 0x67617030
 };
 
-/* Separate sets of random streams. Training, tuning and evaluation therefore never use the same
- * drawn task. */
+/* Training, tuning and evaluation have separate sets of random streams, and therefore never use the
+ * same drawn task. */
 typedef enum wl_space { WL_SPACE_TRAIN, WL_SPACE_TUNE, WL_SPACE_EVAL, WL_SPACE_CHECK } wl_space;
 
 typedef struct wl_stream {

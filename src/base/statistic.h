@@ -8,7 +8,7 @@
 void wl_sort(double *values, int64_t count);
 /* Sorts the array `values` in place and returns the median. `count` must be at least 1. */
 double wl_median(double *values, int64_t count);
-/* Returns the Euclidean norm of x [n]. */
+/* Returns the Euclidean norm of the array `x`, which has n elements. */
 double wl_statistic_norm(const double *x, int64_t n);
 
 #endif

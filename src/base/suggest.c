@@ -1,5 +1,5 @@
-/* suggest.c - computes the edit distance of words, in which the exchange of two adjacent letters is
- * one edit. The method is called optimal string alignment.
+/* suggest.c - computes the edit distance of two words. The exchange of two adjacent letters counts as one edit. The
+ * method is called optimal string alignment.
  *
  *   d(i, j) = min( d(i-1, j) + 1, d(i, j-1) + 1, d(i-1, j-1) + [a_i != b_j],
  *                  d(i-2, j-2) + 1 if a_i = b_{j-1} and a_{i-1} = b_j ) */
