@@ -18,9 +18,11 @@ struct wl_augment_ws {
   int64_t n;
   wl_episode episode;
   double loss_scale, noise_sd;
-  /* c [n], c o theta [n] and c o v [n], or NULL if `reparametrise` is none */
+  /* the factors c and the products c o theta and c o v, of n elements each; NULL if `reparametrise`
+   * is none */
   wl_real *factor, *theta, *v;
-  wl_real *noise; /* the noise xi [n] of the inner step `step`, or NULL if there is no noise */
+  wl_real *noise; /* the noise xi of the inner step `step`, of n elements, or NULL if there is no
+                   * noise */
   int64_t step;                /* inner step for which xi was drawn, or -1 if xi was not drawn */
 };
 
@@ -28,7 +30,8 @@ static bool always(const wl_draw *draw, double value) {
   return draw->kind == WL_DRAW_FIXED && !(draw->low < value) && !(draw->low > value);
 }
 
-/* Copies a range [low, high] of a key. The options table ensures that both bounds are above 0. */
+/* Copies the value of a key that is a range [low, high], and checks that low is at most high. The
+ * options table ensures that both bounds are above 0. */
 static wl_status copy_range(const wl_map *options, const char *key, wl_reals values,
                             double range[2]) {
   if (values.count != 2 || !(values.at[0] <= values.at[1]))
@@ -122,8 +125,8 @@ static wl_stream stream_of(const wl_augment_ws *ws, uint64_t what) {
   return wl_episode_stream(&ws->episode, WL_FOR_DRAW, what);
 }
 
-/* Draws the factors c of the parameters. By the key `reparametrise`, a factor is shared by all
- * parameters, by the parameters of a tensor, or by none. */
+/* Draws the factors c of the parameters. The key `reparametrise` determines whether a factor
+ * applies to all parameters, to the parameters of one tensor, or to one parameter. */
 static void draw_factors(wl_augment_ws *ws, const wl_layout *layout) {
   const wl_augment *a = ws->augment;
   const wl_stream stream = stream_of(ws, WL_DRAW_OF_REPARAMETRISATION);
@@ -189,7 +192,8 @@ const wl_real *wl_augment_direction(wl_augment_ws *ws, const wl_real *v) {
   return ws->v;
 }
 
-/* Returns the noise xi [n] of the batch's inner step. Returns NULL if the batch has no noise. */
+/* Returns the noise xi of the batch's inner step, which has n elements. Returns NULL if the batch
+ * has no noise. */
 static const wl_real *noise_of(wl_augment_ws *ws, const wl_batch *batch) {
   if (batch->purpose != WL_FOR_INNER_BATCH || !(ws->noise_sd > 0.0)) return NULL;
   if (ws->step != batch->step)

@@ -4,26 +4,25 @@
  * - The loss L is replaced by L~(theta) = s (L(c o theta) + <xi_t, theta>).
  * - The initial parameters theta_0 are replaced by theta_0~ = j o theta_0 / c.
  * - s is the value of the key loss_scale.
- * - c contains a factor for each parameter. By the key reparametrise, all parameters have the same factor, each tensor
- *   has a factor, or each parameter has a factor. A factor is log-uniform in reparametrise_range. The network computes
- *   the same function, but its parameters have another scale (Celo: Moudgil et al. 2025).
+ * - c contains a factor for each parameter. The key reparametrise determines whether there is one factor for all
+ *   parameters, one for each tensor, or one for each parameter. A factor is log-uniform in reparametrise_range. The
+ *   network computes the same function, but its parameters have another scale (Celo: Moudgil et al. 2025).
  * - j contains a factor for the initial values of each tensor. With probability scale_jitter, the factors are
  *   log-uniform in scale_jitter_range. In all other episodes, the factors are 1.
  * - xi_t is Gaussian noise with the standard deviation gradient_noise. The noise is drawn for each inner step and is
- *   added to inner losses only. The noise is a term of the loss, so a gradient with noise is the exact gradient of a
- *   loss.
+ *   added to inner losses only. The noise is a term of the loss, so the gradient with noise is the exact gradient of L~.
  *
- * The sign o is the product of elements. A log-uniform number is one whose logarithm is uniformly
- * distributed. All drawn values are functions of the episode. The functions of this file return the
- * exact gradients and Hessian-vector products of L~. Only files of src/task include this header. */
+ * The operator o multiplies two vectors element by element. A log-uniform number is one whose logarithm is uniformly
+ * distributed. All drawn values depend only on the seed, the space and the indices of the episode and the unit. The
+ * noise also depends on the inner step. The functions of this file return the exact gradients and Hessian-vector
+ * products of L~. Only files of src/task include this header. */
 #ifndef WL_TASK_AUGMENT_H
 #define WL_TASK_AUGMENT_H
 
 #include "base/draw.h"
 #include "task/task.h"
 
-/* Values of wl_stream.step for the purpose WL_FOR_DRAW. Each quantity that is drawn has its own
- * value. */
+/* Values of wl_stream.step for the purpose WL_FOR_DRAW. Each drawn quantity has a different value. */
 enum {
   WL_DRAW_OF_LOSS_SCALE,
   WL_DRAW_OF_GRADIENT_NOISE,
@@ -50,14 +49,14 @@ typedef struct wl_augment_keys {
 /* clang-format off */
 #define WL_AUGMENT_OPTIONS(type, member)                                                          \
   {"loss_scale", WL_OPT_REAL, "1.0", NULL, 1e-12, 1e12, "1",                                      \
-   "Factor of the loss, and therefore of every gradient.",                                        \
+   "Factor by which the loss, and therefore every gradient, is multiplied.",                                        \
    WL_SLOT(type, member.loss_scale), WL_KEY_DRAW},                                                \
   {"gradient_noise", WL_OPT_REAL, "0", NULL, 0, 1e12, "1",                                        \
    "Standard deviation of the Gaussian noise added to each inner gradient, before `loss_scale`.", \
    WL_SLOT(type, member.gradient_noise), WL_KEY_DRAW},                                            \
   {"reparametrise", WL_OPT_CHOICE, "none", "none|global|tensor|parameter", 0, 0, "1",             \
    "Divide the initial parameters by random factors, and multiply the parameters by these factors in the network. " \
-   "The factor is the same for all parameters (global), differs between tensors, or differs between parameters.", \
+   "There is one factor for all parameters (global), for each tensor, or for each parameter.", \
    WL_SLOT(type, member.reparametrise)},                                                          \
   {"reparametrise_range", WL_OPT_REALS, "[1e-3, 1e3]", NULL, 1e-12, 1e12, "1",                    \
    "[low, high]: log-uniform range of the factors of `reparametrise`.", WL_SLOT(type, member.reparametrise_range)}, \
@@ -70,7 +69,7 @@ typedef struct wl_augment_keys {
 /* clang-format on */
 
 typedef struct wl_augment wl_augment; /* the configured augmentations */
-/* the values that were drawn for the bound episode, and buffers for results */
+/* the values that were drawn for the current episode, and buffers for results */
 typedef struct wl_augment_ws wl_augment_ws;
 
 /* Creates the augmentations from `keys`, which were read from `options`. *out is NULL if the augmentations change

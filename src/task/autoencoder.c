@@ -25,7 +25,8 @@ static wl_status build(wl_mlp *m, wl_task *task) {
   return wl_tape_finish(t, wl_op_mean(t, wl_op_square(t, error)), -1, -1);
 }
 
-/* The images do not depend on the seed, and all random numbers are drawn for an episode. */
+/* `seed` is unused: the images do not depend on the seed, and random numbers are drawn only for an
+ * episode. */
 static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
   (void)seed;
   return wl_mlp_create(map, options, build, task);

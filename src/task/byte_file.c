@@ -10,8 +10,8 @@
 
 #include "task/dataset_impl.h"
 
-/* DEFLATE_LIMIT is the largest compression factor of Deflate. With this factor, the size of a
- * compressed file bounds the sizes that the code accepts from a header. */
+/* DEFLATE_LIMIT is the largest compression factor of Deflate. The code rejects a header whose sizes
+ * exceed the size of the compressed file times this factor. */
 enum { DEFLATE_LIMIT = 1032, BUFFER = 1 << 17, READ_MOST = 1 << 30, GZIP_WINDOW = 15 + 16 };
 
 typedef struct byte_source {

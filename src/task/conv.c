@@ -13,7 +13,8 @@ static const wl_option options[] = {WL_IMAGE_SOURCE_OPTIONS(conv, images),
                                     {0}};
 
 static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
-  /* the images do not depend on the seed, and all random numbers are drawn for an episode */
+  /* `seed` is unused: the images do not depend on the seed, and random numbers are drawn only for
+   * an episode. */
   (void)seed;
   conv *m = NULL;
   WL_TRY(WL_NEW(m, 1));

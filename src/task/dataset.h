@@ -14,8 +14,8 @@ typedef struct wl_images {
   int64_t count;
   /* images as bytes [count][channels * rows * columns], or NULL if the images are in `values` */
   uint8_t *pixels;
-  /* images as numbers in [0,1] [count][channels * rows * columns], if they were resized or
-   * converted to grey, or NULL if the images are in `pixels` */
+  /* resized or grey images as numbers in [0,1], with the shape [count][channels * rows * columns];
+   * NULL if the images are in `pixels` */
   wl_real *values;
   uint8_t *labels; /* [count], 0 .. classes - 1 */
   int64_t *sample; /* indices of the images in the order that evaluations use [count] */
@@ -33,7 +33,7 @@ typedef struct wl_dataset {
 /* The keys of a family for its images. */
 typedef struct wl_dataset_keys {
   const char *data;      /* valid only while the task is created */
-  /* number of classes, and side of the images in pixels; 0 stands for the value of the data set */
+  /* number of classes, and side of the images in pixels; 0 selects the value that the data set has */
   int64_t classes, side;
   bool grey;
 } wl_dataset_keys;

@@ -6,8 +6,8 @@
 #include "task/augment.h"
 #include "task/family.h"
 
-/* Returns how many images of a split are used. The first images of the training split are used, up
- * to the fraction `fraction`. All images of the held-out split are used. */
+/* Returns how many images of a split are used. Of the training split, the first images are used,
+ * and `fraction` is their fraction of the split. All images of the held-out split are used. */
 static int64_t part_of(const wl_image_source *source, wl_split split, double fraction) {
   const int64_t count = source->data->split[split].count;
   if (split == WL_SPLIT_HELDOUT) return count;

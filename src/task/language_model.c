@@ -84,7 +84,8 @@ static const struct {
   void (*step)(cell *m, wl_node x);
 } cells[] = {[VANILLA] = {1, step_vanilla}, [GRU] = {3, step_gru}, [LSTM] = {4, step_lstm}};
 
-/* Concatenates the rows of `count` nodes. The function calls itself for each half of the nodes. */
+/* Concatenates the matrices of `count` nodes along their rows. The function calls itself for each
+ * half of the nodes. */
 static wl_node stack(wl_tape *t, const wl_node *nodes, int64_t count) {
   if (count == 1) return nodes[0];
   return wl_op_concat(t, stack(t, nodes, count / 2),
@@ -138,7 +139,8 @@ static wl_status build(language_model *m, wl_task *task) {
 }
 
 static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
-  /* the text does not depend on the seed, and all random numbers are drawn for an episode */
+  /* `seed` is unused: the text does not depend on the seed, and random numbers are drawn only for
+   * an episode. */
   (void)seed;
   language_model *m = NULL;
   WL_TRY(WL_NEW(m, 1));

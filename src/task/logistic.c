@@ -5,11 +5,10 @@
  * - The logits are (x W + b) E with E = [0 I] (C-1,C), so that the logit of class 0 is always 0.
  * - The loss L is cross-entropy(logits, class) + l2 / 2 ||W||^2.
  *
- * The shapes are x (B,d), W (d,C-1) and b (C-1). With C = 2 this is binary logistic regression, because the
- * softmax of (0, z) is the sigmoid of z. The loss is convex. If l2 > 0, the loss is strictly convex
- * in W. Each task has `samples` training points and the same number of held-out points. Minibatches
- * are drawn from these points with replacement. If data_seed > 0, all tasks have the same means and
- * the same points. */
+ * The shapes are x (B,d), W (d,C-1) and b (C-1). With C = 2 this is binary logistic regression, because the softmax of
+ * (0, z) is the sigmoid of z. The loss is convex. If l2 > 0, the loss is strictly convex in W. Each task has `samples`
+ * training points and the same number of held-out points. A minibatch is drawn with replacement from the training
+ * points or from the held-out points. If data_seed > 0, all tasks have the same means and the same points. */
 #include <math.h>
 
 #include "task/family.h"
@@ -86,7 +85,7 @@ static wl_status build(logistic *m, double l2, wl_task *task) {
 }
 
 static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
-  (void)seed; /* all random numbers are drawn for an episode */
+  (void)seed; /* unused, because random numbers are drawn only for an episode */
   logistic *m = NULL;
   WL_TRY(WL_NEW(m, 1));
   task->impl = m;

@@ -36,7 +36,8 @@ wl_status wl_mlp_create(const wl_map *map, const wl_option *keys,
   return WL_OK;
 }
 
-/* The images do not depend on the seed, and all random numbers are drawn for an episode. */
+/* `seed` is unused: the images do not depend on the seed, and random numbers are drawn only for an
+ * episode. */
 static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
   (void)seed;
   return wl_mlp_create(map, options, build, task);

@@ -5,10 +5,10 @@
  *     - b2 (x1 / s - x1^3 - x2^5) exp(-x1^2 - x2^2)
  *     - b3 exp(-(x1 + a3)^2 - x2^2)
  *
- * The coefficients are uniformly distributed integers: s from 1 to 10, each a_i from -1 to 1, and
- * each b_i from -5 to 5. The start is uniformly distributed in [-3, 3]^2. A warp layer after "x" is
- * the explicit warp f(omega(x)) of the paper; set `warp: residual, warp_width: 30` for it. On the
- * tape, every scalar is a tensor of shape (1). */
+ * The coefficients are uniformly distributed integers: s from 1 to 10, each a_i from -1 to 1, and each b_i from -5 to
+ * 5. The start is uniformly distributed in [-3, 3]^2. The explicit warp f(omega(x)) of the paper is a warp layer after
+ * the node "x", which the keys `warp: residual, warp_width: 30` select. On the tape, every scalar is a tensor of shape
+ * (1). */
 #include "task/family.h"
 
 enum { A1, A2, A3, B1, B2, B3, INVERSE_S, COEFFICIENTS };
@@ -62,7 +62,7 @@ static wl_status build(mountain *m, wl_task *task) {
 }
 
 static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
-  (void)seed; /* all random numbers are drawn for an episode */
+  (void)seed; /* unused, because random numbers are drawn only for an episode */
   mountain *m = NULL;
   WL_TRY(WL_NEW(m, 1));
   task->impl = m;

@@ -156,15 +156,15 @@ static wl_status check_options(const wl_map *map, const omniglot *o) {
   const wl_glyphs *g = o->glyphs;
   if (o->shots + o->query > g->drawers)
     return wl_map_fail(map, "shots",
-                       "%lld drawers, and %lld drawers for `query`, are more than the %lld drawers "
-                       "of the file; set smaller numbers",
+                       "`shots` (%lld) and `query` (%lld) together need more drawers than the "
+                       "%lld drawers of the file; set smaller numbers",
                        (long long)o->shots, (long long)o->query, (long long)g->drawers);
   const int64_t more = o->shots > o->query ? o->shots : o->query,
                 fewer = o->shots + o->query - more;
   if (o->few_shot && more % fewer != 0)
     return wl_map_fail(map, "query",
-                       "%lld drawers, and %lld drawers for `shots`, do not fill one batch evenly: "
-                       "one number must divide the other",
+                       "`query` is %lld and `shots` is %lld, but one of these numbers must be a "
+                       "multiple of the other, so that a batch can contain either set",
                        (long long)o->query, (long long)o->shots);
   if (g->rows != g->columns && (o->quarters > 1 || o->distortion.rotate > 0))
     return wl_map_fail(map, "augment_rotate",
@@ -314,7 +314,8 @@ static const pool *pool_of(const omniglot *o, wl_space space) {
 }
 
 /* Draws the alphabet of an episode's unit. The alphabets are in a random order, and unit i uses
- * alphabet i. Two units have the same alphabet only if there are more units than alphabets. */
+ * alphabet i modulo the number of alphabets. Two units have the same alphabet only if there are
+ * more units than alphabets. */
 static wl_status draw_alphabet(const omniglot *o, const wl_episode *episode, int64_t *alphabet) {
   const pool *p = pool_of(o, episode->space);
   wl_stream stream = wl_episode_stream(episode, WL_FOR_TASK, DRAW_POOL);
@@ -339,8 +340,8 @@ static wl_status draw_multi_shot(const omniglot *o, const wl_episode *episode, d
   return WL_OK;
 }
 
-/* Draws `ways` different classes of the pool. If a class was drawn before, another class is drawn
- * in its place. */
+/* Draws `ways` different classes from the characters that training, tuning or evaluation may use.
+ * If a class was drawn before, another class is drawn in its place. */
 static void draw_classes(const omniglot *o, const wl_episode *episode, drawn *d) {
   const pool *p = pool_of(o, episode->space);
   const wl_stream stream = wl_episode_stream(episode, WL_FOR_TASK, DRAW_CHARACTERS);
@@ -380,7 +381,7 @@ static wl_split split_of(const omniglot *o, const wl_batch *batch) {
   return batch->purpose == WL_FOR_INNER_BATCH ? WL_SPLIT_TRAIN : WL_SPLIT_HELDOUT;
 }
 
-/* Returns which of the `images` images of the split is row r of the batch. */
+/* Returns the index, among the `images` images of the split, of the image in row r of the batch. */
 static int64_t choose(const omniglot *o, const wl_episode *episode, const drawn *d,
                       const wl_batch *batch, int64_t images, int64_t r) {
   if (o->few_shot) return r % images;
@@ -392,7 +393,8 @@ static int64_t choose(const omniglot *o, const wl_episode *episode, const drawn 
   return chosen;
 }
 
-/* Index of the first element of a batch's stream that is used for the stretch. */
+/* Index, in the stream of a batch, of the first random number that determines a stretch of an
+ * image. */
 #define FIRST_STRETCH ((uint64_t)1 << 40)
 
 /* Draws the random numbers for the distortion of the image in row r of this batch. */

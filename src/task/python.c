@@ -50,7 +50,8 @@ typedef struct python {
 
 static const wl_option options[] = {
     {"module", WL_OPT_STRING, NULL, NULL, 0, 0, "1",
-     "Path of the Python file. A relative path starts at the folder of the configuration.", WL_SLOT(python, module),
+     "Path of the Python file. A relative path is resolved from the folder of the configuration "
+     "file.", WL_SLOT(python, module),
      WL_KEY_FREE | WL_KEY_PATH | WL_KEY_BESIDE | WL_KEY_FIXED},
     {"module_hash", WL_OPT_STRING, "", NULL, 0, 0, "1",
      "Hash of the module's file. Warploom writes this hash, and then accepts only a file with this "
@@ -218,8 +219,8 @@ static wl_status describe(const wl_map *map, python *p, wl_task *task) {
 }
 
 static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
-  /* Estimated number of floating-point operations of a call of Python: CALL, and EACH for each
-   * parameter. The true number is not known. */
+  /* The number of floating-point operations of a call of Python is not known. It is estimated as
+   * CALL + EACH * (number of parameters). */
   static const double CALL = 1e6, EACH = 10.0;
   (void)seed;
   python *p = NULL;

@@ -1,5 +1,5 @@
 """Answers the requests of the task family `python`. src/task/python.c sends this source to a new Python interpreter.
-The interpreter then reads requests from the socket with the file descriptor 3, and writes replies to it:
+The interpreter then reads requests from the socket with the file descriptor 3, and writes replies to this socket:
 
 - Before the first request, the settings are sent. Each line has the form "key<TAB>value".
 - A request has the format REQUEST: the operation, the number of parameters, the episode and the batch. The values of
@@ -76,7 +76,7 @@ def random_for(what, *key):
 
 
 class Arrays:
-    """Wraps a user's task that has `parameters` (names and shapes) and a `loss` that returns loss and gradients."""
+    """Wraps a user's task that has `parameters` (names and shapes) and a function `loss` for loss and gradients."""
 
     def __init__(self, task):
         self.task = task
@@ -115,7 +115,7 @@ class Arrays:
 
 
 class Model:
-    """Wraps a user's task that has a `model` (a torch.nn.Module) and a `loss` that returns a scalar tensor."""
+    """Wraps a user's task that has a `model` (a torch.nn.Module) and a function `loss` that returns a scalar tensor."""
 
     def __init__(self, task):
         self.task = task
@@ -221,7 +221,7 @@ def draw(task, problems, episode):
 
 def answer(task, problems, request):
     operation, number, *episode, purpose, step = request
-    # all bytes of the request are read before a failure is possible
+    # read the whole request first, so that the next request starts at the right byte even after a failure
     flat = np.frombuffer(receive(number * np.dtype(dtype).itemsize), dtype)
     episode = tuple(episode)
     if operation == DESCRIBE:

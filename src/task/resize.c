@@ -1,11 +1,10 @@
 /* resize.c - resizes images and converts them to grey.
  *
- * Resizing is bilinear, with pixel centres at half-integers and without antialiasing, as in
- * tf.image.resize. Along an axis, N input pixels are resized to n output pixels. Output i
- * interpolates the inputs at x = (i + 1/2) N / n - 1/2, between the pixels floor x and floor x + 1.
- * Indices outside of the image are replaced by the nearest index in the image. Without
- * antialiasing, most pixels of a large image are not used: from 28 to 8 pixels, an output covers
- * 12.25 pixels and uses four of them. A grey pixel is the mean of the channels. */
+ * Resizing is bilinear, with pixel centres at half-integers and without antialiasing, as in tf.image.resize. Along an
+ * axis, N input pixels are resized to n output pixels. Output i interpolates the inputs at x = (i + 1/2) N / n - 1/2,
+ * between the pixels floor x and floor x + 1. Indices outside of the image are replaced by the nearest index in the
+ * image. Without antialiasing, most pixels of a large image are not used. If 28 x 28 pixels are resized to 8 x 8, an
+ * output pixel covers 12.25 input pixels, but depends on only four of them. A grey pixel is the mean of the channels. */
 #include <math.h>
 
 #include "task/dataset_impl.h"

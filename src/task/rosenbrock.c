@@ -37,7 +37,8 @@ static const wl_option options[] = {
      "is (-1.2, 1, -1.2, 1, ..).",
      WL_SLOT(rosenbrock, start)},
     {"spread", WL_OPT_REAL, "2.0", NULL, 0, 1e6, "1",
-     "Width of the distribution of the starting point.", WL_SLOT(rosenbrock, spread)},
+     "Half-width of the uniform distribution, or standard deviation of the normal distribution, "
+     "of the starting point.", WL_SLOT(rosenbrock, spread)},
     {0}};
 
 static wl_status build(rosenbrock *r, bool pairs, double curvature, wl_task *task) {
@@ -57,7 +58,7 @@ static wl_status build(rosenbrock *r, bool pairs, double curvature, wl_task *tas
 }
 
 static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
-  (void)seed; /* all random numbers are drawn for an episode */
+  (void)seed; /* unused, because random numbers are drawn only for an episode */
   rosenbrock *r = NULL;
   WL_TRY(WL_NEW(r, 1));
   task->impl = r;

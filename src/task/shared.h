@@ -1,6 +1,5 @@
-/* shared.h - manages data that the tasks of a process share and do not change. There is one object
- * for each key, and the object is freed when its last user closes it. Thread-safe. Private to
- * src/task. */
+/* shared.h - manages data that the tasks of a process share and do not change. There is one object for each key, and
+ * the object is freed when its last user closes it. Thread-safe. Only files of src/task include this header. */
 #ifndef WL_TASK_SHARED_H
 #define WL_TASK_SHARED_H
 

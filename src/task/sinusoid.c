@@ -24,11 +24,12 @@ typedef struct sinusoid {
   enum { FIXED, VARYING } frequency;
   wl_perceptron hidden;
   wl_node x, y,
-      /* inputs x, targets y and weights of the points, each (rows,1); a weight is 1 / (points in
-       * the set), or 0 in a row without a point */
+      /* nodes of the inputs x, the targets y and the weights of the points, each of shape (rows,1).
+       * The weight of a point is 1 / (number of points in its set). The weight of a row without a
+       * point is 0. */
       weight;
-  /* weights of the learned loss (rows,1), which are 0 for the query set, or -1 if there is no
-   * learned loss */
+  /* node of the weights of the learned loss, of shape (rows,1), or -1 if there is no learned loss.
+   * The weights are 0 for the query set. */
   wl_node learned;
 } sinusoid;
 
@@ -54,7 +55,7 @@ static const wl_option options[] = {
      "Non-linear function after each hidden layer.", WL_SLOT(sinusoid, hidden.activation)},
     {0}};
 
-/* Returns the sum of weight * each over all rows. */
+/* Returns the sum over all rows of weight * each, where `each` has one number for each row. */
 static wl_node weighted(wl_tape *t, wl_node weight, wl_node each) {
   return wl_op_sum(t, wl_op_mul(t, weight, each));
 }
@@ -76,7 +77,7 @@ static wl_status build(sinusoid *s, wl_task *task) {
 }
 
 static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
-  (void)seed; /* all random numbers are drawn for an episode */
+  (void)seed; /* unused, because random numbers are drawn only for an episode */
   sinusoid *s = NULL;
   WL_TRY(WL_NEW(s, 1));
   task->impl = s;

@@ -6,9 +6,9 @@
  * - wl_task_hvp computes d/de grad L(theta + e v, phi; batch) with a forward pass, a reverse pass and a tangent pass.
  * - wl_task_evaluate computes the mean of L over the fixed sample with a forward pass for each batch.
  *
- * A workspace records which episode was drawn and which batch is in the tape's inputs. The three
- * functions can be called in any order, and they draw a task or load a batch only if another one is
- * in the workspace. */
+ * A workspace records which episode was drawn and which batch is in the tape's inputs. The three functions can be
+ * called in any order. They draw a task only if the workspace contains another task, and load a batch only if the
+ * tape's inputs contain another batch. */
 #include "task/task.h"
 
 #include <math.h>
@@ -44,8 +44,9 @@ const wl_option wl_task_common_options[] = {
      "Share of this task if the configuration has several tasks, relative to the other tasks.",
      WL_SLOT(task_keys, proportion), .flags = WL_KEY_FIXED},
     {"norm_statistics", WL_OPT_CHOICE, "batch", "batch|training", 0, 0, "1",
-     "Statistics that batch norm uses in evaluations. batch: those of each batch. training: those of the training "
-     "split, or of the support set in few-shot tasks, at the adapted parameters.",
+     "Statistics that batch norm uses in evaluations. batch: the statistics of each batch. "
+     "training: the statistics of the training split, or of the support set in few-shot tasks, at "
+     "the adapted parameters.",
      WL_SLOT(task_keys, norm_statistics)},
     WL_AUGMENT_OPTIONS(task_keys, augment),
     WL_WARP_OPTIONS(task_keys, warp),
@@ -54,7 +55,7 @@ const wl_option wl_task_common_options[] = {
 struct wl_task_ws {
   const wl_task *task; /* borrowed */
   wl_tape_ws *tape;
-  void *draw;             /* data of the drawn task [task->draw_bytes] */
+  void *draw;             /* data of the drawn task, of task->draw_bytes bytes */
   wl_augment_ws *augment; /* the augmentations of the episode, or NULL if there are none */
   wl_episode episode;
   bool bound; /* true: `draw` and the tape contain the task of `episode` */

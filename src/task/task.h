@@ -157,22 +157,26 @@ wl_status wl_task_theta0(const wl_task *task, const wl_task_ws *ws, wl_real *the
 /* The point at which a loss or derivative is computed: a batch of the bound episode, theta and phi. */
 typedef struct wl_task_point {
   const wl_batch *batch;
-  /* theta [n] and phi of the tape; `phi` is NULL if the tape has no meta-parameters */
+  /* the inner parameters theta [n], and the tape's meta-parameters phi; `phi` is NULL if the tape
+   * has no meta-parameters */
   const wl_real *theta, *phi;
 } wl_task_point;
 /* Returns the first failure of a loss of this task. The value of a failed loss is NaN. Only a loss
  * that family->loss computes can fail. The caller calls this function after it computed losses. */
 wl_status wl_task_status(const wl_task *task);
-/* Returns the loss at a point. Writes the gradients grad_theta [n] and grad_phi [phi of the tape].
- * A gradient is not computed if its pointer is NULL. The function allocates no memory. */
+/* Returns the loss at a point. Writes the gradients grad_theta [n] and grad_phi, which has one
+ * element for each meta-parameter of the tape. A gradient is not computed if its pointer is NULL.
+ * The function allocates no memory. */
 double wl_task_loss(const wl_task *task, wl_task_ws *ws, const wl_task_point *at,
                     wl_real *grad_theta, wl_real *grad_phi);
 /* Computes Hessian-vector products of the loss at a point, along the direction v [n] of theta. The
- * results are hv_theta = H v [n] and hv_phi = (d grad_theta / d phi)^T v [phi of the tape]. The
- * function first computes the loss and the gradient, and allocates no memory. */
+ * results are hv_theta = H v [n], and hv_phi = (d grad_theta / d phi)^T v, which has one element
+ * for each meta-parameter of the tape. The function first computes the loss and the gradient, and
+ * allocates no memory. */
 void wl_task_hvp(const wl_task *task, wl_task_ws *ws, const wl_task_point *at, const wl_real *v,
                  wl_real *hv_theta, wl_real *hv_phi);
-/* Computes omega(theta) [2] of the bound episode. The task must have a wl_plane. */
+/* Writes the two elements of omega(theta), for the bound episode, to `image`. The task must have a
+ * wl_plane. */
 void wl_task_image(const wl_task *task, wl_task_ws *ws, const wl_real *theta, const wl_real *phi,
                    wl_real *image);
 /* Computes the same products as wl_task_hvp, but does not compute the loss and the gradient again.
@@ -182,9 +186,9 @@ void wl_task_image(const wl_task *task, wl_task_ws *ws, const wl_real *theta, co
 void wl_task_hvp_here(const wl_task *task, wl_task_ws *ws, const wl_task_point *at,
                       const wl_real *v, wl_real *hv_theta, wl_real *hv_phi);
 /* Returns the mean loss over the fixed evaluation sample of a split. *accuracy receives the
- * accuracy on this sample, unless `accuracy` is NULL. Batch norm uses the statistics of each batch.
- * If task->held_statistics is true, batch norm uses the statistics of the training split's sample
- * at theta. */
+ * accuracy on this sample, unless `accuracy` is NULL. If task->held_statistics is false, batch norm
+ * uses the statistics of each batch. If task->held_statistics is true, batch norm uses the
+ * statistics of the training split's sample at theta. */
 double wl_task_evaluate(const wl_task *task, wl_task_ws *ws, wl_split split, const wl_real *theta,
                         const wl_real *phi, double *accuracy);
 

@@ -78,7 +78,7 @@ static wl_node rosenbrock(wl_tape *t, wl_node z, int64_t n) {
 }
 
 static wl_node styblinski_tang(wl_tape *t, wl_node z, int64_t n) {
-  const double least = -39.166165703771415; /* least value of the function of one variable */
+  const double least = -39.166165703771415; /* least value of (z^4 - 16 z^2 + 5 z) / 2 */
   const wl_node square = wl_op_square(t, z);
   const wl_node even = wl_op_mul(t, square, wl_op_shift(t, square, -16.0));
   const wl_node sum = wl_op_sum(t, wl_op_add(t, even, wl_op_scale(t, z, 5.0)));
@@ -103,7 +103,7 @@ static wl_status build(test_function *f, wl_task *task) {
 }
 
 static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
-  (void)seed; /* all random numbers are drawn for an episode */
+  (void)seed; /* unused, because random numbers are drawn only for an episode */
   test_function *f = NULL;
   WL_TRY(WL_NEW(f, 1));
   task->impl = f;

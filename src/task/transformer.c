@@ -5,11 +5,10 @@
  * - The block computes x <- x + attention(norm x) W_o + b_o, and then x <- x + gelu(norm x W_1 + b_1) W_2 + b_2.
  * - The loss L is the mean of cross-entropy(norm x W + b, next token) over sequences and tokens.
  *
- * The attention (Vaswani et al. 2017) computes queries, keys and values (q, k, v) = x W_qkv + b,
- * and divides them into `heads` parts. The result of a part is softmax(q k^T / sqrt(d / heads)) v,
- * in which each token attends to itself and to the tokens before it. Each norm is a layer norm with
- * scale and shift. As in GPT-2, there is a norm before the attention, before the dense part and
- * before the output layer. Token t of sequence b is row b T + t. */
+ * The attention (Vaswani et al. 2017) computes queries, keys and values (q, k, v) = x W_qkv + b, and divides them into
+ * `heads` parts. The result of a part is softmax(q k^T / sqrt(d / heads)) v. Each token attends only to itself and to
+ * the tokens before it. Each norm is a layer norm with scale and shift. As in GPT-2, there is a norm before the
+ * attention, before the dense part and before the output layer. Token t of sequence b is row b T + t. */
 #include <math.h>
 
 #include "task/family.h"
@@ -98,7 +97,8 @@ static wl_status build(transformer *m, wl_task *task) {
 }
 
 static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
-  /* the text does not depend on the seed, and all random numbers are drawn for an episode */
+  /* `seed` is unused: the text does not depend on the seed, and random numbers are drawn only for
+   * an episode. */
   (void)seed;
   transformer *m = NULL;
   WL_TRY(WL_NEW(m, 1));

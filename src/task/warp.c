@@ -39,7 +39,8 @@ struct wl_warp {
   /* start of the parameter names of the stage that is being added, such as "warp.dense1.linear" */
   char prefix[WL_NAME_SIZE];
   role roles[MAX_PARAMETERS];
-  /* number of entries of `roles`, which are in the order of the tape's phi layout */
+  /* number of entries of `roles`. The entries have the order of the tensors in the tape's layout of
+   * phi. */
   int n_parameters;
 };
 

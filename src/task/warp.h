@@ -3,11 +3,10 @@
  *
  *   h <- omega(h; phi)       phi is learned over all tasks and constant while a task adapts theta
  *
- * Warp layers change the loss as a function of theta, and thereby precondition gradient descent
- * (Flennerhag et al. 2020). Linear warp layers before the activation are called T-Nets (Lee and
- * Choi 2018). The option `warp` is a list of stages. The stages are applied in order after each
- * layer that `warp_after` selects. A stage that does not fit a layer's shape is skipped for this
- * layer:
+ * Warp layers change the loss as a function of theta, and thereby precondition gradient descent (Flennerhag et al.
+ * 2020). Linear warp layers before the activation are called T-Nets (Lee and Choi 2018). The option `warp` is a list of
+ * stages. The stages are applied in order after each layer that `warp_after` selects. A stage that does not fit a
+ * layer's shape is skipped for this layer. The stages are:
  *
  * - linear: h T for rows h (B,n), where T (n,n) is initially the identity.
  * - scale: h o s, where s has one element for each of the n units or C channels and is initially 1.
@@ -69,10 +68,10 @@ typedef struct wl_warp_keys {
    "Position of the warp layer: before the activation of the layer (as in T-Nets) or after the activation.", \
    WL_SLOT(type, member.side)},                                                                   \
   {"warp_width", WL_OPT_INT, "0", NULL, 0, 1e6, "1",                                              \
-   "Number of hidden units or channels of `residual`. With 0, the number is that of the layer before it.", \
+   "Number of hidden units or channels of `residual`. With 0, there are as many as in the preceding layer.", \
    WL_SLOT(type, member.width)},                                                                  \
   {"warp_loss", WL_OPT_INT, "0", NULL, 0, 1e6, "1",                                               \
-   "Number of hidden units of a learned term of the support loss of sinusoid. With 0, there is no such term.", \
+   "Number of hidden units of a learned term in the loss of the support set. With 0, there is no such term.", \
    WL_SLOT(type, member.loss)},                                                                   \
   {"warp_noise", WL_OPT_REAL, "0", NULL, 0, 1e3, "1",                                             \
    "Standard deviation of the Gaussian noise on the initial parameters of warp layers.", WL_SLOT(type, member.noise)}
