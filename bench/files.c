@@ -1,8 +1,9 @@
 /* files.c - compares the time of a checkpoint with the time of a plain write of the same bytes: bench_files [FOLDER]
  * [MIB...]
  *
- * Measures a plain write, a checkpoint, and the opening of that checkpoint in turn (src/measure/files.c). Prints the
- * median of each time. Also prints the ratio of the two writing times, as the median over the rounds. */
+ * In each round, the program measures a plain write, a checkpoint, and the opening of that checkpoint
+ * (src/measure/files.c). The program prints the median of each time over the rounds. It also prints the median over
+ * the rounds of the ratio (time of the checkpoint) / (time of the plain write). */
 #include <stdlib.h>
 
 #include "base/build_info.h"

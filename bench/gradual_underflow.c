@@ -1,6 +1,6 @@
-/* gradual_underflow.c - replaces src/base/float_state.c in bench_meta_step_gradual and leaves the system's
- * floating-point state unchanged. The option --level of meta_step.py uses this program to measure how much time
- * subnormal numbers cost. */
+/* gradual_underflow.c - replaces src/base/float_state.c in bench_meta_step_gradual, so that this program computes
+ * with subnormal numbers. The script meta_step.py runs this program with --level, to measure how much time subnormal
+ * numbers cost. */
 #include "base/float_state.h"
 
 void wl_float_state_enter(wl_float_state *before) { *before = (wl_float_state){0}; }

@@ -1,11 +1,13 @@
-/* kernel.c - measures the rate of the LSTM kernel as a fraction of this core's peak. The program also measures the rate
- * of OpenBLAS on products of the same shapes, the accuracy of the kernel, and the gain from a second thread.
+/* kernel.c - measures the multiply-add rate of the LSTM kernel as a fraction of this core's peak rate. The program
+ * also measures three other quantities: the rate of OpenBLAS on products of the same shapes, the error of the kernel,
+ * and the speed-up by a second thread.
  *
  * The kernel processes one chunk of 20 steps on one thread. The LSTM has two layers of 20 units. For each time, the
- * program prints the lowest and the median CPU time of the thread. Every repeat measures all values one after another,
- * so both values of a fraction come from the same moment. A coordinate-step ("cs") is one inner step of one coordinate.
- * With log preprocessing, a coordinate-step needs 39.48 kFLOP for two forward passes, the backward sweep, and the
- * gradient of the weights. */
+ * program prints the lowest and the median CPU time of the thread. Every repeat measures all values one after
+ * another, so the numerator and the denominator of a fraction are measured shortly after each other. A
+ * coordinate-step ("cs") is one inner step of one coordinate. With log preprocessing, a coordinate-step requires
+ * 39,480 floating-point operations. They consist of two forward passes, the backward pass, and the gradient of the
+ * weights. */
 #include <cblas.h>
 #include <getopt.h>
 #include <jansson.h>
@@ -23,11 +25,11 @@
 #include "rule/lstm_net.h"
 
 extern const wl_lstm_kernel
-    wl_lstm_kernel_reference; /* kernel of tests/unit/lstm_reference.c, which computes in double */
+    wl_lstm_kernel_reference; /* the LSTM kernel of tests/unit/lstm_reference.c, which computes in double precision */
 
 enum { STEPS = WL_WINDOW_STEPS, MAX_REPEATS = 101, ACCURACY_N = 2048 };
 static const double MOST_ERROR =
-    5e-6; /* largest accepted relative difference of a tensor between float32 and float64 */
+    5e-6; /* largest accepted relative error of the float32 gradient of one tensor of phi */
 
 typedef enum figure {
   PEAK,
@@ -64,7 +66,8 @@ static const char *const names[FIGURES] = {"FMA peak",
                                            "FMA peak, two threads"};
 static bool is_rate(figure f) { return f == PEAK || f >= GEMM_40; }
 
-/* Contains the windows for one and for two threads, and the matrices of the measured products. */
+/* Contains one window that one thread computes, one window that two threads compute, and the matrices of the measured
+ * products. */
 typedef struct bench {
   wl_kernel_window one, two;
   float *a, *b, *c;
@@ -115,8 +118,8 @@ static double run_live(wl_kernel_window *w, bool keep) {
   return wl_thread_seconds() - start;
 }
 
-/* Returns the seconds of a forward pass that repeats the first few blocks. The data of these blocks is in the cache, as
- * in the backward pass. */
+/* Repeats the forward pass of the first group of blocks as often as the window has groups, and returns the CPU
+ * seconds of a whole window. The data of the first group is then in the cache, as in the backward pass. */
 static double run_again(wl_kernel_window *w) {
   const int64_t few = w->blocks < WL_LSTM_GROUP ? w->blocks : WL_LSTM_GROUP;
   wl_kernel_window_reset(w);
@@ -133,12 +136,14 @@ static double run_backward(wl_kernel_window *w, int64_t steps, bool kept) {
   return wl_thread_seconds() - start;
 }
 
-/* Returns the rate of the forward and backward pass of a window in million coordinate-steps per second of wall time. */
+/* Returns how many million coordinate-steps per second of wall time the forward and backward pass of a window
+ * compute. */
 static double run_window(wl_kernel_window *w, bool keep) {
   return 1e-6 * (double)w->coordinates * STEPS / wl_kernel_window_seconds(w, keep);
 }
 
-/* Returns the GFLOP/s of an sgemm of a matrix (n, k) with a matrix (k, 80). */
+/* Returns the rate in GFLOP/s at which OpenBLAS multiplies a matrix (number of coordinates, k) by a matrix of
+ * shape (k, 80). */
 static double run_gemm(bench *b, int k) {
   const int n = (int)b->one.coordinates;
   const double start = wl_thread_seconds();
@@ -162,8 +167,8 @@ static double distance(const double *a, const double *b, int64_t n) {
   return sqrt(difference / norm);
 }
 
-/* Computes the gradient of the window in double with the plain kernel, one group of blocks after another. The adjoints
- * w->lam and w->mu are those at the end of the window. */
+/* Computes the meta-gradient of the window with the double-precision kernel, one group of blocks after another.
+ * w->lam and w->mu contain the adjoints of theta and of the rule state at the end of the window. */
 static void reference_gradient(const wl_kernel_window *w, double *out) {
   const wl_lstm_kernel *const plain = &wl_lstm_kernel_reference;
   const wl_lstm_net *const net = w->rule->impl;
@@ -188,7 +193,8 @@ static void reference_gradient(const wl_kernel_window *w, double *out) {
   wl_free(partial);
 }
 
-/* Computes the error of each tensor of the meta-gradient relative to the reference in double. */
+/* Computes the relative error of each tensor of the float32 meta-gradient, compared with the double-precision
+ * kernel. */
 static void accuracy(const char *preprocessing, double errors[TENSORS]) {
   wl_kernel_window w;
   create_window(ACCURACY_N, 1, preprocessing, &w);
@@ -209,7 +215,8 @@ static void accuracy(const char *preprocessing, double errors[TENSORS]) {
 
 /* ---- Report --------------------------------------------------------------------------------- */
 
-/* The best and the median value of one measured figure. The best value is the highest rate or the lowest time. */
+/* The best and the median of the repeated measurements of one quantity. The best value is the highest rate or the
+ * shortest time. */
 typedef struct summary {
   double best, median;
 } summary;
@@ -223,8 +230,8 @@ static summary summarise(figure what, double *values, int repeats) {
   return (summary){values[is_rate(what) ? repeats - 1 : 0], median};
 }
 
-/* Prints a line of the table and adds an object to `json`. The line and the object contain the nanoseconds of a
- * coordinate-step, the rate, and the fraction of the peak. */
+/* Prints a line of the table and adds an object with the same values to `json`. The values are the nanoseconds of a
+ * coordinate-step and the fraction of the peak rate. The line also contains the coordinate-steps per second. */
 static void report_time(FILE *out, json_t *json, const char *name, summary ns, double kflop,
                         double peak) {
   const double best = 1e3 * kflop / ns.best / peak, median = 1e3 * kflop / ns.median / peak;
@@ -339,7 +346,7 @@ typedef struct arguments {
   int64_t n;
   int repeats;
   const char *preprocessing;
-  const char *json; /* output file of the figures; "-" is standard output, NULL is no file */
+  const char *json; /* path of the JSON file for the results; "-" selects standard output, and NULL selects no file */
 } arguments;
 
 static int usage(FILE *out, int status) {
@@ -358,7 +365,8 @@ static int usage(FILE *out, int status) {
   return status;
 }
 
-/* Reads the options into *a. Returns -1 if the program should continue, otherwise its exit status. */
+/* Reads the options into *a. Returns -1 if the program should continue, otherwise the exit status with which it
+ * should stop. */
 static int parse(int argc, char **argv, arguments *a) {
   static const struct option options[] = {{"coordinates", required_argument, NULL, 'n'},
                                           {"repeats", required_argument, NULL, 'r'},
@@ -386,7 +394,7 @@ static int parse(int argc, char **argv, arguments *a) {
   return sound ? -1 : usage(stderr, 64);
 }
 
-/* Writes the figures to `file`. Returns true if the file was written or none was requested. */
+/* Writes the results as JSON to `file`. Returns true if the file was written or if `file` is NULL. */
 static bool write_json(const char *file, json_t *json) {
   if (!file) return true;
   const bool to_stdout = strcmp(file, "-") == 0;

@@ -1,16 +1,18 @@
-/* meta_step.c - runs complete meta-steps of a configuration. The script meta_step.py compares this program with
- * JAX and PyTorch.
+/* meta_step.c - measures the time of complete meta-steps of a configuration. The script meta_step.py compares this
+ * program with JAX and PyTorch.
  *
  *   [mpirun -n 2] bench_meta_step CONFIG [KEY=VALUE ...]
  *
- * Runs the meta-steps of `warploom train` without files. A meta-step computes the windows of all units, their exact
- * sum, and the update by the outer optimizer. The program uses the protocol of versus.py. The program prints `ready`
- * and its versions after the first meta-step, then answers these words on standard input:
+ * Runs the same meta-steps as `warploom train`, but writes no files. A meta-step computes the windows of all units,
+ * sums their contributions exactly, and updates phi by the outer optimizer. The program uses the protocol of
+ * versus.py. The program prints `ready` and its versions after the first meta-step, then answers these words on
+ * standard input:
  *
  * - `go`: Runs meta-steps for about a second and prints the mean seconds of a meta-step.
- * - `memory`: Prints the peak memory of the first meta-step in bytes, without the units' parameters and state.
+ * - `memory`: Prints the peak memory of the first meta-step in bytes, minus the memory for the parameters and rule
+ *   states of the units.
  * - `step`: Runs one meta-step and prints its seconds.
- * - `subnormals`: Prints how many numbers are subnormal in the units' parameters and state. */
+ * - `subnormals`: Prints how many numbers in the parameters and rule states of the units are subnormal. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,8 +81,9 @@ static double subnormals(const wl_trainer *trainer) {
   return (double)found;
 }
 
-/* Returns a value of /proc/self/status in bytes, or 0 if the system does not report it. VmRSS is the memory that is
- * resident now, and VmHWM is its peak since the last reset. */
+/* Returns the value of the field `key` of /proc/self/status in bytes, or 0 if the system does not report this field.
+ * The field VmRSS is the resident memory at present, and VmHWM is the peak of the resident memory since the last
+ * reset. */
 static double memory(const char *which) {
   char line[256];
   double bytes = 0;
@@ -127,8 +130,8 @@ static wl_status next_request(wl_comm *comm, request *out) {
   return wl_comm_bcast(comm, out, sizeof *out, 0);
 }
 
-/* Stores the mean seconds of a meta-step. The first meta-step determines how many meta-steps fit into a second. The
- * time of the first meta-step is used only if it is a second or more. */
+/* Stores the mean seconds of a meta-step in *seconds. The first meta-step determines how many meta-steps fit into a
+ * second. If the first meta-step takes less than a second, its time is not part of the mean. */
 static wl_status measure(wl_trainer *trainer, double *seconds) {
   WL_TRY(run(trainer, 1, seconds));
   double count = *seconds < 1.0 ? rint(1.0 / *seconds) : 0.0;

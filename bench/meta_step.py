@@ -8,12 +8,13 @@
 
 BUILD is the build directory. The interpreter of --python needs JAX and PyTorch (bench/README.md). A meta-step computes
 a window of 20 inner steps and its first-order meta-gradient, and updates the LSTM by Adam. The LSTM has two layers of
-20 units. The tasks are quadratic functions of 1,280 coordinates, and perceptrons of 15,910 and 101,770 parameters. JAX
-and PyTorch run in the forms that were fastest for each size, or in all forms with --all-forms. JAX and PyTorch run on
-one core and on two cores. The option --check compares the meta-gradient of every program with `warploom check` on
-windows of a small problem. The option --level runs only Warploom, on the smaller perceptron. One process treats
-subnormal numbers as zero (the default), and another process computes with them (gradual underflow). With --level,
-the script compares the time of the last 20 windows with the time of the first 20 windows."""
+20 units. The tasks are quadratic functions of 1,280 coordinates, and perceptrons of 15,910 and 101,770 parameters.
+JAX and PyTorch run in the forms that were fastest for each size of the task. With --all-forms, they run in all forms.
+JAX and PyTorch run on one core and on two cores, or on the numbers of cores that --cores selects. The option --check
+compares the meta-gradient of every program with `warploom check` on windows of a small problem. The option --level
+runs only Warploom, on the perceptron of 15,910 parameters. One process treats subnormal numbers as zero (the
+default), and another process computes with them (gradual underflow). With --level, the script compares the time of
+the last 20 windows with the time of the first 20 windows."""
 
 import argparse
 import json
@@ -30,7 +31,7 @@ from meta_step_tasks import STEPS, TASKS, task_override
 HERE = os.path.dirname(os.path.abspath(__file__))
 CONFIG = os.path.join(HERE, "meta_step.yaml")
 FORMS = {"jax": ("whole", "stored", "blocks", "stored-blocks"), "torch": ("step", "window", "blocks", "cell")}
-# For each size: the forms that were fastest, and the JAX form that needs the least memory.
+# For each program and size of the task: the fastest forms, and the JAX form that needs the least memory.
 BEST = {"jax": {"quadratic-1280": ("whole",), "mlp-15910": ("whole", "blocks"), "mlp-101770": ("whole", "blocks")},
         "torch": {"quadratic-1280": ("step",), "mlp-15910": ("step",), "mlp-101770": ("cell",)}}
 
@@ -53,7 +54,8 @@ def other(python, program, task, form, threads):
 
 
 class Contender(versus.Worker):
-    """Runs a program that measures meta-steps of `units` windows. A measurement returns the seconds of one window."""
+    """Runs a program whose meta-step computes `units` windows. A call returns the seconds of one window, which are
+    the seconds of the meta-step divided by `units`."""
 
     def __init__(self, name, command, units, cores, environment=None):
         super().__init__(name, command, cores, environment)
@@ -85,18 +87,20 @@ def print_table(header, rows):
 
 def ratios(slow, fast):
     """Divides the time of `slow` by the time of `fast` in each round. Returns the median, the least and the greatest
-    ratio."""
+    of these ratios."""
     each = sorted(s / f for s, f in zip(slow, fast))
     return statistics.median(each), each[0], each[-1]
 
 
 def fastest(others, times, cores):
-    """Returns the name of the fastest other program among those that use at most `cores` cores."""
+    """Returns the name of the JAX or PyTorch program with the least median time among those that use at most `cores`
+    cores."""
     return min((c.name for c in others if c.cores <= cores), key=lambda name: statistics.median(times[name]))
 
 
 def report(task, contenders, times, others):
-    """Prints the rate of each program, and compares Warploom with the fastest other program that uses no more cores."""
+    """Prints the rate of each program. Also prints how many times as fast each program is as the fastest JAX or
+    PyTorch program that uses at most as many cores."""
     n = TASKS[task]["n"]
     rows, results = [], []
     for c in contenders:
@@ -111,7 +115,7 @@ def report(task, contenders, times, others):
     print(f"\n{task}: windows of {STEPS} steps over {n} coordinates, {len(times[best])} rounds; "
           "compared with the fastest other on at most as many cores")
     print_table(("program", "ms a window", "M cs/s", "times as fast", "range", "as", "window MB", "start s"), rows)
-    for c in contenders:  # each worker continues its training from round to round
+    for c in contenders:  # every program continues its training from round to round
         first, last = times[c.name][:3], times[c.name][-3:]
         print(f"{c.name}: {1e3 * statistics.median(first):.2f} ms a window in the first rounds, "
               f"{1e3 * statistics.median(last):.2f} in the last")
@@ -145,8 +149,8 @@ def measure(arguments):
 
 
 def check(arguments):
-    """Compares the meta-gradient of every form with `warploom check` on a window that begins in the middle of an
-    episode."""
+    """Compares the meta-gradient of every JAX and PyTorch form with `warploom check` on a window that begins in the
+    middle of an episode."""
     small = {"quadratic-1280": [], "mlp-check": ["--set", "task={family: mlp, data: synthetic, widths: [12], batch: 16}"]}
     bad = 0
     with tempfile.TemporaryDirectory() as folder:
@@ -163,13 +167,14 @@ def check(arguments):
 
 
 def level(arguments):
-    """Checks that windows do not become slower when the values of a training shrink and become subnormal."""
+    """Compares the time of late windows with the time of early windows of a training, because its values shrink and
+    become subnormal."""
     print(f"processor: {versus.processor()}" + ("; CPU time" if arguments.cpu_time else ""))
     if arguments.cpu_time:
         os.environ["VERSUS_CLOCK"] = "cpu"
     names = {"subnormals as zero": "bench_meta_step", "gradual underflow": "bench_meta_step_gradual"}
     workers = [versus.Worker(name, [os.path.join(arguments.build, "bench", program), CONFIG, task_override("mlp-15910")],
-                             # otherwise Open MPI would start a daemon that reports each SIGCONT
+                             # without this setting, Open MPI would start a daemon that reports each SIGCONT
                              environment={"OMPI_MCA_ess_singleton_isolated": "1"})
                for name, program in names.items()]
     times, subnormals = ({worker.name: [] for worker in workers} for _ in range(2))

@@ -1,5 +1,5 @@
-"""Provides the inputs of the programs of meta_step.py: images, initial meta-parameters, and windows whose meta-gradient
-is known."""
+"""Provides the inputs for the programs of meta_step.py: images, initial meta-parameters, and windows with a reference
+meta-gradient."""
 
 import gzip
 import os
@@ -8,7 +8,8 @@ import numpy as np
 
 from meta_step_tasks import HIDDEN
 
-# Largest accepted relative difference between a window in float32 and the window of `warploom check` in float64.
+# Largest accepted relative difference between the results of a window in float32 and those of `warploom check` in
+# float64.
 TOLERANCE = 1e-4
 
 
@@ -28,8 +29,8 @@ def load_images():
 
 
 def phi_start():
-    """Returns initial meta-parameters by name. The meta-parameters have the distribution of Warploom's initial values,
-    but without its truncation."""
+    """Returns a dictionary from the name of each meta-parameter tensor to its initial values. The values have the
+    same distribution as Warploom's initial values, but Warploom truncates this distribution."""
     draw = np.random.default_rng(1)
     sizes = {"lstm1.weight": ((80, 22), 22), "lstm1.bias": ((80,), 22), "lstm2.weight": ((80, 40), 40),
              "lstm2.bias": ((80,), 40), "output.weight": ((1, 20), 20)}
@@ -58,15 +59,17 @@ def read_dump(path):
 
 
 def check(path, window):
-    """Calls window(dump), which returns a meta-loss and gradients by name, and compares the result with the values in
-    the dump. Prints the largest difference, and returns 0 if it is small."""
+    """Calls window(dump), which returns a meta-loss and a dictionary of gradients, and compares these results with
+    the values in the file `path`. Prints the largest relative difference, and returns 0 if it is at most TOLERANCE,
+    otherwise 1."""
     dump = read_dump(path)
     loss, gradient = window(dump)
     worst = abs(loss - dump["meta_loss"]) / abs(dump["meta_loss"])
     whole = np.sqrt(sum(np.sum(block ** 2) for block in dump["meta_gradient"].values()))
     for name, block in dump["meta_gradient"].items():
         difference = np.linalg.norm(np.asarray(gradient[name], np.float64) - block)
-        # the terms of the output bias cancel, so its difference is also compared with the norm of the complete gradient
+        # the terms of the gradient of the output bias nearly cancel, so its difference is also compared with the norm
+        # of the complete gradient
         worst = max(worst, difference / max(np.linalg.norm(block), 0.05 * whole))
     good = worst <= TOLERANCE
     print(f"meta-gradient {'ok' if good else 'WRONG'}: largest relative difference {worst:.1e}")

@@ -3,11 +3,11 @@
 
     meta_step_jax.py TASK [--form whole|stored|blocks|stored-blocks] [--block N] [--check DUMP]
 
-Arrays have one column for each coordinate. All gates of a layer are one product of the matrices (80, in + 20) and (in +
-20, n), where `in` is the number of the layer's inputs and n the number of coordinates. In first order, the meta-loss
-has the same gradient as sum_k <stop_gradient(g_k), theta_k(phi)>, where g_k is the gradient of the task at inner step
-k. The program therefore computes the gradient of the task once at each step, and the backward pass treats it as a
-constant.
+Arrays have one column for each coordinate. One product of the matrices (80, in + 20) and (in + 20, n) computes all
+gates of a layer. Here `in` is the number of inputs of the layer, and n is the number of coordinates. In first order,
+the meta-loss has the same gradient as sum_k <stop_gradient(g_k), theta_k(phi)>, where g_k is the gradient of the task
+at inner step k. The program therefore computes the gradient of the task once at each step, and the backward pass
+treats it as a constant.
 
 - `whole`: Applies jax.value_and_grad to the window, lax.scan to the steps, and jax.checkpoint to each step.
 - `stored`: Does not use jax.checkpoint, so the activations of all steps are stored.
@@ -118,7 +118,8 @@ def join(blocks, n):
 
 
 def blocked_window(phi, theta, state, batch_of):
-    """Computes a window, one block of coordinates after another. The state remains in blocks between windows."""
+    """Computes a window, one block of coordinates after another. The state remains divided into blocks between
+    windows."""
     n = theta.size
 
     def forward(carry, k):
@@ -129,8 +130,8 @@ def blocked_window(phi, theta, state, batch_of):
     (last, after, loss), gs = lax.scan(forward, (theta, state, 0.0), jnp.arange(STEPS))
     value, g = task_gradient(last, batch_of(STEPS))
 
-    # sum_k <g_k, theta_k> is the sum over k of <g_{k+1} + ... + g_STEPS, u_k>, apart from the term of theta_0, which
-    # phi does not change. u_k is the update of step k.
+    # sum_k <g_k, theta_k> equals the sum over k of <g_{k+1} + ... + g_STEPS, u_k>, where u_k is the update of step k.
+    # The difference is a term of theta_0, which does not depend on phi.
     later = jnp.cumsum(jnp.concatenate([g[None], gs[:0:-1]]), axis=0)[::-1]
 
     def share(phi, gs, later, state):
@@ -214,7 +215,7 @@ class Training:
         loss.block_until_ready()
 
     def memory(self):
-        """Returns the bytes that the compiler allocates in addition to arguments and results."""
+        """Returns how many bytes the compiled function allocates in addition to its arguments and results."""
         return self.step.lower(*self.arguments()).compile().memory_analysis().temp_size_in_bytes
 
 

@@ -3,19 +3,19 @@
 
     meta_step_torch.py TASK [--form step|window|blocks|cell] [--threads N] [--block N] [--check DUMP]
 
-In all forms except `cell`, arrays have one column for each coordinate. All gates of a layer are one product of the
-matrices (80, in + 20) and (in + 20, n), where `in` is the number of the layer's inputs and n the number of coordinates.
-In first order, the meta-loss has the same gradient as sum_k <g_k, theta_k(phi)>, where g_k is the detached gradient of
-the task at inner step k. The program therefore computes the gradient of the task once at each step, and the backward
-pass treats it as a constant.
+In all forms except `cell`, arrays have one column for each coordinate. One product of the matrices (80, in + 20) and
+(in + 20, n) computes all gates of a layer. Here `in` is the number of inputs of the layer, and n is the number of
+coordinates. In first order, the meta-loss has the same gradient as sum_k <g_k, theta_k(phi)>, where g_k is the
+detached gradient of the task at inner step k. The program therefore computes the gradient of the task once at each
+step, and the backward pass treats it as a constant.
 
 - `step`: Compiles the step of the LSTM and the gradient of the task. Autograd differentiates the loop over steps.
 - `window`: Compiles the whole window, in which the 20 steps are unrolled.
 - `blocks`: Computes the window block by block, because the coordinates are independent in first order. A forward pass
   without a graph stores only the gradients. A compiled function then computes the gradient of one block of coordinates
   after another.
-- `cell`: Uses torch.nn.LSTMCell, with one row for each coordinate, and compiles nothing. `cell` is the usual form in
-  PyTorch programs.
+- `cell`: Uses torch.nn.LSTMCell, with one row for each coordinate, and compiles nothing. PyTorch programs usually
+  have this form.
 
 --check compares the meta-gradient of one window with a file that `warploom check --dump` wrote, and then stops."""
 
@@ -69,8 +69,8 @@ def columns_rule(phi, g, state):
 
 
 class Cells:
-    """Computes the LSTM by torch.nn.LSTMCell. The meta-parameters are those of the other forms, but LSTMCell expects
-    the gates in a different order."""
+    """Computes the LSTM by torch.nn.LSTMCell. The meta-parameters are those of the other forms, in the order of the
+    gates that LSTMCell expects."""
 
     def __init__(self):
         self.cells = [torch.nn.LSTMCell(2, HIDDEN), torch.nn.LSTMCell(HIDDEN, HIDDEN)]
@@ -192,7 +192,7 @@ def make_window():
 
 
 def arrange(state):
-    """Converts a state of arrays (20, n) to the layout that the selected form uses."""
+    """Converts a state of four arrays (20, n) to the layout that the selected form uses."""
     if CELL:
         return tuple(s.T.contiguous() for s in state)
     return run_window.cut([s.contiguous() for s in state]) if arguments.form == "blocks" else state

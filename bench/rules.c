@@ -1,11 +1,12 @@
-/* rules.c - measures one step of every update rule on about a million parameters and compares it with a step of Adam.
- * The program also compares the Newton-Schulz steps with the peak rate of the processor.
+/* rules.c - measures the time of one step of every update rule on about a million parameters and divides it by the
+ * time of a step of Adam. The program also compares the multiply-add rate of the Newton-Schulz iterations with the
+ * peak rate of the processor.
  *
  *   bench_rules [THREADS [ROUNDS]]
  *
- * The rules use their initial meta-parameters, and the program measures them in turn. The program prints the median and
- * the least milliseconds of a step, and divides both by the corresponding time of Adam. For the Newton-Schulz steps,
- * the program prints the rate of the executed multiply-adds as a fraction of the processor's peak. */
+ * The rules use their initial meta-parameters. Each round measures every rule once. The program prints the median and
+ * the least milliseconds of a step, and divides both by the corresponding time of Adam. For the Newton-Schulz
+ * iterations, the program prints the rate of the multiply-adds as a fraction of the processor's peak rate. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """Compares the speed of a meta-training in Warploom and in JAX. The rule small_fc has a network of 39, 32, 32 and 2
-units. The rule is trained by pes on perceptrons of 2,410 weights.
+units. The estimator pes meta-trains the rule on perceptrons of 2,410 weights.
 
     bench/small_fc.py --build BUILD --python VENV/bin/python [--rounds N] [--forms FORM-OVER ...] [--cpu-time]
     bench/small_fc.py --build BUILD --python VENV/bin/python --check
 
 BUILD is the build directory. The interpreter of --python needs JAX (bench/README.md). A meta-step runs 50 inner steps
 of 8 units, computes the PES estimate, and updates the rule by Adam (small_fc.yaml, small_fc_jax.py). Each unit is an
-antithetic pair of inner runs. The rates count a pair once. The programs run alternately on one core. The option --check
-compares the rule of the JAX program with reference values."""
+antithetic pair of inner runs. The printed rates count each pair as one unit. The programs run alternately on one
+core. The option --check compares the rule of the JAX program with reference values of
+tests/reference/tensor_rules.py."""
 
 import argparse
 import os

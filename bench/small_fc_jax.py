@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Runs the meta-step of small_fc.yaml in JAX in float32, for small_fc.py. One meta-step is one function that `jit`
-compiles.
+"""Runs the meta-step of small_fc.yaml in JAX in float32. The script small_fc.py measures this program. One meta-step
+is one function that `jit` compiles.
 
     small_fc_jax.py [--form plain|columns|folded] [--over vmap|map] [--check]
 
@@ -9,13 +9,13 @@ updates the rule by Adam. The formulas are in src/rule/feature_net.h.
 
 - `plain`: The features of a coordinate are a row of the network's input (n, 39).
 - `columns`: The features of a coordinate are a column of the network's input (39, n).
-- `folded`: The layout is that of `columns`. Two small products compute the contributions of the row and column moments
-  to the first layer, and broadcasting adds them. The normalisers are part of the weights of this layer, and the time
-  inputs are part of its bias.
+- `folded`: The layout is that of `columns`. Two small products compute what the row moments and the column moments
+  contribute to the first layer, and broadcasting adds both contributions to each coordinate. The weights of this
+  layer include the factors that normalise the features, and its bias includes the contribution of the time inputs.
 - `vmap`: All 16 particles are computed in one batch.
 - `map`: The particles are computed one after another by jax.lax.map.
 
---check compares the rule's steps with tests/reference/tensor_rules.py in float64 and stops."""
+--check compares three steps of the rule in float64 with tests/reference/tensor_rules.py, and then stops."""
 
 import argparse
 import os
@@ -66,7 +66,7 @@ def state_start(shape, dtype):
 
 
 def moments(phi, g, s):
-    """Returns the new state, and the factors by which the features multiply the gradient g and the momentum m."""
+    """Returns the new state, and the two factors by which the features multiply the gradient g and the momentum m."""
     bm, bv, bf = decays(phi)
     wide = lambda b: b.reshape(3, *[1] * g.ndim)
     follow = lambda old, mean: wide(bf) * old + (1 - wide(bf)) * mean
@@ -83,31 +83,32 @@ def moments(phi, g, s):
 
 
 def own_features(g, p, s, g_factor, m_factor):
-    """Returns the features that differ between coordinates, as an array (16, ...). The features form groups of 2, 3, 1,
-    3, 1, 3 and 3."""
+    """Returns the features that have a separate value for each coordinate, as an array (16, ...). The 16 features
+    consist of groups of 2, 3, 1, 3, 1, 3 and 3 features, in the order of the code."""
     inverse = lax.rsqrt(s["v"] + 1e-6)
     return jnp.concatenate([jnp.stack([g, p]), s["m"], s["v"][None], s["m"] * inverse, inverse[None], g * g_factor,
                             s["m"] * m_factor])
 
 
 def table_features(s):
-    """Returns the features of the rows and the features of the columns, as two arrays (6, ...). For a vector, both
-    arrays are the same."""
+    """Returns two arrays (6, ...): the features that have one value for each row, and those that have one value for
+    each column. For a vector, both arrays contain the features of the rows."""
     r, c = s["r"], s["r"] if s["c"].size == 0 else s["c"]
     return jnp.concatenate([r, lax.rsqrt(r + 1e-8)]), jnp.concatenate([c, lax.rsqrt(c + 1e-8)])
 
 
 def normaliser(x):
-    """Returns 1 / sqrt(1e-5 + mean of x^2) for each channel."""
+    """Returns 1 / sqrt(1e-5 + mean of x^2) for each channel of x, where axis 0 contains the channels."""
     return lax.rsqrt(1e-5 + (x * x).mean(tuple(range(1, x.ndim))))
 
 
-# The rows of the first layer's weight matrix that multiply the features of coordinates, of rows and of columns.
+# Indices of the rows of the first layer's weight matrix that multiply the features of coordinates, of rows and of
+# columns.
 OWN, ROWS, COLUMNS = [*range(13), 25, 26, 27], [13, 14, 15, 19, 20, 21], [16, 17, 18, 22, 23, 24]
 
 
 def above(phi, x):
-    """Computes the second and third layer from the activation x (32, n) of the first layer."""
+    """Computes the second and third layer of the network from the output x (32, n) of the first layer."""
     y = jax.nn.relu(phi["w2"].T @ x + phi["b2"][:, None])
     return phi["w3"].T @ y + phi["b3"][:, None]
 
@@ -159,7 +160,7 @@ def task_loss(theta, images, labels):
 
 
 def window(phi, theta, state, t, key, data):
-    """Runs the window of one particle. Returns the last theta, the last state and the mean loss."""
+    """Runs the window of one particle of a unit. Returns the last theta, the last rule state and the mean loss."""
     def step(carry, k):
         theta, state = carry
         index = jax.random.randint(jax.random.fold_in(key, k), (BATCH,), 0, len(data[0]))
@@ -201,7 +202,7 @@ def meta_step(carry, data):
     return (phi, {"m": m, "v": v, "count": count}, theta, state, accumulated, t + WINDOW, key), loss.mean()
 
 
-# ---- Start, check, measurement ----------------------------------------------------------------------
+# ---- Start, check and measurement --------------------------------------------------------------------
 
 def phi_start(key):
     sizes = [39, 32, 32, 2]
@@ -220,7 +221,8 @@ def theta_start(key):
 def carry_start():
     key = jax.random.PRNGKey(1)
     phi = phi_start(key)
-    zeros = lambda: jax.tree.map(jnp.zeros_like, phi)  # `jit` overwrites each argument, so no two may share an array
+    # `jit` reuses the memory of each argument for the results, so two arguments must not be the same array
+    zeros = lambda: jax.tree.map(jnp.zeros_like, phi)
     one = jax.vmap(theta_start)(jax.random.split(key, UNITS))
     theta = jax.tree.map(lambda x: jnp.concatenate([x, x]), one)
     state = jax.tree.map(lambda x: jnp.zeros((2 * UNITS, *x.shape)),
@@ -238,8 +240,8 @@ def load_data():
 
 
 def check():
-    """Compares three steps with the reference in NumPy. Prints the largest relative difference, and returns 0 if it is
-    small."""
+    """Compares three steps of the rule with the reference in NumPy. Prints the largest relative difference, and
+    returns 0 if it is small enough, otherwise 1."""
     sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tests", "reference"))
     import tensor_rules
     jax.config.update("jax_enable_x64", True)

@@ -1,18 +1,20 @@
 #!/usr/bin/env python3
-"""Compares meta-steps of small tasks in Warploom and in PyTorch. The programs run alternately.
+"""Compares the time of a meta-step in Warploom and in PyTorch, for small tasks. The programs run alternately.
 
   python3 bench/small_tasks.py [sinusoid] [warp] [--program build/warploom] [--python PYTHON]
                                [--cores 1 2] [--rounds 5] [--modes eager compile-step ...]
 
-- `sinusoid`: Runs MAML and Meta-SGD with a network of 1, 40, 40 and 1 units. A meta-step has 25 tasks with 10 points
-  for one inner step and 10 points for the meta-loss. The meta-gradient is of second order.
-- `warp`: Runs Warp-Grad with convolutions of 16 filters. A meta-step has 4 tasks of 10 steps with batches of 20. The
+- `sinusoid`: Runs MAML and Meta-SGD with a network of 1, 40, 40 and 1 units. A meta-step uses 25 tasks. Each task has
+  10 points for one inner step and 10 points for the meta-loss. The meta-gradient is of second order.
+- `warp`: Runs Warp-Grad with convolutions of 16 filters. A meta-step uses 4 tasks. Each task has 10 inner steps with
+  batches of 20 images. The
   meta-step computes the exact gradient of the look-ahead loss.
 
-A meta-step of Warploom includes all work of `warploom train`, also the metrics and files. The time of a meta-step is
-the difference between a run of many meta-steps and a run of one meta-step, divided by the number of additional
-meta-steps. PYTHON is an interpreter in which PyTorch is installed (pip install torch). The files small_tasks_torch.py
-and small_tasks_warp_torch.py describe the PyTorch programs. Run the comparison on an idle machine.
+The time of Warploom's meta-step includes all work of `warploom train`, also the work for the metrics and the files.
+This time is the difference between the times of a run of many meta-steps and of a run of one meta-step, divided by
+the number of additional meta-steps. PYTHON is an interpreter in which PyTorch is installed (pip install torch). The
+files small_tasks_torch.py and small_tasks_warp_torch.py contain and describe the PyTorch programs. Run the comparison
+on an idle machine.
 """
 import argparse
 import os
@@ -30,7 +32,7 @@ SINUSOID_MODES, WARP_MODES = ["eager", "compile", "compile-step"], ["chain", "ch
 
 
 class Warploom:
-    """Runs `warploom train`. A measurement returns the seconds of a meta-step, without the time that the program needs
+    """Runs `warploom train`. A call returns the seconds of one meta-step, excluding the time that the program needs
     to start."""
 
     def __init__(self, name, program, cores, steps, job, *settings):
@@ -56,7 +58,7 @@ class Warploom:
 
 
 def write_images(folder, count=4096, side=28, classes=10):
-    """Writes random images in the format of MNIST, so no download is needed."""
+    """Writes random images in the file format of MNIST, so the benchmark downloads no data."""
     draw = random.Random(1)
     for part, n in (("train", count), ("t10k", 1024)):
         with open(f"{folder}/{part}-images-idx3-ubyte", "wb") as f:

@@ -1,10 +1,10 @@
-"""Runs MAML and Meta-SGD on the sinusoid in PyTorch, with torch.func and vmap over the tasks.
+"""Runs MAML and Meta-SGD on the sinusoid in PyTorch, with torch.func and with vmap over the tasks.
 
   python small_tasks_torch.py maml|meta-sgd eager|compile|compile-step
 
-The setting is that of jobs/maml-sinusoid.yaml with 10 shots. The network has layers of 1, 40, 40 and 1 units with ReLU.
-A meta-step draws 25 tasks with 10 points for one inner step and 10 points for the meta-loss. The meta-step computes the
-second-order gradient and updates theta_0 by Adam. The program needs `pip install torch`.
+The settings are those of jobs/maml-sinusoid.yaml with 10 shots. The network has layers of 1, 40, 40 and 1 units with
+ReLU. A meta-step draws 25 tasks. Each task has 10 points for one inner step and 10 points for the meta-loss. The
+meta-step computes the second-order gradient and updates theta_0 by Adam. The program needs `pip install torch`.
   `eager`         Computes the meta-gradient by torch.func without compilation.
   `compile`       Compiles the meta-gradient by torch.compile.
   `compile-step`  Compiles the whole meta-step, which draws the tasks, computes the meta-gradient and applies Adam.
@@ -21,7 +21,7 @@ TASKS, SHOTS, RATE, META_RATE, STEPS = 25, 10, 1e-3, 1e-3, 200
 
 
 def start(algorithm):
-    """Returns theta_0. For Meta-SGD, also returns one learning rate for each parameter."""
+    """Returns theta_0. For Meta-SGD, the result also contains one learning rate for each parameter."""
     shapes = [(1, 40), (40,), (40, 40), (40,), (40, 1), (1,)]
     theta = [torch.nn.init.trunc_normal_(torch.empty(s), std=0.01, a=-0.02, b=0.02) if len(s) == 2 else torch.zeros(s)
              for s in shapes]
@@ -36,7 +36,7 @@ def loss(theta, x, y):
 
 
 def task_loss(theta, rates, support, query):
-    """Returns the loss on the query set after one step on the support set."""
+    """Returns the loss of one task on its query set after one inner step on its support set."""
     gradient = grad(loss)(theta, *support)
     if rates:
         adapted = [p - a * g for p, a, g in zip(theta, rates, gradient)]
@@ -51,7 +51,7 @@ def meta_loss(meta, support, query):
 
 
 def draw():
-    """Draws the support sets and the query sets of all tasks. Each set is an array (TASKS, SHOTS, 1)."""
+    """Draws the support sets and the query sets of all tasks. Returns arrays of the shape (TASKS, SHOTS, 1)."""
     amplitude = torch.empty(TASKS, 1, 1).uniform_(0.1, 5.0)
     phase = torch.empty(TASKS, 1, 1).uniform_(0.0, math.pi)
     x = torch.empty(TASKS, 2 * SHOTS, 1).uniform_(-5.0, 5.0)
@@ -63,8 +63,8 @@ meta_gradient = grad_and_value(meta_loss)
 
 
 class Adam:
-    """Updates the leaves by torch.optim.Adam. The mode compile-step uses the function adam() instead, which is compiled
-    together with the other parts."""
+    """Updates the leaves with torch.optim.Adam. The mode compile-step uses the function adam() instead, so that
+    torch.compile can compile the update with the rest of the meta-step."""
 
     def __init__(self, leaves):
         self.leaves = leaves
@@ -77,7 +77,8 @@ class Adam:
 
 
 def adam(leaves, first, second, gradient, t):
-    """Computes an Adam step without side effects. The function returns new leaves and new moments. `t` is a tensor."""
+    """Returns the new leaves and the new moments after one step of Adam. The arguments remain unchanged. `t` is a
+    tensor."""
     first = [0.9 * m + 0.1 * g for m, g in zip(first, gradient)]
     second = [0.999 * v + 0.001 * g * g for v, g in zip(second, gradient)]
     left1, left2 = 1 - 0.9 ** t, 1 - 0.999 ** t
@@ -86,7 +87,8 @@ def adam(leaves, first, second, gradient, t):
 
 
 def stepwise(theta, rates, mode):
-    """Returns a function that computes one meta-step. In the mode compile, only the meta-gradient is compiled."""
+    """Returns a function that computes one meta-step. In the mode compile, torch.compile compiles only the
+    meta-gradient."""
     compute = torch.compile(meta_gradient, fullgraph=True) if mode == "compile" else meta_gradient
     update = Adam(theta + rates)
 
@@ -99,7 +101,7 @@ def stepwise(theta, rates, mode):
 
 
 def fused(theta, rates):
-    """Returns a function that computes one meta-step and is compiled as a whole."""
+    """Returns a function that computes one meta-step. torch.compile compiles the whole function."""
     leaves, split = theta + rates, len(theta)
     state = [leaves, [torch.zeros_like(p) for p in leaves], [torch.zeros_like(p) for p in leaves], torch.zeros(())]
 
@@ -125,7 +127,7 @@ def main():
 
     def measure():
         def work():
-            float(step())  # reads the loss, as a program that logs the loss would
+            float(step())  # copies the loss to the CPU, as a program that logs the loss would
         return versus.timed(work, STEPS)
 
     if not math.isfinite(float(last)):

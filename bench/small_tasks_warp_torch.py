@@ -3,16 +3,16 @@
   python small_tasks_warp_torch.py chain|channels-last|func|compile
 
 Each of the four layers has a convolution (16 filters, 3 x 3), batch norm, ReLU, a 2 x 2 max-pool, and a warp
-convolution. The last layer is dense. A meta-step has 4 tasks of 10 inner steps with batches of 20 images of 28 x 28.
-After each step, the program computes the exact gradient of the look-ahead loss L(theta - a grad L(theta; phi); phi) on
-the next batch with respect to the warps phi. Adam updates phi after the four tasks. The program needs `pip install
-torch`.
+convolution. The last layer is dense. A meta-step uses 4 tasks. Each task has 10 inner steps with batches of 20 images
+of 28 x 28 pixels. After each step, the program computes the gradient of the look-ahead loss L(theta - a grad L(theta;
+phi); phi) on the next batch. The gradient is exact and is taken with respect to the warp parameters phi. Adam updates
+phi after the four tasks. The program needs `pip install torch`.
 
-- `chain`: Evaluates every loss once. The look-ahead loss of a step and its graph are used again as the inner loss of
-  the next step.
-- `channels-last`: Computes as `chain` does, with images and filters in the format channels_last.
+- `chain`: Evaluates every loss once. The look-ahead loss of a step is also the inner loss of the next step, and its
+  graph is used twice.
+- `channels-last`: Computes as `chain` does, but stores images and filters in PyTorch's memory format channels_last.
 - `func`: Differentiates the look-ahead loss of each step by torch.func.grad.
-- `compile`: Computes as `func` does, and compiles the step by torch.compile.
+- `compile`: Computes as `func` does, but compiles the step by torch.compile.
 """
 import sys
 
@@ -28,7 +28,8 @@ FORMAT = torch.channels_last if sys.argv[1] == "channels-last" else torch.contig
 
 
 def start_theta():
-    """Returns the initial theta: the filters, bias, scale and shift of each layer, then the last dense layer."""
+    """Returns the initial theta: filters, bias, scale and shift of each convolution layer, and the parameters of the
+    dense layer."""
     theta = []
     for layer in range(LAYERS):
         channels = FILTERS if layer else 1
@@ -38,7 +39,7 @@ def start_theta():
 
 
 def start_phi():
-    """Returns warp convolutions that initially compute the identity."""
+    """Returns the initial warp convolutions, which compute the identity."""
     warp = torch.zeros(FILTERS, FILTERS, 3, 3)
     warp[range(FILTERS), range(FILTERS), 1, 1] = 1
     return [warp.clone(memory_format=FORMAT) for _ in range(LAYERS)]
@@ -54,7 +55,7 @@ def loss(theta, phi, x, labels):
 
 
 class Images:
-    """Contains as many random images as the built-in data set has. Minibatches are drawn with replacement."""
+    """Contains random images, as many as Warploom's built-in data set. draw() draws a minibatch with replacement."""
 
     def __init__(self, count=4096):
         self.x = torch.rand(count, 1, SIDE, SIDE)
@@ -66,7 +67,8 @@ class Images:
 
 
 def chained(phi, images):
-    """Returns the meta-gradient of one task. Each loss is evaluated once and differentiated twice."""
+    """Returns the meta-gradient of one task by the mode `chain`. The function evaluates each loss once and
+    differentiates it twice."""
     total = [torch.zeros_like(p) for p in phi]
     theta = [p.requires_grad_() for p in start_theta()]
     gradient = torch.autograd.grad(loss(theta, phi, *images.draw()), theta, create_graph=True)
@@ -92,7 +94,8 @@ step = grad_and_value(look_ahead, has_aux=True)
 
 
 def functional(phi, images, step):
-    """Returns the meta-gradient of one task, but calls one differentiated function for each inner step."""
+    """Returns the meta-gradient of one task. The function calls `step`, the differentiated look-ahead loss, once for
+    each inner step."""
     total, theta, batch = [torch.zeros_like(p) for p in phi], start_theta(), images.draw()
     for _ in range(STEPS):
         following = images.draw()

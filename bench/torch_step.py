@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Compares the time of one step of trained optimizers in PyTorch with the C library and with torch.optim.Adam.
+"""Compares the time of one step of trained optimizers through the PyTorch class LearnedOptimizer with two other
+times: the time in the C library and the time of torch.optim.Adam.
 
 The gradients are random. The network has 1.2 million parameters (784-1024-384-10). The program prints the shortest
-processor time of a step, measured over several steps on one thread. The first two columns are the times with
-backend="torch" and backend="c". The third column is the time of wl_optimizer_step of the C library on one flat array.
-The last column is the ratio of the second column to the third column.
+processor time of a step, measured over several steps on one thread. The first two columns are the times of
+LearnedOptimizer with backend="torch" and backend="c". The third column is the time of wl_optimizer_step of the C
+library on one flat array. The last column is the time in the second column divided by the time in the third column.
 
   bench/torch_step.py                     measures every rule with its initial meta-parameters
   bench/torch_step.py optimizer.h5 ...    measures the given trained optimizers
@@ -46,7 +47,7 @@ def network():
 
 
 def shortest(steps, seconds=4.0):
-    """Returns the shortest processor time of each function in milliseconds. The functions run in turn."""
+    """Returns the shortest processor time of each function in milliseconds. The functions run alternately."""
     times, end = [[] for _ in steps], time.perf_counter() + seconds
     for step in steps:
         step()
@@ -59,7 +60,8 @@ def shortest(steps, seconds=4.0):
 
 
 def flat_step(path):
-    """Returns a function that calls wl_optimizer_step on the tensors of the network, joined to one array."""
+    """Returns a function that calls wl_optimizer_step on one flat array, which contains all tensors of the
+    network."""
     optimizer = library.Optimizer(path)
     shapes = [tuple(p.shape)[::-1] for p in network().parameters()]
     optimizer.start(shapes, 100, 1)
@@ -80,7 +82,7 @@ def row(name, path):
 
 
 def make(rule, folder):
-    """Trains an optimizer for one meta-step and returns its file."""
+    """Trains an optimizer for one meta-step and returns the path of its file."""
     path = Path(folder) / "config.yaml"
     path.write_text(f"{CONFIGURATION}rule: {rule}\noutput: {folder}/run\n", encoding="utf-8")
     subprocess.run([PROGRAM, "train", path, "--quiet"], check=True, stdout=subprocess.DEVNULL)

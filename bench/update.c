@@ -2,7 +2,7 @@
  *
  *   bench_update PARAMETERS THREADS FILE...
  *
- * The optimizers of the files are measured in turn. For each file, the program prints the median and the least
+ * Each round measures the optimizer of every file once. For each file, the program prints the median and the least
  * milliseconds of wl_optimizer_step over the rounds. The program also divides the median by the median of the last
  * file. The script update.sh passes two LSTMs and Adam. */
 #include <stdbool.h>
@@ -40,7 +40,7 @@ static void open_all(wl_optimizer **optimizer, char **files, int count, int64_t 
   }
 }
 
-/* Fills the array with random gradients of about 1 and of both signs. */
+/* Fills the array with random gradients of magnitude about 1 and of both signs. */
 static void fill(float *gradient, int64_t n) {
   uint32_t bits = 1;
   for (int64_t i = 0; i < n; i++) {

@@ -1,7 +1,7 @@
 #!/bin/bash
-# Measures the time that libwarploom needs for one step over a million parameters. Compares two trained LSTMs (two
-# layers of 20 units, and one layer) with Adam. The rules are measured alternately, with one thread and with two
-# threads.
+# Measures the time that libwarploom needs for one step over a million parameters. Compares the times of two trained
+# LSTMs with the time of Adam. One LSTM has two layers of 20 units, and the other has one layer. Each round measures
+# every rule, with one thread and with two threads.
 #
 #   bench/update.sh [BUILD [PARAMETERS]]
 set -euo pipefail

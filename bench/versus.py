@@ -1,19 +1,19 @@
-"""Provides what the comparisons with other programs have in common: alternating rounds, versions, and a table of
-ratios.
+"""Provides the functions that the comparisons with other programs share: they run the programs in alternation and
+print versions and ratios of times.
 
-Each contender is a separate process, so threads, libraries and compiled code of one contender have no effect on
-another. A contender compiles, prints `ready` with its versions, and waits. For each line `go` on its standard input,
-the contender makes one measurement and prints the seconds of one unit of work. For each line `memory`, a contender that
-supports this request prints the peak memory of the work in bytes.
+A contender is one of the compared programs. Each contender is a separate process, so threads, libraries and compiled
+code of one contender do not affect another. A contender compiles, prints `ready` with its versions, and waits. For
+each line `go` on its standard input, the contender makes one measurement and prints the seconds of one unit of work.
+For each line `memory`, a contender that supports this request prints the peak memory of the work in bytes.
 
-  worker side      versus.serve(measure, "torch 2.15.0")          measure() -> seconds
-  driver's side    with versus.Worker("PyTorch, vmap", command, cores=1) as a: ...
-                   times = versus.rounds([a, b], 7)
-                   versus.report(times, reference="warploom")
+  contender           versus.serve(measure, "torch 2.15.0")          measure() -> seconds
+  comparing script    with versus.Worker("PyTorch, vmap", command, cores=1) as a: ...
+                      times = versus.rounds([a, b], 7)
+                      versus.report(times, reference="warploom")
 
-Only one contender runs at a time. During a measurement, all threads and ranks of the other contenders are stopped.
-Every round measures all contenders. A change of the clock rate or other load on the machine therefore affects all
-contenders alike.
+Only one contender runs at a time. During a measurement, all threads and ranks of the other contenders are suspended
+by SIGSTOP. Every round measures all contenders. A change of the clock rate or other load on the machine therefore
+affects all contenders alike.
 """
 import atexit
 import ctypes
@@ -26,23 +26,24 @@ import subprocess
 import sys
 import time
 
-# Settings of Open MPI: ranks may run on all cores that the driver selects, and root may start them.
+# Settings of Open MPI: ranks may run on all cores that the comparing script selects, and root may start them.
 MPI = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMPI_MCA_hwloc_base_binding_policy": "none",
        "OMPI_MCA_mpi_yield_when_idle": "0"}
 
 
 def serve(measure, about, memory=None):
-    """Answers the driver: prints `ready` once, and then one measurement for each line of standard input."""
+    """Serves the requests of the comparing script: prints `ready` once, and then prints one measurement for each line
+    of standard input."""
     out = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # libraries must not print between the answers
+    os.dup2(2, 1)  # redirects what libraries print, so that it cannot mix with the answers
     print("ready " + about, file=out, flush=True)
     for line in sys.stdin:
         print(f"{memory() if line.strip() == 'memory' else measure():.9e}", file=out, flush=True)
 
 
 def timed(function, repeats=1):
-    """Returns the mean seconds of a call of `function` over `repeats` calls. The clock measures CPU time if
-    VERSUS_CLOCK is `cpu`, otherwise wall time."""
+    """Calls `function` `repeats` times and returns the mean seconds of a call. If VERSUS_CLOCK is `cpu`, the seconds
+    are CPU time, otherwise wall time."""
     clock = time.process_time if os.environ.get("VERSUS_CLOCK") == "cpu" else time.perf_counter
     start = clock()
     for _ in range(repeats):
@@ -52,7 +53,7 @@ def timed(function, repeats=1):
 
 def repeated(function, turn=1.0):
     """Returns a function that calls `function` repeatedly for about `turn` seconds and returns the mean seconds of a
-    call. The first call is not counted, unless it alone takes `turn` seconds."""
+    call. The first call only determines the number of calls, unless it alone takes `turn` seconds."""
     def measure():
         once = timed(function)
         return once if once >= turn else timed(function, round(turn / once))
@@ -66,24 +67,25 @@ def _status(field):
 
 def peak_during(action):
     """Returns the peak memory during `action()` in bytes, minus the memory of this process before the call."""
-    # returns the free memory of earlier work to the system, because `action` would otherwise use this memory again
+    # returns the memory that earlier work has freed to the system, because `action` would otherwise use this memory
+    # again
     ctypes.CDLL(None).malloc_trim(0)
     with open("/proc/self/clear_refs", "w", encoding="ascii") as clear:
-        clear.write("5")  # resets the peak memory
+        clear.write("5")  # resets the peak of the resident memory
     before = _status("VmRSS")
     action()
     return _status("VmHWM") - before
 
 
 def _family(pid):
-    """Returns the process numbers of a process and all its descendants."""
+    """Returns a list with the process number `pid` and the process numbers of all its descendants."""
     children = {}
     for entry in filter(str.isdigit, os.listdir("/proc")):
         try:
             with open(f"/proc/{entry}/stat", encoding="utf-8", errors="replace") as stat:
                 children.setdefault(int(stat.read().rpartition(")")[2].split()[1]), []).append(int(entry))
         except OSError:
-            continue  # the process has just ended
+            continue  # the process ended after /proc was listed
     found = [pid]
     for each in found:
         found += children.get(each, [])
@@ -91,7 +93,7 @@ def _family(pid):
 
 
 class Worker:
-    """Runs a contender in a separate process, on the first `cores` of the cores that this process may use."""
+    """Runs a contender in a separate process, on the first `cores` of the cores on which this process may run."""
 
     def __init__(self, name, command, cores=1, environment=None):
         self.name, self.cores = name, cores
@@ -100,7 +102,7 @@ class Worker:
                    **(environment or {}))
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env,
                                         preexec_fn=lambda: os.sched_setaffinity(0, chosen))
-        atexit.register(self._signal, signal.SIGKILL)  # a stopped worker would remain if its driver ended
+        atexit.register(self._signal, signal.SIGKILL)  # a suspended process would not end with this script
         start = time.perf_counter()
         self.about = self._line().removeprefix("ready ")
         self.start_seconds = time.perf_counter() - start
@@ -144,9 +146,9 @@ class Worker:
 
 
 class Cores:
-    """Checks with BUILD/bench/bench_cores whether two virtual cores compute as much as two real cores. A host may run
-    both virtual cores as hyperthreads of one core, for seconds or minutes. Measurements on two cores wait until
-    the host runs the virtual cores on separate cores again."""
+    """Checks with BUILD/bench/bench_cores whether two virtual cores compute as fast as two real cores. For seconds or
+    minutes, a host may run both virtual cores as hyperthreads of one real core. Measurements on two cores wait until
+    the host runs the virtual cores on separate real cores again."""
     TWO, TRIES, PAUSE = 1.9, 6, 2.0
 
     def __init__(self, build):
@@ -154,8 +156,8 @@ class Cores:
         self.kept = []
 
     def __call__(self, measure):
-        """Calls measure() until bench_cores has found two full cores before and after the call.
-        After some tries, any measurement is accepted."""
+        """Repeats measure() until bench_cores finds two full cores before and after the call, and returns the result.
+        After TRIES tries, the function accepts any measurement."""
         for turn in range(self.TRIES):
             before = self.probe()
             if before < self.TWO and turn < self.TRIES - 1:
@@ -175,8 +177,8 @@ class Cores:
 
 
 def rounds(contenders, count, look=None):
-    """Returns a dictionary from the name of each contender to its list of seconds. Each round measures every contender
-    once. The first round is not counted. `look`: a Cores."""
+    """Returns a dictionary from the name of each contender to the list of its measured seconds. Each round measures
+    every contender once. The first round is not counted. `look`: a Cores."""
     times = {c.name: [] for c in contenders}
     for turn in range(count + 1):
         for c in contenders:
@@ -199,8 +201,8 @@ def processor():
 
 
 def report(times, reference, unit="ms", scale=1e3):
-    """Prints a table with the least and the median time of each contender, and divides both by the times of the
-    reference."""
+    """Prints a table with the least and the median time of each contender. Also prints the ratios of these times to
+    the times of the reference."""
     width = max(len(name) for name in times)
     print(f"{'':{width}}  least {unit:>4}  median {unit:>4}  ratio of least  of medians")
     base = times[reference]

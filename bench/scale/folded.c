@@ -1,24 +1,26 @@
-/* folded.c - measures the work of a unit once, and later adds its time to a simulated clock instead of repeating the
- * work.
+/* folded.c - measures the time of each kind of work of a unit. A simulated run then advances its clock by this time
+ * instead of doing the work.
  *
  * The linker replaces the calls that scale.cmake lists by calls of the functions in this file. Environment variables
  * select one of three modes:
  *
- * - Without a variable, everything is computed as in the real program, with the same bits.
- * - WL_FOLD_MEASURE=FILE also writes the median and the spread of the times of each kind of work to FILE. The spread is
- *   computed from the median absolute deviation. The median ignores short times in which the processor did other work.
- * - WL_FOLD=FILE computes no units. Windows and starts of units take the seconds that FILE contains, multiplied by a
- *   random factor with the spread in FILE. Messages and planning are computed as in the real program.
+ * - If no variable is set, the program computes everything as `warploom` does, with the same bits.
+ * - WL_FOLD_MEASURE=FILE: The program computes everything, and writes the median and the relative spread of the times
+ *   of each kind of work to FILE. The spread is the median absolute deviation, multiplied by 1.4826 and divided by
+ *   the median. The median is insensitive to short periods in which the processor does other work.
+ * - WL_FOLD=FILE: The program computes no units. Instead, each window and each start of a unit advances the simulated
+ *   clock by the seconds in FILE, multiplied by a random factor with the spread in FILE. The program plans and sends
+ *   messages as `warploom` does.
  *
- * FILE has these lines:
+ * FILE consists of lines of three types:
  *
  *   window <family>-<n> <seconds of an inner step> <relative deviation>
  *   start  <family>-<n> <seconds> <relative deviation>
  *   rest   -            <seconds of a meta-step outside windows and starts> <relative deviation>
  *
- * In SMPI, a nonblocking reduction sends from every rank to every rank. This file therefore starts the reduction only
- * when the program waits for it. The reduction then does not overlap with computing, so the simulated efficiency is
- * lower than the real efficiency. */
+ * In SMPI, a nonblocking reduction sends from every rank to every rank. To save these messages, the program starts a
+ * reduction only when it waits for the reduction. The reduction then does not overlap with computing, so the
+ * simulated efficiency is lower than the real efficiency. */
 #include <math.h>
 #include <mpi.h>
 #include <smpi/smpi.h>
@@ -33,23 +35,24 @@
 
 enum { KINDS = 64, NAME = 64, SAMPLES = 4096 };
 
-/* The measured times of one kind of work. */
+/* The measured times of one kind of work, such as the windows of one task. */
 typedef struct kind {
   char what[NAME];
-  double *samples; /* measured seconds, at most SAMPLES */
-  int count;       /* number of samples; 1 if the line was read */
+  double *samples; /* measured seconds, one number for each call; at most SAMPLES numbers */
+  int count;       /* number of samples, or 1 if the times were read from FILE */
   double usual, spread;
 } kind;
 
 static kind kinds[KINDS];
 static int n_kinds;
-static double inside;      /* measured seconds of windows and starts in this meta-step */
+static double inside;      /* sum of the measured seconds of windows and starts in this meta-step */
 static int64_t meta_steps; /* done */
 
 static const char *table(void) { return getenv("WL_FOLD"); }
 static const char *measured(void) { return getenv("WL_FOLD_MEASURE"); }
 
-/* Returns the CPU time of this process. The CPU time does not contain the time of other processes. */
+/* Returns the CPU seconds of the calling thread. These seconds exclude the time in which other threads or processes
+ * use the core. */
 static double cpu_seconds(void) {
   struct timespec now;
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
@@ -71,7 +74,7 @@ static kind *find_for(const char *what, const wl_task *task) {
   return find(name);
 }
 
-/* Adds a measured time to the samples of a kind of work. The first meta-step is not counted, because it creates
+/* Adds a measured time to the samples of one kind of work. The first meta-step is not counted, because it creates
  * workspaces and fills caches. */
 static void note(kind *k, double seconds) {
   if (!k || meta_steps == 0 || k->count == SAMPLES) return;
@@ -125,8 +128,8 @@ static void read_table(void) {
 
 /* ---- charging ---- */
 
-/* Returns an approximately normal number, which depends only on the unit and its step. The number is the sum of twelve
- * uniform numbers of the generator splitmix64. */
+/* Returns a random number with approximately a standard normal distribution. It depends only on the unit, its episode
+ * and its step. The number is the sum of twelve uniform numbers from the generator splitmix64, minus 6. */
 static double near_normal(const wl_unit *unit) {
   uint64_t x = (uint64_t)unit->episode.index * 0x9e3779b97f4a7c15u +
                (uint64_t)unit->episode.unit * 0xbf58476d1ce4e5b9u + (uint64_t)unit->t;
@@ -207,15 +210,16 @@ REAL(double, wl_outer_update, wl_outer *outer, int64_t meta_step, unsigned group
   return __real_wl_outer_update(outer, meta_step, groups, gradient, phi);
 }
 
-/* Planning is computed, and its real time is added to the simulated clock, because this time grows with the number of
- * ranks. */
+/* The simulated program also computes the plan, and the real time of planning is added to the simulated clock,
+ * because this time grows with the number of ranks. */
 REAL(void, wl_plan_begin, wl_plan *plan) {
   const double start = cpu_seconds();
   __real_wl_plan_begin(plan);
   if (table()) smpi_execute(cpu_seconds() - start);
 }
 
-/* Memory that only a computed unit needs is not allocated. One machine then has enough memory for a thousand ranks. */
+/* A simulated run does not allocate the memory that only a computed unit requires. The memory of one machine then
+ * suffices for a thousand ranks. */
 REAL(wl_status, wl_unit_create_with, const wl_model *model, const wl_task *task,
      const wl_unit_shape *shape, wl_unit **out) {
   if (!table()) return __real_wl_unit_create_with(model, task, shape, out);
@@ -240,8 +244,8 @@ REAL(void, wl_unroll_ws_destroy, wl_unroll_ws **ws) {
   *ws = NULL;
 }
 
-/* Simulated windows do not check whether they should stop. If a window checked for messages, SMPI would run another
- * rank within the window. */
+/* Windows in a simulated run do not check whether a signal has requested a stop. This check would call MPI, and SMPI
+ * would then run another rank in the middle of the window. */
 REAL(void, wl_unroll_set_interrupt, wl_unroll_ws *ws, wl_interrupt asked, void *context) {
   (void)ws, (void)asked, (void)context;
 }
@@ -276,23 +280,24 @@ REAL(void, wl_comm_finish, wl_comm **comm) {
   __real_wl_comm_finish(comm);
 }
 
-/* Returns the simulated seconds, or 0 before MPI has been initialised. */
+/* Returns the simulated time in seconds, or 0 before MPI has been initialised. */
 REAL(double, wl_seconds, void) {
   int started = 0;
   MPI_Initialized(&started);
   return started ? MPI_Wtime() : 0.0;
 }
 
-/* ---- MPI functions that are different in SMPI ---- */
+/* ---- MPI functions that behave differently under SMPI ---- */
 
-/* SMPI does not support threads. Each rank therefore has one thread, which also calls MPI. */
+/* SMPI does not support threads. Each rank therefore uses only one thread, which also calls MPI. The function reports
+ * the requested thread level as available. */
 REAL(int, MPI_Init_thread, int *argc, char ***argv, int required, int *provided) {
   const int code = __real_MPI_Init_thread(argc, argv, required, provided);
   *provided = required;
   return code;
 }
 
-/* The arguments of a reduction that has been started but not yet computed. */
+/* The arguments of a reduction that the program has started but not yet computed. */
 typedef struct posted {
   void *values;
   int count;
@@ -313,7 +318,8 @@ REAL(int, MPI_Iallreduce, const void *from, void *to, int count, MPI_Datatype ty
   return MPI_SUCCESS;
 }
 
-/* Computes all reductions that were started. All ranks wait for the reductions in the same order. */
+/* Computes all reductions that the program has started. All ranks call MPI_Wait for the reductions in the same
+ * order. */
 REAL(int, MPI_Wait, MPI_Request *request, MPI_Status *status) {
   int code = MPI_SUCCESS;
   for (int i = 0; i < n_waiting && code == MPI_SUCCESS; i++)

@@ -1,6 +1,7 @@
 # Builds warploom_smpi, the program for the simulated MPI of SimGrid, if SimGrid is installed. The program has the same
 # sources as warploom. Only the sources that include mpi.h are compiled again, with the header of SMPI. The linker
-# option --wrap sends calls of the trainer to folded.c. No other source therefore contains code for the simulation.
+# option --wrap redirects the trainer's calls of certain functions to folded.c. The other sources therefore contain no
+# code for the simulation.
 find_program(WL_SMPIRUN smpirun)
 find_path(WL_SMPI_INCLUDE smpi/smpi.h)
 find_library(WL_SIMGRID_LIBRARY simgrid)
@@ -19,13 +20,13 @@ set(WL_SMPI_FOLDERS measure evaluate check run train estimator unroll rule preco
 add_library(warploom_smpi MODULE ${WL_SMPI_SOURCES} ${CMAKE_CURRENT_LIST_DIR}/folded.c)
 wl_configure_target(warploom_smpi "" "" "")
 set_target_properties(warploom_smpi PROPERTIES PREFIX "" LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
-# With the header of SMPI, comm.c reads the simulated clock instead of the system's clock.
+# Compiled with the header of SMPI, comm.c reads the simulated clock instead of the system's clock.
 set_source_files_properties(${CMAKE_SOURCE_DIR}/src/comm/comm.c PROPERTIES
   COMPILE_OPTIONS "-include;smpi/smpi_helpers.h" COMPILE_DEFINITIONS SMPI_NO_OVERRIDE_MALLOC)
 target_include_directories(warploom_smpi SYSTEM BEFORE PRIVATE ${WL_SMPI_INCLUDE}/smpi ${WL_SMPI_INCLUDE})
 target_compile_definitions(warploom_smpi PRIVATE WL_LIBEXEC_FROM_BIN="" WL_SIMULATED)
 target_link_options(warploom_smpi PRIVATE ${WL_FOLDED_OPTIONS} -Wl,-s)
-# The libraries are linked by file name, because their targets would also link the real MPI.
+# The libraries are linked by file name, because linking their CMake targets would also link the real MPI.
 foreach(folder ${WL_SMPI_FOLDERS})
   if(TARGET wl_${folder})
     add_dependencies(warploom_smpi wl_${folder})

@@ -1,4 +1,5 @@
-"""Prints the efficiency of simulated runs and the time of each phase. The arguments are: table.py FOLDER RANKS..."""
+"""Prints the parallel efficiency of simulated runs and the time of each phase of a meta-step.
+Usage: table.py FOLDER RANKS..."""
 import json
 import pathlib
 import subprocess
@@ -14,7 +15,7 @@ PHASES = ["computing", "waiting for the slowest rank", "reducing"]
 
 
 def shares(n):
-    """Returns the seconds of each phase of a meta-step, averaged over ranks and meta-steps, and the number of units."""
+    """Returns the mean seconds of each phase of a meta-step over ranks and meta-steps, and the number of units."""
     rows = [json.loads(line) for line in open(folder / f"ranks-{n}" / "metrics.jsonl")]
     mean = lambda name: sum(row[name] for row in rows) / len(rows)
     waiting = mean("wait_seconds")
