@@ -7,8 +7,7 @@
 - `sinusoid`: Runs MAML and Meta-SGD with a network of 1, 40, 40 and 1 units. A meta-step uses 25 tasks. Each task has
   10 points for one inner step and 10 points for the meta-loss. The meta-gradient is of second order.
 - `warp`: Runs Warp-Grad with convolutions of 16 filters. A meta-step uses 4 tasks. Each task has 10 inner steps with
-  batches of 20 images. The
-  meta-step computes the exact gradient of the look-ahead loss.
+  batches of 20 images. The meta-step computes the exact gradient of the look-ahead loss.
 
 The time of Warploom's meta-step includes all work of `warploom train`, also the work for the metrics and the files.
 This time is the difference between the times of a run of many meta-steps and of a run of one meta-step, divided by
