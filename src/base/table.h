@@ -1,8 +1,8 @@
-/* table.h - collects rows in memory, column by column, before they are written to a file.
+/* table.h - stores rows in memory, as one array for each column, before the rows are written to a file.
  *
- * A column is a field whose first dimension is the row. There are two kinds of rows, records and
- * metrics. The name of a column of metrics starts with "metrics/". The value of an element that is
- * not set is NaN in a column of reals, and -1 in a column of integers. */
+ * A column is a field whose first dimension is the index of the row. There are two kinds of rows, records and metrics.
+ * The name of a column of metrics starts with "metrics/". The value of an element that is not set is NaN in a column of
+ * reals, and -1 in a column of integers. */
 #ifndef WL_BASE_TABLE_H
 #define WL_BASE_TABLE_H
 
@@ -11,7 +11,7 @@
 
 typedef enum wl_row_kind { WL_RECORDS, WL_METRICS, WL_ROW_KINDS } wl_row_kind;
 
-/* The name of the column that contains the number of meta-steps, for each kind of rows. */
+/* For each kind of rows, the name of the column that contains the number of meta-steps. */
 extern const char *const wl_meta_step_columns[WL_ROW_KINDS];
 
 enum { WL_TABLE_COLUMNS = 64 };

@@ -5,9 +5,9 @@
 
 #include "io/gate.h"
 
-/* HDF5 calls this function for a value that the requested type cannot represent. The result makes
- * the read fail. Without this function, HDF5 would replace the value by the nearest representable
- * one. */
+/* HDF5 calls this function for a value that the requested type cannot represent. The returned value
+ * makes the read fail. Without this function, HDF5 would replace the value by the nearest
+ * representable one. */
 static H5T_conv_ret_t refuse_value(H5T_conv_except_t what, hid_t from, hid_t to, void *source,
                                    void *target, void *context) {
   (void)what, (void)from, (void)to, (void)source, (void)target, (void)context;

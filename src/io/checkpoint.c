@@ -26,10 +26,10 @@ wl_status wl_checkpoint_list(const char *run, char folder[WL_PATH_MAX], wl_names
 /* ---- saving ---- */
 
 /* Removes old checkpoints. The checkpoint `written` was just written and verified. The newest
- * `keep` valid checkpoints are not removed. The newest valid checkpoint of a step below
- * `last_counted` is not removed either, so that a run whose training diverges has a checkpoint from
- * before the divergence. The oldest checkpoint is not verified, because no older checkpoint depends
- * on the result. If a file cannot be removed, a warning is printed. */
+ * `keep` valid checkpoints are not removed. The newest valid checkpoint whose step is below
+ * `last_counted` also remains. A run whose training diverges therefore has a checkpoint from before
+ * the divergence. The oldest checkpoint is not verified, because no older checkpoint depends on the
+ * result. If a file cannot be removed, a warning is printed. */
 static void remove_old(const char *folder, const wl_names *names, const char *written,
                        const wl_checkpoint *c) {
   char path[WL_PATH_MAX];
@@ -75,8 +75,8 @@ wl_status wl_checkpoint_save(const char *run, const wl_checkpoint *c) {
 
 /* ---- opening ---- */
 
-/* Opens the newest valid checkpoint. A damaged checkpoint is skipped with a warning, and so is
- * anything else that has the name of a checkpoint. A checkpoint that the user may not read is an
+/* Opens the newest valid checkpoint. A damaged checkpoint, or another object that has the name of a
+ * checkpoint, is skipped, and a warning is printed. A checkpoint that the user may not read is an
  * error. */
 static wl_status open_newest_valid(const char *folder, const wl_names *names, wl_file **out,
                                      int64_t *step) {

@@ -11,7 +11,7 @@
  * attributes, and the datasets with their types, shapes and units. The description of a run has the
  * checkpoints and the trajectory. If `verify` is true, the function also reads every dataset
  * through HDF5. For a run directory or a trajectory, the function then reads all files of the run,
- * and a file that is named but missing is an error.
+ * and a missing file that the index names is an error.
  *
  * Returns WL_ERR_DATA if data is damaged. *out then describes the undamaged data, and its list
  * "problems" names the damage. The caller frees *out with json_decref. If the path does not exist,

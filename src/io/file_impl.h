@@ -25,8 +25,8 @@ typedef struct wl_file_content {
   int n_fields;
   const wl_attribute *attributes;
   int n_attributes;
-  /* Level of the filter deflate, which large datasets have together with shuffle. With 0,
-   * datasets are contiguous. */
+  /* Compression level of the HDF5 filter deflate. Large datasets are written with the filters
+   * shuffle and deflate. If the level is 0, datasets are contiguous. */
   int compression;
   /* Maps a field without data, which is written as a virtual dataset, to datasets of other files.
    * NULL if no field is virtual. */
@@ -35,7 +35,7 @@ typedef struct wl_file_content {
   const void *files; /* argument of `map` */
 } wl_file_content;
 
-/* Writes a file like wl_file_write. Datasets may also be compressed or virtual. */
+/* Writes a file as wl_file_write does, but can also write compressed and virtual datasets. */
 wl_status wl_content_write(const wl_file_content *content);
 /* Reads every dataset through HDF5. Returns WL_ERR_DATA if a dataset cannot be read, and the
  * message names this dataset. */
@@ -43,7 +43,7 @@ wl_status wl_file_check_datasets(const wl_file *file);
 /* Lists the file names of a run's checkpoints in the order of their steps. `folder` receives the
  * path of their folder. The caller frees the names with wl_names_clear. */
 wl_status wl_checkpoint_list(const char *run, char folder[WL_PATH_MAX], wl_names *names);
-/* Returns true if a dataset belongs to the meta-parameters. */
+/* Returns true if the dataset with this name contains meta-parameters. */
 bool wl_is_phi(const char *name);
 /* Adds a dataset of meta-parameters to the digest of all meta-parameters. The digest does not
  * depend on the order of the calls. */

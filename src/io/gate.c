@@ -185,8 +185,8 @@ static wl_status check_filters(const candidate *c, bool *deflated) {
 }
 
 /* Returns true if a decompressed chunk has `bytes` bytes, which is the number that its shape
- * requires. HDF5 copies this number of bytes without a check. `stored` has room for the largest
- * compressed chunk, and `inflated` for a decompressed chunk. */
+ * requires. HDF5 copies this number of bytes without a check. `stored` is a buffer for the largest
+ * compressed chunk. `inflated` is a buffer for a decompressed chunk. */
 static bool chunk_is_right(const candidate *c, const hsize_t *corner, bool deflated, size_t bytes,
                            unsigned char *stored, unsigned char *inflated) {
   hsize_t held = 0;

@@ -25,8 +25,9 @@ wl_status wl_gate_open_file(const char *path, hid_t *file);
 wl_status wl_gate_list(const char *path, hid_t file, bool virtual, wl_names *datasets);
 enum { WL_OWN_TYPES = -1 };
 /* Checks and opens a dataset. If `chunked` is true, the dataset may have chunks. If `integers` is
- * WL_OWN_TYPES, the dataset must have a type that Warploom writes. Any other value of `integers`
- * means that the dataset must contain integers and have this number of dimensions. */
+ * WL_OWN_TYPES, the dataset must have a type that Warploom writes. Any other value of `integers` is
+ * a number of dimensions. The dataset must then contain integers and have that number of
+ * dimensions. */
 wl_status wl_gate_open_dataset(const char *path, hid_t file, const char *name, bool chunked,
                                int integers, wl_stored *out);
 

@@ -32,7 +32,7 @@ void wl_h5_restore_printing(wl_h5_printing printing) {
 }
 
 /* Copies the description of an error to `text`. HDF5 calls this function for each error of its
- * stack and for the innermost error last, which is the original cause. */
+ * stack. The last call is for the innermost error, which is the original cause. */
 static herr_t keep_description(unsigned number, const H5E_error2_t *error, void *text) {
   (void)number;
   if (error->desc) snprintf(text, TEXT, "%s", error->desc);

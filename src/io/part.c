@@ -32,14 +32,14 @@ static wl_status part_path(const wl_parts *parts, int64_t number, char path[WL_P
 
 /* ---- contents of a part ---- */
 
-/* Reads the names, types and shapes of a part's columns. The length of the column of meta-steps is
- * the number of rows of this kind. */
+/* Reads the names, types and shapes of a part's columns. The number of rows of a kind is the length
+ * of the column of meta-steps of this kind. */
 static wl_status read_content(const wl_file *file, wl_table *content) {
   for (int i = 0; i < file->datasets.count; i++) {
     if (strcmp(file->datasets.at[i], WL_COORDINATE_INDEX) == 0) continue;
     if (content->count == WL_TABLE_COLUMNS)
-      return WL_FAIL(WL_ERR_DATA, "'%s' has more than %d datasets, so that it is not a part of a "
-                                  "trajectory", file->path, WL_TABLE_COLUMNS);
+      return WL_FAIL(WL_ERR_DATA, "'%s' has more than %d datasets, and is therefore not a part of "
+                                  "a trajectory", file->path, WL_TABLE_COLUMNS);
     WL_TRY(wl_file_query(file, file->datasets.at[i], &content->columns[content->count++]));
   }
   for (int k = 0; k < WL_ROW_KINDS; k++) {

@@ -18,7 +18,8 @@ enum { WL_PART_NAME = 32 };
 
 typedef struct wl_part {
   int64_t number;
-  wl_table content; /* columns without data, and numbers of rows */
+  wl_table content; /* the columns of the part, without their data, and the number of rows of each
+                     * kind */
 } wl_part;
 
 /* The parts of a run, in the order of their numbers. A zeroed structure has no parts. */
@@ -41,8 +42,8 @@ void wl_part_name(int64_t number, char name[WL_PART_NAME]); /* "part-00000001.h5
  * and a warning is printed. */
 wl_status wl_parts_scan(const char *run, wl_parts *parts);
 void wl_parts_clear(wl_parts *parts);
-/* Writes a table as part `number`. `number` is the number of the last part, which is then replaced,
- * or the next number. */
+/* Writes a table as part `number`. `number` is the number of the last part, whose file is then
+ * replaced, or the number after it. */
 wl_status wl_part_write(wl_parts *parts, int64_t number, const wl_table *rows);
 /* Reads the rows of the part parts->at[i] into an empty table. */
 wl_status wl_part_load(const wl_parts *parts, int i, wl_table *rows);

@@ -1,9 +1,9 @@
 /* trajectory.c - collects records and metrics in memory, writes their rows to parts, and continues
  * a trajectory after a resume.
  *
- * - New rows are added to the table `appended`. - wl_trajectory_stage moves the rows of `appended`
- * to the table `newest`, which contains the rows of the newest part. - wl_trajectory_write writes
- * the table `newest` to the file of the newest part, and then writes the index.
+ * - New rows are added to the table `appended`.
+ * - wl_trajectory_stage moves the rows of `appended` to the table `newest`, which contains the rows of the newest part.
+ * - wl_trajectory_write writes the table `newest` to the file of the newest part, and then writes the index.
  *
  * One thread may append rows while another thread writes. While wl_trajectory_stage runs, no thread
  * may append or write. */
@@ -25,7 +25,7 @@ struct wl_trajectory {
   wl_table appended, newest;
   /* true: the file of the newest part, or trajectory.h5, does not contain all rows of `newest` */
   bool unwritten;
-  /* all parts that have a file; the newest part is the last one of them if it has a file */
+  /* all parts that have a file; if the newest part has a file, this part is the last entry */
   wl_parts parts;
   int64_t number; /* number of the newest part */
 };
@@ -39,8 +39,8 @@ static bool is_full(const wl_trajectory *t) {
 
 /* ---- columns ---- */
 
-/* The dimensions that a column of records can have after the first one. The settings determine the
- * lengths of these dimensions. */
+/* The dimensions that a column of records can have after its first dimension, which is the record.
+ * The settings determine the lengths of these dimensions. */
 enum length { NONE, STEP, COORDINATE, STATE, SNAPSHOT, PARAMETER };
 static const char *const length_names[] = {"",      "step",     "coordinate",
                                            "state", "snapshot", "parameter"};
@@ -165,7 +165,7 @@ static bool drop_after(wl_table *table, wl_row_kind kind, int64_t last) {
   return kept == rows;
 }
 
-/* Removes all rows of steps after the checkpoint, and all parts without other rows. The last
+/* Removes all rows of steps after the checkpoint, and then all parts that have no rows. The last
  * remaining part becomes the newest part. A run that was interrupted therefore writes the same
  * files as a run without an interruption. */
 static wl_status trim(wl_trajectory *t, int64_t resume_step) {

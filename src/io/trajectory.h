@@ -14,7 +14,7 @@
 #include "io/checkpoint.h"
 
 /* The record of one window of a unit. Most arrays have one row for each inner step of the window.
- * Row k describes the step from theta_k to theta_{k+1}, and its losses are those at theta_k. The
+ * Row k describes the step from theta_k to theta_{k+1}, and contains the losses at theta_k. The
  * sampled coordinates are the same in all records of a task in a run. */
 typedef struct wl_record {
   int64_t meta_step;                /* number of meta-steps done before the window */
@@ -24,12 +24,12 @@ typedef struct wl_record {
   int64_t task;                     /* index of the task in the configuration */
   double *loss;                     /* inner losses [steps] */
   double *outer_loss;               /* outer losses [steps], or NaN if a loss was not evaluated */
-  double *gradient_norm;            /* [steps] */
-  double *update_norm;              /* [steps] */
+  double *gradient_norm;            /* Euclidean norms of the gradients [steps] */
+  double *update_norm;              /* Euclidean norms of the updates [steps] */
   wl_real *gradient;                /* gradients of the sampled coordinates [steps][coordinates] */
-  wl_real *update;                  /* [steps][coordinates] */
+  wl_real *update;                  /* updates of the sampled coordinates [steps][coordinates] */
   wl_real *hidden; /* states of the rule at the sampled coordinates [steps][coordinates][hidden] */
-  wl_real *theta;                   /* [snapshots][n] */
+  wl_real *theta;                   /* inner parameters at the snapshots [snapshots][n] */
   int64_t *snapshot_step;           /* inner steps of the snapshots [snapshots] */
   int64_t snapshots, n;
 } wl_record;
@@ -64,8 +64,8 @@ typedef struct wl_trajectory_setting {
 typedef struct wl_trajectory wl_trajectory;
 
 /* Opens the trajectory of a run, so that rows can be appended. Removes temporary files. Removes the
- * records with meta_step >= resume_step and the metrics with meta_step > resume_step, which are all
- * rows if resume_step is 0. */
+ * records with meta_step >= resume_step and the metrics with meta_step > resume_step. If
+ * resume_step is 0, all rows are removed. */
 wl_status wl_trajectory_open(const char *run, const wl_trajectory_setting *setting,
                              int64_t resume_step, const char *configuration, wl_trajectory **out);
 /* Sets the pointers of a record to arrays in `memory`, one after the other. The arrays have room
