@@ -1,4 +1,5 @@
-/* arguments.c - parses command-line options that a table lists, with getopt_long. */
+/* arguments.c - parses command-line options with getopt_long. A table lists the options of a
+ * subcommand. */
 #include "cli/arguments.h"
 
 #include <errno.h>
@@ -12,7 +13,9 @@
 
 enum {
   HELP_INDENT = 25,
-  /* getopt_long returns FIRST_CODE + i for option i of the table; no character has such a code */
+  /* getopt_long returns FIRST_CODE + i for option i of the table. FIRST_CODE is larger than every
+   * character code, because getopt_long also returns the characters '?' and ':' to report
+   * errors. */
   FIRST_CODE = 256
 };
 
@@ -61,7 +64,7 @@ wl_status wl_arguments_parse(const wl_argument *table, int argc, char **argv, wl
   const int count = getopt_table(table, options);
   memset(out, 0, sizeof *out);
   out->table = table;
-  optind = 0; /* 0 makes the getopt_long of glibc start a new command line */
+  optind = 0; /* with optind = 0, getopt_long of glibc starts with a new command line */
   opterr = 0;
   for (int code; (code = getopt_long(argc, argv, ":", options, NULL)) != -1;) {
     const int index = code - FIRST_CODE;

@@ -1,4 +1,4 @@
-/* arguments.h - parses command-line options that a table lists. */
+/* arguments.h - parses command-line options. A table lists the options of a subcommand. */
 #ifndef WL_CLI_ARGUMENTS_H
 #define WL_CLI_ARGUMENTS_H
 
@@ -37,8 +37,9 @@ wl_status wl_arguments_parse(const wl_argument *table, int argc, char **argv, wl
 
 /* Returns true if the option is given on the command line. */
 bool wl_argument_given(const wl_arguments *arguments, const char *name);
-/* Returns WL_ERR_USAGE if the command line has an option that `names` contains. The last element of
- * `names` is NULL. The error message consists of the option, a colon and the text `why`. */
+/* Returns WL_ERR_USAGE if the command line has one of the options in the list `names`. The last
+ * element of `names` is NULL. The error message consists of the option, a colon and the text
+ * `why`. */
 wl_status wl_arguments_refuse(const wl_arguments *arguments, const char *const *names,
                               const char *why);
 /* Returns the last value that is given for an option, or `fallback` if the option is not given. */
@@ -54,13 +55,13 @@ int wl_argument_overrides(const wl_arguments *arguments, wl_override overrides[W
  * option is not given. Returns WL_ERR_USAGE if the value is not an integer or is out of range. */
 wl_status wl_argument_int(const wl_arguments *arguments, const char *name, int64_t min, int64_t max,
                           int64_t *out);
-/* Reads the last value of an option as a finite real number, with the same rules as
- * wl_argument_int. */
+/* Reads the last value of an option as a finite real number from `min` to `max`. If the option is
+ * not given, and for a wrong value, the function does the same as wl_argument_int. */
 wl_status wl_argument_real(const wl_arguments *arguments, const char *name, double min, double max,
                            double *out);
 
-/* Prints each option of the table with its help text. If `roff` is true, prints the source of a man
- * page, otherwise plain text. */
+/* Prints each option of the table and the option's help text. If `roff` is true, the output is the
+ * source of a man page. If `roff` is false, the output is plain text. */
 void wl_arguments_help(const wl_argument *table, bool roff, FILE *out);
 
 #endif

@@ -1,11 +1,16 @@
-/* bench.c - `warploom bench`: measures three rates of this machine and prints a table.
+/* bench.c - `warploom bench`: measures the speed of the kernel, of the exact sum and of file
+ * output, and prints a table.
  *
- * Kernel: coordinate-steps per second of the LSTM while all ranks compute, with stored and with recomputed activations.
- * The table also shows the kernel's floating-point rate as a share of the measured peak rate of multiply-adds.
+ * Kernel: the command measures the coordinate-steps per second of the LSTM while all ranks compute.
+ * It measures them once with stored activations and once with recomputed activations. The table
+ * also shows the kernel's floating-point rate as a share of the measured peak rate of
+ * multiply-adds.
  *
- * Exact sum: the time of the only collective of a meta-step, for vectors of several lengths.
+ * Exact sum: the command measures the time of the only collective of a meta-step, for vectors of
+ * several lengths.
  *
- * Files: bytes per second of writing a checkpoint, and of a plain write with fsync. */
+ * Files: the command measures the bytes per second with which it writes a checkpoint, and the bytes
+ * per second of a plain write with fsync. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,7 +47,7 @@ typedef struct figures {
   int ranks, node_ranks;
   wl_kernel_figures kernel;
   double sum_seconds[SUMS];
-  wl_file_figures files; /* files.bytes is 0 if files were not measured */
+  wl_file_figures files; /* write rates of files; files.bytes is 0 if the rates were not measured */
 } figures;
 
 static wl_status read_request(const wl_cli *cli, request *q) {
@@ -57,8 +62,8 @@ static wl_status read_request(const wl_cli *cli, request *q) {
   return wl_argument_int(a, "megabytes", 0, 1000000, &q->megabytes);
 }
 
-/* Measures the kernel, the exact sum and the files. Only rank 0 measures files, because rank 0
- * writes all files of a training. Collective. */
+/* Measures the rates of the kernel, the times of the exact sum and the write rates of files. Only
+ * rank 0 measures the write rates, because rank 0 writes all files of a training. Collective. */
 static wl_status measure(wl_cli *cli, const request *q, figures *f) {
   wl_comm *comm = cli->comm;
   f->ranks = wl_comm_size(comm);
@@ -84,13 +89,14 @@ static void print_rate(const char *storage, const wl_kernel_rate *r, FILE *out) 
 static void print_kernel(const wl_kernel_figures *k, FILE *out) {
   fprintf(
       out,
-      "\nRates of the LSTM with 2 x 20 units in windows of 20 steps, forward and backward, with %lld "
+      "\nRates of the forward and backward passes of an LSTM with 2 x 20 units: windows of 20 steps, %lld "
       "coordinates on each rank\n",
       (long long)k->coordinates);
   fprintf(out, "  %-34s %10s %10s %10s\n", "", "all ranks", "slowest", "fastest");
   fprintf(out, "  %-34s %10.1f %10.1f %10.1f\n", "peak multiply-add rate, GFLOP/s",
           1e-9 * k->peak_total, 1e-9 * k->peak_least, 1e-9 * k->peak_most);
-  fprintf(out, "  million coordinate-steps per second; each costs %.2f kFLOP, including a second forward pass\n",
+  fprintf(out, "  million coordinate-steps per second; a coordinate-step costs %.2f kFLOP, including a second "
+               "forward pass\n",
           1e-3 * k->flop);
   if (k->activations.total > 0) print_rate("  window.storage: activations", &k->activations, out);
   print_rate("  window.storage: recompute", &k->recompute, out);
@@ -180,7 +186,7 @@ static wl_status run_bench(wl_cli *cli, int argc, char **argv) {
 const wl_command wl_command_bench = {
     "bench",
     "",
-    "measures the kernel rate, the collective sum and the file rate of this machine",
+    "measures the rate of the kernel, the time of the exact sum and the write rate of files",
     0,
     0,
     arguments,

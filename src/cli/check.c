@@ -14,8 +14,8 @@ static const wl_argument arguments[] = {
     {"directions", "N", "number of random directions along which each block is checked; default 3"},
     {"tolerance", "X", "largest relative error with which a block passes; default 1e-7"},
     {"windows", "N",
-     "number of windows that run before the checked window, so that the rule has a nonzero state; the default "
-     "is 1, or 0 if the episode is too short or theta_0 is learned"},
+     "number of windows that run before the checked window, so that the rule has a nonzero state. The default "
+     "is 1. If the episode is too short or theta_0 is learned, the default is 0"},
     {"dump", "FILE",
      "also write an HDF5 file from which another program can compute the meta-gradients"},
     {"json", "FILE", "also write the table as JSON to FILE; the name - means standard output"},
@@ -76,8 +76,8 @@ static void print_report(const wl_check_report *r, double tolerance, FILE *out) 
       tolerance);
   if (r->moved > 0)
     fprintf(out,
-            "Before the check, %d block%s moved from zero by small random values.\n",
-            r->moved, r->moved == 1 ? " was" : "s were");
+            "Before the check, small random values were added to %d block%s that started at zero.\n",
+            r->moved, r->moved == 1 ? "" : "s");
   if (kinks > 0)
     fprintf(
         out,

@@ -9,9 +9,10 @@
 #include "cli/tool.h"
 #include "train/schema.h"
 
-/* Returns what a shell can complete for a value or operand that --help calls `name`, such as FILE.
- * The result is either a list of words separated by '|', or the name of a kind, such as ":file".
- * The fixed text of the scripts contains the completion for each kind. */
+/* Returns the words with which a shell can complete a value or an operand. `name` is the name of
+ * the value in --help, such as FILE. The result is either a list of words separated by '|', or the
+ * name of a kind of words, such as ":file" for file names. The fixed text of the scripts contains
+ * the completion for each kind. */
 static const char *kind_of(const char *name) {
   static const struct {
     const char *name, *kind;
@@ -35,9 +36,11 @@ static void print_words(const char *list, const char *end, FILE *out) {
   }
 }
 
-/* ---- Keys of the configuration, the same for both shells -------------------------------------- */
+/* ---- Functions for configuration keys, which the scripts of both shells contain
+ * --------------- */
 
-/* Returns true if a variant before `variant` in the section's list has the key `key`. */
+/* Returns true if the key `key` also belongs to a variant that precedes `variant` in the section's
+ * list of variants. */
 static bool is_repeated(const wl_section *section, const wl_variant *variant, const char *key) {
   for (const wl_variant *v = section->variants; v != variant; v++)
     for (const wl_option *o = v->options; o && o->key; o++)

@@ -41,7 +41,8 @@ static bool parse_clock(const char *text, double *seconds) {
   return dash || count > 1;
 }
 
-/* Parses a number such as "90" or "1.5h": digits and at most one point, then at most one unit. */
+/* Parses a duration such as "90" or "1.5h": a decimal number, followed by at most one letter for
+ * the unit. */
 static bool parse_number(const char *text, double *seconds) {
   static const struct {
     char unit;

@@ -38,8 +38,8 @@ static void forget_hdf5(void) {
 }
 
 /* Lets waiting OpenMP threads spin for only some microseconds before they sleep. By default, the
- * threads of GCC's OpenMP library spin for many milliseconds. Other programs and ranks cannot use
- * their cores meanwhile. */
+ * threads of GCC's OpenMP library spin for many milliseconds. While a thread spins, other programs
+ * and ranks cannot use its core. */
 static bool choose_waiting(void) {
   if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT")) return false;
   return setenv("GOMP_SPINCOUNT", "1000", 1) == 0;
@@ -60,8 +60,8 @@ void wl_environment_prepare(char **argv) {
   unsetenv("POSIXLY_CORRECT");
   forget_hdf5();
   const bool waiting = choose_waiting(), kernels = choose_kernels();
-/* the simulator is the executable file and loaded this program as a module, so executing the file
- * again would start the simulator */
+/* in a simulation with SimGrid, /proc/self/exe is the simulator, which loaded this program as a
+ * module; executing /proc/self/exe would start the simulator again */
 #ifdef WL_SIMULATED
   (void)argv, (void)waiting, (void)kernels;
 #else
@@ -108,7 +108,7 @@ wl_status wl_environment_report(wl_comm *comm) {
 }
 
 /* Returns the value of an environment variable that contains an integer of 0 or more. Returns -1 if
- * the variable is not set or contains anything else. */
+ * the variable is not set or contains any other text. */
 static int number_of(const char *name) {
   const char *const text = getenv(name);
   if (!text || !*text || strlen(text) > 9 || strspn(text, "0123456789") != strlen(text)) return -1;
@@ -116,9 +116,9 @@ static int number_of(const char *name) {
 }
 
 /* Reads the rank and the number of ranks from the variables of the launcher. A shell may still have
- * variables of an earlier launcher. A rank is therefore used only together with a number of ranks
- * above 1. SLURM_PROCID is not used, because SLURM also sets this variable for separate programs of
- * one job step. */
+ * variables of an earlier launcher. The function therefore uses the rank only if the number of
+ * ranks is above 1. SLURM_PROCID is not used, because SLURM also sets this variable for separate
+ * programs of one job step. */
 static void read_launcher(int *rank, int *ranks) {
   static const struct {
     const char *rank, *size;

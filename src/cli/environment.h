@@ -6,16 +6,16 @@
 
 /* Prepares the environment variables. The function main must call this function first. The function
  * removes POSIXLY_CORRECT, which would change the parsing of the command line. The function also
- * removes HDF5_* variables, which would change the access to files. In two cases, the function sets
- * a variable and executes the program once more, because some libraries read variables before main
- * runs. The first variable is GOMP_SPINCOUNT, which is set unless the user has chosen how OpenMP
- * threads wait. The second variable is OPENBLAS_CORETYPE, which is set if OpenBLAS does not
- * recognise the processor. */
+ * removes HDF5_* variables, which would change the access to files. If the function must set one of
+ * the two variables below, it sets the variable and executes the program again, because some
+ * libraries read variables before main runs. The first variable is GOMP_SPINCOUNT. The function
+ * sets it if the user has not chosen how OpenMP threads wait. The second variable is
+ * OPENBLAS_CORETYPE. The function sets it if OpenBLAS does not recognise the processor. */
 void wl_environment_prepare(char **argv);
 
-/* Prints a message on rank 0 in three cases: the program replaced the kernels that OpenBLAS chose,
- * OpenBLAS uses slow kernels, or ranks run different kernels. The message says what the user can
- * do. Only subcommands that compute call this function. Collective. */
+/* Prints a message on rank 0 if the program replaced the kernels that OpenBLAS chose, if OpenBLAS
+ * uses slow kernels, or if ranks run different kernels. The message also names a remedy. Only
+ * subcommands that compute call this function. Collective. */
 wl_status wl_environment_report(wl_comm *comm);
 
 /* These functions return the rank and the number of ranks before MPI starts. The functions read

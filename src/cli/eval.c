@@ -60,14 +60,14 @@ static const wl_argument arguments[] = {
     {"json", "FILE", "also write the table as JSON to FILE; the name - means standard output"},
     {0}};
 
-/* What the options and the operand of the command line ask for. */
+/* The settings of an evaluation that the options and the operand of the command line contain. */
 typedef struct request {
   const char *path;
   wl_eval_setting setting;
   wl_override overrides[MAX_OVERRIDES];
   int n_overrides;
   char output[4200],
-      settings[8192]; /* text of all settings that change the results, except RUN */
+      settings[8192]; /* text of all options that change the results; it does not contain RUN */
 } request;
 
 /* Sets the path of the output to `given` if `given` is not NULL. If `given` is NULL, the output is
@@ -86,8 +86,8 @@ static wl_status name_output(const char *given, request *q) {
   return WL_FAIL(WL_ERR_USAGE, "--output: the name of the file is longer than %zu bytes; choose a shorter name", size - 1);
 }
 
-/* Writes the options that change the results as one text to q->settings. The evaluation's file
- * stores this text, so that an evaluation with other settings is recognised. */
+/* Writes the options that change the results as one text to q->settings. The file of the evaluation
+ * contains this text, so that a later command can detect that the file has other settings. */
 static wl_status write_settings(const wl_arguments *a, request *q) {
   FILE *const out = fmemopen(q->settings, sizeof q->settings, "w");
   if (!out) return WL_FAIL(WL_ERR_OS, "out of memory while writing the settings of the evaluation");
@@ -153,8 +153,9 @@ static void note_case(wl_eval_case *c, const char *name, const char *note) {
   snprintf(c->note, sizeof c->note, "%s", note);
 }
 
-/* Evaluates the variations along one axis. A variation to which the trained parts do not apply is
- * not an error: the report then contains the reason why the variation was not run. */
+/* Evaluates the variations along one axis. If the trained optimizer cannot run in a variation, for
+ * example because the shapes of its meta-parameters do not fit, the function does not fail. The
+ * report then contains the reason why the variation was not run. */
 static wl_status run_axis(wl_cli *cli, request *q, const wl_config *config, const char *axis,
                           wl_eval_case *cases, int *count) {
   wl_variation v[WL_MAX_VARIATIONS];

@@ -114,14 +114,15 @@ static void print_table(const wl_eval_case *c, FILE *out) {
   for (int i = 0; i < c->entries; i++) print_entry(c, i, accuracy, out);
 }
 
-/* Prints the coverage of an explicit warp of the plane, and by how much the warp lowers the final
- * loss. */
+/* Prints the coverage and the advantage of an explicit warp of the plane, which evaluate_warp.c
+ * defines. */
 static void print_warp(const wl_eval_case *c, FILE *out) {
   if (isnan(c->coverage)) return;
   fprintf(
       out,
       "  The warp reaches %.1f %% of the square from which starting points are drawn.\n"
-      "  From the same points of the surface, the warp lowers the final loss of the same rule by %.4g +- %.2g.\n",
+      "  If the same rule starts at the same points of the surface, the warp lowers its final loss by %.4g +- "
+      "%.2g.\n",
       100.0 * c->coverage, c->advantage, c->advantage_half);
 }
 

@@ -21,11 +21,11 @@ static void default_output(const char *path, char *output, size_t size) {
 
 static wl_status export(const char *path, const char *output) {
   wl_trained *t = NULL;
-  /* this call is needed for the default name, because check_outputs in main.c checks only names
-   * that the user gives */
+  /* checks the default name of the output; check_outputs in main.c checks only names that the user
+   * gives */
   WL_TRY(wl_check_output(output, path, "optimizer.h5"));
-  /* accepts plug-ins whose hash differs from the hash in the configuration, because export computes
-   * nothing */
+  /* plug-ins are accepted even if their hash differs from the hash in the configuration, because
+   * `export` does not run the plug-ins */
   const wl_override any_hash = {.kind = WL_OVERRIDE_ANY_HASH};
   WL_TRY(wl_trained_read(path, &any_hash, 1, &t));
   const wl_status status =

@@ -40,11 +40,12 @@ const wl_command wl_command_info = {
     NULL,
     false,
     run_info,
-    "Describes a checkpoint, a trajectory, an exported optimizer or an evaluation. The description has the "
-    "configuration, the provenance, the digest, and every dataset with shape, unit and meaning. For a run "
+    "Describes a checkpoint, a trajectory, an exported optimizer or an evaluation. The description contains the "
+    "configuration, the provenance and the digest. It also lists the shape, the unit and the meaning of every "
+    "dataset. For a run "
     "directory, the command describes the newest checkpoint. The command compares the file, or each checkpoint "
-    "of a run directory, with its checksum. With --verify, the command compares every file of a run directory, "
-    "decodes every dataset, and names damaged files.",
+    "of a run directory, with its checksum. With --verify, the command compares every file of a run directory "
+    "with its checksum, decodes every dataset, and names damaged files.",
     "warploom info runs/quickstart\n"
     "warploom info runs/quickstart --verify                             # exit code 65 if damaged\n"
     "warploom info jobs/trained/fashion-mlp.h5 --json - | jq .digest\n"};

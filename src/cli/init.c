@@ -44,7 +44,8 @@ static const recipe recipes[] = {
     {"rosenbrock", "", "0.0003", 100, "log"},
     {"test-function", "  function: ackley\n", "0.01", 100, "log"},
     {"sinusoid", "  shots: 10\n", "0.01", 40, "log"},
-    /* "plain", because losses of this family are negative and have no logarithm */
+    /* the value is "plain", because losses of this family may be negative, and a negative number
+     * has no logarithm */
     {"mountain", "", "0.03", 100, "plain"},
     {"conv", "  data: synthetic\n  filters: [4, 8]\n  batch: 16\n", "0.1", 40, "log"},
     {"omniglot",
@@ -96,8 +97,8 @@ static void write_keys(const wl_option *options, const char *given, FILE *out) {
   }
 }
 
-/* Returns true if a family has only first derivatives, because a function of the family computes
- * the loss without the tape. */
+/* Returns true if a family computes its loss with a separate function instead of the tape, the list
+ * of recorded operators. Such a family has only first derivatives. */
 static bool first_order_only(const wl_variant *family) { return ((const wl_task_family *)family->table)->loss != NULL; }
 
 static void write_configuration(const wl_variant *family, FILE *out) {

@@ -7,7 +7,7 @@
 
 #include "base/plugin_open.h"
 
-/* a bound whose magnitude is above this value means that there is no bound */
+/* a bound with a magnitude above this value counts as no bound */
 #define HUGE_BOUND 1e99
 
 static json_t *type_named(const char *name) { return json_pack("{s:s}", "type", name); }
@@ -83,8 +83,8 @@ static json_t *draw_of(const char *word, json_t *value, int least, int most) {
                    "required", word, "additionalProperties", 0);
 }
 
-/* Returns a schema that accepts a value or, if the flags allow it, a distribution such as {uniform:
- * [1, 2]}. Takes ownership of `value`. */
+/* Returns a schema that accepts a value. If the flags of the key allow a distribution, the schema
+ * also accepts a distribution such as {uniform: [1, 2]}. Takes ownership of `value`. */
 static json_t *with_draws(json_t *value, unsigned flags) {
   if (!(flags & WL_KEY_ONE_OF) || flags & WL_KEY_FIXED) return value;
   json_t *any = json_pack("[O,o]", value, draw_of("one_of", value, 1, 0));
@@ -131,8 +131,9 @@ static json_t *map_schema(const wl_section *s, const wl_variant *v) {
                    required, "additionalProperties", 0);
 }
 
-/* Returns the schema of a map with the key `plugin` instead of the selector. If `p` is NULL, no
- * plug-in is open, and the schema accepts any other keys. */
+/* Returns the schema of a map that has the key `plugin` instead of the key that selects a variant,
+ * such as `family` or `name`. If `p` is NULL, no plug-in is open, and the schema accepts any other
+ * keys. */
 static json_t *plugin_schema(const wl_section *s, const wl_open_plugin *p) {
   json_t *properties = json_pack("{s:{s:s},s:{s:s}}", "plugin", "type", "string", "plugin_hash", "type", "string");
   json_t *required = json_pack("[s]", "plugin");

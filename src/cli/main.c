@@ -139,8 +139,8 @@ static const char *own_file(const wl_command *command) {
   return strcmp(command->name, "eval") == 0 ? "evaluation.h5" : NULL;
 }
 
-/* Returns true if the help page names the value of the option a->given[i] `value`, for example
- * FILE. */
+/* Returns true if `value` is the name that the help page uses for the value of the option
+ * a->given[i], for example FILE. */
 static bool takes(const wl_arguments *a, int i, const char *value) {
   const wl_argument *option = a->table;
   while (strcmp(option->name, a->given[i].name) != 0) option++;
@@ -161,8 +161,8 @@ static wl_status check_apart(const wl_arguments *a, const char *output, int at) 
   return WL_OK;
 }
 
-/* Returns an error if an output of the command is also its input, a file of a run, or another of
- * its outputs. */
+/* Returns an error if the command would write one of its outputs to its input file, to a file of a
+ * run, or to the file of another output. */
 static wl_status check_outputs(const wl_cli *cli, const char *input) {
   const wl_arguments *const a = &cli->arguments;
   for (int i = 0; i < a->count; i++) {
@@ -213,8 +213,8 @@ static bool computes(const wl_command *command) {
   return false;
 }
 
-/* Warns if kernels are slow or differ between ranks. Returns an error if a matrix product of
- * OpenBLAS is wrong. Collective. */
+/* Warns if OpenBLAS uses slow kernels or if ranks use different kernels. Returns an error if a
+ * matrix product of OpenBLAS is wrong. Collective. */
 static wl_status prepare(wl_comm *comm) {
   WL_TRY(wl_environment_report(comm));
   return wl_comm_agree(comm, wl_gemm_check());
@@ -246,8 +246,8 @@ static int show_help(const wl_cli *cli, bool man, const char *configuration) {
   return end_printing();
 }
 
-/* Runs the subcommand argv[0] and returns the exit code. `all` is the original command line, with
- * which warploom64 is executed, because getopt_long changes the order of argv. */
+/* Runs the subcommand argv[0] and returns the exit code. `all` is the original command line.
+ * warploom64 is executed with `all`, because getopt_long changes the order of argv. */
 static int run_command(const wl_command *command, int argc, char **argv, char **all) {
   wl_argument table[WL_ARGUMENT_TABLE_MAX];
   full_table(command, table);
@@ -285,8 +285,8 @@ static int run_command(const wl_command *command, int argc, char **argv, char **
 }
 
 int main(int argc, char **argv) {
-  /* floating-point state at the start, which is never restored, because the program keeps the state
-   * that the next line sets */
+  /* receives the floating-point state in which the program started; the program never restores this
+   * state, because wl_float_state_enter sets the state for the whole program */
   wl_float_state of_the_system;
   wl_float_state_enter(&of_the_system);
   wl_environment_prepare(argv);

@@ -35,7 +35,7 @@ static void join_precisions(const wl_plugin_export *exports, int count, const wl
                                exports[i].precision);
 }
 
-/* Returns true if the plug-in was built for the structs of this program. */
+/* Returns true if the plug-in was compiled with the same struct definitions as this program. */
 static bool fits(const wl_plugin_export *e) {
   return e->plugin->abi == WL_PLUGIN_ABI && e->plugin->layout == e->kind->layout;
 }
@@ -57,8 +57,8 @@ static wl_status print_export(const wl_plugin_export *exports, int count, const 
   return WL_OK;
 }
 
-/* Opens the plug-in `path` and fills `exports` with the tables that it exports. Error messages call
- * the file `shown`. Returns an error if the plug-in exports no table. */
+/* Opens the plug-in `path` and fills `exports` with the tables that it exports. Error messages use
+ * the name `shown` for the file. Returns an error if the plug-in exports no table. */
 static wl_status list(const char *path, const char *shown,
                       wl_plugin_export exports[WL_PLUGIN_EXPORTS], int *count) {
   WL_TRY(wl_plugin_list(&(wl_plugin_search){path, shown, kinds, KINDS}, exports, count));
@@ -96,7 +96,8 @@ static wl_status name_output(char **operands, int count, char *output, size_t si
   return WL_FAIL(WL_ERR_USAGE, "the command names no source; the form is 'warploom plugin build my_task.c'");
 }
 
-/* The tables that a new plug-in exports, and the variant of a section that each table defines. */
+/* The tables that a new plug-in exports. Each table defines a task family or a rule, which is a
+ * variant of a section of the configuration. */
 typedef struct product {
   wl_plugin_export exports[WL_PLUGIN_EXPORTS];
   wl_variant variants[WL_PLUGIN_EXPORTS];

@@ -12,8 +12,8 @@
 #include "cli/executable_dir.h"
 
 /* An example plug-in: its kind ("task" or "rule"), its name, and a configuration that uses it. The
- * source and the configuration contain the name, and put_renamed replaces it by the name of the new
- * plug-in. */
+ * source and the configuration contain the name of the example, and put_renamed replaces this name
+ * by the name of the new plug-in. */
 typedef struct example {
   const char *kind, *name, *configuration;
 } example;

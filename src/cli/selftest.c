@@ -15,10 +15,10 @@
 
 static const wl_argument arguments[] = {
     {"launch", "COMMAND",
-     "command that starts two ranks, such as 'srun --mpi=pmix -n 2'; with none, checks with two ranks are "
-     "skipped; default: 'mpirun -n 2' of the MPI library that the program uses, if mpirun is in PATH"},
-    {"only", "TEXT", "run only the checks whose name contains TEXT; the text kernels selects all checks of "
-                     "kernels"},
+     "command that starts two ranks, such as 'srun --mpi=pmix -n 2'; the word none skips the checks with two "
+     "ranks; default: 'mpirun -n 2' of the MPI library that the program uses, if mpirun is in PATH"},
+    {"only", "TEXT", "run only the checks whose name contains TEXT; for example, --only kernels runs all checks "
+     "of kernels"},
     {"folder", "FOLDER", "folder for temporary files; default: the value of the environment variable TMPDIR, "
                          "or /tmp if TMPDIR is not set"},
     {"keep", NULL, "keep the temporary files; after a failure, the files are always kept"},
@@ -65,8 +65,9 @@ static wl_status split(char *command, char *words[WL_SELFTEST_WORDS]) {
   return WL_OK;
 }
 
-/* Sets environment variables with which the launcher starts two ranks even on one core, and even
- * for root in a container. Does not change variables that the user has set. */
+/* Sets environment variables of the launcher. With these variables, the launcher starts two ranks
+ * even if there is only one core or if the user is root in a container. Does not change variables
+ * that the user has set. */
 static void prepare_launcher(void) {
   static const char *const values[][2] = {
       {"OMPI_MCA_rmaps_base_oversubscribe", "1"},

@@ -132,7 +132,8 @@ static wl_verdict run(wl_selftest *s, process *p, const char *program, ...) {
 typedef struct training {
   const char *program;
   const char *name;   /* name of the run directory in the folder for temporary files */
-  /* number of threads of a rank, and value of outer.steps; steps < 0 means STEPS */
+  /* number of threads of a rank, and number of meta-steps (outer.steps); a negative number means
+   * the constant STEPS */
   int threads, steps;
   int stop_after;     /* value of --stop-after; 0 means that the training runs to its end */
   bool resume, launched;

@@ -20,7 +20,8 @@ bool wl_signals_stop_training(const wl_argument *arguments) {
 /* ---- Signals ---- */
 
 static volatile sig_atomic_t stop_signal, polled;
-static int speaker; /* rank of this process, because only rank 0 prints why the program ends */
+static int speaker; /* rank of this process; only rank 0 prints the reason why a signal ended the
+                     * program */
 
 /* Ends the process from a signal handler. Calls only functions that are safe in a signal
  * handler. */
@@ -42,8 +43,8 @@ static void set_action(int number, void (*handler)(int)) {
   sigaction(number, &action, NULL);
 }
 
-/* Returns true if the process already ignores SIGHUP, as a process that nohup started does. The
- * program then continues to ignore SIGHUP. */
+/* Returns true if the process already ignores SIGHUP, which is the case if nohup started the
+ * process. The program then continues to ignore SIGHUP. */
 static bool ignores_hangup(void) {
   struct sigaction action;
   return sigaction(SIGHUP, NULL, &action) == 0 && action.sa_handler == SIG_IGN;

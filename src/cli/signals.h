@@ -6,8 +6,8 @@
 #include "cli/arguments.h"
 #include "run/train.h"
 
-/* The options --resume and --time-limit, which the option table of a subcommand that trains
- * contains. */
+/* The entries of the options --resume and --time-limit. The option table of each subcommand that
+ * trains contains these entries. */
 #define WL_TRAIN_ARGUMENTS                                                                          \
   {"resume", NULL,                                                                                  \
    "resume from the newest valid checkpoint in the run directory; if there is none, start a new run"}, \

@@ -62,7 +62,8 @@ static wl_status check_output(const wl_config *config, const char *path) {
   char written[WL_PATH_MAX], lock[WL_PATH_MAX];
   WL_TRY(wl_check_run_folder(output));
   if (wl_path_join(written, output, "config.yaml") != WL_OK ||
-      /* wl_train reports this error when it opens the folder */
+      /* a path that is too long is no error here, because wl_train reports it when it opens the
+       * folder */
       wl_path_join(lock, output, "lock") != WL_OK)
     return WL_OK;
   if (!wl_same_file(written, path) || access(lock, F_OK) == 0) return WL_OK;

@@ -27,10 +27,11 @@ static bool is_none(const wl_config *config, const char *section) {
   return strcmp(wl_map_variant(wl_config_map(config, section, 0)), "none") == 0;
 }
 
-/* Chooses the hand-designed rules and returns their number. For few-shot tasks, the only rule is gradient descent from
- * the learned theta_0, on the network without warp layers. If the trained system has warp layers and is not gradient
- * descent, a second entry runs gradient descent with the warp layers. For other tasks, all hand-designed rules run on
- * the network without warp layers. */
+/* Chooses the hand-designed rules with which the learned rule is compared, and returns the number
+ * of these rules. For few-shot tasks, the only rule is gradient descent from the learned theta_0,
+ * on the network without warp layers. If the trained system has warp layers and is not gradient
+ * descent, a second entry runs gradient descent with the warp layers. For other tasks, all
+ * hand-designed rules run on the network without warp layers. */
 static int choose_baselines(const wl_eval_runner *r, baseline out[N_BASELINES]) {
   const wl_config *config = r->trained->config;
   if (!r->few_shot) {
@@ -54,8 +55,8 @@ static wl_status create_baseline(const wl_eval_runner *r, const baseline *b, dou
   if (status == WL_OK)
     status = wl_model_create_fixed(rule, b->adapts ? r->trained->config : NULL, task, &model);
   if (status == WL_OK &&
-      /* the phi of this model is the end of the trained phi, which has the warp layers and theta_0
-       * as its last parts */
+      /* the phi of this model consists of the warp layers and theta_0, which are the last parts of
+       * the trained phi */
       b->adapts)
     c->phi = r->trained->phi + (r->trained->layout.size - model->phi.size);
   c->model = model;
@@ -99,10 +100,10 @@ static wl_status try_quarter(const wl_eval_runner *r, const baseline *b, int q, 
   return WL_OK;
 }
 
-/* Finds the rate with the lowest loss. The search first tries the rates from 1e-7 to 1, which are
- * half a decade apart. While the best rate is the highest rate that was tried, the search tries a
- * rate that is half a decade higher. Finally, the search tries the rates that are a quarter of a
- * decade below and above the best rate. */
+/* Finds the rate with the lowest loss. The search first tries the rates from 1e-7 to 1 in steps of
+ * half a decade. While the best rate is the highest rate that was tried, the search tries a rate
+ * that is half a decade higher. Finally, the search tries the rates that are a quarter of a decade
+ * below and above the best rate. */
 static wl_status tune(const wl_eval_runner *r, const baseline *b, wl_outcome *scratch,
                       double *rate) {
   enum { LOW = -28, HIGH = 0, HALF = 2 };
@@ -137,8 +138,8 @@ void wl_evaluate_interval(const double *values, int64_t n, double *mean, double 
   if (!isfinite(*mean)) *mean = *half_width = NAN;
 }
 
-/* Fills an entry from the outcomes of all episodes, with means over the units of each set and
- * intervals over the sets. Sets *start to the mean loss at theta_0. */
+/* Fills an entry from the outcomes of all episodes: computes means over the units of each set, and
+ * then means and intervals over the sets. Sets *start to the mean loss at theta_0. */
 static void summarise(wl_eval_entry *e, const wl_eval_runner *r, const wl_outcome *o,
                       const double *curves, double *start) {
   const int64_t seeds = r->setting->seeds, units = r->setting->units, steps = r->setting->steps;
@@ -201,10 +202,10 @@ static int best_entry(const wl_eval_case *c) {
   return best;
 }
 
-/* Compares the learned rule with the best hand-designed rule and sets the verdict. The comparison
- * uses the differences between the two rules on each set. The comparison uses the ratio of the
- * final losses. On few-shot tasks, or if a loss is not positive, the comparison uses the difference
- * of the final losses. */
+/* Compares the learned rule with the best hand-designed rule and sets the verdict. On few-shot
+ * tasks, and if a loss is not positive, the comparison uses the difference of the final losses of
+ * the two rules on each set. In all other cases, the comparison uses the ratio of the final
+ * losses. */
 static void judge(wl_eval_case *c) {
   double ratio[WL_MAX_SEEDS], gap[WL_MAX_SEEDS];
   const wl_eval_entry *learned = &c->entry[0];
@@ -216,8 +217,8 @@ static void judge(wl_eval_case *c) {
   }
   wl_evaluate_interval(ratio, c->seeds, &c->difference, &c->difference_half);
   if (c->few_shot)
-    /* the verdict on few-shot tasks uses the difference of the mean losses, which the table
-     * shows */
+    /* the table of few-shot tasks shows mean losses, so their verdict uses the difference of the
+     * mean losses */
     c->difference = c->difference_half = NAN;
   wl_evaluate_interval(gap, c->seeds, &c->gap, &c->gap_half);
   const double middle = isnan(c->difference) ? c->gap : c->difference;
@@ -281,8 +282,8 @@ static wl_status create_case(const wl_eval_runner *r, wl_eval_case *out) {
   return status;
 }
 
-/* Returns the setting with defaults instead of zeros. The defaults for few-shot tasks are larger,
- * because these tasks are small and each set is only one task. */
+/* Returns a copy of the setting in which each member that is 0 has its default value. The defaults
+ * for few-shot tasks are larger, because these tasks are small and each set is only one task. */
 static wl_eval_setting resolve(const wl_eval_setting *given, bool few_shot) {
   wl_eval_setting s = *given;
   if (s.seeds == 0) s.seeds = few_shot ? WL_FEW_SHOT_TASKS : 10;

@@ -2,20 +2,20 @@
  *
  * The evaluation follows the protocol of google/learned_optimization. The rate of each
  * hand-designed rule is tuned for the horizon of the evaluation, on tasks that are drawn from
- * WL_SPACE_TUNE. The search first tries the rates from 1e-7 to 1, which are half a decade apart.
- * While the best rate is the highest rate that was tried, the search tries a rate that is half a
- * decade higher. Finally, the search tries the rates that are a quarter of a decade below and above
- * the best rate. All rules then run on the same tasks, which are drawn from WL_SPACE_EVAL: `seeds`
- * sets of `units` tasks. Each interval is a 95 % interval over sets (Student's t). A run has
- * diverged if one of its losses or parameters is not finite. Diverged runs are counted, and the
- * mean of a set with a diverged run is not finite.
+ * WL_SPACE_TUNE. The search first tries the rates from 1e-7 to 1 in steps of half a decade. While
+ * the best rate is the highest rate that was tried, the search tries a rate that is half a decade
+ * higher. Finally, the search tries the rates that are a quarter of a decade below and above the
+ * best rate. All rules then run on the same tasks, which are drawn from WL_SPACE_EVAL. There are
+ * `seeds` sets, and each set has `units` tasks. Each interval is a 95 % interval over sets
+ * (Student's t). A run has diverged if one of its losses or parameters is not finite. Diverged runs
+ * are counted, and the mean of a set with a diverged run is not finite.
  *
  * The tasks of few-shot families have a support set and a query set. A set of the evaluation is
  * then one task, and the default is 600 sets. Loss and accuracy are measured on the query set after
  * adaptation. The hand-designed rule is gradient descent from the learned theta_0, on the network
- * without warp layers. The rate of gradient descent is tuned in the same way. If the network has
- * warp layers and the learned rule is not gradient descent, a second entry is gradient descent with
- * the warp layers. */
+ * without warp layers. The rate of gradient descent is tuned like the rates of the rules above. If
+ * the network has warp layers and the learned rule is not gradient descent, a second entry is
+ * gradient descent with the warp layers. */
 #ifndef WL_EVALUATE_EVALUATE_H
 #define WL_EVALUATE_EVALUATE_H
 
@@ -27,16 +27,15 @@ enum { WL_MAX_SEEDS = 10000, WL_FEW_SHOT_TASKS = 600 };
 
 typedef struct wl_eval_setting {
   int64_t steps; /* number of inner steps of each run, called the horizon */
-  /* number of sets, from 2 to WL_MAX_SEEDS (0 means 10, or 600 for few-shot tasks), and number of
-   * tasks in each set */
+  /* seeds: number of sets of tasks, from 2 to WL_MAX_SEEDS; 0 means 10 sets, or 600 sets of
+   * few-shot tasks. units: number of tasks in each set. */
   int64_t seeds, units;
   /* number of tasks on which a rate is tuned; 0 means 5, or 25 for few-shot tasks */
   int64_t tune_units;
   uint64_t seed;
   int threads;
   int task;   /* task index */
-  /* true if only the learned rule runs; then there is one entry, and no comparison and no
-   * verdict */
+  /* true if only the learned rule runs; the case then has one entry, and the verdict is not set */
   bool alone;
 } wl_eval_setting;
 
@@ -44,7 +43,8 @@ typedef struct wl_eval_setting {
 typedef struct wl_eval_entry {
   char rule[32];
   double rate;      /* tuned learning rate; NaN for the learned rule */
-  /* [seeds] loss on the fixed sample after the last step, as a mean over the units of each set */
+  /* [seeds] loss on the fixed sample of training data after the last step, as a mean over the units
+   * of each set */
   double *final;
   /* [seeds] loss on the held-out split after the last step, as a mean over the units of each set */
   double *heldout;
@@ -60,8 +60,8 @@ typedef struct wl_eval_entry {
 
 typedef enum wl_verdict { WL_WINS, WL_TIES, WL_LOSES, WL_FAILS } wl_verdict;
 
-/* The results for one setting, which is the trained setting, or the trained setting with a change
- * of one key. Entry 0 is the learned rule. */
+/* The results for one setting. The setting is the trained setting, or a variation that changes one
+ * key of the trained setting. Entry 0 is the learned rule. */
 typedef struct wl_eval_case {
   /* name of the setting, for example "trained", "horizon x 5" or "activation relu" */
   char name[64];
@@ -74,15 +74,18 @@ typedef struct wl_eval_case {
   wl_eval_entry *entry; /* [entries] results of each rule; NULL if the case could not run */
   int best;             /* index of the hand-designed entry with the lowest mean final loss */
   double difference,
-      /* mean over sets of log10(learned loss) - log10(best loss), and half width of the interval of
-       * this mean; NaN if a loss is not positive */
+      /* mean over sets of log10(final loss of the learned rule) - log10(final loss of the best
+       * hand-designed rule), and half width of the interval of this mean; NaN if a loss is not
+       * positive */
       difference_half;
-  /* mean over sets of learned loss - best loss, and half width of the interval of this mean */
+  /* mean over sets of the final loss of the learned rule minus the final loss of the best
+   * hand-designed rule, and half width of the interval of this mean */
   double gap, gap_half;
-  /* coverage of an explicit warp (evaluate_warp.c); NaN if the task has no explicit warp */
+  /* fraction of the square of starting points that an explicit warp of the task reaches
+   * (evaluate_warp.c); NaN if the task has no explicit warp */
   double coverage;
-  /* advantage of the warp over the same rule without the warp, and half width of the interval of
-   * the advantage */
+  /* final loss of the rule without the warp minus its final loss with the warp, and half width of
+   * the interval of this difference */
   double advantage, advantage_half;
   wl_verdict verdict;
 } wl_eval_case;
@@ -99,8 +102,8 @@ void wl_eval_case_clear(wl_eval_case *eval);
 enum { WL_VARIED_INTS = 128 }; /* largest length of a list that a variation can change */
 typedef struct wl_variation {
   char name[64];
-  /* override of a key, with pointers into this struct; the path of the override is NULL if only the
-   * horizon changes */
+  /* override of a key. Its pointers point to `path`, `text` and `ints` of this struct. If only the
+   * horizon changes, override.path is NULL. */
   wl_override override;
   char path[64];        /* path of the key, for example "task.widths" */
   char text[64];

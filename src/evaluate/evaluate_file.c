@@ -19,10 +19,11 @@ typedef struct tables {
   /* four numbers: mean loss at theta_0; difference of log10 of the final losses; half width of the
    * interval of this difference; verdict */
   double summary[4];
-  /* final loss of the learned rule minus final loss of the best hand-designed rule, and half width
-   * of the interval of this difference */
+  /* two numbers: final loss of the learned rule minus final loss of the best hand-designed rule;
+   * half width of the interval of this difference */
   double gap[2];
-  /* coverage of the warp, advantage of the warp, and half width of the interval of the advantage */
+  /* three numbers: coverage of the warp; advantage of the warp; half width of the interval of the
+   * advantage */
   double warp[3];
 } tables;
 
@@ -117,7 +118,7 @@ static int list_case(int i, const wl_eval_case *c, tables *t, wl_field *out) {
           "with it; half width of the interval of this difference")};
   _Static_assert(sizeof all == FIELDS_OF_CASE * sizeof *all, "FIELDS_OF_CASE must be the number of elements of "
                                                              "`all`");
-  /* only a case with an explicit warp has the last dataset */
+  /* the last dataset exists only in a case with an explicit warp */
   const bool warped = !isnan(c->coverage);
   const int count = (int)(sizeof all / sizeof *all) - (warped ? 0 : 1);
   memcpy(out, all, (size_t)count * sizeof *all);

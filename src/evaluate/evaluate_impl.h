@@ -13,8 +13,8 @@ typedef struct wl_outcome {
   double diverged;
 } wl_outcome;
 
-/* A rule in the comparison, with its model, the values of its meta-parameters, and the task on
- * which it runs. */
+/* A rule in the comparison: the model that contains the rule, the values of the model's
+ * meta-parameters, and the task on which the rule runs. */
 typedef struct wl_contender {
   wl_model *model;
   const double *phi;
@@ -26,8 +26,8 @@ typedef struct wl_contender {
 
 typedef struct wl_eval_runner {
   const wl_trained *trained;
-  const wl_task *task;  /* task on the network with the trained warp layers */
-  const wl_task *plain; /* task on the network without warp layers, for hand-designed rules */
+  const wl_task *task;  /* task whose network contains the trained warp layers */
+  const wl_task *plain; /* task whose network has no warp layers, for hand-designed rules */
   const wl_eval_setting *setting;
   bool few_shot;
   wl_comm *comm;
@@ -35,7 +35,7 @@ typedef struct wl_eval_runner {
 
 /* Runs a rule on the tasks of an evaluation, which are drawn from `space`. WL_SPACE_TUNE has one
  * set of tune_units tasks. WL_SPACE_EVAL has `seeds` sets of `units` tasks. Fills outcomes [sets *
- * units] and, if it is not NULL, curves [sets * units][steps]. Collective. */
+ * units]. If `curves` is not NULL, also fills curves [sets * units][steps]. Collective. */
 wl_status wl_eval_run_sets(const wl_eval_runner *runner, const wl_contender *contender,
                            wl_space space, wl_outcome *outcomes, double *curves);
 /* A job is one episode. A rank runs the jobs with the numbers first, first + stride, first + 2
@@ -49,9 +49,9 @@ static inline wl_episode wl_eval_episode(const wl_eval_runner *r, wl_space space
   return (wl_episode){r->setting->seed, space, job / units, job % units};
 }
 
-/* Computes coverage and advantage of the warp (evaluate_warp.c) if the task family has an explicit
- * warp of the parameters. `outcomes` are the results of the learned rule. For all other families,
- * does nothing. Collective. */
+/* If the task family has an explicit warp of the parameters, computes the coverage and the
+ * advantage of the warp (evaluate_warp.c). For all other families, does nothing. `outcomes` are the
+ * results of the learned rule. Collective. */
 wl_status wl_eval_warp(const wl_eval_runner *runner, const wl_contender *learned,
                        const wl_outcome *outcomes, wl_eval_case *out);
 

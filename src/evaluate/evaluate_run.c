@@ -19,10 +19,11 @@ static void keep_loss(void *context, const wl_step_view *step) {
   ((curve_context *)context)->loss[step->t] = step->loss;
 }
 
-/* Describes one episode of a rule, and which results are wanted. */
+/* Describes one episode of a rule and the results of the episode that must be computed. */
 typedef struct episode_job {
   wl_episode episode;
-  bool all;            /* true if all outcomes are computed, not only the final loss */
+  bool all;            /* true to compute all members of wl_outcome; false to compute only the
+                        * members `final` and `diverged` */
   const wl_real *from; /* [n] parameters from which the episode starts; NULL means theta_0 */
   /* [steps] receives the minibatch losses; NULL means that the losses are not recorded */
   double *curve;

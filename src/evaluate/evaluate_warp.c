@@ -6,9 +6,9 @@
  * Coverage: a grid divides the square of the starting points into cells. The coverage is the
  * fraction of these cells that contain omega(x) for some x in a square that is twice as wide.
  *
- * Advantage: the rule without the warp starts at omega(x_0), where the rule with the warp starts at
- * x_0. The advantage is the final loss without the warp minus the final loss with the warp, as a
- * mean over sets of tasks.
+ * Advantage: if the rule with the warp starts at x_0, the rule without the warp starts at
+ * omega(x_0). The advantage is the final loss without the warp minus the final loss with the warp,
+ * as a mean over sets of tasks.
  *
  * The identity map has coverage 1 and an advantage of exactly 0. */
 #include <math.h>
@@ -26,8 +26,8 @@ static void mark(const wl_real y[2], double half, bool *cell) {
   if (i >= 0 && i < CELLS && j >= 0 && j < CELLS) cell[(int)i * CELLS + (int)j] = true;
 }
 
-/* Measures the coverage. Every rank computes the same coverage without communication, because the
- * computation takes less than a second. */
+/* Returns the coverage of the warp. Every rank computes the same coverage without communication,
+ * because the computation takes less than a second. */
 static wl_status measure_coverage(const wl_eval_runner *r, wl_unroll_ws *ws, double *coverage) {
   const double half = r->task->plane.half;
   bool *cell = NULL;

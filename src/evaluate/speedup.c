@@ -1,5 +1,5 @@
-/* speedup.c - computes speed-ups from losses: the curves of tuned rules, the speed-up of each run,
- * and medians and means over runs. The protocol is in speedup.h. */
+/* speedup.c - computes the curves of tuned rules, the speed-up of each run of the learned rule, and
+ * medians and means over the runs. The protocol is in speedup.h. */
 #include "evaluate/speedup.h"
 
 #include <math.h>
@@ -104,8 +104,8 @@ static double best_at(const wl_baseline_curve *c, int64_t horizon) {
 
 /* ---- Aggregates ----------------------------------------------------------------------------- */
 
-/* Returns the mean of the middle half of n values. Sorts the values in place, and omits n/4 values
- * (rounded down) at each end of the sorted list. */
+/* Returns the interquartile mean of n values. Sorts the values in place, omits the n/4 lowest and
+ * the n/4 highest values (rounded down), and averages all other values. */
 static double interquartile_mean(double *values, int64_t n) {
   wl_sort(values, n);
   const int64_t cut = n / 4;
@@ -125,7 +125,8 @@ static wl_status summarise(const double *all, int64_t cells, int64_t seeds, aggr
   int64_t *seed = NULL, n = 0;
   wl_status status = WL_NEW(values, cells * seeds);
   for (int64_t i = 0; status == WL_OK && i < cells * seeds; i++)
-    if (!isnan(all[i])) values[n++] = all[i]; /* omits cells for which the baseline has no curve */
+    if (!isnan(all[i])) values[n++] = all[i]; /* the value is NaN if the baseline has no curve for
+                                               * the cell */
   if (status == WL_OK) status = WL_NEW(drawn, n);
   if (status == WL_OK) status = WL_NEW(seed, n);
   if (status == WL_OK) status = WL_NEW(medians, RESAMPLES);
@@ -175,7 +176,7 @@ static void fill_cell(const wl_speedup_cell *cell, const wl_baseline_curve *curv
   out->losses.of_cell[index] = curve && isnan(ratio) ? INFINITY : ratio;
 }
 
-/* Computes the numbers of cells, the median and the largest ratio in *out from the member
+/* Computes the members judged, lower, ties, median and worst of *out from the ratios in the member
  * of_cell. */
 static wl_status summarise_losses(int64_t cells, wl_loss_ratios *out) {
   double *ratio = NULL;

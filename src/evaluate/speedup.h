@@ -3,25 +3,25 @@
  *
  * The measurement follows the protocol of google/learned_optimization for baselines.
  *
- * A rule with a constant rate runs with 15 rates, which are half a decade apart, for 10 times the
- * longest horizon. There are `seeds` runs for each rate. The mean loss over the runs of a rate is
- * smoothed. The curve of the rule at a step is the lowest smoothed mean of all rates up to this
- * step. Let t(f) be the first step at which the curve reaches the loss f, with linear interpolation
- * between points.
+ * A rule with a constant rate is run with each of 15 rates, which are half a decade apart. Each run
+ * has 10 times as many steps as the longest horizon. There are `seeds` runs for each rate. The mean
+ * loss over the runs of a rate is smoothed. The curve of the rule at a step is the lowest smoothed
+ * mean of all rates up to this step. Let t(f) be the first step at which the curve reaches the loss
+ * f. The curve is interpolated linearly between its points.
  *
  * A rule with a schedule has separate runs for each of several lengths. The curve at a length is
- * the lowest mean loss of all rates and all runs up to this length. The step t(f) is interpolated
- * in the logarithm of the step.
+ * the lowest mean loss of all rates and all runs up to this length. Between two lengths, t(f) is
+ * interpolated linearly in the logarithm of the length.
  *
  * Let a run of the learned rule have the loss f after T steps. The speed-up of this run in steps is
  * s = min(t(f) / T, 10). The speed-up is capped if the curve does not reach f within 10 T steps.
- * The speed-up of the run in wall clock is s times the seconds of a step of the hand-designed rule,
- * divided by the seconds of a step of the learned rule. The time of a step includes the gradient
- * and the update. A run of the learned rule in which a value is not finite has diverged. The
- * speed-up of a diverged run is 0, and the run is counted as diverged. A cell is one task at one
- * horizon. The report has the median and the interquartile mean over the runs of all cells. The
- * interquartile mean is the mean of the middle half. The intervals of these two numbers are
- * percentiles of a bootstrap that resamples the runs of each cell. */
+ * Let a be the seconds of a step of the hand-designed rule, and b the seconds of a step of the
+ * learned rule. The speed-up of the run in wall-clock time is s * a / b. The time of a step
+ * includes the gradient and the update. A run of the learned rule in which a value is not finite
+ * has diverged. The speed-up of a diverged run is 0, and the run is counted as diverged. A cell is
+ * one task at one horizon. The report has the median and the interquartile mean over the runs of
+ * all cells. The interquartile mean is the mean of the middle half. The intervals of these two
+ * numbers are percentiles of a bootstrap that resamples the runs of each cell. */
 #ifndef WL_EVALUATE_SPEEDUP_H
 #define WL_EVALUATE_SPEEDUP_H
 
@@ -32,7 +32,7 @@
 #define WL_SPEEDUP_TIE 0.01
 enum { WL_SPEEDUP_RATES = 15, WL_SPEEDUP_REACH = 10, WL_MAX_BASELINES = 24 };
 
-/* A baseline, which is a hand-designed rule with a schedule of its rate. The name of the baseline
+/* A baseline: a hand-designed rule and the schedule of its learning rate. The name of the baseline
  * is, for example, "adam" or "muon-linear". */
 typedef struct wl_baseline {
   char name[40];
@@ -83,9 +83,9 @@ typedef struct wl_loss_ratios {
 } wl_loss_ratios;
 
 /* Comparison of the learned rule with one baseline. The arrays speedup, wall and capped have the
- * shape [cells][seeds]. For each run, these arrays contain the speed-up in steps, the speed-up in
- * wall clock, and whether the speed-up is capped. Runs on tasks without a curve of the baseline
- * have NaN. The struct owns the arrays. */
+ * shape [cells][seeds]. For each run, `speedup` contains the speed-up in steps, `wall` contains the
+ * speed-up in wall-clock time, and `capped` is true if the speed-up is capped. If the baseline has
+ * no curve on the task of a run, `speedup` and `wall` are NaN. The struct owns the arrays. */
 typedef struct wl_speedup_table {
   wl_baseline baseline;
   double *speedup, *wall;
@@ -100,7 +100,7 @@ typedef struct wl_speedup_table {
   /* [cells] lowest loss of the baseline within the same horizon; NaN if the baseline has no curve
    * on the task */
   double *best;
-  wl_loss_ratios losses; /* final losses of the learned rule divided by `best` */
+  wl_loss_ratios losses; /* ratios of the learned rule's final losses to the losses in `best` */
 } wl_speedup_table;
 
 typedef struct wl_speedup {
@@ -108,11 +108,11 @@ typedef struct wl_speedup {
   wl_speedup_cell *cell; /* [cells] */
   int tables;
   wl_speedup_table table[WL_MAX_BASELINES];
-  /* final losses of the learned rule divided by the lowest loss of all baselines that have a curve
-   * on the cell's task */
+  /* ratio, for each cell, of the learned rule's final loss to the lowest loss of all baselines that
+   * have a curve on the cell's task */
   wl_loss_ratios strongest;
-  /* [cells] index in `table` of the baseline with this lowest loss; -1 if no baseline has a
-   * curve */
+  /* [cells] index in `table` of the baseline that has the lowest loss in the cell; -1 if no
+   * baseline has a curve */
   int *strongest_table;
 } wl_speedup;
 
@@ -121,8 +121,8 @@ typedef struct wl_speedup_request {
   /* [count] baselines whose curves are computed if the files do not contain them */
   const wl_baseline *baselines;
   int count;
-  /* names of the files with curves, separated by commas; new curves are also written to the first
-   * file */
+  /* names of the files that contain curves, separated by commas; new curves are written to the
+   * first file */
   const char *file;
   /* trained optimizer; NULL means that only the curves of the baselines are computed */
   const wl_trained *trained;

@@ -7,9 +7,9 @@
 
 /* Returns the curve of the baseline with this name, or NULL if there is none. */
 wl_baseline_curve *wl_curve_find(wl_task_curves *curves, const char *name);
-/* Fills a table that compares the learned rule with one baseline. The arrays have one element for
- * each cell: the curve of the baseline (NULL if there is none), and the seconds of an inner step
- * with the baseline. */
+/* Fills a table that compares the learned rule with one baseline. The two arrays have one element
+ * for each cell: `curve` contains the curve of the baseline, or NULL if the baseline has no curve,
+ * and `seconds` contains the seconds of an inner step with the baseline. */
 wl_status wl_speedup_judge(const wl_speedup *speedup, const wl_baseline_curve *const *curve,
                            const double *seconds, wl_speedup_table *out);
 /* Finds the baseline with the lowest loss in each cell, and fills the members `strongest` and

@@ -22,7 +22,7 @@ typedef struct field {
   wl_comm *comm;
 } field;
 
-/* A rule that runs on one task, with its model, workspace and unit. */
+/* A rule that runs on one task: the rule's model, its workspace and its unit. */
 typedef struct runner {
   const field *f;
   wl_model *model;
@@ -174,7 +174,8 @@ static void average_runs(const field *f, const double *table, wl_baseline_curve 
 }
 
 /* Computes the curve of a baseline. Jobs are assigned to ranks in rotation, so that each rank has
- * runs with all rates. Runs with high rates may diverge early. */
+ * runs with all rates. Otherwise the ranks would have different loads, because runs with high rates
+ * may diverge and end early. */
 static wl_status compute_curve(const field *f, wl_baseline_curve *c) {
   const int64_t jobs = WL_SPEEDUP_RATES * f->suite->seeds;
   double *table = NULL;
@@ -193,9 +194,9 @@ static wl_status compute_curve(const field *f, wl_baseline_curve *c) {
   return status;
 }
 
-/* Returns the curve of a baseline if it is as long as the suite demands. Removes a curve that is
- * too short, and returns NULL. A curve may be too short because it was computed with a smaller
- * `--reach`. */
+/* Returns the curve of a baseline if the curve has at least the length that the suite requires. If
+ * the curve is shorter, removes the curve and returns NULL. A curve may be too short because it was
+ * computed with a smaller `--reach`. */
 static wl_baseline_curve *find_complete(const field *f, const char *name, wl_task_curves *out) {
   const wl_ints *horizons = &f->entry->horizons;
   wl_baseline_curve *const c = wl_curve_find(out, name);
@@ -300,8 +301,9 @@ static wl_status run_learned(const field *f, const wl_trained *t, wl_speedup_cel
 
 /* ---- The suite ------------------------------------------------------------------------------ */
 
-/* Computes curves, cells and times for one task of the suite. The array seconds [WL_MAX_BASELINES]
- * receives the seconds of an inner step with the baseline of each curve. */
+/* Computes the curves of the baselines, the cells of the learned rule and the times of inner steps
+ * for one task of the suite. The array seconds [WL_MAX_BASELINES] receives the seconds of an inner
+ * step with the baseline of each curve. */
 static wl_status run_task(const wl_speedup_request *q, int index, wl_comm *comm,
                           wl_task_curves *curves, double *seconds, wl_speedup_cell *cells) {
   wl_task *task = NULL;
@@ -393,7 +395,7 @@ wl_status wl_speedup_run(const wl_speedup_request *q, wl_comm *comm, wl_task_cur
     status = run_task(q, (int)i, comm, curves, seconds + i * WL_MAX_BASELINES, out->cell + cell);
     cell += suite->tasks[i].horizons.count;
   }
-  /* writes the curves of all files to the first file */
+  /* also writes the curves of the other files to the first file */
   if (status == WL_OK && strchr(q->file, ','))
     status = wl_comm_agree(
         comm, wl_comm_rank(comm) == 0 ? wl_speedup_save(q->file, suite, curves) : WL_OK);

@@ -16,8 +16,9 @@ const wl_option wl_suite_keys[] = {
     {"seeds", WL_OPT_INT, "5", NULL, 1, WL_MAX_SUITE_SEEDS, "1",
      "number of runs for each task and each horizon", WL_SLOT(wl_suite, seeds), 0},
     {"evaluate_batches", WL_OPT_INT, "5", NULL, 0, 1e6, "1",
-     "number of random minibatches on which a loss is measured, every 10 inner steps; with 0, losses are "
-     "measured on the whole fixed sample, less and less often during a run",
+     "number of random minibatches over which a measured loss is averaged; losses are then measured every 10 "
+     "inner steps. With 0, a loss is measured on the whole fixed sample, and the intervals between measurements "
+     "grow during a run",
      WL_SLOT(wl_suite, batches), 0},
     {"smoothing", WL_OPT_REAL, "0.95", NULL, 0, 0.999999, "1",
      "decay of the running mean of the losses in 10 inner steps; with 0, losses are not smoothed",

@@ -24,9 +24,10 @@ typedef struct wl_suite_task {
   wl_reals reference_losses; /* published losses of tuned Adam at reference_steps */
   /* lowest and highest rate that tuned rules try; empty if they try all 15 rates */
   wl_reals rates;
-  /* map of the task in the suite, with which wl_task_create creates the task */
+  /* map of the task's keys in the suite, from which wl_task_create creates the task */
   const wl_map *map;
-  /* YAML text with every key of the task and of the measurement of losses; owned */
+  /* YAML text that contains every key of the task and every key that determines how losses are
+   * measured; owned by this struct */
   char *definition;
 } wl_suite_task;
 
@@ -34,8 +35,9 @@ typedef struct wl_suite {
   wl_config *config; /* owned */
   const char *name;
   int64_t seed, seeds;
-  /* number of random minibatches on which a loss is measured, every 10 inner steps; with 0, losses
-   * are measured on the whole fixed sample, less and less often during a run */
+  /* number of random minibatches over which a measured loss is averaged; losses are then measured
+   * every 10 inner steps. If it is 0, a loss is measured on the whole fixed sample, and the
+   * intervals between measurements grow during a run. */
   int64_t batches;
   int64_t reach; /* length of the runs of tuned rules as a multiple of the longest horizon */
   /* decay of the running mean of the losses in 10 inner steps; 0 means that losses are not

@@ -2,8 +2,8 @@
  * generalises.
  *
  * Each axis has a list of keys of task families, except "horizon" and "steps". A variation changes
- * one key of the list that the family has. A key with choices is set to another choice, and a
- * number is multiplied. */
+ * one key of the list that the family has. If the key has choices, the variation sets it to another
+ * choice. If the key is a number, the variation multiplies it by a factor. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,8 +11,8 @@
 #include "evaluate/evaluate.h"
 #include "task/dataset.h"
 
-/* Values in the trained configuration of the keys that can be varied. A key that the family does
- * not have keeps its value in the constant `absent`. */
+/* The values that the trained configuration has for the keys that can be varied. A key that the
+ * family does not have keeps its value in the constant `absent`. */
 typedef struct varied_keys {
   wl_ints widths, filters;
   int64_t dimension;
@@ -81,7 +81,7 @@ static void vary_horizon(collection *c) {
 }
 
 /* Appends variations with 1, 5 and 10 inner steps, which few-shot protocols report. Omits the
- * number of inner steps of the training. */
+ * variation whose number of inner steps is the number of the training. */
 static void vary_steps(collection *c) {
   static const int64_t numbers[] = {1, 5, 10};
   for (int i = 0; i < 3; i++) {
@@ -184,7 +184,8 @@ static void vary_data(collection *c) {
   vary_factors(c, "separation", "separation", k->separation, (const double[]){0.5, 2.0});
 }
 
-/* Appends variations in which the loss or its largest curvature is multiplied by 0.1 or 10. */
+/* Appends variations in which the loss, or the largest curvature of the loss, is multiplied by 0.1
+ * or 10. */
 static void vary_scale(collection *c) {
   static const double scales[] = {0.1, 10.0};
   /* only a fixed loss_scale is multiplied, because a drawn loss_scale already varies */
