@@ -18,13 +18,13 @@ typedef struct wl_curriculum {
   int64_t *length;
   int64_t stages, every, patience, tasks;
   int64_t size; /* number of meta-parameters */
-  /* the members below are part of the state of the training, which checkpoints store */
+  /* checkpoints store the members below */
   int64_t stage;
   /* number of evaluations of this stage after the evaluation with the lowest loss */
   int64_t failures;
-  /* lowest loss of the evaluations of this stage; infinite before the first finite loss */
+  /* lowest loss of the evaluations of this stage; INFINITY before the first finite loss */
   double best_loss;
-  double *best;     /* [size] meta-parameters at the evaluation with this loss */
+  double *best;     /* [size] meta-parameters at the evaluation that had the loss `best_loss` */
   /* 1 if `best` contains meta-parameters of the last stage, which are then exported; otherwise 0 */
   int64_t exported;
 } wl_curriculum;

@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 
-/* number of seconds between two tests for messages of other ranks */
+/* smallest number of seconds between two tests for messages of other ranks */
 static const double LOOK = 0.01;
 
 void wl_interruption_begin(wl_interruption *i, const volatile sig_atomic_t *stop, double deadline) {
@@ -17,8 +17,8 @@ void wl_interruption_begin(wl_interruption *i, const volatile sig_atomic_t *stop
   atomic_store(&i->asked, false);
 }
 
-/* Returns true if the deadline has passed or another rank has sent a message that it leaves the
- * meta-step. Only the main thread may call this function. */
+/* Returns true if the deadline has passed or another rank has sent the message that ends the
+ * meta-step early. Only the main thread may call this function. */
 static bool hears(wl_interruption *i) {
   const double now = wl_seconds();
   if (now < i->next_look) return false;

@@ -9,7 +9,7 @@
 #include "train/trainer_impl.h"
 
 /* Returns the set of groups of phi that the windows of the episodes update. With replay, this set
- * has only the initialisation, and the replayed windows update the other groups. */
+ * contains only the initialisation, because the replayed windows update all other groups. */
 static unsigned moved_groups(const wl_trainer *tr) {
   return tr->state->replay ? 1u << WL_OUTER_INITIALISATION : WL_OUTER_ALL;
 }
@@ -30,9 +30,9 @@ static void fill_report(wl_trainer *tr, int64_t counted, int64_t busy, wl_meta_r
       report->compute_seconds - 1e-9 * (double)busy / wl_comm_size(tr->setup.comm);
 }
 
-/* Records the number of counted units. If no unit is counted, phi does not change, so only an
- * episode with a newly drawn task can be finite. The function therefore counts the episodes that
- * have begun since a unit was last counted. */
+/* Records `counted`, the number of finite units. If no unit is finite, phi does not change, so only
+ * an episode with a newly drawn task can be finite. The function therefore counts the episodes that
+ * have begun since a unit was last finite. */
 static void note_counted(wl_trainer *tr, int64_t counted) {
   const bool begun = tr->state->plan->starts[0] || tr->state->plan->restarts[0];
   tr->state->skipped += tr->state->plan->units - counted;
@@ -106,8 +106,8 @@ bool wl_trainer_judge(wl_trainer *tr, double loss) {
   return true;
 }
 
-/* Calls the callback `ship` of the watcher while other ranks may still compute. If the callback
- * fails, the next reduction reports the failure. */
+/* Calls the callback `ship` of the watcher, if there is one. Other ranks may still compute their
+ * windows during this call. If the callback fails, the next reduction reports the failure. */
 static void ship_records(wl_trainer *tr, const wl_watcher *watcher, wl_meta_report *report) {
   if (!watcher) return;
   wl_failure_keep(&tr->pending, watcher->ship(watcher->context, &report->io_seconds));
@@ -139,9 +139,10 @@ static wl_status reduce(wl_trainer *tr, const wl_watcher *watcher, int64_t own, 
   return WL_OK;
 }
 
-/* Runs the windows of this rank's units. Stores in `tr->flags` whether this rank failed, whether it
- * left its windows early, and whether this meta-step must be the last one. Stores the compute time
- * in `tr->flags` and in *computing. Returns the number of contributions of this rank to the sum. */
+/* Runs the windows of this rank's units. Sets tr->flags: whether this rank failed, whether it
+ * stopped computing its windows early, whether this meta-step must be the last one, and the compute
+ * time in seconds. Also stores the compute time in *computing. Returns the number of contributions
+ * that this rank adds to the sum. */
 static int64_t compute(wl_trainer *tr, const wl_meta_request *request, double *computing) {
   const double start = wl_seconds();
   int64_t own = 0;

@@ -10,8 +10,8 @@
 
 #define ANY 0, 0
 #define AT_LEAST(n) (n), DBL_MAX
-/* largest accepted decay of a moment or of the average, because the bias correction divides by 0 if
- * a decay is 1 */
+/* largest accepted decay of a moment or of the average; with a decay of 1, the bias correction
+ * would divide by 0 */
 #define BELOW_ONE 0.999999
 
 const wl_option wl_outer_options[] = {
@@ -52,7 +52,7 @@ const wl_option wl_outer_options[] = {
      "Number of meta-steps of the warm-up, in which the rate rises linearly. The schedule follows the warm-up.",
      WL_SLOT(wl_outer_keys, schedule.warmup_steps)},
     {"final_fraction", WL_OPT_REAL, "0", NULL, 0, 1, "1",
-     "Fraction of the full rate that the rate reaches at the end of the run, for `schedule: cosine`.",
+     "Rate at the end of the run as a fraction of the full rate, for `schedule: cosine`.",
      WL_SLOT(wl_outer_keys, schedule.final_fraction)},
     {"decay_every", WL_OPT_INT, "1000", NULL, AT_LEAST(1), "meta-steps",
      "Number of meta-steps between two reductions of the rate, for `schedule: step`.",
@@ -74,7 +74,8 @@ const wl_option wl_outer_options[] = {
      WL_SLOT(wl_outer_keys, average)},
     {NULL, 0, NULL, NULL, ANY, NULL, NULL}};
 
-/* Values of the keys in one map of the section `groups`. */
+/* Values of the keys in one map of the section `groups`, which contains the settings of one
+ * group. */
 typedef struct group_keys {
   double learning_rate, clip_norm;
   /* AS_OUTER means the optimizer of `outer`; OWN_KIND + i means the optimizer with the number i in
@@ -116,7 +117,7 @@ static int group_of(const char *name) {
   return i;
 }
 
-/* Sets offset and size of each group, whose tensors are contiguous in phi. */
+/* Sets the members offset and size of each group. The tensors of a group are contiguous in phi. */
 static wl_status find_ranges(wl_outer *o, const wl_layout *phi) {
   for (int i = 0; i < phi->count; i++) {
     const wl_tensor_entry *b = &phi->tensors[i];

@@ -17,7 +17,8 @@
 /* The keys of the section `outer`, which contains all settings of the outer loop. */
 extern const wl_option wl_outer_options[];
 
-/* The groups that a map of the section `groups` may name, with the keys of such a map. */
+/* The groups that a map of the section `groups` may name. Each entry also lists the keys of such a
+ * map. */
 extern const wl_variant wl_outer_group_variants[];
 
 /* Numbers of the groups into which the layout of phi is divided. A set of groups is an integer in
@@ -39,8 +40,8 @@ typedef struct wl_outer_group {
   int64_t offset, size;
   wl_outer_kind kind;
   double rate, clip_norm;
-  /* the group is updated from meta-step from_step up to, but excluding, until_step; -1 means no
-   * end */
+  /* the group is updated in the meta-steps from from_step to until_step - 1; if until_step is -1,
+   * there is no last meta-step */
   int64_t from_step, until_step;
   bool configured;
 } wl_outer_group;
@@ -53,7 +54,8 @@ typedef struct wl_outer {
   int64_t count;          /* number of meta-parameters */
   double *first, *second; /* [count] first and second moment, which checkpoints store */
   wl_outer_group group[WL_OUTER_GROUPS];
-  /* number of updates of each group so far, for the bias correction; checkpoints store it */
+  /* number of updates of each group so far, for the bias correction; checkpoints store these
+   * numbers */
   int64_t updates[WL_OUTER_GROUPS];
 } wl_outer;
 
@@ -75,10 +77,10 @@ wl_status wl_outer_create(const wl_config *config, const wl_layout *phi, wl_oute
 void wl_outer_destroy(wl_outer **outer);
 /* Returns the scheduled rate of meta-step `step`, counted from 0. */
 double wl_outer_rate(const wl_outer *outer, int64_t step);
-/* Updates the part of phi that belongs to the groups in the set `groups`. Skips groups that are
- * frozen at meta-step `step`. Clips `gradient` [count] in place, and sets the gradient of groups
- * that are not updated to 0. Returns the norm of the gradient after the clipping of groups and
- * before all other clipping. */
+/* Updates the meta-parameters of the groups in the set `groups`, except groups that are frozen at
+ * meta-step `step`. Clips `gradient` [count] in place, and sets the gradient of groups that are not
+ * updated to 0. Returns the norm of the gradient after the clipping of groups and before all other
+ * clipping. */
 double wl_outer_update(wl_outer *outer, int64_t step, unsigned groups, double *gradient,
                        double *phi);
 

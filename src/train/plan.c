@@ -76,8 +76,8 @@ int64_t wl_plan_horizon(const wl_plan_setting *s, int64_t episode, int64_t unit)
   return drawn < steps[0] ? steps[0] : drawn > steps[1] ? steps[1] : drawn;
 }
 
-/* Draws the inner step at which a staggered unit begins its first episode, uniformly from [0, T),
- * where T is `horizon`. */
+/* Draws the inner step at which the windows of a staggered unit begin to contribute in the unit's
+ * first episode. The step is drawn uniformly from [0, T), where T is `horizon`. */
 static int64_t first_step(const wl_plan_setting *s, int64_t unit, int64_t horizon) {
   const double x = draw(s, WL_FOR_STAGGER, 0, unit, 0.0, (double)horizon);
   return (int64_t)x < horizon ? (int64_t)x : horizon - 1;
@@ -92,9 +92,9 @@ static void begin_episode(wl_plan *p, int64_t u) {
   if (p->setting.stagger && c->episode == 0) c->t = first_step(&p->setting, u, c->horizon);
 }
 
-/* Sets the clock of a unit whose episode begins at its stored state. The task does not change,
- * because the stored state belongs to this task. The number of steps from the stored state to the
- * end of the episode is drawn again. */
+/* Sets the clock of a unit that begins an episode at the unit's stored state. The task does not
+ * change, because the stored state belongs to this task. The number of steps from the stored state
+ * to the end of the episode is drawn again. */
 static void begin_again(wl_plan *p, int64_t u) {
   wl_clock *const c = &p->clock[u];
   c->t = p->stored[u];

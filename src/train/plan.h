@@ -1,13 +1,13 @@
-/* plan.h - computes the clock of each unit, and the rank that runs the unit. Clock and rank depend
- * only on the configuration, the seed and the number of meta-steps done. Every rank computes the
- * plan of all units, so no rank needs messages from other ranks. */
+/* plan.h - computes the clock of each unit (its episode, inner step, horizon and task), and the
+ * rank that runs the unit. Every rank computes the same plan of all units, so no rank needs messages
+ * from other ranks. */
 #ifndef WL_TRAIN_PLAN_H
 #define WL_TRAIN_PLAN_H
 
 #include "base/rng.h"
 #include "base/status.h"
 
-/* The position of a unit in its episode. */
+/* The clock of a unit: the unit's current episode and its position in this episode. */
 typedef struct wl_clock {
   int64_t episode; /* number of the unit's current episode, counted from 0 */
   int64_t t;       /* number of inner steps of this episode that are done */
@@ -21,21 +21,21 @@ typedef struct wl_plan_setting {
   int ranks, tasks;
   const double *proportion; /* [tasks] copied */
   const double *cost;       /* [tasks] estimated cost of running a unit of each task, copied */
-  /* values of episode.steps [n_horizon] or, with stages, lengths of the shortest and longest
-   * episode of each stage [stages][2]; borrowed */
+  /* without stages: [n_horizon] the values of episode.steps. With stages: [stages][2] the lengths
+   * of the shortest and of the longest episode of each stage. Borrowed. */
   const int64_t *horizon;
   /* 1 if the horizon is a fixed number; 2 if the horizon is drawn from [horizon[0], horizon[1]] */
   int n_horizon;
   /* points to the number of the current stage, borrowed; NULL if there are no stages */
   const int64_t *stage;
   double restart; /* probability that an episode begins at the stored state of the unit */
-  /* true if each unit draws a separate horizon, and the step at which its first episode
-   * begins */
+  /* true if units are staggered: each unit draws a separate horizon, and a separate inner step at
+   * which its windows begin to contribute in the first episode */
   bool stagger;
 } wl_plan_setting;
 
 typedef struct wl_plan {
-  /* copy of the caller's setting, in which `proportion` and `cost` are NULL */
+  /* copy of the caller's setting; `proportion` and `cost` are NULL in the copy */
   wl_plan_setting setting;
   int64_t units;
   wl_clock *clock; /* [units] out */
@@ -62,8 +62,8 @@ typedef struct wl_plan {
 wl_status wl_plan_create(const wl_plan_setting *setting, wl_plan **out);
 void wl_plan_destroy(wl_plan **plan);
 /* Begins a meta-step. For each unit at inner step 0, draws the task and the horizon of a new
- * episode. Assigns these units to ranks in the order of falling cost, each to the rank with the
- * lowest load. */
+ * episode. Then assigns these units to ranks in the order of falling cost. Each unit is assigned to
+ * the rank that has the lowest load so far. */
 void wl_plan_begin(wl_plan *plan);
 /* Records that the unit has stored the state that it had at the start of this meta-step. Call this
  * function before wl_plan_advance. */

@@ -35,12 +35,13 @@ static wl_status create_imitation(const wl_config *config, wl_problem *p) {
   p->spec.imitation = p->imitation;
   if (!p->imitation || !p->spec.second_order) return WL_OK;
   return wl_map_fail(wl_config_map(config, "window", 0), "order",
-                     "imitation is only possible in first order, because it treats the teacher's updates as "
-                     "constants: set `order: first`, or remove the section `imitation`");
+                     "imitation is only possible in first order, because imitation treats the teacher's updates "
+                     "as constants: set `order: first`, or remove the section `imitation`");
 }
 
-/* Returns an error if `order: second` is set and a task family computes its loss without the tape,
- * because only the tape provides Hessian-vector products. */
+/* Returns an error if `order: second` is set and a task family does not record the operators of its
+ * loss on the tape. Second order needs Hessian-vector products, which are computed from the
+ * tape. */
 static wl_status check_order(const wl_config *config, const wl_problem *p) {
   for (int i = 0; p->spec.second_order && i < p->n_tasks; i++)
     if (p->tasks[i]->family->loss)

@@ -35,13 +35,15 @@ typedef struct wl_reduction {
  * wl_reduction_clear. */
 wl_status wl_reduction_create(const wl_layout *phi, int64_t width, wl_reduction *out);
 void wl_reduction_clear(wl_reduction *reduction);
-/* Allocates memory for `own` contributions of this rank, with undefined contents. */
+/* Allocates memory for `own` contributions of this rank. The contents of the memory are
+ * undefined. */
 wl_status wl_reduction_reserve(wl_reduction *reduction, int64_t own);
 static inline double *wl_reduction_vector(const wl_reduction *r, int64_t i) {
   return r->vectors + i * r->vector;
 }
 /* Returns the description of an exact sum: this rank has `own` contributions, and all ranks
- * together have at most `total`. The caller sets the members for flags and tallies. */
+ * together have at most `total` contributions. The caller sets the members for flags and
+ * tallies. */
 wl_exact_sum wl_reduction_sum(const wl_reduction *reduction, int64_t own, int64_t total);
 
 #endif

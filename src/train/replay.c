@@ -60,8 +60,8 @@ static void read_options(const wl_trainer *tr, const wl_replay_keys *keys, wl_re
   r->spec.replayed = true;
 }
 
-/* Returns an error if settings of several sections contradict each other, which the table of keys
- * cannot express. */
+/* Returns an error if the settings of replay contradict settings of other sections. The table of
+ * keys cannot express such conditions between sections. */
 static wl_status check_options(const wl_trainer *tr) {
   if (!tr->setup.per_episode)
     return wl_map_fail(
@@ -192,8 +192,8 @@ static void find_places(wl_replay *r) {
   for (int64_t p = 0; p < r->batches * r->units; p++) r->first[p + 1] = r->first[p] + r->count[p];
 }
 
-/* Finds point number `index` of the whole buffer: sets *place and the number of the point in this
- * place. */
+/* Finds point number `index` of the whole buffer: sets *place to the place that contains the point,
+ * and *point to the number of the point in this place. */
 static void locate(const wl_replay *r, int64_t index, int64_t *place, int64_t *point) {
   int64_t low = 0, high = r->batches * r->units;
   while (high - low > 1) {
@@ -234,9 +234,10 @@ static wl_status run_point(wl_replay *r, wl_trainer *tr, wl_replay_point at, dou
   return WL_OK;
 }
 
-/* A mini-batch: the windows whose mean meta-gradient makes one update of phi. */
+/* A mini-batch of windows. The mean of their meta-gradients determines one update of phi. */
 typedef struct wl_replay_batch {
-  /* [count] index in the whole buffer of the point at which each window starts */
+  /* [count] for each window, the index in the whole buffer of the point at which the window
+   * starts */
   const int64_t *order;
   int64_t count, pass;
 } wl_replay_batch;
@@ -256,7 +257,7 @@ static wl_status run_points(wl_replay *r, wl_trainer *tr, const wl_replay_batch 
 }
 
 /* Runs one mini-batch of windows and updates all groups of phi except the initialisation. If a rank
- * leaves the meta-step early, sets *left to true and updates nothing. */
+ * must end the meta-step early, sets *left to true and does not update phi. */
 static wl_status run_batch(wl_replay *r, wl_trainer *tr, const wl_replay_batch *b,
                            wl_meta_report *report, bool *left) {
   int64_t own = 0;
@@ -278,7 +279,8 @@ static wl_status run_batch(wl_replay *r, wl_trainer *tr, const wl_replay_batch *
   return WL_OK;
 }
 
-/* Runs one pass: a window from every point of the buffer, in a newly drawn order. */
+/* Runs one pass: runs one window from every point of the buffer, in a newly drawn order of the
+ * points. */
 static wl_status run_pass(wl_replay *r, wl_trainer *tr, int64_t epoch, int64_t *order,
                           wl_meta_report *report, bool *left) {
   const int64_t total = r->first[r->batches * r->units];

@@ -19,7 +19,7 @@
 
 /* Creates the replay buffer. Sets *out to NULL if the configuration has no replay. `trainer` must
  * already have its problem and its plan; the buffer keeps no pointer to `trainer`. Returns
- * WL_ERR_CONFIG if there are several tasks, or if each window has a meta-step. Also returns
+ * WL_ERR_CONFIG if there are several tasks, or if outer.every is `window`. Also returns
  * WL_ERR_CONFIG if the points do not fit into replay.capacity and replay.spill is not set. */
 wl_status wl_replay_create(const wl_trainer *trainer, wl_replay **out);
 void wl_replay_destroy(wl_replay **replay);
@@ -27,14 +27,14 @@ void wl_replay_destroy(wl_replay **replay);
 /* Discards the oldest meta-batch and allocates memory for the points of this rank's units. Call
  * this function at the start of an episode. */
 wl_status wl_replay_open(wl_replay *replay, const wl_trainer *trainer);
-/* Stores the point (theta_t, s_t) of unit u at the inner step t = unit->t, if t is a multiple of
- * replay.stride. */
+/* If the inner step t = unit->t is a multiple of replay.stride, stores the point (theta_t, s_t) of
+ * unit u. */
 void wl_replay_keep(wl_replay *replay, const wl_trainer *trainer, int64_t u, const wl_unit *unit);
 /* Discards the points of non-finite episodes, and sets the number of points of each place on every
  * rank. Call this function after the episodes. Collective. */
 wl_status wl_replay_share(wl_replay *replay, wl_trainer *trainer);
 /* Runs the passes over the buffer, which update phi and the state of the outer optimizer. Sets
- * *left to true if the passes ended early because a rank leaves the meta-step. Collective. */
+ * *left to true if the passes ended early because a rank must end the meta-step. Collective. */
 wl_status wl_replay_run(wl_replay *replay, wl_trainer *trainer, wl_meta_report *report, bool *left);
 
 /* Returns true if checkpoints must contain the buffer. The result is false if there is no replay or
@@ -56,8 +56,8 @@ int64_t wl_replay_points(const wl_replay *replay); /* Returns the number of poin
  * Collective. */
 wl_status wl_replay_gather(wl_replay *replay, const wl_trainer *trainer, wl_real *points);
 /* The function wl_replay_new_owner returns the rank that owns a place after a run has resumed. The
- * function wl_replay_restore assigns the place to this rank. On the owner, it also stores the
- * points of the place, `points` [count][width]. */
+ * function wl_replay_restore assigns the place to this rank. If this rank owns the place,
+ * wl_replay_restore also stores the points of the place, `points` [count][width]. */
 int wl_replay_new_owner(const wl_trainer *trainer, int64_t place);
 wl_status wl_replay_restore(wl_replay *replay, const wl_trainer *trainer, int64_t place,
                             const wl_real *points);

@@ -110,7 +110,8 @@ static const wl_option replay_options[] = {
     {"epochs", WL_OPT_INT, "1", NULL, 1, 1e6, "passes",
      "Number of passes over all points of the buffer after each meta-batch of episodes.", WL_SLOT(wl_replay_keys, epochs)},
     {"batch", WL_OPT_INT, "10", NULL, 1, 1e9, "windows",
-     "Number of replayed windows whose mean meta-gradient makes one step of the outer optimizer.", WL_SLOT(wl_replay_keys, batch)},
+     "Number of replayed windows in a mini-batch. The outer optimizer makes one step with the mean "
+     "meta-gradient of a mini-batch.", WL_SLOT(wl_replay_keys, batch)},
     {"steps", WL_OPT_INT, "1", NULL, 1, 1e9, "steps",
      "Number K of inner steps in a replayed window. Warp-Grad uses 1.", WL_SLOT(wl_replay_keys, steps)},
     {NULL, 0, NULL, NULL, ANY, NULL, NULL}};
@@ -167,7 +168,7 @@ static const wl_option trajectory_options[] = {
 
 enum { N_SECTIONS = 16 };
 
-/* Passes the function that reads HDF5 files to the task families. This function runs when the
+/* Sets the function with which the task families read HDF5 files. This function runs when the
  * program starts. The function is in this file because only src/train may depend on both src/task
  * and src/io. */
 __attribute__((constructor)) static void connect_layers(void) {
@@ -190,11 +191,11 @@ const wl_section *wl_schema(void) {
       {"rule", "The update rule, whose meta-parameters are trained", NULL, "name", wl_rule_variants(), "lstm", false, 0, &wl_rule_plugins},
       {"precondition", "A learned map that is applied to the gradient before the update rule", NULL, "name",
        wl_precondition_variants(), "none", false},
-      {"initialisation", "Learned initial parameters theta_0 of a task", NULL, "name",
+      {"initialisation", "The initial parameters theta_0 of a task, if they are learned", NULL, "name",
        wl_initialisation_variants, "none", false},
       {"episode", "The episodes. An episode is one run of the inner loop on one task", wl_episode_options, NULL, NULL, NULL, false},
-      {"window", "The windows. A window consists of consecutive inner steps, and has one contribution to the "
-                 "meta-gradient",
+      {"window", "The windows. A window consists of consecutive inner steps and adds one contribution to the "
+       "meta-gradient",
        window_options, NULL, NULL, NULL, false},
       {"estimator", "The method that computes the contribution of a window to the meta-gradient", NULL, "name",
        wl_estimator_variants(), "bptt", false},
@@ -202,11 +203,11 @@ const wl_section *wl_schema(void) {
       {"groups", "Separate settings of the outer loop for one group of meta-parameters, or a list of such maps "
                  "for several groups", NULL,
        "group", wl_outer_group_variants, "none", true},
-      {"curriculum", "A training in stages with longer and longer episodes; the next stage begins when "
-                     "evaluations no longer improve",
+      {"curriculum", "A training in stages with longer and longer episodes. The next stage begins when the loss "
+       "of the evaluations no longer falls",
        curriculum_options, NULL, NULL, NULL, false},
-      {"imitation", "A hand-designed rule that the learned rule imitates (the teacher), with the keys of the "
-                    "hand-designed rule",
+      {"imitation", "The teacher, which is a hand-designed rule that the learned rule imitates. The section "
+       "also accepts the keys of the hand-designed rule",
        wl_imitation_options, "teacher", wl_imitation_variants(), "none", false},
       {"replay", "Offline Warp-Grad: a training on windows that start at stored points of earlier episodes",
        replay_options, NULL, NULL, NULL, false},
@@ -233,8 +234,8 @@ static wl_status window_weights(const wl_map *map, const wl_choice_or_reals *giv
   enum { LAST_OF = 3, LIST };
   const wl_reals list = given->list;
   if (given->choice == LAST_OF && given->argument > spec->steps + 1)
-    return wl_map_fail(map, "weights", "a window of %lld steps has %lld losses, but the key asks for the last "
-                                       "%lld",
+    return wl_map_fail(map, "weights", "a window of %lld steps has %lld losses, but the key gives a weight to "
+                            "the last %lld losses",
                        (long long)spec->steps, (long long)spec->steps + 1,
                        (long long)given->argument);
   spec->earlier = given->choice == LAST_OF ? given->argument - 1 : 0;

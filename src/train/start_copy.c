@@ -1,4 +1,4 @@
-/* start_copy.c - copies the state at the start of a meta-step. If the training leaves the meta-step
+/* start_copy.c - copies the state at the start of a meta-step. If the training ends the meta-step
  * early, the state is restored from the copy.
  *
  * Units that begin an episode are not copied, because they can begin the episode again. */
@@ -25,8 +25,8 @@ void wl_start_copy_clear(const wl_trainer *tr, wl_start_copy *c) {
   wl_free(c->vectors);
 }
 
-/* Copies phi, the moments of phi and the average of phi to the copy. If `back` is true, restores
- * these vectors from the copy. */
+/* If `back` is false, copies phi, the two moments of phi and the average of phi to
+ * tr->start.vectors. If `back` is true, copies these vectors back. */
 static void move_vectors(wl_trainer *tr, bool back) {
   const int64_t n = tr->setup.problem.model->phi.size;
   double *const live[] = {tr->state->phi, tr->state->outer->first, tr->state->outer->second,

@@ -10,9 +10,9 @@ static int choose_threads(const wl_config *config, const wl_comm *comm) {
   return asked > 0 ? (int)asked : wl_comm_cores(comm);
 }
 
-/* Estimates the relative cost of one inner step of a unit. The estimate is the cost of the task's
- * gradients plus the cost of the rule on every coordinate, times the number of inner runs of the
- * unit. */
+/* Estimates the relative cost of one inner step of a unit. The cost of one inner run is the cost of
+ * the task's gradients plus the cost of the rule on all coordinates. The estimate is this cost
+ * times the number of inner runs of the unit. */
 static double cost_of(const wl_trainer *tr, const wl_task *task) {
   const double run = wl_task_cost(task) * (tr->setup.problem.spec.fresh ? 2.0 : 1.0) *
                          (tr->setup.problem.spec.second_order ? 3.0 : 1.0) +

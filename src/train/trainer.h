@@ -22,11 +22,11 @@ typedef struct wl_meta_report {
   /* |mean g|^2 / variance; about 1 / (number of counted units - 1) if the meta-gradient is only
    * noise */
   double signal_to_noise;
-  int64_t units, skipped; /* number of all units, and number of non-finite units among these */
+  int64_t units, skipped; /* number of all units, and number of units that are non-finite */
   int64_t inner_steps;    /* number of inner steps of the longest current episode */
   /* compute time in seconds of the slowest rank, and of the fastest rank */
   double compute_seconds, compute_seconds_least;
-  /* seconds that a rank waits for the slowest rank: mean over all ranks */
+  /* mean over all ranks of the seconds that a rank waits for the slowest rank */
   double wait_seconds;
   /* seconds of the exact sum, counted from the time when the last rank begins the sum; measured on
    * rank 0 */
@@ -48,8 +48,8 @@ typedef struct wl_trainer_setup {
   wl_estimator *estimator;
   int threads;
   bool bound;       /* true if each thread is bound to a separate core */
-  /* number of inner runs that this rank computes at the same time, each with one thread; 1 if all
-   * threads share one run */
+  /* number of inner runs that this rank computes at the same time with one thread each; 1 if all
+   * threads together compute one inner run */
   int lanes;
   bool per_episode; /* true if the configuration has outer.every: episode */
   int64_t steps;    /* outer.steps */
@@ -65,8 +65,8 @@ typedef struct wl_trainer_state {
   double *average; /* [phi.size] exponential average of phi; NULL if outer.average is 0 */
   wl_outer *outer;
   wl_curriculum *curriculum; /* stages of growing episodes; NULL if there is only one stage */
-  /* replay buffer; NULL if the training has no replay, so that all groups are updated by the
-   * windows of the episodes */
+  /* replay buffer; NULL if the training has no replay. Without replay, the windows of the episodes
+   * update all groups of phi. */
   wl_replay *replay;
   int64_t meta_step; /* number of meta-steps that are done */
   int64_t skipped;   /* number of non-finite units in all meta-steps so far */
@@ -108,8 +108,8 @@ typedef struct wl_watcher {
   void *context;
 } wl_watcher;
 
-/* What the caller asks of a meta-step on this rank. The reduction combines the requests of all
- * ranks to end the training. */
+/* The input of a meta-step on this rank. The requests to end the training may differ between ranks,
+ * and the reduction combines them. */
 typedef struct wl_meta_request {
   /* callbacks for the windows of the meta-step; NULL means that there are no callbacks */
   const wl_watcher *watcher;
@@ -117,7 +117,7 @@ typedef struct wl_meta_request {
   const volatile sig_atomic_t *stop;
   /* on rank 0, true if the remaining time is too short for another meta-step */
   bool last;
-  /* on rank 0, time (wl_seconds) at which all ranks must leave their windows; 0 means no
+  /* on rank 0, time (wl_seconds) at which all ranks must stop computing their windows; 0 means no
    * deadline */
   double deadline;
 } wl_meta_request;
@@ -125,14 +125,15 @@ typedef struct wl_meta_request {
 typedef enum wl_meta_outcome {
   WL_META_GO_ON,
   WL_META_LAST, /* the meta-step is complete, and the training must end now */
-  /* The ranks left their windows early, and the training must end now. The trainer has returned to
-   * the state after the previous meta-step. */
+  /* The ranks stopped computing their windows early, and the training must end now. The trainer has
+   * returned to the state after the previous meta-step. */
   WL_META_ABANDONED
 } wl_meta_outcome;
 
-/* Runs one meta-step: the windows of all units, the exact sum and the outer update. A rank leaves its windows at the
- * next inner step if *stop is set or the deadline has passed. The other ranks then also leave their windows. *outcome
- * is the same on every rank. Collective. */
+/* Runs one meta-step: the windows of all units, the exact sum and the outer update. A rank stops
+ * computing its windows at the next inner step if *stop is set or the deadline has passed. The
+ * other ranks then also stop computing their windows. *outcome is the same on every rank.
+ * Collective. */
 wl_status wl_trainer_meta_step(wl_trainer *trainer, const wl_meta_request *request,
                                wl_meta_outcome *outcome, wl_meta_report *report);
 /* Stores a failure of this rank, which the next reduction reports on all ranks. */
@@ -153,12 +154,13 @@ bool wl_trainer_has_diverged(const wl_trainer *trainer);
 /* Returns the meta-parameters [phi.size] that evaluations use: the average of phi if outer.average
  * is set, otherwise phi. The trainer owns the array. */
 double *wl_trainer_result(const wl_trainer *trainer);
-/* Returns the meta-parameters [phi.size] that are exported. With a curriculum whose last stage has
- * been evaluated, these are the best meta-parameters of this stage. In all other cases, these are
- * the result of wl_trainer_result. */
+/* Returns the meta-parameters [phi.size] that are exported. If the training has a curriculum and an
+ * evaluation of the last stage had a finite loss, the meta-parameters with the lowest loss in this
+ * stage are exported. In all other cases, the meta-parameters wl_trainer_result are exported. */
 double *wl_trainer_export(const wl_trainer *trainer);
-/* Records `loss`, the loss of wl_trainer_result in an evaluation, in the curriculum. If the next
- * stage begins, sets phi to the best meta-parameters of the previous stage and returns true. */
+/* Records the result of an evaluation in the curriculum. `loss` is the loss that was measured with
+ * the meta-parameters wl_trainer_result. If the next stage begins, sets phi to the best
+ * meta-parameters of the previous stage and returns true. */
 bool wl_trainer_judge(wl_trainer *trainer, double loss);
 
 #endif

@@ -28,16 +28,16 @@ struct wl_trainer {
   /* [lanes][n_tasks] workspaces; a workspace is created when this rank first runs a unit of the
    * task */
   wl_unroll_ws **ws;
-  /* [lanes][wl_estimator_scratch] temporary memory of the estimator for each inner run that is
-   * computed at the same time */
+  /* [lanes][wl_estimator_scratch] temporary memory of the estimator; inner runs that are computed
+   * at the same time use separate rows */
   double *scratch;
   wl_reduction reduction;
   wl_start_copy start;
   wl_interruption interruption;
   double flags[WL_FLAG_COUNT];
   /* [2 + units] integers that the reduction sums over ranks. Element 0 is the compute time in
-   * nanoseconds. Element 1 is 1 if this rank has sent the message that it leaves its windows.
-   * Element 2 + u is 1 if unit u stored its state. */
+   * nanoseconds. Element 1 is 1 if this rank has told the other ranks to stop computing their
+   * windows (see interruption.h). Element 2 + u is 1 if unit u stored its state. */
   int64_t *tallies;
   /* first failure of this rank since the last reduction; the next reduction reports this failure on
    * all ranks */
@@ -50,9 +50,9 @@ int wl_trainer_lanes(const wl_trainer *trainer);
  * of this rank. */
 wl_status wl_trainer_run_units(wl_trainer *trainer, const wl_watcher *watcher, int64_t *own);
 
-/* These functions are in start_copy.c. First, wl_trainer_keep_clocks copies clocks and
- * meta-parameters before wl_plan_begin. After the assignment of units to ranks,
- * wl_trainer_keep_start copies the units of this rank. To abandon the meta-step,
+/* These functions are in start_copy.c. Before the call of wl_plan_begin, wl_trainer_keep_clocks
+ * copies clocks and meta-parameters. After wl_plan_begin has assigned units to ranks,
+ * wl_trainer_keep_start copies the units of this rank. If the meta-step ends early,
  * wl_trainer_return_to_start restores clocks, meta-parameters and units. */
 wl_status wl_start_copy_create(const wl_trainer *trainer, wl_start_copy *copy);
 void wl_start_copy_clear(const wl_trainer *trainer, wl_start_copy *copy);
@@ -60,8 +60,8 @@ void wl_trainer_keep_clocks(wl_trainer *trainer);
 wl_status wl_trainer_keep_start(wl_trainer *trainer);
 void wl_trainer_return_to_start(wl_trainer *trainer);
 
-/* Updates the groups of phi in the set `groups`. The vector reduction->sum is the sum of `counted`
- * contributions, either of episodes or of replayed windows. This function is in meta_step.c. */
+/* Updates the groups of phi in the set `groups`. The vector reduction->sum must contain the sum of
+ * `counted` contributions of units or of replayed windows. This function is in meta_step.c. */
 void wl_trainer_update(wl_trainer *trainer, wl_reduction *reduction, int64_t counted,
                        unsigned groups, wl_meta_report *report);
 

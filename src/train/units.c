@@ -30,7 +30,7 @@ static wl_unroll_ws **workspace(const wl_trainer *tr, int lane, int64_t task) {
   return &tr->ws[lane * tr->setup.problem.n_tasks + task];
 }
 
-/* ---- creating and starting units ---- */
+/* ---- Creates and starts units ---- */
 
 static wl_status prepare_workspaces(wl_trainer *tr, int64_t task) {
   for (int lane = 0; lane < tr->setup.lanes; lane++) {
@@ -114,7 +114,7 @@ static wl_status start_units(wl_trainer *tr) {
 
 /* ---- windows ---- */
 
-/* Describes how far one unit of this rank has run in a meta-step. */
+/* The progress of one unit of this rank during a meta-step. */
 typedef struct passage {
   int64_t u;
   int64_t t; /* number of inner steps of the episode that are done */
@@ -124,8 +124,9 @@ typedef struct passage {
   wl_run_outcome *outcomes; /* [runs] outcome of the current window in each inner run of the unit */
 } passage;
 
-/* Returns true if the next window of the unit contributes to the meta-gradient. In its first
- * episode, a staggered unit runs to its first step (clock.t) before windows contribute. */
+/* Returns true if the next window of the unit contributes to the meta-gradient. In the first
+ * episode of a staggered unit, windows contribute only from the inner step clock.t on, which the
+ * plan has drawn. */
 static bool contributes(const wl_trainer *tr, const passage *p) {
   return p->t >= tr->state->plan->clock[p->u].t;
 }
@@ -189,10 +190,11 @@ static void close_passage(const wl_trainer *tr, passage *p) {
   p->done = true;
 }
 
-/* Stores the state before the current window, from which later episodes may begin, if the losses
- * rose in this window. At the end of an episode, also stores the state if the unit has no stored
- * state yet. Stores nothing in the first window of an episode. A restarted unit must not store the
- * state at which it began, and an ordinary episode has no earlier state. */
+/* If the losses rose in the current window, stores the state before this window. Later episodes may
+ * begin at the stored state. If an episode ends and the unit has no stored state yet, also stores
+ * the state before the current window. Stores nothing in the first window of an episode. At the
+ * first window of a restarted episode, this state would be the stored state itself. At the first
+ * window of any other episode, there is no earlier state of the episode. */
 static void store_state(wl_trainer *tr, const passage *p, bool ends) {
   wl_unit *unit = tr->state->unit[p->u];
   const wl_plan *plan = tr->state->plan;
@@ -203,8 +205,8 @@ static void store_state(wl_trainer *tr, const passage *p, bool ends) {
   tr->tallies[2 + p->u] = 1;
 }
 
-/* Completes a window after all inner runs of the window: combines their outcomes and advances the
- * unit. */
+/* Completes a window after its last inner run: combines the outcomes of the inner runs and advances
+ * the unit. */
 static void close_window(wl_trainer *tr, passage *p) {
   const wl_clock *clock = &tr->state->plan->clock[p->u];
   const bool contributed = contributes(tr, p);
@@ -217,7 +219,8 @@ static void close_window(wl_trainer *tr, passage *p) {
   }
   p->t += job.steps;
   if (tr->setup.estimator->shape.restarts) store_state(tr, p, p->t == clock->horizon);
-  /* windows do not change t of a stopped unit, but its clock advances */
+  /* the windows of a stopped unit do not advance unit->t, but all windows advance the progress
+   * p->t */
   tr->state->unit[p->u]->t = p->t;
   if (contributed && !(*p->counted && tr->setup.per_episode && p->t < clock->horizon))
     close_passage(tr, p);
@@ -295,7 +298,7 @@ static wl_status run_side_by_side(wl_trainer *tr, passage *passages, int64_t own
   return WL_OK;
 }
 
-/* ---- the windows of a meta-step ---- */
+/* ---- All windows of a meta-step ---- */
 
 static int64_t begin_passages(wl_trainer *tr, passage *passages, wl_run_outcome *outcomes) {
   int64_t own = 0;

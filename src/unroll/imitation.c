@@ -25,7 +25,8 @@ const wl_option wl_imitation_options[] = {
      "Probability that an episode imitates the teacher. A list has one number for each stage of the curriculum.",
      WL_SLOT(keys, share)},
     {"force", WL_OPT_REAL, "1", NULL, UP_TO_ONE, "1",
-     "Factor f of the teacher's update in each step of an episode that imitates. The update of the rule has "
+     "Factor f by which the teacher's update is multiplied in each step of an episode that imitates. The update "
+     "of the rule has "
      "the factor 1 - f.",
      WL_SLOT(keys, force)},
     {"cosine", WL_OPT_REAL, "0", NULL, UP_TO_ONE, "1",
@@ -47,14 +48,17 @@ const wl_option wl_imitation_options[] = {
      "fall linearly. With 0, `force` and the weights are constant.",
      WL_SLOT(keys, fade)},
     {"cosine_end", WL_OPT_REAL, "0.3", NULL, UP_TO_ONE, "1",
-     "Final value of the weight `cosine`, as a fraction of its initial value.", WL_SLOT(keys, end[WL_IMITATE_COSINE])},
+     "Final value of the weight `cosine`, as a fraction of the initial value.",
+     WL_SLOT(keys, end[WL_IMITATE_COSINE])},
     {"magnitude_end", WL_OPT_REAL, "0", NULL, UP_TO_ONE, "1",
-     "Final value of the weight `magnitude`, as a fraction of its initial value.", WL_SLOT(keys, end[WL_IMITATE_MAGNITUDE])},
+     "Final value of the weight `magnitude`, as a fraction of the initial value.",
+     WL_SLOT(keys, end[WL_IMITATE_MAGNITUDE])},
     {"distance_end", WL_OPT_REAL, "0", NULL, UP_TO_ONE, "1",
-     "Final value of the weight `distance`, as a fraction of its initial value.", WL_SLOT(keys, end[WL_IMITATE_DISTANCE])},
+     "Final value of the weight `distance`, as a fraction of the initial value.",
+     WL_SLOT(keys, end[WL_IMITATE_DISTANCE])},
     {"scale", WL_OPT_REAL, "0.01", NULL, 0, DBL_MAX, "1",
-     "Factor of the imitation terms, for forward-only estimators. Before the multiplication, the differences "
-     "of each term between particles are divided by their root mean square.",
+     "Factor of the imitation terms, for forward-only estimators. For each term, the differences between "
+     "particles are first divided by the root mean square of these differences.",
      WL_SLOT(keys, scale)},
     {"span", WL_OPT_INT, "0", NULL, 0, 1e9, "steps",
      "Number of inner steps over which the teacher's schedule runs. 0 means the number of steps of the episode.", WL_SLOT(keys, span)},

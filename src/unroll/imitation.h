@@ -1,8 +1,9 @@
 /* imitation.h - lets the learned rule imitate a hand-designed rule, the teacher.
  *
  * In an episode that imitates, the teacher receives the same raw gradients as the learned rule, and
- * has a separate state. Let e_k be the update of the teacher, and l_k the update of the learned
- * rule, at step k. A part f of the teacher's update is used, and F' replaces the meta-loss F:
+ * has a separate state. At step k, let e_k be the update of the teacher, and let l_k be the update
+ * of the learned rule. The step adds a weighted mean of the two updates to theta, and F' replaces
+ * the meta-loss F:
  *
  *   theta_{k+1} = theta_k + f e_k + (1 - f) l_k
  *   F' = (1 - a - b - c) F + W mean_k (a D_cos + b D_mag + c D_dist)
@@ -16,8 +17,8 @@
  * D_dist uses all coordinates.
  *
  * The numbers f, a, b and c are the values of the keys `force`, `cosine`, `magnitude` and
- * `distance`. The derivative of F' treats e_k as a constant. First-order training treats the inner
- * gradient in the same way. The formula for forward-only estimators is in
+ * `distance`. The derivative of F' treats e_k as a constant, as first-order training treats the
+ * inner gradient as a constant. The formula for forward-only estimators is in
  * src/estimator/antithetic.c. Chen et al. 2020 use c = 1 in some of the episodes. The method ELO
  * uses a, b and f. */
 #ifndef WL_UNROLL_IMITATION_H
@@ -36,8 +37,8 @@ typedef struct wl_imitation_weights {
 
 typedef struct wl_imitation wl_imitation;
 
-/* The keys of the section `imitation` that are available with every teacher, and the list of
- * teachers. */
+/* wl_imitation_options: the keys of the section `imitation` that are available with every teacher.
+ * wl_imitation_variants returns the list of teachers. */
 extern const wl_option wl_imitation_options[];
 const wl_variant *wl_imitation_variants(void);
 

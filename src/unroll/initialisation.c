@@ -7,7 +7,8 @@
 #include <string.h>
 
 struct wl_initialisation_ops {
-  const char *name; /* name of the method and of the key that lists the tensors of the method */
+  const char *name; /* name of the method; the key with this name lists the tensors that the method
+                     * learns */
   bool adjoint;     /* true if the method learns with the adjoint of theta_0 */
   bool losses;      /* true if the function `step` uses the member next_loss of wl_path_step */
   /* For the tensors of the method, adds the gradient of one path step to `grad` [phi.size]. NULL if
@@ -42,10 +43,10 @@ static const wl_option options[] = {
      "is also in the list `fresh` is drawn for each episode. The vectors of all other tensors are learned.",
      WL_SLOT(initialisation_keys, shared)},
     {"loss_term", WL_OPT_BOOL, "true", NULL, 0, 0, "1",
-     "Whether the length of the path also contains the change of the loss, for Leap.",
+     "Whether the length of a path step also contains the change of the loss, for Leap.",
      WL_SLOT(initialisation_keys, loss_term)},
     {"stabilise", WL_OPT_BOOL, "true", NULL, 0, 0, "1",
-     "Whether the gradient uses the negative absolute value of the change of the loss, for Leap. A rise of the "
+     "Whether the gradient contains -|dL| instead of the change dL of the loss, for Leap. A rise of the "
      "loss then does not move theta_0 to higher losses.",
      WL_SLOT(initialisation_keys, stabilise)},
     {0}};
@@ -206,8 +207,8 @@ static wl_status add_tensor(const request *r, wl_initialisation *init, const wl_
                        shared ? &vector : b->shape, NULL);
 }
 
-/* Adds a tensor that is drawn, not learned. If the tensor is in the list `shared`, all outputs will
- * start with the drawn values of the first output. */
+/* Adds a tensor that is drawn for each episode. If the tensor is in the list `shared`, all outputs
+ * will start with the drawn values of the first output. */
 static wl_status add_drawn(const request *r, wl_initialisation *init, const wl_tensor_entry *b) {
   wl_drawn_vector *drawn = &init->drawn[init->n_drawn];
   *drawn = (wl_drawn_vector){.from = b->offset};

@@ -3,8 +3,8 @@
  * - MAML (Finn et al. 2017): the gradient is the adjoint of theta_0 in the first window of an
  *   episode.
  * - Leap (Flennerhag et al. 2019): the gradient is the gradient of the length of the path of theta.
- *   The path step from theta_i to theta_{i+1} has the length d_i and adds g_i to the gradient. In
- *   g_i, the method replaces dL by -|dL|:
+ *   The path step from theta_i to theta_{i+1} has the length d_i and adds g_i to the gradient. If
+ *   the key `stabilise` is set, -|dL| replaces dL in g_i:
  *
  *     d_i = sqrt(||theta_{i+1} - theta_i||^2 + dL^2),   dL = L_{i+1} - L_i
  *     g_i = ((theta_i - theta_{i+1}) - dL grad L_i) / d_i
@@ -33,8 +33,8 @@ typedef struct wl_initialisation wl_initialisation;
 typedef struct wl_path_step {
   const wl_real *g;       /* grad L_in(theta_i) */
   const wl_real *u;       /* theta_{i+1} - theta_i */
-  /* inner loss at theta_i, and at theta_{i+1}; next_loss is NaN if wl_initialisation.losses is
-   * false */
+  /* loss is the inner loss at theta_i. next_loss is the inner loss at theta_{i+1}, or NaN if
+   * wl_initialisation.losses is false. */
   double loss, next_loss;
 } wl_path_step;
 
@@ -42,8 +42,8 @@ typedef struct wl_initialisation_ops wl_initialisation_ops;
 
 /* A tensor that is drawn for each episode, and in which all outputs start with the same vector. */
 typedef struct wl_drawn_vector {
-  /* index in theta of the first element of the tensor; number of inputs of the layer (1 for a
-   * bias); number of outputs of the layer */
+  /* from: index in theta of the first element of the tensor. size: number of inputs of the layer,
+   * or 1 for a bias. copies: number of outputs of the layer. */
   int64_t from, size, copies;
 } wl_drawn_vector;
 
@@ -52,8 +52,9 @@ struct wl_initialisation {
    * "initialisation" */
   wl_layout phi;
   int64_t *from; /* [phi.count] index in theta of the first element of each learned tensor */
-  /* [phi.count] number of elements of theta for each element of phi. For a tensor in the list
-   * `shared`, this number is the number of outputs. For all other tensors, this number is 1. */
+  /* [phi.count] for each learned tensor, number of elements of theta that start with the same
+   * element of phi: the number of outputs for a tensor in the list `shared`, and 1 for all other
+   * tensors */
   int64_t *copies;
   wl_drawn_vector *drawn; /* [n_drawn] */
   int n_drawn;
@@ -84,8 +85,8 @@ void wl_initialisation_destroy(wl_initialisation **init);
 void wl_initialisation_start(const wl_initialisation *init, const wl_real *theta0, wl_real *theta);
 void wl_initialisation_extract(const wl_initialisation *init, const wl_real *theta,
                                wl_real *theta0);
-/* Returns true if the learned tensor whose offset in the layout `phi` is `offset` is learned with
- * the adjoint of theta_0. */
+/* Returns true if the tensor with the offset `offset` in the layout `phi` is learned with the
+ * adjoint of theta_0. */
 bool wl_initialisation_is_adjoint(const wl_initialisation *init, int64_t offset);
 /* Adds `lam`, the adjoint of theta_0, to `grad` [phi.size], for the tensors that are learned with
  * the adjoint. */

@@ -35,8 +35,8 @@ wl_status wl_model_create_fixed(wl_rule *rule, const wl_config *config, const wl
                                 wl_model **out);
 void wl_model_destroy(wl_model **model);
 
-/* Computes the initial meta-parameters `phi` [phi.size], which depend only on model, task and
- * seed. */
+/* Computes the initial meta-parameters `phi` [phi.size]. They depend only on the model, the task
+ * and the seed. */
 wl_status wl_model_init(const wl_model *model, const wl_task *task, uint64_t seed, double *phi);
 
 /* Returns the number of elements (wl_real) of a unit's state. The state consists of the state of

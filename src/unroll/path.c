@@ -20,8 +20,8 @@ static void observe(void *context, const wl_step_view *step) {
   p->open = true;
 }
 
-/* Adds the gradient of the last path step, which ends at theta_K. Computes the inner loss at
- * theta_K if a method needs this loss, because no inner step has computed it. */
+/* Adds the gradient of the last path step, which ends at theta_K. If a method needs the inner loss
+ * at theta_K, the function computes this loss, because no inner step has computed it. */
 static void end(void *context, wl_unroll_ws *ws, const wl_unit *unit) {
   wl_path *const p = context;
   close_step(p, p->initialisation->losses ? wl_unroll_inner_loss(ws, unit) : NAN);

@@ -1,4 +1,4 @@
-/* restart.h - stores the state of a unit before a rise of the losses, and starts later episodes
+/* restart.h - stores the state that a unit has before its losses rise, and starts later episodes
  * from this state, as the method ELO does.
  *
  * During an episode, each particle has a score s_t, which grows when the inner loss L_t rises:
@@ -29,8 +29,8 @@ void wl_restart_store(const wl_model *model, const wl_unit *before, wl_unit *uni
 /* Begins episode number `number` of the unit at the stored state and at the inner step t. The task
  * does not change. */
 void wl_restart_begin(const wl_model *model, wl_unit *unit, int64_t number, int64_t t);
-/* Returns the draw number of episode number `number`, whose task was drawn for episode number
- * `origin`. A unit adds this number to the inner step when it draws minibatches. */
+/* Returns the draw number of episode number `number`. The task of this episode was drawn for
+ * episode number `origin`. A unit adds this number to the inner step when it draws minibatches. */
 int64_t wl_restart_draw(int64_t number, int64_t origin);
 
 #endif

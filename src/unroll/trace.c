@@ -9,7 +9,8 @@ static int64_t none(const wl_trace_shape *s, int64_t steps) {
   return 0;
 }
 
-/* ---- states before every WL_CHUNK_STEPS-th step: activations and recompute ---- */
+/* ---- The kinds activations and recompute store the state before every WL_CHUNK_STEPS-th step.
+ * ---- */
 
 static int64_t sparse_states(const wl_trace_shape *s, int64_t steps) {
   return (steps + WL_CHUNK_STEPS - 1) / WL_CHUNK_STEPS * s->state;
@@ -43,8 +44,8 @@ static int64_t recompute_chunk(const wl_trace_shape *s, int64_t steps) {
   return s->stepwise ? (steps < WL_CHUNK_STEPS ? steps : WL_CHUNK_STEPS) * s->state : 0;
 }
 
-/* ---- states: each step writes its new state to the trace, and the next step reads this state
- * there ---- */
+/* ---- The kind states: each step writes its new state to the trace, and the next step reads this
+ * state from the trace. ---- */
 
 static bool states_serves(const wl_trace_shape *s) { return s->stepwise && s->state > 0; }
 static int64_t every_state(const wl_trace_shape *s, int64_t steps) { return steps * s->state; }

@@ -33,9 +33,9 @@ typedef struct wl_trace_kind {
   const char *name;
   /* Returns true if this kind of trace is possible for a rule and a window with this shape. */
   bool (*serves)(const wl_trace_shape *shape);
-  /* Each of these functions returns the number of elements that a segment of `steps` steps stores.
-   * The first counts states, the second counts activations, and the third counts the recomputed
-   * states of one chunk. */
+  /* These functions return numbers of elements that the trace of a segment of `steps` steps stores.
+   * `states` returns the number for states, `activations` the number for activations, and `chunk`
+   * the number for the recomputed states of one chunk. */
   int64_t (*states)(const wl_trace_shape *shape, int64_t steps);
   int64_t (*activations)(const wl_trace_shape *shape, int64_t steps);
   int64_t (*chunk)(const wl_trace_shape *shape, int64_t steps);

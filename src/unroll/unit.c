@@ -47,7 +47,7 @@ const wl_unit_field wl_unit_fields[WL_UNIT_FIELDS] = {
      AT(stored_theta)},
     {"stored_state", "state of rule and preconditioner of the stored state", WL_REAL_TYPE, WL_UNIT_STATE, WL_UNIT_STORED,
      AT(stored_state)},
-    {"stored_teacher_state", "state of the teacher of the stored state", WL_REAL_TYPE, WL_UNIT_TEACHER_STATE,
+    {"stored_teacher_state", "state of the teacher in the stored state", WL_REAL_TYPE, WL_UNIT_TEACHER_STATE,
      WL_UNIT_STORED_TEACHERS, AT(stored_teacher_state)},
 };
 _Static_assert(sizeof(bool) == 1, "the field `stopped` is stored as one byte, so a bool must have the size 1");

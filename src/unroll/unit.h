@@ -1,7 +1,9 @@
-/* unit.h - declares a unit, which is one inner run in progress, with its clock.
+/* unit.h - declares a unit, which is one inner run in progress, and the functions that create and
+ * copy units.
  *
  * The table wl_unit_fields lists all values that a unit stores between windows. All code that
- * creates, copies, sends or saves units uses this table, and so does the estimate of the memory. */
+ * creates, copies, sends or saves units uses this table. The estimate of the memory uses the same
+ * table. */
 #ifndef WL_UNROLL_UNIT_H
 #define WL_UNROLL_UNIT_H
 
@@ -23,16 +25,15 @@ typedef struct wl_unit_shape {
 typedef struct wl_unit {
   const wl_task *task;
   wl_unit_shape shape;
-  /* episode for which the task was drawn, and which determines the minibatches */
+  /* episode for which the task was drawn; this episode also determines the minibatches */
   wl_episode episode;
-  /* number of the unit's current episode; after a restart, it differs from the number in
-   * `episode` */
+  /* number of the unit's current episode; a restarted episode has another number than `episode` */
   int64_t number;
-  /* inner step at which the episode began; 0 for an episode that was not restarted, and for all
-   * episodes in progress when a run resumes */
+  /* inner step at which a restarted episode began; 0 for all other episodes. When a run resumes,
+   * the value is 0 for all episodes in progress. */
   int64_t first;
   int64_t t;       /* number of inner steps of the episode that are done */
-  /* horizon T of the episode in inner steps, which some rules use; 0 if it is unknown */
+  /* horizon T of the episode in inner steps, which some rules use; 0 if T is unknown */
   int64_t horizon;
   int64_t task_index;
   /* draw number, which is added to the inner step when minibatches are drawn. Restarted episodes
@@ -93,8 +94,8 @@ typedef struct wl_unit_field {
 enum { WL_UNIT_FIELDS = 20 };
 extern const wl_unit_field wl_unit_fields[WL_UNIT_FIELDS];
 
-/* Returns true if the member of wl_unit is the number of the field. Returns false if the member is
- * a pointer to an array. */
+/* Returns true if the field is a number that is a member of wl_unit. Returns false if the member of
+ * wl_unit is a pointer to an array. */
 bool wl_unit_field_is_inline(const wl_unit_field *field);
 /* Returns the number of values of this field in a unit with this shape. */
 int64_t wl_unit_field_count(const wl_unit_field *field, const wl_model *model, const wl_task *task,

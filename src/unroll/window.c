@@ -82,7 +82,7 @@ static void accumulate_outer(wl_window_run_state *run, int64_t k, double loss,
 }
 
 /* Records an outer loss that has no weight in the meta-loss. `loss` is the inner loss if inner and
- * outer losses use the same minibatch, otherwise NaN. */
+ * outer losses use the same minibatch. If they use different minibatches, `loss` is NaN. */
 static void skip_outer(wl_unroll_ws *ws, int64_t k, double loss) {
   ws->outer_loss[k] = loss;
   ws->weight[k] = 0.0;
@@ -216,8 +216,8 @@ static double resume_from_end(wl_window_run_state *run, int64_t slot) {
   return ws->last.end.loss;
 }
 
-/* Stores the outer loss and gradient at theta_K, which are the first inner loss and gradient of a
- * window that starts at theta_K. */
+/* Stores the outer loss and gradient at theta_K. A window that starts at theta_K uses them as its
+ * first inner loss and gradient. */
 static void keep_end(wl_window_run_state *run, int64_t slot, double loss) {
   wl_unroll_ws *ws = run->ws;
   if (!wl_ws_continues(ws)) return;
@@ -338,8 +338,8 @@ static void live_end(wl_window_run_state *run, wl_window_result *result) {
   else skip_outer(ws, k, loss);
 }
 
-/* Finds the first and the last outer loss that were evaluated in the window, and computes the mean
- * of all that were evaluated. The last loss that was evaluated may be infinite. */
+/* Stores the first and the last outer loss that were evaluated in the window, and the mean of all
+ * outer losses that were evaluated. The last of these losses may be infinite. */
 static void summarise(const wl_window_run_state *run, wl_window_result *result) {
   const double *loss = run->ws->outer_loss;
   double sum = 0.0;
@@ -368,7 +368,8 @@ static wl_status bind(wl_unroll_ws *ws, const wl_unit *unit) {
 }
 
 /* Replaces the meta-loss F in the result by F', which contains the imitation terms. If the caller
- * wants the terms, copies the terms instead and does not change F. */
+ * has set o->imitation, copies the imitation terms to o->imitation instead and does not change
+ * F. */
 static void close_imitation(const wl_window_run_state *run, const wl_window_options *o,
                             wl_window_result *result) {
   const wl_unroll_ws *ws = run->ws;

@@ -1,5 +1,5 @@
-/* window.h - declares the engine, which runs windows of K consecutive inner steps, and computes the
- * meta-loss F of a window and the gradient of F. The forward pass is:
+/* window.h - declares the engine. The engine runs windows of K consecutive inner steps, and computes
+ * the meta-loss F of each window and the gradient of F. The forward pass is:
  *
  *   g_t = grad L_in(theta_t; phi);  g~_t = P(phi) g_t;  (u_t, s_{t+1}) = rule(g~_t, theta_t, s_t, t; phi)
  *   theta_{t+1} = theta_t + u_t;    F = sum_{k=0..K} w_k T(L_out(theta_k; phi))
@@ -12,8 +12,8 @@
  *   phi-gradient += phibar + w_k T'(L_k) dL_out/dphi [+ (d grad L_in/dphi)^T gbar]
  *
  * The terms in brackets are computed only in second order. If L_in(theta_k) is an input of the
- * rule, second order also uses the adjoint of this input. The adjoint times grad L_in is added to
- * lam. The adjoint times dL_in/dphi is added to the phi-gradient.
+ * rule, second order also uses the adjoint of this input. This adjoint times grad L_in is added to
+ * lam, and this adjoint times dL_in/dphi is added to the phi-gradient.
  *
  * The engine uses neither MPI nor HDF5. */
 #ifndef WL_UNROLL_WINDOW_H
@@ -39,13 +39,13 @@ typedef enum wl_transform {
  * depend on this choice.
  *
  * - activations: the values of each step that the rule's adjoint needs. If the rule stores no such
- *   values, `recompute` is used.
- * - states: the rule's state before each step, from which the step is run again. In first order,
- *   `recompute` is used.
- * - recompute: the gradients, and the state before every WL_CHUNK_STEPS-th step. The rule's steps
- *   are run again.
- * - snapshots: theta and state at the start of each segment of the window. Whole segments are run
- *   again.
+ *   values, `recompute` is used instead.
+ * - states: the rule's state before each step. The backward pass runs each step again from this
+ *   state. In first order, `recompute` is used instead.
+ * - recompute: the gradients, and the state before every WL_CHUNK_STEPS-th step. The backward pass
+ *   runs the rule's steps again.
+ * - snapshots: theta and state at the start of each segment of the window. The backward pass runs
+ *   whole segments again.
  * - auto: the fastest of these choices within the bound `memory`. If there is no bound, activations
  *   or states are stored only if they need at most WL_WINDOW_UNASKED bytes. */
 typedef enum wl_storage {
@@ -63,7 +63,8 @@ typedef struct wl_window_spec {
   const wl_map *map;
   int64_t steps;     /* K */
   wl_weights weights;
-  /* for WL_WEIGHTS_LAST, number of losses before the last loss that also have the weight 1 */
+  /* for WL_WEIGHTS_LAST, number of losses before the last loss that have the weight 1, as the last
+   * loss does */
   int64_t earlier;
   const double *list;     /* for WL_WEIGHTS_LIST, the weights w_0 .. w_K [K+1], borrowed */
   wl_transform transform; /* T */
@@ -73,11 +74,11 @@ typedef struct wl_window_spec {
   bool fresh;
   wl_split outer_split;
   bool second_order;
-  /* settings of imitation, which only units that imitate use; borrowed; NULL if there is no
+  /* settings of imitation, borrowed; only units that imitate use them; NULL if there is no
    * imitation */
   const wl_imitation *imitation;
-  /* true for a replayed window, which adds nothing to the gradient of theta_0, because the episode
-   * has already done so */
+  /* true for a replayed window. A replayed window adds nothing to the gradient of theta_0, because
+   * the episode has already added its contribution to this gradient. */
   bool replayed;
   wl_storage storage;
   int64_t memory; /* largest number of bytes of traces and snapshots; 0 means no bound */
@@ -111,8 +112,8 @@ const wl_imitation_weights *wl_unroll_imitation(const wl_unroll_ws *ws);
  * parameters is NULL if there are no warp layers. */
 wl_task_ws *wl_unroll_task_ws(wl_unroll_ws *ws);
 const wl_real *wl_unroll_warp(const wl_unroll_ws *ws);
-/* Writes the storage that windows of this task will use to `text`, for example "activations" or
- * "recompute in segments of 200 steps". */
+/* Writes the name of the storage that windows of this task will use to `text`, for example
+ * "activations" or "recompute in segments of 200 steps". */
 void wl_unroll_describe_storage(const wl_model *model, const wl_task *task,
                                 const wl_window_spec *spec, char *text, size_t size);
 
@@ -120,8 +121,8 @@ void wl_unroll_describe_storage(const wl_model *model, const wl_task *task,
  * If the function returns true, the window ends immediately with WL_TRY_AGAIN, and the state of the
  * unit is undefined. */
 typedef bool (*wl_interrupt)(void *context);
-/* Sets the function `asked`, which windows then call with `context`. With NULL, windows call no
- * function. */
+/* Sets the function that windows of this workspace call, `asked`, and its argument `context`. If
+ * `asked` is NULL, windows call no function. */
 void wl_unroll_set_interrupt(wl_unroll_ws *ws, wl_interrupt asked, void *context);
 
 /* Starts an episode of the unit: draws the task, sets theta to theta_0 (learned or drawn), and sets
@@ -133,16 +134,16 @@ wl_status wl_unit_start(wl_unroll_ws *ws, wl_unit *unit, const wl_episode *episo
 typedef struct wl_step_view {
   int64_t t;
   double loss;          /* inner loss at theta_t */
-  /* outer loss at theta_t; NaN if it was not evaluated, because it uses a separate minibatch and
-   * has no weight */
+  /* outer loss at theta_t; NaN if the outer loss was not evaluated, because it uses a separate
+   * minibatch and has the weight 0 */
   double outer_loss;
   const wl_real *theta; /* theta_{t+1}; theta_t is theta - u up to rounding errors */
   const wl_real *g, *u; /* raw gradient at theta_t, and update u_t */
   const wl_real *state; /* s_{t+1} */
 } wl_step_view;
 
-/* An observer, whose function `step` is called after each inner step of a window. Several observers
- * form a linked list. */
+/* An observer of a window. Its function `step` is called after each inner step of the window.
+ * Several observers form a linked list. */
 typedef struct wl_observer {
   void (*step)(void *context, const wl_step_view *step);
   /* Called after the last step if all inner losses are finite. May be NULL. */
@@ -151,7 +152,7 @@ typedef struct wl_observer {
   const struct wl_observer *next;
 } wl_observer;
 
-/* Optional outputs of a window. A member that is NULL means that the output is not wanted. */
+/* Optional outputs of a window. If a member is NULL, the window does not compute this output. */
 typedef struct wl_window_options {
   /* [model->phi.size] vector to which the meta-gradient is added; NULL means that the window only
    * runs forward */
@@ -168,7 +169,8 @@ typedef struct wl_window_result {
   double first_loss, last_loss; /* outer losses at theta_0 and at theta_K of the window */
   /* mean of the outer losses that were evaluated in the window */
   double mean_loss;
-  /* number of inner steps that were done: K, or fewer if the run is not finite */
+  /* number of inner steps that were done; smaller than the requested number if the run is not
+   * finite */
   int64_t steps;
   bool finite;                  /* true if losses, parameters and gradient are all finite */
 } wl_window_result;
@@ -179,8 +181,8 @@ typedef struct wl_window_result {
  * an error: the function sets result->finite to false, and the caller must not use phi_grad. */
 wl_status wl_window_forward(wl_unroll_ws *ws, wl_unit *unit, int64_t steps,
                             const wl_window_options *options, wl_window_result *result);
-/* Runs the backward pass of the last window of the workspace, and adds the other terms of the
- * meta-gradient to phi_grad. */
+/* Runs the backward pass of the last window of the workspace, and adds the terms of the
+ * meta-gradient that need a backward pass to phi_grad. */
 wl_status wl_window_backward(wl_unroll_ws *ws, double *phi_grad);
 /* Runs the forward pass of a window. If options->phi_grad is not NULL, also computes the gradients
  * of Leap and Reptile and runs the backward pass. */

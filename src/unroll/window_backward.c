@@ -2,10 +2,10 @@
  * each segment and each chunk of a segment.
  *
  * In first order, no term couples coordinates. The adjoint of the rule therefore processes a whole
- * chunk of steps for a few coordinates at a time, and these values stay in the cache. In second
- * order, the Hessian of each step couples all coordinates. The outermost loop is then over time,
- * and the adjoint of the rule processes one step of all coordinates at a time. The adjoint of the
- * rule also processes one step at a time if a preconditioner reads theta. */
+ * chunk of steps for a few coordinates at a time, so that the values of these coordinates stay in
+ * the cache. In second order, the Hessian of each step couples all coordinates. The outermost loop
+ * is then over time, and the adjoint of the rule processes one step of all coordinates at a time.
+ * The adjoint of the rule also processes one step at a time if a preconditioner reads theta. */
 #include <string.h>
 
 #include "unroll/window_impl.h"
@@ -54,7 +54,7 @@ static const wl_real *preconditioned(const wl_window_run_state *run, chunk_place
 }
 
 /* Runs the adjoint of the preconditioner P at step j of the chunk. Adds the gradient with respect
- * to the parameters of P. If `want_raw` is true, changes gbar to the adjoint of the raw gradient.
+ * to the parameters of P. If `want_raw` is true, replaces gbar by the adjoint of the raw gradient.
  * If P reads its result of the previous step, mu contains the adjoint of this result, at the offset
  * before_at. */
 static void precondition_adjoint(wl_window_run_state *run, chunk_place c, int64_t j, wl_real *gbar,
@@ -105,8 +105,9 @@ static wl_rule_chunk rule_chunk(wl_window_run_state *run, chunk_place c, int64_t
  *   x_{k-1} = x_k + (1 - f) w_k grad L_out(theta_k) + e_{k-1} - e_k
  *
  * The second equation holds if the rule does not read theta.
- * The rule's adjoint over a chunk receives x instead of lam, and the increments of x instead of the
- * gradients of the losses. */
+ *
+ * When the rule's adjoint processes a chunk, its input for lam is x, and its input for the gradients
+ * of the losses is the increments of x. */
 static void prepare_rule_bar(wl_window_run_state *run, int64_t first, int64_t slot, int64_t count) {
   wl_unroll_ws *ws = run->ws;
   const int64_t pad = ws->plan.pad;
@@ -124,8 +125,8 @@ static void prepare_rule_bar(wl_window_run_state *run, int64_t first, int64_t sl
 }
 
 /* Computes lam at the start of the chunk by adding the weighted gradients of the losses. If the
- * rule reads theta, the chunk has one step. The function then also adds the contribution of the
- * rule, which is the change of rule_bar. */
+ * rule reads theta, the chunk has one step. The function then also adds the rule's contribution to
+ * lam, which is the difference between rule_bar and rule_bar_before. */
 static void finish_lam(wl_window_run_state *run, int64_t first, int64_t slot, int64_t count,
                        const wl_real *rule_bar_before) {
   wl_unroll_ws *ws = run->ws;
@@ -150,7 +151,7 @@ static void imitation_adjoint(wl_window_run_state *run, const wl_rule_chunk *chu
   wl_rule_chunk own = *chunk;
   prepare_rule_bar(run, first, slot, chunk->steps);
   wl_real *const before =
-      /* rule_bar_steps is not needed for increments, because the chunk has one step */
+      /* the buffer rule_bar_steps is free here, because a chunk of one step has no increments */
       reads_theta ? ws->imitation.rule_bar_steps : NULL;
   if (before) memcpy(before, ws->imitation.rule_bar, (size_t)ws->plan.pad * sizeof *before);
   own.lam = ws->imitation.rule_bar;

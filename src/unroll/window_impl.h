@@ -18,7 +18,7 @@ typedef struct wl_window_plan {
   int64_t segments;          /* number of segments in a window: ceil(K / segment) */
   const wl_trace_kind *kind; /* kind of the traces; NULL if windows only run forward */
   wl_trace_shape kept;       /* number of elements that a trace stores for a step */
-  /* index in a unit's state of the preconditioned gradient of the previous step */
+  /* index of the preconditioned gradient of the previous step in the state of a unit */
   int64_t before_at;
   /* true if the preconditioner reads the preconditioned gradient of the previous step */
   bool reads_before;
@@ -29,14 +29,14 @@ typedef struct wl_window_plan {
   /* true if the trace stores theta at each step, because the rule reads theta or the backward pass
    * runs step by step */
   bool keep_theta;
-  /* true if the backward pass runs step by step: in second order, if the preconditioner reads
-   * theta, or if the rule reads theta and windows imitate */
+  /* true if the backward pass processes one step at a time. This is the case in second order, if
+   * the preconditioner reads theta, and if the rule reads theta in windows that imitate. */
   bool time_outermost;
 } wl_window_plan;
 
-/* The end of a window. This struct is needed in second order if outer losses use the minibatches of
- * the inner losses. The last outer loss and gradient of a window are then the first inner loss and
- * gradient of the next window. */
+/* The position and the loss at the end of a window. In second order, if outer losses use the
+ * minibatches of the inner losses, the last outer loss and gradient of a window are also the first
+ * inner loss and gradient of the next window. */
 typedef struct wl_window_end {
   bool valid;
   wl_episode episode;
@@ -55,19 +55,20 @@ typedef struct wl_window_run_state {
   wl_real *state;
   /* first inner step of the window in the episode, and number of inner steps of the window */
   int64_t t0, steps;
-  double weight_sum; /* sum W of the weights w_k, which log_ratio and the imitation terms need */
+  double weight_sum; /* W, the sum of the weights w_k; the transform log_ratio and the imitation
+                      * terms use W */
   /* vector to which the meta-gradient is added; NULL if the window only runs forward */
   double *phi_grad;
   bool imitates;     /* true if the episode of the unit imitates the teacher */
   wl_real *teacher;  /* state of the teacher */
-  /* true if the window begins where the last window ended, so that ws->last has the loss and the
-   * gradient of the first step */
+  /* true if the window begins where the previous window of the workspace ended; ws->last then
+   * contains the loss and the gradient of the first step */
   bool continues;
 } wl_window_run_state;
 
 /* Values that the window stores for each step of the current segment. */
 typedef struct wl_segment_traces {
-  /* [segment+1][pad] raw inner gradients; the last one may be the outer gradient at theta_K */
+  /* [segment+1][pad] raw inner gradients; the last row may contain the outer gradient at theta_K */
   wl_real *g;
   /* [segment+1][pad] outer gradients; the same array as g if outer losses use the minibatches of
    * the inner losses */
@@ -99,7 +100,7 @@ typedef struct wl_imitation_ws {
   wl_real *rule_bar_steps;
 } wl_imitation_ws;
 
-/* Vectors that the backward pass computes. */
+/* Adjoints and gradients that the backward pass computes. */
 typedef struct wl_adjoint {
   wl_real *lam;       /* [pad] adjoint of theta */
   wl_real *mu;        /* [state] adjoint of the state of rule and preconditioner */
@@ -122,7 +123,8 @@ struct wl_unroll_ws {
   wl_window_spec spec;
   wl_window_plan plan;
   bool with_gradient;
-  wl_window_run_state run; /* values of the current or last window */
+  wl_window_run_state run; /* values of the current window or, between windows, of the last
+                            * window */
   /* function that may interrupt windows; NULL if windows are never interrupted */
   wl_interrupt interrupt;
   void *interrupt_context;

@@ -76,7 +76,7 @@ static bool is_unasked(const wl_window_plan *p, const wl_window_spec *spec) {
 }
 
 /* Chooses the fastest kind of trace with which the whole window fits into the memory bound. If
- * there is none, chooses the fastest kind with which shorter segments fit. */
+ * there is none, chooses the fastest kind with which shorter segments fit into the memory bound. */
 static void choose_fastest(wl_window_plan *p, const wl_window_spec *spec) {
   for (int cut = 0; cut <= 1; cut++)
     for (int i = 0; i < WL_TRACE_KINDS; i++) {
@@ -113,7 +113,7 @@ static wl_window_plan make_plan(const wl_model *model, const wl_task *task,
   p.reads_before = precondition && precondition->reads_before;
   const bool reads_theta = precondition && precondition->reads_theta;
   p.factor = precondition ? precondition->factor : 0;
-  /* imitation_adjoint needs chunks of one step if the rule reads theta */
+  /* if the rule reads theta, imitation_adjoint needs chunks of one step */
   const bool step_by_step = spec->imitation && model->rule->reads_theta;
   p.time_outermost = with_gradient && (spec->second_order || reads_theta || step_by_step);
   p.keep_theta = with_gradient && (model->rule->reads_theta || p.time_outermost);
@@ -126,8 +126,8 @@ static wl_window_plan make_plan(const wl_model *model, const wl_task *task,
   return p;
 }
 
-/* A buffer of the workspace and its number of elements, which is 0 if the buffer is not needed. The
- * allocation and the estimate of the memory use the same list of buffers. */
+/* A buffer of the workspace and the number of its elements. The number is 0 if the buffer is not
+ * needed. The allocation and the estimate of the memory use the same list of buffers. */
 typedef struct buffer {
   wl_real **at;
   int64_t reals;
