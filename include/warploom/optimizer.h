@@ -114,8 +114,8 @@ wl_status wl_optimizer_set_loss(wl_optimizer *optimizer, double loss);
 wl_status wl_optimizer_initial(const wl_optimizer *optimizer, int64_t n, float *theta);
 
 /* Does one step: theta [n] <- theta + u. The array `gradient` [n] contains the gradient of the loss
- * at theta. After the call, the function does not access `gradient` and `theta`. The arrays need no
- * alignment and must not overlap. The function allocates no memory.
+ * at theta. After the function has returned, the library does not access `gradient` or `theta`. The
+ * arrays need no alignment and must not overlap. The function allocates no memory.
  *
  *   WL_ERR_USAGE   There is no run, or n differs from the run's n.
  *   WL_ERR_USAGE   An array is NULL, or the arrays overlap.
@@ -131,32 +131,32 @@ wl_status wl_optimizer_step(wl_optimizer *optimizer, int64_t n, const float *gra
 typedef struct wl_tensor_step {
   const float *gradient; /* [size] */
   float *theta;          /* [size] */
-  /* 1: both arrays store the transpose of the matrix; 0: the arrays store the matrix */
+  /* 1: `gradient` and `theta` store the transpose of the matrix; 0: they store the matrix itself */
   int transposed;
-  /* with rate 1 and weight decay 0, the update is the same as in training */
+  /* if `rate` is 1 and `weight_decay` is 0, the step changes theta as in training */
   float rate, weight_decay;
 } wl_tensor_step;
 
 /* Does one step over the tensors of wl_optimizer_start_tensors: theta <- theta + rate (u -
  * weight_decay theta). The caller passes separate arrays for each tensor. The requirements on
  * arrays and the errors are the same as for wl_optimizer_step. If `rate` is 1 and `weight_decay` is
- * 0, both functions compute the same bits. If `count` differs from the run's number of tensors, the
- * function returns WL_ERR_USAGE. */
+ * 0, the function computes the same bits as wl_optimizer_step. If `count` differs from the run's
+ * number of tensors, the function returns WL_ERR_USAGE. */
 wl_status wl_optimizer_step_tensors(wl_optimizer *optimizer, int count,
                                     const wl_tensor_step *tensors);
 
-/* Returns 1 if the result depends on the shapes of tensors and on the order of their axes.
- * Otherwise, returns 0. */
+/* Returns 1 if the optimizer's updates depend on the shapes of tensors and on the order of their
+ * axes. Otherwise, returns 0. */
 int wl_optimizer_sees_tensors(const wl_optimizer *optimizer);
 
 /* With these functions a program can save a run and resume it later. A resumed run computes the
  * same bits as an uninterrupted run. To save a run, store the result of wl_optimizer_get_state()
  * and the number of completed steps, wl_optimizer_steps(). To resume the run, start a run over the
- * same tensors with the same horizon, and pass both to wl_optimizer_set_state(). The state consists
- * of the float numbers of the rule and the preconditioner. The function wl_optimizer_state_size()
- * returns how many numbers the state has, or 0 if there is no run. The functions that get or set
- * the state return WL_ERR_USAGE if there is no run, if `size` is not wl_optimizer_state_size(), or
- * if `steps` is negative. */
+ * same tensors with the same horizon. Then pass the stored state and the stored number of steps to
+ * wl_optimizer_set_state(). The state consists of the float numbers of the rule and the
+ * preconditioner. The function wl_optimizer_state_size() returns how many numbers the state has, or
+ * 0 if there is no run. The functions that get or set the state return WL_ERR_USAGE if there is no
+ * run, if `size` is not wl_optimizer_state_size(), or if `steps` is negative. */
 int64_t wl_optimizer_steps(const wl_optimizer *optimizer);
 int64_t wl_optimizer_state_size(const wl_optimizer *optimizer);
 wl_status wl_optimizer_get_state(const wl_optimizer *optimizer, int64_t size, float *state);
@@ -179,7 +179,7 @@ typedef struct wl_meta_parameters {
  *   WL_ERR_USAGE          A tensor is missing or unknown, or its size differs from the rule's tensor.
  *   WL_ERR_USAGE          A number is not finite.
  *   WL_ERR_USAGE          The configuration has a preconditioner, an initialisation or warp layers.
- *   WL_ERR_CANNOT_CREATE  The file cannot be written. */
+ *   WL_ERR_CANNOT_CREATE  The optimizer file cannot be written. */
 wl_status wl_optimizer_write(const char *path, const char *configuration, int count,
                              const wl_meta_parameters *given);
 

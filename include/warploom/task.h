@@ -10,7 +10,7 @@
 #include "base/plugin.h"
 #include "task/family.h"
 
-/* Exports the task family `family`, a wl_task_family. */
+/* Exports the structure `family` of type wl_task_family as the task family of the plug-in. */
 #define WL_PLUGIN_TASK(family) WL_PLUGIN_EXPORT(task, WL_TASK_LAYOUT, family)
 
 #endif

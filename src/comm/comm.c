@@ -1,5 +1,6 @@
-/* comm.c - implements the communicator: it starts and finishes MPI, distributes errors to all
- * ranks, and calls collectives. A collective with a large count is split into several messages.
+/* comm.c - starts and finishes MPI, distributes errors to all ranks, and calls the collective
+ * functions of MPI. If a collective has more elements than MPI accepts in one call, the code splits
+ * it into several calls.
  *
  * Every collective computes a maximum, an integer sum or a copy. Maxima, integer sums and copies
  * are exact. The results of collectives therefore do not depend on the number of ranks or on the
@@ -18,7 +19,7 @@
 #include "comm/comm_impl.h"
 
 enum { CHUNK = 1 << 30, TAG = 1, ALARM_TAG = 2, MESSAGE_SIZE = 4096 };
-_Static_assert(CHUNK < INT_MAX, "the counts that MPI accepts are of type int");
+_Static_assert(CHUNK < INT_MAX, "MPI element counts are int, so CHUNK must be below INT_MAX");
 
 /* Returns WL_OK for MPI_SUCCESS. For any other code, sets an error with the MPI library's
  * message. */
@@ -116,9 +117,9 @@ int wl_comm_cores(const wl_comm *comm) {
   return cores;
 }
 
-/* Binds the threads. A thread that is not bound sleeps between two parallel regions. The system may
- * wake a sleeping thread on the core of another thread. The two threads then share a core until the
- * scheduler moves one of them. */
+/* Binds the threads, because a thread that is not bound sleeps between two parallel regions. The
+ * system may wake such a thread on a core where another thread of the team already runs. These two
+ * threads then share one core until the scheduler moves one of them to another core. */
 bool wl_comm_bind_threads(const wl_comm *comm, int threads) {
   const int allowed = wl_cores_allowed();
   const bool alone = comm->node_size == 1 || allowed < sysconf(_SC_NPROCESSORS_ONLN);
@@ -138,8 +139,8 @@ const char *wl_comm_library(void) {
 
 /* ---- agreement ---- */
 
-/* Returns true if the message begins with a rank, as in "rank 3: ...". If an earlier call of
- * wl_comm_agree has added the rank, the message must not receive a second rank. */
+/* Returns true if the message begins with a rank, as in "rank 3: ...". An earlier call of
+ * wl_comm_agree may have added the rank; the message must not receive a second rank. */
 static bool names_a_rank(const char *message) {
   if (strncmp(message, "rank ", 5) != 0 || !isdigit((unsigned char)message[5])) return false;
   return message[5 + strspn(message + 5, "0123456789")] == ':';
@@ -159,8 +160,8 @@ static wl_status adopt_failure(wl_comm *comm, wl_status mine, int from) {
   char named[MESSAGE_SIZE + 32];
   if (names_a_rank(failure.message)) snprintf(named, sizeof named, "%s", failure.message);
   else snprintf(named, sizeof named, "rank %d: %s", from, failure.message);
-  /* WL_FAIL appends a source line to some codes, but not to WL_ERR_OS; the message may already
-   * contain a source line */
+  /* WL_FAIL appends a source line to the message for some codes, but not for WL_ERR_OS; the message
+   * may already contain a source line */
   WL_FAIL(WL_ERR_OS, "%s", named);
   wl_error_share(true);
   return (wl_status)failure.code;
@@ -175,8 +176,8 @@ wl_status wl_comm_agree(wl_comm *comm, wl_status mine) {
   return WL_OK;
 }
 
-/* Sets an error whose message names the lowest rank whose value differs from the value of rank 0,
- * and gives the number of other ranks that differ. */
+/* Sets an error. The message names the lowest rank whose value differs from the value of rank 0.
+ * The message also states how many further ranks differ from rank 0. */
 static wl_status fail_different(wl_comm *comm, const char *what, uint64_t value) {
   uint64_t first = value, other;
   WL_TRY(wl_comm_bcast(comm, &first, sizeof first, 0));
@@ -194,7 +195,8 @@ static wl_status fail_different(wl_comm *comm, const char *what, uint64_t value)
 }
 
 wl_status wl_comm_same(wl_comm *comm, const char *what, uint64_t value) {
-  /* the maxima are the largest value and the complement of the smallest value */
+  /* after the reduction, bounds[0] is the largest value, and bounds[1] is the complement of the
+   * smallest value */
   uint64_t bounds[2] = {value, ~value};
   WL_TRY_MPI(MPI_Allreduce(MPI_IN_PLACE, bounds, 2, MPI_UINT64_T, MPI_MAX, comm->world),
              "MPI_Allreduce");
@@ -281,8 +283,8 @@ wl_status wl_comm_send(wl_comm *comm, const void *data, size_t bytes, int to) {
   return WL_OK;
 }
 
-/* Receives one part of a message. The sender and the receiver compute the length separately.
- * Another length than the expected one is an error. */
+/* Receives one part of a message. The sender and the receiver compute the length of the message
+ * separately. If the lengths differ, the function sets an error. */
 static wl_status receive_part(wl_comm *comm, void *data, size_t bytes, int from) {
   MPI_Status got;
   int length = 0;

@@ -16,8 +16,8 @@ typedef struct wl_comm wl_comm;
 
 /* The function wl_comm_start calls MPI_Init_thread with MPI_THREAD_FUNNELED, and wl_comm_finish
  * calls MPI_Finalize. Both functions are collective. If wl_comm_start fails on one rank, the other
- * ranks wait for that rank. The failing rank does not finalise MPI. If the error is not shared,
- * main must call wl_comm_abort to end the other ranks. */
+ * ranks wait for that rank. The failing rank does not finalise MPI. If the other ranks do not have
+ * the error (wl_error_share), main must call wl_comm_abort to end them. */
 wl_status wl_comm_start(int *argc, char ***argv, wl_comm **out);
 void wl_comm_finish(wl_comm **comm);
 /* Ends all ranks immediately with exit code `code`. The function does not return. `comm` may be
@@ -34,17 +34,20 @@ int wl_comm_node_size(const wl_comm *comm);
  * cores. */
 int wl_comm_cores(const wl_comm *comm);
 /* Binds each of the `threads` threads of the caller's OpenMP team to a separate core. Returns true
- * if the threads were bound. The function binds the threads only if two conditions hold: the job
- * owns its cores, and the threads use all of these cores. If threads were bound in other cases,
- * another program could use the same cores while other cores are idle. If an environment variable
- * sets the binding, the function does nothing. Not collective. */
+ * if the threads were bound. The function binds the threads only if no other program may use the
+ * cores (wl_cores_are_owned) and if the threads use all of the job's cores on the node. In other
+ * cases, another program could run on the core of a bound thread although a different core is idle.
+ * If the user has set the binding with an environment variable, for example OMP_PROC_BIND, the
+ * function does nothing. Not collective. */
 bool wl_comm_bind_threads(const wl_comm *comm, int threads);
-const char *wl_comm_library(void); /* for example "Open MPI v4.1.4" */
+/* returns the name and version of the MPI library, for example "Open MPI v4.1.4" */
+const char *wl_comm_library(void);
 
 /* Combines the statuses of all ranks. If no rank failed, all ranks get WL_OK. If ranks failed, all
  * ranks get the code and the message of the lowest failing rank. If there are several ranks, the
- * message begins with the rank, as in "rank 3: ...". The last error is marked as shared. Call this
- * function before any collective that a failed rank would skip. Collective. */
+ * message begins with the rank, as in "rank 3: ...". The error that wl_last_error() returns is
+ * marked as shared, which means that every rank has it. Call this function before any collective
+ * that a failed rank would skip. Collective. */
 wl_status wl_comm_agree(wl_comm *comm, wl_status mine);
 /* Returns WL_ERR_PROTOCOL if the ranks pass different values. The message begins with `what`, the
  * name of the value. Collective. */
@@ -58,15 +61,16 @@ wl_status wl_comm_bcast(wl_comm *comm, void *data, size_t bytes, int root); /* c
 wl_status wl_comm_max(wl_comm *comm, double *values, size_t count);
 wl_status wl_comm_sum_int64(wl_comm *comm, int64_t *values, size_t count);
 
-/* These functions send data from one rank to another rank and receive the data there. Rank 0 uses
- * these functions to gather recorded windows, replay points and the states of units. The receiver
- * receives the messages of a sender in the order in which they were sent. */
+/* These functions send data from one rank to another rank. The receiving rank must call
+ * wl_comm_receive with the same length. Rank 0 uses these functions to gather recorded windows,
+ * replay points and the states of units. The receiver receives the messages of a sender in the
+ * order in which they were sent. */
 wl_status wl_comm_send(wl_comm *comm, const void *data, size_t bytes, int to);
 wl_status wl_comm_receive(wl_comm *comm, void *data, size_t bytes, int from);
 
-/* Sends an alarm, which is an empty message, to every other rank. The other ranks poll for alarms
- * between two collectives. Each rank may raise at most one alarm between two calls of
- * wl_comm_alarm_settle. Not collective. Only the main thread may call this function. */
+/* Sends an alarm, which is an empty message, to every other rank. The other ranks check for alarms
+ * between two collectives, without waiting. Each rank may raise at most one alarm between two calls
+ * of wl_comm_alarm_settle. Not collective. Only the main thread may call this function. */
 wl_status wl_comm_alarm_raise(wl_comm *comm);
 /* Returns true if an alarm of another rank has arrived. The alarm must still be received with
  * wl_comm_alarm_settle. */
@@ -75,13 +79,14 @@ bool wl_comm_alarm_is_heard(wl_comm *comm);
  * function also waits until that alarm has been sent. */
 wl_status wl_comm_alarm_settle(wl_comm *comm, int64_t count);
 
-/* Arguments and results of an exact sum. The sum adds one vector of double numbers for each unit of
- * all ranks (docs/mathematics.md, section 10). The vectors of an exact sum consist of blocks. All
- * ranks compute the same quantum for a block from the largest magnitude in the block. Each value is
- * rounded once to an integer multiple of the quantum, and the integers are summed. The result is
- * therefore bitwise equal for any number of ranks and any order of units. If a counted unit has a
- * value that is not finite, all values of the same block are NaN in `sum`; other blocks are not
- * affected. A sum above the largest double is infinite. */
+/* Arguments and results of an exact sum. Each unit has one vector of double numbers; the sum is
+ * taken over the vectors of all units of all ranks (docs/mathematics.md, section 10). The vectors
+ * of an exact sum consist of blocks. All ranks compute the same quantum for a block from the
+ * largest magnitude in the block. Each value is rounded once to an integer multiple of this
+ * quantum, and the integers are summed. The result is therefore bitwise equal for any number of
+ * ranks and any order of units. If a counted unit has a non-finite value in a block, all values of
+ * this block are NaN in `sum`; other blocks are not affected. A sum above the largest double is
+ * infinite. */
 typedef struct wl_exact_sum {
   const double *vectors; /* [units][count] the vectors of this rank's units */
   int64_t units;         /* number of units of this rank; may be 0 */
@@ -105,8 +110,8 @@ wl_status wl_comm_exact_sum(wl_comm *comm, wl_exact_sum *sum);
  * calls, but must not change the data of `sum`. Both calls are collective. The function
  * wl_comm_exact_sum_start sends this rank's largest magnitudes and normally returns without waiting
  * for other ranks. If the function allocates memory, the function waits until all ranks have
- * checked that every allocation succeeded. Memory is allocated in the first call, and in each call
- * with more numbers than all earlier calls. */
+ * checked that every allocation succeeded. The first call allocates memory, and so does each later
+ * call with more numbers than all calls before it. */
 wl_status wl_comm_exact_sum_start(wl_comm *comm, wl_exact_sum *sum);
 wl_status wl_comm_exact_sum_finish(wl_comm *comm, wl_exact_sum *sum);
 

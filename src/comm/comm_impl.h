@@ -24,7 +24,7 @@ struct wl_comm {
   /* [size - 1] requests of the alarm that this rank sends to the other ranks; NULL: this rank
    * sends no alarm */
   MPI_Request *alarms;
-  /* scratch memory of the exact sum; a call that needs more memory enlarges the arrays */
+  /* scratch memory of the exact sum; if a call needs more memory, it enlarges the arrays */
   double *maxima; /* [maxima_room] the largest magnitude of each block, followed by the flags */
   /* [integers_room] the rounded sums, followed by the tallies and the number of counted units */
   int64_t *integers;

@@ -1,4 +1,4 @@
-/* exact_sum.c - computes the sum of one vector for each unit. The bits of the sum do not depend on
+/* exact_sum.c - computes the sum of the vectors of all units. The bits of the sum do not depend on
  * the number of ranks or on the order of the units.
  *
  * Let N be the upper bound of the number of units. For each block, let M be the largest |x| over
@@ -22,8 +22,7 @@
 #include "comm/comm.h"
 #include "comm/comm_impl.h"
 
-/* The arguments of one call, and the arrays and the number h that the call computes from the
- * arguments. */
+/* The data of one call of the exact sum. */
 typedef struct summing {
   const wl_exact_sum *in;
   int headroom;      /* h */
@@ -68,7 +67,8 @@ static int bits_of(int64_t total) {
 static double largest_magnitude(const double *x, int64_t count) {
   enum { LANES = 4 };
   double lane[LANES] = {0},
-         zero[LANES] = {0}; /* zero: the sums of 0 x, which are NaN if an x is not finite */
+         /* zero: the sums of 0 * x over the values x; a sum is NaN if an x is not finite */
+         zero[LANES] = {0};
   int64_t i = 0;
   for (; i + LANES <= count; i += LANES)
     for (int l = 0; l < LANES; l++) {

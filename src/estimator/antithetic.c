@@ -77,8 +77,8 @@ const wl_option wl_full_es_options[] = {
     PAIR_KEY,
     LOSS_KEYS,
     {"batches", WL_OPT_INT, "50", NULL, 1, 1e6, "batches",
-     "Number of fresh minibatches at the end of the episode. The objective is the mean loss over "
-     "these minibatches.",
+     "Number of minibatches that are drawn at the end of the episode. The objective is the mean "
+     "loss over these minibatches.",
      WL_SLOT(wl_es_setting, batches)},
     {"sign", WL_OPT_BOOL, "false", NULL, ANY, "1",
      "Use only the sign of the difference between the two losses of a pair.",
@@ -89,9 +89,9 @@ const wl_option wl_mixture_options[] = {ES_KEYS, END};
 
 /* ---- creation ---- */
 
-/* Marks with weight 1 the losses of a window that the objective uses. A window of K steps already
- * computes the losses at theta_0 to theta_{K-1} together with the inner gradients. Only the loss at
- * theta_K needs an extra evaluation. */
+/* Sets the weights of the losses in a window: 1 for each loss that the objective uses, and 0 for
+ * the others. A window of K steps already computes the losses at theta_0 to theta_{K-1} together
+ * with the inner gradients. Only the loss at theta_K needs an extra evaluation. */
 static wl_status choose_weights(wl_estimator *e) {
   const int64_t steps = e->spec.steps;
   const bool end = e->es.loss == WL_ES_LAST || e->es.loss == WL_ES_TELESCOPING;
@@ -235,9 +235,9 @@ wl_status wl_antithetic_pair(const wl_estimator *e, const wl_estimator_job *job,
   return wl_antithetic_forward(e, job, run, outcome);
 }
 
-/* Returns the contribution of imitation to the difference between the two objectives of an
+/* Returns the part that imitation adds to the difference between the two objectives of an
  * antithetic pair (ELO, arXiv 2607.06772). Let D_i be the i-th imitation term, let a_i be the
- * weight of this term, and let s be the scale of imitation. The contribution of imitation is:
+ * weight of this term, and let s be the scale of imitation. The returned number is:
  *
  *   s sum_i a_i mean_k d_ik / r_i,   d_ik = D_i(+) - D_i(-) at step k,   r_i^2 = mean of d_ik^2 over pairs and steps */
 static double imitation_difference(const wl_estimator *e, const wl_estimator_job *job, int pair,

@@ -5,7 +5,7 @@
  *
  * Runs 2p and 2p + 1 form pair p. Run 2p uses phi + eps_p, and run 2p + 1 uses phi - eps_p. The
  * perturbation eps_p is a function of the seed, the episode, the unit, the pair and an inner step.
- * The estimators compute eps_p again whenever they need it, so no rank stores or sends it. */
+ * The estimators compute eps_p again whenever they need it, so no rank stores or sends eps_p. */
 #ifndef WL_ESTIMATOR_ANTITHETIC_H
 #define WL_ESTIMATOR_ANTITHETIC_H
 
@@ -40,9 +40,10 @@ const wl_real *wl_antithetic_draw(const wl_estimator *estimator, const wl_estima
  * window instead of F+ - F-. */
 double wl_antithetic_slope(const wl_estimator *estimator, const wl_estimator_job *job, int pair,
                            const wl_run_outcome *outcomes);
-/* Returns the value that a loss has in the objective. First, `failed_loss` replaces a loss that is
- * not finite. The function then clips the loss. If the configuration has `transform: log`, the
- * function returns the logarithm. The argument `loss` must be divided by the task's loss_scale. */
+/* Returns the transformed loss that the objective uses instead of `loss`. First, `failed_loss`
+ * replaces a loss that is not finite. The function then clips the loss. If the configuration has
+ * `transform: log`, the function returns the logarithm of the clipped loss plus `floor`. The
+ * argument `loss` must be divided by the task's loss_scale. */
 double wl_antithetic_transformed(const wl_estimator *estimator, const wl_unit *unit, double loss);
 /* Adds slope * direction to vector. Both arrays have phi.size elements. */
 void wl_antithetic_add(const wl_estimator *estimator, double slope, const wl_real *direction,

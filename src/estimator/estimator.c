@@ -105,9 +105,9 @@ static wl_status check(const wl_config *config, const wl_window_spec *spec,
   return WL_OK;
 }
 
-/* Finds for each task the entry of the configuration's list `task` that contains it. An entry with
- * choices contains one task for each combination of choices. The tasks of an entry have consecutive
- * indices. */
+/* For each task, finds the entry of the configuration's list `task` to which the task belongs. An
+ * entry with choices contains one task for each combination of choices. The tasks of an entry have
+ * consecutive indices. */
 static wl_status number_entries(const wl_config *config, wl_estimator *e) {
   const int tasks = wl_config_count(config, "task");
   WL_TRY(WL_NEW(e->entry, tasks));

@@ -102,7 +102,8 @@ struct wl_estimator {
   int n_entries;
   int *entry;          /* [tasks] index of the entry that contains each task; owned */
   wl_window_spec spec; /* settings of the windows, which the workspaces use */
-  wl_unit_shape shape; /* numbers of particles and other arrays in each unit */
+  /* number of particles and numbers of elements of other arrays in each unit */
+  wl_unit_shape shape;
   /* runs: number of inner runs for each window; main_run: number of the run that is recorded */
   int runs, main_run;
   int64_t width; /* number of doubles in a unit's contribution */
@@ -120,7 +121,7 @@ const wl_variant *wl_estimator_variants(void);
 typedef struct wl_estimator_setting {
   uint64_t seed;
   int64_t units;       /* number of units in a meta-step */
-  bool whole_episodes; /* true: a meta-step has all windows of an episode */
+  bool whole_episodes; /* true: a meta-step computes all windows of an episode */
   bool replays;        /* true: the training has a replay buffer */
 } wl_estimator_setting;
 

@@ -29,7 +29,7 @@ static wl_status run(const wl_estimator *e, const wl_estimator_job *job, wl_run_
   WL_TRY(wl_antithetic_pair(e, job, 0, out));
   if (job->t + job->steps < job->unit->horizon) {
     out->counted = out->counted || e->es.failed_loss > 0;
-    /* the episode's meta-loss is the loss at its end, so earlier windows report 0 */
+    /* the episode's meta-loss is the loss at the end of the episode, so earlier windows report 0 */
     out->window.meta_loss = 0.0;
     return WL_OK;
   }

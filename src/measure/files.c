@@ -1,5 +1,5 @@
-/* files.c - measures the times of saving and of opening a checkpoint, and the time of writing the
- * same number of bytes to a plain file. */
+/* files.c - measures the time in which a checkpoint is saved, the time in which a checkpoint is
+ * opened, and the time in which the same number of bytes is written to a plain file. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -36,8 +36,8 @@ static wl_status write_plain(const char *folder, const double *data, size_t byte
   return failed ? wl_os_fail("write", name, error) : WL_OK;
 }
 
-/* Saves a checkpoint with the parameters and the rule state of units, like a checkpoint of a
- * training. */
+/* Saves a checkpoint that contains the parameters and the rule state of units, as a checkpoint of a
+ * training does. */
 static wl_status save(const char *folder, int64_t step, double *data, int64_t count) {
   const int64_t theta = count / 81;
   const wl_field fields[] = {

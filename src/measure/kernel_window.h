@@ -42,8 +42,8 @@ void wl_kernel_window_forward(wl_kernel_window *window, int64_t blocks, bool kee
 /* Computes the backward pass over all steps, in chunks of `steps` steps. If `kept` is true, the
  * function uses the stored activations. */
 void wl_kernel_window_backward(wl_kernel_window *window, int64_t steps, bool kept);
-/* Computes a reset, a forward pass and a backward pass. Returns the wall time of the two passes in
- * seconds. */
+/* Resets the window, and computes one forward pass and one backward pass. Returns the wall time of
+ * the two passes in seconds. */
 double wl_kernel_window_seconds(wl_kernel_window *window, bool keep);
 
 #endif

@@ -19,15 +19,15 @@ typedef struct wl_kernel_rate {
 typedef struct wl_kernel_figures {
   int64_t coordinates;                      /* number of coordinates of each rank */
   int threads;                              /* number of threads of each rank */
-  /* floating-point operations of one coordinate-step; the count includes a second forward pass,
-   * as the storage `recompute` needs it */
+  /* floating-point operations of one coordinate-step; they include a second forward pass, because
+   * the storage `recompute` needs one */
   double flop;
   /* peak rates in FLOP/s of the slowest rank, of the fastest rank and of all ranks together */
   double peak_least, peak_most, peak_total;
-  /* rates with the storages `recompute` and `activations`; the latter rates are 0 if the
-   * activations were too large */
+  /* rates with the storages `recompute` and `activations`; the rates in `activations` are 0 if the
+   * activations were too large to be measured */
   wl_kernel_rate recompute, activations;
-  /* rates with the storage `recompute` if the gradients and adjoints are subnormal numbers */
+  /* rates with the storage `recompute` when the gradients and adjoints are subnormal numbers */
   wl_kernel_rate vanishing;
 } wl_kernel_figures;
 

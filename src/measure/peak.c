@@ -2,8 +2,9 @@
  *
  *   a_i <- a_i m + p,   i = 1 .. chains
  *
- * The chains do not depend on one another. There are enough chains to keep every arithmetic unit
- * busy, but not more chains than registers. */
+ * Each a_i is a chain of multiply-adds, and the chains do not depend on one another. The number of
+ * chains is large enough to keep every arithmetic unit busy, and small enough that all a_i fit into
+ * registers. */
 #include "measure/peak.h"
 
 #include <stdint.h>

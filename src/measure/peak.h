@@ -1,5 +1,5 @@
-/* peak.h - declares functions that measure how many multiply-adds a core computes per second at
- * most. The measured rates of kernels are given as fractions of this peak rate. */
+/* peak.h - declares functions that measure the largest number of multiply-adds that a core can
+ * compute per second. The measured rates of kernels are given as fractions of this peak rate. */
 #ifndef WL_MEASURE_PEAK_H
 #define WL_MEASURE_PEAK_H
 
@@ -8,7 +8,7 @@
  * (base/isa.h). The measurement lasts some hundredths of a second. */
 double wl_measure_peak(void);
 /* Returns the sum of the peak rates of `threads` threads that run at the same time. If two threads
- * share a core, their rates together are the rate of one thread. */
+ * share a core, the sum of their rates is about the rate of one thread. */
 double wl_measure_peaks(int threads);
 
 #endif

@@ -35,7 +35,7 @@ wl_status wl_measure_sum(wl_comm *comm, int64_t count, double *seconds) {
                                  .sum = sum};
   if (status == WL_OK) status = run(comm, &template, LEAST, seconds);
   if (status == WL_OK) {
-    /* all ranks have the same number, because *seconds is a maximum over the ranks */
+    /* all ranks compute the same `repeats`, because *seconds is a maximum over the ranks */
     const double wanted = ENOUGH / *seconds;
     const int repeats = wanted < LEAST ? LEAST : wanted > MOST ? MOST : (int)wanted;
     status = run(comm, &template, repeats, seconds);

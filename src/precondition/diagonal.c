@@ -13,7 +13,8 @@
 
 typedef struct diagonal {
   double initial;
-  /* range of the initial factors; empty: every factor starts at `initial` */
+  /* range [low, high] of the initial factors; if the list is empty, every factor starts at
+   * `initial` */
   wl_reals initial_range;
   double lo, hi;
   /* lo and hi bound the initial factors; if lo equals hi, every factor starts at this value */

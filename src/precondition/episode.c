@@ -18,12 +18,12 @@ const wl_option wl_episode_options[] = {
      "rose most. The key `restart` requires `stagger`.",
      WL_SLOT(wl_episode_keys, restart)},
     {"clip_value", WL_OPT_REAL, "0", NULL, 0, DBL_MAX, "1",
-     "Largest magnitude of each element of an inner gradient. The gradient is clipped before "
-     "preconditioner and rule use it. 0: no bound.",
+     "Largest magnitude of each element of an inner gradient. The gradient is clipped before the "
+     "preconditioner and the rule use the gradient. 0: no bound.",
      WL_SLOT(wl_episode_keys, clip_value)},
     {"clip_norm", WL_OPT_REAL, "0", NULL, 0, DBL_MAX, "1",
-     "Largest norm of an inner gradient. The gradient is scaled down before preconditioner and "
-     "rule use it. 0: no bound.",
+     "Largest norm of an inner gradient. The gradient is scaled down before the preconditioner and "
+     "the rule use the gradient. 0: no bound.",
      WL_SLOT(wl_episode_keys, clip_norm)},
     {NULL, 0, NULL, NULL, 0, 0, NULL, NULL}};
 

@@ -5,23 +5,24 @@
  *   P G = U diag(m) U^T G,   m = ln(1 + e^{2M}) / 2 > 0
  *   Mbar = diag(U^T Gbar G^T U) dm/dM,   dm/dM = 1 - e^{-2m},   (adjoint of G) = P Gbar
  *
- * G is the gradient of a weight, as a matrix of shape (out,rest). M is a vector of min(out,rest)
- * meta-parameters. The i-th element of M belongs to the i-th largest singular value. The bar of a
- * value is its adjoint. Derivatives treat U as constant, as in the paper's code. The gradient of
- * biases and other vectors is unchanged. A dense weight is stored with the shape (in,out), so `out`
- * is its second axis. In a convolution's weight, `out` is the first axis.
+ * G is the gradient of a weight, as a matrix of shape (out,rest); `rest` is the product of the
+ * sizes of all axes except `out`. M is a vector of min(out,rest) meta-parameters. The i-th element
+ * of M belongs to the i-th largest singular value. The bar of a value is its adjoint. Derivatives
+ * treat U as constant, as in the paper's code. The gradients of biases and other vectors are not
+ * changed. A dense weight is stored with the shape (in,out), so `out` is its second axis. In a
+ * convolution's weight, `out` is the first axis.
  *
- * The code computes P = 1 + U diag(m - 1) U^T, where the columns of U belong to the singular values
- * above the rounding error. The product P G is the same as above, because the columns of G are in
- * the span of U. On the orthogonal complement of this span, P is the identity. The adjoints
- * therefore do not depend on the singular vectors of zero singular values, which an SVD may choose
- * arbitrarily. If all m are 1, P changes no bit of the gradient. The meta-parameters are stored as
- * x = M - M_0, where m(M_0) = 1:
+ * The code computes P = 1 + U diag(m - 1) U^T. The columns of U are the left singular vectors whose
+ * singular values are larger than the rounding error. The product P G is the same as in the formula
+ * above, because the columns of G are in the span of U. On the orthogonal complement of this span,
+ * P is the identity. The adjoints therefore do not depend on the singular vectors of zero singular
+ * values, because an SVD may choose these vectors arbitrarily. If all m are 1, P changes no bit of
+ * the gradient. The meta-parameters are stored as x = M - M_0, where m(M_0) = 1:
  *
  *   m - 1 = ln(1 + (1 - e^{-2}) (e^{2x} - 1)) / 2
  *
- * With `approximate: true`, the code uses the identity instead of U: it multiplies row i of G by
- * m_i. If G has fewer columns than rows, the code multiplies column i by m_i. */
+ * With `approximate: true`, the code uses the identity matrix instead of U, so the code multiplies
+ * row i of G by m_i. If G has fewer columns than rows, the code multiplies column i by m_i. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -32,10 +33,12 @@
 #include "tensor/singular.h"
 
 typedef struct matrix {
-  int64_t offset, out, rest, least; /* out, rest: shape of the gradient; least = min(out, rest) */
+  /* out, rest: numbers of rows and columns of the matrix G; least = min(out, rest) */
+  int64_t offset, out, rest, least;
   bool out_last;                    /* true: the weight is stored with the shape (rest,out) */
   int64_t at;                       /* offset in phi of the meta-parameters x of this matrix */
-  int64_t basis; /* offset in the factor of the rank and of U^T (least,out) of this matrix */
+  /* offset of this matrix's values in the factor: the rank, and then U^T (least,out) */
+  int64_t basis;
 } matrix;
 
 typedef struct gap {
@@ -43,14 +46,14 @@ typedef struct gap {
   matrix *matrices;
   bool approximate;
   double noise;   /* standard deviation of the initial meta-parameters x */
-  int64_t widest; /* largest member `least` of all matrices */
+  int64_t widest; /* largest member `least` among all matrices */
   int64_t most;   /* number of elements of the largest matrix */
 } gap;
 
 static const wl_option gap_options[] = {
     {"approximate", WL_OPT_BOOL, "false", NULL, 0, 0, "1",
-     "Multiply the rows of each weight's gradient by the factors, instead of its singular values. "
-     "The approximation is faster, because it needs no singular vectors.",
+     "Multiply the rows of each weight's gradient by the factors, instead of multiplying the "
+     "singular values. The approximation is faster, because it needs no singular vectors.",
      WL_SLOT(gap, approximate)},
     {"noise", WL_OPT_REAL, "0", NULL, 0, 1e3, "1",
      "Standard deviation of the meta-parameter of each factor before meta-training. With the value "
@@ -96,7 +99,7 @@ static wl_status gap_create(const wl_map *options, const wl_layout *theta, wl_pr
         "diagonal");
   if (impl->approximate) p->factor = 0;
   if (work < 2 * impl->most)
-    work = 2 * impl->most; /* an adjoint stores two products of this size */
+    work = 2 * impl->most; /* the adjoint stores two products of this size */
   p->scratch = impl->widest + impl->most + work;
   return WL_OK;
 }
@@ -117,8 +120,8 @@ static void gap_init(const wl_precondition *p, uint64_t seed, wl_real *phi) {
 
 /* ---- factors ---- */
 
-/* Computes m - 1 from x. For x > 20, the function returns the asymptote, because e^{2x} could
- * overflow. */
+/* Computes m - 1 from x. For x > 20, the function returns the limit of the formula for large x,
+ * because e^{2x} could overflow. */
 static double excess(double x) {
   const double share = -expm1(-2); /* 1 - e^{-2} */
   return x > 20 ? x + 0.5 * log(share) : 0.5 * log1p(share * expm1(2 * x));
@@ -146,14 +149,14 @@ static void gap_find_factor(const wl_precondition *p, const wl_real *g, wl_real 
 
 /* ---- the product and its adjoint ---- */
 
-/* The arguments of functions that multiply one matrix by P. */
+/* The arguments of the functions that multiply the gradient of one weight by P. */
 typedef struct product {
   const matrix *m;
   const wl_real *phi;   /* the preconditioner's meta-parameters */
   const wl_real *basis; /* [rank][out] the matrix U^T */
   int64_t rank;
   wl_real *factors; /* [least] scratch memory for m - 1 */
-  wl_real *y, *z;   /* [rank * rest] scratch memory for two products */
+  wl_real *y, *z;   /* [rank * rest] scratch memory for each of the two products of the adjoint */
 } product;
 
 static product open_product(const gap *impl, const matrix *m, const wl_real *phi,
@@ -166,8 +169,9 @@ static product open_product(const gap *impl, const matrix *m, const wl_real *phi
   return p;
 }
 
-/* Computes U^T X, where the matrix X is stored like the weight p->m. The result has the shape
- * (rank,rest). If `out` is the last axis, the result is transposed. */
+/* Computes U^T X, where the matrix X is stored in the same order as the weight p->m. The result has
+ * the shape (rank,rest). If `out` is the weight's last axis, the function writes the transpose of
+ * the result. */
 static void project(const product *p, const wl_real *x, wl_real *out) {
   const matrix *m = p->m;
   if (m->out_last) wl_gemm_nt((wl_mnk){m->rest, p->rank, m->out}, x, p->basis, out, false);
@@ -189,8 +193,8 @@ static void add_excess(const product *p, wl_real *x) {
   else wl_gemm_tn((wl_mnk){m->out, m->rest, p->rank}, p->basis, p->y, x, true);
 }
 
-/* Returns the index of the k-th element of the row or column that the approximation multiplies by
- * m_i. */
+/* Returns the index of the k-th element in the row or column that m_i multiplies with `approximate:
+ * true`. */
 static int64_t element(const matrix *m, int64_t i, int64_t k) {
   /* true: m_i multiplies a row of the stored matrix */
   const bool rows = (m->out <= m->rest) != m->out_last;
@@ -225,8 +229,8 @@ static void gap_apply(const wl_precondition *p, const wl_real *phi, const wl_gra
 }
 
 /* Adds the adjoint of the meta-parameters of one matrix to phi_bar. Element i of the adjoint is
- * dm/dM times the inner product of row i of U^T Gbar with row i of U^T G. The approximation uses
- * the rows of Gbar and G instead. */
+ * dm/dM times the inner product of row i of U^T Gbar and row i of U^T G. With `approximate: true`,
+ * the function uses the rows of Gbar and G instead of the rows of these products. */
 static void contract(const gap *impl, const product *p, const wl_real *g, const wl_real *gbar,
                      double *phi_bar) {
   const matrix *m = p->m;

@@ -14,8 +14,8 @@
  *
  *   Kbar_d = zbar_{d+1} z_d^T summed over the other axes,   zbar_d = K_d^T zbar_{d+1}
  *
- * For the product of one axis, the code treats the tensor as an array [before][size][after]. The
- * axis has `size` elements, and the other axes are joined to `before` and `after`. */
+ * For the product of one axis, the code treats the tensor as an array [before][size][after]. For
+ * the product with K_d, the code treats the tensor as an array [before][size][after]. */
 #include <stdio.h>
 #include <string.h>
 
@@ -27,7 +27,9 @@ enum { MAX_AXES = 3, AXIS_LIMIT = 4096 };
 
 typedef struct axis {
   int64_t before, size, after;
-  int64_t at; /* offset in phi of the matrix of this axis */
+  /* The axis d has `size` elements. The axes before d are joined to one axis, and so are the
+   * axes after d. */
+  int64_t at;
 } axis;
 
 typedef struct tensor {
@@ -128,15 +130,15 @@ static void kronecker_init(const wl_precondition *p, uint64_t seed, wl_real *phi
 
 /* ---- products of one axis ---- */
 
-/* Multiplies axis d of the tensor `in` by K if `forward` is true, and by K^T if `forward` is false.
- * The function writes the product to `out`. The arrays `in` and `out` have the shape
- * [before][size][after] and must not overlap. */
+/* Computes the product of K and axis d of the tensor `in` if `forward` is true, and the product
+ * with K^T if `forward` is false. The function writes the product to `out`. The arrays `in` and
+ * `out` have the shape [before][size][after] and must not overlap. */
 static void multiply(const tensor *t, int d, bool forward, const wl_real *phi, const wl_real *in,
                      wl_real *out) {
   const axis *a = &t->axis[d];
   const int64_t n = a->size, after = a->after;
   const wl_real *m = phi + a->at;
-  /* true: the product uses M; false: the product uses M^T */
+  /* true: the matrix of the product is M; false: the matrix is M^T */
   const bool as_is = (d == 0) == forward;
   if (after == 1 && d > 0) { /* one matrix product computes all rows */
     (as_is ? wl_gemm_nt : wl_gemm_nn)((wl_mnk){a->before, n, n}, in, m, out, false);
@@ -177,7 +179,8 @@ static void kronecker_apply(const wl_precondition *p, const wl_real *phi, const 
 }
 
 /* Computes the adjoints of one tensor's gradient and matrices. The pointers g, bar->g and bar->out
- * point to the tensor's first element. The function computes z_1 and z_2 again. */
+ * point to the tensor's first element. The function computes the intermediate products z_1 and z_2
+ * again, because the forward pass does not store them. */
 static void tensor_adjoint(const kronecker *impl, const tensor *t, const wl_real *phi,
                            const wl_real *g, const wl_gradient_bar *bar, wl_real *scratch) {
   wl_real *spare[2] = {scratch + (MAX_AXES - 1) * impl->largest,

@@ -14,7 +14,7 @@
 #include "precondition/preconditions.def"
 #undef WL_PRECONDITION
 
-/* The preconditioner `none`, which does not change the gradient. */
+/* The preconditioner `none`, which returns the gradient unchanged. */
 static const wl_precondition_ops none = {
     .name = "none",
     .summary = "no preconditioner: the update rule receives the unchanged gradient"};
@@ -113,14 +113,15 @@ static void clip_values(const wl_precondition *p, const wl_real *g, int64_t n, w
     c[i] = c[i] > v ? v : c[i] < -v ? -v : c[i];
 }
 
-/* Returns the factor s that reduces a gradient with this norm to `clip_norm`. If the norm is NaN,
- * the factor is 1. */
+/* Returns the factor s that reduces a gradient with the norm `norm` to a norm of at most
+ * `clip_norm`. If the norm is NaN, the factor is 1. */
 static double shrink(const wl_precondition *p, double norm) {
   return p->clip_norm > 0 && norm > p->clip_norm ? p->clip_norm / norm : 1;
 }
 
-/* Returns the inputs of a step with a clipped gradient. The clipped gradient is stored in the first
- * elements of *scratch. The function advances *scratch past them. */
+/* Returns a copy of the inputs `in` in which the clipped gradient replaces the gradient. The
+ * clipped gradient is stored in the first elements of *scratch. The function advances *scratch past
+ * the clipped gradient. */
 static wl_gradient clipped(const wl_precondition *p, const wl_gradient *in, wl_real **scratch) {
   wl_gradient out = *in;
   if (!clips(p)) return out;

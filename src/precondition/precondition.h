@@ -21,7 +21,8 @@ typedef struct wl_gradient {
   int64_t t, n;          /* t: number of the inner step; n: number of parameters */
   const wl_real *g;      /* [n] gradient of the inner loss */
   const wl_real *theta;  /* [n] parameters; may be NULL if reads_theta is false */
-  const wl_real *factor; /* [p->factor] part of P that was computed from the gradient */
+  /* [p->factor] the factor: the part of P that was computed from the gradient */
+  const wl_real *factor;
   const wl_real *before; /* [n] P g of the previous step; may be NULL if reads_before is false */
 } wl_gradient;
 
@@ -32,7 +33,7 @@ typedef struct wl_gradient_bar {
   wl_real *g;
   wl_real *theta;  /* [n] if reads_theta is true, the adjoint of theta is added to this array */
   wl_real *before; /* [n] result: adjoint of `before`, if reads_before is true */
-  double *phi;     /* the adjoint of phi is added to this array */
+  double *phi;     /* [phi.size] the adjoint of phi is added to this array */
 } wl_gradient_bar;
 
 typedef struct wl_precondition_ops {
@@ -76,9 +77,9 @@ extern const wl_precondition_ops *const wl_preconditions[];
 const wl_variant *wl_precondition_variants(void);
 
 /* Creates a preconditioner from the configuration's sections `precondition` and `episode`. The
- * preconditioner borrows `theta`, which must be valid as long as the preconditioner. For the
- * preconditioner "none", `theta` may be NULL. For "none" without bounds of the gradient, *out is
- * NULL. */
+ * preconditioner borrows `theta`, which must remain valid until the preconditioner is destroyed.
+ * For the preconditioner "none", `theta` may be NULL. For "none", *out is NULL if the configuration
+ * sets no bounds of the gradient. */
 wl_status wl_precondition_create(const wl_config *config, const wl_layout *theta,
                                  wl_precondition **out);
 void wl_precondition_destroy(wl_precondition **p);
@@ -93,7 +94,7 @@ static inline int64_t wl_precondition_state(const wl_precondition *p, int64_t n)
 }
 /* Draws the initial meta-parameters. */
 void wl_precondition_init(const wl_precondition *p, uint64_t seed, wl_real *phi);
-/* These functions clip the gradient and then call the functions in `ops`. The function
+/* These functions clip the gradient and then call the members of `ops`. The function
  * wl_precondition_find_factor reads only the members n and g of `in`. */
 void wl_precondition_find_factor(const wl_precondition *p, const wl_gradient *in, wl_real *factor,
                                  wl_real *scratch);

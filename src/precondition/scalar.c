@@ -1,7 +1,8 @@
 /* scalar.c - implements the preconditioner `scalar`, which multiplies the gradient by learned
- * factors. Optionally, the preconditioner also adds multiples of the parameters and of the previous
- * preconditioned gradient. The key `per` chooses whether there is one factor for all of theta, one
- * for each tensor, one for each inner step, or one for each step and tensor.
+ * factors. If the keys `learn_decay` and `learn_skip` are true, the preconditioner also adds
+ * learned multiples of the parameters and of the previous preconditioned gradient. The key `per`
+ * chooses how many factors there are: one factor for all of theta, one for each tensor, one for
+ * each inner step, or one for each combination of step and tensor.
  *
  *   g~_t,i = alpha_{t,j} g_t,i + lambda_{t,j} theta_t,i + kappa_{t,j} g~_{t-1,i},   g~_{-1} = 0
  *   alphabar_{t,j} = sum_i g~bar_i g_i,   gbar_i = alpha_{t,j} g~bar_i
@@ -22,8 +23,8 @@
 typedef struct scalar {
   enum { PER_RUN, PER_TENSOR, PER_STEP, PER_STEP_TENSOR } per;
   double initial, initial_decay, initial_skip;
-  /* number of steps with separate factors, and number of tensors with separate factors; the number
-   * is 1 if all steps, or all tensors, use the same factor */
+  /* number of steps with separate factors (1: all steps have the same factors), and number of
+   * tensors with separate factors (1: all tensors have the same factors) */
   int64_t steps, tensors;
   bool learn_decay, learn_skip;
   int64_t decay_at, skip_at; /* offsets in phi of lambda and kappa */
@@ -33,18 +34,20 @@ static const wl_option scalar_options[] = {
     {"initial", WL_OPT_REAL, "1", NULL, 0, 0, "1",
      "Initial value of the factors that multiply the gradient.", WL_SLOT(scalar, initial)},
     {"per", WL_OPT_CHOICE, "run", "run|tensor|step|step_tensor", 0, 0, "1",
-     "Number of factors. run: one factor. tensor: one factor for each inner tensor. step: one "
-     "factor for each inner step. step_tensor: one factor for each combination of step and tensor.",
+     "Scope of each learned factor. run: all coordinates and steps have the same factor. tensor: "
+     "each inner tensor has a factor. step: each inner step has a factor. step_tensor: each "
+     "combination of step and tensor has a factor.",
      WL_SLOT(scalar, per)},
     {"learn_decay", WL_OPT_BOOL, "false", NULL, 0, 0, "1",
-     "Also learn factors that multiply the parameters. The product is added to the gradient, as in "
-     "weight decay.",
+     "Also learn factors that multiply the parameters. The product of these factors and the "
+     "parameters is added to the gradient, as in weight decay.",
      WL_SLOT(scalar, learn_decay)},
     {"initial_decay", WL_OPT_REAL, "0", NULL, 0, 0, "1",
      "Initial value of the factors that `learn_decay` adds.", WL_SLOT(scalar, initial_decay)},
     {"learn_skip", WL_OPT_BOOL, "false", NULL, 0, 0, "1",
      "Also learn factors that multiply the preconditioned gradient of the previous step. The "
-     "product is added to the gradient, as a gradient skip connection.",
+     "product of these factors and that gradient is added to the gradient, as a gradient skip "
+     "connection.",
      WL_SLOT(scalar, learn_skip)},
     {"initial_skip", WL_OPT_REAL, "0", NULL, 0, 0, "1",
      "Initial value of the factors that `learn_skip` adds.", WL_SLOT(scalar, initial_skip)},
@@ -87,7 +90,7 @@ static void scalar_init(const wl_precondition *p, uint64_t seed, wl_real *phi) {
   }
 }
 
-/* Returns the index of the factor that belongs to a tensor at step t. */
+/* Returns the index of the factor that the tensor with the number `tensor` uses at step t. */
 static int64_t factor_of(const scalar *impl, int64_t t, int tensor) {
   const int64_t step = t < impl->steps ? t : impl->steps - 1;
   return step * impl->tensors + (impl->tensors > 1 ? tensor : 0);
