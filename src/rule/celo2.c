@@ -10,8 +10,9 @@
 #include "rule/newton_schulz.h"
 
 /* Computes the update of tensor j from the network's output in u, and overwrites u. If the rule
- * uses Newton-Schulz steps, they first replace u by an orthogonal factor. Each tap of a kernel is
- * then divided by its root mean square, scaled by the rate, and decayed. */
+ * uses Newton-Schulz steps, these steps first replace u by the orthogonal factor of u. For each tap
+ * of a kernel, the function then divides u by the root mean square of u over the tap, multiplies u
+ * by the rate and adds the weight decay. */
 static void finish_matrix(const wl_feature_rule *f, const wl_feature_ws *ws, int j, double rate,
                           wl_real *scratch) {
   const wl_tensor *const t = &ws->tensors.tensor[j];
@@ -74,7 +75,7 @@ static void finish(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_inner_step
   {"weight_decay", WL_OPT_REAL, "0", NULL, 0, 1e9, "1", "Coefficient of decoupled weight decay. "  \
                                                         "The rate multiplies this coefficient.",       \
    WL_SLOT(wl_feature_rule, weight_decay)}
-/* The members whose values are equal in both rules. */
+/* The members of wl_feature_rule whose values are the same in Celo2 and Celo2-base. */
 #define CELO2_RULE                                                                                \
   .kind = WL_FEATURES_CELO2, .features = 30, .momenta = 3, .outputs = 3, .finish = finish,        \
   .m_decay = {0.9, 0.99, 0.999}, .v_decay = 0.95, .factored_decay = {0.9, 0.99, 0.999},           \

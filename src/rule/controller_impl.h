@@ -9,8 +9,8 @@
 #include "rule/tensors.h"
 
 enum { B, A0, A1, A2, K1, K2, TAU, ALPHA, Q, W, LAMBDA, DELTA, SCALARS };
-/* The rows in the table of learned scalars. SOLE is the row for the matrix of a network that has a
- * single matrix. */
+/* The indices of the rows in the table of learned scalars. SOLE is the row for the matrix of a
+ * network that has a single matrix. */
 enum { MATRICES, VECTORS, SOLE, KINDS };
 enum {
   INPUTS = WL_CONTROLLER_INPUTS,
@@ -44,14 +44,14 @@ typedef struct wl_controller_ws {
   double *phi; /* [phi.size] meta-parameters in double precision */
   /* [WL_CONTROLLER_PACKED] packed weights and biases of the network */
   wl_real *net;
-  /* [pieces][WL_CONTROLLER_SUMS] sums over each piece; [pieces] result of `ratios` for each
-   * piece */
+  /* [pieces][WL_CONTROLLER_SUMS] sums over each piece of a tensor; [pieces] result of `ratios` for
+   * each piece */
   double *piece_sum, *ratio;
   wl_real *correction;               /* copy of the correction's meta-parameters */
   double (*sum)[WL_CONTROLLER_SUMS]; /* [tensors] */
   wl_controller_scalars *scalars;    /* [tensors] */
   double (*input)[INPUTS];           /* [tensors] */
-  /* [pad(n)] z and then N of the matrices; NULL if the rule has no Newton-Schulz steps */
+  /* [pad(n)] z of the matrices, which N overwrites; NULL if the rule has no Newton-Schulz steps */
   wl_real *z;
   /* [scratch_threads][scratch_size] scratch memory of the Newton-Schulz steps */
   wl_real *scratch;
@@ -62,8 +62,8 @@ typedef struct wl_controller_ws {
   wl_real *states;
   wl_real *mu;            /* [state] adjoint of the state, used if the chunk has no array `mu` */
   wl_controller_bar *bar; /* [tensors] */
-  /* [n] bar of the uncorrected update, and bars of the first three inputs of the correction; NULL
-   * if the rule has no correction */
+  /* [n] for each coordinate: the bar of the uncorrected update, and the bars of the first three
+   * inputs of the correction; NULL if the rule has no correction */
   double (*corrected)[4];
   /* [pad(n)] array to which `correct` writes the updates; the adjoint does not read them; NULL
    * if the rule has no correction */
@@ -79,7 +79,7 @@ typedef struct wl_controller_now {
   double fast_slow, fast_first;
 } wl_controller_now;
 
-/* Computes the new state, and everything that the update of a coordinate needs: the sums over each
+/* Computes the new state, and all values that the update of a coordinate needs: the sums over each
  * tensor, the inputs of the network and the scalars. Returns the arguments of the kernel functions
  * that update the coordinates. */
 wl_controller_pass wl_controller_advance(const wl_rule *rule, wl_rule_ws *rule_ws,

@@ -36,7 +36,8 @@ enum wl_controller_sums {
 
 typedef struct wl_controller_pass {
   const wl_real *g, *p; /* gradient and parameters */
-  /* `moments` reads the old values here; the other functions read the new values */
+  /* `moments` reads the old values from these arrays; the other functions read the new values from
+   * them */
   const wl_real *m, *s, *v;
   wl_real *m_out, *s_out, *v_out;
   wl_real *z, *u; /* z: `blends` writes z, and `updates` reads N; u: the updates */
@@ -45,7 +46,7 @@ typedef struct wl_controller_pass {
 typedef struct wl_controller_scalars {
   double m, s, v; /* factors that correct the bias of the moments */
   double epsilon; /* e */
-  double floor;   /* f; if f is 0, `blends` does not divide z by the root */
+  double floor;   /* f; if f is 0, `blends` does not divide z by sqrt(sqrt v + f) */
   double k1, k2, c0, c1, c2;
 } wl_controller_scalars;
 
@@ -65,7 +66,8 @@ typedef struct wl_correction {
   wl_real time;               /* 2x - 1 */
   /* weight of the hidden layer: [units][inputs], or [4 units][inputs + units] for an LSTM */
   const wl_real *weight;
-  /* bias: [units], or [4 units] for an LSTM; head: [units + 1] w and then b */
+  /* bias: [units], or [4 units] for an LSTM; head: [units + 1], the weights w followed by the bias
+   * b */
   const wl_real *bias, *head;
   /* [2 units][stride] old state of the LSTM: h of each unit, followed by c of each unit */
   const wl_real *in;

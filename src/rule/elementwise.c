@@ -9,12 +9,12 @@
  *   step          Each step t < T has one number, and there is one slot.
  *   step_tensor   Each combination of a step t < T and a slot has one number, in phi (T, slots).
  *
- * Steps after the last one use the numbers of the last step. The tensor "rule.<key>" of phi
- * contains x (WL_SCALAR_FREE) or the logit of x (WL_SCALAR_UNIT). The functions `step` and `vjp` of
- * a rule receive these coefficients:
+ * Steps t >= T use the numbers of step T - 1. The tensor "rule.<key>" of phi contains x
+ * (WL_SCALAR_FREE) or the logit of x (WL_SCALAR_UNIT). The functions `step` and `vjp` of a rule
+ * receive these coefficients:
  *   value = x_t,   complement = 1 - x_t,   correction q_t = 1 / (1 - P_t),   P_t = x_0 ... x_t
  *
- * The value of the rate is multiplied by the schedule. With x = sigmoid(phi), the derivatives are
+ * The rate is multiplied by the factor of the schedule. With x = sigmoid(phi), the derivatives are
  * dx/dphi = x (1 - x) and dq_t/dphi_i = q_t^2 P_t (1 - x_i) for i <= t.
  *
  * For each block, the backward pass of a chunk first computes the states s_{t0+1} to s_{t0+K}
@@ -227,7 +227,8 @@ static wl_status allocate(const elementwise *e, workspace *w) {
   return WL_NEW(w->lanes, WL_CHUNK_STEPS * e->definition->scalars);
 }
 
-/* If no scalar is learned, the workspace needs no call of `pack` after this call. */
+/* If no scalar is learned, the values do not depend on phi, so the caller need not call `pack`
+ * after this function. */
 wl_status wl_elementwise_ws_create(const wl_rule *rule, const wl_layout *theta, bool adjoint,
                                    int threads, void **out) {
   (void)adjoint, (void)threads;
@@ -298,9 +299,9 @@ static int64_t slot_of(const elementwise *e, int64_t coordinate) {
 }
 
 /* Copies the coefficients of a block's coordinates to w->lanes, for `steps` steps. If all lanes
- * belong to one slot, the function sets `loaded` to this slot. If `loaded` already is this slot,
- * the function does not copy the coefficients again. If the lanes belong to several slots, the
- * function sets `loaded` to -1. */
+ * belong to one slot, the function sets `loaded` to this slot. If `loaded` is already the number of
+ * this slot, the function does not copy the coefficients again. If the lanes belong to several
+ * slots, the function sets `loaded` to -1. */
 static void load_lanes(const elementwise *e, workspace *w, int64_t block, int64_t steps,
                        int64_t *loaded) {
   const int64_t first = slot_of(e, block * WL_LANES),
@@ -405,7 +406,7 @@ static void block_backward(const elementwise *e, workspace *w, const wl_rule_chu
 }
 
 /* Returns the derivative of a scalar's value with respect to its number in phi. The product P_t
- * also depends on this number, but the function omits this dependence. */
+ * also depends on the number in phi, but the function omits this dependence. */
 static double direct_slope(const elementwise *e, const workspace *w, int i, int64_t t,
                            int64_t number) {
   const int64_t at = i * e->count + number;
@@ -413,8 +414,8 @@ static double direct_slope(const elementwise *e, const workspace *w, int i, int6
   return i == 0 ? wl_schedule_rate(&w->schedule, 1.0, t) : 1;
 }
 
-/* Adds the contributions of x_t and q_t to the adjoint of phi, for a scalar that is learned for the
- * run or for each tensor. */
+/* For a scalar that has one learned value, or one learned value for each tensor: adds the
+ * contributions of x_t and q_t to the adjoint of phi. */
 static void fold_constant(const elementwise *e, const workspace *w, const wl_rule_chunk *chunk,
                           int i, double *phi_grad) {
   const bool unit = e->definition->scalar[i].range == WL_SCALAR_UNIT;
@@ -434,8 +435,8 @@ static void fold_constant(const elementwise *e, const workspace *w, const wl_rul
   }
 }
 
-/* Adds the contributions of x_t and q_t to the adjoint of phi, for one slot of a scalar that is
- * learned for each step. The correction q_t depends on the numbers of all steps up to t. */
+/* For one slot of a scalar that has a learned value for each step: adds the contributions of x_t
+ * and q_t to the adjoint of phi. The correction q_t depends on the numbers of all steps up to t. */
 static void fold_steps(const elementwise *e, const workspace *w, const wl_rule_chunk *chunk, int i,
                        int64_t slot, double *phi_grad) {
   const bool unit = e->definition->scalar[i].range == WL_SCALAR_UNIT;

@@ -8,8 +8,9 @@
  * The source file of a rule defines the scalars, the function f, and the vector-Jacobian product
  * (vjp) of f. The functions f and vjp compute the 16 lanes of a block. The file elementwise.c
  * implements the options, the schedules, the learned scalars and the adjoint of a chunk for all
- * rules. A scalar can have one learned value, or one for each tensor, for each step, or for each
- * step and tensor. The smallest example is sgd.c, and the largest is adam.c. */
+ * rules. A scalar can have one learned value, one value for each tensor, one for each step, or one
+ * for each combination of step and tensor. The smallest example is sgd.c, and the largest is
+ * adam.c. */
 #ifndef WL_RULE_ELEMENTWISE_H
 #define WL_RULE_ELEMENTWISE_H
 
@@ -62,7 +63,8 @@ typedef struct wl_elementwise {
   /* number of wl_real in the state of one coordinate, at most WL_ELEMENTWISE_MAX_WIDTH */
   int64_t state_width;
   bool reads_theta;
-  double cost; /* floating-point operations of one coordinate-step, forward and backward */
+  /* number of floating-point operations of one coordinate-step, with forward and backward pass */
+  double cost;
   int scalars; /* number of scalars, at most WL_ELEMENTWISE_MAX_SCALARS; scalar 0 is the rate */
   const wl_scalar *scalar;
   /* Computes the update u and the new state s_next. The arrays are c [scalars], g, theta and u
@@ -137,16 +139,19 @@ typedef struct wl_elementwise_keys {
    "Scalars of the rule that are meta-parameters, for example [rate, momentum].",                 \
    WL_SLOT(wl_elementwise_keys, learn)},                                                          \
   {"learn_per", WL_OPT_CHOICE, "run", "run|tensor|step|step_tensor", 0, 0, "1",                   \
-   "Number of learned values of a scalar: one (run), one for each inner tensor (tensor), one "    \
-   "for each step (step), or one for each step and tensor (step_tensor).", WL_SLOT(wl_elementwise_keys, learn_per)}
-/* The options of rules that use running means of the gradient and of its square. The arguments are
- * the indices of the scalars. */
+   "Number of learned values of a scalar. run: one value. tensor: one value for each inner "      \
+   "tensor. step: one value for each step. step_tensor: one value for each combination of step "  \
+   "and tensor.",                                                                                 \
+   WL_SLOT(wl_elementwise_keys, learn_per)}
+/* The options of rules that use running means of the gradient and of the squared gradient. The
+ * arguments of the macro are the indices of the scalars beta1, beta2 and epsilon. */
 #define WL_MOMENT_OPTIONS(beta1, beta2, epsilon)                                                  \
   {"beta1", WL_OPT_REAL, "0.9", NULL, 0, 0.999999999, "1",                                        \
    "Decay of the running mean of gradients.", WL_SCALAR_SLOT(beta1)},                             \
   {"beta2", WL_OPT_REAL, "0.999", NULL, 0, 0.999999999, "1",                                      \
    "Decay of the running mean of squared gradients.", WL_SCALAR_SLOT(beta2)},                     \
-  {"epsilon", WL_OPT_REAL, "1e-8", NULL, 1e-30, 1e9, "1", "Number added to the root mean square.", \
+  {"epsilon", WL_OPT_REAL, "1e-8", NULL, 1e-30, 1e9, "1",                                         \
+   "Number that is added to the root mean square of the gradient before the division.",           \
    WL_SCALAR_SLOT(epsilon)}
 #define WL_DECAY_OPTION(fallback, index)                                                          \
   {"weight_decay", WL_OPT_REAL, fallback, NULL, 0, 1e9, "1",                                      \

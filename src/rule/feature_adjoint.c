@@ -42,17 +42,19 @@ typedef struct work {
   const wl_feature_view *view;
   const double *inverse; /* [taps][WL_MOST_FEATURES] 1 / n of each feature */
   double
-      /* [size][STRIDE] for each coordinate: the features x, later their adjoints xbar, and the
+      /* [size][STRIDE] for each coordinate: the features x, which xbar overwrites, and the
        * network's output */
       *features;
   double *dots;             /* [taps][WL_MOST_FEATURES] sums of x xbar */
-  /* [rows] for each decay: the adjoints of R, of the factor of g and of the factor of m */
+  /* [rows] arrays for each decay: the adjoints of R, of the row factor of g and of the row factor
+   * of m */
   double *row_bar[3][3];
-  double *column_bar[2][3]; /* [columns] for each decay: the adjoints of C and of its factor */
+  /* [columns] arrays for each decay: the adjoints of C and of the column factor */
+  double *column_bar[2][3];
   const wl_real *lam;       /* [pad] adjoint of u, from the tensor's first coordinate onwards */
   wl_real *mu; /* [state] in: adjoint of the new state; out: adjoint of the old state */
   double *phi_grad;
-  double rate; /* learning rate of this step, for celo2 */
+  double rate; /* learning rate of this step; used only by celo2 */
 } work;
 
 /* ---- Features ------------------------------------------------------------------------------- */

@@ -8,7 +8,7 @@
 
 #include "rule/vector.h"
 
-#if VECTOR_BYTES == 64 /* the processor has 32 vector registers */
+#if VECTOR_BYTES == 64 /* for processors with 32 vector registers */
 enum { VECTORS = 4 };
 #else
 enum { VECTORS = 2 };
@@ -17,15 +17,16 @@ enum { GROUP = VECTORS * VECTOR_LANES, HALF = VECTORS / 2 };
 
 /* ---- Rows and columns ----------------------------------------------------------------------- */
 
-/* The table indices of the lanes of a vector whose coordinates are in several lines. The index of a
- * lane is first + after[lane]. The largest of these indices is `most`. */
+/* The row or column numbers of the lanes of a vector. The type is used if the coordinates in the
+ * vector are in several lines. Lane number l has the row or column number first + after[l]. The
+ * largest of these numbers is `most`. */
 typedef int32_t lanes __attribute__((vector_size(VECTOR_LANES * sizeof(int32_t))));
 typedef struct spread {
   int32_t first, most;
   lanes after;
 } spread;
 
-/* The rows and columns of the coordinates in a vector. */
+/* The rows and columns of the coordinates that are in one vector. */
 typedef struct place {
   int64_t left;
   /* true: the coordinates are in several lines, and `rows` and `columns` contain their indices */
@@ -342,8 +343,8 @@ NOINLINE void clear_beyond(int64_t left, int inputs, vec *f) {
 }
 
 /* Some features are entries of tables. The function short_count returns the number of features that
- * are not table entries. The function short_number returns the index among all features of the k-th
- * feature that is not a table entry. */
+ * are not table entries. Among all features, the k-th feature that is not a table entry has the
+ * index that short_number returns. */
 INLINE int short_count(const int kind) {
   return kind == WL_FEATURES_MLP ? 8 : feature_count(kind) - 4 * WL_FACTORED;
 }
@@ -498,8 +499,8 @@ NOINLINE void run_net(const wl_packed_net *net, const parts *add, const vec *x, 
   net_of(net, add, x, y, VECTORS);
 }
 
-/* Computes the network's outputs for half a group of vectors. The last coordinates of a tensor may
- * need no more vectors. */
+/* Computes the network's outputs for the first half of a group's vectors. This half is enough for
+ * the last group of a tensor if the other half contains no coordinates. */
 NOINLINE void run_half(const wl_packed_net *net, const vec *x, vec *y) {
   net_of(net, NULL, x, y, HALF);
 }

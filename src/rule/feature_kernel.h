@@ -12,8 +12,9 @@
  *   WL_FEATURES_CELO2     g, clip(g, 0.1), p, m_j, v, m_j / sqrt(v + h), 1 / sqrt(v + h), g r_j c_j,
  *                         g / sqrt(v + h); R_j, C_j, 1 / sqrt(R_j + h), 1 / sqrt(C_j + h), m_j r_j c_j     30
  *
- * A tensor consists of lines along its last axis. Along a line, each of the two indices, row and
- * column, is either constant or increases by one from coordinate to coordinate. */
+ * A tensor consists of lines along its last axis. Along a line, the row index of a coordinate is
+ * either constant or increases by one from coordinate to coordinate. The same is true for the
+ * column index. */
 #ifndef WL_RULE_FEATURE_KERNEL_H
 #define WL_RULE_FEATURE_KERNEL_H
 
@@ -70,8 +71,9 @@ typedef struct wl_packed_net {
   /* The contributions of the table entries to each unit of the first layer, in the layout of
    * wl_feature_kernel.combine. The contributions of rows include the bias. The arrays are used if
    * the length of a line is a multiple of the vector length. The network then reads only the
-   * features that are not table entries, and m_j r_j c_j has the index that R_j has otherwise. If
-   * the pointers are NULL, the network reads all features. */
+   * features that are not table entries. The features m_j r_j c_j then have the indices that the
+   * features R_j have if the network reads all features. If the pointers are NULL, the network
+   * reads all features. */
   const wl_real *row_part, *column_part;
   /* number of units in each hidden layer, rounded up to a multiple of WL_NET_ROWS */
   int width[4];
@@ -117,7 +119,7 @@ typedef struct wl_feature_kernel {
   void (*forward)(const wl_feature_view *view, const wl_packed_net *net, int64_t first,
                   int64_t count);
   /* Computes new = b old + (1 - b) (sum / length + 1e-30) for `count` rows or columns. Here b is
-   * the decay, and `sum` adds the squares of all groups of lines. */
+   * the decay, and `sum` is the sum of the squares over all groups of lines. */
   void (*follow)(const wl_follow *f, int64_t count, const wl_real *old, wl_real *new);
   /* Computes out = 1 / sqrt(max(x / divisor + shift, least)) for each of `count` elements. */
   void (*inverse_roots)(const wl_inverse_root *f, int64_t count, const wl_real *x, wl_real *out);
@@ -125,8 +127,8 @@ typedef struct wl_feature_kernel {
    * `to`, the groups are `size` elements apart. */
   void (*pack)(int tiles, int size, const double *from, double scale, wl_real *to);
   void (*combine)(const wl_combination *c, int64_t count, wl_real *out);
-  /* The function sum_squares returns the sum of the squares of u [n]. The function rescale computes
-   * u <- along u + decay p. */
+  /* The function sum_squares returns the sum of the squares of the n elements of u. The function
+   * rescale computes u <- along u + decay p. */
   double (*sum_squares)(int64_t n, const wl_real *u);
   void (*rescale)(int64_t n, double along, wl_real *u, double decay, const wl_real *p);
 } wl_feature_kernel;

@@ -69,9 +69,11 @@ static void fold_tables(const wl_feature_rule *f, const wl_feature_ws *ws, int j
 /* The biases and weights from which the tiles of a layer are packed. */
 typedef struct layer_source {
   const double *bias, *weight; /* bias: [units]; weight: [real_inputs][units] */
-  const double *scale;         /* factor of the weights of each input; NULL: all factors are 1 */
+  /* [inputs] factor that multiplies the weights of each input; NULL: all factors are 1 */
+  const double *scale;
   int units, inputs, real_inputs;
-  const wl_feature_rule *folded; /* not NULL: input k is the feature with the index feature_of(k) */
+  /* not NULL: input k is the feature with the index feature_of(k); NULL: input k is feature k */
+  const wl_feature_rule *folded;
 } layer_source;
 
 /* Packs one tile with `rows` units, from the unit `first` onwards. The weights of padding units and

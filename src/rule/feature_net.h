@@ -12,9 +12,9 @@
  *   o    = net(x, tanh(t / tau - 1))
  *
  * mean_1 is the mean over the largest axis of the tensor, and mean_2 is the mean over the second
- * largest axis. The features f_k are listed in feature_kernel.h, and their mean is over the tensor.
- * The network's hidden units are rectified linear units (ReLU). The inputs of the network include
- * tanh(t / tau - 1) for 11 values of tau from 1 to 1e5.
+ * largest axis. The header feature_kernel.h lists the features f_k. The mean of f_k^2 is the mean
+ * over the coordinates of the tensor. The network's hidden units are rectified linear units (ReLU).
+ * The inputs of the network include tanh(t / tau - 1) for 11 values of tau from 1 to 1e5.
  *
  * For vectors and scalars, V_j' = b V_j + (1 - b) (g^2 + 1e-30) replaces R_j and C_j. In products
  * with g, the factor r_j c_j is then 1 / sqrt(max(V_j + 1e-9, 1e-9)). In products with m_j, the
@@ -31,8 +31,8 @@
  * A step needs three passes over the coordinates. The first pass over the coordinates sums g^2 over
  * rows and columns. The second pass over the coordinates computes the moments and the sums of
  * squares of the features. The third pass over the coordinates computes the features and the
- * network. Before the third pass, the normalisers are multiplied into the weights of the first
- * layer, and the contributions of the time inputs are added to its bias. */
+ * network. Before the third pass, the weights of the first layer are multiplied by the normalisers,
+ * and the contributions of the time inputs are added to the biases of the first layer. */
 #ifndef WL_RULE_FEATURE_NET_H
 #define WL_RULE_FEATURE_NET_H
 
@@ -69,7 +69,7 @@ typedef struct wl_feature_rule {
   } decay_at; /* offsets in phi of the learned decays */
 } wl_feature_rule;
 
-/* The decays and weights that correspond to the current phi. */
+/* The values of the meta-parameters that the current step uses. */
 typedef struct wl_feature_phi {
   double m[WL_MOST_MOMENTA], v, factored[WL_FACTORED]; /* decays of the moments */
   const double *phi;                                   /* [phi.size] meta-parameters */
@@ -91,7 +91,8 @@ typedef struct wl_feature_tensor {
    * celo2 */
   int64_t taps;
   int64_t sums;                   /* offset of this tensor's sums in piece_sum */
-  int64_t partial, inverse, part; /* offsets in the workspace's arrays with these names */
+  /* offsets of this tensor's values in the workspace's arrays `partial`, `inverse` and `part` */
+  int64_t partial, inverse, part;
 } wl_feature_tensor;
 
 /* Additional memory of a workspace for adjoints. */
@@ -132,8 +133,9 @@ typedef struct wl_feature_ws {
   wl_feature_adjoint adjoint; /* contains memory only if the workspace is for adjoints */
 } wl_feature_ws;
 
-/* Creates a rule as a copy of `fixed`, in which configured keys replace members. The functions
- * wl_rule_ops.create of these rules call this function. */
+/* Creates a rule. The rule starts as a copy of `fixed`; the values of configured keys then replace
+ * members of the copy. The member `create` of wl_rule_ops calls this function for mlp, small_fc and
+ * celo2. */
 wl_status wl_feature_rule_create(const wl_feature_rule *fixed, const wl_map *options,
                                  const wl_rule_setting *setting, wl_rule *rule);
 void wl_feature_rule_destroy(wl_rule *rule);
@@ -170,7 +172,7 @@ static inline int wl_feature_units(const wl_feature_rule *f, int layer) {
   return layer < f->layers ? f->width[layer] : f->outputs;
 }
 
-/* The options of these rules. */
+/* The options that several of the rules mlp, small_fc and celo2 have. */
 /* clang-format off */
 #define WL_HIDDEN_OPTION(fallback, text)                                                          \
   {"hidden", WL_OPT_INTS, fallback, NULL, 1, WL_NET_MOST_WIDTH, "1",                              \
@@ -179,7 +181,8 @@ static inline int wl_feature_units(const wl_feature_rule *f, int layer) {
   {"step_scale", WL_OPT_REAL, "0.001", NULL, 0, 1e9, "1", "Factor that multiplies the step." text, \
    WL_SLOT(wl_feature_rule, step_scale)},                                                         \
   {"exponent_scale", WL_OPT_REAL, "0.001", NULL, 0, 1e3, "1",                                     \
-   "Factor f; the step is proportional to exp(f o), where o is the second output.",               \
+   "Factor f; the step is proportional to exp(f o), where o is the second output of the "         \
+   "network.",                                                                                    \
    WL_SLOT(wl_feature_rule, exponent_scale)}
 /* clang-format on */
 

@@ -12,9 +12,9 @@
  * The memory contains the newest pairs (s, y), at most `memory` of them. A pair is stored if its
  * curvature is large enough: s.y > 1e-4 |s| |y|. If the new pair is not stored, H does not change.
  * The two-loop recursion over the stored pairs computes H g, with H_0 = c (s_0.y_0) / (y_0.y_0) for
- * the newest pair (s_0, y_0). The damping d acts as in Schraudolph et al. 2007. If u is longer than
- * b times the longest s in the memory, u is shortened to this length. If the memory is empty, u =
- * -f sqrt(n) g / |g|. If H g is not finite, u = 0.
+ * the newest pair (s_0, y_0). The term with d is the damping of Schraudolph et al. 2007. If u is
+ * longer than b times the longest s in the memory, u is shortened to this length. If the memory is
+ * empty, u = -f sqrt(n) g / |g|. If H g is not finite, u = 0.
  *
  * The meta-parameters are the logarithms of a (rate), f (first_step), d (damping), b (growth) and c
  * (scale). The tensor `rate` contains log a at t / T = 0, 1/3, 2/3 and 1. Between these points, log
@@ -57,7 +57,7 @@ typedef struct lbfgs {
   double rate, first_step, damping, growth;
 } lbfgs;
 
-/* A range of coordinates of theta. */
+/* A slice: a range of consecutive coordinates of theta. */
 typedef struct slice {
   int64_t first, size;
 } slice;

@@ -28,8 +28,8 @@ typedef struct lstm_ws {
   size_t scratch_bytes;   /* number of bytes of scratch memory for each thread */
   unsigned char *packed;  /* weights in the layout of the kernel */
   unsigned char *scratch; /* [threads][scratch_bytes] scratch memory */
-  /* number of groups in a wave, which is the number of groups that the threads compute before their
-   * weight gradients are added */
+  /* number of groups in a wave; the threads compute the weight gradients of a wave before they add
+   * the gradients */
   int64_t wave;
   /* number of elements in the weight gradient of one group, including padding */
   int64_t partial_count;
@@ -213,9 +213,9 @@ static int64_t wave_of(const wl_lstm_net *net, int64_t max_blocks, int threads) 
 }
 
 /* Returns the number of bytes of scratch memory for one thread. Usually the number is rounded up to
- * whole huge pages. If the scratch memory is small compared with a huge page, or if the rule state
- * is smaller than a huge page, the number is not rounded to huge pages, because they would need
- * most of the memory. */
+ * whole huge pages. If the scratch memory is much smaller than a huge page, or if the rule state is
+ * smaller than a huge page, the number is rounded up only to WL_ALIGN bytes, because most of a huge
+ * page would be unused. */
 static size_t scratch_size(const wl_lstm_kernel *kernel, const wl_lstm_net *net,
                            int64_t max_blocks) {
   const size_t bytes = kernel->scratch_bytes(net),
@@ -284,8 +284,8 @@ static int thread_index(void) { return 0; }
 #endif
 
 /* Largest number of bytes of a chunk's activations that are stored through the caches. Larger
- * activations would leave the caches before the adjoint reads them, so their stores bypass the
- * caches. */
+ * activations would be evicted from the caches before the adjoint reads them, so their stores
+ * bypass the caches. */
 enum { CACHED_ACTIVATIONS = 4 << 20 };
 
 static void lstm_step(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_inner_step *step) {

@@ -66,9 +66,9 @@ INLINE void read_gradient(const wl_lstm_net *net, vec g, const wl_real *sum, wl_
 }
 
 /* Computes the adjoint of read_gradient and writes the adjoint of g to gbar. With momentum, gbar
- * must contain the contribution of the Nesterov step, and the function replaces the adjoint of V'
- * in sum_bar by the adjoint of V. The function reads dx, the adjoint of the inputs, only if
- * net->through_inputs is true. */
+ * must contain the contribution of the Nesterov step before the call. The function then also
+ * replaces the adjoint of V' in sum_bar by the adjoint of V. The function reads dx, the adjoint of
+ * the inputs, only if net->through_inputs is true. */
 INLINE void read_gradient_adjoint(const wl_lstm_net *net, vec g, const wl_real *sum_after,
                                   const wl_real *dx, wl_real *sum_bar, wl_real *gbar) {
   vec d = {0};

@@ -55,11 +55,11 @@ typedef struct kept_layer {
   wl_real *gates, *c;
 } kept_layer;
 
-/* Computes the gates and the new cell state of one unit. The array `gates` contains the powers 2^z'
- * before the call, and the gates after it. The function needs only one division for all four gates.
- * The loops alternate between the vectors of a row, so that the processor can overlap their
- * operations. If `keep` is not NULL, the function stores the gates at `keep`, and `gates` contains
- * only o after the call. */
+/* Computes the gates and the new cell state of one unit. Before the call, the array `gates`
+ * contains the powers 2^z'. After the call, it contains the gates. The function needs only one
+ * division for all four gates. The loops alternate between the vectors of a row, so that the
+ * processor can overlap their operations. If `keep` is not NULL, the function stores the gates at
+ * `keep` instead, and writes only o to `gates`. */
 INLINE void cell(wl_real *gates, const wl_real *c, wl_real *c_out, wl_real *keep, wl_real *keep_c) {
   vec di[COLS], dj[COLS], df[COLS], d_o[COLS], ij[COLS], fo[COLS], inverse[COLS];
 #define EACH UNROLL for (int v = 0, at = 0; v < COLS; v++, at += VECTOR_LANES)
@@ -142,7 +142,7 @@ INLINE vec head_output(const work *w, int64_t head, const wl_real *h) {
 }
 
 /* Computes the update of a block from h, the outputs of the last layer. Writes the rate of the
- * Nesterov step to the slot. */
+ * Nesterov step to `slot`. */
 INLINE void update(const work *w, const wl_real *g, const wl_real *h, const wl_real *after,
                    wl_real *slot, wl_real *u) {
   const wl_lstm_net *net = w->net;
@@ -163,8 +163,8 @@ INLINE void keep_rows(wl_real *to, const wl_real *from, int64_t reals, bool past
     else store(to + i, load(from + i));
 }
 
-/* Stores the values of a record that the step has not stored yet: the inputs, the running sum and
- * the rate. If `past` is false, the cell states are stored too. */
+/* Writes the values that the step has not written yet to `record`: the inputs, the running sum and
+ * the rate. If `past` is false, the function also writes the cell states. */
 static void keep_step(const work *w, const wl_real *slot, const wl_real *after, wl_real *record,
                       bool past) {
   const wl_lstm_net *net = w->net;

@@ -1,10 +1,10 @@
 /* lstm_kernel.c - implements the kernel of the coordinatewise LSTM. The kernel computes blocks of
  * 16 coordinates.
  *
- * The build compiles this file once for each instruction set, whose name is the value of WL_VARIANT
- * (kernels.cmake). The file lstm.h contains the formulas. While the kernel runs, the weights are in
- * the L1 cache. In comments of the kernel, a row is the 16 values of one quantity, one for each
- * coordinate of a block. The parts of the kernel are:
+ * The build compiles this file once for each instruction set; WL_VARIANT is the name of the
+ * instruction set (kernels.cmake). The file lstm.h contains the formulas. While the kernel runs,
+ * the weights are in the L1 cache. In comments of the kernel, a row is the 16 values of one
+ * quantity, one for each coordinate of a block. The parts of the kernel are:
  *   lstm_shapes.h           memory layout of weights, slots and sums
  *   lstm_forward.h          one step of one block
  *   lstm_sweep.h            the adjoint of the steps of a block
@@ -81,8 +81,8 @@ static void step(const wl_lstm_net *net, const void *packed, void *scratch,
   finish_stores_past();
 }
 
-/* Computes the adjoint of a chunk for several blocks. If the chunk is short, the function computes
- * the weight gradient of several blocks together, so that each sum has enough terms. The blocks
+/* Computes the adjoint of a chunk for several blocks. If the chunk is short, the function sums the
+ * weight gradient over several blocks at a time, because sums of few terms are slow. These blocks
  * together need at most as many slots as one block of a full chunk. */
 static void backward(const wl_lstm_net *net, const void *packed, void *scratch,
                      const wl_rule_chunk *chunk, int64_t first, int64_t count, wl_real *partial) {

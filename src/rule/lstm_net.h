@@ -48,7 +48,7 @@ typedef struct wl_lstm_net {
   /* true: the adjoint of g includes the dependence of the LSTM's inputs on g */
   bool through_inputs;
   wl_real strength;     /* the number k of WL_LSTM_LOG, or p of WL_LSTM_PAPER */
-  wl_real strength_exp; /* the exponential of `strength` */
+  wl_real strength_exp; /* e^strength */
   wl_real gradient_scale, output_scale, forget_bias;
 } wl_lstm_net;
 
@@ -100,7 +100,8 @@ typedef struct wl_lstm_kernel {
 } wl_lstm_kernel;
 
 /* Returns the kernel for the instruction set of this processor. The environment variable
- * WARPLOOM_ISA can select a smaller instruction set; its values are avx512, avx2 and baseline. */
+ * WARPLOOM_ISA can select an instruction set with shorter vectors; its values are avx512, avx2 and
+ * baseline. */
 const wl_lstm_kernel *wl_lstm_kernel_select(void);
 
 #endif

@@ -8,10 +8,10 @@
  *   for each layer: gates [hidden][4] in the order i, j, f, o, and tanh c [hidden]
  *   adjoints of the outputs [heads]
  *
- * The backward pass replaces the gates by dz, the adjoints of the pre-activations. Before it
- * computes the adjoint of the second output, the row of this adjoint contains the rate of the
- * Nesterov step. Slot 0 contains the state before the first step. All functions are static, because
- * each compilation of the kernel needs separate copies (vector.h). */
+ * The backward pass replaces the gates by dz, the adjoints of the pre-activations. The row of the
+ * adjoint of the second output first contains the rate of the Nesterov step; the backward pass then
+ * overwrites it with the adjoint. Slot 0 contains the state before the first step. All functions
+ * are static, because each compilation of the kernel needs separate copies (vector.h). */
 #ifndef WL_RULE_LSTM_SHAPES_H
 #define WL_RULE_LSTM_SHAPES_H
 
@@ -30,7 +30,8 @@ enum { SLOTS = WL_CHUNK_STEPS + WL_LSTM_GROUP, FETCH_AHEAD = 2 };
 static int64_t tiles(int64_t n, int64_t size) { return (n + size - 1) / size; }
 
 typedef struct slot_layout {
-  /* first rows of these values */
+  /* index of the first row of x, of the gates and of tanh c of each layer, and of the adjoints of
+   * the outputs (head) */
   int64_t x, gates[WL_LSTM_MAX_LAYERS], tanh_c[WL_LSTM_MAX_LAYERS], head;
   /* number of wl_real in a slot; the number of rows is odd, so that slots do not use the same sets
    * of the L1 cache */
@@ -55,7 +56,7 @@ static slot_layout slot_of(const wl_lstm_net *net) {
  * stores records with the storage `activations`. The adjoint computes the other values of a slot,
  * tanh c and h, from c and o with the function `outputs`. */
 typedef struct record_layout {
-  /* numbers of elements between the start of a record and these values */
+  /* offsets of these values from the start of a record, in elements */
   int64_t x, sum, rate, gates[WL_LSTM_MAX_LAYERS], c[WL_LSTM_MAX_LAYERS];
   int64_t size;
 } record_layout;
@@ -111,8 +112,8 @@ static packed_layout packed_of(const wl_lstm_net *net) {
 }
 
 /* The layout of the sums for the weight gradient of a group. The sums of each layer have the shape
- * [hidden][h columns, x columns, bias][4 gates]. The sums of each output follow: its weights,
- * padded to a multiple of four, and its bias. */
+ * [hidden][h columns, x columns, bias][4 gates]. For each output, the sums for its weights (padded
+ * to a multiple of four) and the sum for its bias follow. */
 typedef struct sums_layout {
   /* layer: offsets of the layers' sums; head: offset of the first output's sums; bias: offset of
    * the bias from the start of an output's sums; size: number of all sums */

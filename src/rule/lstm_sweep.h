@@ -1,6 +1,6 @@
 /* lstm_sweep.h - computes the sweep, which is the adjoint of the steps of one block, from the last
- * step to the first. In the slots, dz, the adjoint of the pre-activations, replaces the gates. The
- * product W^T dz is computed in tiles of SWEEP_ROWS rows.
+ * step to the first. The sweep overwrites the gates in a slot with dz, the adjoint of the
+ * pre-activations. The product W^T dz is computed in tiles of SWEEP_ROWS rows.
  *
  * The sweep needs the values of the forward pass. If the forward pass has stored records, the sweep
  * reads the values from the records. If there are no records, the function of the forward pass
@@ -40,8 +40,8 @@ typedef struct fetch {
   int spans;
   struct {
     const wl_real *next;
-    /* left: number of elements that are not yet prefetched; each: number of elements for each
-     * tile */
+    /* left: number of elements that are not yet prefetched; each: number of elements that one tile
+     * prefetches */
     int64_t left, each;
   } span[3];
 } fetch;
@@ -265,7 +265,7 @@ static fetch fetch_ahead(const work *w, const wl_rule_chunk *chunk, int64_t b, i
   return f;
 }
 
-/* Computes slots [steps + 1] for block b of the chunk, and the adjoint of the block's steps. */
+/* Computes the steps + 1 slots of block b of the chunk, and the adjoint of the block's steps. */
 static void sweep(const work *w, const wl_rule_chunk *chunk, int64_t b, wl_real *slots) {
   const int64_t stride = WL_LANES * chunk->blocks, at = b * WL_LANES,
                 state = w->net->width * WL_LANES;

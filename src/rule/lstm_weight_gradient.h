@@ -12,8 +12,8 @@
 
 #include "rule/lstm_shapes.h"
 
-/* The slots of `blocks` blocks with `steps` steps each. Before the slots of a block's steps there
- * is one slot with the block's starting state. */
+/* The slots of `blocks` blocks, each of which has `steps` steps. The first slot of a block contains
+ * the block's state before the first step. */
 typedef struct slot_run {
   int64_t blocks, steps, slot; /* slot: number of wl_real in a slot */
 } slot_run;

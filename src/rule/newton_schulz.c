@@ -20,8 +20,8 @@ static bool is_small(int64_t rows, int64_t columns) {
 }
 
 /* Returns true if the steps need fewer multiply-adds with the Gram matrix than without it. With the
- * Gram matrix, the number is 2 s^2 l + 17 s^3. Without the Gram matrix, the number is 10 s^2 l + 5
- * s^3. */
+ * Gram matrix, the number is 2 s^2 l + 17 s^3 (newton_schulz.h defines s and l). Without the Gram
+ * matrix, the number is 10 s^2 l + 5 s^3. */
 static bool through_gram(int64_t rows, int64_t columns) {
   const int64_t s = least(rows, columns), l = rows + columns - s;
   return is_small(rows, columns) || 12 * s < 8 * l;
@@ -39,8 +39,8 @@ int64_t wl_newton_schulz_scratch(int64_t rows, int64_t columns) {
   return small > plain ? small : plain;
 }
 
-/* The scratch memory contains two matrices with the size of x and five with the size of the Gram
- * matrix. The rows of these matrices are padded to a multiple of the longest vector of any
+/* The scratch memory contains two matrices with the size of x and five matrices with the size of
+ * the Gram matrix. The rows of these matrices are padded to a multiple of the longest vector of any
  * instruction set. */
 int64_t wl_newton_schulz_kernel_scratch(int64_t rows, int64_t columns) {
   enum { WIDEST = 64 / sizeof(wl_real) };

@@ -3,11 +3,11 @@
  *
  *   X_0 = x / (|x|_F + 1e-8);   A = X X^T;   X <- a X + (b A + c A A) X,   (a, b, c) = (3.4445, -4.7750, 2.0315)
  *
- * A matrix with s rows and l >= s columns needs 2 s^2 l + s^3 multiply-adds for each step. If the
- * matrix is long, the code uses only the Gram matrix A_0 = X_0 X_0^T, which has s rows and columns.
- * All factors are polynomials of A_0, so they commute. A step is then A <- A P^2, Q <- P Q with P =
- * a I + b A + c A A. Each product of two such matrices needs s^3 multiply-adds. After the last
- * step, the result is X_5 = Q X_0. */
+ * A matrix with s rows and l >= s columns needs 2 s^2 l + s^3 multiply-adds for each step. If l >
+ * 1.5 s or if the matrix is small, the steps use only the Gram matrix A_0 = X_0 X_0^T, which has s
+ * rows and columns. All factors are polynomials of A_0, so they commute. A step is then A <- A P^2,
+ * Q <- P Q with P = a I + b A + c A A. Each product of two such matrices needs s^3 multiply-adds.
+ * After the last step, the result is X_5 = Q X_0. */
 #ifndef WL_RULE_NEWTON_SCHULZ_H
 #define WL_RULE_NEWTON_SCHULZ_H
 
@@ -24,8 +24,8 @@ double wl_newton_schulz_products(int64_t rows, int64_t columns);
 
 /* These functions do the same as wl_newton_schulz_scratch and wl_newton_schulz, but for the array z
  * [size] of a tensor. If `flat` is true, z is one matrix: its rows are the first axis, and its
- * columns are all other axes together. If `flat` is false, each tap is a separate matrix of the
- * first two axes. */
+ * columns are all other axes together. If `flat` is false, each tap of the kernel is a separate
+ * matrix, whose rows are the first axis and whose columns are the second axis. */
 int64_t wl_orthogonal_scratch(const wl_tensor *tensor, bool flat);
 double wl_orthogonal(const wl_tensor *tensor, bool flat, wl_real *z, wl_real *scratch);
 

@@ -5,8 +5,8 @@
  *   five times:   P = a I + b G + c G G,   Q <- Q P,   G <- G P P
  *   result:   Y Q
  *
- * If x has more columns than rows, Y is x^T / |x|. The rows of Y are padded with zeros to whole
- * vectors, so that Y has the shape [long side][ld].
+ * If x has more columns than rows, Y is x^T / |x|. The rows of Y are padded with zeros to `ld`
+ * elements, a whole number of vectors, so that Y has the shape [long side][ld].
  *
  * All square matrices are symmetric, have the shape [side][ld] and fit in the L1 cache. */
 #include "rule/newton_schulz_kernel.h"
@@ -126,8 +126,8 @@ static void polynomial(int64_t side, int64_t ld, const wl_real *g, wl_real *work
   for (int64_t i = 0; i < side; i++) p[i * ld + i] += (wl_real)A;
 }
 
-/* Computes the product of the five polynomials. Returns the address of the product, which is `q` or
- * `next`. The function overwrites g. */
+/* Computes the product of the polynomials P of the five steps. Returns the address of the product,
+ * which is `q` or `next`. The function overwrites g. */
 static wl_real *iterate(int64_t side, int64_t ld, wl_real *g, wl_real *q, wl_real *next) {
   wl_real *const p = next + side * ld, *const work = p + side * ld;
   polynomial(side, ld, g, work, q);

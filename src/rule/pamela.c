@@ -50,8 +50,8 @@ static const wl_option pamela_options[] = {
      "Fraction of the parameters that a step subtracts from the parameters.",
      WL_SCALAR_SLOT(DECAY)},
     {"skip", WL_OPT_REAL, "0", NULL, 0, 0, "1",
-     "Multiple of the previous step that a step subtracts. The value -0.9 is equal to heavy-ball "
-     "momentum with the coefficient 0.9.",
+     "Factor k: each step subtracts k times the previous step. With the value -0.9, the rule has "
+     "heavy-ball momentum with the coefficient 0.9.",
      WL_SCALAR_SLOT(SKIP)},
     {0}};
 

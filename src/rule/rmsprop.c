@@ -51,7 +51,8 @@ static const wl_option rmsprop_options[] = {
     {"decay", WL_OPT_REAL, "0.9", NULL, 0, 0.999999999, "1",
      "Decay of the running mean of squared gradients.", WL_SCALAR_SLOT(DECAY)},
     {"epsilon", WL_OPT_REAL, "1e-8", NULL, 1e-30, 1e9, "1",
-     "Number added to the root mean square of gradients.", WL_SCALAR_SLOT(EPSILON)},
+     "Number that is added to the root mean square of gradients before the division.",
+     WL_SCALAR_SLOT(EPSILON)},
     {0}};
 
 static const wl_elementwise rmsprop_rule = {.state_width = 1,
@@ -61,5 +62,6 @@ static const wl_elementwise rmsprop_rule = {.state_width = 1,
                                             .step = rmsprop_step,
                                             .vjp = rmsprop_vjp};
 
-WL_DEFINE_RULE(rmsprop, "RMSprop: gradient divided by the root of a running mean of its square",
+WL_DEFINE_RULE(rmsprop, "RMSprop: gradient divided by the root of a running mean of the squared "
+                        "gradient",
                elementwise);

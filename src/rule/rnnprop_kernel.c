@@ -32,7 +32,7 @@ typedef struct activations {
   vec dense[MOST];
   vec i[LAYERS][MOST], j[LAYERS][MOST], f[LAYERS][MOST], o[LAYERS][MOST];
   vec c[LAYERS][MOST], tanh_c[LAYERS][MOST], h[LAYERS][MOST]; /* new values of c, tanh c and h */
-  vec out;    /* the first output if `plain` is true, otherwise its tanh */
+  vec out; /* if `plain` is true, the first output; if `plain` is false, tanh of the first output */
   vec factor; /* rate e^o2, which scales Adam's direction, where o2 is the second output */
 } activations;
 

@@ -11,8 +11,8 @@ enum { WL_RNNPROP_MOST_LAYERS = 4, WL_RNNPROP_MOST_HIDDEN = 64 };
 /* The sizes of the network, and the offsets of its tensors in phi. */
 typedef struct wl_rnnprop_net {
   wl_ints widths; /* value of the key `hidden`; borrowed and valid only while the rule is created */
-  /* true: the rule is `lstm` with `preprocessing: adam`, which has no dense layer and no tanh of
-   * the output */
+  /* true: the rule is `lstm` with `preprocessing: adam`, which has no dense layer and does not
+   * apply tanh to the output */
   bool plain;
   /* hidden: number of units of each layer; the dense layer has hidden[0] units */
   int layers, hidden[WL_RNNPROP_MOST_LAYERS];
