@@ -139,10 +139,8 @@ typedef struct wl_elementwise_keys {
    "Scalars of the rule that are meta-parameters, for example [rate, momentum].",                 \
    WL_SLOT(wl_elementwise_keys, learn)},                                                          \
   {"learn_per", WL_OPT_CHOICE, "run", "run|tensor|step|step_tensor", 0, 0, "1",                   \
-   "Number of learned values of a scalar. run: one value. tensor: one value for each inner "      \
-   "tensor. step: one value for each step. step_tensor: one value for each combination of step "  \
-   "and tensor.",                                                                                 \
-   WL_SLOT(wl_elementwise_keys, learn_per)}
+   "Number of learned values of a scalar. run: one. tensor: one for each inner tensor. step: one "\
+   "for each step. step_tensor: one for each combination of step and tensor.", WL_SLOT(wl_elementwise_keys, learn_per)}
 /* The options of rules that use running means of the gradient and of the squared gradient. The
  * arguments of the macro are the indices of the scalars beta1, beta2 and epsilon. */
 #define WL_MOMENT_OPTIONS(beta1, beta2, epsilon)                                                  \
@@ -150,8 +148,7 @@ typedef struct wl_elementwise_keys {
    "Decay of the running mean of gradients.", WL_SCALAR_SLOT(beta1)},                             \
   {"beta2", WL_OPT_REAL, "0.999", NULL, 0, 0.999999999, "1",                                      \
    "Decay of the running mean of squared gradients.", WL_SCALAR_SLOT(beta2)},                     \
-  {"epsilon", WL_OPT_REAL, "1e-8", NULL, 1e-30, 1e9, "1",                                         \
-   "Number that is added to the root mean square of the gradient before the division.",           \
+  {"epsilon", WL_OPT_REAL, "1e-8", NULL, 1e-30, 1e9, "1", "Number added to the root mean square of gradients.", \
    WL_SCALAR_SLOT(epsilon)}
 #define WL_DECAY_OPTION(fallback, index)                                                          \
   {"weight_decay", WL_OPT_REAL, fallback, NULL, 0, 1e9, "1",                                      \

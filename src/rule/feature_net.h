@@ -181,8 +181,7 @@ static inline int wl_feature_units(const wl_feature_rule *f, int layer) {
   {"step_scale", WL_OPT_REAL, "0.001", NULL, 0, 1e9, "1", "Factor that multiplies the step." text, \
    WL_SLOT(wl_feature_rule, step_scale)},                                                         \
   {"exponent_scale", WL_OPT_REAL, "0.001", NULL, 0, 1e3, "1",                                     \
-   "Factor f; the step is proportional to exp(f o), where o is the second output of the "         \
-   "network.",                                                                                    \
+   "Factor f; the step is proportional to exp(f o), where o is the network's second output.",     \
    WL_SLOT(wl_feature_rule, exponent_scale)}
 /* clang-format on */
 

@@ -76,9 +76,9 @@ typedef struct wl_inner_step {
   const wl_real *s_in;
   wl_real *s_out; /* new state; may be the same array as s_in */
   wl_real *u;     /* [16 blocks] out: update */
-  /* [blocks][rule->activations] out: values with which the backward pass need not compute the step
-   * again. Other results do not depend on this array. If the pointer is NULL, the step stores
-   * nothing. The pointer is always NULL if rule->activations is 0. */
+  /* [blocks][rule->activations] out: values that the backward pass can read instead of computing
+   * the step again. Other results do not depend on this array. If the pointer is NULL, the step
+   * stores nothing. The pointer is always NULL if rule->activations is 0. */
   wl_real *activations;
 } wl_inner_step;
 
@@ -86,8 +86,8 @@ typedef struct wl_inner_step {
  * coordinate, row, column or tensor, or one number for all of theta. */
 typedef enum wl_state_extent {
   WL_STATE_COORDINATE,
-  WL_STATE_ROW,    /* one number for each index of a tensor without its largest axis */
-  WL_STATE_COLUMN, /* one number for each index of a tensor without its second largest axis */
+  WL_STATE_ROW,    /* one number for each row of a tensor (tensors.h) */
+  WL_STATE_COLUMN, /* one number for each column of a tensor (tensors.h) */
   WL_STATE_TENSOR,
   WL_STATE_WHOLE
 } wl_state_extent;
@@ -101,7 +101,8 @@ typedef struct wl_state_field {
 typedef struct wl_rule_setting {
   /* inner parameters of the first task; borrowed; must be valid as long as the rule */
   const wl_layout *theta;
-  /* number of steps in the longest episode; schedules and scalars of each step use this number */
+  /* number of steps in the longest episode; it sets the length of schedules, and the number of
+   * values of a scalar that has one value for each step */
   int64_t episode_steps;
   /* true: there are several tasks, so a rule must not learn a scalar for each tensor */
   bool mixture;
@@ -115,8 +116,8 @@ typedef struct wl_rule_ops {
   /* Draws the initial meta-parameters phi [rule->phi.size] from the stream
    * (seed, WL_FOR_META_INIT). */
   void (*init)(const wl_rule *rule, uint64_t seed, wl_real *phi);
-  /* Copies phi to the workspace, in a layout for fast steps. The program calls this function after
-   * every change of phi. */
+  /* Copies phi to the workspace, in the layout that the kernels read. The program calls this
+   * function after every change of phi. */
   void (*pack)(const wl_rule *rule, wl_rule_ws *ws, const wl_real *phi);
   void (*step)(const wl_rule *rule, wl_rule_ws *ws, const wl_inner_step *step);
   /* Computes the adjoint of a chunk. Adds the adjoint of phi to phi_grad [rule->phi.size]. */
@@ -156,22 +157,25 @@ typedef struct wl_rule_ops {
 struct wl_rule {
   const wl_rule_ops *ops;
   void *impl;
-  /* layout of the meta-parameters, group "rule"; empty if the rule learns nothing */
+  /* layout of the meta-parameters, whose group is "rule"; the layout is empty if the rule learns
+   * nothing */
   wl_layout phi;
   int64_t state_width; /* number of wl_real in the state of one coordinate */
   bool tensorwise;
-  /* fields in the state of a rule that sees tensors, starting with the fields of coordinates;
+  /* fields in the state of a rule that sees tensors; the fields of coordinates are the first;
    * borrowed */
   const wl_state_field *fields;
   int n_fields;
-  /* reason why the rule has no adjoint, for messages; NULL: the rule has an adjoint */
+  /* reason why the rule has no adjoint, which messages quote; NULL: the rule has an adjoint */
   const char *forward_only;
   /* number of wl_real that a step can store for each block, so that the backward pass need not
    * compute the step again; 0: a step stores nothing */
   int64_t activations;
   bool reads_theta;
-  bool partial_gbar; /* true: the adjoint of g intentionally omits a term */
-  double cost;       /* floating-point operations of one coordinate-step, forward and backward */
+  /* true: the adjoint of g omits a term on purpose, so it differs from the exact derivative */
+  bool partial_gbar;
+  /* number of floating-point operations of one coordinate-step, with forward and backward pass */
+  double cost;
 };
 
 struct wl_rule_ws {
@@ -208,8 +212,8 @@ wl_status wl_rule_create_scheduled(const char *name, double rate, const char *sc
 void wl_rule_destroy(wl_rule **rule);
 /* Returns the number of wl_real in the rule state of a unit with the inner parameters theta. */
 int64_t wl_rule_state_reals(const wl_rule *rule, const wl_layout *theta);
-/* Returns the position of a coordinate's number j in the state over n coordinates, where j is less
- * than state_width. */
+/* Returns the index in the state array of n coordinates at which element j of the state of
+ * `coordinate` is stored; j is less than state_width. */
 int64_t wl_rule_state_index(const wl_rule *rule, int64_t n, int64_t coordinate, int64_t j);
 /* Creates a workspace for the inner parameters theta, which the workspace borrows. `adjoint` must
  * be true if wl_rule_backward will be called. For a coordinatewise rule, theta may be a layout

@@ -8,10 +8,10 @@
  *   step      decay_factor ^ floor(t / decay_every)
  *
  * Here f is `final_fraction`. After step T, the factor of the schedules linear and cosine is f. In
- * an update rule, W is `warmup_fraction` times T. The schedule warmup_cosine is an exception: W is
- * `warmup_steps`. In the outer loop, W is `warmup_steps` for every schedule. T is the number of
- * steps in the current episode. If this number is unknown, T is the number of steps in the longest
- * episode. */
+ * an update rule, W is `warmup_fraction` times T if this fraction is positive. If the fraction is
+ * 0, W is `warmup_steps` for the schedule warmup_cosine, and 0 for the other schedules. In the
+ * outer loop, W is `warmup_steps` for every schedule. T is the number of steps in the current
+ * episode. If this number is unknown, T is the number of steps in the longest episode. */
 #ifndef WL_RULE_SCHEDULE_H
 #define WL_RULE_SCHEDULE_H
 
@@ -22,8 +22,8 @@ typedef enum wl_schedule_kind {
   WL_SCHEDULE_COSINE,
   WL_SCHEDULE_STEP,
   WL_SCHEDULE_LINEAR,
-  /* value of the key `schedule` of update rules; wl_schedule_complete replaces this kind by
-   * WL_SCHEDULE_COSINE */
+  /* kind that `schedule: warmup_cosine` of an update rule selects; wl_schedule_complete replaces
+   * this kind by WL_SCHEDULE_COSINE */
   WL_SCHEDULE_WARMUP_COSINE
 } wl_schedule_kind;
 
@@ -31,14 +31,14 @@ typedef struct wl_schedule {
   wl_schedule_kind kind;
   int64_t steps;        /* the number T of steps */
   int64_t warmup_steps; /* the number W of warm-up steps */
-  /* if positive, W is this fraction of T, rounded; if 0, W is warmup_steps */
+  /* if positive: the fraction of T, whose product with T is rounded to W; if 0: W is warmup_steps */
   double warmup_fraction;
   int64_t decay_every;
   double decay_factor, final_fraction;
 } wl_schedule;
 
-/* The options of a schedule, for the options table of an update rule. The rule reads its options
- * into the structure `type`, which has a member `member` of type wl_schedule. */
+/* The options of a schedule, as entries of an update rule's table of options. The rule reads its
+ * options into the structure `type`, which has a member `member` of type wl_schedule. */
 /* clang-format off */
 #define WL_SCHEDULE_OPTIONS(type, member)                                                         \
   {"schedule", WL_OPT_CHOICE, "constant", "constant|cosine|step|linear|warmup_cosine", 0, 0, "1", \
@@ -47,7 +47,7 @@ typedef struct wl_schedule {
    "Number of steps during which `warmup_cosine` increases the rate linearly.",                   \
    WL_SLOT(type, member.warmup_steps)},                                                           \
   {"warmup_fraction", WL_OPT_REAL, "0", NULL, 0, 1, "1",                                          \
-   "Fraction of the episode during which any schedule increases the rate linearly.",              \
+   "Fraction of the episode during which the rate increases linearly, for every schedule.",       \
    WL_SLOT(type, member.warmup_fraction)},                                                        \
   {"decay_every", WL_OPT_INT, "100", NULL, 1, 1e15, "steps",                                      \
    "Number of steps between two reductions of the rate by `schedule: step`.", WL_SLOT(type, member.decay_every)}, \
@@ -55,7 +55,7 @@ typedef struct wl_schedule {
    "Factor by which `schedule: step` multiplies the rate at each reduction.",                     \
    WL_SLOT(type, member.decay_factor)},                                                           \
   {"final_fraction", WL_OPT_REAL, "0", NULL, 0, 1e3, "1",                                         \
-   "Fraction of the rate at the end of linear and cosine schedules.", WL_SLOT(type, member.final_fraction)}
+   "Rate at the end of the linear and cosine schedules, as a fraction of the configured rate.", WL_SLOT(type, member.final_fraction)}
 /* clang-format on */
 
 /* Completes a schedule that an update rule has read from `options`, for runs of `steps` steps. The

@@ -1,16 +1,17 @@
-/* tensors.h - declares code that all rules that see tensors share. The code describes the tensors
- * of theta, divides them into pieces for threads, and finds the fields of the state.
+/* tensors.h - declares the functions shared by the update rules that receive whole tensors instead
+ * of single coordinates. The functions describe the tensors of theta, divide the tensors into
+ * pieces for the threads, and find the fields of the state.
  *
  * A tensor with two or more dimensions is treated as a matrix. The factored second moments of a
  * matrix use the two largest axes, `largest` and `second`, as in Adafactor (Shazeer and Stern
  * 2018). If two axes have the same size, the later axis counts as the larger one. There is one row
- * for each index of the tensor without its largest axis. There is one column for each index of the
- * tensor without its second largest axis. Each element of a vector is a row, and a vector has no
- * columns. A scalar is a vector of one element.
+ * for each combination of indices along all axes except the largest. There is one column for each
+ * combination of indices along all axes except the second largest. Each element of a vector is a
+ * row, and a vector has no columns. A scalar is a vector of one element.
  *
- * A piece is a range of at most WL_PIECE coordinates of one tensor. Threads process pieces. The
- * sums of the pieces are added in a fixed order, in double precision. The bits of a sum over a
- * tensor therefore do not depend on the number of threads. */
+ * A piece is a range of at most WL_PIECE coordinates of one tensor. Each piece is processed by one
+ * thread. The sums of the pieces are added in a fixed order, in double precision. The bits of a sum
+ * over a tensor therefore do not depend on the number of threads. */
 #ifndef WL_RULE_TENSORS_H
 #define WL_RULE_TENSORS_H
 
@@ -43,7 +44,9 @@ typedef struct wl_tensor {
    * + tap */
   int64_t taps;
   wl_factored factored;
-  int64_t row_at, column_at; /* offsets of the tensor in fields of rows and in fields of columns */
+  /* index of the tensor's first row in a field of rows, and index of its first column in a field
+   * of columns */
+  int64_t row_at, column_at;
   int64_t first_piece, pieces;
 } wl_tensor;
 

@@ -165,10 +165,11 @@ INLINE vec clip_exponent(vec x) { return maximum(splat(-1000), minimum(splat(255
 INLINE vec clip_exponent(vec x) { return maximum(splat(-125), minimum(splat(30), x)); }
 #endif
 
-/* Replaces x by 2^x in n vectors, where an upper bound limits x. In float, the result is 2^m times
- * a minimax polynomial of degree 5 in x - m, where m is an integer near x. The relative error is at
- * most 2e-7, including rounding. The loops alternate between the vectors, because the processor
- * overlaps operations only if they are at most about 64 operations apart. */
+/* Replaces each element x of n vectors by 2^x. If x exceeds an upper bound (clip_exponent), the
+ * function uses the bound instead of x. In float, the result is 2^m times a minimax polynomial of
+ * degree 5 in x - m, where m is an integer near x. The relative error is at most 2e-7, including
+ * rounding. The loops alternate between the vectors, because the processor overlaps operations only
+ * if they are at most about 64 operations apart. */
 #if defined(WL_DOUBLE)
 INLINE void exp2_all(vec *x, const int n) {
   UNROLL for (int i = 0; i < n; i++) {
@@ -213,7 +214,7 @@ INLINE void exp2_all(vec *x, const int n) {
 }
 #endif
 
-/* Returns 2^x for one vector, where an upper bound limits x. */
+/* Returns 2^x for each element x of one vector, with the same upper bound as exp2_all. */
 INLINE vec exp2_clipped(vec x) {
   exp2_all(&x, 1);
   return x;

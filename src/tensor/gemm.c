@@ -1,9 +1,9 @@
-/* gemm.c - computes large matrix products with BLAS and small ones with Warploom's kernels. For a
- * small product, a call of BLAS would need more time than the product itself.
+/* gemm.c - computes large matrix products with BLAS, and small matrix products with Warploom's
+ * kernels. For a small product, a call of BLAS would need more time than the product itself.
  *
  * The choice depends only on the sizes, and BLAS runs with one thread (wl_gemm_use_one_thread).
- * Equal calls therefore compute equal bits. Warploom's kernels compute all products with a vector,
- * in the fastest of the forms nn, nt and tn. */
+ * Equal calls therefore compute equal bits. If a factor of a product is a vector, Warploom's kernels
+ * also compute the product, and the code chooses the fastest of the forms nn, nt and tn. */
 #include "tensor/gemm.h"
 
 #include <cblas.h>
@@ -44,14 +44,14 @@ static void blas(form f, wl_mnk s, const wl_real *a, const wl_real *b, wl_real *
 }
 
 void wl_gemm_nn(wl_mnk s, const wl_real *a, const wl_real *b, wl_real *c, bool keep) {
-  if (s.n == 1) /* the only column of B is stored like a row of B^T */
+  if (s.n == 1) /* B has one column, which is stored like a row of B^T */
     wl_kernels()->nt(s.m, 1, s.k, a, b, c, keep);
   else if (s.m == 1 || s.k == 1 || is_small(s)) wl_kernels()->nn(s.m, s.n, s.k, a, b, c, keep);
   else blas(NN, s, a, b, c, keep);
 }
 
 void wl_gemm_nt(wl_mnk s, const wl_real *a, const wl_real *b, wl_real *c, bool keep) {
-  if (s.k == 1) /* the only column of B is stored like a row of B^T */
+  if (s.k == 1) /* B^T has one row, which is stored like a column of B */
     wl_kernels()->nn(s.m, s.n, 1, a, b, c, keep);
   else if (s.m == 1 || s.n == 1 || is_small(s)) wl_kernels()->nt(s.m, s.n, s.k, a, b, c, keep);
   else blas(NT, s, a, b, c, keep);
@@ -123,7 +123,8 @@ static bool compare_widths(void) {
  * depends only on the processor, the library and the environment. Equal products in one process
  * therefore have equal bits. */
 static bool ours_are_wider(void) {
-  /* the value 0 means that the answer is not known yet; all threads compute the same answer */
+  /* 0: the widths have not been compared yet; 1 or -1: the result, which is the same in all
+   * threads */
   static _Atomic int known;
   int answer = atomic_load_explicit(&known, memory_order_relaxed);
   if (answer == 0) {

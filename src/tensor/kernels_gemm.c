@@ -50,9 +50,9 @@ INLINE void store(wl_real *p, vec v) { *(vec *)p = v; }
 
 /* ---- spread ---- */
 
-/* Computes a tile of C = A B with `rows` rows and `vectors` vectors of columns. The sums have k
- * terms. If `keep` is true, the product is added to C. The arguments `rows` and `vectors` are
- * compile-time constants. */
+/* Computes a tile of C = A B with `rows` rows and `vectors` vectors of columns. Each element of C
+ * is a sum of k terms. If `keep` is true, the product is added to C. The arguments `rows` and
+ * `vectors` are compile-time constants. */
 INLINE void spread_tile(int rows, int vectors, int64_t k, wl_strided a, const wl_real *b,
                         const int64_t *at, wl_real *c, int64_t ldc, bool keep) {
   vec sum[TALL][VECTORS];
@@ -86,8 +86,8 @@ INLINE void spread_tile(int rows, int vectors, int64_t k, wl_strided a, const wl
 
 /* Computes all m rows of a panel, which consists of `vectors` vectors of columns. In a narrow
  * panel, a tile has more rows, so that the processor has enough independent multiply-adds. A tile
- * of this height and two vectors needs more than 16 registers, so it is used only if the processor
- * has 32 vector registers. */
+ * with this many rows and with two vectors of columns needs more than 16 registers, so the code
+ * uses such a tile only if the processor has 32 vector registers. */
 INLINE void spread_panel(int vectors, int64_t m, int64_t k, wl_strided a, const wl_real *b,
                          const int64_t *at, wl_real *c, int64_t ldc, bool keep) {
   int64_t i = 0;

@@ -82,8 +82,8 @@ static conv_frame frame_of(const conv_shape *s, int64_t in, int64_t out, int64_t
 
 /* The function forward_frame returns the sizes for the forward pass, which computes y from x. The
  * function backward_frame returns the sizes for the gradient of the image, which is computed from
- * the gradient of y. In the second frame, every element of the filter can be applied to every
- * input. */
+ * the gradient of y. In the backward frame, so many zeros surround the gradient that every element
+ * of the filter can be multiplied by every element of the gradient. */
 static conv_frame forward_frame(const conv_shape *s) {
   return frame_of(s, s->channels, s->filters, s->height + 2 * s->pad, s->width + 2 * s->pad);
 }
@@ -101,7 +101,7 @@ typedef struct conv_scratch {
 } conv_scratch;
 
 /* Returns the number of wl_real in a frame. The number includes some elements after the end of the
- * frame, because the last windows read them. */
+ * frame, because the last windows also read these elements. */
 static int64_t frame_reals(const conv_frame *f) {
   return f->in * f->height * f->width + f->kernel_width + STRIPE;
 }

@@ -6,7 +6,7 @@
  *
  * With held statistics (Algorithm 2 of Ioffe and Szegedy), the operator uses means over several
  * collected batches instead: the mean of m, and the mean of the variance times M / (M - 1). Held
- * statistics are only for forward passes.
+ * statistics can be used only in forward passes.
  *
  * The Jacobian is symmetric: J z = r (z - mean z - y mean(z y)). The passes are
  *   reverse          xbar  += J ybar

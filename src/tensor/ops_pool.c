@@ -1,5 +1,5 @@
-/* ops_pool.c - implements the operators for pooling over square windows without padding. Elements
- * at the edge that do not fill a window are not used.
+/* ops_pool.c - implements the operators for pooling over square windows without padding. Rows and
+ * columns at the edge that do not fill a window are not used.
  *
  *   H' = (H - size) / stride + 1,   W' = (W - size) / stride + 1
  *   max_pool  y_o = x_{a(o)},                        xbar_{a(o)} += ybar_o
@@ -14,7 +14,7 @@
 #include "tensor/tape_impl.h"
 
 /* The sizes of the planes before pooling (height, width) and after pooling (out_height, out_width).
- * There is one plane for each image and channel. */
+ * There is one plane for each channel of each image. */
 typedef struct pool_shape {
   int64_t planes, height, width, out_height, out_width;
   int window, stride;

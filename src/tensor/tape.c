@@ -3,7 +3,8 @@
  * The function wl_tape_finish marks the nodes on which the loss depends. A consumer of a node is an
  * operator that has the node as an operand. For the gradient of each node, wl_tape_finish chooses
  * the consumer that writes the gradient. All other consumers of a node add to its gradient. The
- * function also computes the cost. After wl_tape_finish, the tape does not change. */
+ * function also computes the tape's estimated number of floating-point operations. After
+ * wl_tape_finish, the tape does not change. */
 #include "tensor/tape_impl.h"
 
 #include <limits.h>
@@ -32,7 +33,7 @@ void wl_tape_destroy(wl_tape **tape) {
   *tape = NULL;
 }
 
-/* Errors: the tape stores the first error. */
+/* If the tape has no earlier error, stores the error in the tape. */
 
 wl_node wl_tape_refuse(wl_tape *t, wl_status status, const char *format, ...) {
   if (t->status != WL_OK) return -1;
@@ -217,8 +218,9 @@ static wl_status check_ends(const wl_tape *t, wl_node loss, wl_node logits, wl_n
   return WL_OK;
 }
 
-/* Marks the nodes on which the loss depends, and marks for each gradient the consumer that writes
- * it. The function visits the nodes from the loss to the first node. */
+/* Marks the nodes on which the loss depends. For each gradient, the function also marks the
+ * consumer that writes the gradient. The function visits the nodes from the loss to the first
+ * node. */
 static void mark_path(wl_tape *t) {
   t->nodes[t->loss].on_path = true;
   for (int i = t->loss; i >= 0; --i) {

@@ -38,10 +38,9 @@ void wl_tape_destroy(wl_tape **tape);
 wl_node wl_tape_theta(wl_tape *t, const char *name, int ndim, const int64_t *shape);
 wl_node wl_tape_phi(wl_tape *t, const char *group, const char *name, int ndim,
                     const int64_t *shape);
-wl_node wl_tape_input(wl_tape *t, const char *name, int ndim,
-                      /* leaf for data of type wl_real */
-                      const int64_t *shape);
-/* leaf for data of type int32 */
+/* adds a leaf for data of type wl_real */
+wl_node wl_tape_input(wl_tape *t, const char *name, int ndim, const int64_t *shape);
+/* adds a leaf for data of type int32 */
 wl_node wl_tape_labels(wl_tape *t, const char *name, int64_t count);
 
 /* These functions add an operator. Each comment contains the shapes of the operands and, after the
@@ -51,7 +50,7 @@ wl_node wl_op_batched_matvec(wl_tape *t, wl_node w, wl_node x); /* (B,m,k)(B,k) 
 wl_node wl_op_add_bias(wl_tape *t, wl_node x, wl_node b);       /* (..., n)(n) -> (..., n) */
 wl_node wl_op_add_channel(wl_tape *t, wl_node x, wl_node b);    /* (B,C,H,W)(C) */
 wl_node wl_op_mul_channel(wl_tape *t, wl_node x, wl_node s);    /* (B,C,H,W)(C); or (B,n)(n) */
-/* both operands have the same shape */
+/* for add, sub and mul, both operands have the same shape */
 wl_node wl_op_add(wl_tape *t, wl_node a, wl_node b);
 wl_node wl_op_sub(wl_tape *t, wl_node a, wl_node b);
 wl_node wl_op_mul(wl_tape *t, wl_node a, wl_node b);
@@ -60,12 +59,12 @@ wl_node wl_op_shift(wl_tape *t, wl_node a, double term);
 wl_node wl_op_square(wl_tape *t, wl_node a);
 wl_node wl_op_exp(wl_tape *t, wl_node a);
 wl_node wl_op_cos(wl_tape *t, wl_node a);
-wl_node wl_op_sqrt(wl_tape *t, wl_node a); /* the derivative at 0 does not exist */
+wl_node wl_op_sqrt(wl_tape *t, wl_node a); /* at 0, the derivative is infinite */
 wl_node wl_op_sigmoid(wl_tape *t, wl_node a);
 wl_node wl_op_tanh(wl_tape *t, wl_node a);
-wl_node wl_op_relu(wl_tape *t, wl_node a); /* the derivative at 0 is set to 0 */
+wl_node wl_op_relu(wl_tape *t, wl_node a); /* at 0, the derivative is set to 0 */
 wl_node wl_op_elu(wl_tape *t, wl_node a);  /* alpha = 1 */
-wl_node wl_op_gelu(wl_tape *t, wl_node a); /* the approximation with tanh */
+wl_node wl_op_gelu(wl_tape *t, wl_node a); /* computes the approximation of GELU with tanh */
 wl_node wl_op_reshape(wl_tape *t, wl_node a, int ndim, const int64_t *shape);
 wl_node wl_op_column(wl_tape *t, wl_node a, int64_t column); /* (B,n) -> (B): a[:, column] */
 /* selects `count` rows of a matrix (m,n), from the row `first` onwards */
@@ -82,15 +81,12 @@ wl_node wl_op_batched_matmul_nt(wl_tape *t, wl_node a, wl_node b);  /* (N,m,k)(N
 wl_node wl_op_causal_softmax(wl_tape *t, wl_node a);
 wl_node wl_op_sum(wl_tape *t, wl_node a);  /* -> () */
 wl_node wl_op_mean(wl_tape *t, wl_node a); /* -> () */
-wl_node wl_op_softmax_cross_entropy(wl_tape *t, wl_node logits,
-                                    /* (B,C) -> (); the result is the mean over B */
-                                    wl_node labels);
-wl_node wl_op_conv2d(wl_tape *t, wl_node x, wl_node w, int stride,
-                     int pad); /* (B,C,H,W)(O,C,kh,kw) -> (B,O,H',W') */
-wl_node wl_op_max_pool(wl_tape *t, wl_node x, int size,
-                       /* (B,C,H,W) -> (B,C,H',W'); there is no padding, and H' and W' are
-                        * rounded down */
-                       int stride);
+/* (B,C) and B labels -> (); the result is the mean over the batch */
+wl_node wl_op_softmax_cross_entropy(wl_tape *t, wl_node logits, wl_node labels);
+/* (B,C,H,W)(O,C,kh,kw) -> (B,O,H',W') */
+wl_node wl_op_conv2d(wl_tape *t, wl_node x, wl_node w, int stride, int pad);
+/* (B,C,H,W) -> (B,C,H',W'); there is no padding, and H' and W' are rounded down */
+wl_node wl_op_max_pool(wl_tape *t, wl_node x, int size, int stride);
 wl_node wl_op_avg_pool(wl_tape *t, wl_node x, int size, int stride);
 /* Adds batch normalisation. Each channel of a tensor (B,C,H,W), or each column of a tensor (B,n),
  * is normalised over all other dimensions. The usual value of eps is 1e-5. The operator uses the
@@ -156,7 +152,7 @@ double wl_tape_tangent(const wl_tape *t, wl_tape_ws *ws, const wl_real *v_theta,
  * each batch. With COLLECT, the operators also add the statistics of each batch to sums, which
  * start at zero. With HELD, the operators use the means of the collected statistics. After a
  * forward pass with HELD, the reverse and the tangent pass are not allowed. The function
- * wl_tape_set_statistics returns the number of operators that use the mode. */
+ * wl_tape_set_statistics returns the number of batch normalisation operators on the tape. */
 typedef enum wl_statistics {
   WL_STATISTICS_BATCH,
   WL_STATISTICS_COLLECT,

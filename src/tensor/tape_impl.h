@@ -18,7 +18,7 @@
  * A consumer of a node is an operator that has the node as an operand. In the reverse pass, the
  * first consumer writes the node's gradient, and the other consumers add to this gradient.
  * Therefore, gradients need not be set to zero first. The function wl_tape_finish determines which
- * consumer writes the gradient, and stores the result in `keep`. */
+ * consumer writes the gradient, and stores the result in the members `keep` of the consumers. */
 #ifndef WL_TENSOR_TAPE_IMPL_H
 #define WL_TENSOR_TAPE_IMPL_H
 
@@ -53,12 +53,14 @@ typedef struct wl_tape_node {
   /* true: the node adds to the gradient array of the operand; false: it overwrites this array */
   bool keep[2];
   bool lends;         /* true: the node and its first operand share one gradient array */
-  bool borrows;       /* true: the node uses the gradient array of a consumer with `lends` */
+  /* true: the node uses the gradient array of a consumer whose member `lends` is true */
+  bool borrows;
   size_t saved_bytes; /* number of bytes that the forward pass stores for the other passes */
   /* number of bytes of scratch memory in a pass; all nodes use the same scratch memory */
   size_t temp_bytes;
   /* the following members are settings of the operator */
-  double factor; /* factor of scale, term of shift, or eps of a normalisation */
+  /* factor of the operator scale, term of the operator shift, or eps of a normalisation */
+  double factor;
   int64_t column;
   int window, stride, pad;
 } wl_tape_node;
@@ -67,10 +69,12 @@ struct wl_tape {
   int count, capacity;
   wl_tape_node *nodes; /* [count] the nodes; operands precede their consumers */
   wl_layout theta, phi;
-  size_t temp_bytes; /* largest member temp_bytes of all nodes */
+  size_t temp_bytes; /* maximum of temp_bytes over all nodes */
   wl_node loss, logits, labels;
   double cost;
-  wl_status status; /* first error while the tape was built; `message` contains its message */
+  /* code of the first error that occurred while the tape was built; `message` contains the
+   * error's message */
+  wl_status status;
   char message[512];
 };
 

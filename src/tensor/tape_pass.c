@@ -29,8 +29,8 @@ static bool is_parameter(const wl_tape_node *node) {
   return node->leaf == WL_LEAF_THETA || node->leaf == WL_LEAF_PHI;
 }
 
-/* Loops over the operands of a call that are parameters. The values, gradients and dots of
- * parameters are in arrays of the caller. */
+/* For each operand of a call: executes the statement that follows if the operand is a parameter.
+ * The values, gradients and dots of parameters are in arrays of the caller. */
 #define WL_FOR_PARAMETERS(call, operand)                                                 \
   for (wl_operand *operand = (call)->in; operand < (call)->in + (call)->node->op->arity; \
        ++operand)                                                                        \
@@ -124,7 +124,8 @@ double wl_tape_accuracy(const wl_tape *t, const wl_tape_ws *ws) {
     int64_t best = 0;
     for (int64_t c = 1; c < columns; ++c)
       if (row[c] > row[best]) best = c;
-    hits += best == labels[b] && row[best] == row[best]; /* a row with NaN counts as wrong */
+    /* a row that contains a NaN counts as a wrong answer */
+    hits += best == labels[b] && row[best] == row[best];
   }
   return (double)hits / (double)rows;
 }

@@ -70,7 +70,7 @@ static wl_operand operand_of(const wl_tape_ws *ws, wl_node i, bool keep) {
                       .keep = keep};
 }
 
-/* Returns a call with the members that are the same in all passes. */
+/* Returns a wl_op_call in which the members that are the same in all passes are set. */
 static wl_op_call call_of(const wl_tape_ws *ws, wl_node i) {
   const wl_tape_node *const node = &ws->tape->nodes[i];
   const wl_cell *const cell = &ws->cells[i];
