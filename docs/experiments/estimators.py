@@ -1,9 +1,13 @@
 #!/usr/bin/env python3
-"""Trains rules with different estimators for equal processor time: docs/experiments/estimators.py [ROW...]
+"""Trains rules by different meta-gradient estimators. All trainings have the same processor time.
 
-Each line of estimators.txt is a row: a name and the options of `warploom train` that differ from jobs/controller.yaml.
-The script measures a few meta-steps of a row and sets outer.steps to the number that fits into the processor time. The
-schedule of the outer rate then ends at the last meta-step. A row that is finished is not trained again.
+Usage: docs/experiments/estimators.py [ROW...]
+
+Each line of estimators.txt describes a row of the table in estimators.md. The line has the name of the row and the
+settings that differ from jobs/controller.yaml. For each row, the script first measures the time of a few meta-steps. It
+then sets outer.steps to the number of meta-steps that can be computed in the given processor time, so the schedule of
+the outer learning rate ends at the last meta-step. If the output folder contains the trained optimizer of a row, the
+script does not train this row again.
 """
 import argparse
 import os
@@ -21,7 +25,7 @@ def processor_seconds():
 
 
 def train(a, output, options):
-    """Trains and returns the processor time in seconds. Exit code 75 means that --stop-after ended the run."""
+    """Runs `warploom train` and returns its processor time in seconds. With --stop-after, its exit code is 75."""
     before = processor_seconds()
     command = [a.warploom, "train", str(HERE / "../../jobs/controller.yaml"), "--quiet", "--set", "threads=1", "--set",
                "trajectory.every=0", "--set", f"output={output}"]
@@ -32,7 +36,7 @@ def train(a, output, options):
 
 
 def meta_steps(a, options):
-    """Returns the number of meta-steps that fit into the processor time."""
+    """Returns the number of meta-steps that a training computes in a.seconds seconds of processor time."""
     def timed(steps):
         return train(a, a.output / "timing", options + ["--stop-after", str(steps)])
     start, few = timed(1), 6
@@ -53,8 +57,8 @@ def rows(a):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("rows", nargs="*")
-    parser.add_argument("--seconds", type=float, default=25, help="processor time of a training (default 25)")
-    parser.add_argument("--seeds", default="1", help="seeds of the training, as 1,2,3")
+    parser.add_argument("--seconds", type=float, default=25, help="processor time of a training in seconds (default 25)")
+    parser.add_argument("--seeds", default="1", help="seeds of the trainings, separated by commas (default 1)")
     parser.add_argument("--output", type=Path, default=Path("runs/estimators"))
     parser.add_argument("--warploom", default=os.environ.get("WARPLOOM") or str(HERE / "../../build/warploom"))
     a = parser.parse_intermixed_args()

@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
-"""Trains the rule `mlp` with different estimators for equal processor time: docs/experiments/nres.py [ROW...]
+"""Trains the rule `mlp` by different meta-gradient estimators. All trainings have the same processor time.
 
-Each line of estimators-nres.txt is a row: a name and the options of `warploom train` that differ from
-estimators-nres.yaml. A training stops after each part of its processor time, is evaluated on fresh tasks, and resumes.
-Each evaluation is appended to estimators-nres.json as one line. With --draw, the script trains nothing. It then prints
-a table of all evaluations and draws a picture of them.
+Usage: docs/experiments/nres.py [ROW...]
+
+Each line of estimators-nres.txt describes a row of the table in estimators.md. The line has the name of the row and the
+settings that differ from estimators-nres.yaml. The processor time of a training is divided into parts. After each part,
+the training stops, the script evaluates the rule on fresh tasks, and the training resumes. The script appends each
+evaluation to estimators-nres.json as one line. With --draw, the script trains no rule. Instead, it reads all
+evaluations from this file, prints a table and draws a picture of them.
 """
 import argparse
 import json
@@ -20,7 +23,8 @@ RESULTS = HERE / "estimators-nres.json"
 
 
 def limit(seconds):
-    """Returns a function that sets a soft limit of processor time, after which `train` writes a checkpoint."""
+    """Returns a function that limits the processor time of a process. At this soft limit, the system sends the signal
+    SIGXCPU, and `warploom train` then writes a checkpoint and exits with code 75."""
     return lambda: resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.RLIM_INFINITY))
 
 
@@ -76,12 +80,12 @@ def draw(path):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("rows", nargs="*")
-    parser.add_argument("--seconds", type=int, default=60, help="processor time of a part (default 60)")
+    parser.add_argument("--seconds", type=int, default=60, help="processor time of each part in seconds (default 60)")
     parser.add_argument("--parts", type=int, default=3, help="number of parts of a training (default 3)")
-    parser.add_argument("--seeds", default="1,2,3", help="seeds of the training (default 1,2,3)")
+    parser.add_argument("--seeds", default="1,2,3", help="seeds of the trainings, separated by commas (default 1,2,3)")
     parser.add_argument("--output", type=Path, default=Path("runs/nres"))
     parser.add_argument("--warploom", default=os.environ.get("WARPLOOM") or str(HERE / "../../build/warploom"))
-    parser.add_argument("--draw", metavar="FILE", help="print the table and draw the curves")
+    parser.add_argument("--draw", metavar="FILE", help="print the table and draw the loss curves into FILE")
     a = parser.parse_intermixed_args()
     if a.draw:
         draw(a.draw)

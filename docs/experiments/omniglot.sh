@@ -1,31 +1,35 @@
 #!/bin/bash
-# Repeats the table of omniglot.md: docs/experiments/omniglot.sh [CELL-SEED...]
+# Repeats the runs of the first table in omniglot.md. Usage: docs/experiments/omniglot.sh [METHOD-HEAD-SEED...]
 #
-#   An argument METHOD-HEAD-SEED selects a cell of the table, such as warp-kept-1. Without arguments, the script runs
-#   every method, head and seed of the table.
+#   An argument METHOD-HEAD-SEED, such as warp-kept-1, selects a run. Without arguments, the script runs every
+#   combination of a method, a head and a seed in the table.
 #
 #     method   leap     theta_0 is learned by Leap, and there are no warp layers
-#              warp     Warp-Leap, offline: warps of 3x3 convolutions are learned from replayed windows in first order
-#              exact    as warp, but with the exact second-order gradient
-#              online   Warp-Leap, online: the gradient of the warps is summed over the windows of the current episode
-#              gap      as warp, but with the preconditioner GAP in place of the warps
-#     head     kept     the initial head is a part of the learned theta_0
-#              fresh    the initial head is drawn for each task
+#              warp     Warp-Leap, offline: warp layers (3x3 convolutions) are learned from replayed windows with
+#                       first-order gradients
+#              exact    like warp, but with exact (second-order) gradients
+#              online   Warp-Leap, online: the gradient of the warp layers is summed over the windows of the current
+#                       episode
+#              gap      like warp, but the preconditioner GAP is learned instead of warp layers
+#     head     kept     the initial values of the last layer are a part of the learned theta_0
+#              fresh    the initial values of the last layer are drawn at random for each episode
 #     seed     the seed of the run, which also selects the alphabets
 #
 #   Environment variables:
 #
-#   OMNIGLOT     the file that tools/pack_omniglot.py has written (default: omniglot28.h5). The script searches it in
-#                the current folder and in WARPLOOM_DATA.
+#   OMNIGLOT     the file that tools/pack_omniglot.py has written (default: omniglot28.h5). `warploom` searches for this
+#                file in the current folder and in the folder WARPLOOM_DATA.
 #   META_STEPS   number of meta-steps of each run (default: 30)
 #   INNER_STEPS  number of inner steps of each training episode (default: 25)
-#   PASSES       number of evaluations of each test alphabet, which have different minibatches (default: 4)
+#   PASSES       number of evaluations of each test alphabet (default: 4). Each evaluation draws other minibatches.
 #   WARPLOOM     path of the program (default: build/warploom)
-#   OUTPUT       folder of the runs (default: runs/omniglot-META_STEPS). A cell that is already there is not run again.
+#   OUTPUT       folder of the runs (default: runs/omniglot-META_STEPS). If this folder contains the trained optimizer of
+#                a run, the script does not repeat the training.
 #
-# For each cell, the script prints the held-out accuracy after 100 steps, averaged over the passes and the 10 test
-# alphabets. For each head and method, it prints the accuracy for each seed and the mean accuracy. It also prints the
-# mean difference between `warp` and the method, paired by seed, with a 95 % interval over the seeds (Student's t).
+# For each run, the script prints the held-out accuracy after 100 inner steps, averaged over the 10 test alphabets and
+# their evaluations. For each head and method, the script prints the accuracy for each seed and the mean accuracy. It
+# also prints how much higher the accuracy of `warp` is: the mean difference over the seeds with a 95 % interval
+# (Student's t).
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 warploom=${WARPLOOM:-$here/../../build/warploom}
@@ -36,7 +40,7 @@ export OPENBLAS_NUM_THREADS=1
 case ${1:-} in -h | --help) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; exit 0 ;; esac
 [ -x "$warploom" ] || { echo "omniglot.sh: no program $warploom: build it, or set WARPLOOM" >&2; exit 66; }
 
-# Sets `options`.
+# Sets the array `options` to the options of `warploom train` for a method and a head.
 choose_options() { # METHOD HEAD
   options=()
   case $1 in
@@ -55,7 +59,7 @@ choose_options() { # METHOD HEAD
   esac
 }
 
-cell() { # arguments: the method, the head and the seed of the cell
+cell() { # arguments: the method, the head and the seed of a run
   local run=$output/$1-$2-$3 inner=${INNER_STEPS:-25} options
   choose_options "$1" "$2"
   if [ ! -e "$run/optimizer.h5" ]; then
@@ -69,8 +73,8 @@ cell() { # arguments: the method, the head and the seed of the cell
   awk -v cell="$1 | $2 | $3" -F '[:,]' '/"heldout_accuracy":/ { printf "| %s | %.1f |\n", cell, 100 * $2 }' "$run/accuracy.json"
 }
 
-# Reads the rows of cells. For each head and method, prints the accuracy for each seed, the mean accuracy, and the mean
-# difference between `warp` and the method, paired by seed.
+# Reads the rows that the function `cell` printed. For each head and method, prints the accuracy for each seed, the mean
+# accuracy, and the mean difference between the accuracies of `warp` and of the method over the seeds.
 summarise() {
   printf '\n| head | method | by seed | mean | advantage of warp |\n| --- | --- | --- | --- | --- |\n'
   awk -F ' *[|] *' '

@@ -1,10 +1,12 @@
 #!/bin/bash
-# Repeats the tables of docs/mathematics.md: docs/experiments/run.sh [TABLE...]
+# Computes the tables of results in docs/mathematics.md again. Usage: docs/experiments/run.sh [TABLE...]
 #
-#   cost         measures the seconds of a meta-step (the fastest of 11) for several numbers of inner parameters
+#   cost         measures the time of a meta-step in seconds for several numbers of inner parameters (minimum over 11
+#                meta-steps)
 #   truncation   learns the rate of gradient descent with windows of 1, 20, 100 and 400 steps
-#   order        learns this rate in first order, and computes the norm of the meta-gradient in both orders
-#   containment  learns the factors of Meta-SGD and of the warp `scale`
+#   order        learns this rate with first-order and with second-order meta-gradients, and computes the norms of both
+#                meta-gradients
+#   containment  learns the factors of Meta-SGD and the factors of the warp `scale`, to show that they agree
 #   failures     evaluates a trained optimizer on tasks for which it was not trained (needs Fashion-MNIST)
 #
 # Environment variables:
@@ -12,8 +14,7 @@
 #   WARPLOOM     path of the program (default: build/warploom)
 #   OUTPUT       folder of the runs (default: runs/experiments)
 #
-# Without the name of a table, the script repeats all tables except `failures`. This takes about a minute on an idle
-# core.
+# Without arguments, the script computes all tables except `failures`. These tables take about a minute on an idle core.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 warploom=${WARPLOOM:-$here/../../build/warploom}
@@ -28,16 +29,17 @@ train() { # arguments: name of the configuration, name of the run, options of `w
   shift 2
   "$warploom" train "$config" --quiet --set output="$run" "$@" >/dev/null
 }
-# Prints the values of a tensor of meta-parameters as "a b c". h5dump prints these values as "   (0): a, b, c".
+# Prints the values of a tensor of meta-parameters on one line, separated by spaces. The values are read from the output
+# of h5dump, where a line looks like "   (0): a, b, c".
 parameters() { # arguments: name of the run, name of the tensor of phi
   h5dump -d "/phi/$2" "$output/$1/optimizer.h5" | awk '/DATA \{/ { on = 1; next } on && /\}/ { exit } on' |
     sed 's/^ *([0-9,]*)://; s/,/ /g' | xargs
 }
-# Prints the final loss of a rule from the first table that eval printed.
-final_loss() { # arguments: file with the output of eval, name of the rule
+# Prints the final loss of a rule, which is read from the first table in the output of `warploom eval`.
+final_loss() { # arguments: file with the output of `warploom eval`, name of the rule
   sed -n "s/^ *$2 *[^ ]* *\([0-9.]* +- [0-9.]*\).*/\1/p" "$1" | head -n 1
 }
-rate_row() { # arguments: text of the first column, name of the run
+rate_row() { # Prints a row with a learned rate and its final loss; arguments: text of the first column, name of the run
   "$warploom" eval "$output/$2" --quiet --no-picture --units 4 >"$output/$2/table.txt"
   printf '| %s | %.4f | %s |\n' "$1" "$(parameters "$2" rule.rate)" \
     "$(final_loss "$output/$2/table.txt" 'learned (sgd)')"
@@ -65,13 +67,13 @@ truncation() {
     "$output/truncation-400/table.txt"
 }
 
-# Prints the Euclidean norm of the complete meta-gradient. The rows of `warploom check` have name, shape, norm of the
-# gradient, error, slope and verdict.
-gradient_norm() { # arguments: number of steps of the window, order, options of `warploom check`
+# Prints the Euclidean norm of the meta-gradient over all tensors of phi. The norms of the tensors are read from the
+# fourth column from the right in the output of `warploom check`.
+gradient_norm() { # arguments: number of inner steps in the window, order (first, second), options of `warploom check`
   "$warploom" check "$here/truncation.yaml" --quiet --windows 0 --set window.steps=$1 --set window.order=$2 "${@:3}" |
     awk '/ (ok|WRONG)$/ && /^  [a-z0-9]+[.]/ { sum += $(NF - 3)^2 } END { printf "%.4g", sqrt(sum) }'
 }
-norm_row() { # arguments: text of the first column, number of steps of the window, options of `warploom check`
+norm_row() { # arguments: text of the first column, number of inner steps in the window, options of `warploom check`
   printf '| %s | %d | %s | %s |\n' "$1" $2 "$(gradient_norm $2 first "${@:3}")" "$(gradient_norm $2 second "${@:3}")"
 }
 
