@@ -86,9 +86,9 @@ typedef struct wl_slot {
   wl_slot_kind kind;
   unsigned offset;
 } wl_slot;
-/* Describes the struct member that receives a key's value: the type and the offset of the member. A
- * member of a type that is not listed is a compile-time error. An enum has the type int or
- * unsigned. */
+/* Describes the struct member that receives a key's value: the type and the offset of the member.
+ * If the member has a type that is not in this list, the compiler reports an error. An enum has the
+ * type int or unsigned. */
 #define WL_SLOT(type, member)                 \
   {                                           \
     _Generic(((type *)0)->member,           \
@@ -254,8 +254,8 @@ wl_status wl_map_fail(const wl_map *map, const char *key, const char *format, ..
  * order of the tables. If the text is parsed, the result is the same configuration. *text is
  * malloc'ed and owned by the caller. */
 wl_status wl_config_to_yaml(const wl_config *config, char **text);
-/* Lists the keys that differ between two resolved configurations. Each line has the form "key:
- * value in a | value in b". Keys that have any of the flags in `except` are omitted. *text is
+/* Lists the keys whose values differ between two resolved configurations. Each line has the form
+ * "key: value in a | value in b". Keys that have any of the flags in `except` are omitted. *text is
  * malloc'ed, and the caller frees it. */
 /* Keys with the flag WL_KEY_HASH are also omitted if the user wrote the hash in configuration b. */
 wl_status wl_config_diff(const wl_config *a, const wl_config *b, unsigned except, char **text);

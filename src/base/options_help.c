@@ -129,7 +129,7 @@ static bool is_same_option(const wl_option *a, const wl_option *b) {
 }
 
 /* Returns the first variant before `variant` that has the same option. Returns NULL if no earlier
- * variant has it. */
+ * variant has the option. */
 static const wl_variant *earlier_with(const wl_section *section, const wl_variant *variant,
                                       const wl_option *option) {
   for (const wl_variant *v = section->variants; v != variant; ++v)

@@ -165,7 +165,7 @@ static wl_status read_line_value(const edit *e, const char *given, wl_node **out
 }
 
 /* Splits the argument of --set at its first '='. Sets the path of the edit to the text before the
- * '=', and its origin to the whole argument. */
+ * '=', and the origin of the edit to the whole argument. */
 static wl_status open_line(const char *line, edit *e, wl_node **value) {
   const char *const equals = strchr(line, '=');
   const wl_location bare = {"--set", 0};

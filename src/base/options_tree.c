@@ -148,7 +148,9 @@ static wl_status take_collection(builder *b, const yaml_event_t *e) {
   const wl_location location = location_of(b, e->start_mark);
   wl_node *node = NULL;
   bool tagged = false;
-  if (b->depth == MAX_DEPTH) return FAIL_HERE(b, location, "lists and maps are nested more than %d deep", MAX_DEPTH);
+  if (b->depth == MAX_DEPTH)
+    return FAIL_HERE(b, location, "lists and maps are nested more than %d deep; use fewer levels",
+                     MAX_DEPTH);
   WL_TRY(check_tag(b, location, list ? e->data.sequence_start.tag : e->data.mapping_start.tag,
                    list ? YAML_SEQ_TAG : YAML_MAP_TAG, &tagged));
   WL_TRY(new_node(b, list ? WL_NODE_LIST : WL_NODE_MAP, location, &node));
@@ -195,7 +197,8 @@ static wl_status take_alias(builder *b, const yaml_event_t *e) {
       return FAIL_HERE(b, location, "'*%.60s' is inside the value that '&%.60s' names; an alias "
                                     "cannot contain itself", name, name);
   if (b->depth + depth_of(b->anchor[i].node) > MAX_DEPTH)
-    return FAIL_HERE(b, location, "lists and maps are nested more than %d deep", MAX_DEPTH);
+    return FAIL_HERE(b, location, "lists and maps are nested more than %d deep; use fewer levels",
+                     MAX_DEPTH);
   wl_node *node = NULL;
   WL_TRY(copy_node(b, b->anchor[i].node, location, &node));
   return attach(b, node);

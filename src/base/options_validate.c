@@ -76,7 +76,7 @@ static wl_status selector_option(wl_pool *pool, const wl_section *section, wl_op
   return WL_OK;
 }
 
-/* Finds a variant of the section that has this key. Returns NULL if no variant has it. */
+/* Finds a variant of the section that has this key. Returns NULL if no variant has this key. */
 static const wl_variant *owner_of(const wl_section *section, const char *key) {
   for (const wl_variant *v = section->variants; v && v->name; ++v)
     for (const wl_option *o = v->options; o && o->key; ++o)

@@ -72,8 +72,8 @@ bool wl_same_path(const char *a, const char *b) {
   return strcmp(full_a, full_b) == 0 || wl_same_file(a, b);
 }
 
-/* Finds the run directory that is equal to `path` or contains `path`. Returns false if there is
- * none. */
+/* Finds the run directory that is equal to `path` or contains `path`. Returns false if there is no
+ * such directory. */
 static bool find_run(const char *path, char run[WL_PATH_MAX]) {
   char parent[WL_PATH_MAX];
   resolve(path, run);

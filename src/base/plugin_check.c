@@ -18,9 +18,9 @@ static wl_status check_version(const wl_plugin *plugin, const wl_plugin_kind *ki
   if (plugin->layout != kind->layout)
     return WL_FAIL(
         WL_ERR_CONFIG,
-        "%s: this plug-in was built with headers in which structs have other sizes (the layout is "
-        "%08x, and that of this program is %08x); build the plug-in again with `warploom plugin "
-        "build` of this program",
+        "%s: this plug-in was built with headers whose structs have other sizes than the structs "
+        "of this program (layout %08x instead of %08x); build the plug-in again with `warploom "
+        "plugin build` of this program",
         path, (unsigned)plugin->layout, (unsigned)kind->layout);
   return WL_OK;
 }
@@ -77,12 +77,13 @@ static wl_status check_row(const wl_plugin_kind *kind, const wl_option *table, c
                            const char *path) {
   if (has_row(kind->common, NULL, row->key) || has_row(wl_plugin_options, NULL, row->key) ||
       strcmp(kind->selector, row->key) == 0)
-    return WL_FAIL(WL_ERR_CONFIG, "%s: key '%s' is one that every %s has; choose another name",
+    return WL_FAIL(WL_ERR_CONFIG, "%s: key '%s' exists for every %s; choose another name",
                    path, row->key, kind->name);
   if (!row->doc)
     return WL_FAIL(
         WL_ERR_CONFIG,
-        "%s: key '%s' has no sentence of help; is the last row, {0}, of the plug-in's table of keys missing?",
+        "%s: key '%s' has no help text; add the text, or end the plug-in's table of keys with the "
+        "row {0} if this row is missing",
         path, row->key);
   if (has_row(table, row, row->key))
     return WL_FAIL(WL_ERR_CONFIG, "%s: the plug-in's table contains the key '%s' twice; remove one row",

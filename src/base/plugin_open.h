@@ -23,7 +23,7 @@ typedef struct wl_plugin_kind {
   const char *selector; /* the key that `plugin` replaces: "family" or "name" */
   const wl_option
       /* keys that every variant of the section has. A plug-in may not have keys of these names.
-       * NULL if there are none. */
+       * NULL if there are no such keys. */
       *common;
 } wl_plugin_kind;
 
@@ -94,8 +94,9 @@ wl_status wl_plugin_check(const wl_plugin_kind *kind, const wl_plugin *plugin, c
 
 /* If `refused` is true, later calls load no plug-in and run no other program that a configuration
  * names. A map that names a plug-in may then have any keys, and wl_map_table returns NULL for this
- * map. The C library calls this function for two reasons: its callers open files from other people,
- * and a plug-in could not find the functions of Warploom, which the library does not export. */
+ * map. The C library calls this function, because the callers of the library may open files from
+ * other people. In addition, a plug-in could not find the functions of Warploom, because the
+ * library does not export them. */
 void wl_plugin_refuse(bool refused);
 bool wl_plugin_is_refused(void);
 

@@ -6,8 +6,8 @@
 #include "io/gate.h"
 
 /* HDF5 calls this function for a value that the requested type cannot represent. The returned value
- * makes the read fail. Without this function, HDF5 would replace the value by the nearest
- * representable one. */
+ * makes the read fail. Without this function, HDF5 would replace the value by the nearest value
+ * that the type can represent. */
 static H5T_conv_ret_t refuse_value(H5T_conv_except_t what, hid_t from, hid_t to, void *source,
                                    void *target, void *context) {
   (void)what, (void)from, (void)to, (void)source, (void)target, (void)context;

@@ -193,8 +193,8 @@ static wl_status describe_file(const char *path, bool verify, json_t *descriptio
 
 /* ---- run directories ---- */
 
-/* Describes one checkpoint of a run. A damaged checkpoint is described as such and is not an
- * error. */
+/* Describes one checkpoint of a run. For a damaged checkpoint, the entry "valid" is false, and the
+ * damage is added to the problems of the run. */
 static json_t *describe_checkpoint(const char *folder, const char *name, bool verify, json_t *run) {
   static const char *const wanted[] = {"meta_steps", "digest", "date", "rank_layout"};
   wl_file *file = NULL;

@@ -119,7 +119,7 @@ static wl_status open_scalar(const char *path, hid_t object, const char *name, H
   const WL_H5_SCOPED type = H5Aget_type(*attribute);
   const WL_H5_SCOPED space = H5Aget_space(*attribute);
   if (H5Tget_class(type) != class || H5Sget_simple_extent_npoints(space) != 1)
-    return WL_FAIL(WL_ERR_DATA, "attribute '%s' of '%s' is not one %s", name, path,
+    return WL_FAIL(WL_ERR_DATA, "attribute '%s' of '%s' is not a single %s", name, path,
                    class == H5T_STRING ? "text" : "integer");
   return WL_OK;
 }

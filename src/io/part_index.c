@@ -12,7 +12,7 @@
 #include "io/part.h"
 
 /* Adds a column of a part to the fields. If the fields already have a field of this name, enlarges
- * it so that the column fits. */
+ * this field so that the column fits. */
 static wl_status fit_column(wl_field *fields, int *count, const wl_field *column) {
   int i = 0;
   while (i < *count && strcmp(fields[i].name, column->name) != 0) i++;

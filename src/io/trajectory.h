@@ -47,8 +47,8 @@ typedef struct wl_trajectory_setting {
   /* indices in theta of the sampled coordinates [coordinates], which are copied and written to
    * the files */
   const int64_t *index;
-  /* number of reals that are recorded of the rule's state at a sampled coordinate, or 0 if no state
-   * is recorded */
+  /* number of reals of the rule's state that are recorded for a sampled coordinate, or 0 if no
+   * state is recorded */
   int64_t hidden;
   int64_t n; /* largest number of inner parameters in a snapshot, or 0 if no snapshots are recorded */
   int64_t snapshots;   /* largest number of snapshots in a window */

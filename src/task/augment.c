@@ -192,8 +192,8 @@ const wl_real *wl_augment_direction(wl_augment_ws *ws, const wl_real *v) {
   return ws->v;
 }
 
-/* Returns the noise xi of the batch's inner step, which has n elements. Returns NULL if the batch
- * has no noise. */
+/* Returns the noise vector xi, of n elements, for the inner step of the batch. Returns NULL if the
+ * batch has no noise. */
 static const wl_real *noise_of(wl_augment_ws *ws, const wl_batch *batch) {
   if (batch->purpose != WL_FOR_INNER_BATCH || !(ws->noise_sd > 0.0)) return NULL;
   if (ws->step != batch->step)

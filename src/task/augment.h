@@ -43,9 +43,9 @@ typedef struct wl_augment_keys {
   double scale_jitter;
 } wl_augment_keys;
 
-/* The rows of a family's options table for the keys of the augmentations. `type` is the struct into
- * which the family reads its keys. `member` is the member of this struct that has the type
- * wl_augment_keys. */
+/* Expands to the rows that declare the keys of the augmentations in a family's options table.
+ * `type` is the struct into which the family reads its keys. `member` is the member of this struct
+ * that has the type wl_augment_keys. */
 /* clang-format off */
 #define WL_AUGMENT_OPTIONS(type, member)                                                          \
   {"loss_scale", WL_OPT_REAL, "1.0", NULL, 1e-12, 1e12, "1",                                      \

@@ -79,7 +79,8 @@ static wl_status check_options(const wl_map *map, const wl_convnet *net,
     return wl_map_fail(map, "kernel", "the kernel size %lld is even; give an odd number", (long long)net->kernel);
   if (side_left(net, shape->rows) < 1 || side_left(net, shape->columns) < 1)
     return wl_map_fail(map, "filters",
-                       "%d layers that halve the image are too many for images of %lld x %lld",
+                       "%d layers that halve the image are too many for images of %lld x %lld; "
+                       "use fewer layers",
                        net->filters.count, (long long)shape->rows, (long long)shape->columns);
   if (net->features == WL_SEES_MEAN && shape->rows != shape->columns)
     return wl_map_fail(map, "features", "the choice `mean` needs square images, but these are %lld "
@@ -88,8 +89,9 @@ static wl_status check_options(const wl_map *map, const wl_convnet *net,
   return WL_OK;
 }
 
-/* Adds convolution `layer` (counted from 1), the stages after it, and a warp layer. The options
- * determine whether the warp layer is directly after the convolution or after all stages. */
+/* Adds convolution `layer` (counted from 1), the stages that follow the convolution, and a warp
+ * layer. The options determine whether the warp layer is directly after the convolution or after
+ * all stages. */
 static feature convolutional_layer(const wl_convnet *net, wl_task *task, feature f, int layer) {
   const int64_t filters = net->filters.at[layer - 1];
   char name[WL_NAME_SIZE];

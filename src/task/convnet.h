@@ -38,14 +38,15 @@ typedef struct wl_convnet {
   wl_node x, labels; /* images (B,channels,rows,columns) and labels (B) */
 } wl_convnet;
 
-/* The rows of a family's options table for the keys of the network. `filters_` and `order_` are the
- * default values of the keys `filters` and `order`. `type` is the struct into which the family
- * reads its keys. `member` is the member of this struct that has the type wl_convnet. */
+/* Expands to the rows that declare the keys of the network in a family's options table. `filters_`
+ * and `order_` are the default values of the keys `filters` and `order`. `type` is the struct into
+ * which the family reads its keys. `member` is the member of this struct that has the type
+ * wl_convnet. */
 /* clang-format off */
 #define WL_CONVNET_OPTIONS(filters_, order_, type, member)                                        \
   {"filters", WL_OPT_INTS, filters_, NULL, 1, 4096, "1", "Output channels of each convolution.",  \
    WL_SLOT(type, member.filters)},                                                                \
-  {"kernel", WL_OPT_INT, "3", NULL, 1, 15, "1", "Side of the kernels, which must be odd.",        \
+  {"kernel", WL_OPT_INT, "3", NULL, 1, 15, "1", "Side of the kernels in pixels. The number must be odd.", \
    WL_SLOT(type, member.kernel)},                                                                 \
   {"order", WL_OPT_CHOICE, order_, "norm-act-pool|pool-norm-act|act-pool-norm", 0, 0, "1",        \
    "Order of normalisation, activation and 2x2 pooling after each convolution.",                  \

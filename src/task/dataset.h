@@ -30,16 +30,16 @@ typedef struct wl_dataset {
 
 /* The names that the key `data` accepts. `data` may also be a directory. */
 #define WL_DATASET_NAMES "synthetic|digits|fashion-mnist|mnist|cifar-10"
-/* The keys of a family for its images. */
+/* The values of the keys with which a family describes its images. */
 typedef struct wl_dataset_keys {
   const char *data;      /* valid only while the task is created */
   /* number of classes, and side of the images in pixels; 0 selects the value that the data set has */
   int64_t classes, side;
   bool grey;
 } wl_dataset_keys;
-/* The rows of a family's options table for the keys of a data set. `type` is the struct into which
- * the family reads its keys. `member` is the member of this struct that has the type
- * wl_dataset_keys. */
+/* Expands to the rows that declare the keys of a data set in a family's options table. `type` is
+ * the struct into which the family reads its keys. `member` is the member of this struct that has
+ * the type wl_dataset_keys. */
 /* clang-format off */
 #define WL_DATASET_OPTIONS(type, member)                                                          \
   {"data", WL_OPT_STRING, "synthetic", NULL, 0, 0, "1",                                           \

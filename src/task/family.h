@@ -37,9 +37,9 @@ typedef struct wl_perceptron {
   wl_activation activation;
   wl_norm norm;
 } wl_perceptron;
-/* The rows of a family's options table for the keys of the hidden layers. `type` is the struct into
- * which the family reads its keys. `member` is the member of this struct that has the type
- * wl_perceptron. */
+/* Expands to the rows that declare the keys of the hidden layers in a family's options table.
+ * `type` is the struct into which the family reads its keys. `member` is the member of this struct
+ * that has the type wl_perceptron. */
 /* clang-format off */
 #define WL_PERCEPTRON_OPTIONS(fallback, choice, type, member)                                     \
   {"widths", WL_OPT_INTS, fallback, NULL, 1, 1e6, "1", "Number of units of each hidden layer; [] for no layer.", \

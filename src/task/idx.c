@@ -2,7 +2,7 @@
  * gzip.
  *
  * - Bytes 0 to 3 are 0, 0, the type of the data and the number of dimensions. The type is 8 for
- *   unsigned bytes. Files of images have three dimensions, and files of labels have one.
+ *   unsigned bytes. Files of images have three dimensions, and files of labels have one dimension.
  * - The sizes of the dimensions follow, each as a number of four bytes in big-endian order. The sizes are the numbers
  *   of images, rows and columns.
  * - The data follows. The index of the last dimension changes fastest.

@@ -17,9 +17,9 @@ typedef struct wl_image_source {
   const wl_dataset *data; /* shared */
 } wl_image_source;
 
-/* The rows of a family's options table for the keys of its images. `type` is the struct into which
- * the family reads its keys. `member` is the member of this struct that has the type
- * wl_image_source. */
+/* Expands to the rows that declare the keys of the images in a family's options table. `type` is
+ * the struct into which the family reads its keys. `member` is the member of this struct that has
+ * the type wl_image_source. */
 /* clang-format off */
 #define WL_IMAGE_SOURCE_OPTIONS(type, member)                                                     \
   WL_DATASET_OPTIONS(type, member.keys),                                                          \

@@ -8,10 +8,9 @@
  * - glorot: weights are uniform in [-a, a] with a = sqrt(6 / (fan-in + fan-out)) (Glorot and Bengio 2010).
  * - orthogonal: the rows or the columns of a weight, whichever are fewer, are orthonormal (Saxe et al. 2014).
  *
- * The kind `normal` draws biases too, and all other kinds set biases to 0. The scales of
- * normalisations are set to 1, and the shifts to 0. A weight whose name contains "embedding" has
- * fan-in 1, because the lookup of a row does not sum over inputs. Only files of src/task include
- * this header. */
+ * The kind `normal` also draws biases. All other kinds set biases to 0. The scales of normalisations are set to 1, and
+ * the shifts to 0. A weight whose name contains "embedding" has fan-in 1, because the lookup of a row does not sum over
+ * inputs. Only files of src/task include this header. */
 #ifndef WL_TASK_INITIALISER_H
 #define WL_TASK_INITIALISER_H
 
@@ -30,9 +29,9 @@ typedef struct wl_initialiser {
   double scale; /* standard deviation of the kind `normal` */
 } wl_initialiser;
 
-/* The rows of a family's options table for the keys of the initial values. `fallback` is the
- * default kind. `type` is the struct into which the family reads its keys. `member` is the member
- * of this struct that has the type wl_initialiser. */
+/* Expands to the rows that declare the keys of the initial values in a family's options table.
+ * `fallback` is the default kind. `type` is the struct into which the family reads its keys.
+ * `member` is the member of this struct that has the type wl_initialiser. */
 /* clang-format off */
 #define WL_INITIALISER_OPTIONS(fallback, type, member)                                            \
   {"initialisation", WL_OPT_CHOICE, fallback, "normal|fan-in|he|glorot|orthogonal", 0, 0, "1",    \

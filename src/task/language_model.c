@@ -92,8 +92,8 @@ static wl_node stack(wl_tape *t, const wl_node *nodes, int64_t count) {
                       stack(t, nodes + count / 2, count - count / 2));
 }
 
-/* Adds a learned initial state (H), which is the same for all sequences, and returns it for each
- * sequence (B,H). The result is the product of a column of ones (B,1) and a row (1,H). */
+/* Adds a learned initial state (H), which all sequences share, and returns a copy of this state for
+ * each sequence (B,H). The result is the product of a column of ones (B,1) and a row (1,H). */
 static wl_node initial_state(const language_model *m, wl_tape *t, const char *name) {
   const wl_node row = wl_tape_theta(t, name, 1, &m->hidden);
   return wl_op_matmul(t, m->ones, wl_op_reshape(t, row, 2, (const int64_t[]){1, m->hidden}));

@@ -3,11 +3,11 @@
  *
  *   task: {family: python, module: ./my_model.py, function: make_task, arguments: [width=32]}
  *
- * Interpreters run in separate processes (python_process.h). A new process is started whenever all
- * processes are busy. Every process can answer every request, because a request names the episode
- * and the batch, and all random numbers are functions of both. The task's tape has the layout of
- * theta, but does not compute the loss. If a request fails, the loss is NaN, and wl_task_status
- * returns the first failure. docs/plugins.md describes what the Python function returns. */
+ * Interpreters run in separate processes (python_process.h). A new process is started whenever all processes are busy.
+ * Every process can answer every request, because a request names the episode and the batch, and all random numbers
+ * depend only on the episode and the batch. The task's tape has the layout of theta, but does not compute the loss. If
+ * a request fails, the loss is NaN, and wl_task_status returns the first failure. docs/plugins.md describes what the
+ * Python function returns. */
 #include <math.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -177,7 +177,7 @@ static wl_status write_settings(const wl_map *map, python *p) {
 }
 
 /* Adds one parameter to the tape. `line` has the name of the parameter, the number of its
- * dimensions, and their sizes. */
+ * dimensions, and the size of each dimension. */
 static void add_parameter(wl_tape *tape, char *line, wl_node *first) {
   char *rest = NULL;
   const char *const name = strtok_r(line, " ", &rest), *const dims = strtok_r(NULL, " ", &rest);

@@ -54,7 +54,8 @@ struct wl_task {
   wl_tape *tape; /* the network and its loss, built by family->create; the task owns the tape */
   int64_t n;                  /* number of inner parameters */
   size_t draw_bytes; /* number of bytes of a drawn task in the workspace, set by family->create */
-  /* floating-point operations of one gradient if family->loss computes the loss, or 0 otherwise */
+  /* number of floating-point operations of one gradient if family->loss computes the loss, or 0
+   * otherwise */
   double cost;
   double proportion;          /* share of this task if the configuration has several tasks */
   struct wl_augment *augment; /* the augmentations, owned by the task, or NULL if there are none */
@@ -72,7 +73,8 @@ typedef struct wl_task_family {
   /* Reads the options and the data of a task, and builds and finishes task->tape. Sets n,
    * draw_bytes and eval_batches of the task. */
   wl_status (*create)(const wl_map *options, uint64_t seed, wl_task *task);
-  void (*destroy)(wl_task *task); /* Frees task->impl. The caller frees the other members. */
+  void (*destroy)(wl_task *task); /* Frees task->impl. The caller frees the other members of the
+                                   * task. */
   /* Draws the task of an episode into `draw`, which has draw_bytes bytes that the caller has set to
    * zero. The pointer `sample` is NULL if a task has no drawn data. */
   wl_status (*sample)(const wl_task *task, const wl_episode *episode, void *draw);
@@ -145,9 +147,9 @@ double wl_task_loss_scale(const wl_task_ws *ws);
 /* Draws the task of an episode into the workspace. Does nothing if the workspace already contains
  * this task. */
 wl_status wl_task_bind(const wl_task *task, wl_task_ws *ws, const wl_episode *episode);
-/* wl_task_ws_tape returns the workspace of the tape, which `ws` owns. wl_task_load writes a batch
- * of the bound episode to the inputs of this tape. Other modules call these functions when they
- * need the data of a loss and not only its value. */
+/* wl_task_ws_tape returns the tape's workspace. `ws` owns this workspace. wl_task_load writes a
+ * batch of the bound episode to the inputs of this tape. Other modules call these functions when
+ * they need the data of a loss and not only its value. */
 wl_tape_ws *wl_task_ws_tape(wl_task_ws *ws);
 void wl_task_load(const wl_task *task, wl_task_ws *ws, const wl_batch *batch);
 /* Writes the initial parameters theta_0 [n] of the bound episode. The caller sets the padding after
@@ -162,7 +164,8 @@ typedef struct wl_task_point {
   const wl_real *theta, *phi;
 } wl_task_point;
 /* Returns the first failure of a loss of this task. The value of a failed loss is NaN. Only a loss
- * that family->loss computes can fail. The caller calls this function after it computed losses. */
+ * that family->loss computes can fail. The caller must call this function after it has computed
+ * losses, because wl_task_loss returns no status. */
 wl_status wl_task_status(const wl_task *task);
 /* Returns the loss at a point. Writes the gradients grad_theta [n] and grad_phi, which has one
  * element for each meta-parameter of the tape. A gradient is not computed if its pointer is NULL.

@@ -25,9 +25,9 @@ typedef struct wl_text_source {
   const wl_text *text;
 } wl_text_source;
 
-/* The rows of a family's options table for the keys of its text. `type` is the struct into which
- * the family reads its keys. `member` is the member of this struct that has the type
- * wl_text_source. */
+/* Expands to the rows that declare the keys of the text in a family's options table. `type` is the
+ * struct into which the family reads its keys. `member` is the member of this struct that has the
+ * type wl_text_source. */
 /* clang-format off */
 #define WL_TEXT_OPTIONS(type, member)                                                             \
   {"text", WL_OPT_STRING, "/usr/share/common-licenses/GPL-3", NULL, 0, 0, "1",                    \

@@ -54,8 +54,9 @@ typedef struct wl_warp_keys {
   double noise;
 } wl_warp_keys;
 
-/* The rows of an options table for the keys of the warp layers. `type` is the struct into which the
- * keys are read. `member` is the member of this struct that has the type wl_warp_keys. */
+/* Expands to the rows that declare the keys of the warp layers in an options table. `type` is the
+ * struct into which the keys are read. `member` is the member of this struct that has the type
+ * wl_warp_keys. */
 /* clang-format off */
 #define WL_WARP_OPTIONS(type, member)                                                             \
   {"warp", WL_OPT_STRINGS, "none", NULL, 0, 0, "1",                                               \

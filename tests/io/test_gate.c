@@ -202,11 +202,11 @@ static void attributes(void **state) {
   H5Tset_size(variable, H5T_VARIABLE);
   H5Tset_size(text, 8);
   replace_attribute("schema_version", H5T_STD_I64LE, 200);
-  assert_refused("'schema_version' of 'bad.h5' is not one integer");
+  assert_refused("'schema_version' of 'bad.h5' is not a single integer");
   replace_attribute("complete", H5T_IEEE_F64LE, 1);
-  assert_refused("'complete' of 'bad.h5' is not one integer");
+  assert_refused("'complete' of 'bad.h5' is not a single integer");
   replace_attribute("kind", text, 200);
-  assert_refused("'kind' of 'bad.h5' is not one text");
+  assert_refused("'kind' of 'bad.h5' is not a single text");
   replace_attribute("format", variable, 1);
   assert_refused("'format' of 'bad.h5' is not a text of fixed length");
   replace_attribute("schema_version", H5T_STD_I64LE, 1);

@@ -71,8 +71,8 @@ for function in create destroy theta0; do
 done
 wrong mlp "the plug-in's name 'mlp' is the name of a built-in task" 's/"welsch"/"mlp"/'
 BUILD=yes wrong no_name "the plug-in's table has no name" '/^    [.]name = /d'
-wrong common_key "key 'loss_scale' is one that every task has" 's/{"noise"/{"loss_scale"/'
-wrong selector_key "key 'family' is one that every task has" 's/{"noise"/{"family"/'
+wrong common_key "key 'loss_scale' exists for every task" 's/{"noise"/{"loss_scale"/'
+wrong selector_key "key 'family' exists for every task" 's/{"noise"/{"family"/'
 wrong twice "the plug-in's table contains the key 'points' twice" 's/{"dimension"/{"points"/'
 wrong type "key 'noise': WL_OPT_INT needs WL_SLOT with a member of type int64_t" 's/{"noise", WL_OPT_REAL, "0.1"/{"noise", WL_OPT_INT, "1"/'
 wrong no_choices "key 'noise' is a choice and has no list" 's/{"noise", WL_OPT_REAL, "0.1"/{"noise", WL_OPT_CHOICE, "a"/; s/outliers, noise;/outliers; int noise;/'
@@ -93,7 +93,7 @@ done
   sed -n '/^    {0}};/,$p' welsch.c | sed '1d; s/[.]options = options/.options = table.row/; s/wl_map_read(map, options, w)/wl_map_read(map, table.row, w)/'
 } >endless.c
 compile endless.so '-DAFTER="dimensions"' endless.c
-refused "a table without end before a text" 78 "endless.so: key 'dimensions' has no sentence of help; is the last row, {0}" '{plugin: ./endless.so}'
+refused "a table without end before a text" 78 "endless.so: key 'dimensions' has no help text; add the text, or end the plug-in's table of keys with the row {0}" '{plugin: ./endless.so}'
 compile endless2.so '-DAFTER=(char*)1' endless.c
 refused "a table without end before a number" 78 "endless2.so: the plug-in's table of keys has no end" '{plugin: ./endless2.so}'
 awk '/^    {0}};/ { for (i = 0; i < 150; i++) printf "    {\"k%d\", WL_OPT_REAL, \"0\", NULL, 0, 1, \"1\", \"A key.\", WL_SLOT(welsch, noise)},\n", i } { print }' welsch.c >many.c
