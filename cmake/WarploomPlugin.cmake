@@ -1,6 +1,6 @@
 # warploom_add_plugin(<name> <source>...) builds the plug-in <name>.so, which warploom can load in float32 and float64.
 #
-# find_package(warploom) includes this file. The function runs `warploom plugin build`. The variable warploom_PROGRAM is
+# find_package(warploom) loads this file. The function runs `warploom plugin build`. The variable warploom_PROGRAM is
 # the path of the program.
 if(NOT warploom_PROGRAM)
   find_program(warploom_PROGRAM warploom HINTS ${CMAKE_CURRENT_LIST_DIR}/../../../bin

@@ -1,6 +1,6 @@
-# On each build, writes generated/wl_build.h with the version, the git revision, the build type, the compiler and its
-# flags, and the version of HDF5. If none of these values changes, the file does not change, and base/build_info.c is
-# not compiled again.
+# On each build, writes generated/wl_build.h. The header contains the version, the git revision, the build type, the
+# compiler and its flags, and the version of HDF5. If none of these values has changed, the header remains unchanged,
+# so base/build_info.c is not compiled again.
 string(TOUPPER "${CMAKE_BUILD_TYPE}" wl_build_type)
 string(JOIN " " wl_build_flags "-std=gnu17" ${CMAKE_C_FLAGS} ${CMAKE_C_FLAGS_${wl_build_type}} ${WL_NUMERICS})
 if(WL_SANITIZE)

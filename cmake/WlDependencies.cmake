@@ -6,7 +6,7 @@ find_package(Threads REQUIRED)
 find_package(OpenMP REQUIRED COMPONENTS C)
 find_package(ZLIB REQUIRED)
 
-# Both serial and parallel builds of HDF5 work, because only one rank writes a file.
+# Warploom works with serial and with parallel builds of HDF5, because only one rank writes to a file at a time.
 set(HDF5_PREFER_PARALLEL OFF)
 find_package(HDF5 REQUIRED COMPONENTS C HL)
 
@@ -45,6 +45,7 @@ target_include_directories(wl::hdf5 SYSTEM INTERFACE ${HDF5_INCLUDE_DIRS})
 target_link_libraries(wl::hdf5 INTERFACE ${HDF5_C_HL_LIBRARIES} ${HDF5_C_LIBRARIES})
 target_compile_definitions(wl::hdf5 INTERFACE ${HDF5_DEFINITIONS})
 
-# The system's interpreter is preferred to other interpreters in PATH, because Debian installs h5py and numpy for it.
+# The system's interpreter is used if it exists, because Debian installs h5py and numpy for it. Other interpreters in
+# PATH may lack these packages.
 find_program(WL_PYTHON NAMES python3 PATHS /usr/bin NO_DEFAULT_PATH)
 find_program(WL_PYTHON NAMES python3)

@@ -1,16 +1,18 @@
-# Defines the interface target wl_flags, which has the compiler flags of every target.
+# Defines the interface target wl_flags, which contains the compiler flags of every target.
 #
-# -ffast-math is not used, because results must be reproducible. The three -f flags below allow the compiler to
-# vectorise. Results remain reproducible on one kind of processor.
+# -ffast-math is not used, because results must be reproducible. The three flags of WL_NUMERICS allow the compiler to
+# vectorise. With these flags, results are still reproducible on one type of processor.
 set(CMAKE_C_STANDARD 17)
 set(CMAKE_C_STANDARD_REQUIRED ON)
 set(CMAKE_C_EXTENSIONS ON)
 set(CMAKE_C_FLAGS_RELEASE "-O3 -DNDEBUG")
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
-# The shared library libwarploom also links the static libraries, so their code must be position-independent.
+# The static libraries are also linked into the shared library libwarploom, so their code must be
+# position-independent.
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 
-# Rows of tables may omit their last fields, which are then zero, so this warning is off.
+# The warning about missing initialisers is off, because rows of tables may omit their last fields, which are then
+# zero.
 set(WL_WARNINGS -Wall -Wextra -Wpedantic -Wno-missing-field-initializers)
 set(WL_NUMERICS -fno-math-errno -fno-trapping-math -ffp-contract=fast)
 

@@ -1,7 +1,7 @@
-# Builds the shared library libwarploom, and installs the files of the project.
+# Builds the shared library libwarploom and defines the rules that install the files of the project.
 #
-# The library contains the objects of src/api and all objects of other folders that src/api needs. The library does not
-# contain MPI. src/api/exports.map lists its public names. All other names are hidden.
+# The library contains the objects of src/api, and the objects of other folders that src/api uses. The library does
+# not contain MPI. The file src/api/exports.map lists its public symbols. All other symbols are hidden.
 include(CMakePackageConfigHelpers)
 
 set(WL_EXPORTS ${CMAKE_SOURCE_DIR}/src/api/exports.map)
@@ -27,7 +27,7 @@ write_basic_package_version_file(${CMAKE_BINARY_DIR}/package/warploomConfigVersi
 install(FILES ${CMAKE_BINARY_DIR}/package/warploomConfig.cmake
   ${CMAKE_BINARY_DIR}/package/warploomConfigVersion.cmake DESTINATION ${WL_CMAKE_PACKAGE})
 
-# The paths in warploom.pc are relative to that file, so the installed tree can be moved.
+# The paths in warploom.pc are relative to the location of warploom.pc, so the installed tree can be moved.
 file(RELATIVE_PATH WL_PREFIX_FROM_PC /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
 configure_file(${CMAKE_CURRENT_LIST_DIR}/warploom.pc.in ${CMAKE_BINARY_DIR}/package/warploom.pc @ONLY)
 install(FILES ${CMAKE_BINARY_DIR}/package/warploom.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
@@ -35,7 +35,8 @@ install(FILES ${CMAKE_BINARY_DIR}/package/warploom.pc DESTINATION ${CMAKE_INSTAL
 install(DIRECTORY include/warploom DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
 install(DIRECTORY tools jobs DESTINATION ${CMAKE_INSTALL_DATADIR}/warploom USE_SOURCE_PERMISSIONS
   PATTERN "__pycache__" EXCLUDE
-  REGEX "(evaluation|previous-[0-9]+)[.](h5|png)$" EXCLUDE) # results that a user measured are not installed
+  # files with results that a user has measured are not installed
+  REGEX "(evaluation|previous-[0-9]+)[.](h5|png)$" EXCLUDE)
 install(DIRECTORY examples DESTINATION ${CMAKE_INSTALL_DATADIR}/warploom PATTERN "__pycache__" EXCLUDE
   PATTERN "*.so" EXCLUDE)
 install(FILES README.md CHANGELOG.md CITATION.cff LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})

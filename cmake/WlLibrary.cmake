@@ -2,9 +2,10 @@
 
 # wl_add_library(<folder> [DEPS <folders>...] [LINK <targets>...])
 #
-# Compiles src/<folder>/*.c into the library wl_<folder>, and again with WL_DOUBLE into wl_<folder>64.
+# Compiles src/<folder>/*.c into the library wl_<folder>, and compiles the same sources with WL_DOUBLE into
+# wl_<folder>64.
 #
-# Before that, the function includes every file src/<folder>/*.cmake. Such a file may change the list `sources`
+# Before compiling, the function includes every file src/<folder>/*.cmake. Such a file may change the list `sources`
 # (absolute paths). The file may also call wl_add_variant for a source that must be compiled several times.
 function(wl_add_library folder)
   cmake_parse_arguments(ARG "" "" "DEPS;LINK" ${ARGN})
@@ -17,7 +18,7 @@ function(wl_add_library folder)
 endfunction()
 
 # wl_add_program(<name> FOLDER <folder> [DEPS ...] [LINK ...]) builds the executables <name> and <name>64 from
-# src/<folder>/*.c. `warploom check` runs the float64 program, which is installed in libexec.
+# src/<folder>/*.c. `warploom check` runs the float64 program <name>64, which is installed in libexec.
 function(wl_add_program name)
   cmake_parse_arguments(ARG "" "FOLDER" "DEPS;LINK" ${ARGN})
   wl_folder_sources(${ARG_FOLDER})
@@ -82,8 +83,8 @@ macro(wl_folder_sources folder_name)
   endforeach()
 endmacro()
 
-# Sets the compiler flags, the precision, and the libraries to link. The libraries are those of the folders, in the same
-# precision and in the given order.
+# Sets the compiler flags, the precision, and the libraries of a target. The libraries are those of the given folders,
+# in the precision of the target and in the given order.
 function(wl_configure_target target suffix folders link)
   target_link_libraries(${target} PUBLIC wl_flags ${link})
   foreach(dependency ${folders})

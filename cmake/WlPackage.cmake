@@ -1,6 +1,7 @@
-# CPack builds packages in the build folder. `cpack -G TGZ` builds an archive whose tree can be moved. `cpack -G DEB`
-# builds a Debian package. `cpack --config CPackSourceConfig.cmake` builds an archive of the sources. The script
-# packaging/build-deb.sh configures, builds and packs with Debian's paths and options.
+# Configures CPack, which builds packages in the build folder. `cpack -G TGZ` builds an archive that can be unpacked
+# in any folder. `cpack -G DEB` builds a Debian package. `cpack --config CPackSourceConfig.cmake` builds an archive of
+# the sources. The script packaging/build-deb.sh configures, builds and packs Warploom with the paths and options of
+# Debian.
 set(CPACK_PACKAGE_VENDOR "The Warploom developers")
 set(CPACK_PACKAGE_CONTACT "The Warploom developers <warploom@localhost>" CACHE STRING "maintainer, in the fields of packages")
 set(CPACK_PACKAGE_DESCRIPTION_FILE ${CMAKE_SOURCE_DIR}/packaging/description.txt)
@@ -15,8 +16,8 @@ set(CPACK_SOURCE_GENERATOR TGZ)
 set(CPACK_SOURCE_PACKAGE_FILE_NAME ${PROJECT_NAME}-${PROJECT_VERSION})
 set(CPACK_SOURCE_IGNORE_FILES "/[.]git/" "/build[^/]*/" "/runs/" "/__pycache__/" "[.]egg-info/" "${CMAKE_BINARY_DIR}/")
 
-# dpkg-shlibdeps finds the packages of the libraries. The packages of mpirun and of the tools' Python modules are only
-# recommended, because warploom runs on one rank without them.
+# dpkg-shlibdeps determines which packages contain the linked libraries. The packages of mpirun and of the Python
+# modules are only recommended, because warploom runs on one rank without mpirun and without Python.
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SECTION science)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)

@@ -1,6 +1,7 @@
-# Provides what plug-ins need: symbols of the program, installed headers, and the compiler flags (docs/plugins.md).
+# Provides what plug-ins require: exported symbols of the program, installed headers, and the compiler flags
+# (docs/plugins.md).
 
-# A task family or a rule calls the functions of these headers.
+# A task family or an update rule in a plug-in calls the functions that these headers declare.
 set(WL_PLUGIN_HEADERS
   base/layout.h base/options.h base/plugin.h base/real.h base/rng.h base/status.h
   tensor/tape.h task/family.h task/task.h task/warp.h
@@ -13,7 +14,7 @@ endforeach()
 install(FILES ${CMAKE_SOURCE_DIR}/cmake/WarploomPlugin.cmake
   DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/warploom)
 
-# `warploom plugin build` uses the flags of the program, except warnings and sanitizers.
+# `warploom plugin build` uses the compiler flags of the program, except the flags for warnings and sanitizers.
 get_filename_component(wl_plugin_compiler ${CMAKE_C_COMPILER} NAME)
 string(JOIN " " wl_plugin_flags -std=gnu17 -O3 ${WL_NUMERICS})
 foreach(suffix "" "64")

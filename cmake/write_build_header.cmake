@@ -1,5 +1,5 @@
-# The target wl_build_header runs this script at build time. The target sets SOURCE, OUTPUT, VERSION, TYPE, COMPILER,
-# FLAGS and HDF5.
+# The target wl_build_header runs this script at build time. The target passes the variables SOURCE, OUTPUT, VERSION,
+# TYPE, COMPILER, FLAGS and HDF5.
 execute_process(COMMAND git -C ${SOURCE} describe --always --dirty --abbrev=12 --exclude=*
   OUTPUT_VARIABLE revision ERROR_QUIET OUTPUT_STRIP_TRAILING_WHITESPACE RESULT_VARIABLE failed)
 if(failed OR NOT revision)

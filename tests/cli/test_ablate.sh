@@ -1,7 +1,7 @@
-# Checks `warploom ablate`. `ablate` trains every subset of the parts once. Each run must equal the run of `train` with
-# the same parts. The name of the output folder contains `#` and `:`, so YAML reads it as text only in quotes. The table
-# must not depend on the number of ranks, and --resume must not train a complete run again. All subsets must be checked
-# before the first training.
+# Checks `warploom ablate`. `ablate` trains each subset of the configuration's parts once. Each run must have the same
+# result as a run of `train` with the same parts. The name of the output folder contains `#` and `:`. Unquoted, YAML
+# would not read this name as one text. The printed table must not depend on the number of ranks. With --resume,
+# `ablate` must not train a finished run again. All subsets must be checked before the first training begins.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 
@@ -59,8 +59,8 @@ refuses() { # arguments: CODE WORDS ARGUMENTS...
 refuses 78 "nothing to leave out" "$WL_SOURCE/jobs/quadratic-gaussian.yaml" --set 'rule={name: sgd, rate: 0.1, learn: [rate]}'
 refuses 64 "--seeds" joint.yaml --seeds 1
 refuses 66 "nowhere.yaml" nowhere.yaml
-# In the following call, one subset is not a valid configuration. Nothing may be trained, because all subsets are
-# checked first.
+# In the following call, one subset is not a valid configuration. No run may be trained, because all subsets are
+# checked before the first training.
 cat >program <<'P'
 #!/bin/bash
 case "$*" in *"--dry-run"*task.warp=*none*) echo "warploom: error: no such warp" >&2; exit 78 ;; esac

@@ -1,6 +1,5 @@
-# Checks how the program reports bad input. One rank must print one clear error on standard error, and the exit code
-# must be the one that sysexits.h defines for this error. No rank may hang, and no incomplete file may get its final
-# name.
+# Checks how the program reports bad input. The program must print exactly one clear error on standard error, and exit
+# with the code that sysexits.h defines for this error. No rank may hang. No incomplete file may have its final name.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 
@@ -15,7 +14,7 @@ outer: {steps: 4, units: 2}
 C
 
 cases=0
-# Runs `warploom ARGS` on RANKS ranks. If RANKS is 1, the program runs without a launcher. Expects the exit code CODE
+# Runs `warploom ARGS` on RANKS ranks. If RANKS is 1, the program runs without mpirun. Expects the exit code CODE
 # and one line with an error that contains every word of WORDS.
 expect() { # arguments: RANKS CODE WORDS(|-separated) ARGS...
   local ranks=$1 code=$2 words=$3 got=0 word lines launch=()
@@ -31,7 +30,7 @@ expect() { # arguments: RANKS CODE WORDS(|-separated) ARGS...
     grep -qF -- "$word" err.txt || { cat err.txt >&2; fail "warploom $*: the error does not say '$word'"; }
   done
 }
-# Calls `expect` for the valid configuration with OVERRIDES.
+# Calls `expect` for the valid configuration, changed by OVERRIDES.
 expect_key() { # arguments: WORDS OVERRIDES...
   local words=$1 options=() o
   shift
@@ -75,8 +74,8 @@ expect 2 78 "task" train empty.yaml
 printf 'task: {family: quadratic}\nrule: {name: adam}\n' >nothing.yaml
 expect 2 78 "nothing.yaml:2|rule.name|nothing to learn" train nothing.yaml
 
-# Errors that appear only when parts are combined must be reported. The option --dry-run builds the same parts as a
-# training.
+# The program must report errors that result only from a combination of valid settings. The option --dry-run
+# constructs the same objects as a training.
 expect_parts() { # arguments: WORDS OVERRIDES...
   local words=$1 options=() o
   shift
@@ -112,7 +111,7 @@ expect 1 66 "no-such-file" info no-such-file
 head -c 3000 /dev/urandom >noise.h5
 expect 1 65 "noise.h5" eval noise.h5
 
-# resuming a run with a different configuration, and with damaged checkpoints
+# resuming a run with a different configuration or with damaged checkpoints
 "$WL_MPIEXEC" -n 2 "$WL_BIN" train good.yaml --quiet --set output=run >/dev/null
 expect 2 78 "outer.units" train good.yaml --set output=run --set outer.units=3 --resume
 for file in run/checkpoints/step-*.h5; do
@@ -121,12 +120,12 @@ for file in run/checkpoints/step-*.h5; do
 done
 expect 2 65 "run/checkpoints" train good.yaml --set output=run --resume
 
-# Files of a wrong kind and outputs that cannot be written must be reported before any work begins.
+# Input files of a wrong kind, and outputs that cannot be written, must be reported before any work begins.
 "$WL_BIN" train good.yaml --quiet --set output=whole --set trajectory.every=1 >/dev/null
 expect 1 65 "whole/trajectory.h5|kind" eval whole/trajectory.h5
 expect 2 73 "nowhere/curves.h5" eval whole --output nowhere/curves.h5 --seeds 10000
 
-# An output must not be an input or a file of a run.
+# An output file must not replace an input file or a file of a run.
 cp whole/optimizer.h5 alone.h5
 ln alone.h5 linked.h5
 cp good.yaml spare.yaml
@@ -153,7 +152,7 @@ cmp -s good.yaml spare.yaml && cmp -s alone.h5 whole/optimizer.h5 || fail "an in
 "$WL_BIN" export whole --output whole/optimizer.h5 --quiet || fail "export cannot renew its own file"
 "$WL_BIN" info whole --json whole/description.json >/dev/null || fail "no further file in the run's own folder"
 
-# The program must report that ranks have read different configurations.
+# If ranks have read different configurations, the program must report this.
 cat >disagree.sh <<'S'
 #!/bin/sh
 exec "$WL_BIN" train good.yaml --set output=split --set seed="$((1 + OMPI_COMM_WORLD_RANK))"
@@ -165,8 +164,8 @@ expect_same "exit code when ranks disagree" 76 $got
 grep -q "configuration" err.txt || fail "the error of ranks that disagree does not name the configuration"
 [ ! -e split/checkpoints ] || fail "ranks that disagree have written checkpoints"
 
-# Outputs in a folder without write permission, and outputs below a file, must be reported. Root skips the first case,
-# because root may write anywhere.
+# An output in a folder without write permission must be reported, and also an output whose parent path is a file.
+# Root skips the first case, because root may write to any folder.
 if [ "$(id -u)" != 0 ]; then
   mkdir locked && chmod 555 locked
   expect 2 77 "locked" train good.yaml --set output=locked/run

@@ -1,8 +1,8 @@
 #!/bin/bash
-# Checks the batch scripts for PBS and Flux. Debian has no packages of PBS and Flux. The test therefore provides its own
-# programs qsub, qstat and flux, which record their arguments and print fixed answers. The test also sets the
-# environment variables that a job has. The test cannot show how the real batch systems handle directives and signals.
-# The test also runs shellcheck on all scripts.
+# Checks the batch scripts for PBS and Flux. Debian does not package PBS and Flux. The test therefore replaces qsub,
+# qstat and flux by its own programs, which record their arguments and print fixed answers. The test also sets the
+# environment variables that the batch systems set for a job. The test cannot check how the real batch systems process
+# directives and send signals. The test also runs shellcheck on all scripts.
 . "$WL_SOURCE/tests/harness/training.sh"
 export WARPLOOM=$WL_BIN WARPLOOM_JOBS=$WL_SOURCE/jobs WARPLOOM_PYTHON=${WL_PYTHON:-python3}
 unset SLURM_JOB_ID RUN
@@ -11,7 +11,7 @@ for script in "$WARPLOOM_JOBS"/*.{sh,sbatch,pbs,flux}; do
   bash -n "$script" || fail "$script: not a shell script"
   ! command -v shellcheck >/dev/null || shellcheck -s bash -e SC1091,SC2015 "$script" || fail "shellcheck: $script"
 done
-# All variants of a script do the same work, so their last lines must be equal.
+# All variants of a script do the same work, so their last lines must be the same.
 for name in smoke single chain evaluate; do
   expect_same "what $name does in PBS" "$(tail -n 1 "$WARPLOOM_JOBS/$name.sbatch")" "$(tail -n 1 "$WARPLOOM_JOBS/$name.pbs")"
   expect_same "what $name does in Flux" "$(tail -n 1 "$WARPLOOM_JOBS/$name.sbatch")" "$(tail -n 1 "$WARPLOOM_JOBS/$name.flux")"
@@ -22,7 +22,7 @@ done
 mkdir bin
 cat >bin/qsub <<'C'
 #!/bin/bash
-printf '%s\n' "$@" >submitted # writes one argument on each line
+printf '%s\n' "$@" >submitted # writes each argument on a separate line
 while [ $# -gt 0 ]; do
   if [ "$1" = -v ]; then
     for name in ${2//,/ }; do printf 'export %s=%q\n' "$name" "${!name}"; done >variables
@@ -85,7 +85,7 @@ output_has pbs-2.out 'continuing runs/mine-123 from step'
 expected=$(straight_digest train.yaml $steps straight --set checkpoint.every=50)
 expect_same "digest of the chain under PBS" "$expected" "$(digest_line pbs-2.out)"
 
-# The scripts refuse to run on more ranks than units, and without a configuration.
+# The scripts must exit with an error if there are more ranks than units, or if no configuration is given.
 for _ in 1 2 3 4 5 6; do echo localhost; done >>nodes
 CONFIG=train.yaml pbs 125.server 78 pbs-3.out single.pbs
 output_has pbs-3.out '8 ranks, of which 6 can work .*: submit with -l select=1:ncpus=6:mpiprocs=6'
@@ -108,7 +108,8 @@ echo inf >timeleft
 RUN=runs/flux-f58A flux_job f58B 0 flux-2.out chain.flux train.yaml --set checkpoint.every=50
 expected=$(straight_digest train.yaml $steps straight-flux --set checkpoint.every=50)
 expect_same "digest of the chain under Flux" "$expected" "$(digest_line flux-2.out)"
-# ---- Sweeps: each combination has its own chain, whose job receives the settings and the folder of the run
+# ---- Sweeps: each combination of settings has its own chain of jobs, and each job receives the settings and the
+# folder of the run
 cat >small.yaml <train.yaml
 sed -i "s/steps: $steps, units: 6/steps: 3, units: 2/" small.yaml
 sweep() { "$WARPLOOM_JOBS/sweep.sh" small.yaml --over rule.hidden=[4],[6,5] --over seed=1..2 "$@"; }

@@ -1,5 +1,5 @@
 # Checks `warploom bench` on one and two ranks. `bench` prints a table and writes the same values as JSON. The command
-# must leave no other file behind, and it must refuse bad input.
+# must write no other file, and it must reject bad arguments.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 

@@ -1,14 +1,14 @@
-# Checks Warploom with an OpenBLAS that does not recognise the processor. Warploom must then select other kernels and
-# print their name. Warploom must refuse an OpenBLAS that computes wrong products, and it must use the kernels that the
-# user has chosen.
+# Checks Warploom with an OpenBLAS that selects its kernels for an old processor. Warploom must then select the
+# kernels for the real processor and print their name. Warploom must reject an OpenBLAS that computes wrong products.
+# If the user has chosen kernels of OpenBLAS, Warploom must use them.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 
 grep -qw avx2 /proc/cpuinfo || skip "this processor has no AVX2"
 write_config endless.yaml
 sed -e 's/steps: 1000000,/steps: 2,/' endless.yaml >short.yaml
-# The linker finds this library before it finds OpenBLAS. The library reports kernels of 2004, unless an environment
-# variable selects other kernels.
+# The linker finds this library before it finds OpenBLAS. The library reports kernels for a processor of 2004, unless
+# an environment variable selects other kernels.
 cat >stand_in.c <<'C'
 #include <stdlib.h>
 char *openblas_get_corename(void) {
@@ -48,7 +48,8 @@ run LD_PRELOAD=./wrong.so
 [ $code = 71 ] && says 'error: OpenBLAS computes wrong products.*OPENBLAS_CORETYPE'
 echo "ok: wrong products"
 
-# If ranks use different kernels, a warning must say so. In this run, only rank 1 has the variable WARPLOOM_ISA.
+# If the ranks use different kernels, the program must print a warning. In this run, only rank 1 has the variable
+# WARPLOOM_ISA.
 cat >mixed.sh <<'C'
 [ "${OMPI_COMM_WORLD_RANK:-${PMI_RANK:-0}}" = 0 ] || export WARPLOOM_ISA=baseline
 exec "$@"

@@ -1,5 +1,5 @@
-# Checks that environment variables that other jobs, sites or shells have set do not change a run. The variables must
-# change neither the values that the program reads nor the files from which it reads them.
+# Checks that a run does not depend on environment variables that other jobs, computing centres or shells have set.
+# The variables must change neither the values that the program reads nor the choice of the files that it reads.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 
@@ -30,15 +30,15 @@ expect_same "more ranks than cores with OMP_NUM_THREADS=1" "$forward" \
   "$(OMP_NUM_THREADS=1 timeout 60 "$WL_MPIEXEC" -n $(($(nproc) + 1)) "$WL_BIN" train forward.yaml --quiet --set threads=0 \
     --set output=crowded 2>err.txt || cat err.txt >&2)"
 
-# Waiting threads of OpenMP soon sleep, unless the user has chosen how they wait.
+# The waiting threads of OpenMP must sleep after a short time, unless the user has chosen how the threads wait.
 waits() { env -u OMP_WAIT_POLICY OMP_DISPLAY_ENV=verbose "$@" "$WL_BIN" --version 2>&1 | grep SPINCOUNT | tail -n 1; }
 waits A=1 | grep -q "'1000'" || fail "waiting threads do not sleep soon: $(waits A=1)"
 waits GOMP_SPINCOUNT=77 | grep -q "'77'" || fail "GOMP_SPINCOUNT=77 has no effect: $(waits GOMP_SPINCOUNT=77)"
 ! waits OMP_WAIT_POLICY=passive | grep -q "'1000'" || fail "OMP_WAIT_POLICY=passive has no effect"
 echo "ok: OpenMP's waiting"
 
-# If the end time of a job is invalid or in the past, it has no effect. Before a valid end time, the run stops and names
-# the variable.
+# An end time of a job that is invalid or in the past must have no effect. If the end time is valid, the run must stop
+# before that time, and its message must name the variable.
 for end in "" Unknown 99999999999 $(($(date +%s) - 3600)); do same_with SLURM_JOB_END_TIME="$end"; done
 code=0
 SLURM_JOB_END_TIME=$(($(date +%s) + 4)) timeout 60 "$WL_BIN" train endless.yaml --set output=limited >out.txt 2>err.txt || code=$?
@@ -46,7 +46,7 @@ SLURM_JOB_END_TIME=$(($(date +%s) + 4)) timeout 60 "$WL_BIN" train endless.yaml 
 grep -q 'SLURM_JOB_END_TIME' err.txt || fail "the end of a SLURM job is not named"
 echo "ok: the end of a SLURM job"
 
-# A program without a launcher must print its messages even if the environment still contains the rank number of an
+# A program without a launcher must print its messages even if the environment still contains the rank number from an
 # earlier job.
 for rank in OMPI_COMM_WORLD_RANK PMIX_RANK PMI_RANK SLURM_PROCID; do
   ! env $rank=3 "$WL_BIN" trian short.yaml 2>err.txt || fail "$rank=3: an unknown command is not refused"
@@ -55,8 +55,8 @@ done
 [ -n "$(SLURM_PROCID=3 "$WL_BIN" --version)" ] || fail "SLURM_PROCID=3: --version prints nothing"
 echo "ok: inherited ranks"
 
-# If standard output cannot be written, the program must report an error. Commands that only print must report this
-# error too.
+# If standard output cannot be written, the program must report an error. Commands whose only output is on standard
+# output must report this error too.
 for what in --help "train --help" "train --list rules" "train --json-schema" "init --task quadratic"; do
   code=0
   # shellcheck disable=SC2086

@@ -1,7 +1,7 @@
-# Checks the files that `eval` writes. An evaluation must never overwrite an evaluation with other settings, an input of
-# a command, or a file of a run. A picture must never show the data of an earlier evaluation. An evaluation of a trained
-# file must not write into the folder of that file. The installed tree must contain no evaluations. The test also checks
-# the baseline of a few-shot system with warp layers.
+# Checks the files that `eval` writes. An evaluation must not overwrite an evaluation with other settings, an input of
+# a command, or a file of a run. A picture must not show the data of an earlier evaluation. An evaluation of a trained
+# file must not write into the folder that contains the trained file. The installed tree must contain no evaluations.
+# The test also checks which baseline `eval` uses for a few-shot system with warp layers.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 
@@ -20,25 +20,26 @@ C
 evaluate() { "$WL_BIN" eval "$@" --seeds 2 --tune-units 1 --no-picture --quiet >/dev/null; }
 steps_of() { "$WL_BIN" info "$1" --json - --quiet 2>/dev/null | grep -o 'steps [0-9]* seeds' | cut -d' ' -f2; }
 
-# if the settings differ, `eval` keeps the data and the picture of the earlier evaluation under another name
+# if the settings differ, `eval` renames the data and the picture of the earlier evaluation instead of replacing them
 evaluate run --steps 3
 echo picture >run/evaluation.png
 evaluate run --steps 4
 expect_same "the new evaluation" 4 "$(steps_of run/evaluation.h5)"
 expect_same "the earlier evaluation" 3 "$(steps_of run/evaluation-previous-1.h5)"
 [ -e run/evaluation-previous-1.png ] && [ ! -e run/evaluation.png ] || fail "a picture shows other data than the evaluation"
-# if the settings are equal, `eval` replaces the earlier evaluation, and --no-picture removes its picture
+# if the settings are equal, `eval` replaces the earlier evaluation. With --no-picture, it also deletes the picture of
+# the earlier evaluation
 echo picture >run/evaluation.png
 evaluate run --steps 4
 [ ! -e run/evaluation-previous-2.h5 ] || fail "an evaluation of the same settings was kept"
 [ ! -e run/evaluation.png ] || fail "--no-picture left a picture of the evaluation before"
-# The evaluations of two optimizers may have the same file name.
+# Evaluations of two optimizers whose files have the same name must not replace each other.
 "$WL_BIN" train q.yaml --quiet --set output=other --set seed=5 >/dev/null
 evaluate run --steps 4 --output table.h5
 evaluate other --steps 4 --output table.h5
 [ -e table-previous-1.h5 ] || fail "another optimizer's evaluation was replaced"
 
-# the evaluation of a trained file must not write into the folder of that file
+# an evaluation must not write into the folder that contains the trained file
 mkdir shelf here
 cp run/optimizer.h5 shelf/trained.h5
 (cd here && evaluate ../shelf/trained.h5 --steps 3)
@@ -76,7 +77,8 @@ sums | cmp - before || fail "a refused output was written"
 cmp keep.h5 own.h5 && cmp keep.yaml q.yaml || fail "a file that is not an evaluation was replaced"
 "$WL_BIN" export run --output run/optimizer.h5 --quiet || fail "export refuses to write its default file, the optimizer of the run"
 
-# Warp-Grad is compared with gradient descent on the same network without warp layers, at a tuned rate
+# Warp-Grad is compared with gradient descent on the same network without warp layers, and the rate of gradient
+# descent is tuned
 cat >warp.yaml <<'C'
 seed: 1
 threads: 1

@@ -1,6 +1,7 @@
 # Checks what `eval` reports about few-shot tasks and explicit warps. Confidence intervals must be computed over 600
-# tasks, and the baseline must be gradient descent from the learned theta_0. If a warp has learned nothing, the
-# difference to the baseline must be exactly 0. The values must not depend on the number of ranks.
+# tasks. The baseline must be gradient descent from the learned theta_0. If a warp has not been trained, the
+# difference between the learned rule and the baseline must be exactly 0. The values must not depend on the number of
+# ranks.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 
@@ -62,11 +63,11 @@ error = statistics.stdev(losses) / math.sqrt(600)
 assert math.isclose(learned["final_loss"], statistics.fmean(losses), rel_tol=1e-12)
 assert math.isclose(learned["final_loss_half_width"], 1.964 * error, rel_tol=1e-3), (learned, error)
 assert plain["rule"] == "sgd from theta_0" and learned["heldout_loss_of_set"] == losses
-# the learned rule is gradient descent, so it equals the baseline if both use the tuned rate
+# the learned rule is gradient descent, so its result equals that of the baseline if both use the tuned learning rate
 assert same["rules"][0]["final_loss_of_set"] == plain["final_loss_of_set"], "the baseline is not descent from theta_0"
 assert plain["final_loss"] < few["start_loss"], "tuned descent from theta_0 does not adapt"
 
-# the file must contain the data from which the verdict on few-shot tasks is computed
+# the file must contain the data from which `eval` computes its verdict on few-shot tasks
 import h5py
 with h5py.File("few.h5") as file:
     stored = list(file["case-00/difference"])
@@ -77,7 +78,7 @@ assert start["warp_advantage"] == 0 and start["warp_advantage_half_width"] == 0,
 assert start["warp_coverage"] == 1
 assert warped["warp_advantage"] != 0 and 0 < warped["warp_coverage"] <= 1
 P
-# Drawing a picture adds nothing to the JSON on standard output.
+# Drawing a picture must not change the JSON on standard output.
 "$WL_BIN" eval mountain --seeds 2 --output drawn.h5 --json - 2>/dev/null | "$WL_PYTHON" -c 'import json, sys; json.load(sys.stdin)' ||
   fail "no JSON on standard output"
 "$WL_PYTHON" "$WL_SOURCE/tools/plot_evaluation.py" few.h5 --output few.png >/dev/null || fail "no picture of a few-shot evaluation"

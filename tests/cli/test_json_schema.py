@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Checks `warploom train --json-schema`. Every configuration in jobs/ must be valid. The schema and the program must
-both refuse wrong configurations."""
+"""Checks `warploom train --json-schema`. Every configuration in jobs/ must be valid against the schema. The schema
+and the program must both reject wrong configurations."""
 
 import copy
 import glob
@@ -21,7 +21,7 @@ PROGRAM, SOURCE = os.environ["WL_BIN"], os.environ["WL_SOURCE"]
 
 
 class Loader(yaml.SafeLoader):
-    """Reads a file as YAML 1.2, which reads 1e-3 as a number. PyYAML reads YAML 1.1, in which 1e-3 is a string."""
+    """Reads a file as YAML 1.2, in which 1e-3 is a number. PyYAML implements YAML 1.1, in which 1e-3 is a string."""
 
 
 Loader.add_implicit_resolver(
@@ -40,7 +40,7 @@ def read(path):
 
 def accepted_by_program(configuration):
     with open("changed.yaml", "w", encoding="utf-8") as file:
-        json.dump(configuration, file)  # PyYAML also reads JSON
+        json.dump(configuration, file)  # YAML includes JSON, so PyYAML also reads the JSON output
     done = subprocess.run([PROGRAM, "train", "changed.yaml", "--dry-run"], capture_output=True, text=True)
     assert done.returncode in (0, 78), done.stderr
     return done.returncode == 0
@@ -54,7 +54,7 @@ for path in files:
 
 base = {"threads": 1, "task": {"family": "quadratic", "dimension": 3, "batch": 2},
         "rule": {"name": "lstm", "hidden": [4]}, "window": {"steps": 4, "weights": {"last": 2}}}
-CHANGES = [  # each row has a section, a key, a value, and whether the value is valid
+CHANGES = [  # each row consists of a section, a key, a value, and whether the value is valid
     ("window", "weights", "sum", True), ("window", "weights", [1, 0, 0, 0, 2.5], True),
     ("window", "weights", {"last": 0}, False), ("window", "weights", {"sum": 2}, False),
     ("window", "weights", "some", False), ("window", "steps", 0, False), ("window", "steps", 2.5, False),
@@ -78,7 +78,7 @@ for name, value in (("windw", {}), ("seed", -1), ("threads", 100000), ("rule", [
 
 
 def free_keys(node, path=""):
-    """Returns the keys that do not change a result, as section.key."""
+    """Returns the keys whose values do not change any result, as section.key."""
     for item in node if isinstance(node, list) else []:
         yield from free_keys(item, path)
     for name, value in node.items() if isinstance(node, dict) else []:
@@ -95,7 +95,7 @@ sys.path.insert(0, os.path.join(SOURCE, "python"))
 from warploom import files as run_files  # noqa: E402
 
 free = set(free_keys(schema))
-# outer.patience changes only trainings that diverge
+# outer.patience changes only trainings in which units diverge
 listed = {key for key in run_files.BOOKKEEPING if not key.endswith(".")} - {"outer.patience"}
 assert len(free) > 10 and all(map(run_files.is_bookkeeping, free)), [k for k in free if not run_files.is_bookkeeping(k)]
 assert listed <= free, f"warploom/files.py: {listed - free} have an effect on results"

@@ -1,5 +1,5 @@
-# Checks the messages of a training. The progress line must print means over complete episodes. A warning must appear
-# only if the rule has no effect. After the number 1, nouns must be in the singular.
+# Checks the messages of a training. The progress line must show means over complete episodes. The warning that the
+# rule has no effect must appear only if this is true. After the number 1, a noun must be in the singular.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 
@@ -18,12 +18,12 @@ C
 "$WL_BIN" train idle.yaml --set output=busy --set task.widths=[16] --set task.batch=64 --set task.activation=tanh --set task.initialisation=fan-in --set rule.rate=1 >/dev/null 2>busy.err
 ! grep -q warning busy.err || { cat busy.err >&2; fail "a warning about a rule that learns"; }
 grep -q ' 1 unit on 1 rank x 1 thread' busy.err && grep -q '^1 meta-parameter ' busy.err || fail "$(head -n 1 busy.err)"
-# A window of one step has only one loss, so its losses cannot show the effect of the rule.
+# A window of one step has only one loss, so its losses cannot show whether the rule has an effect.
 "$WL_BIN" train idle.yaml --set output=single --set episode.steps=1 --set window.steps=1 --set window.weights=sum >/dev/null 2>single.err
 ! grep -q warning single.err || { cat single.err >&2; fail "a warning from windows of one step"; }
 ! grep -qE '(^| )1 (units|ranks|threads|checkpoints|meta-parameters)' busy.err || fail "the output has a plural after the number 1"
 
-# an episode has 4 windows, so the last 20 meta-steps are 5 complete episodes
+# an episode consists of 4 windows, so the last 20 meta-steps are 5 complete episodes
 "$WL_PYTHON" - "$(grep '^meta-step 150/150' busy.err)" <<'P' || fail "the last progress line has wrong figures"
 import json, re, sys
 lines = [json.loads(line) for line in open("busy/metrics.jsonl")][-20:]
@@ -33,7 +33,7 @@ for got, key in zip(shown, ("meta_loss", "last_loss")):
     assert abs(got - mean) <= 1e-3 * abs(mean), (key, got, mean)
 P
 
-# The final loss of outer.validate on fixed tasks must not depend on the number of ranks or on a resume, and the
+# The final loss of outer.validate on fixed tasks must not depend on the number of ranks or on a resume. The
 # validation must not change the training
 cat >valid.yaml <<'C'
 seed: 1

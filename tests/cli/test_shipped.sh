@@ -1,18 +1,19 @@
-# Runs the shipped commands on each shipped configuration. The test runs train --dry-run, ablate --dry-run, check, and
-# train with no meta-step. The test then runs eval over every axis, info and export on the result. The test reduces the
-# sizes of tasks, and replaces data sets that are not installed.
+# Runs commands of warploom on each configuration in jobs/. For each configuration, the test runs train --dry-run,
+# ablate --dry-run, check, and a training of zero meta-steps. On the resulting run, the test runs eval over every
+# axis, info and export. The test reduces the sizes of tasks. It replaces data sets that are not installed by the
+# built-in data set.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 
-# Prints options that make the configuration in the file FULL small. The options reduce the values of some keys that
-# --dry-run prints.
+# Prints options that reduce the sizes in a configuration. The file FULL contains the configuration as --dry-run
+# prints it. The options reduce the values of some of its keys.
 cuts() { # arguments: FULL
   awk 'BEGIN {
       small["task.widths"] = small["task.filters"] = small["rule.hidden"] = "[2]"
       small["task.batch"] = 2; small["task.eval_samples"] = 16; small["replay.capacity"] = 4
     }
     /^[a-z]/ { section = $1; sub(":", "", section); map = ""; maps = 0; next }
-    /^- / { map = maps++ "."; next } # in a list of maps, the name of the key contains the number of the map
+    /^- / { map = maps++ "."; next } # in a list of maps, the name of a key contains the position of the map in the list
     { name = $1; sub(":", "", name); key = section "." name }
     key in small && $2 != "[]" && $2 !~ /^0[.]?0?$/ { print "--set\n" section "." map name "=" small[key] }
     key == "window.steps" && $2 > 100 { print "--set\nwindow.steps=20\n--set\nepisode.steps=20" }
@@ -23,8 +24,8 @@ succeeds() { # arguments: WHAT COMMAND...
   "${@:2}" >out 2>err </dev/null || { tail -n 3 err >&2; fail "$1"; }
 }
 
-# Some first-order configurations omit a term of the gradient on purpose. `check` refuses such a configuration and names
-# the key that adds the term.
+# Some first-order configurations intentionally omit a term of the gradient. `check` must reject such a configuration
+# and name the key that adds the term.
 check_it() { # arguments: FILE NAME OPTIONS...
   local code=0
   "$WL_BIN" check "$1" --quiet --directions 1 "${@:3}" >out 2>err </dev/null || code=$?
@@ -38,8 +39,8 @@ check_it() { # arguments: FILE NAME OPTIONS...
   fi
 }
 
-# If a system has only a rule, and the rule is not the LSTM, `ablate` has no part to leave out. `ablate` also refuses a
-# mixture of tasks.
+# If a system consists of only one rule, and this rule is not the LSTM, `ablate` has no part to omit. `ablate` also
+# rejects a mixture of tasks.
 ablate_it() { # arguments: FILE NAME OPTIONS...
   local code=0
   "$WL_BIN" ablate "$1" --dry-run "${@:3}" >out 2>err </dev/null || code=$?
@@ -49,7 +50,7 @@ ablate_it() { # arguments: FILE NAME OPTIONS...
 try_config() { # arguments: FILE NAME
   local code=0 small
   "$WL_BIN" train "$1" --dry-run --quiet >full 2>err || code=$?
-  if [ $code = 66 ]; then # this machine does not have the data set
+  if [ $code = 66 ]; then # the data set is not installed on this machine
     echo "ok: $2 names its data: $(tail -n 1 err | cut -c1-120)"
     missing=$((missing + 1))
     grep -q '^ *task:.*family: omniglot' "$1" && return 0

@@ -1,6 +1,6 @@
-# Checks that a signal ends the program in every phase with exit code 75. Before a training there is nothing to save,
-# and the program ends immediately. During a training, the program first saves a checkpoint. After a closed pipe, or at
-# a limit of the file size, the process must continue, and the write must return an error.
+# Checks that a signal ends the program with exit code 75 in every phase. Before a training, the program has nothing
+# to save and must end immediately. During a training, the program must first save a checkpoint. If a pipe is closed
+# or a file reaches the limit of its size, the process must continue, and the write must return an error.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 
@@ -17,7 +17,7 @@ wait_for() { # arguments: SECONDS COMMAND...
   done
 }
 gone() { ! kill -0 "$1" 2>/dev/null; }
-# Starts the program with the default handling of signals, because bash ignores SIGINT in background jobs.
+# Starts the program with the default signal handlers, because bash makes background jobs ignore SIGINT.
 start() { # arguments: ARGS...
   env --default-signal "$WL_BIN" "$@" >out.txt 2>err.txt </dev/null &
   process=$!
@@ -55,7 +55,7 @@ for signal in HUP XCPU USR2; do
 done
 echo "ok: signals in a training"
 
-# Under nohup the program ignores SIGHUP.
+# Under nohup, the program must ignore SIGHUP.
 rm -rf run
 env --ignore-signal=HUP "$WL_BIN" train endless.yaml --set output=run --quiet >out.txt 2>err.txt </dev/null &
 process=$!
@@ -66,16 +66,15 @@ sleep 0.3
 end_by TERM 75 "under nohup"
 echo "ok: nohup"
 
-# The programs that read standard output and standard error end, and the training must continue. At its end, the
-# training must report that it could not write its result.
+# The programs at the other ends of standard output and standard error exit. The training must continue. At its end,
+# the training must report that it could not print its result.
 code=0
 { env --default-signal "$WL_BIN" train short.yaml --set output=piped 2>&1 && echo 0 >code || echo $? >code; } | true
 [ "$(cat code)" = 74 ] || fail "closed pipe: exit $(cat code), expected 74"
 [ "$(checkpoint_step piped)" = 4 ] || fail "a closed pipe ended the training"
 echo "ok: closed pipes"
 
-# The warning signals of a batch system must not end commands other than `train`. SIGTERM must end commands other than
-# `train`.
+# The warning signals of a batch system must end only `train`. SIGTERM must end the other commands too.
 start eval piped --seeds 100 --steps 2000 --no-picture --output eval.h5
 wait_for 10 grep -q . err.txt
 kill -USR1 $process

@@ -1,7 +1,7 @@
-# Checks `eval --speedup`. Curves and tables must not depend on the number of ranks. The reported values must follow the
-# protocol. The test computes the reported values again from the file of curves. The speed-up of the baseline over
-# itself must be 1, and the speed-up of a diverging rule must be 0. If tasks are added to a suite, `eval` must use the
-# curves that have already been computed.
+# Checks `eval --speedup`. Curves and tables must be the same on any number of ranks. The reported values must follow
+# the protocol of the documentation. The test computes the reported values a second time from the file of curves. The
+# speed-up of the baseline relative to itself must be 1. The speed-up of a diverging rule must be 0. If tasks are
+# added to a suite, `eval` must reuse the curves that it has already computed.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 
@@ -17,7 +17,8 @@ C
 sed 's/suite: small/suite: smooth/; s/evaluate_batches: 0/evaluate_batches: 2/; s/smoothing: 0/smoothing: 0.9/; /perceptron/d' small.yaml >smooth.yaml
 sed 's/suite: small/suite: growing/; s/smoothing: 0/smoothing: 0.9/; /perceptron/d' small.yaml >growing.yaml
 sed 's/seeds: 3/seeds: 1/; s/suite: small/suite: one/' small.yaml >one.yaml
-# the tuned rules run for 100 steps instead of ten times the longest horizon, and try four of the 15 learning rates
+# the tuned rules run for 100 steps instead of ten times the longest horizon, and only four of the 15 learning rates
+# are tried
 sed 's/suite: small/suite: short\nreach: 2/; s/name: quadratic,/&  rates: [1e-3, 0.0316],/; /perceptron/d' small.yaml >short.yaml
 
 run() { # arguments: RANKS REPORT ARGUMENTS...
@@ -27,10 +28,10 @@ learned=$WL_SOURCE/jobs/trained/quadratic-gaussian.h5
 run 2 two "$learned" --speedup small.yaml --baselines adam,nesterov,muon-linear,nadamw-cosine --curves two.h5
 run 1 again "$learned" --speedup small.yaml --baselines adam,nesterov,muon-linear,nadamw-cosine --curves again.h5
 run 1 smooth "$learned" --speedup smooth.yaml
-# Here, the distance between the recorded steps grows instead of being ten steps.
+# Here, the steps at which losses are recorded are increasingly far apart instead of every ten steps.
 run 1 growing "$learned" --speedup growing.yaml
 
-# --reach computes shorter curves for the same suite
+# --reach selects shorter curves for the tasks of the same suite
 run 1 once "$learned" --speedup small.yaml --baselines adam,adam-linear --reach 1 --curves once.h5
 "$WL_PYTHON" - <<'P' || fail "--reach 1 gives wrong curves"
 import h5py
@@ -54,7 +55,7 @@ with h5py.File("short.h5") as short, h5py.File("two.h5") as two:
     assert (a["loss"][8:12, : n - 1] == b["loss"][8:12, : n - 1]).all()
 P
 
-# trains for zero meta-steps, so a hand-designed rule is evaluated as the learned rule
+# trains for zero meta-steps, so the evaluated learned rule is a hand-designed rule
 system() { # arguments: NAME RULE
   printf 'threads: 1\noutput: %s\ntask: {family: quadratic, dimension: 4, batch: 4}\nrule: %s\nepisode: {steps: 20}\nwindow: {steps: 5}\nouter: {steps: 0, units: 1}\n' "$1" "$2" >"$1.yaml"
   "$WL_BIN" train "$1.yaml" --quiet >/dev/null
@@ -144,14 +145,14 @@ assert wild["diverged"] >= 2 and wild["tables"][0]["cells"][0]["speedup"] == [0.
 assert all(c["seconds_of_a_step"] > 0 for c in two["cells"])
 P
 
-# ranks that read different files of curves must end with an error instead of waiting for each other
+# ranks that read different files of curves must end with an error; without this check, they would wait for each other
 mkdir rank0 rank1
 cp one.h5 rank0/
 code=0
 timeout 60 "$WL_MPIEXEC" -n 2 bash -c 'cd rank${OMPI_COMM_WORLD_RANK:-$PMI_RANK} && exec "$WL_BIN" eval --speedup ../one.yaml --curves one.h5' >/dev/null 2>apart || code=$?
 [ $code != 0 ] && [ $code != 124 ] && grep -q "file of its curves, differs" apart || fail "ranks with different files: exit code $code, $(cat apart)"
 
-# curves of the second file are added to the first, and the results leave out a task without a curve
+# `eval` adds the curves of the second file to those of the first file, and the results omit a task without a curve
 run 1 merged "$learned" --speedup small.yaml --baselines none --curves merged.h5,two.h5
 run 1 kept "$learned" --speedup small.yaml --baselines none --curves merged.h5
 sed '/perceptron/p; s/name: perceptron/name: another/' small.yaml >partly.yaml
@@ -171,7 +172,7 @@ ratios = sorted(c["loss_ratio"] for c in strongest["cells"])
 assert len(ratios) == 3 and strongest["loss_ratio"]["median"] == ratios[1] and strongest["loss_ratio"]["worst"] == ratios[2]
 P
 
-# a table made from shorter curves is marked, until a command computes the complete curves
+# a table that is computed from shorter curves is marked as such, until a command computes the complete curves
 run 1 bound "$learned" --speedup small.yaml --baselines none --curves once.h5
 grep -q "adam: some runs end before 10 times the horizon" bound.out || fail "no word about shorter curves"
 run 1 longer "$learned" --speedup small.yaml --baselines adam --curves once.h5
@@ -183,7 +184,7 @@ assert table(bound, "adam")["lower_bound"] and not table(longer, "adam")["lower_
 assert [c["speedup"] for c in table(longer, "adam")["cells"]] == [c["speedup"] for c in table(two, "adam")["cells"]]
 P
 
-# first, one suite receives another task; then a task of a suite changes
+# a task is added to one suite, and then a task of a suite changes
 printf '  - {name: more, horizons: [10], family: quadratic, dimension: 2, batch: 2}\n' >>small.yaml
 "$WL_BIN" eval --speedup small.yaml --curves two.h5 >/dev/null 2>grown
 expect_same "what a task more computes" "task more: running adam with 15 rates and 3 seeds" "$(cat grown)"
@@ -204,7 +205,7 @@ done
 for option in tune-units=1 output=other.h5; do
   refuses 64 "--${option%%=*}: .* no effect with --learned-only" "$learned" --learned-only "--$option"
 done
-for option in set=seed=2 output=report.json json=-; do # these options need RUN
+for option in set=seed=2 output=report.json json=-; do # these options have an effect only with the argument RUN
   refuses 64 "--${option%%=*}: without RUN" --speedup one.yaml --baselines none "--$option"
 done
 refuses 64 "nadam-slow" --speedup one.yaml --baselines nadam-slow

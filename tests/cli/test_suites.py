@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Checks that no configuration in jobs/general trains on a task of jobs/suites.
 
-Every task that a training may draw must differ in data, network or loss from each task of a suite. The suites `unseen`
-and `validation` must have no common task. The test also checks that it recognises a task of a suite if a training may
-draw this task."""
+Every task that a training may draw must differ from each task of a suite in its data, network or loss. The suites
+`unseen` and `validation` must not have a task in common. The test also checks its own comparison: it must recognise a
+task of a suite if a training may draw this task."""
 import copy
 import glob
 import json
@@ -18,7 +18,7 @@ except ImportError as missing:
     sys.exit(77)
 
 SOURCE = os.environ["WL_SOURCE"]
-# keys that distinguish tasks; the other keys say how a task is sampled, initialised and measured
+# keys that distinguish tasks. The other keys set how a task is sampled, initialised and measured
 KEYS = ("family", "data", "text", "side", "widths", "filters", "strides", "features", "order", "pooling", "batch_norm", "layer_norm",
         "normalisation", "activation", "cell", "hidden", "embedding", "width", "heads", "length", "dimension", "classes", "separation",
         "loss_scale")
@@ -33,7 +33,7 @@ def families():
 
 
 def drawn(value):
-    """Returns the list of values that a key may have, or None for a range."""
+    """Returns the list of values that a key may have, or None if the key has a range of values."""
     if not isinstance(value, dict):
         return [value]
     return value.get("one_of")
@@ -75,7 +75,7 @@ def main():
                 assert not any(same(task, entry, defaults) for entry in job), f"{path} trains on {task['name']} of {name}"
     for task in suites["unseen"]:
         assert not any(same(task, other, defaults) for other in suites["validation"]), f"{task['name']} of unseen is in validation"
-    # turns each task of `unseen` into an entry that may draw this task, and checks that same() recognises it
+    # turns each task of `unseen` into an entry that may draw this task, and checks that same() returns true
     for task in suites["unseen"]:
         entry = copy.deepcopy(task)
         if "activation" in defaults[task["family"]]:

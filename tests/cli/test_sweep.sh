@@ -1,6 +1,7 @@
 #!/bin/bash
-# Checks jobs/sweep.sh on this machine. The sweep must run all combinations, and its results must equal those of single
-# trainings. The script must compare the runs, continue an interrupted sweep, and refuse bad arguments.
+# Checks jobs/sweep.sh without a batch system. The sweep must run all combinations of settings. Its results must equal
+# those of single trainings. The script must compare the runs, continue an interrupted sweep, and reject bad
+# arguments.
 . "$WL_SOURCE/tests/harness/training.sh"
 export WARPLOOM=$WL_BIN WARPLOOM_PYTHON=${WL_PYTHON:-python3} WARPLOOM_LAUNCH="$WL_MPIEXEC -n 2"
 sweep() { # arguments: CODE OUTPUT ARGS...
@@ -41,13 +42,13 @@ assert len(got) == 2 and all(a[:2] == b[:2] and abs(a[2] - b[2]) <= 1e-9 * abs(b
 P
 [ -s swept/training.png ] && [ -s swept/comparison.json ] || fail "no picture or no JSON of the comparison"
 
-# If a run is missing, the sweep must compute it again without changing the other runs.
+# If a run is missing, the sweep must train it again without changing the other runs.
 rm -r swept/004*
 touch -d '1 hour ago' swept/001*/config.yaml
 sweep 0 again job.yaml --over outer.learning_rate=1e-4,3e-3 --over seed=1..2 --set rule.hidden=[4] --local
 expect_same "the digest after continuing" "$(sed -n 's/^004[^:]*: //p' out)" "$(sed -n 's/^004[^:]*: //p' again)"
 
-# If one run fails, the others must finish, and the exit code must report the failure.
+# If one run fails, the other runs must finish, and the exit code must report the failure.
 export RUN=failing
 mkdir failing
 : >failing/001_seed=1

@@ -1,6 +1,6 @@
-# Checks what a training prints and writes: the digest line, the resolved configuration with all defaults, the metrics,
-# and the trained optimizer. A training with the resolved configuration must reproduce the run. The metrics must have
-# one line for each meta-step, even after a resume.
+# Checks what a training prints and writes: the digest line, the metrics, the trained optimizer, and the resolved
+# configuration, which contains all defaults. A training with the resolved configuration must reproduce the run. The
+# metrics must contain one line for each meta-step, also after a resume.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 . "$WL_SOURCE/tests/fault/mlp_job.sh"
@@ -30,8 +30,8 @@ with h5py.File("run/trajectory.h5") as f:
     assert f.attrs["kind"] is not None
 P
 
-# outer.average sets an exponential average over meta-steps, in which the first meta-steps have smaller weights. The
-# exported optimizer must contain the average.
+# outer.average sets an exponential average of phi over meta-steps, in which the first meta-steps have smaller
+# weights. The exported optimizer must contain this average.
 train_on 2 mlp.yaml average --set outer.steps=4 --set outer.average=0.3 --set checkpoint.every=1 --set checkpoint.keep=9 >/dev/null
 "$WL_PYTHON" - <<'P' || fail "outer.average: the average of phi is wrong"
 import h5py
@@ -56,12 +56,12 @@ P
 expect_same "run from the resolved configuration" "$digest" "$(train_on 1 run/config.yaml again)"
 "$WL_BIN" train mlp.yaml --set output=run --dry-run >dry.yaml
 cmp dry.yaml run/config.yaml || fail "--dry-run differs from the resolved configuration"
-# --dry-run also prints how much memory a rank needs, and warns about ranks that have no unit.
+# --dry-run also prints how much memory a rank requires, and warns if a rank has no unit.
 "$WL_MPIEXEC" -n 3 "$WL_BIN" train mlp.yaml --set outer.units=2 --dry-run 2>dry.err >dry.out
 grep -q '^memory estimate: .* MiB for each rank' dry.err || fail "--dry-run does not print the memory"
 grep -q '1 of 3 ranks have no work' dry.err || fail "idle ranks are not reported: $(cat dry.err)"
-# The estimate of the memory must be close to the peak that the run reports. The three cases are a last checkpoint with
-# units, a last checkpoint without units, and a run with the storage `states`.
+# The estimated memory must be close to the peak memory that the run reports. The three cases are a final checkpoint
+# with units, a final checkpoint without units, and a run with the storage `states`.
 for job in "3 first recompute" "5 first recompute" "2 second states"; do
   read -r steps order storage <<<"$job"
   "$WL_BIN" train mlp.yaml --set output="memory-$order-$steps" --set 'task={family: mlp, data: synthetic, widths: [120], batch: 16}' \

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """table_rows.py FOLDER checks the tables of all Markdown files below FOLDER. Each row must have as many cells as the
-header of its table. The script skips folders named `build*` or `runs`, and folders whose names begin with a dot."""
+header of its table. The script skips folders with the name `runs`, with a name that begins with `build`, and with a
+name that begins with a dot."""
 import pathlib
 import re
 import sys
@@ -23,7 +24,7 @@ def cells(row):
 
 
 def outside_fences(lines):
-    """Returns the lines after replacing every line of a fenced code block by an empty line."""
+    """Returns the lines of a file. Each line of a fenced code block is replaced by an empty line."""
     inside, kept = False, []
     for line in lines:
         fence = line.lstrip().startswith(("```", "~~~"))
@@ -33,8 +34,8 @@ def outside_fences(lines):
 
 
 def wrong_rows(lines):
-    """Yields the number and the text of each row whose number of cells differs from that of the table's header. A row
-    without a header above it is also yielded."""
+    """Yields the line number and the text of each row whose number of cells differs from the number of cells in the
+    table's header. A row without a header above it is also yielded."""
     width = 0
     lines = outside_fences(lines)
     for number, line in enumerate(lines, 1):

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Runs the ```sh blocks of the documentation in a copy of the tree without its history, as a reader would, and checks
-# their results. Also checks that the target of each relative link exists.
+# Runs the ```sh blocks of the documentation in a copy of the source tree without its git history, and checks their
+# results. Also checks that the target of each relative link exists.
 set -euo pipefail
 : "${WL_BIN:?run the tests through ctest}" "${WL_SOURCE:?}"
 fail() { echo "FAILED: $*" >&2; exit 1; }
@@ -29,7 +29,7 @@ cp -r "$WL_SOURCE"/{docs,examples,jobs,python,tests,tools,include,CONTRIBUTING.m
 cd tree
 ln -s "$(dirname "$WL_BIN")" build
 
-# Trains the run that an earlier section of the guide has trained.
+# Trains the run that an earlier section of the guide trains.
 build/warploom train jobs/quadratic-gaussian.yaml --quiet --set output=runs/quadratic-gaussian \
   --set outer.steps=150 --set outer.learning_rate=5e-3 --set task.batch=16 --set trajectory.every=0 --set threads=1 >/dev/null
 run_blocks docs/guide.md guide.out

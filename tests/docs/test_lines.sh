@@ -1,9 +1,9 @@
 #!/bin/bash
-# Tries the indented commands of README, docs/guide.md and jobs/README in a copy of the tree. Commands of warploom run
-# with options that shorten them, and the Python tools run with --help. The other commands install, build or submit a
-# job. For commands that install, build or submit, the test only checks that their programs and files exist. Continuous
-# integration and the SLURM tests run the commands that install, build or submit. The test also tries the configuration
-# in README. In all Markdown files, each row of a table must have as many cells as its header.
+# Tries the indented commands of README, docs/guide.md and jobs/README in a copy of the source tree. The test runs
+# commands of warploom with options that shorten them, and Python tools with --help. The other commands install, build
+# or submit a job. For these commands, the test only checks that their programs and files exist. Continuous
+# integration and the SLURM tests execute them. The test also trains briefly with the configuration in README. In all
+# Markdown files, each row of a table must have as many cells as its header.
 set -euo pipefail
 : "${WL_BIN:?run the tests through ctest}" "${WL_SOURCE:?}" "${WL_MPIEXEC:?}" "${WL_PYTHON:?}"
 fail() { echo "FAILED: $*" >&2; exit 1; }
@@ -15,7 +15,7 @@ cp -r "$WL_SOURCE"/{docs,jobs,python,tests,tools,README.md} tree/
 cd tree
 ln -s "$(dirname "$WL_BIN")" build
 
-# Trains a run that a command needs, for only two meta-steps.
+# Trains, for only two meta-steps, a run that a command of the documentation uses.
 need_run() { # arguments: NAME
   [ -e "runs/$1" ] || build/warploom train "jobs/$1.yaml" --quiet --set threads=1 --set outer.steps=2 --set outer.units=2 >/dev/null
 }
@@ -25,7 +25,7 @@ less_of() { # arguments: WORDS...
   local eval="--steps 1 --seeds 2 --units 1" speedup="--speedup suite.yaml --curves suite.h5 --baselines adam"
   case "$*" in
     *" train "*) echo --dry-run ;;
-    *" eval --speedup"*) echo "$speedup" ;; # computes only curves and writes no report
+    *" eval --speedup"*) echo "$speedup" ;; # computes only curves and does not write a report
     *" eval "*--speedup*) echo "$speedup --no-picture --output report.json" ;;
     *" eval "*fashion*) echo "$eval --learned-only --set task.data=synthetic" ;; # uses the built-in data set
     *" eval "*) echo "$eval --tune-units 1 --no-picture --output curves.h5" ;;
@@ -43,8 +43,8 @@ try_warploom() { # arguments: WORDS...
   "${words[@]}" >out 2>err </dev/null || { cat out err >&2; fail "$*"; }
 }
 
-# The first word must be a program that exists. Every other word that begins with a folder of the tree must name an
-# existing file or folder.
+# The first word must be a program that exists. Every other word that begins with the name of a folder of the tree
+# must name an existing file or folder.
 look_at() { # arguments: WORDS...
   local word
   [ -x "$1" ] || [ "$1" = sbatch ] || command -v "$1" >/dev/null || fail "no program $1: $*"

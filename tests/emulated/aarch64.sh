@@ -1,20 +1,21 @@
 #!/bin/bash
-# Compiles for the processor architecture aarch64, and runs the unit and gradient tests under qemu's user emulation. The
-# tests cover the kernels in plain vector types, and the floating-point state in the register FPCR.
+# Cross-compiles the tests for the processor architecture aarch64, and runs the unit and gradient tests under qemu's
+# user emulation. The tests cover the kernels that use portable vector types, and the floating-point state in the
+# register FPCR.
 #
 #   tests/emulated/aarch64.sh [PROGRAM...]
 #
 # - PROGRAM: The names of the test programs (default: all programs of tests/unit and tests/grad).
-# - BUILD_DIR: An environment variable with the build directory (default: build-aarch64).
-# - LIMIT: An environment variable with the time limit of each program in seconds (default: 1800).
+# - BUILD_DIR: An environment variable that sets the build directory (default: build-aarch64).
+# - LIMIT: An environment variable that sets the time limit of each program in seconds (default: 1800).
 #
-# The script is not part of continuous integration, because `lstm`, `window` and `window64` take several minutes each.
-# The script fails if a test program fails. The script needs these packages:
+# Continuous integration does not run this script, because the programs `lstm`, `window` and `window64` take several
+# minutes each. The script fails if a test program fails. The script needs these packages:
 #
 #   apt-get install --no-install-recommends gcc-aarch64-linux-gnu qemu-user cmake
 #
-# The script downloads the libraries for arm64 with apt-get into BUILD_DIR. The script has its own package lists and
-# installs nothing on the system.
+# The script downloads the libraries for arm64 with apt-get into BUILD_DIR. The script uses separate package lists and
+# installs no package on the system.
 set -euo pipefail
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 BUILD=${BUILD_DIR:-build-aarch64} LIMIT=${LIMIT:-1800}
@@ -32,7 +33,7 @@ for program in aarch64-linux-gnu-gcc qemu-aarch64 cmake; do
   command -v $program >/dev/null || die "$program is missing: --help names the packages"
 done
 
-# Runs apt with its own folders, as on an arm64 machine on which no package is installed.
+# Runs apt with separate folders, as on an arm64 machine on which no package is installed.
 arm64_apt() {
   apt-get -q -o Dir::State="$BUILD/apt" -o Dir::State::status="$BUILD/apt/status" -o Dir::Cache="$BUILD/apt/cache" \
     -o APT::Architecture=arm64 -o APT::Architectures=arm64 -o APT::Install-Recommends=0 -o Debug::NoLocking=1 "$@"
@@ -72,12 +73,13 @@ END
     die "no configuration: see $BUILD/configure.log"
 }
 
-# Prints the names of the test programs that CTest lists for one folder of tests.
+# Prints the names of the test programs that CTest registers for one folder of tests.
 programs_of() { # arguments: FOLDER
   sed -n "s|^add_test(.* \"[^\"]*/tests/$1/\([A-Za-z0-9_]*\)\")\$|\1|p" "$BUILD/tests/$1/CTestTestfile.cmake" | sort -u
 }
 
-# Builds one test program and runs it in its own folder. Prints the name of the program and whether the program passed.
+# Builds one test program and runs it in its own folder. Prints the name of the program, and whether the program
+# passed, failed, was skipped or could not be built.
 run_one() { # arguments: FOLDER PROGRAM
   local scratch=$BUILD/scratch/$2 start=$SECONDS code=0
   if ! cmake --build "$BUILD" -j "$(nproc)" --target "$2" >"$BUILD/build-$2.log" 2>&1; then

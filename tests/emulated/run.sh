@@ -1,5 +1,5 @@
 #!/bin/bash
-# Runs test programs on an emulated processor that has AVX-512, for machines whose processor does not have it. The
+# Runs test programs on an emulated processor with AVX-512, for developers whose machine lacks AVX-512. The
 # emulator Bochs boots Debian's kernel. The initial file system of the emulated machine contains the programs and their
 # libraries.
 #
@@ -7,12 +7,13 @@
 #
 # - PROGRAM: The names of test programs in BUILD_DIR/tests/unit (default: all programs that test kernels for several
 #   instruction sets).
-# - BUILD_DIR: An environment variable with the build directory (default: build).
-# - MODEL: An environment variable with a processor that `bochs --help cpu` lists (default: corei7_skylake_x).
-# - LIMIT: An environment variable with the time limit in seconds (default: 3600).
+# - BUILD_DIR: An environment variable that sets the build directory (default: build).
+# - MODEL: An environment variable that sets the emulated processor, one of those that `bochs --help cpu` lists
+#   (default: corei7_skylake_x).
+# - LIMIT: An environment variable that sets the time limit of the emulation in seconds (default: 3600).
 #
-# Every program runs with WARPLOOM_ISA=avx512. The script fails if a program fails or needs a file that is missing. The
-# script needs these packages:
+# Every program runs with WARPLOOM_ISA=avx512. The script fails if a program fails or if a file that a program
+# requires is missing. The script needs these packages:
 #
 #   apt-get install --no-install-recommends bochs bochs-term busybox-static cpio lz4 grub-pc-bin \
 #     grub-common xorriso mtools
@@ -36,8 +37,8 @@ require() {
   [ "$(uname -m)" = x86_64 ] || die "the programs are for x86-64"
 }
 
-# This kernel, which Debian provides for virtual machines, has the drivers of this script built in. The kernel therefore
-# needs no modules.
+# Debian provides this kernel for virtual machines. The drivers that this script requires are built into it. The
+# emulated machine therefore loads no kernel modules.
 fetch_kernel() {
   local package
   [ -e "$DIR/vmlinuz" ] && return
@@ -49,7 +50,8 @@ fetch_kernel() {
   rm -r "$DIR/kernel"
 }
 
-# Collects the files of the emulated machine: busybox, the test programs, and their libraries.
+# Copies the files of the emulated machine into its initial file system: busybox, the test programs, and their
+# libraries.
 make_initial_files() { # arguments: PROGRAM...
   local program library
   rm -rf "$DIR/files"
@@ -68,8 +70,8 @@ make_initial_files() { # arguments: PROGRAM...
   (cd "$DIR/files" && find . | cpio -o -H newc --quiet | lz4 -l -q -9) >"$DIR/initial"
 }
 
-# Writes the boot disk. Bochs 2.7 reports a wrong size for the compacted form of the instruction XSAVE. The option
-# clearcpuid makes the kernel use the standard form.
+# Writes the boot disk. Bochs 2.7 reports a wrong size for the compacted format of the instruction XSAVE. The kernel
+# option clearcpuid selects the standard format.
 make_disk() {
   rm -rf "$DIR/disk"
   mkdir -p "$DIR/disk/boot/grub"
@@ -101,7 +103,7 @@ error: action=ignore
 info: action=ignore
 debug: action=ignore
 END
-  echo c >"$DIR/debugger" # Debian's Bochs starts in its debugger, and `c` continues from there
+  echo c >"$DIR/debugger" # Debian's build of Bochs starts in its debugger, and the command `c` starts the emulation
   rm -f "$DIR/serial" "$DIR"/*.lock
   timeout "$LIMIT" bochs -q -f "$DIR/bochsrc" -rc "$DIR/debugger" </dev/null >"$DIR/stdout" 2>&1 || true
 }

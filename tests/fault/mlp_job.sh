@@ -1,6 +1,6 @@
-# Defines functions for small trainings of perceptrons that tests can run many times. Source this file after
-# harness/training.sh. The configuration uses the loss log_ratio. This loss needs the loss at the start of the episode,
-# which a resumed run must restore.
+# Defines functions that run small trainings of perceptrons. These trainings are short enough to be repeated many
+# times. Source this file after harness/training.sh. The configuration uses the loss log_ratio, which is
+# relative to the loss at the start of the episode, which a resumed run must restore.
 write_mlp_config() { # arguments: FILE
   cat >"$1" <<'C'
 seed: 3
@@ -77,7 +77,7 @@ train_on() { # arguments: RANKS CONFIG RUN [OPTIONS...]
 }
 
 # Trains CONFIG on two ranks with the output folder RUN. Sends SIGKILL to the job as soon as a second checkpoint exists.
-# At that time, many meta-steps must still be left. If the job had already ended, the test would test nothing.
+# Many of the 1,000,000 meta-steps must remain at that time, because the test would otherwise interrupt nothing.
 kill_in_the_middle() { # arguments: CONFIG RUN [OPTIONS...]
   local config=$1 run=$2 code=0 launcher
   shift 2
