@@ -1,6 +1,6 @@
-# Checks the stages of a curriculum. The digest must not depend on the number of ranks and threads. The digest must also
-# be the same after a kill, and after a stop in a later stage and a resume on another number of ranks. The stages must
-# begin at the meta-steps that follow from the losses in the log.
+# Checks the stages of a curriculum. The digest must be the same on any number of ranks and threads. It must also be
+# the same in two other cases: after a kill, and after a stop in a later stage and a resume on another number of
+# ranks. The log contains the losses from which the meta-step of each new stage follows.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 . "$WL_SOURCE/tests/fault/mlp_job.sh"
@@ -31,7 +31,7 @@ steps=$(awk '{ print $4 }' killed.digest)
 expect_same "killed and resumed" "$(train_on 2 stages.yaml long --set outer.steps="$steps")" "$(cat killed.digest)"
 
 # A new stage must begin after each evaluation whose loss is not below the lowest loss of the stage so far. Episodes
-# must have the lengths of their stage.
+# must have the length that their stage sets.
 "$WL_PYTHON" - <<'P'
 import json, math, re
 
@@ -52,7 +52,7 @@ for step, shown, loss, steps in ((int(a), int(b), float(c), int(d)) for a, b, c,
         changes.append(step)
 assert stage == 3, changes
 for row in rows:
-    # an episode that has K more steps may end in the next stage
+    # an episode with K remaining steps may end in the next stage
     step = row["meta_step"]
     if step <= changes[0]:
         assert row["inner_steps"] == 5, row
@@ -66,13 +66,13 @@ with h5py.File("one/checkpoints/step-00000075.h5") as file, h5py.File("one/optim
         out = []
         group.visititems(lambda name, item: out.append((name, item[:].tobytes())) if isinstance(item, h5py.Dataset) else None)
         return out
-    # the exported rule must be the best rule of the last stage
+    # the exported rule must be the rule with the lowest loss of the last stage
     exported, kept = dict(flat(trained["phi"])), dict(flat(file["curriculum/best"]))
     assert exported and all(kept[name] == data for name, data in exported.items()), "not the best"
 print("ok: stages", changes)
 P
 
-# A run directory and the file that was exported from it must contain the same optimizer.
+# A run directory must contain the same optimizer as the file that was exported from it.
 result() { # arguments: SOURCE
   "$WL_BIN" eval "$1" --learned-only --seeds 2 --quiet --json result.json >result.out 2>&1 || fail "eval $1: $(cat result.out)"
   "$WL_PYTHON" -c 'import json; print(json.load(open("result.json"))["cases"][0]["rules"][0]["final_loss_of_set"])'

@@ -1,6 +1,6 @@
-# Checks a training that diverges. The training must end with the exit code and message for divergence. The meta-step at
-# which the training ends must not depend on the number of ranks or on a resume. The program must warn as soon as units
-# are left out. The last checkpoint before the divergence must not be deleted.
+# Checks a training that diverges. The training must end with the exit code 69 and the error message for divergence.
+# The meta-step at which the training ends must not depend on the number of ranks or on a resume. The program must
+# warn at the first meta-step that omits units. The last checkpoint before the divergence must remain.
 . "$WL_SOURCE/tests/harness/training.sh"
 EXIT_DIVERGED=69
 
@@ -44,8 +44,8 @@ expect_same "exit code at the run's end" $EXIT_DIVERGED "$(code_of 1 end --set o
 expect_same "exit code with endless patience" 0 "$(code_of 1 patient --set outer.patience=0)"
 expect_same "exit code with finite units" 0 "$(code_of 1 finite --set outer.steps=9)"
 
-# `--resume` refuses another learning rate. A new run must use the last valid meta-parameters instead of those that
-# diverged.
+# `--resume` must reject another learning rate. A new run that starts from a checkpoint before the divergence must use
+# the meta-parameters of this checkpoint.
 lower="--set groups.learning_rate=1e-3"
 expect_same "exit code with another rate" 78 "$(code_of 1 split --resume $lower)"
 grep -q 'groups.learning_rate.*`start`' split.err || fail "the error does not name the correction: $(cat split.err)"

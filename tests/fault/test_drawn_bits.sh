@@ -1,7 +1,7 @@
 #!/bin/bash
 # Checks trainings in which each episode draws new shapes, activations, scales and noise of the tasks. The digests must
-# be equal on 1, 2 and 3 ranks, and after a stop and a resume on another number of ranks. Other draws must result in a
-# different digest.
+# be equal on 1, 2 and 3 ranks, and after a stop and a resume on another number of ranks. Drawing other values must
+# result in a different digest.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 . "$WL_SOURCE/tests/fault/mlp_job.sh"
@@ -14,8 +14,8 @@ done
 train_on 3 drawn.yaml split --stop-after 5 >/dev/null
 expect_same "drawn tasks resumed on 2 ranks" "$expected" "$(train_on 2 drawn.yaml split --resume)"
 
-# Here, the estimator nres perturbs phi, and the episodes of the units are staggered. When a unit begins an episode, its
-# family and its draws change.
+# Here, the estimator nres perturbs phi, and the units begin their episodes at different meta-steps. When a unit
+# begins an episode, it draws another task family and other values.
 forward=(--set 'window={steps: 10}' --set 'estimator={name: nres, pairs: 2, sigma: 0.01, loss: mean}' --set episode.stagger=true)
 expected_forward=$(train_on 1 drawn.yaml forward "${forward[@]}")
 expect_same "drawn tasks by nres on 3 ranks" "$expected_forward" "$(train_on 3 drawn.yaml forward-3 "${forward[@]}")"

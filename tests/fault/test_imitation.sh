@@ -1,11 +1,12 @@
-# Checks imitation of a teacher with staggered units of a mixture. The test covers each estimator that supports
-# imitation. The digest must not depend on the number of ranks and threads. The digest must also be the same after a
-# kill, and after a stop within episodes and a resume on another number of ranks.
+# Checks imitation of a teacher. The tasks form a mixture, and the units begin their episodes at different meta-steps.
+# The test covers each estimator that supports imitation. The digest must be the same on any number of ranks and
+# threads. It must also be the same in two other cases: after a kill, and after a stop within episodes and a resume on
+# another number of ranks.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 . "$WL_SOURCE/tests/fault/mlp_job.sh"
 
-imitation() { # arguments: KEYS, the keys of the section
+imitation() { # arguments: KEYS, the keys of the section `imitate`
   sed -i '/^imitation:/d' $name.yaml
   echo "imitation: {$1}" >>$name.yaml
 }

@@ -1,6 +1,6 @@
-# Sends SIGINT or SIGTERM to mpirun, or a signal to one rank, during a meta-step of many seconds. All ranks must leave
-# their windows at the next inner step. The last complete meta-step must be saved within a second. A resumed run must
-# end with the digest of an uninterrupted run.
+# Sends a signal during a meta-step of many seconds: SIGINT or SIGTERM to mpirun, or a signal to one rank. All ranks
+# must end their windows at the next inner step. The state after the last complete meta-step must be saved within a
+# second. A resumed run must end with the digest of an uninterrupted run.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 . "$WL_SOURCE/tests/fault/mlp_job.sh"
@@ -27,7 +27,7 @@ no_rank_of() { [ -z "$(ranks_of "$1")" ]; }
 
 last_reported() { tail -n 1 "$1/metrics.jsonl" | sed 's/.*"meta_step":\([0-9]*\),.*/\1/'; }
 
-# Starts the job and sends the signal during a later meta-step.
+# Starts the job and sends the signal during the second or a later meta-step.
 interrupt() { # arguments: SIGNAL WHOM (launcher, rank) RUN
   local run=$3 launcher start code=0 saved limit step
   setsid "$WL_MPIEXEC" -n 2 "$WL_BIN" train job.yaml --quiet --set output="$run" >"$run.out" 2>"$run.err" &
@@ -36,7 +36,7 @@ interrupt() { # arguments: SIGNAL WHOM (launcher, rank) RUN
   sleep 0.5
   start=$(seconds_now)
   case $2 in
-    # Open MPI forwards the signal after a second and kills the ranks a second later.
+    # Open MPI forwards the signal to the ranks after one second, and kills the ranks after another second.
     launcher) limit=2; kill -"$1" "$launcher" ;;
     rank) limit=1; kill -"$1" "$(ranks_of "$run" | tail -n 1)" ;;
   esac

@@ -1,6 +1,6 @@
-# Compares each dataset in the files of an interrupted run with the same dataset of an uninterrupted run. The cases are
-# a stop, a kill, and a resume on another number of ranks. Some units diverge in the middle of their episode, which then
-# ends.
+# Compares each dataset in the files of an interrupted run with the same dataset of an uninterrupted run. The run is
+# stopped or killed, and then resumed on another number of ranks. Some units diverge in the middle of an episode,
+# which ends this episode.
 . "$WL_SOURCE/tests/harness/training.sh"
 
 # At this learning rate, trainings of the quadratic functions diverge, and trainings of the perceptrons do not.
@@ -62,7 +62,8 @@ for stop in 3 8; do
   compare stopped-$stop
 done
 
-# The run is killed after its fourth meta-step, so the trajectory contains meta-steps after the last checkpoint.
+# The run is killed after its fourth meta-step, when the trajectory contains meta-steps that follow the last
+# checkpoint.
 "$WL_BIN" train job.yaml --quiet --set output=killed --set outer.steps=100000 >/dev/null 2>&1 &
 victim=$!
 for _ in $(seq 3000); do ! has_checkpoint_after killed 5 || break; sleep 0.02; done

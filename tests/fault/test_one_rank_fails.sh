@@ -1,13 +1,14 @@
 #!/bin/bash
-# test_one_rank_fails.sh [all] - lets an allocation or a write fail on one of two ranks. The failures occur at a few
-# points of the commands train, eval and check. The job must always end with one error message that names the rank. The
-# exit code of the job must be the code of this error.
+# test_one_rank_fails.sh [all] - makes an allocation or a write fail on one of two ranks. Without `all`, the test
+# makes a few selected allocations and writes of the commands train, eval and check fail. The job must always end with
+# exactly one error message, and this message must name the rank. The exit code of the job must be the code of this
+# error.
 #
-# With `all`, the test lets every point of every command fail, which takes minutes.
+# With `all`, the test makes each allocation and each write of every command fail in turn. This takes several minutes.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 
-PATIENCE=30 # time limit of a run in seconds; an undisturbed run needs less than one second
+PATIENCE=30 # time limit of a run in seconds; a run without a failure takes less than one second
 EXIT_OS=71 EXIT_IO=74
 
 # The configuration uses every part that allocates memory: replay, the trajectory, a learned initialisation, warp
@@ -36,7 +37,7 @@ command_of() { # arguments: NAME
 }
 
 # Runs the command with a failure on one rank. Sets `code` to the exit code and writes standard error to the file `err`.
-# A rank reads its number from a variable that the launcher sets.
+# A rank reads its rank number from a variable that the launcher sets.
 run_failing() { # arguments: RANK VARIABLE POINT COMMAND
   rm -rf run
   [ "$4" != resume ] || cp -r trained run
@@ -47,7 +48,8 @@ run_failing() { # arguments: RANK VARIABLE POINT COMMAND
     shift 3; exec "$@"' sh "$1" "$2" "$3" "$WL_BIN" $(command_of "$4") >out 2>err || code=$?
 }
 
-# Lets one point fail and checks the error. Returns 1 if the command ended before it reached the point.
+# Makes one allocation or write fail and checks the error message. Returns 1 if the command ended before this
+# allocation or write.
 fails_well() { # arguments: RANK VARIABLE POINT COMMAND CODE
   local at="$4, rank $1, $2=$3"
   run_failing "$@"

@@ -1,18 +1,18 @@
 #!/bin/bash
 # test_random_faults.sh [FAULTS] [SEED] - interrupts trainings by random faults at random times. Each training is then
-# resumed on a random number of ranks. The training must end with the digest of the uninterrupted run. The kinds of
-# faults are:
+# resumed on a random number of ranks. The training must end with the digest of the uninterrupted run. The test causes
+# these kinds of faults:
 #
-# - `kill`: One rank receives SIGKILL. In a third of the cases, this happens while the job starts.
-# - `signal`: One rank receives SIGTERM, SIGINT or SIGUSR1. The job must end within a meta-step with exit code 75, and
-#   no meta-step may be repeated.
+# - `kill`: One rank receives SIGKILL. In a third of the cases, the rank receives the signal while the job starts.
+# - `signal`: One rank receives SIGTERM, SIGINT or SIGUSR1. The job must end within one meta-step with exit code 75. A
+#   resumed run must not repeat any meta-step.
 # - `truncated`: One rank receives SIGKILL, and the newest checkpoint is then truncated.
 # - `flipped`: One rank receives SIGKILL, and one bit of the newest checkpoint is then changed.
-# - `disk`: The disk (a small tmpfs) becomes full during a write.
-# - `cut`: One of three hosts is permanently disconnected. The hosts are network namespaces.
+# - `disk`: The disk, a small tmpfs, becomes full during a write.
+# - `cut`: One of three hosts loses its network connection permanently. The hosts are network namespaces.
 #
-# Every wait has a time limit, so the test fails if a job hangs. The test prints a line for each fault and a table at
-# the end. Without root, the test leaves out `disk` and `cut` and prints a message.
+# Every wait has a time limit, so a job that hangs makes the test fail. The test prints a line for each fault and a
+# table at the end. Without root, the test leaves out `disk` and `cut` and prints a message.
 HOSTS_MADE_BY=$WL_SOURCE/tests/netns/cluster.sh
 if [ -z "${CLUSTER:-}" ]; then
   code=0
@@ -25,25 +25,25 @@ fi
 . "$WL_SOURCE/tests/fault/mlp_job.sh"
 
 FAULTS=${1:-12}
-RANDOM=${2:-20161} # the seed of all random choices, although the times still depend on the machine
+RANDOM=${2:-20161} # seed of all random choices. The times of the faults also depend on the machine
 STEPS=20           # number of meta-steps of the job
-PATIENCE=120       # seconds in which a job must start or run, although an idle machine needs much less
-END=60             # seconds in which a job must end after it has lost a rank or its disk
-# Open MPI tests the connection to a silent host after TIME seconds. Open MPI gives up after PROBES tries at intervals
-# of INTERVAL seconds.
+PATIENCE=120       # seconds within which a job must start or reach a meta-step; an idle machine needs much less time
+END=60             # seconds within which a job must end after it has lost a rank or its disk
+# If a host is silent for TIME seconds, Open MPI tests the connection to it. Open MPI closes the connection after
+# PROBES unanswered tests at intervals of INTERVAL seconds.
 TIME=3 INTERVAL=1 PROBES=3
 export OMPI_MCA_oob_tcp_keepalive_time=$TIME OMPI_MCA_oob_tcp_keepalive_intvl=$INTERVAL
 export OMPI_MCA_oob_tcp_keepalive_probes=$PROBES
 KINDS=(kill signal truncated flipped)
 if [ -n "${CLUSTER:-}" ]; then
   KINDS+=(disk cut)
-  # these settings make mpirun use the network between the hosts, so only jobs on the hosts may have them
+  # with these settings, mpirun uses the network between the hosts, so only jobs on the hosts may have them
   over_hosts=(env OMPI_MCA_{btl,oob}_tcp_if_include="$OMPI_MCA_btl_tcp_if_include")
   unset OMPI_MCA_btl_tcp_if_include OMPI_MCA_oob_tcp_if_include
 fi
 
-# Windows are short, so the job has many meta-steps. The inner states have some MB, so writing a checkpoint takes a
-# noticeable time.
+# Windows are short, so that the job has many meta-steps. The inner states occupy several MB, so that writing a
+# checkpoint takes a noticeable time.
 write_mlp_config job.yaml
 sed -i -e 's/every: 4/every: 1/' -e 's/steps: 20, weights/steps: 7, weights/' job.yaml
 expected=$(train_on 2 job.yaml undisturbed)
@@ -53,12 +53,12 @@ one_of() { shift $((RANDOM % $#)); echo "$1"; }
 between() { echo $(($1 + RANDOM % ($2 - $1 + 1))); }
 nap() { sleep "$(awk -v r=$RANDOM -v most="$1" 'BEGIN { printf "%.3f", r / 32768 * most }')"; }
 
-last_step() { # arguments: RUN. Prints the last meta-step that the run reported
+last_step() { # arguments: RUN. Prints the number of the last meta-step that the run reported
   tail -q -n 2 "$1"/metrics.jsonl 2>/dev/null | sed -n 's/.*"meta_step":\([0-9]*\),.*/\1/p' | tail -n 1 | grep . || echo 0
 }
 has_done() { [ "$(last_step "$1")" -ge "$2" ] || ! kill -0 "$job" 2>/dev/null; }
 checkpoints_of() { printf '%s\n' "$1"/checkpoints/step-*.h5 | sort; }
-whole_step() { # arguments: RUN. Prints the step of the newest checkpoint that is not damaged, or 0
+whole_step() { # arguments: RUN. Prints the meta-step of the newest undamaged checkpoint, or 0
   checkpoints_of "$1" | grep -vxF "$damaged" | tail -n 1 | sed -n 's/.*step-0*\([0-9][0-9]*\).h5/\1/p' | grep . || echo 0
 }
 random_below() { echo $(((RANDOM * 32768 + RANDOM) % $1)); }
@@ -66,8 +66,8 @@ ranks_of() { pgrep -f "^$WL_BIN train .*output=$1 " || true; }
 no_rank_of() { [ -z "$(ranks_of "$1")" ]; }
 has_rank_of() { ! no_rank_of "$1" || ! kill -0 "$job" 2>/dev/null; }
 
-# Starts the job in the background and sets `job` to the process number of its launcher. The job uses the variables
-# `run` and `every`.
+# Starts the job in the background and sets `job` to the process number of its launcher. The function reads the
+# variables `run` and `every`.
 launch() { # arguments: LAUNCHER-AND-RANKS...
   timeout -k 2 $PATIENCE "$@" "$WL_BIN" train job.yaml --resume --quiet --set output="$run" --set checkpoint.every="$every" \
     >"$run.out" 2>"$run.err" &
@@ -98,7 +98,8 @@ kill_one() { # arguments: SIGNAL
   kill "-$1" "${ranks[RANDOM % ${#ranks[@]}]}" 2>/dev/null || true
 }
 
-# Waits until a random number of meta-steps from LEAST to MOST, and a part of the next meta-step, are done.
+# Waits until the job has completed a random number of meta-steps, between LEAST and MOST, and a part of the next
+# meta-step.
 wait_for_moment() { # arguments: LEAST MOST
   wait_for $PATIENCE "a meta-step of $run" has_done "$run" "$(between "$1" "$2")"
   nap 0.1
@@ -128,11 +129,11 @@ strike_signal() {
   await_end $END
   [ "$code" != 0 ] || return 0
   [ "$code" = $EXIT_STOPPED ] || fail "$name to one rank: exit $code, not $EXIT_STOPPED: $(cat "$run.err")"
-  # the job may complete the current meta-step, and also the next one if its sum was in progress
+  # the job may complete the current meta-step, and also the next meta-step if its reduction had already begun
   [ $(($(last_step "$run") - before)) -le 2 ] || fail "$name: $(last_step "$run") meta-steps done, $before at the signal"
   [ "$(last_step "$run")" = "$(checkpoint_step "$run")" ] || fail "$name: the checkpoint does not have all meta-steps"
 }
-strike_damaged() { # arguments: COMMAND, which changes the file
+strike_damaged() { # arguments: COMMAND, which damages the file
   launch_here
   wait_for_moment $((2 * every + 1)) $((STEPS - 2))
   kill_one KILL
@@ -151,7 +152,7 @@ flip_bit() {
 }
 strike_truncated() { strike_damaged cut_short; }
 strike_flipped() { strike_damaged flip_bit; }
-# Fills the disk until it has space for only a part of a checkpoint.
+# Fills the disk except for a space that is smaller than a checkpoint.
 strike_disk() {
   mkdir -p "$run"
   mount -t tmpfs -o size=48m none "$run"
@@ -179,7 +180,8 @@ strike_cut() {
   "$CLUSTER" heal "$host"
 }
 
-# Causes one fault of the given kind and resumes the job. Sets struck=0 if the job ended before the fault.
+# Causes one fault of the given kind and resumes the job. Sets struck=0 if the job completed its training before the
+# fault.
 fault() { # arguments: NAME KIND
   run=$1 kind=$2 every=$(between 1 3) damaged='' code=0 struck=1
   "strike_$kind"
@@ -189,8 +191,8 @@ fault() { # arguments: NAME KIND
   if [ -z "$damaged" ] && [ "$resumed_at" -gt 0 ]; then
     "$WL_BIN" info "$run" --verify >/dev/null || fail "$kind left a checkpoint that does not verify"
   fi
-  # while a checkpoint is written in the background, the next one may become due; a damaged checkpoint adds one more
-  # interval
+  # While a checkpoint is written in the background, the job may complete another checkpoint interval. If a checkpoint
+  # is damaged, the job loses one more interval
   [ $((reported - resumed_at)) -le $(((2 + (${#damaged} > 0)) * every)) ] || fail "$kind: step $resumed_at is the newest of $reported"
   digest=$(train_on "$(between 1 4)" job.yaml "$run" --resume --set checkpoint.every="$every")
   [ "$digest" = "$expected" ] || fail "$run, $kind: expected '$expected', got '$digest'"
@@ -216,7 +218,8 @@ report() {
 launcher_hangs=0 number=0 too_late=0 bag=()
 while [ $number -lt "$FAULTS" ]; do
   [ ${#bag[@]} -gt 0 ] || mapfile -t bag < <(printf '%s\n' "${KINDS[@]}" | shuf --random-source=<(yes $RANDOM))
-  fault "run-$((number + 1))" "${bag[0]}" # not in a condition, because set -e has no effect there
+  # fault() is not called in a condition, because `set -e` would then have no effect inside it
+  fault "run-$((number + 1))" "${bag[0]}"
   if [ $struck = 1 ]; then
     number=$((number + 1)) bag=("${bag[@]:1}")
   else

@@ -1,12 +1,12 @@
-# Checks offline Warp-Grad. The digest must be equal on 1 to 4 ranks, with 2 threads, and after a kill and a resume on
-# another number of ranks. The digest must not depend on whether the points of the replay buffer are in memory or in the
-# scratch file.
+# Checks the training of warp layers by offline Warp-Grad. The digest must be the same on 1 to 4 ranks, with 2
+# threads, and after a kill and a resume on another number of ranks. It must also be the same if the points of the
+# replay buffer are in the scratch file instead of in memory.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 . "$WL_SOURCE/tests/fault/mlp_job.sh"
 
-# Writes a configuration with the loss log_ratio. This loss needs the loss at the start of the episode, which a resumed
-# run must restore.
+# Writes a configuration with the loss log_ratio. This loss is relative to the loss at the start of the episode, which
+# a resumed run must restore.
 write_replay_config() { # arguments: FILE PRECISION
   cat >"$1" <<C
 seed: 3
@@ -34,8 +34,8 @@ for ranks in 2 3 4; do
   expect_same "$ranks ranks" "$expected" "$(train_on $ranks $config single-$ranks)"
 done
 expect_same "2 threads" "$expected" "$(train_on 1 $config threads --set threads=2)"
-# In one case no point is in memory, and in the other case one point of each unit is in memory. The other points are
-# read from the scratch file.
+# In the first case, no point is in memory. In the second case, one point of each unit is in memory. The other points
+# are read from the scratch file.
 mkdir scratch
 for capacity in 0.1 1e-3; do
   spill="--set replay.capacity=$capacity --set replay.spill=scratch"
@@ -50,7 +50,7 @@ steps=$(($(checkpoint_step killed) + 2))
 expect_same "killed on 2 ranks, resumed on 1" "$(train_on 1 $config whole --set outer.steps=$steps)" \
   "$(train_on 1 $config killed --resume --set outer.steps=$steps)"
 
-# If the points cannot be stored, the error must name the correction.
+# If the points cannot be stored, the error message must say how to correct the configuration.
 code=0
 "$WL_BIN" train $config --set replay.capacity=1e-3 --set output=none 2>error || code=$?
 [ $code = 78 ] && grep -q 'replay.spill' error || fail "a buffer without enough memory and without a folder: exit $code, $(cat error)"

@@ -1,6 +1,7 @@
-# Checks episodes that restart from a stored state. The tasks form a mixture, and the estimators are back-propagation
-# and forward-only ones. The digest must not depend on the number of ranks and threads. The digest must also be the same
-# after a stop and a resume on another number of ranks, after a kill, and after interrupted meta-steps.
+# Checks episodes that restart from a stored state. The tasks form a mixture. The estimators are back-propagation and
+# forward-only estimators. The digest must be the same on any number of ranks and threads. It must also be the same in
+# three other cases: after a stop and a resume on another number of ranks, after a kill, and after interrupted
+# meta-steps.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 . "$WL_SOURCE/tests/fault/mlp_job.sh"
@@ -24,9 +25,9 @@ for job in bptt 'nres, pairs: 2' 'pes, loss: telescoping'; do
   train_on 3 $name.yaml $name-killed --resume --set outer.steps="$(($(checkpoint_step $name-killed) + 9))" >$name.killed
   steps=$(awk '{ print $4 }' $name.killed)
   expect_same "$name killed and resumed" "$(train_on 2 $name.yaml $name-long --set outer.steps="$steps")" "$(cat $name.killed)"
-  # SIGUSR1 interrupts a meta-step within its windows. The checkpoint must contain the state before this meta-step. The
-  # loop first waits for a checkpoint of this process. Before the process has installed its handler, SIGUSR1 would kill
-  # it.
+  # SIGUSR1 interrupts a meta-step within its windows. The checkpoint must contain the state before this meta-step.
+  # The loop first waits for a checkpoint that this process has written. If the process received SIGUSR1 earlier,
+  # before it has installed its signal handler, the signal would kill it.
   for turn in 1 2 3; do
     before=$(checkpoint_step $name-left)
     "$WL_BIN" train $name.yaml --quiet --resume --set output=$name-left --set outer.steps=1000000 >left.out 2>&1 &
@@ -42,7 +43,7 @@ for job in bptt 'nres, pairs: 2' 'pes, loss: telescoping'; do
   expect_same "$name left and resumed" "$(train_on 1 $name.yaml $name-long2 --set outer.steps="$steps")" "$(cat $name.left)"
 done
 
-# A restarted episode must have the task of an earlier episode and begin with a stored state of that episode.
+# A restarted episode must use the task of an earlier episode and begin with a stored state of this earlier episode.
 "$WL_PYTHON" - <<'P'
 import h5py
 import numpy as np

@@ -20,14 +20,14 @@ for job in mlp mixture; do
 done
 
 # The storage of the window must not change the result. A window that is recomputed from snapshots must have the same
-# meta-gradient.
+# meta-gradient as a window whose activations are stored.
 long="--set episode.steps=100 --set window.steps=100 --set outer.steps=3"
 expected=$(train_on 1 mlp.yaml whole $long --set window.storage=activations)
 expect_same "window of 100 steps within 3.5 MiB" "$expected" "$(train_on 2 mlp.yaml cut $long --set window.memory=3.5)"
 expect_same "window of 100 steps recomputed" "$expected" "$(train_on 2 mlp.yaml recompute $long --set window.storage=recompute)"
 
-# In second order, the storage of the window must not change the result either. The storage `states` changes the unit's
-# state while a window of second order runs.
+# In second order, the storage of the window must not change the result either. With the storage `states`, a
+# second-order window overwrites the unit's state while it is computed.
 exact="--set episode.steps=50 --set window.steps=25 --set window.order=second --set outer.steps=4"
 expected=$(train_on 1 mlp.yaml exact $exact --set window.storage=recompute)
 for storage in activations states; do
@@ -37,8 +37,8 @@ train_on 3 mlp.yaml exact-split $exact --set window.storage=states --stop-after 
 expect_same "second order with states, resumed in an episode to recompute" "$expected" \
   "$(train_on 1 mlp.yaml exact-split $exact --set window.storage=recompute --resume)"
 
-# OPENBLAS_NUM_THREADS allows BLAS to use two threads, and these matrix products are large enough for that. Warploom
-# must prevent BLAS from using two threads.
+# OPENBLAS_NUM_THREADS allows BLAS to use two threads, and BLAS would use two threads for products of this size.
+# Warploom must make BLAS use only one thread.
 large="--set task.widths=[64] --set task.batch=512 --set outer.steps=2 --set outer.units=1"
 expected=$(OPENBLAS_NUM_THREADS=1 train_on 1 mlp.yaml blas-1 $large)
 expect_same "two threads offered to BLAS" "$expected" "$(OPENBLAS_NUM_THREADS=2 train_on 1 mlp.yaml blas-2 $large)"

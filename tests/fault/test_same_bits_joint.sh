@@ -1,8 +1,8 @@
-# Checks that the digests of the joint system are equal on 1 to 4 ranks and with 2 threads. The digests must also be
-# equal after a kill, and after a stop and a resume on another number of ranks. In the joint system, an LSTM reads
-# gradients that warp layers and a preconditioner have changed. The initial parameters theta_0 are learned, and groups
-# of meta-parameters have separate learning rates, clips and ranges of meta-steps. The test test_replay.sh checks
-# offline Warp-Grad.
+# Checks that the digest of a training of the joint system is the same on 1 to 4 ranks and with 2 threads. The digest
+# must also be the same after a kill, and after a stop and a resume on another number of ranks. In the joint system,
+# the input of the LSTM is a gradient that depends on warp layers and that a preconditioner has transformed. The
+# initial parameters theta_0 are learned. Each group of meta-parameters has a separate learning rate, clip bound and
+# range of meta-steps. The test test_replay.sh checks offline Warp-Grad.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 . "$WL_SOURCE/tests/fault/mlp_job.sh"
@@ -31,16 +31,16 @@ expect_same "on 4 ranks" "$expected" "$(train_on 4 joint.yaml four)"
 train_on 3 joint.yaml split --stop-after 4 >/dev/null
 expect_same "stopped on 3 ranks, ended on 2" "$expected" "$(train_on 2 joint.yaml split --resume)"
 
-# The run is killed at an arbitrary meta-step. The learning rate is constant, because a cosine schedule depends on the
-# total number of meta-steps.
+# The run is killed at an arbitrary meta-step. The learning rate is constant, because a cosine schedule would depend
+# on the total number of meta-steps.
 kill_in_the_middle joint.yaml killed --set outer.schedule=constant
 steps=$(($(checkpoint_step killed) + 2))
 to_there="--set outer.schedule=constant --set outer.steps=$steps"
 expect_same "killed on 2 ranks, ended on 3" "$(train_on 1 joint.yaml whole $to_there)" \
   "$(train_on 3 joint.yaml killed --resume $to_there)"
 
-# Tests the preconditioner GAP on clipped gradients. The rule has learned scalars for each step and tensor, and all
-# tasks share the weights of the last layer. LAPACK computes the singular vectors that GAP needs.
+# Tests the preconditioner GAP on clipped gradients. The rule has learned scalars for each inner step and each tensor,
+# and all tasks share the weights of the last layer. GAP requires singular vectors, which LAPACK computes.
 cat >gap.yaml <<'C'
 seed: 4
 threads: 1
@@ -58,7 +58,7 @@ expect_same "GAP on 3 ranks with 2 threads" "$expected" "$(train_on 3 gap.yaml g
 train_on 2 gap.yaml gapsplit --stop-after 4 >/dev/null
 expect_same "GAP stopped on 2 ranks, ended on 1" "$expected" "$(train_on 1 gap.yaml gapsplit --resume)"
 
-# With gradient skip connections, the unit also stores the last preconditioned gradient. The run stops in the middle of
+# With gradient skip connections, a unit also stores its last preconditioned gradient. The run stops in the middle of
 # an episode.
 cat >skip.yaml <<'C'
 seed: 4

@@ -1,5 +1,6 @@
-# Checks units with staggered episodes. The estimators are back-propagation and a forward-only estimator. The digest
-# must not depend on the number of ranks and threads, or on resumes within episodes.
+# Checks units that begin their episodes at different meta-steps. The estimators are back-propagation and a
+# forward-only estimator. The digest must be the same on any number of ranks and threads, and after resumes within
+# episodes.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 . "$WL_SOURCE/tests/fault/mlp_job.sh"
@@ -24,8 +25,8 @@ for job in bptt 'nres, pairs: 2, loss: mean_and_last, transform: log' 'pes, loss
   expect_same "$name killed and resumed" "$(train_on 2 $name.yaml $name-long --set outer.steps="$steps")" "$(cat $name.killed)"
 done
 
-# In small_fc by PES, threads share the particles of the units. If theta has more than 65,536 coordinates, they share the
-# tensors of one inner run instead.
+# With the rule small_fc and the estimator pes, the threads divide the particles of the units among themselves. If
+# theta has more than 65,536 coordinates, the threads instead divide the tensors of one inner run among themselves.
 write_staggered_config small_fc.yaml
 sed -i -e 's/^rule: .*/rule: {name: small_fc, step_scale: 0.1}/' -e 's/steps: 20, units/steps: 6, units/' small_fc.yaml
 echo 'estimator: {name: pes, loss: telescoping}' >>small_fc.yaml
@@ -36,7 +37,7 @@ expect_same "small_fc by pes stopped on 3 ranks, ended on 2" "$expected" "$(trai
 sed -e '/quadratic/d' -e 's/\[8\], batch: 16, proportion: 0.5/[256, 256], batch: 16/' -e 's/window: {steps: 10/window: {steps: 2/' -e 's/steps: 6, units: 7/steps: 2, units: 2/' small_fc.yaml >wide.yaml
 expect_same "small_fc by pes on wide layers with 2 threads" "$(train_on 1 wide.yaml wide)" "$(train_on 1 wide.yaml wide-threads --set threads=2)"
 
-# The clocks of the units must differ, and both checkpoints must contain equal units.
+# The units must be at different inner steps of their episodes, and the units in both checkpoints must be equal.
 "$WL_PYTHON" - <<'P'
 import h5py
 

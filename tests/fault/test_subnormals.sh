@@ -1,11 +1,11 @@
-# Checks a training in which parameters and adjoints become smaller than the smallest normal number. The digests must be
-# equal with 1 and 2 threads and on 1 and 2 ranks. The stored parameters and states of the units must not contain a
-# subnormal number.
+# Checks a training in which parameters and adjoints become smaller than the smallest normal floating-point number.
+# The digests must be the same with 1 and 2 threads and on 1 and 2 ranks. The stored parameters and states of the
+# units must not contain a subnormal number.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 
-# The parameters start at zero, and their updates are subnormal. All threads compute updates of the LSTM. Only the main
-# thread computes updates of the rule sgd. The adjoints also become subnormal.
+# The parameters start at zero, and their updates are subnormal. Two rules are tested: all threads compute the updates
+# of the LSTM. Only the main thread computes the updates of sgd. The adjoints also become subnormal.
 write_vanishing() { # arguments: FILE RULE
   cat >"$1" <<C
 seed: 5

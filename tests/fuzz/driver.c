@@ -2,10 +2,10 @@
  *
  *   fuzz_config [-runs=N] [-seed=S] [-file=F] [SEED FILES]
  *
- * With -file, the target runs once, on the file F. The mutations depend only on the seed S and the seed files. The
- * program fails if a run takes more than 5 seconds, or if the process needs more than 1 GiB in addition to its memory
- * at the start. At the end, the program prints the number of runs, the longest time and the peak memory. With clang,
- * link the target with -fsanitize=fuzzer instead of this file. */
+ * With -file, the program runs the target once, on the file F. The mutations depend only on the seed S and the seed
+ * files. The program fails in two cases: a run takes more than 5 seconds, or the process needs more than 1 GiB in
+ * addition to its memory at the start. At the end, the program prints the number of runs, the longest time and the
+ * peak memory. With clang, link the target with -fsanitize=fuzzer instead of this file. */
 #include <glob.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -27,7 +27,7 @@ typedef struct fuzzer {
   uint64_t random;
   bytes seed[MOST_SEEDS];
   int seeds;
-  bytes now; /* buffer of MOST_BYTES bytes for the mutated input */
+  bytes now; /* buffer of MOST_BYTES bytes that contains the mutated input */
 } fuzzer;
 
 static uint64_t draw(fuzzer *f) { /* xorshift64* */
@@ -39,8 +39,8 @@ static uint64_t draw(fuzzer *f) { /* xorshift64* */
 
 static size_t below(fuzzer *f, size_t n) { return n ? (size_t)(draw(f) % n) : 0; }
 
-/* Replaces `length` bytes at position `at` by `size` other bytes. If the result has more than MOST_BYTES, its end is
- * cut off. */
+/* Replaces `length` bytes at position `at` by `size` other bytes. A result of more than MOST_BYTES bytes is cut off
+ * at MOST_BYTES. */
 static void replace(fuzzer *f, size_t at, size_t length, const uint8_t *with, size_t size) {
   bytes *b = &f->now;
   if (size > MOST_BYTES - at) size = MOST_BYTES - at;
@@ -51,7 +51,7 @@ static void replace(fuzzer *f, size_t at, size_t length, const uint8_t *with, si
   b->size = at + size + tail;
 }
 
-/* Repeats a part of the input up to thousands of times, to test deeply nested and long inputs. */
+/* Repeats a part of the input up to thousands of times, to create deeply nested and long inputs. */
 static void repeat(fuzzer *f) {
   uint8_t span[64];
   const size_t at = below(f, f->now.size);
@@ -151,7 +151,7 @@ static void add_seed(fuzzer *f, const char *path) {
   if (f->seeds < MOST_SEEDS && read_file(path, &f->seed[f->seeds])) f->seeds++;
 }
 
-/* Adds the target's default seed files from the source tree. */
+/* Adds the target's default seed files from the source tree to the list of seed files. */
 static void add_own_seeds(fuzzer *f) {
   const char *const source = getenv("WL_SOURCE");
   for (int i = 0; source && wl_fuzz_seeds[i]; i++) {

@@ -1,9 +1,11 @@
-/* fuzz_config.c - runs random configurations and --set lines through the parser and through the tables of all keys.
+/* fuzz_config.c - runs mutated configurations and --set lines through the parser, and reads their values by the
+ * tables of all keys.
  *
- * An input is the text of a configuration. After a line "#set", each line is an argument of --set. For every input, the
- * parser must return WL_OK, or WL_ERR_CONFIG with a message of one line. If the parser accepts a configuration, it must
- * also accept the printed configuration. Both configurations must have the same values, and printing again must result
- * in the same text. */
+ * An input is the text of a configuration. After a line "#set", each line is an argument of --set. For every input,
+ * the parser must return WL_OK, or return WL_ERR_CONFIG with a message of one line. If the parser accepts a
+ * configuration, it must also accept the text that warploom prints for this configuration. The original and the
+ * printed configuration must have the same values, and printing the second configuration must result in the same
+ * text. */
 #include "fuzz/fuzz.h"
 
 #include <stdbool.h>
@@ -99,7 +101,7 @@ static void expect(int condition, const char *what) {
   abort();
 }
 
-/* Splits the text after "#set" into lines, and ends the configuration before "#set". */
+/* Splits the text after "#set" into lines, and ends the text of the configuration before "#set". */
 static int split_lines(char *text, wl_override lines[MOST_LINES]) {
   char *at = strstr(text, "#set\n"), *rest = NULL;
   int count = 0;
@@ -117,7 +119,7 @@ static bool same_reals(wl_reals x, wl_reals y) {
   return same;
 }
 
-/* Compares numbers by value, because two equal texts could both lack the same digits. */
+/* Compares numbers by value, because both texts could lack the same digits and would then be equal. */
 static bool same_value(const wl_map *a, const wl_map *b, const wl_option *o) {
   typedef union any {
     int64_t integer;
@@ -154,7 +156,8 @@ static bool same_value(const wl_map *a, const wl_map *b, const wl_option *o) {
       return x.draw.kind == y.draw.kind && x.draw.low == y.draw.low && x.draw.high == y.draw.high &&
              same_reals(x.draw.choices, y.draw.choices);
     case WL_SLOT_STRINGS:
-    case WL_SLOT_NONE: return true; /* the comparison of the printed texts covers such values */
+    case WL_SLOT_NONE: return true; /* the comparison of the two printed texts covers these
+                                     * values */
   }
   return false;
 }

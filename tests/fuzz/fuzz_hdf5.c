@@ -1,15 +1,16 @@
-/* fuzz_hdf5.c - reads changed HDF5 files with every reader. A reader may return an error, but it must not crash, hang
- * or use much memory.
+/* fuzz_hdf5.c - changes HDF5 files and reads them with every reader. A reader may return an error, but it must not
+ * crash, hang or use much memory.
  *
  *   fuzz_hdf5 [--runs N] [--first N] [--seconds S] [--megabytes M] FILE...
  *
- * Case number i changes one of the files, and the change depends only on i. A case changes single bytes, or it changes
- * the structure of the file by HDF5: shapes and types of attributes, the storage of datasets, or links. If the file had
- * a footer, the program writes a new footer for the changed bytes. With the old footer, every reader would only report
- * a damaged file. A child process runs several hundred cases. If the child process dies, the program reports the case
- * and stores its file as case-I.h5. The next child process continues with the next case.
+ * The case with number i changes one of the files, and the change depends only on i. A case either changes single
+ * bytes, or uses HDF5 to change the structure of the file: shapes and types of attributes, the storage of datasets,
+ * or links. If the original file has a footer, the program writes a new footer for the changed bytes. Otherwise the
+ * hash in the footer would be wrong, and every reader would only report a damaged file. A child process runs several
+ * hundred cases. If the child process crashes or is killed, the program reports the number I of the case and stores
+ * the changed file as case-I.h5. Another child process then continues with the next case.
  *
- * With -DWL_LIBFUZZER, this source defines only the entry point of libFuzzer, for clang -fsanitize=fuzzer. */
+ * If WL_LIBFUZZER is defined, this source defines only the entry point of libFuzzer, for clang -fsanitize=fuzzer. */
 #define _GNU_SOURCE
 #include <hdf5.h>
 #include <signal.h>
@@ -59,7 +60,7 @@ static void read_optimizer(void) {
   if (wl_optimizer_load(CASE, &optimizer) == WL_OK) wl_optimizer_destroy(&optimizer);
 }
 
-/* Reads the file as the only part of a trajectory, as a run does when it resumes. */
+/* Reads the file as the only part of a trajectory, as a resumed run does. */
 static void read_part(void) {
   wl_parts parts;
   unlink("run/trajectory/part-00000001.h5");
@@ -106,7 +107,7 @@ static void write_case(const uint8_t *data, size_t bytes, bool footer) {
   fclose(file);
 }
 
-/* The entry point of libFuzzer. Reads the bytes once without and once with a valid footer. */
+/* The entry point of libFuzzer. Reads the bytes twice: without a footer and with a valid footer. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
   static bool prepared;
@@ -207,7 +208,7 @@ static void change_attribute(hid_t object) {
   H5Tclose(type);
 }
 
-/* Replaces a dataset by a new dataset with random type, shape and storage. */
+/* Replaces a dataset by a new dataset with a random type, shape and storage layout. */
 static void change_dataset(hid_t file, const char *name) {
   const hid_t type = odd_type(), space = odd_space(true), creation = H5Pcreate(H5P_DATASET_CREATE);
   const int ndim = H5Sget_simple_extent_ndims(space);
@@ -254,7 +255,7 @@ static void change_links(hid_t file, const choice *c) {
   }
 }
 
-/* Changes the file by functions of HDF5, which also update the internal structures and checksums. */
+/* Changes the file by functions of HDF5, which also update HDF5's internal structures and checksums. */
 static void change_structure(void) {
   const hid_t access = H5Pcreate(H5P_FILE_ACCESS);
   H5Pset_fclose_degree(access, H5F_CLOSE_STRONG);
@@ -282,7 +283,7 @@ static void change_structure(void) {
 
 typedef struct sample {
   uint8_t *data;
-  size_t bytes; /* number of bytes without the footer */
+  size_t bytes; /* number of bytes before the footer */
   bool footer;
 } sample;
 
@@ -317,7 +318,7 @@ static void make_case(uint64_t number, const sample *samples, int count) {
   else {
     write_case(data, bytes, false);
     change_structure();
-    if (file_bytes(CASE) <= LARGEST) { /* HDF5 may have created a file of any size */
+    if (file_bytes(CASE) <= LARGEST) { /* the changed file may have any size */
       const sample changed = read_sample(CASE);
       free(data);
       data = changed.data;
@@ -328,7 +329,8 @@ static void make_case(uint64_t number, const sample *samples, int count) {
   free(data);
 }
 
-/* This memory is shared with the parent process. The memory says which case the child process is running. */
+/* The parent process and the child process share this memory. It contains the number of the case that the child
+ * process is running. */
 typedef struct progress {
   uint64_t next;
   double longest;
@@ -342,15 +344,15 @@ static double processor_seconds(void) {
   return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-/* Sets a limit of `seconds` of CPU time. The limit of wall time is twenty times as long, because other processes may
- * occupy the processor. */
+/* Sets a limit of `seconds` of CPU time. Also limits the wall time to twenty times as long, because other processes
+ * may occupy the processor. */
 static void set_limit(unsigned seconds) {
   const struct itimerval limit = {.it_value.tv_sec = seconds};
   setitimer(ITIMER_PROF, &limit, NULL);
   alarm(20 * seconds);
 }
 
-/* Resets the peak memory of the process, because changing the file may have needed much memory. */
+/* Resets the peak memory of the process, because changing the file may have required much memory. */
 static void reset_memory(void) {
   FILE *const file = fopen("/proc/self/clear_refs", "w");
   if (!file) return;

@@ -1,5 +1,5 @@
-# test_fuzz.sh FUZZ_HDF5 RUNS - writes a file of each kind, then reads RUNS changed versions of these files. No case may
-# crash, take 5 seconds or need 1 GiB.
+# test_fuzz.sh FUZZ_HDF5 RUNS - writes one file of each kind, then reads RUNS changed versions of these files. No case
+# may crash, take 5 seconds, or require 1 GiB of memory.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 

@@ -3,7 +3,7 @@
 policies.
 
 The gradient of every block (tensor of phi) must agree with central differences within 1e-7. The test also checks the
-exit codes of the command, its report of blocks without effect, and its JSON.
+exit codes of the command, the blocks that the command reports as without effect, and the JSON report.
 """
 
 import json
@@ -17,7 +17,8 @@ MLP = "family: mlp, widths: [3], batch: 4"
 
 
 def lstm(keys):
-    """Returns the configuration of the LSTM as published in 2016, in which `keys` replace the published values."""
+    """Returns the configuration of the LSTM as published in 2016, where `keys` replace some of the published
+    values."""
     published = {"preprocessing": "none", "gradient_scale": "1.0", "output_scale": "1.0", "momentum": "0",
                  "through_inputs": "true"}
     rest = ", ".join(f"{key}: {value}" for key, value in published.items() if f"{key}:" not in keys)
@@ -27,12 +28,13 @@ def lstm(keys):
 LSTM = lstm("output_scale: 0.1")
 SMALL = lstm("output_scale: 0.1, hidden: [4]")
 
-# each row has a task, a rule, a window, and other sections
+# each row consists of a task, a rule, a window, and other sections of the configuration
 GRID = [
     # the LSTM as published in 2016, in both orders, on quadratic functions and on the MLP
     *[(task, lstm(f"output_scale: 0.1, preprocessing: {input_}"), f"steps: 6, order: {order}", "episode: {steps: 12}")
       for task in (QUADRATIC, MLP) for input_ in ("none", "log", "paper") for order in ("first", "second")],
-    # with momentum, the output layer starts at zero, and the gradients of the layers before it would then be zero
+    # with momentum, the output layer of the LSTM starts at zero, so the gradients of the layers before it would be
+    # zero
     *[(task, lstm("output_scale: 0.1, hidden: [4], momentum: 0.9"), f"steps: 6, order: {order}", "episode: {steps: 12}")
       for task, order in ((QUADRATIC, "first"), (LOGISTIC, "second"))],
     # hand-designed rules with learned scalars
@@ -56,20 +58,21 @@ GRID = [
                    "name: controller, newton_schulz: false",
                    "name: controller, newton_schulz: false, correction: mlp",
                    "name: controller, newton_schulz: false, correction: lstm", "name: rnnprop, hidden: [3, 2], rate: 0.01")],
-    # The loss of the minibatch is an input of the controller. In second order, the meta-gradient therefore contains the
+    # The minibatch loss is an input of the controller. In second order, the meta-gradient therefore contains the
     # derivatives of this loss with respect to theta and to the warp layers.
     ("family: mlp, widths: [4, 3], batch: 4, activation: tanh, warp: [linear, tanh], warp_noise: 0.1, gradient_noise: 0.01",
      "name: controller, newton_schulz: false", "steps: 3, order: second",
-     "episode: {steps: 200}\nprecondition: {name: scalar, per: tensor}"),  # at 3 % of the steps, the warm-up has a kink
+     # at 3 % of the steps, the learning rate's warm-up has a kink
+     "episode: {steps: 200}\nprecondition: {name: scalar, per: tensor}"),
     # preconditioners and initialisations, with and without the LSTM
     (MLP, "name: sgd, rate: 0.3", "steps: 3, order: second", "precondition: {name: diagonal}"),
     (MLP, "name: sgd, rate: 0.3", "steps: 3, order: second", "precondition: {name: kronecker}"),
-    # at the usual initial scale, the GAP factors of the hidden layer would change the loss by no more than rounding
-    # errors
+    # at the usual initial scale, the GAP factors of the hidden layer would change the loss only by rounding errors
     (MLP + ", activation: tanh, initial_scale: 0.5", "name: sgd, rate: 0.3", "steps: 3, order: second",
      "precondition: {name: gap, noise: 0.2}"),
     (LOGISTIC, SMALL, "steps: 4", "precondition: {name: scalar, per: step_tensor, learn_decay: true}"),
-    # gradient skip connections before a rule with a state, over several chunks and windows
+    # gradient skip connections before a rule with a state; the window has several chunks and the episode has several
+    # windows
     *[(LOGISTIC, "name: momentum, rate: 0.05, learn: [rate]", f"steps: 25, order: {order}",
        "episode: {steps: 60}\nprecondition: {name: scalar, per: step_tensor, learn_skip: true, initial_skip: 0.3}")
       for order in ("first", "second")],
@@ -80,22 +83,22 @@ GRID = [
     (LOGISTIC, SMALL, "steps: 4, order: second",
      "precondition: {name: diagonal}\ninitialisation: {name: maml}"),
     (LOGISTIC, SMALL, "steps: 4", "precondition: {name: diagonal}\ninitialisation: {name: maml}"),
-    # the joint system, in which the diagonal changes the loss by less than a rounding error at the usual step of the
-    # differences
+    # the joint system; at the usual step of the differences, the diagonal preconditioner would change the loss by
+    # less than a rounding error
     *[("family: mlp, widths: [4, 3], batch: 4, activation: tanh, warp: [linear, tanh, linear], warp_noise: 0.1", SMALL,
        f"steps: 2, weights: last, batch: fresh, order: {order}",
        "episode: {steps: 2}\nprecondition: {name: diagonal}\ninitialisation: {name: maml}") for order in ("first", "second")],
-    # near a gradient of zero, the square root in Adam makes the loss strongly curved
+    # near a gradient of zero, the square root in Adam makes the curvature of the loss large
     ("family: mlp, widths: [4, 3], batch: 4, activation: tanh, warp: [linear, tanh, linear], warp_noise: 0.1",
      "name: adamw, rate: 0.05, learn: [rate, beta1, beta2]", "steps: 3, weights: last, batch: fresh, order: second",
      "episode: {steps: 3}\nprecondition: {name: kronecker}\ninitialisation: {name: maml}"),
-    # weights and transforms of the window's loss; the last window of an episode is shorter
+    # weights and transforms of the window's loss, where the last window of an episode is shorter than the others
     *[(LOGISTIC, SMALL, f"steps: 4, order: second, loss: {loss}, weights: {weights}", "episode: {steps: 7}")
       for loss, weights in (("log", "mean"), ("log_ratio", "last"), ("plain", "[1, 0, -1, 2, 3]"))],
     (LOGISTIC, SMALL, "steps: 4, loss: log_ratio, order: second", "initialisation: {name: maml}"),
     (LOGISTIC, SMALL, "steps: 4, batch: fresh, split: heldout, order: second", ""),
-    # imitation with forced paths and each term of its loss, with a rule that reads theta, with snapshots, and with a
-    # learned theta_0
+    # imitation with forced paths and with each term of the imitation loss, for a rule whose input includes theta, for
+    # a window with snapshots, and for a learned theta_0
     (MLP, SMALL, "steps: 6", "episode: {steps: 12}\nimitation: {teacher: adam, rate: 0.01}"),
     (MLP, SMALL, "steps: 5, loss: log_ratio, weights: mean",
      "episode: {steps: 9}\nimitation: {teacher: momentum, force: 0.4, distance: 0.2, cosine: 0.3, magnitude: 0.2}"),
@@ -112,7 +115,8 @@ def configuration(task, rule, window, more):
 
 
 def check(text, *options):
-    """Returns the exit code of `check`, its report, and its output. The report is None if `check` did not write it."""
+    """Returns the exit code of `check`, its JSON report, and its printed output. The report is None if `check` did
+    not write it."""
     with open("config.yaml", "w", encoding="utf-8") as file:
         file.write(text)
     if os.path.exists("report.json"):
@@ -138,7 +142,7 @@ def grid_passes(case):
 
 
 def slopes_seen():
-    """Checks that the order of the error is really measured, and not only that no wrong order was reported."""
+    """Checks that `check` really measures the order of the error, and does not only omit to report a wrong order."""
     _, report, _ = check(configuration(QUADRATIC, LSTM, "steps: 6, order: second", ""))
     return all(1.9 <= block["slope"] <= 2.1 for block in report["tasks"][0]["blocks"])
 
@@ -149,7 +153,8 @@ def a_failure_is_told():
 
 
 def zero_is_named():
-    """Checks that theta_0 has no effect on a later window and is reported as zero."""
+    """Checks that theta_0 has no effect on the loss of a later window, and that `check` reports its gradient as
+    zero."""
     text = configuration(LOGISTIC, SMALL, "steps: 4", "initialisation: {name: maml}")
     code, report, said = check(text, "--windows", "1")
     zero = [block["name"] for block in report["tasks"][0]["blocks"] if block["zero"]]
@@ -157,8 +162,8 @@ def zero_is_named():
 
 
 def untested_is_told():
-    """Checks that the exit code is 65 and the check does not pass if most blocks have no effect on the loss. If most
-    blocks have no effect, the agreement of the other blocks shows nothing."""
+    """If most blocks have no effect on the loss, `check` must not pass, and its exit code must be 65. In this case,
+    the agreement of the other blocks proves nothing."""
     code, report, said = check(configuration(MLP, "name: sgd, rate: 0.1, learn: [rate]", "steps: 2", "initialisation: {name: maml}"),
                                "--windows", "1")
     blocks = report["tasks"][0]["blocks"]
@@ -169,8 +174,8 @@ CONV = "family: conv, data: synthetic, filters: [2, 3], batch: 4, warp: [conv3x3
 
 
 def rounding_is_no_gradient():
-    """Checks a bias before a batch norm, which has no effect on the loss. The computed gradient of this bias is only a
-    rounding error and must be reported as zero."""
+    """Checks the gradient of a bias before a batch norm, which has no effect on the loss. The computed gradient of
+    this bias consists only of rounding errors, and `check` must report it as zero."""
     for order in ("first", "second"):
         text = configuration(CONV, "name: sgd, rate: 0.1", f"steps: 2, weights: last, batch: fresh, order: {order}",
                              "episode: {steps: 2}\ninitialisation: {name: maml}\nprecondition: {name: kronecker}")
@@ -186,8 +191,8 @@ def rounding_is_no_gradient():
 
 
 def kinks_are_told_from_errors():
-    """Checks a loss that is clipped just above its value. Finite differences cannot resolve a kink that is so near. If
-    the loss is clipped well above its value, the kink must have no effect."""
+    """Checks a loss whose clip bound is just above its value. Finite differences cannot resolve a kink that is this
+    near. If the clip bound is well above the value of the loss, it must have no effect on the result."""
     def verdicts(window):
         code, report, said = check(configuration(LOGISTIC, SMALL, f"steps: 4, weights: last, order: second, {window}", ""))
         return code, report["tasks"][0]["meta_loss"], [block["kink"] for block in report["tasks"][0]["blocks"]], said
@@ -198,8 +203,9 @@ def kinks_are_told_from_errors():
 
 
 def faint_is_told_from_errors():
-    """Checks gradients of preconditioners that are below the noise of the finite differences, because epsilon is large.
-    `check` must pass. The report must name the blocks below the noise without calling them wrong."""
+    """Checks preconditioners whose gradients are smaller than the noise of the finite differences, because epsilon is
+    large. `check` must pass. The report must name the blocks whose gradient is below the noise, but must not call
+    them wrong."""
     text = configuration("family: mlp, widths: [4, 3], batch: 4, activation: tanh", "name: adamw, rate: 0.05, epsilon: 0.01",
                          "steps: 3, weights: last, order: second", "episode: {steps: 3}\nprecondition: {name: kronecker}")
     code, report, said = check(text)

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Compares the meta-gradients that `warploom check --dump` writes with stored values of PyTorch, within 1e-9.
+"""Compares the meta-gradients that `warploom check --dump` writes with stored results of PyTorch, within a relative
+error of 1e-9.
 
-Each case must also pass `check`, which compares the gradient with central differences. If PyTorch is installed, the
-test also recomputes the dump with it (tests/reference/check_window.py)."""
+Each case must also pass `warploom check`, which compares the gradient with central differences. If PyTorch is
+installed, the test also recomputes the meta-gradient by PyTorch (tests/reference/check_window.py)."""
 
 import os
 import sys

@@ -54,13 +54,14 @@ static wl_node readout(tape_builder *b, wl_node y, int64_t size) {
 typedef struct bench {
   wl_tape *tape;
   wl_tape_ws *ws;
-  int64_t n_theta, n;                      /* sizes of theta and of x = (theta, phi) */
+  int64_t n_theta, n;                      /* number of elements of theta, and number of elements of
+                                            * x = (theta, phi) */
   double *x, *g, *hu, *hv, *u, *v, *spare; /* [n] */
 } bench;
 
 static void draw(uint64_t index, int64_t n, double scale, int spaced, double *out) {
   wl_rng_normal((wl_stream){.seed = 5, .purpose = WL_FOR_PROBE, .index = index}, 0, n, scale, out);
-  /* the values have a distance of 0.1 in mixed order, and their absolute values are at least 0.05 */
+  /* the values are multiples of 0.1 in random order, shifted so that their absolute values are at least 0.05 */
   for (int64_t i = 0; spaced && i < n; i++)
     out[i] = 0.1 * ((double)((i * 7919 + 3 * (int64_t)index) % n) - (double)(n / 2) + 0.5);
 }
@@ -146,7 +147,8 @@ static void check_identities(const char *name, bench *w) {
     fail_msg("%s: <u, Hv> %.16g, <v, Hu> %.16g", name, left, right);
 }
 
-/* A v that is NULL must count as zeros. An output that is NULL must not change the other outputs. */
+/* A NULL v must have the same effect as a v of zeros. If one output is NULL, the other outputs must remain
+ * unchanged. */
 static void check_null(const char *name, bench *w) {
   const int64_t n_phi = w->n - w->n_theta;
   memset(w->v, 0, (size_t)w->n_theta * sizeof *w->v);

@@ -6,11 +6,11 @@
  *
  *   theta_{t+1} - y/w = rho (theta_t - y/w),   rho = 1 - 2 r w^2,   L_t = rho^{2t} L_0,   drho/dr = -(1 - rho) / r
  *
- * A window has one step, and its loss is the loss after this step. The derivatives for an episode of T windows are:
+ * A window has one step, and its loss is the loss after this step. For an episode of T windows, the derivatives are:
  *
  * - The exact derivative is sum_t dL_t/dr = sum_{t=1..T} 2 t rho^{2t-1} L_0 drho/dr.
- * - For the truncated derivative, theta is constant at the start of each window, so the window of step t contributes
- *   2 rho L_{t-1} drho/dr. */
+ * - The truncated derivative treats theta at the start of each window as a constant, so the window of step t
+ *   contributes 2 rho L_{t-1} drho/dr. */
 #include <float.h>
 
 #include "estimator/antithetic.h"
@@ -30,7 +30,8 @@ typedef struct toy {
   wl_unroll_ws *ws;
   wl_unit *unit;
   double *scratch, *vector;
-  double first_loss, rho; /* loss L_0 of the episode, and rho at phi */
+  double first_loss, rho; /* loss L_0 at the start of the episode, and the value of rho for the
+                           * present phi */
 } toy;
 
 /* Computes w^2 from the losses L_0 and L_1 of the episode. Sets phi to the learning rate at which rho is 0.9. */
@@ -46,7 +47,7 @@ static void choose_rate(toy *t) {
   wl_unit_destroy(&unit);
 }
 
-/* The outer loop does not run here, so the tests set its values themselves. */
+/* The tests set the values that the outer loop normally sets. */
 static const wl_estimator_setting setting = {.seed = 1, .units = 2, .whole_episodes = true};
 
 static toy open_job(const char *job, const char *estimator) {
@@ -92,12 +93,12 @@ static double truncated(const toy *t, int64_t windows) {
   for (int64_t k = 1; k <= windows; k++) sum += 2.0 * t->rho * pow(t->rho, 2.0 * (double)(k - 1));
   return sum * t->first_loss * slope_of_rho(t);
 }
-/* Computes the gradient of the loss at the end of the episode. */
+/* Computes the gradient of the loss at the end of the episode with respect to phi. */
 static double exact_end(const toy *t, int64_t windows) {
   return exact(t, windows) - exact(t, windows - 1);
 }
 
-/* Begins the episode with the perturbations of draw number `draw`. */
+/* Begins the episode with the perturbations of the draw with the number `draw`. */
 static void begin_episode(toy *t, uint64_t draw, int64_t windows) {
   const wl_episode episode = {t->of.of.seed, WL_SPACE_CHECK, 3, 0};
   t->estimator->seed = draw;
@@ -127,7 +128,7 @@ static void run_one_window(toy *t, int64_t k) {
   t->unit->t = k + 1;
 }
 
-/* Runs all windows of the episode and returns the sum of their gradients. */
+/* Runs all windows of the episode and returns the sum of their contributions. */
 static double run_episode(toy *t, uint64_t draw, int64_t windows) {
   begin_episode(t, draw, windows);
   t->vector[0] = 0.0;
@@ -153,8 +154,8 @@ static moments measure(const char *estimator, int64_t windows, int draws, toy *k
   return (moments){mean, deviation, deviation / sqrt((double)draws)};
 }
 
-/* Checks that the mean is within three standard errors of the value `is`, and differs from the value `is_not` by many
- * standard errors. */
+/* Checks that the mean is within three standard errors of `is`, and that its distance from `is_not` is many standard
+ * errors. */
 static void expect_mean(const char *estimator, int64_t windows, double (*is)(const toy *, int64_t),
                         double (*is_not)(const toy *, int64_t)) {
   toy t;
@@ -179,8 +180,8 @@ static void test_biased(void **state) {
   expect_mean("{name: es}", 6, truncated, exact);
 }
 
-/* With es, both runs of a pair must start each window from the same state. With nres, both runs must continue from
- * separate states. */
+/* With es, both runs of an antithetic pair must start each window from the same state. With nres, each run of a pair
+ * must continue from its own last state. */
 static void test_es_joins(void **state) {
   (void)state;
   const char *const estimators[] = {"{name: es, pairs: 2}", "{name: nres, pairs: 2}"};
@@ -209,21 +210,22 @@ static void test_telescoping(void **state) {
   expect_mean("{name: pes, loss: telescoping}", 4, exact_end, exact);
 }
 
-/* For a monotonic F, the expectation of eps sign(F(+eps) - F(-eps)) / (2 sigma^2) is E|eps| / (2 sigma^2) with the sign
- * of the slope. */
+/* For a monotonic F, the expectation of eps sign(F(+eps) - F(-eps)) / (2 sigma^2) is E|eps| / (2 sigma^2), multiplied
+ * by the sign of the slope of F. */
 static double sign_of_end(const toy *t, int64_t windows) {
   return copysign(1.0 / (t->estimator->es.sigma * sqrt(2.0 * 3.14159265358979324)),
                   exact_end(t, windows));
 }
 
-/* full_es uses the loss at the end of the episode. All batches of the quadratic function are equal. */
+/* full_es uses the loss at the end of the episode. All batches of the quadratic function are the same. */
 static void test_full_es(void **state) {
   (void)state;
   expect_mean("{name: full_es, batches: 2}", 4, exact_end, exact);
   expect_mean("{name: full_es, batches: 2, sign: true}", 4, sign_of_end, exact_end);
 }
 
-/* Forward-only estimators do not differentiate inner steps, so `order: second` must be an error that names the key. */
+/* Forward-only estimators do not differentiate inner steps. The setting `order: second` must therefore result in an
+ * error that names the key. */
 static void test_no_order(void **state) {
   (void)state;
   static const char *const names[] = {"nres", "pes", "es", "full_es"};
@@ -243,8 +245,8 @@ static void test_no_order(void **state) {
   }
 }
 
-/* With es, both runs of a pair start a window with the same loss. The change of the loss and the loss at the end
- * therefore have the same difference between both runs. */
+/* With es, both runs of a pair have the same loss at the start of a window. Between the runs, the change of the loss
+ * and the final loss of the window therefore differ by the same amount. */
 static void test_es_telescopes(void **state) {
   (void)state;
   toy change = open_toy("{name: es, loss: telescoping}"), end = open_toy("{name: es, loss: last}");
@@ -253,8 +255,8 @@ static void test_es_telescopes(void **state) {
   close_toy(&end);
 }
 
-/* Each step has its own learning rate. The derivatives of a window's loss with respect to the rates of different
- * windows are therefore orthogonal. */
+/* Each step has its own learning rate. Derivatives of a window's loss with respect to the rates of different windows
+ * are therefore orthogonal vectors. */
 #define RATES                                                       \
   "task: {family: quadratic, dimension: 1, batch: 1}\n"             \
   "rule: {name: sgd, rate: 0.01, learn: [rate], learn_per: step}\n" \
@@ -262,8 +264,8 @@ static void test_es_telescopes(void **state) {
   "window: {steps: 1, weights: last}\n"                             \
   "outer: {units: 2}\n"
 
-/* Returns the variance of the contribution of a window. The variance is summed over the meta-parameters and averaged
- * over the windows of an episode. */
+/* Returns the variance of a window's contribution. The function sums the variance over the meta-parameters and
+ * averages it over the windows of an episode. */
 static double window_variance(const char *estimator, int64_t windows) {
   enum { DRAWS = 300 };
   toy t = open_job(RATES, estimator);
@@ -287,10 +289,10 @@ static double window_variance(const char *estimator, int64_t windows) {
   return (squares - mean) / (double)windows;
 }
 
-/* Let v_u be the derivative of the loss of window w with respect to the meta-parameters as window u uses them, for u <=
- * w. Let P be the number of meta-parameters. The variance of nres is (P + 1) |sum_u v_u|^2. The variance of pes is w P
- * sum_u |v_u|^2 + |sum_u v_u|^2, which is never smaller. In this test the v_u are orthogonal, so the variance of pes is
- * about w times as large. */
+/* Let v_u be the derivative of the loss of window w with respect to the meta-parameters that window u uses, for u <=
+ * w. Let P be the number of meta-parameters. The variance of nres is (P + 1) |sum_u v_u|^2. The variance of pes is w
+ * P sum_u |v_u|^2 + |sum_u v_u|^2, which is never smaller. In this test the v_u are orthogonal, so the variance of
+ * pes is about w times as large. */
 static void test_variances(void **state) {
   (void)state;
   for (int64_t windows = 20; windows <= LONGEST; windows += 6) {
@@ -301,7 +303,8 @@ static void test_variances(void **state) {
   }
 }
 
-/* With more pairs, the mean must remain the same, and the variance must decrease with the number of pairs. */
+/* With more pairs, the mean must remain the same, and the variance must decrease in proportion to 1 / (number of
+ * pairs). */
 static void test_pairs(void **state) {
   (void)state;
   toy t;
@@ -313,12 +316,13 @@ static void test_pairs(void **state) {
   assert_true(fabs(one.deviation / four.deviation - 2.0) <= 0.1);
 }
 
-/* Tests the weights of the estimator `mixture`. The weights are inverse variances, which are computed from sums over
- * units. */
+/* Tests the weights of the estimator `mixture`. The weights are inverse variances, which the estimator computes from
+ * sums over units. */
 static void test_mixture(void **state) {
   (void)state;
   toy t = open_toy("{name: mixture}");
-  const double b[3] = {1.0, 2.0, 3.0}, s[3] = {5.0, 9.0, 4.0}; /* estimates of three units */
+  const double b[3] = {1.0, 2.0, 3.0}, s[3] = {5.0, 9.0, 4.0}; /* the two estimates b and s of each
+                                                                * of three units */
   double sum[4] = {0}, gradient = 0.0;
   for (int u = 0; u < 3; u++) {
     double unit[4] = {b[u], s[u], 0, 0};
@@ -328,16 +332,16 @@ static void test_mixture(void **state) {
   wl_estimator_combine(t.estimator, sum, 3, &gradient);
   const double vb = 2.0 / 3.0, vs = 14.0 / 3.0; /* population variances */
   assert_true(fabs(gradient - (2.0 / vb + 6.0 / vs) / (1.0 / vb + 1.0 / vs)) <= 1e-12);
-  /* if the variance of an estimate is zero, this estimate is used alone */
+  /* if the variance of one estimate is zero, only this estimate is used */
   const double certain[4] = {6.0, 18.0, 12.0, 122.0};
   wl_estimator_combine(t.estimator, certain, 3, &gradient);
   assert_true(gradient == 2.0);
-  /* both estimates of a unit's window agree here with the truncated gradient */
+  /* here, both estimates of a window agree with the truncated gradient */
   assert_true(fabs(run_episode(&t, 1, 6) / truncated(&t, 6) - 1.0) <= 1e-9);
   close_toy(&t);
 }
 
-/* Tests the transformed losses of an estimator. */
+/* Tests how an estimator transforms losses. */
 static void test_losses(void **state) {
   (void)state;
   toy t = open_toy("{name: nres, clip: 2, transform: log, floor: 0.5, failed_loss: 20}");
@@ -345,7 +349,7 @@ static void test_losses(void **state) {
   assert_true(wl_antithetic_transformed(e, t.unit, 1.0) == log(1.5));
   assert_true(wl_antithetic_transformed(e, t.unit, 9.0) == log(2.5));
   assert_true(wl_antithetic_transformed(e, t.unit, -3.0) ==
-              log(0.5)); /* gradient noise can make a loss negative */
+              log(0.5)); /* noise that is added to the gradient can make a loss negative */
   assert_true(wl_antithetic_transformed(e, t.unit, NAN) == log(2.5));
   assert_true(wl_antithetic_transformed(e, t.unit, INFINITY) == log(2.5));
   close_toy(&t);
@@ -354,7 +358,7 @@ static void test_losses(void **state) {
   close_toy(&t);
 }
 
-/* Returns the outcome of a window in which the learning rate makes the loss infinite. */
+/* Returns the outcome of a window whose loss becomes infinite because of the learning rate. */
 static wl_run_outcome failed_run(const char *estimator, int64_t horizon) {
   toy t = open_job(
       "task: {family: quadratic, dimension: 1, batch: 1}\n"
@@ -375,7 +379,7 @@ static wl_run_outcome failed_run(const char *estimator, int64_t horizon) {
   return outcome;
 }
 
-/* The metrics must contain a failed run with its substitute loss, and this loss must be part of the meta-loss. */
+/* For a failed run, the metrics and the meta-loss must contain its substitute loss. */
 static void test_failed_runs(void **state) {
   (void)state;
   const wl_run_outcome mean = failed_run("{name: nres, loss: mean, clip: 5, failed_loss: 20}", 4);
@@ -390,7 +394,7 @@ static void test_failed_runs(void **state) {
   assert_true(half.counted && half.window.meta_loss == 0.0);
 }
 
-/* Returns the loss at theta_0 that the estimator uses for a run of the first window. */
+/* Returns the loss at theta_0 that the estimator uses for one run in the first window. */
 static double counted_loss(const char *job, const char *estimator) {
   toy t = open_job(job, estimator);
   wl_run_outcome outcome;
@@ -406,7 +410,8 @@ static double counted_loss(const char *job, const char *estimator) {
   return outcome.loss;
 }
 
-/* The key loss_scale of a task, whether drawn or constant, must not change the losses that the estimator uses. */
+/* The key loss_scale of a task may be drawn or constant. In both cases, it must not change the losses that the
+ * estimator uses. */
 static void test_loss_scale(void **state) {
   (void)state;
   static const char *const settings[] = {"{name: nres, loss: mean}",
@@ -421,7 +426,8 @@ static void test_loss_scale(void **state) {
   }
 }
 
-/* Tests `clip` with one bound for each entry of `task`. The first entry consists of two tasks. */
+/* Tests the key `clip` with a separate bound for each entry of `task`. The first entry of `task` consists of two
+ * tasks. */
 static void test_clip_by_entry(void **state) {
   (void)state;
   problem p = open_problem(
@@ -440,8 +446,8 @@ static void test_clip_by_entry(void **state) {
   close_problem(&p);
 }
 
-/* Creates the quadratic function with two pairs of runs. The teacher of this function has the learning rate
- * r_e = 2 r. */
+/* Creates the quadratic function with two antithetic pairs of runs. The teacher of this function has the learning
+ * rate r_e = 2 r. */
 static toy open_pupil(const char *keys) {
   char estimator[240];
   toy t = open_toy("{name: nres}");
@@ -455,15 +461,16 @@ static toy open_pupil(const char *keys) {
   return t;
 }
 
-/* Returns the perturbations of draw number 5 for both pairs. The window of one step has used these perturbations. */
+/* Returns the perturbations of the draw with the number 5 for both pairs. The window of one step uses these
+ * perturbations. */
 static void draw_pairs(toy *t, double eps[2]) {
   const wl_estimator_job job = {.scratch = t->scratch, .unit = t->unit};
   for (int p = 0; p < 2; p++) eps[p] = (double)*wl_antithetic_draw(t->estimator, &job, p, 0);
 }
 
-/* The term D_dist = (r / r_e - 1)^2 differs by 4 eps (r / r_e - 1) / r_e = -eps / r between the runs of a pair. On the
- * path of the teacher, no loss depends on r. Division by the root mean square over the pairs results in -eps /
- * sqrt(mean eps^2). */
+/* D_dist = (r / r_e - 1)^2 is a term of the imitation loss. Between the two runs of a pair, it differs by 4 eps (r /
+ * r_e - 1) / r_e = -eps / r. If the inner steps follow the teacher, no loss depends on r. Dividing by the root mean
+ * square over the pairs results in -eps / sqrt(mean eps^2). */
 static void test_imitation(void **state) {
   (void)state;
   toy t = open_pupil("distance: 1");
@@ -476,8 +483,8 @@ static void test_imitation(void **state) {
   close_toy(&t);
 }
 
-/* Tests that the path still mixes both learning rates if all weights of imitation are zero. The difference theta_1 -
- * y/w is then (1 - 2 w^2 (f r_e + (1 - f) r)) times theta_0 - y/w. */
+/* Tests that the inner step still mixes both learning rates if all weights of the imitation loss are zero. In this
+ * case, theta_1 - y/w = (1 - 2 w^2 (f r_e + (1 - f) r)) (theta_0 - y/w). */
 static void test_forced_path(void **state) {
   (void)state;
   toy t = open_pupil("distance: 0, force: 0.25");

@@ -1,9 +1,10 @@
-/* test_precondition_grad.c - compares the adjoints of the preconditioners with central differences.
+/* test_precondition_grad.c - compares the derivatives that preconditioners compute with central differences.
  *
  *   F(g, theta, b, phi) = sum_i sin(c_i (P(phi) g)_i):  out_i = c_i cos(...), and dF/dg, dF/dtheta, dF/db, dF/dphi
  *
- * b is the preconditioned gradient of the previous step. Some preconditioners take a value from the gradient, and their
- * derivatives treat this value as constant. For such preconditioners, the test keeps the value of the base point. */
+ * Here b is the preconditioned gradient of the previous step. Some preconditioners compute a value from the gradient,
+ * and their derivatives treat this value as a constant. For these preconditioners, the test computes the value once,
+ * at the point of the derivative, and does not change it for the differences. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -43,7 +44,7 @@ static double objective(void *context, const double *x) {
   return sum;
 }
 
-/* Creates tensors with 1 to 4 dimensions whose axes have different sizes, and a 1x1 kernel. */
+/* Creates tensors with 1 to 4 dimensions whose axes have different sizes, and a convolution kernel of 1 x 1. */
 static void open_problem(problem *q, const char *text, const char *episode) {
   memset(q, 0, sizeof *q);
   assert_int_equal(wl_layout_add(&q->theta, "", "bias", 1, (int64_t[]){7}, NULL), WL_OK);
@@ -75,7 +76,8 @@ static void check_clipped(const char *text, const char *episode) {
   open_problem(&q, text, episode);
   const int64_t n = q.theta.size, size = 3 * n + q.p->phi.size;
   fixture_normal(1, 3 * n, 1, x);
-  for (int64_t i = 0; i < n; i++) /* no difference may cross a kink */
+  for (int64_t i = 0; i < n; i++) /* the two points of a difference must be on the same side of each
+                                   * kink */
     if (fabs(fabs(x[i]) - q.p->clip_value) < 0.05) x[i] = 0.5;
   fixture_normal(2, q.p->phi.size, 0.4, x + 3 * n);
   wl_real start[SIZE_LIMIT], out[SIZE_LIMIT];
@@ -129,7 +131,7 @@ static void test_gap(void **state) {
   check("name: gap, approximate: true");
 }
 
-/* In all cases except the last, the norm and some elements exceed their bounds. */
+/* In all cases except the last, the norm and some elements are greater than their clip bounds. */
 static void test_clip(void **state) {
   (void)state;
   check_clipped("name: none", "clip_norm: 3");

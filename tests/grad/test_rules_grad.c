@@ -1,11 +1,11 @@
-/* test_rules_grad.c - tests the backward pass of every hand-designed rule. The backward pass must be the adjoint of the
- * forward pass over several steps. The test uses central differences with respect to gradients, theta, state and
- * learned scalars:
+/* test_rules_grad.c - tests the backward pass of every hand-designed rule. The backward pass must compute the adjoint
+ * of the forward pass over several steps. The test compares derivatives of F with central differences, with respect
+ * to gradients, theta, state and learned scalars:
  *
  *   F = sum_{k=0..K} w_k L_k(theta_k) + <r, s_K>,   L_k(theta) = sum_i sin(c_i theta_i + k)
  *
- * The gradients of the steps are fixed inputs. The forward pass starts at a step t0 > 0, with a state that is not
- * zero. */
+ * The gradients g of the steps are fixed inputs, which do not depend on theta. The forward pass starts at a step t0 >
+ * 0, and its initial state is not zero. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -24,7 +24,7 @@ typedef struct rollout {
   rule_fixture f;
   int64_t width, theta_at, state_at, phi_at, size;
   double weight[K + 1];
-  wl_real r[MOST_WIDTH * N]; /* coefficients of the final state in F */
+  wl_real r[MOST_WIDTH * N]; /* coefficients r of the final state s_K in F */
 } rollout;
 
 static double scale_of(int64_t i) { return 1 + 0.1 * (double)(i % 7); }
@@ -39,7 +39,8 @@ static void loss_gradient(const wl_real *theta, int64_t k, wl_real *out) {
   for (int64_t i = 0; i < N; i++) out[i] = scale_of(i) * cos(scale_of(i) * theta[i] + (double)k);
 }
 
-/* Runs forward. Runs the forward pass. The caller owns theta_trace [K+1][N] and `state`, and `state` receives s_K. */
+/* Runs forward. Runs the forward pass over K steps. The caller provides theta_trace [K+1][N] and `state`. The
+ * function writes s_K to `state`. */
 static void forward(const rollout *r, const wl_real *x, wl_real *theta_trace, wl_real *state) {
   wl_real u[N];
   wl_rule_pack(r->f.rule, r->f.ws, x + r->phi_at);
@@ -63,7 +64,7 @@ static double objective(void *context, const double *x) {
   return sum;
 }
 
-/* Computes the gradient of F [size] in the order of the elements of x. */
+/* Computes the gradient of F with `size` elements, in the order of the elements of x. */
 static void adjoint(rollout *r, const wl_real *x, double *gradient) {
   wl_real theta[(K + 1) * N], state[MOST_WIDTH * N], loss_grad[(K + 1) * N];
   forward(r, x, theta, state);
@@ -95,15 +96,15 @@ static void rollout_open(rollout *r, wl_real *x, const char *text, int64_t episo
   r->phi_at = r->state_at + r->width * N;
   r->size = r->phi_at + r->f.rule->phi.size;
   fixture_normal(1, r->state_at, 1, x);
-  /* second moments must be positive, but other states could be negative */
+  /* second moments must be positive, but other states may be negative */
   wl_rng_uniform((wl_stream){.seed = 3}, 0, r->width * N, 0.4, 1.2, x + r->state_at);
   fixture_normal(2, r->f.rule->phi.size, 0.03, x + r->phi_at);
   for (int64_t i = 0; i < r->f.rule->phi.size; i++) x[r->phi_at + i] += r->f.phi[i];
   fixture_normal(3, r->width * N, 1, r->r);
 }
 
-/* Returns a step of the differences that is large enough to measure how the error decreases. RNNprop needs a smaller
- * step, because the slope of its ELU has a kink. */
+/* Returns a step h of the differences. The step is large enough to show how the error decreases with h. RNNprop
+ * requires a smaller step, because the slope of its ELU has a kink. */
 static double step_for(const char *text) {
   if (strstr(text, "rnnprop")) return 1e-3;
   return strstr(text, "nadam") ? 2e-3 : 4e-3;
@@ -123,7 +124,7 @@ static void check_rule(const char *text, int64_t episode_steps) {
                {"all", 0, r.size}};
   for (size_t p = 0; p < sizeof parts / sizeof *parts; p++) {
     if (parts[p].count == 0) continue;
-    /* with Lion, F is piecewise linear in gradients and state, so only theta is tested */
+    /* with Lion, F is piecewise linear in the gradients and the state, so the test covers only theta */
     if (strstr(text, "lion") && p != 1) continue;
     char name[256];
     snprintf(name, sizeof name, "%s: %s", text, parts[p].what);
@@ -186,7 +187,8 @@ static void test_per_tensor(void **state) {
   check_all("learn_per: tensor, schedule: cosine, final_fraction: 0.1", 20);
 }
 
-/* The test runs K = 7 steps from t0 = 3, so the episode has 10 steps. Every step has its own learned value. */
+/* The test runs K = 7 steps from t0 = 3, so the episode has 10 steps. Each of the learned scalars has a separate
+ * value for every step. */
 static void test_per_step(void **state) {
   (void)state;
   check_all("learn_per: step", T0 + K);
@@ -197,7 +199,7 @@ static void test_per_step_and_tensor(void **state) {
   check_all("learn_per: step_tensor, schedule: cosine, final_fraction: 0.1", T0 + K);
 }
 
-/* If the episode is longer than the list of learned values, all later steps use the last value. */
+/* If the episode is longer than the list of learned values, each later step uses the last value. */
 static void test_beyond_the_episode(void **state) {
   (void)state;
   check_all("learn_per: step_tensor", T0 + 3);

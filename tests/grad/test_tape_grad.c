@@ -1,6 +1,6 @@
-/* test_tape_grad.c - tests each operator of the tape separately, with odd sizes and with every kind of operand. The
- * gradient and the Hessian-vector product are compared with central differences. The identities of tape_fixture.h are
- * also tested. */
+/* test_tape_grad.c - tests each operator of the tape separately. Axes have odd sizes, and operands are of every kind.
+ * The tests compare the gradient and the Hessian-vector product with central differences. They also check the
+ * identities that tape_fixture.h lists. */
 #include <stdio.h>
 #include <string.h>
 
@@ -15,7 +15,8 @@ static wl_node matmul(tape_builder *b) {
   return wl_op_matmul(b->tape, operand(b, 0, SHAPE(5, 3)), operand(b, 1, SHAPE(3, 7)));
 }
 
-static wl_node matmul_blas(tape_builder *b) { /* the product is large enough to use BLAS */
+static wl_node matmul_blas(tape_builder *b) { /* the matrix product is large enough that the tape
+                                               * calls BLAS */
   return wl_op_matmul(b->tape, operand(b, 0, SHAPE(29, 31)), operand(b, 1, SHAPE(31, 27)));
 }
 
@@ -77,7 +78,8 @@ static wl_node conv2d(tape_builder *b) {
                       1, 1);
 }
 
-static wl_node conv2d_strided(tape_builder *b) { /* the windows do not reach the edge, and the filter is not square */
+static wl_node conv2d_strided(tape_builder *b) { /* the pooling windows do not cover the last rows,
+                                                  * and the filter is not square */
   return wl_op_conv2d(b->tape, operand(b, 0, SHAPE(3, 2, 8, 6)), operand(b, 1, SHAPE(3, 2, 3, 2)),
                       3, 1);
 }
@@ -124,7 +126,7 @@ static wl_node slice(tape_builder *b) {
 static wl_node slice_columns(tape_builder *b) {
   return wl_op_columns(b->tape, operand(b, 0, SHAPE(5, 7)), 3, 2);
 }
-static wl_node slices_that_meet(tape_builder *b) { /* the slices overlap */
+static wl_node slices_that_meet(tape_builder *b) { /* the two slices overlap */
   const wl_node a = operand(b, 0, SHAPE(5, 7));
   return wl_op_mul(b->tape, wl_op_columns(b->tape, a, 0, 4), wl_op_columns(b->tape, a, 2, 4));
 }
@@ -138,7 +140,7 @@ static wl_node concat_self(tape_builder *b) {
 static wl_node swap(tape_builder *b) {
   return wl_op_swap(b->tape, operand(b, 0, SHAPE(2, 3, 5, 4)));
 }
-/* Some labels occur twice, and some rows of the table are not used. */
+/* Some labels occur twice, and no label selects some rows of the table. */
 static wl_node embedding(tape_builder *b) {
   const wl_node table = operand(b, 0, SHAPE(9, 3));
   return wl_op_embedding(b->tape, table, label_leaf(b, 7, 5));
@@ -167,7 +169,7 @@ static wl_node mul_columns(tape_builder *b) {
   return wl_op_mul_channel(b->tape, operand(b, 0, SHAPE(5, 7)), operand(b, 1, SHAPE(7)));
 }
 
-/* In these cases, one node is both operands, or many operators use one node. */
+/* In these cases, the same node is both operands of an operator, or many operators use the same node. */
 
 static wl_node mul_self(tape_builder *b) {
   const wl_node a = operand(b, 0, SHAPE(3, 5));
@@ -190,7 +192,7 @@ static wl_node column_twice(tape_builder *b) {
   return wl_op_mul(b->tape, wl_op_column(b->tape, a, 2), wl_op_column(b->tape, a, 0));
 }
 
-/* An operator whose result the loss does not use must not change the gradients. */
+/* If the loss does not use the result of an operator, this operator must not change the gradients. */
 static wl_node dead_branch(tape_builder *b) {
   const wl_node a = operand(b, 0, SHAPE(3, 5));
   wl_op_square(b->tape, a);
@@ -258,7 +260,7 @@ static const tape_case cases[] = {
 
 static void test_case(void **state) { check_tape_case(*state); }
 
-/* Checks that every operator in wl_tape_op_table has a case with its name. */
+/* Checks that every operator in wl_tape_op_table has a test case with the name of the operator. */
 static void test_complete(void **state) {
   (void)state;
   for (int i = 0; wl_tape_op_table[i]; i++) {

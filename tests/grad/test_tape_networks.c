@@ -1,5 +1,6 @@
-/* test_tape_networks.c - tests whole networks on the tape. The gradient and the Hessian-vector product with respect to
- * the vector (theta, phi) are compared with central differences. The identities of tape_fixture.h are also tested. */
+/* test_tape_networks.c - tests whole networks on the tape. The tests compare the gradient and the Hessian-vector
+ * product with respect to (theta, phi) with central differences. They also check the identities that tape_fixture.h
+ * lists. */
 #include "grad/tape_fixture.h"
 #include "unit/cmocka_all.h"
 
@@ -26,7 +27,7 @@ static wl_node perceptron_tanh(tape_builder *b) { return perceptron(b, wl_op_tan
 static wl_node perceptron_relu(tape_builder *b) { return perceptron(b, wl_op_relu); }
 static wl_node perceptron_elu(tape_builder *b) { return perceptron(b, wl_op_elu); }
 
-/* A perceptron with layers of theta and warp layers of phi in between. */
+/* A perceptron whose layers with parameters in theta alternate with warp layers, whose parameters are in phi. */
 static wl_node warped_perceptron(tape_builder *b) {
   wl_node h = wl_op_tanh(b->tape, dense(b, LEAF_THETA, leaf(b, LEAF_INPUT, SHAPE(6, 3)), 3, 5));
   h = wl_op_add(b->tape, h, wl_op_tanh(b->tape, dense(b, LEAF_PHI, h, 5, 5)));
@@ -64,7 +65,7 @@ static wl_node quadratic(tape_builder *b) {
   return wl_op_scale(b->tape, wl_op_sum(b->tape, wl_op_square(b->tape, residual)), 1.0 / 15.0);
 }
 
-/* The function sum_b 100 (y_b - x_b^2)^2 + (1 - x_b)^2. */
+/* The Rosenbrock function sum_b 100 (y_b - x_b^2)^2 + (1 - x_b)^2. */
 static wl_node rosenbrock(tape_builder *b) {
   wl_tape *t = b->tape;
   const wl_node both = leaf(b, LEAF_THETA, SHAPE(3, 2));
