@@ -1,6 +1,6 @@
-/* test_window.c - tests the code that runs a window, in both precisions. Results must not depend on the storage, the
- * threads or other units. The test also covers meta-losses with different weights, transforms and batches, and
- * divergence. */
+/* test_window.c - tests the code that runs a window, in float32 and in float64. Results must not depend on the
+ * storage policy, on the number of threads, or on other units. The test also covers divergence, and meta-losses with
+ * different weights, transforms and batches. */
 #include "unroll/window_impl.h"
 #include "window_fixture.h"
 
@@ -14,15 +14,17 @@
 typedef struct storage_case {
   const char *yaml;
   wl_storage storage;
-  const char *stored[7]; /* expected policies as the budget grows; NULL ends the list */
+  const char *stored[7]; /* texts that describe the storage policy, in the order in which they appear while the budget
+                          * grows; NULL ends the list */
 } storage_case;
 
 #define SEGMENTS(kind, steps) kind " in segments of " #steps " steps"
 #define FIRST QUADRATIC LSTM "window: {steps: 100}\n"
 #define SECOND QUADRATIC LSTM "window: {steps: 100, order: second, loss: log}\n"
 
-/* If the state is long, a segment of medium length needs the least memory. If the state is short, each length of a
- * segment is the best one for some budget. If activations are stored, the shortest segment needs the least memory. */
+/* If the rule state is long, a segment of medium length requires the least memory. If the rule state is short, each
+ * length of a segment is the best length for some budget. If activations are stored, the shortest segment requires
+ * the least memory. */
 static storage_case storage_cases[] = {
     {FIRST,
      WL_STORAGE_RECOMPUTE,
@@ -88,8 +90,8 @@ static void describe(problem *p, int64_t memory, char *text, size_t size) {
   wl_unroll_describe_storage(p->of.model, p->of.tasks[0], &p->of.spec, text, size);
 }
 
-/* Returns true if the memory budget is large enough. If the budget is too small, the message must name the key
- * window.memory. */
+/* Returns true if the memory budget is large enough to create a workspace. If it is too small, the error message must
+ * name the key window.memory. */
 static bool is_enough(const problem *p) {
   const wl_status status = wl_unroll_check_memory(p->of.model, p->of.tasks[0], &p->of.spec);
   if (status == WL_OK) return true;
@@ -98,8 +100,8 @@ static bool is_enough(const problem *p) {
   return false;
 }
 
-/* The first budget is too small, and the budget then grows. Each new storage policy must have the same bits as a whole
- * window that is recomputed. */
+/* The memory budget begins with a value that is too small, and then grows. With each new storage policy, the window
+ * must have the same bits as a window that is recomputed without segments. */
 static void test_storage(void **state) {
   const storage_case *c = *state;
   problem p = open_problem(c->yaml);
@@ -131,7 +133,7 @@ static void test_storages(void **state) {
   }
 }
 
-/* Every storage policy must be used while the budget of a window of thousands of steps grows. */
+/* While the budget of a window of 3,000 steps grows, each of four storage policies must occur. */
 static void test_long_window(void **state) {
   (void)state;
   static const char *const kinds[] = {"recompute in segments of ", "activations in segments of ",
@@ -154,8 +156,8 @@ static void test_long_window(void **state) {
   close_problem(&p);
 }
 
-/* Without a memory bound, a window stores its activations only if they are small. A window stores large activations
- * only if the configuration requires it. */
+/* Without a memory bound, a window stores its activations only if they occupy little memory. A window stores larger
+ * activations only if the configuration requires it. */
 static void test_unasked_tape(void **state) {
   (void)state;
   char text[80];
@@ -183,9 +185,9 @@ static void test_unasked_tape(void **state) {
   close_problem(&p);
 }
 
-/* The memory of a small job must not be rounded up as for a large job. The job has 1,280 coordinates and an LSTM of 2
- * layers of 20 units, and it recomputes the window. The window needs memory for two copies of the state, the gradients,
- * and the scratch memory of the kernel. */
+/* The memory of a small job must not be rounded up to a size that only large jobs require. The job has 1,280
+ * coordinates and an LSTM of 2 layers of 20 units, and it recomputes the window. The window requires memory for two
+ * copies of the rule state, for the gradients, and for the scratch memory of the kernel. */
 static void test_small_job(void **state) {
   (void)state;
   problem p = open_problem("task: {family: quadratic, dimension: 10, batch: 128}\n" LSTM
@@ -197,14 +199,15 @@ static void test_small_job(void **state) {
   close_problem(&p);
 }
 
-/* The workspace divides windows into segments. The end of an episode can make a window shorter than the workspace
- * expects. */
+/* The workspace divides a window into segments of a fixed length. At the end of an episode, a window may be shorter
+ * than the windows for which the workspace was created. */
 static void test_short_window(void **state) {
   (void)state;
   problem p = open_problem(QUADRATIC LSTM "window: {steps: 100, order: second}\n");
   static const struct {
     wl_storage storage;
-    int64_t reals, segment; /* bound of stored numbers (0: none), steps of a segment */
+    int64_t reals, segment; /* reals: largest number of stored numbers (0: unlimited); segment: number of steps of a
+                             * segment */
   } cases[] = {{WL_STORAGE_RECOMPUTE, 0, 100},
                {WL_STORAGE_RECOMPUTE, 34600, 60},
                {WL_STORAGE_STATES, 0, 100},
@@ -247,7 +250,8 @@ static void test_threads(void **state) {
   close_problem(&p);
 }
 
-/* If two units use one workspace alternately, each must have the same results as alone. */
+/* If two units use one workspace alternately, the results of each unit must be the same as with a separate
+ * workspace. */
 static void test_interleaved(void **state) {
   problem p = open_problem(*state);
   wl_unroll_ws *ws = open_workspace(&p, true, 1);
@@ -266,7 +270,7 @@ static void test_interleaved(void **state) {
   close_problem(&p);
 }
 
-/* Losses and parameters must have the same bits with and without the computation of the gradient. */
+/* Losses and parameters must have the same bits, whether or not the gradient is computed. */
 static void test_forward_only(void **state) {
   problem p = open_problem(*state);
   outcome full = run_request(&p, (request){.before = 1});
@@ -279,7 +283,7 @@ static void test_forward_only(void **state) {
   close_problem(&p);
 }
 
-/* The meta-gradient must be added to the values that the array contains. */
+/* The window must add its meta-gradient to the values that the array already contains. */
 static void test_accumulates(void **state) {
   (void)state;
   problem p = open_problem(QUADRATIC LSTM "window: {steps: 10, order: second}\n");
@@ -307,10 +311,10 @@ static void test_accumulates(void **state) {
 
 enum { K = 4 };
 
-/* The losses L_0 to L_K of a window and their gradients, from which every meta-loss can be computed. */
+/* The losses L_0 to L_K of a window and their gradients. Every meta-loss can be computed from them. */
 typedef struct parts {
   problem p;
-  double loss[K + 1], start; /* outer loss at the start of the episode */
+  double loss[K + 1], start; /* outer loss at theta_0, the start of the episode */
   double *gradient[K + 1];   /* dL_k/dphi */
 } parts;
 
@@ -357,7 +361,7 @@ static double by_hand(wl_transform transform, double loss, double start, double 
   return transform == WL_LOSS_CLIPPED && loss > clip ? clip : loss;
 }
 
-/* Compares the meta-loss and its gradient with sums over the single losses, for given weights and a given transform. */
+/* Compares the meta-loss and its gradient with weighted sums of the transformed losses of the steps. */
 static void compare_parts(parts *a, const outcome *o, const double *weights, wl_transform transform,
                           double clip) {
   double total = 0.0, *gradient = NULL;
@@ -393,7 +397,8 @@ static void test_meta_loss(void **state) {
   close_parts(&a);
 }
 
-/* The last window of an episode may be shorter. The losses of a shorter window have the last weights of the list. */
+/* The last window of an episode may have fewer steps than the others. The losses of this window then have the last
+ * weights of the list. */
 static void test_short_list(void **state) {
   (void)state;
   problem p = open_problem(QUADRATIC LSTM "window: {steps: 4, weights: [16, 8, 4, 2, 1]}\n");
@@ -423,7 +428,7 @@ static void keep_step(void *context, const wl_step_view *view) {
   memcpy(w->theta + w->steps++ * w->n, view->theta, (size_t)w->n * sizeof *w->theta);
 }
 
-/* The losses of a window must be computed on the documented batches and at the thetas of the window. */
+/* Each loss of a window must be computed on the documented batch and at theta of its step. */
 static void check_batches(const char *yaml, wl_purpose purpose, wl_split split) {
   problem p = open_problem(yaml);
   const wl_task *task = p.of.tasks[0];
@@ -461,7 +466,7 @@ static void test_batches(void **state) {
                 WL_SPLIT_HELDOUT);
 }
 
-/* The order must change only the gradient. */
+/* The order of differentiation must change only the gradient. */
 static void test_orders(void **state) {
   (void)state;
   problem p = open_problem(MLP LSTM "window: {steps: 10}\n");
@@ -481,7 +486,7 @@ static void test_orders(void **state) {
 
 /* ---- Divergence ----------------------------------------------------------------------------- */
 
-/* A run that becomes non-finite must be reported and stop. This run must not affect the next episode. */
+/* A run that becomes non-finite must stop and be reported. This run must not affect the next episode of the unit. */
 static void test_divergence(void **state) {
   problem p = open_problem(*state);
   const double sane = p.phi[0];

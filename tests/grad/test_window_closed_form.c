@@ -1,4 +1,4 @@
-/* test_window_closed_form.c - compares meta-gradients with formulas.
+/* test_window_closed_form.c - compares meta-gradients with closed formulas.
  *
  *   MAML with one step on L(theta) = 1/B sum_b ||W_b theta_b - y_b||^2, where H_b = 2/B W_b^T W_b:
  *     theta_1 = theta_0 - r grad L(theta_0)
@@ -28,7 +28,7 @@ typedef struct quadratic {
   double w[B][D][D], y[B][D];
 } quadratic;
 
-/* Reads W and y of the unit's episode from the workspace of the task. */
+/* Reads the matrices W and the vectors y of the unit's episode from the workspace of the task. */
 static quadratic read_quadratic(const problem *p, wl_unroll_ws *ws, wl_unit *unit) {
   quadratic q;
   const wl_tape *tape = p->of.tasks[0]->tape;
@@ -87,7 +87,7 @@ static void test_maml(void **state) {
 
 /* ---- Meta-SGD ------------------------------------------------------------------------------- */
 
-/* Contains the gradients of the support loss and the query loss, and the product hv of the Hessian of the support loss
+/* Contains the gradients of the support loss and of the query loss, and hv, the product of the support loss's Hessian
  * with alpha o G_q. */
 typedef struct adaptation {
   wl_real *alpha, *theta0, *g_s, *theta1, *g_q, *v, *hv; /* [n] */
@@ -103,7 +103,7 @@ static adaptation adapt(const problem *p, wl_unroll_ws *ws, const wl_unit *unit,
   wl_task_loss(unit->task, task_ws, &(wl_task_point){&support, a.theta0, NULL}, a.g_s, NULL);
   for (int64_t i = 0; i < n; i++) a.alpha[i] = (wl_real)alpha[i];
   for (int64_t i = 0; i < n; i++) {
-    const wl_real step = a.alpha[i] * a.g_s[i]; /* the preconditioner also rounds this product */
+    const wl_real step = a.alpha[i] * a.g_s[i]; /* the preconditioner rounds this product in the same way */
     memcpy(&a.v[i], &step, sizeof step);
     a.theta1[i] = a.theta0[i] - a.v[i];
   }

@@ -1,5 +1,5 @@
-# Tests the code that runs windows. The unit tests run in both precisions. The script check_reference.py compares `check
-# --dump` with PyTorch. The script check_grid.py runs `check` on many configurations.
+# Tests the code that runs windows. The unit tests run in float32 and in float64. The script check_reference.py
+# compares `check --dump` with PyTorch. The script check_grid.py runs `check` on many configurations.
 foreach(precision "" DOUBLE)
   set(suffix "")
   if(precision)

@@ -1,5 +1,5 @@
-/* window_fixture.h - common code of tests that run windows. The functions create a problem from YAML, run a window,
- * return all results, and compare results exactly or within a tolerance. */
+/* window_fixture.h - common code of tests that run windows. The functions create a problem from YAML, run a window
+ * and return all results. They compare results exactly or within a tolerance. */
 #ifndef WL_TEST_WINDOW_FIXTURE_H
 #define WL_TEST_WINDOW_FIXTURE_H
 
@@ -14,7 +14,7 @@
 #include "train/problem.h"
 #include "train/schema.h"
 
-/* Relative tolerance for a comparison with a computation that uses another order of operations. */
+/* Relative tolerance for comparing two computations whose operations have a different order. */
 #ifdef WL_DOUBLE
 #define CLOSE 1e-11
 #else
@@ -26,7 +26,7 @@
     if ((call) != WL_OK) fail_msg("%s: %s", #call, wl_last_error()); \
   } while (0)
 
-/* A problem created from a configuration, with its initial meta-parameters. */
+/* A problem that is created from a configuration, with its initial meta-parameters. */
 typedef struct problem {
   wl_config *config;
   wl_problem of;
@@ -42,10 +42,11 @@ typedef struct outcome {
   wl_window_result result;
   double *gradient; /* [n_phi] */
   double *losses;   /* [steps+1] */
-  wl_real *theta;   /* [n] parameters at the end of the window */
+  wl_real *theta;   /* [n] theta at the end of the window */
 } outcome;
 
-/* Asks run_request() to run `before` windows of unit number `unit`, and then one window whose results it returns. */
+/* Makes run_request() run `before` windows of the unit with the number `unit`, and then run one more window, whose
+ * results the function returns. */
 typedef struct request {
   int64_t unit, before;
   int threads;
@@ -60,9 +61,9 @@ outcome run_window(const problem *p, wl_unroll_ws *ws, wl_unit *unit, int64_t st
 outcome run_request(const problem *p, request r);
 void free_outcome(outcome *o);
 
-/* Fails if the gradients, the losses or the final thetas differ in any bit. */
+/* Fails the test if the gradients, the losses or the final thetas differ in any bit. */
 void assert_same(const outcome *a, const outcome *b);
-/* Fails if |a - b| > tolerance * max |b| for any of the n elements, or if an element is NaN. */
+/* Fails the test if |a - b| > tolerance * max |b| for any of the n elements, or if an element is NaN. */
 void assert_near(const double *a, const double *b, int64_t n, double tolerance, const char *what);
 bool all_equal(const double *a, const double *b, int64_t n);
 

@@ -1,32 +1,32 @@
-# Defines functions that add tests. The script run_test.sh runs every test in its own empty folder WL_TEST_SCRATCH, with
-# the environment variables below. Exit code 77 means that the test was skipped.
+# Defines functions that register tests. The script run_test.sh runs every test in a separate empty folder,
+# WL_TEST_SCRATCH, and with the environment variables below. Exit code 77 reports that the test was skipped.
 #
 #   wl_add_unit_test(<name> SOURCES <files>... LIBS <folders>... [DOUBLE] [common])
 #   wl_add_mpi_test(<name> RANKS <n>... SOURCES <files>... LIBS <folders>... [DOUBLE] [common])
 #   wl_add_script_test(<name> SCRIPT <file> [ARGS <arguments>...] [common])
 #
-# - wl_add_unit_test adds a cmocka program.
-# - wl_add_mpi_test adds one program, and one test <name>_n<ranks> for each number of ranks.
-# - wl_add_script_test adds a shell or Python script. The environment variable WL_BIN is the tested warploom, and
-#   WL_SOURCE is the source tree.
+# - wl_add_unit_test adds a cmocka program as a test.
+# - wl_add_mpi_test adds a program, and one test <name>_n<ranks> for each number of ranks.
+# - wl_add_script_test adds a shell or Python script as a test. The environment variable WL_BIN is the path of the
+#   tested warploom, and WL_SOURCE is the path of the source tree.
 #
 # DOUBLE links the program with the float64 libraries and defines WL_DOUBLE. [common] stands for these arguments:
 #
 #   [PROCESSORS <n>] [TIMEOUT <seconds>] [LABELS <labels>...] [LINK <targets>...] [ENVIRONMENT <name=value>...]
 #
-# ENVIRONMENT may contain ${WL_NO_GRACE}. If a rank ends with an exit code other than 0, Open MPI then kills the other
-# ranks immediately. Without this variable, Open MPI waits two seconds. Tests that send signals to the launcher must not
-# use WL_NO_GRACE.
+# ENVIRONMENT may contain ${WL_NO_GRACE}. With this variable, Open MPI kills the other ranks immediately if a rank
+# ends with an exit code other than 0. Without this variable, Open MPI waits two seconds. Tests that send signals to
+# the launcher must not use WL_NO_GRACE.
 #
-# LIBS names folders of src ("base", "task"); the libraries that they depend on are linked too. The labels always
-# include the name of the test's folder (unit, mpi, ...).
+# LIBS is a list of folders of src ("base", "task"). The libraries on which they depend are linked too. The labels
+# always include the name of the test's folder (unit, mpi, ...).
 
 set(WL_NO_GRACE OMPI_MCA_odls_base_sigkill_timeout=0)
 set(WL_TEST_RUNNER ${CMAKE_CURRENT_LIST_DIR}/run_test.sh)
-# The MPI processes exchange data through PMIx. PMIx 4 and earlier versions store the exchanged data in shared memory
-# (ds21, ds12). On a machine with high load, a rank sometimes reads this memory before the data are complete. MPI_Init
-# then ends with a segmentation fault or an error about a missing segment (openpmix issue 1114, ompi issue 6761). With
-# `hash`, the ranks request the data by messages instead.
+# The MPI processes exchange their connection data through PMIx. PMIx 4 and earlier versions store these data in
+# shared memory (components ds21 and ds12). On a machine with high load, a rank sometimes reads this memory before the
+# data are complete. MPI_Init then ends with a segmentation fault or an error about a missing segment (openpmix issue
+# 1114, ompi issue 6761). With the component `hash`, the ranks instead request the data by messages.
 set(WL_TEST_ENVIRONMENT
   PMIX_MCA_gds=hash
   OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
@@ -73,8 +73,8 @@ function(wl_add_script_test name)
   wl_set_test_properties(${name})
 endfunction()
 
-# If a library that a test needs is missing, this is an error. Without this check, CMake would leave out the test
-# without a message.
+# If a library that a test requires is missing, CMake must stop with an error. Without this check, CMake would omit
+# the test without a message.
 function(wl_require_libraries test)
   foreach(folder ${ARGN})
     if(NOT TARGET wl_${folder})

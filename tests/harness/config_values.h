@@ -10,7 +10,7 @@
 static inline const wl_value *config_value(const wl_map *map, const char *key) {
   for (int i = 0; i < map->count; i++)
     if (strcmp(map->values[i].option->key, key) == 0) return &map->values[i];
-  abort(); /* the table does not contain the key */
+  abort(); /* the table of keys does not contain the key */
 }
 
 static inline int64_t config_int(const wl_map *map, const char *key) {

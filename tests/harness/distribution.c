@@ -35,7 +35,7 @@ void assert_distributed(const char *what, double *x, int64_t n, distribution_cdf
     const double distance = fmax(p - (double)i / (double)n, (double)(i + 1) / (double)n - p);
     if (!(distance <= furthest)) furthest = distance, at = x[i];
   }
-  /* a correct sample exceeds this bound with a probability of 2 exp(-2 2.3^2) = 5e-5 */
+  /* a correct sample exceeds this bound only with the probability 2 exp(-2 2.3^2) = 5e-5 */
   const double bound = 2.3 / sqrt((double)n);
   if (!(furthest <= bound))
     fail_msg("%s: distance %.4g at %.6g from the stated distribution, allowed %.4g", what, furthest,

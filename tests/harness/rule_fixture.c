@@ -10,7 +10,7 @@
 
 wl_status fixture_config(const char *section, const wl_variant *variants, const char *text,
                          wl_config **out) {
-  static wl_section sections[2]; /* the configuration keeps pointers to these sections */
+  static wl_section sections[2]; /* the configuration keeps pointers to these sections, so they must remain valid */
   sections[0] =
       (wl_section){.name = section, .doc = "under test", .selector = "name", .variants = variants};
   char yaml[512];

@@ -1,4 +1,4 @@
-/* rule_fixture.h - creates a rule or a preconditioner from one line of configuration, for tests. */
+/* rule_fixture.h - creates a rule or a preconditioner from one line of configuration text, for tests. */
 #ifndef WL_TESTS_RULE_FIXTURE_H
 #define WL_TESTS_RULE_FIXTURE_H
 
@@ -16,8 +16,8 @@ wl_status fixture_config(const char *section, const wl_variant *variants, const 
 wl_status fixture_precondition(const char *text, const char *episode, const wl_layout *theta,
                                wl_precondition **out);
 
-/* Creates a layout of three tensors with 20, 6 and n - 26 coordinates. The coordinates of block 0 belong to one tensor,
- * and those of block 1 belong to all three. */
+/* Creates a layout of three tensors with 20, 6 and n - 26 coordinates. All coordinates of block 0 belong to the first
+ * tensor, and block 1 contains coordinates of all three tensors. */
 wl_status fixture_theta(int64_t n, wl_layout *theta);
 
 typedef struct rule_fixture {
@@ -25,19 +25,20 @@ typedef struct rule_fixture {
   int64_t n, blocks;
   wl_rule *rule;
   wl_rule_ws *ws;
-  wl_real *phi; /* initial meta-parameters, which are already packed */
+  wl_real *phi; /* initial meta-parameters, which wl_rule_pack has already packed */
 } rule_fixture;
 
-/* Creates a rule from a text such as "name: adam, rate: 0.1". The running test fails if the text is not valid. */
+/* Creates a rule from a text such as "name: adam, rate: 0.1". If the text is invalid, the running test fails. */
 void rule_fixture_open(rule_fixture *f, const char *text, int64_t n, int64_t episode_steps);
 void rule_fixture_close(rule_fixture *f);
 
-/* Creates an inner step without a horizon and without a loss. */
+/* Creates the arguments of an inner step, without a horizon and without a loss. */
 #define FIXTURE_STEP(...) (&(wl_inner_step){FIXTURE_STEP_(__VA_ARGS__)})
 #define FIXTURE_STEP_(t, blocks, g, theta, s_in, s_out, u) \
   t, 0, NAN, blocks, g, theta, s_in, s_out, u, NULL
 
-/* Draws out[0..count) from the normal distribution N(0, sd^2). The numbers depend only on the number `stream`. */
+/* Draws out[0..count) from the normal distribution N(0, sd^2). The numbers depend only on `stream`, the number of a
+ * random stream. */
 void fixture_normal(uint64_t stream, int64_t count, double sd, wl_real *out);
 
 #endif

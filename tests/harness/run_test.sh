@@ -1,5 +1,6 @@
 #!/bin/sh
-# run_test.sh COMMAND [ARGS...] empties the scratch folder of a test and runs the command of the test in it.
+# run_test.sh COMMAND [ARGS...] - empties the scratch folder of a test and runs COMMAND, the command of the test, in
+# this folder.
 set -eu
 : "${WL_TEST_SCRATCH:?run the tests through ctest, which sets WL_TEST_SCRATCH}"
 case $WL_TEST_SCRATCH in

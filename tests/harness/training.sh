@@ -1,6 +1,6 @@
-# Defines functions for test scripts that run trainings. The functions write a small configuration, extract digests, and
-# find how many meta-steps fit into a given time. A test script sources this file. The function wl_add_script_test sets
-# WL_BIN, WL_MPIEXEC and WL_SOURCE, and the working directory is the scratch folder.
+# Defines functions for test scripts that run trainings. The functions write a small configuration, extract digest
+# lines, and measure how many meta-steps fit into a given time. A test script sources this file. The function
+# wl_add_script_test sets WL_BIN, WL_MPIEXEC and WL_SOURCE, and the working directory is the scratch folder.
 set -euo pipefail
 
 EXIT_STOPPED=75
@@ -8,7 +8,7 @@ EXIT_STOPPED=75
 
 skip() { echo "skipped: $*"; exit 77; }
 fail() { echo "FAILED: $*" >&2; exit 1; }
-# An empty EXPECTED is a failure, because two missing digests must not count as equal.
+# If EXPECTED is empty, the comparison fails, because two missing digests must not count as equal.
 expect_same() { # arguments: WHAT EXPECTED GOT
   [ -n "$2" ] && [ "$2" = "$3" ] || fail "$1: expected '$2', got '$3'"
   echo "ok: $1: $2"
@@ -48,18 +48,18 @@ checkpoint_step() { # arguments: RUN
   case $newest in '' | *[!0-9]*) echo -1 ;; *) echo $((10#$newest)) ;; esac
 }
 
-# The function only looks at the newest checkpoint, because older checkpoints may already have been removed.
+# The function reads only the newest checkpoint, because a run deletes older checkpoints.
 has_checkpoint_after() { [ "$(checkpoint_step "$1")" -gt "$2" ]; } # arguments: RUN STEP
 
-# Prints how many meta-steps a stopped run reported after its newest checkpoint. A resumed run computes the meta-steps
-# after its newest checkpoint again.
+# Prints how many meta-steps a stopped run has reported since its newest checkpoint. A resumed run repeats these
+# meta-steps.
 steps_beyond_checkpoint() { # arguments: RUN
   local last
   last=$(tail -q -n 1 "$1"/*.jsonl | grep -o '"meta_step":[0-9]*' | grep -o '[0-9]*$' | tail -n 1)
   echo $((${last:-0} - $(checkpoint_step "$1")))
 }
 
-# Prints how many meta-steps of CONFIG two ranks compute on this machine in about SECONDS.
+# Prints the number of meta-steps of CONFIG that two ranks compute in about SECONDS on this machine.
 steps_in() { # arguments: SECONDS CONFIG
   local code=0 done_steps
   "$WL_MPIEXEC" -n 2 "$WL_BIN" train "$2" --set output=calibration --time-limit 3s >calibration.out 2>calibration.err ||

@@ -1,8 +1,8 @@
-"""Compares the recipes in packaging/ with CMakeLists.txt and the source tree: versions, dependencies, options, files,
-and commands.
+"""Compares the recipes in packaging/ with CMakeLists.txt and the source tree. The comparison covers versions,
+dependencies, options, files and commands.
 
-The test replaces the functions of Spack by functions that record their arguments. An easyconfig file is executed as
-Python without imports."""
+The test replaces the functions of Spack by functions that record their arguments. It executes an easyconfig file as
+Python without the imports of EasyBuild."""
 import importlib.util
 import os
 import re
@@ -13,8 +13,8 @@ from pathlib import Path
 
 SOURCE = Path(os.environ["WL_SOURCE"])
 PACKAGING = SOURCE / "packaging"
-# The libraries that CMake searches for, with their names in Spack and in EasyBuild. None means that the compiler or the
-# toolchain contains the library.
+# For each library that CMake searches for, this table contains its names in Spack and in EasyBuild. None states that
+# the compiler or the toolchain already contains the library.
 NAMES = {"MPI": ("mpi", None), "HDF5": ("hdf5", "HDF5"), "BLAS": ("openblas", "OpenBLAS"), "ZLIB": ("zlib-api", "zlib"),
          "yaml": ("libyaml", "libyaml"), "jansson": ("jansson", "Jansson"), "xxhash": ("xxhash", "xxHash"),
          "random123": ("random123", "random123"), "openblas": ("openblas", "OpenBLAS"),
@@ -43,7 +43,8 @@ PYTHON = re.search(r'requires-python = ">=(\S+)"', text("python/pyproject.toml")
 
 
 class Recorder(types.ModuleType):
-    """Replaces the module spack.package. Each directive of Spack records its arguments."""
+    """Replaces the module spack.package in the recipe for Spack. Each directive of Spack only records its
+    arguments."""
 
     def __init__(self):
         super().__init__("spack.package")

@@ -1,5 +1,5 @@
-"""Types commands into an interactive zsh that uses the completion script in the folder argv[1], and checks the
-completed words."""
+"""Types commands into an interactive zsh and checks the completed words. The shell uses the completion script in the
+folder argv[1]."""
 import os
 import pty
 import re
@@ -31,7 +31,7 @@ class Shell:
         os.write(self.end, text.encode())
 
     def wait(self, *words, seconds=60):
-        """Reads the output of zsh until all words have appeared."""
+        """Reads the output of zsh until it has printed all of the given words."""
         shown, until = "", time.time() + seconds
         while time.time() < until:
             if select.select([self.end], [], [], 0.2)[0]:
@@ -43,7 +43,8 @@ class Shell:
 
 shell = Shell()
 for keys, line in KEYS.items():
-    shell.type(keys + "\x01echo 'line '\n")  # Ctrl-A and `echo` make the shell print the completed line
+    # Ctrl-A and `echo` turn the completed line into an echo command, which prints the line
+    shell.type(keys + "\x01echo 'line '\n")
     shell.wait(f"line {line}")
 for keys, words in LISTED.items():
     shell.type(keys)

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Compares the completion scripts with the lists that --help and a resolved configuration contain. The test calls the
-# completion function of bash, and types commands into an interactive zsh.
+# Compares the words of the completion scripts with the words that --help and a resolved configuration contain. The
+# test calls the completion function of bash, and types commands into an interactive zsh.
 set -euo pipefail
 : "${WL_BIN:?run the tests through ctest}" "${WL_PYTHON:?}"
 fail() { echo "FAILED: $*" >&2; exit 1; }
@@ -15,10 +15,10 @@ code=0
 "$WL_BIN" completion fish 2>refused || code=$?
 [ "$code" = 64 ] && grep -q 'accepted are bash and zsh' refused || fail "an unknown shell: exit code $code, $(cat refused)"
 
-compopt() { :; } # compopt would fail outside of a completion
+compopt() { :; } # compopt would fail, because the test calls the function outside of a completion
 . completion/warploom
 
-# Prints the words that bash offers for the last word, one on each line.
+# Prints the words that bash offers for the last word, each on a separate line.
 offers() { # arguments: WORDS...
   COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMPREPLY=()
   _warploom

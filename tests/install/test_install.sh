@@ -1,8 +1,8 @@
 #!/bin/bash
-# Installs into a temporary prefix, and uses the installed files as a new user would. The test trains an optimizer with
-# the installed program. The test then uses this optimizer through the library, from C and from C++. The test finds the
-# library by pkg-config and by find_package. The installed files must not contain the path of the source tree or the
-# path of the build directory.
+# Installs into a temporary prefix and uses the installed files outside the source tree. The test trains an optimizer
+# with the installed program. It then uses this optimizer through the library, from C and from C++. The C and C++
+# programs find the library by pkg-config and by find_package. The installed files must not contain the path of the
+# source tree or the path of the build directory.
 set -euo pipefail
 : "${WL_BIN:?run the tests through ctest}" "${WL_SOURCE:?}"
 fail() { echo "FAILED: $*" >&2; exit 1; }
@@ -31,7 +31,7 @@ check_files() {
     fail "installed files name the source or build tree: $(cat leaks)"
 }
 
-# The library must export the functions of its headers and no other symbol, and it must not need MPI.
+# The library must export the functions that its headers declare and no other symbol, and it must not depend on MPI.
 check_symbols() {
   nm -D --defined-only "$libdir/libwarploom.so" | awk '$2 == "T" { sub(/@.*/, "", $3); print $3 }' | sort >exported
   cat "$prefix"/include/warploom/*.h | sed 's|^ \*.*||; s|/\*.*||' | grep -oE 'wl_[a-z_0-9]+\(' | tr -d '(' | sort -u >declared
@@ -84,7 +84,7 @@ C
   cmp by-pkg-config.out by-find-package.out || fail "the two programs print different numbers"
 }
 
-# A run directory, a checkpoint and the exported file must contain the same optimizer.
+# Steps with a run directory, with a checkpoint and with the exported file must be the same.
 from_every_source() {
   local source
   for source in run run/checkpoints/step-00000300.h5; do
@@ -93,7 +93,8 @@ from_every_source() {
   done
 }
 
-# Builds a task family and a rule with the installed headers, once by `warploom plugin build` and once by CMake.
+# Builds the plug-ins of a task family and of a rule with the installed headers, once by `warploom plugin build` and
+# once by CMake.
 plugins() {
   mkdir own && cp "$prefix"/share/warploom/examples/plugins/{welsch.c,soft_clip.c,welsch.yaml} own/
   (cd own && "$prefix/bin/warploom" plugin build soft_clip.c) 2>plugin.err || { cat plugin.err >&2; fail "plugin build"; }

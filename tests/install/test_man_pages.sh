@@ -29,7 +29,7 @@ for page in $expected; do
   grep -q "^.SH NAME" "$pages/$page" || fail "$page has no NAME"
 done
 
-# warploom.yaml(5) must explain each key of a resolved configuration.
+# warploom.yaml(5) must describe each key of a resolved configuration.
 "$WL_BIN" train "$WL_SOURCE/jobs/quickstart.yaml" --dry-run >resolved.yaml
 awk '/^[a-z_]+:$/ { section = $1; sub(/:/, ".", section); next }
      /^[a-z_]+: / { section = "" }

@@ -1,21 +1,21 @@
 #!/bin/bash
-# Checks the packages of this build. The program dpkg installs the .deb package in a copy of this machine's root. The
-# archive is unpacked in another folder. The test also loads the environment modules, and compares the recipes for other
-# package systems with the requirements of CMake.
+# Checks the packages that CPack builds from this build folder. The program dpkg installs the .deb package in a copy
+# of this machine's file system. The archive is unpacked into another folder. The test also loads the environment
+# modules, and compares the recipes for other package systems with the requirements of CMake.
 set -euo pipefail
 : "${WL_BIN:?run the tests through ctest}" "${WL_SOURCE:?}" "${WL_PYTHON:?}"
 fail() { echo "FAILED: $*" >&2; exit 1; }
 build=$(dirname "$WL_BIN")
 version=$("$WL_BIN" --version | sed -n 's/^warploom //p')
 export TMPDIR=$PWD
-missing="" # names of the programs that this machine lacks, so that their checks are skipped
+missing="" # names of missing programs, whose checks are skipped
 
 "$WL_PYTHON" "$WL_SOURCE/tests/install/check_recipes.py"
 if command -v shellcheck >/dev/null; then
   shellcheck -e SC1091,SC2016,SC2089,SC2090 "$WL_SOURCE"/packaging/*.sh "$WL_SOURCE"/packaging/container/*.sh
 fi
 
-# cpack receives a separate folder, because it would otherwise leave its files in the build folder.
+# cpack writes into a separate folder, because it would otherwise leave its files in the build folder.
 pack() { # arguments: GENERATOR
   cpack --config "$build/CPackConfig.cmake" -G "$1" -B "$PWD/package-$1" >"cpack-$1.log" 2>&1 || { tail "cpack-$1.log" >&2; fail "cpack -G $1"; }
 }
@@ -60,7 +60,7 @@ check_deb() {
   echo "ok: $deb"
 }
 
-# The module files in Lua and in Tcl must set the same variables.
+# The Lua module file and the Tcl module file must set the same variables.
 check_modules() {
   local init=/usr/share/modules/init/bash
   cmake --install "$build" --prefix "$PWD/installed" >install.log || fail "cmake --install"

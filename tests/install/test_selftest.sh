@@ -1,6 +1,6 @@
 #!/bin/bash
-# Checks `warploom selftest`. The command must pass on this machine, report the checks that it skips, and name a check
-# that fails.
+# Checks `warploom selftest`. The command must pass on this machine, report the checks that it skips, and name each
+# failed check.
 set -euo pipefail
 : "${WL_BIN:?run the tests through ctest}" "${WL_MPIEXEC:?}"
 fail() { echo "FAILED: $*" >&2; exit 1; }
@@ -24,13 +24,14 @@ expect result.json '"failed": 0'
 [ "$(grep -c '"result": "passed"' result.json)" = "$(grep -c '  passed ' table)" ] || fail "table and JSON differ"
 [ -z "$(find . -maxdepth 1 -name 'warploom-selftest-*')" ] || fail "temporary files are left behind"
 
-# While the following calls run, no launcher is available.
+# During the following calls, PATH contains no MPI launcher.
 PATH=$PWD/empty PROGRAM=$(realpath "$WL_BIN") selftest 0 --only 'LSTM: 1 and 2 ranks'
 expect table 'SKIPPED .*no launcher of the MPI library was found in PATH'
 selftest 0 --only 'LSTM: 1 and 2 ranks' --launch none
 expect table 'SKIPPED .*--launch none'
 
-# One launcher starts separate processes without MPI, one launcher fails, and one launcher changes the result.
+# One stand-in for the launcher starts separate processes without MPI, the second fails, and the third changes the
+# result.
 printf '#!/bin/sh\nexec "$@"\n' >separate
 printf '#!/bin/sh\nexec "%s" -n 2 "$@" --set seed=99\n' "$WL_MPIEXEC" >other
 chmod +x separate other
@@ -43,7 +44,7 @@ expect errors '3 of 3 checks failed'
 selftest 70 --only 'LSTM: 1 and 2 ranks' --launch ./other
 expect table 'FAILED .*digest [0-9a-f]{16} step 3, but on one rank .* digest [0-9a-f]{16} step 3'
 
-# The float64 program is missing, or it computes different numbers.
+# In these cases, the float64 program is missing or computes different numbers.
 mkdir doctored
 cp "$WL_BIN" doctored/
 PROGRAM=$PWD/doctored/warploom selftest 70 --only 'kernels baseline'

@@ -1,9 +1,9 @@
-/* train_own.c - fits a function with a trained optimizer. This program defines the loss itself.
+/* train_own.c - fits a function with a trained optimizer. This program defines the loss and computes its gradient.
  *
  *   train_own OPTIMIZER [STEPS]          OPTIMIZER is an exported optimizer, a checkpoint or a run
  *
- * The model is a cosine series y(x) = sum_j theta_j cos(j x). The program fits the series to |x| at POINTS points of
- * [-pi, pi] by least squares. The loss is L = mean of (y(x) - |x|)^2. */
+ * The model is a cosine series y(x) = sum_j theta_j cos(j x). Least squares fits the series to |x| at POINTS points
+ * of [-pi, pi]. The loss is L = mean of (y(x) - |x|)^2. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

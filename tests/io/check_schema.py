@@ -1,8 +1,9 @@
 """Compares docs/hdf5-schema.md with the files that a training, an evaluation and a check write.
 
-The page must list every attribute and dataset of a file with the correct type, dimensions and units. A dataset that the
-page calls "always" must be in every file of its kind. A dataset that the page calls "optional" must be in at least one
-file of this test. WL_BIN and WL_SOURCE must be set, and the current folder must be empty."""
+For every attribute and dataset of a file, the page must list the correct type, dimensions and units. If the page
+calls a dataset "always", every file of its kind must contain the dataset. If the page calls a dataset "optional", at
+least one file of this test must contain it. WL_BIN and WL_SOURCE must be set, and the current folder must be empty,
+because the test writes its files there."""
 
 import os
 import pathlib
@@ -25,7 +26,7 @@ checkpoint: {every: 2, keep: 9}
 trajectory: {every: 1, units: 1, coordinates: 4, hidden: true, snapshot_stride: 2}
 """
 
-# This training has a replay buffer, which it keeps for more than one meta-batch of episodes.
+# This training has a replay buffer, and it keeps the points of an episode for more than one meta-batch of episodes.
 REPLAY = """
 seed: 3
 threads: 1
@@ -39,8 +40,8 @@ replay: {capacity: 1, keep: 2}
 checkpoint: {every: 1}
 """
 
-# In this training, units have several particles, accumulators and differences. The training also has an average of phi,
-# curriculum stages, a teacher, and restarts.
+# In this training, a unit has several particles, and its estimator stores accumulators and differences of losses. The
+# training also uses an average of phi, curriculum stages, a teacher, and restarts.
 EVOLVED = """
 seed: 3
 threads: 1
@@ -69,7 +70,7 @@ def problem(text):
 
 
 def tables(lines):
-    """Yields each row of the tables in `lines` as a dictionary from heading to cell."""
+    """Yields each row of the Markdown tables in `lines` as a dictionary from heading to cell."""
     heading = None
     for line in lines:
         cells = [cell.strip().strip("`") for cell in line.strip().strip("|").split("|")]
@@ -82,14 +83,14 @@ def tables(lines):
 
 
 def pattern(path):
-    """Returns a path of the page as a regular expression, in which <name> matches any name."""
+    """Returns a dataset path of the page as a regular expression, in which each <name> matches any name."""
     parts = re.split(r"(<[^>]+>)", path)
     return "".join("[^/]+" if part.startswith("<") else re.escape(part) for part in parts)
 
 
 def read_page(text):
-    """Returns the root attributes and the attributes of datasets. Also returns, for each kind of file, the rows of its
-    datasets."""
+    """Returns three values: the root attributes, the attributes of datasets, and the rows of datasets. The rows are
+    grouped by the kind of file."""
     attributes, kinds, title = {}, {}, ""
     for section in re.split(r"^#+ ", text, flags=re.M):
         title = section.splitlines()[0] if section.strip() else ""
@@ -132,7 +133,7 @@ def datasets(file):
 
 
 def dimension_names(dataset):
-    """Returns the names of the dimension scales. A coordinate dataset is its own scale."""
+    """Returns the names of the dimension scales of a dataset. A coordinate dataset is itself a dimension scale."""
     if dataset.attrs.get("CLASS") == b"DIMENSION_SCALE":
         return [dataset.name.split("/")[-1]]
     names = []
@@ -196,7 +197,7 @@ def check_file(path, root, per_dataset, kinds, seen):
 
 
 def check_scales(path):
-    """Opens each group of the file in xarray, if xarray is installed."""
+    """If xarray is installed, opens each group of the file with xarray."""
     try:
         import xarray
     except ImportError:
@@ -207,7 +208,7 @@ def check_scales(path):
         xarray.open_dataset(path, engine="h5netcdf", group=group or None).close()
 
 
-# ---- making the files ----
+# ---- Creating the files ----
 
 
 def run(*arguments, code=0):
@@ -228,13 +229,13 @@ def make_files():
     run("eval", "run", "--steps", "6", "--seeds", "2", "--tune-units", "1", "--no-picture")
     pathlib.Path("suite.yaml").write_text("suite: s\nseeds: 1\ntasks: [{name: q, horizons: [3], family: quadratic, dimension: 2}]\n")
     run("eval", "--speedup", "suite.yaml")
-    # other tests check the gradients, and this test needs only the file
+    # this test only requires the file; other tests check the gradients in it
     run("check", "job.yaml", "--dump", "dump.h5", "--windows", "1", "--tolerance", "1e-5")
     return sorted(map(str, pathlib.Path(".").rglob("*.h5")))
 
 
 def unseen(seen, root, per_dataset, kinds):
-    """Reports the rows of the page that occur in no file, which the test therefore cannot check."""
+    """Reports the rows of the page that occur in no file. The test cannot check such rows."""
     for name in set(root) - seen["root"]:
         problem(f"the page has the root attribute '{name}', no file has")
     for name in set(per_dataset) - seen["dataset"] - {"REFERENCE_LIST"}:

@@ -1,4 +1,4 @@
-/* io_test.h - common code of the tests of files: it includes cmocka and creates a small file with known content. */
+/* io_test.h - code that the tests of files share: it includes cmocka and creates a small file with known content. */
 #ifndef WL_TESTS_IO_IO_TEST_H
 #define WL_TESTS_IO_IO_TEST_H
 
@@ -32,7 +32,8 @@
 
 enum { SAMPLE_FIELDS = 6 };
 
-/* Fields of every type and number of dimensions. The values of the fields depend only on `seed`. */
+/* A file that contains fields of every type and of every number of dimensions. The values of the fields depend only
+ * on `seed`. */
 typedef struct sample {
   double matrix[3][4], scalar, square[2][2];
   float cube[2][3][5];
@@ -74,7 +75,8 @@ static inline void sample_make(sample *s, int64_t seed) {
   memcpy(s->fields, fields, sizeof fields);
 }
 
-/* Reads all fields from the file. Sets *different to the number of fields whose values are not those for `seed`. */
+/* Reads all fields from the file. Sets *different to the number of fields whose values differ from the values for
+ * `seed`. */
 static inline wl_status sample_compare(const wl_file *file, int64_t seed, int *different) {
   sample want, have;
   sample_make(&want, seed);
@@ -95,7 +97,7 @@ static inline int file_exists(const char *path) {
   return stat(path, &there) == 0;
 }
 
-/* Returns how many entries of a folder have names that contain `part`, or -1 on failure. */
+/* Returns how many entries of a folder have names that contain `part`, or -1 if the folder cannot be read. */
 static inline int count_files(const char *folder, const char *part) {
   char command[512];
   int count = -1;
@@ -106,7 +108,7 @@ static inline int count_files(const char *folder, const char *part) {
   return count;
 }
 
-/* Returns the content of the whole file. The caller frees the content. */
+/* Returns the bytes of the whole file. The caller must free the array. */
 static inline unsigned char *slurp(const char *path, size_t *bytes) {
   FILE *const file = fopen(path, "rb");
   assert_non_null(file);

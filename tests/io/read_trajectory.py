@@ -1,6 +1,6 @@
-"""Reads trajectories with h5py, xarray and h5dump, even while the program writes them.
+"""Reads trajectories with h5py, xarray and h5dump, also while another process writes them.
 
-Usage: read_trajectory.py WRITER, in an empty folder. The content of a record follows from its meta-step and its unit
+Usage: read_trajectory.py WRITER, in an empty folder. The meta-step and the unit of a record determine its content
 (trajectory_sample.h)."""
 
 import shutil
@@ -19,14 +19,14 @@ def write(*arguments):
 
 
 def expected_loss(meta_step):
-    """Returns the losses of windows. Losses after the end of a window are NaN."""
+    """Returns the losses of windows as an array. Elements after the end of a window are NaN."""
     loss = meta_step[:, None] + 0.125 * np.arange(STEPS)
     length = np.where(meta_step % 2 == 1, STEPS, 3)
     return np.where(np.arange(STEPS) < length[:, None], loss, np.nan)
 
 
 def check(path, meta_steps=None):
-    """Checks that the file contains complete meta-steps from 0 on, without gaps. Returns the number of meta-steps."""
+    """Checks that the file contains complete meta-steps from 0 on without gaps. Returns the number of meta-steps."""
     with h5py.File(path, "r") as file:
         step = file["meta_step"][()]
         count = len(step) // UNITS
@@ -57,7 +57,7 @@ def test_half_precision():
     with h5py.File("half/trajectory.h5", "r") as half, h5py.File("plain/trajectory.h5", "r") as plain:
         for name in ("gradient", "update", "hidden", "theta"):
             assert half[name].dtype == np.float16, name
-            # half precision represents all values of the sample exactly
+            # half precision represents all values of the sample exactly, so they can be compared
             assert np.array_equal(half[name][()], plain[name][()].astype(np.float16), equal_nan=True), name
         assert half["loss"].dtype == np.float64
 
@@ -69,13 +69,14 @@ def test_resume():
 
 
 def test_moved_run():
-    """Checks that the virtual file refers to its parts by paths relative to its own folder."""
+    """Checks that the virtual datasets of the index refer to the trajectory parts by paths relative to the folder of
+    the index."""
     shutil.move("resume", "elsewhere")
     check("elsewhere/trajectory.h5", 9)
 
 
 def test_while_written():
-    """Checks that a reader always finds complete meta-steps when it opens the file again, and never fewer than
+    """Checks that a reader which opens the file repeatedly finds only complete meta-steps, and never fewer than
     before."""
     writer = subprocess.Popen([sys.argv[1], "live", "0", "60", "1", "5"])
     seen, reads = 0, 0
@@ -85,7 +86,7 @@ def test_while_written():
         except FileNotFoundError:
             time.sleep(0.01)
             continue
-        except KeyError:  # the writer has not recorded anything yet
+        except KeyError:  # the writer has not yet recorded a meta-step
             continue
         assert count >= seen, (count, seen)
         seen, reads = count, reads + 1
@@ -94,7 +95,8 @@ def test_while_written():
 
 
 def test_open_index_while_rows_are_added():
-    """Checks that an open index still reads the same data after its part has been written again with more rows."""
+    """Checks that an open index still returns the same data after one of its parts has been replaced by a part with
+    more rows."""
     write("grown", 0, 20, 1, 0)
     with h5py.File("grown/trajectory.h5", "r") as file:
         before = file["meta_step"][()]

@@ -1,5 +1,5 @@
-/* test_arrays.c - tests the reading of HDF5 datasets that Warploom did not write. Types must be converted, and values
- * that do not fit must cause an error. */
+/* test_arrays.c - tests the reading of HDF5 datasets that Warploom did not write. The reader must convert types. A
+ * value that does not fit into the requested type must cause an error. */
 #include <hdf5.h>
 #include <hdf5_hl.h>
 
@@ -73,7 +73,7 @@ static void test_failures(void **state) {
                           {.type = WL_UINT8, .ndim = cases[i].ndim}};
     snprintf(fields[1].name, sizeof fields[1].name, "%s", cases[i].name);
     assert_fails(wl_arrays_read(cases[i].path, fields, 2), cases[i].code, cases[i].word);
-    assert_null(fields[0].data); /* arrays that were read before must be freed */
+    assert_null(fields[0].data); /* the test frees the arrays that were read before the error */
     assert_null(fields[1].data);
   }
 }

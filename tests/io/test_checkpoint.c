@@ -1,5 +1,5 @@
-/* test_checkpoint.c - tests the names of checkpoints, damaged checkpoints, the search for the newest valid checkpoint,
- * and which checkpoints are kept. */
+/* test_checkpoint.c - tests the names of checkpoints, damaged checkpoints, the search for the newest valid
+ * checkpoint, and the deletion of old checkpoints. */
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -34,7 +34,7 @@ static void assert_newest(const char *run, int64_t expected) {
   wl_file_close(&file);
 }
 
-/* Changes a byte in the middle of a checkpoint. */
+/* Changes one byte in the middle of a checkpoint. */
 static void damage(const char *path) {
   size_t bytes = 0;
   unsigned char *const data = slurp(path, &bytes);
@@ -64,7 +64,7 @@ static void newest_is_kept_and_pointed_to(void **state) {
   free(text);
 }
 
-/* Large arrays are written without a copy, and the same checkpoints must be kept. */
+/* Large arrays are written without a copy. The same checkpoints must be kept as with small arrays. */
 static void large_ones_are_kept_alike(void **state) {
   (void)state;
   enum { REALS = 9 << 20 };
@@ -75,7 +75,8 @@ static void large_ones_are_kept_alike(void **state) {
   for (int64_t step = 1; step <= 4; step++)
     assert_ok(wl_checkpoint_save("large", &(wl_checkpoint){step, 2, 0, &field, 1, NULL, 0}));
   assert_int_equal(count_files("large/checkpoints", "step-"), 2);
-  damage("large/checkpoints/step-00000004.h5"); /* a damaged checkpoint must not count as kept */
+  damage("large/checkpoints/step-00000004.h5"); /* a damaged checkpoint must not be one of the checkpoints that `keep`
+                                                 * counts */
   assert_ok(wl_checkpoint_save("large", &(wl_checkpoint){5, 2, 0, &field, 1, NULL, 0}));
   assert_int_equal(count_files("large/checkpoints", "step-"), 3);
   free(data);
@@ -84,7 +85,7 @@ static void large_ones_are_kept_alike(void **state) {
 static void order_is_by_number(void **state) {
   (void)state;
   save("order", 99999999, 5);
-  save("order", 100000000, 5); /* a sort by text could put nine digits before eight */
+  save("order", 100000000, 5); /* a sort by text would put a name with nine digits before a name with eight digits */
   save("order", 2, 5);
   assert_newest("order", 100000000);
 }
@@ -104,7 +105,7 @@ static void damaged_newest_is_passed_over(void **state) {
   assert_null(file);
 }
 
-/* A damaged checkpoint must not count as one of the checkpoints that are kept. */
+/* A damaged checkpoint must not be one of the checkpoints that `keep` counts. */
 static void two_whole_ones_stay(void **state) {
   (void)state;
   save("whole", 1, 2);
@@ -128,8 +129,8 @@ static void strangers_and_temporaries(void **state) {
   assert_true(file_exists("strange/checkpoints/notes.txt"));
 }
 
-/* The temporary file of a running process must be kept. After the process has been killed, this file must be
- * removed. */
+/* The temporary file of a running process must not be deleted. After the process has been killed, this temporary file
+ * must be deleted. */
 static void temporaries_of_the_living_stay(void **state) {
   (void)state;
   int ready[2], go[2];
@@ -138,7 +139,7 @@ static void temporaries_of_the_living_stay(void **state) {
   assert_int_equal(pipe(ready) + pipe(go), 0);
   const pid_t child = fork();
   if (child == 0) {
-    close(go[1]); /* the child's read can then end if the test fails */
+    close(go[1]); /* if the test fails, the parent's end of the pipe closes, and the child's read then returns */
     wl_atomic_file file;
     const wl_status status = wl_atomic_begin("living/checkpoints/other.h5", &file);
     if (write(ready[1], &byte, 1) != 1 || read(go[0], &byte, 1) != 1 || status != WL_OK) _exit(1);
@@ -160,8 +161,8 @@ static void temporaries_of_the_living_stay(void **state) {
   for (int i = 0; i < 2; i++) close(ready[i]), close(go[i]);
 }
 
-/* The last checkpoint before a divergence must be kept, however many newer checkpoints exist. A damaged checkpoint must
- * not count. */
+/* The last checkpoint before a divergence must be kept, even if many newer checkpoints exist. A damaged checkpoint
+ * does not count as the last checkpoint before the divergence. */
 static void last_counted_stays(void **state) {
   (void)state;
   for (int64_t step = 1; step <= 6; step++) save_last_counted("diverged", step, 4);
@@ -176,7 +177,8 @@ static void last_counted_stays(void **state) {
   assert_int_equal(count_files("fine/checkpoints", "step-"), 2);
 }
 
-/* A checkpoint that is written again after a resume must replace the old checkpoint. */
+/* If a resumed run writes a checkpoint of the same meta-step again, the new checkpoint must replace the old
+ * checkpoint. */
 static void same_step_again(void **state) {
   (void)state;
   save("again", 5, 2);

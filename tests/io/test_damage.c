@@ -1,5 +1,5 @@
-/* test_damage.c - tests that a truncated file, or a file with any changed byte, is reported as damaged. No reader may
- * return wrong data from a damaged file. */
+/* test_damage.c - tests that truncated files, and files in which any byte was changed, are reported as damaged. A
+ * reader must not return wrong data from a damaged file. */
 #include "io_test.h"
 
 static unsigned char *image;
@@ -23,8 +23,8 @@ static int free_image(void **state) {
   return 0;
 }
 
-/* Returns 1 if a changed file is reported as damaged. Returns 0 if the file can be read and contains the original data.
- * The test fails for any other result. */
+/* Returns 1 if the reader reports the changed file as damaged. Returns 0 if the reader returns the original data. The
+ * test fails in all other cases. */
 static int noticed(const char *path) {
   wl_file *file = NULL;
   int different = -1;
@@ -55,7 +55,7 @@ static void truncations(void **state) {
   for (size_t length = 0; length < image_bytes; length += length / 16 + 1)
     assert_truncation_noticed(length);
   for (size_t cut = 1; cut < 300; cut++)
-    assert_truncation_noticed(image_bytes - cut); /* the truncation is within the footer */
+    assert_truncation_noticed(image_bytes - cut); /* the file is cut off within the footer */
 }
 
 static void longer_files(void **state) {
@@ -70,7 +70,7 @@ static void longer_files(void **state) {
 
 static void flip(size_t byte, int bit) { image[byte] = (unsigned char)(image[byte] ^ (1 << bit)); }
 
-/* Changes every byte of the footer, and every 37th byte of the data before it. */
+/* Changes every byte of the footer and every 37th byte of the file image. */
 static void flips_are_found(void **state) {
   (void)state;
   for (size_t b = 0; b < image_bytes; b += b + 300 < image_bytes ? 37 : 1) {
@@ -82,7 +82,7 @@ static void flips_are_found(void **state) {
   }
 }
 
-/* Changes random bytes of the file, in structures of HDF5, attributes, gaps or the footer. */
+/* Changes random bytes of the file, which may belong to structures of HDF5, attributes, gaps or the footer. */
 static void flips_anywhere(void **state) {
   (void)state;
   unsigned seed = 12345;
@@ -96,7 +96,7 @@ static void flips_anywhere(void **state) {
     flip(byte, bit);
     unnoticed += !noticed("flip.h5");
   }
-  assert_int_equal(unnoticed, 0); /* the footer protects every byte, including its own */
+  assert_int_equal(unnoticed, 0); /* a change of any byte must be detected, also a change of the footer */
 }
 
 int main(void) {

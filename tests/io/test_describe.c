@@ -1,4 +1,4 @@
-/* test_describe.c - tests how `info` describes files and runs, and that --verify finds damage. */
+/* test_describe.c - tests how `info` describes files and runs. With --verify, `info` must find damage. */
 #include "io_test.h"
 
 #include "cli/info_print.h"
@@ -106,7 +106,7 @@ static void damage_is_found(void **state) {
   verify_finds("run/trajectory.h5", "run/trajectory/part-00000001.h5");
 }
 
-/* The files that an index lists must exist. If parts exist, the index must also exist. */
+/* The part files that an index lists must exist. If part files exist, the index must also exist. */
 static void missing_parts_are_found(void **state) {
   (void)state;
   json_t *d = NULL;
@@ -139,8 +139,8 @@ static void an_index(void **state) {
   json_decref(d);
 }
 
-/* Without --verify, a damaged checkpoint must be described as damaged, and the newest checkpoint must be the one before
- * it. */
+/* Even without --verify, `info` must describe a damaged checkpoint as damaged, and must name the checkpoint before it
+ * as the newest one. */
 static void damaged_checkpoint_is_shown(void **state) {
   (void)state;
   json_t *d = NULL;

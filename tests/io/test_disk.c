@@ -1,5 +1,5 @@
-/* test_disk.c - tests full disks, folders without permission, and a failure of each step of writing a file. After each
- * failure, the old file must remain, and no temporary file may remain. */
+/* test_disk.c - tests what happens if the disk is full, if a folder is write-protected, or if any step of writing a
+ * file fails. After each failure, the old file must still exist, and no temporary file may exist. */
 #define _GNU_SOURCE
 #include "io_test.h"
 
@@ -32,7 +32,7 @@ static void assert_holds(const char *path, int64_t seed) {
   wl_file_close(&file);
 }
 
-/* Number of elements of an array of 20 MiB, which is written in slices without a copy. */
+/* Number of elements of an array of 20 MiB, which is written in slices instead of being copied. */
 enum { LARGE = 5 << 20 };
 
 static wl_status try_reals(const char *path, int64_t seed, int64_t reals) {
@@ -67,8 +67,8 @@ typedef struct failing {
   void (*holds)(const char *path, int64_t seed);
 } failing;
 
-/* Writes the file in a child process, in which step number k fails. Returns the exit code of the child process: 0 if it
- * wrote the file, 1 if it reported the failure correctly, 2 otherwise. */
+/* Writes the file in a child process and makes step k of the writing fail. Returns the exit code of the child
+ * process: 0 if it wrote the file, 1 if it reported the failure with the name of the file, otherwise 2. */
 static int child_with_failure(const failing *f, int k) {
   fflush(NULL);
   const pid_t child = fork();
@@ -83,7 +83,7 @@ static int child_with_failure(const failing *f, int k) {
   return WEXITSTATUS(status);
 }
 
-/* Lets each step of writing a file fail once. Returns the number of steps. */
+/* Makes each step of writing a file fail in turn. Returns the number of steps of writing the file. */
 static int fail_each_step(const failing *f) {
   int k = 1, outcome = 1;
   assert_ok(f->write(f->path, 1));
@@ -100,9 +100,9 @@ static void each_step_failing(void **state) {
   (void)state;
   const failing small = {"steps.h5", try_write, assert_holds},
                 large = {"large.h5", try_large, assert_holds_large};
-  /* the steps are: create, write, write the footer, verify, synchronise, rename */
+  /* the six steps are: create, write, write the footer, verify, synchronise, rename */
   assert_int_equal(fail_each_step(&small), 6);
-  /* each slice of the image is written separately */
+  /* the writer writes each slice of the file image in a separate step */
   const int64_t slices = (LARGE * (int64_t)sizeof(float) - 1) / WL_ATOMIC_SLICE + 1;
   assert_in_range(fail_each_step(&large), 5 + slices, 6 + slices);
 }
@@ -124,7 +124,7 @@ static void file_size_limit(void **state) {
   assert_holds("limit.h5", 1);
 }
 
-/* Uses a file system that is really full. The test is skipped if it may not mount. */
+/* Writes to a file system that is really full. If the process may not mount a file system, the test is skipped. */
 static void full_disk(void **state) {
   (void)state;
   mkdir("full", 0777);

@@ -1,4 +1,4 @@
-/* test_files.c - tests that files contain the data that were written, and that invalid requests cause errors. */
+/* test_files.c - tests that files contain the data that were written. Invalid requests must cause errors. */
 #include "io_test.h"
 
 static const wl_attribute attributes[] = {{"configuration", "seed: 1\noutput: \"\xc3\xa4\"\n"},
@@ -18,7 +18,8 @@ static void round_trip(void **state) {
   assert_ok(wl_file_open("round.h5", "dump", &file));
   assert_ok(sample_compare(file, 5, &different));
   assert_int_equal(different, 0);
-  assert_ok(sample_compare(file, 6, &different)); /* this comparison must find differences */
+  assert_ok(sample_compare(file, 6, &different)); /* this comparison must find differences, which shows that the
+                                                   * comparison works */
   assert_int_equal(different, SAMPLE_FIELDS);
   wl_file_close(&file);
   assert_null(file);
@@ -176,7 +177,7 @@ static void files_repeat(void **state) {
   free(b);
 }
 
-/* A file must never replace a pipe or a device, although root could rename a file to that name. */
+/* Writing a file must not replace a pipe or a device, although root could rename a file to that name. */
 static void other_things_stay(void **state) {
   (void)state;
   struct stat there;

@@ -1,6 +1,6 @@
-/* test_gate.c - tests files that were manipulated on purpose. The test changes a valid file by HDF5 and adds a correct
- * footer to the changed file. Reading a manipulated file must cause one error, and the reader must not read data from
- * other files. */
+/* test_gate.c - tests the reading of files that were manipulated intentionally. The test changes a valid file by HDF5
+ * and adds a correct footer to the changed file. Reading a manipulated file must result in exactly one error, and the
+ * reader must not read data from other files. */
 #include <hdf5.h>
 #include <hdf5_hl.h>
 
@@ -23,7 +23,7 @@ static int make_good(void **state) {
   return wl_file_write(GOOD, "optimizer", s.fields, SAMPLE_FIELDS, NULL, 0) == WL_OK ? 0 : -1;
 }
 
-/* Opens a copy of the valid file for changes. The copy has no footer. */
+/* Opens a copy of the valid file so that a test can change it. The copy has no footer. */
 static hid_t begin(void) {
   size_t bytes = 0;
   unsigned char *const data = slurp(GOOD, &bytes);
@@ -46,7 +46,7 @@ static void end(hid_t file) {
   free(data);
 }
 
-/* Reads everything that the file contains, and returns the first error. */
+/* Reads everything that the file contains, and returns the first error or WL_OK. */
 static wl_status read_bad(void) {
   json_t *description = NULL;
   const wl_status status = wl_describe(BAD, true, &description);
@@ -62,7 +62,7 @@ static void unchanged_is_accepted(void **state) {
   assert_ok(read_bad());
 }
 
-/* ---- links and kinds of objects ---- */
+/* ---- Links and kinds of objects ---- */
 
 static void links(void **state) {
   (void)state;
@@ -90,8 +90,8 @@ static void links(void **state) {
   assert_refused("neither a group nor a dataset");
 }
 
-/* If groups contain one another, a recursive visit would reach 2^30 groups. A reader must therefore stop at a limit of
- * depth and at a limit of the number of objects. */
+/* The groups link to one another, so a recursive visit would reach 2^30 groups. A reader must therefore limit the
+ * depth and the number of objects. */
 static void many_objects(void **state) {
   (void)state;
   char name[256] = "";
@@ -141,7 +141,7 @@ static void datasets(void **state) {
       {"other files", H5T_IEEE_F64LE, 1, {4}, store_virtual},
       {"storage layout", H5T_IEEE_F64LE, 1, {4}, store_chunks},
       {"storage layout", H5T_IEEE_F64LE, 1, {UINT64_C(1) << 30}, store_chunks},
-      {"number of bytes", H5T_IEEE_F64LE, 1, {4}, NULL}, /* these data were not written */
+      {"number of bytes", H5T_IEEE_F64LE, 1, {4}, NULL}, /* the file contains no data for this dataset */
       {"has size", H5T_IEEE_F64LE, 1, {UINT64_C(1) << 45}, NULL},
       {"has size", H5T_IEEE_F64LE, 2, {UINT64_C(1) << 30, UINT64_C(1) << 20}, NULL},
       {"5 dimensions", H5T_IEEE_F64LE, 5, {1, 1, 1, 1, 1}, NULL},
@@ -215,7 +215,7 @@ static void attributes(void **state) {
   H5Tclose(variable);
 }
 
-/* ---- files that other programs have written ---- */
+/* ---- Files that other programs have written ---- */
 
 static wl_status read_image(wl_field *field) {
   *field = (wl_field){.name = "image", .type = WL_UINT8, .ndim = 1};
@@ -250,18 +250,19 @@ static void packed_images(void **state) {
   assert_fails(read_image(&f), WL_ERR_DATA, "out of range");
   pack(H5T_NATIVE_FLOAT, half, NULL);
   assert_fails(read_image(&f), WL_ERR_DATA, "does not contain integers");
-  pack(H5T_NATIVE_INT, NULL, store_chunks); /* no chunk of this dataset was written */
+  pack(H5T_NATIVE_INT, NULL, store_chunks); /* the file contains no chunk of this dataset */
   assert_fails(read_image(&f), WL_ERR_DATA, "'image'");
   pack(H5T_NATIVE_UINT8, NULL, store_external);
   assert_fails(read_image(&f), WL_ERR_DATA, "other files");
   assert_int_equal(unlink("packed.h5"), 0);
-  assert_int_equal(mkfifo("packed.h5", 0600), 0); /* opening a pipe would wait forever */
+  assert_int_equal(mkfifo("packed.h5", 0600), 0); /* the reader must check the kind of the file first, because opening
+                                                   * a pipe would wait forever */
   assert_fails(read_image(&f), WL_ERR_NO_INPUT, "not a regular file");
   assert_int_equal(unlink("packed.h5"), 0);
 }
 
-/* One chunk of the file decompresses to fewer bytes than its shape requires. HDF5 alone would then copy memory beyond
- * the end of the chunk. */
+/* One chunk of the file decompresses to fewer bytes than its shape requires. Without a check of Warploom, HDF5 would
+ * copy memory from beyond the end of the chunk. */
 static void short_chunks(void **state) {
   (void)state;
   static const int good[4] = {1, 2, 3, 4};
@@ -278,7 +279,8 @@ static void short_chunks(void **state) {
   assert_fails(read_image(&f), WL_ERR_DATA, "a chunk whose length does not match");
 }
 
-/* Texts from a file must be printed without control characters, which could change the terminal. */
+/* Texts from a file must be printed without control characters, because these could change the state of the
+ * terminal. */
 static void texts(void **state) {
   (void)state;
   json_t *d = NULL;

@@ -7,11 +7,12 @@
 
 #include "io/file_impl.h"
 
-/* The files are large, so the process spends much of its time in writing. */
+/* The files are large, so the process spends much of its time writing. */
 enum { KILLS = 20, BALLAST = 2 << 20 };
 static double ballast[BALLAST];
 
-/* Saves checkpoints of the steps first, first + 1 and so on. After each save, writes the step to the pipe `report`. */
+/* Saves checkpoints of the meta-steps first, first + 1 and so on. After each save, writes the number of the meta-step
+ * to the pipe `report`. */
 static void write_forever(int64_t first, int report) {
   for (int64_t step = first;; step++) {
     sample s;
@@ -27,7 +28,7 @@ static void write_forever(int64_t first, int report) {
 }
 
 /* Starts a process that writes checkpoints. Waits for the first report of the process and for `extra_microseconds`,
- * then kills the process. Returns the last reported step. */
+ * then kills the process. Returns the last reported meta-step. */
 static int64_t run_and_kill(int64_t first, long extra_microseconds) {
   int ends[2];
   int64_t last = -1, step = -1;
@@ -60,8 +61,8 @@ static int64_t newest_step(void) {
   return step;
 }
 
-/* Asserts that every file with the name of a checkpoint is complete. An incomplete file is a failure even if an older
- * checkpoint could be used. */
+/* Asserts that every file with the name of a checkpoint is complete. The test fails for an incomplete file, even if a
+ * resume could use an older checkpoint. */
 static void assert_all_whole(void) {
   char folder[WL_PATH_MAX], path[WL_PATH_MAX];
   wl_names names;
@@ -86,7 +87,7 @@ static void newest_survives(void **state) {
     stale += count_files("run/checkpoints", "tmp-") > 0;
     assert_all_whole();
     const int64_t newest = newest_step();
-    assert_true(newest == last || newest == last + 1); /* killed before it reported the step */
+    assert_true(newest == last || newest == last + 1); /* the process was killed before it reported the meta-step */
     first = newest + 1;
   }
   print_message("%d kills, of which %d in the middle of a file, %d checkpoints\n", KILLS, stale,

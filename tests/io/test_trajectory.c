@@ -1,5 +1,5 @@
-/* test_trajectory.c - tests the parts of trajectories, the index of the parts, resumed runs, and disks that fail. The
- * test reads the index with plain HDF5, as other programs do. */
+/* test_trajectory.c - tests the parts of trajectories, the index of the parts, resumed runs, and failures of the
+ * disk. The test reads the index by plain calls of HDF5, as other programs do. */
 #include "io_test.h"
 
 #include <hdf5.h>
@@ -17,7 +17,7 @@ static wl_trajectory *open_run(const char *run, int64_t resume_step) {
   return t;
 }
 
-/* Opens a run in which a part is full when its rows have `bytes` bytes. */
+/* Opens a run in which a part is full as soon as its rows occupy `bytes` bytes. */
 static wl_trajectory *open_small(const char *run, int64_t resume_step, int64_t bytes) {
   wl_trajectory *t = NULL;
   wl_trajectory_setting setting = t_setting;
@@ -27,7 +27,7 @@ static wl_trajectory *open_small(const char *run, int64_t resume_step, int64_t b
   return t;
 }
 
-/* Reads one dataset of the index. The caller frees the values. */
+/* Reads one dataset of the index. The caller must free the returned values. */
 static void *column(const char *index, const char *name, wl_field *field) {
   hsize_t shape[4] = {0};
   H5T_class_t class;
@@ -81,7 +81,7 @@ static void records_come_back(void **state) {
   (void)state;
   wl_field f;
   wl_trajectory *t = open_run("back", 0);
-  assert_ok(t_run(t, 0, 7, 3)); /* flushes after 3 and 6 meta-steps, and at the end */
+  assert_ok(t_run(t, 0, 7, 3)); /* the writer flushes after 3 and 6 meta-steps and at the end */
   assert_ok(wl_trajectory_close(&t));
   assert_null(t);
   assert_shows(INDEX("back"), 7);
@@ -90,7 +90,7 @@ static void records_come_back(void **state) {
   assert_int_equal(f.ndim, 4);
   assert_true(f.type == WL_REAL_TYPE && f.shape[3] == T_HIDDEN);
   assert_true(hidden[29] != hidden[29] &&
-              hidden[3] == (wl_real)0.75); /* window 0 has 3 of 5 steps */
+              hidden[3] == (wl_real)0.75); /* window 0 has 3 steps, but the array has space for 5 steps */
   free(hidden);
   wl_real *const theta = column(INDEX("back"), "theta", &f);
   assert_true(theta[(2 * T_SNAPSHOTS + 1) * T_N + 6] == (wl_real)(1 + 13));
@@ -102,7 +102,7 @@ static void before_the_first_flush(void **state) {
   wl_field f;
   wl_trajectory *t = open_run("fresh", 0);
   wl_file *file = NULL;
-  assert_ok(wl_file_open(INDEX("fresh"), "trajectory", &file)); /* exists before the first step */
+  assert_ok(wl_file_open(INDEX("fresh"), "trajectory", &file)); /* the index must exist before the first meta-step */
   wl_file_close(&file);
   assert_ok(wl_trajectory_flush(t));
   assert_int_equal(count_files("fresh/trajectory", "part-"), 0);
@@ -111,8 +111,8 @@ static void before_the_first_flush(void **state) {
   assert_int_equal(f.shape[0], T_COORDINATES);
 }
 
-/* Resumes at every meta-step, once with a single part and once with several parts. The run then resumes before, at and
- * after the ends of parts. */
+/* Resumes the run at every meta-step, once with a single part and once with several parts. With several parts, the
+ * meta-steps are before, at and after the ends of parts. */
 static void resume_drops_what_lies_beyond(void **state) {
   (void)state;
   for (int64_t bytes = 0; bytes <= 3000; bytes += 3000)
@@ -128,7 +128,7 @@ static void resume_drops_what_lies_beyond(void **state) {
     }
 }
 
-/* A part that has reached its number of bytes must not change afterwards. */
+/* A part that has reached its maximal number of bytes must not change afterwards. */
 static void full_parts_stay(void **state) {
   (void)state;
   struct stat before, after;
@@ -145,19 +145,19 @@ static void full_parts_stay(void **state) {
   assert_shows(INDEX("full"), 20);
 }
 
-/* A resumed run must have the same number of parts and the same rows as an uninterrupted run. */
+/* A resumed run must write as many parts and the same rows as an uninterrupted run. */
 static void interruptions_leave_no_trace(void **state) {
   (void)state;
   wl_trajectory *t = open_small("straight", 0, 6000);
   assert_ok(t_run(t, 0, 12, 2));
   assert_ok(wl_trajectory_close(&t));
   t = open_small("cut", 0, 6000);
-  assert_ok(t_run(t, 0, 9, 1)); /* t remains open, as after a kill */
+  assert_ok(t_run(t, 0, 9, 1)); /* the test leaves t open, as a killed process would */
   wl_trajectory *again = open_small("cut", 6, 6000);
   assert_ok(t_run(again, 6, 12, 2));
   assert_ok(wl_trajectory_close(&again));
   wl_trajectory_close(&t);
-  again = open_small("cut", 12, 6000); /* opens the run again without new rows */
+  again = open_small("cut", 12, 6000); /* opens the run again but adds no rows */
   assert_ok(wl_trajectory_close(&again));
   assert_shows(INDEX("cut"), 12);
 }
@@ -182,11 +182,11 @@ static void other_settings_after_a_resume(void **state) {
   assert_int_equal(f.shape[0], 6 * T_UNITS);
   const int64_t row = T_STEPS * T_COORDINATES * T_HIDDEN;
   assert_true(hidden[1] == (wl_real)0.25 &&
-              hidden[8 * row + 1] != hidden[8 * row + 1]); /* values not recorded are NaN */
+              hidden[8 * row + 1] != hidden[8 * row + 1]); /* values that were not recorded are NaN */
   free(hidden);
 }
 
-/* The rows of a missing part must be read as NaN instead of zero. */
+/* If a part is missing, its rows must be read as NaN instead of zero. */
 static void missing_part_is_nan(void **state) {
   (void)state;
   wl_field f;
@@ -216,7 +216,7 @@ static void damaged_part_is_left_out(void **state) {
   free(steps);
 }
 
-/* If a flush has failed, the next flush must write its rows. */
+/* If a flush has failed, the next flush must also write the rows of the failed flush. */
 static void failing_flush_loses_nothing(void **state) {
   (void)state;
   wl_trajectory *t = open_run("failing", 0);

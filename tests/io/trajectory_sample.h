@@ -1,4 +1,4 @@
-/* trajectory_sample.h - creates records whose numbers depend only on the meta-step and the unit. */
+/* trajectory_sample.h - creates trajectory records whose numbers depend only on the meta-step and the unit. */
 #ifndef WL_TESTS_IO_TRAJECTORY_SAMPLE_H
 #define WL_TESTS_IO_TRAJECTORY_SAMPLE_H
 
@@ -18,7 +18,7 @@ static const wl_trajectory_setting t_setting = {.steps = T_STEPS,
                                                 .metrics = t_metrics,
                                                 .n_metrics = 2};
 
-/* Returns the steps of a window: three for even meta-steps, five for odd meta-steps. */
+/* Returns the number of steps of a window: three in even meta-steps, five in odd meta-steps. */
 static inline int64_t t_length(int64_t meta_step) { return meta_step % 2 ? T_STEPS : 3; }
 
 static inline wl_status t_append(wl_trajectory *t, int64_t meta_step, int64_t unit) {

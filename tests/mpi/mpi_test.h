@@ -1,5 +1,5 @@
-/* mpi_test.h - main function of a cmocka program that runs on every rank. A test makes all its collective calls before
- * its assertions. Other ranks then do not wait for a rank whose assertion fails. */
+/* mpi_test.h - main function of a cmocka program that runs on every rank. A test must make all its collective calls
+ * before its assertions. Otherwise, other ranks would wait for a rank whose assertion has failed. */
 #ifndef WL_TESTS_MPI_MPI_TEST_H
 #define WL_TESTS_MPI_MPI_TEST_H
 
@@ -15,7 +15,7 @@
 
 #include "comm/comm.h"
 
-/* Runs `tests`. Each test receives the communicator as its state. Returns the exit code for main. */
+/* Runs `tests`. Each test receives the communicator as its state. Returns the exit code that main must return. */
 #define WL_MPI_TEST_MAIN(tests)                                                                   \
   int main(int argc, char **argv) {                                                               \
     wl_comm *comm = NULL;                                                                         \

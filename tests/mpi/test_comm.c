@@ -1,5 +1,5 @@
-/* test_comm.c - tests the functions of wl_comm on any number of ranks: agreement, equality, broadcast, maximum, integer
- * sums and messages. */
+/* test_comm.c - tests the functions of wl_comm on any number of ranks: agreement on an error, comparison of values,
+ * broadcast, maximum, integer sums and messages. */
 #include "mpi_test.h"
 
 #include "base/clock.h"
@@ -21,8 +21,8 @@ static void agree_on_success(void **state) {
   assert_int_equal(wl_comm_agree(*state, WL_OK), WL_OK);
 }
 
-/* The ranks from number `first` on fail, each with its own message. Rank `first` has another error code than the ranks
- * after it. */
+/* The ranks with a number of at least `first` fail, and each of them has a separate message. The error code of the
+ * rank `first` differs from the error codes of the ranks after it. */
 static void agree_on_lowest(void **state) {
   wl_comm *comm = *state;
   const int rank = wl_comm_rank(comm), size = wl_comm_size(comm), first = size / 2;
@@ -37,12 +37,13 @@ static void agree_on_lowest(void **state) {
   assert_int_equal(agreed, WL_ERR_DATA);
   assert_string_equal(wl_last_error(), expected);
 
-  /* a second agreement on the same failure must not add the rank number again */
+  /* a second agreement on the same failure must not add the rank number to the message again */
   assert_int_equal(wl_comm_agree(comm, agreed), WL_ERR_DATA);
   assert_string_equal(wl_last_error(), expected);
 }
 
-/* An error counts as shared only after an agreement. A later failure on one rank must not count as shared. */
+/* An error is shared by all ranks only after the ranks have agreed on it. A later failure on a single rank must not
+ * be reported as shared. */
 static void agreed_failures_are_shared(void **state) {
   wl_comm *comm = *state;
   const wl_status mine = WL_FAIL(WL_ERR_IO, "of this rank");
@@ -96,10 +97,10 @@ static void maximum(void **state) {
   assert_true(values[0] == size - 1 && values[1] == 0.0 && values[2] == 1e300);
 }
 
-/* Returns the value of rank `rank` at position i. */
+/* Returns the value at position i of the rank with the number `rank`. */
 static int64_t element(int rank, int i) { return (int64_t)i * 1000003 - rank * 17; }
 
-/* A sum must be possible while a nonblocking maximum is in progress. */
+/* The ranks must be able to compute a sum while a nonblocking maximum is in progress. */
 static void reductions_block_and_not(void **state) {
   wl_comm *comm = *state;
   int64_t now[100];
@@ -119,8 +120,8 @@ static void reductions_block_and_not(void **state) {
   }
 }
 
-/* Rank 0 receives from each other rank in turn. Two messages of a rank must arrive in the order in which they were
- * sent. */
+/* Rank 0 receives messages from each other rank in turn. Two messages of a rank must arrive in the order in which
+ * they were sent. */
 static void send_and_receive(void **state) {
   wl_comm *comm = *state;
   enum { BYTES = 257 };
@@ -140,7 +141,7 @@ static void send_and_receive(void **state) {
   }
 }
 
-/* A message of the wrong length must be an error. */
+/* Receiving a message of the wrong length must result in an error. */
 static void wrong_length_is_told(void **state) {
   wl_comm *comm = *state;
   char data[8] = {0};

@@ -1,6 +1,6 @@
-/* test_exact_sum.c - compares the exact sum with a direct computation of its definition in extended precision. The test
- * assigns units to ranks in different ways. The sum must have the same bits for every assignment and on every number of
- * ranks. */
+/* test_exact_sum.c - compares the exact sum over units with its definition, which the test computes directly in
+ * extended precision. The test assigns units to ranks in different ways. For every assignment and on every number of
+ * ranks, the sum must have the same bits. */
 #include "mpi_test.h"
 
 #include "comm/comm_impl.h"
@@ -10,7 +10,8 @@
 
 enum { UNITS = 23, COUNT = 37, BLOCKS = 5, LEFT_OUT = 4 };
 
-/* The magnitudes of the blocks include subnormal numbers, and numbers whose sum exceeds the largest double. */
+/* The blocks have very different magnitudes: some numbers are subnormal, and some have a sum that exceeds the largest
+ * double. */
 static const int64_t bounds[BLOCKS + 1] = {0, 8, 9, 20, 29, 37};
 static const double scale[BLOCKS] = {1.0, 1e-300, 1e300, 4e-323, 0.0};
 
@@ -38,7 +39,7 @@ static double value(int64_t u, int64_t i) {
 
 static bool is_counted(int64_t u) { return u != LEFT_OUT; }
 
-/* Computes element i of the exact sum by its definition, with the 64-bit mantissa of long double. */
+/* Computes element i of the exact sum from the definition of the sum, with the 64-bit mantissa of long double. */
 static double expected(int64_t i) {
   const int b = block_of(i);
   long double largest = 0;
@@ -48,7 +49,7 @@ static double expected(int64_t i) {
   if (largest == 0) return 0.0;
   int e;
   frexpl(largest, &e);
-  const int exponent = e - 62 + 5; /* 2^5 exceeds the number of units, 23 */
+  const int exponent = e - 62 + 5; /* 2^5 is larger than 23, the number of units */
   int64_t sum = 0;
   for (int64_t u = 0; u < UNITS; u++)
     if (is_counted(u)) sum += llrintl(ldexpl(value(u, i), -exponent));
@@ -61,8 +62,8 @@ typedef struct dealt {
   int64_t units;
 } dealt;
 
-/* For assignment number `way`: unit_at returns the unit at `position`, and owner_of returns the rank to which this unit
- * is assigned. */
+/* For the assignment with the number `way`, unit_at returns the unit at `position`, and owner_of returns the rank to
+ * which this unit is assigned. */
 static int64_t unit_at(int position, int way) {
   return (position * (int64_t)(2 * way + 1) + way) % UNITS;
 }
@@ -121,8 +122,8 @@ static void any_deal_gives_the_same_bits(void **state) {
   }
 }
 
-/* Compares the exact sum with a plain sum in extended precision. The error must not exceed the rounding of the summands
- * to integers and of the result to double. */
+/* Compares the exact sum with a simple sum in extended precision. The difference must be at most the error from
+ * rounding the summands to integers and the result to double. */
 static void sum_is_accurate(void **state) {
   dealt d;
   deal(*state, 0, &d);
@@ -148,13 +149,14 @@ static void nobody_counted_is_zero(void **state) {
   for (int i = 0; i < COUNT; i++) assert_true(sum[i] == 0.0);
 }
 
-/* A NaN or an infinity in a counted unit must make its block NaN on every rank. Other blocks must not change. */
+/* If a counted unit contains a NaN or an infinity, its block of the sum must be NaN on every rank. The other blocks
+ * must remain unchanged. */
 static void non_finite_spoils_its_block(void **state) {
   wl_comm *comm = *state;
   static const double bad[] = {NAN, INFINITY, -INFINITY};
   for (int k = 0; k < 3; k++) {
     dealt d;
-    deal(comm, 3, &d); /* the last rank has all units */
+    deal(comm, 3, &d); /* in this assignment, the last rank has all units */
     if (d.units > 0) d.vectors[0][10] = bad[k];
     if (d.units > 0) d.counted[0] = true;
     double sum[COUNT], flags[2] = {0, 0};
@@ -164,8 +166,8 @@ static void non_finite_spoils_its_block(void **state) {
   }
 }
 
-/* Sums the largest doubles with equal signs. For such large numbers, the integers in the exact sum use all their spare
- * bits. */
+/* Sums numbers near the largest double that have equal signs. The integer sums of such numbers use all spare bits of
+ * the integers in the exact sum. */
 static void edge_of_the_range(void **state) {
   wl_comm *comm = *state;
   const int size = wl_comm_size(comm);
@@ -196,7 +198,7 @@ static void edge_of_the_range(void **state) {
   assert_true(sum[1] == size * -2.2250738585072014e-308);
 }
 
-/* Between start and finish, other messages and collectives must be possible. */
+/* Between the start and the end of a sum, other messages and collectives must be possible. */
 static void other_calls_between_start_and_finish(void **state) {
   wl_comm *comm = *state;
   const int size = wl_comm_size(comm), rank = wl_comm_rank(comm);
@@ -228,8 +230,8 @@ static void other_calls_between_start_and_finish(void **state) {
   }
 }
 
-/* If a call needs more scratch memory for one purpose, the scratch memory for the other purpose must not become
- * smaller. */
+/* The scratch memory has two purposes. If a call requires more memory for one purpose, the memory for the other
+ * purpose must not become smaller. */
 static void scratch_never_shrinks(void **state) {
   wl_comm *comm = *state;
   static const int64_t one[2] = {0, 40}, many[31] = {0};

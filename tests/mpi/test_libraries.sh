@@ -1,10 +1,10 @@
-# Checks that trainings with two MPI libraries have equal digests, on 1 and 3 ranks. Also checks a run that stops with
-# one library and resumes with the other.
+# Checks that trainings with two MPI libraries have equal digests. The trainings run on 1 and 3 ranks. Also checks a
+# run that stops with one MPI library and resumes with the other.
 #
 #   test_libraries.sh OTHER_WARPLOOM OTHER_MPIEXEC
 #
 # OTHER_WARPLOOM is a warploom that was built with another MPI library, and OTHER_MPIEXEC is the launcher of that
-# library. The script tests/run.sh sets both.
+# library. The script tests/run.sh sets both arguments.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 other=$1 other_mpiexec=$2
@@ -27,7 +27,7 @@ done
 train "$other" "$other_mpiexec" 2 split --stop-after 5 >/dev/null
 expect_same "stopped by one library, resumed by the other" "$expected" "$(train "$WL_BIN" "$WL_MPIEXEC" 3 split --resume)"
 
-# A signal to the launcher must reach the ranks, which must then save a checkpoint.
+# A signal to the launcher must reach the ranks. The ranks must then save a checkpoint.
 "$other_mpiexec" -n 2 "$other" train endless.yaml --quiet --set output=stopped >stopped.txt 2>&1 &
 launcher=$!
 wait_for 60 "a meta-step of $other" test -s stopped/metrics.jsonl
@@ -37,7 +37,7 @@ wait $launcher || code=$?
 [ $code = 75 ] || { cat stopped.txt >&2; fail "SIGUSR1 to $other_mpiexec: exit $code"; }
 has_checkpoint_after stopped 0 || fail "no checkpoint"
 
-# A failure of one rank must end the job.
+# If one rank fails, the job must end.
 code=0
 timeout -k 5 60 "$other_mpiexec" -n 2 bash -c '[ "${PMI_RANK:-${OMPI_COMM_WORLD_RANK:-0}}" = 0 ] || export WL_FAIL_ALLOC=40; exec "$@"' \
   one "$other" train job.yaml --quiet --set output=failed >failed.txt 2>&1 || code=$?

@@ -1,7 +1,7 @@
 #!/bin/bash
-# Checks update rules that use the shapes of tensors, on a mixture of tasks with different shapes. The estimators are
-# back-propagation and a forward-only estimator. The digest must not depend on the number of ranks and threads, or on a
-# stop within an episode and a resume on another number of ranks.
+# Checks update rules that use the shapes of tensors. The tasks form a mixture and have different shapes. The
+# estimators are back-propagation and a forward-only estimator. The digest must be the same on any number of ranks and
+# threads, and after a stop within an episode and a resume on another number of ranks.
 set -euo pipefail
 : "${WL_BIN:?run the tests through ctest}" "${WL_MPIEXEC:?}"
 fail() { echo "FAILED: $*" >&2; exit 1; }

@@ -1,27 +1,28 @@
 #!/bin/bash
-# Creates several hosts on this machine, on which mpirun can start ranks. The hosts exist until one command has ended.
-# The hosts are network namespaces that a bridge connects. Each host has its own host name, its own address 10.77.0.N,
-# and its own /dev/shm.
+# Creates several simulated hosts on this machine, on which mpirun can start ranks. The hosts exist until the given
+# command has ended. Each host is a network namespace. A bridge connects the namespaces. Each host has its own host
+# name, its own address 10.77.0.N, and its own /dev/shm.
 #
 #   cluster.sh COMMAND [ARGS...]
 #
 # The script creates the hosts, runs COMMAND, and removes the hosts. If COMMAND is bash, you can run for example
 # `$CLUSTER on h2 ip address` in an interactive shell.
 #
-# The exit status is that of COMMAND. The exit status is 77 if namespaces cannot be made, and 124 if COMMAND took longer
-# than LIMIT. In COMMAND, $CLUSTER is the path of this script, which then accepts the commands below. Environment
-# variables make mpirun start ranks on the hosts and use only the network between the hosts.
+# The exit status is that of COMMAND. The exit status is 77 if namespaces cannot be created, and 124 if COMMAND has
+# run longer than LIMIT. COMMAND can read the path of this script from $CLUSTER. The script then accepts the commands
+# below. The script sets environment variables with which mpirun starts ranks on the hosts and uses only the network
+# between the hosts.
 #
 # - `$CLUSTER on hN COMMAND...`: Runs COMMAND on the host hN.
 # - `$CLUSTER cut hN`: Removes the port of the host from the bridge. Packets to and from the host are then lost, but the
 #   processes of the host continue to run.
-# - `$CLUSTER heal hN`: Adds the port to the bridge again, and returns when the host can be reached.
+# - `$CLUSTER heal hN`: Adds the port to the bridge again, and returns when the host answers again.
 # - `$CLUSTER kill hN`: Kills every process of the host.
 #
-# The script uses these environment variables: HOSTS is the number of hosts (default 3). LIMIT is the time limit of the
-# whole script in seconds (default 300). RATE limits the bandwidth of a host, for example 100mbit. The script needs root
-# with the capabilities CAP_NET_ADMIN and CAP_SYS_ADMIN. The script also needs the packages iproute2 and util-linux. The
-# script does not use the network of the machine. No process remains after the script has ended.
+# These environment variables are optional: HOSTS is the number of hosts (default 3). LIMIT is the time limit of the
+# whole script in seconds (default 300). RATE limits the bandwidth of each host, for example to 100mbit. The script
+# needs root with the capabilities CAP_NET_ADMIN and CAP_SYS_ADMIN. The script also needs the packages iproute2 and
+# util-linux. The script does not use the network of the machine. No process remains after the script has ended.
 set -euo pipefail
 export LC_ALL=C PATH=$PATH:/usr/sbin:/sbin
 HOSTS=${HOSTS:-3} LIMIT=${LIMIT:-300} RATE=${RATE:-}
@@ -47,8 +48,8 @@ on() { # arguments: HOST COMMAND...
   nsenter -t "$pid" --net --uts --mount --root --wd="$PWD" "$@"
 }
 
-# A process that only sleeps keeps the namespaces of a host open. Commands on the host enter the namespaces of this
-# process.
+# For each host, a process that only sleeps keeps the namespaces of the host open. Commands on the host enter the
+# namespaces of this process.
 make_host() { # arguments: NUMBER
   local host=h$1 pid deadline=$((SECONDS + 60))
   unshare --net --uts --mount --propagation private sh -c '
@@ -68,8 +69,8 @@ make_host() { # arguments: NUMBER
   [ -z "$RATE" ] || on "$host" tc qdisc add dev eth0 root tbf rate "$RATE" burst 256kb latency 50ms
 }
 
-# A host can be reached if it answers, even if it refuses the connection. The other hosts then also have the address of
-# this host again.
+# A host is reachable if it answers, even if it refuses the connection. The other hosts then have also learned the
+# network address of this host again.
 answers() { # arguments: NUMBER
   { on "h$(($1 == 1 ? 2 : 1))" timeout 1 bash -c "exec 3<>/dev/tcp/10.77.0.$1/9" 2>&1 || true; } | grep -q refused
 }
@@ -82,7 +83,7 @@ heal() { # arguments: NUMBER
   done
 }
 
-# mpirun calls the written script as `rsh HOST COMMAND`.
+# mpirun runs this generated script as `rsh HOST COMMAND`.
 write_rsh() {
   cat <<R
 #!/bin/bash
@@ -92,7 +93,7 @@ exec "$CLUSTER" on "\$host" /bin/sh -c "\$*"
 R
 }
 
-# Makes Open MPI use only the bridge.
+# Restricts Open MPI to the network of the bridge.
 export_mpi_settings() {
   export OMPI_MCA_plm_rsh_agent=$DIR/rsh OMPI_MCA_pml=ob1 OMPI_MCA_btl=tcp,vader,self
   export OMPI_MCA_btl_tcp_if_include=10.77.0.0/24 OMPI_MCA_oob_tcp_if_include=10.77.0.0/24
@@ -109,11 +110,11 @@ kill_host() { # arguments: HOST
   done
 }
 
-# Runs as the first process of the namespaces. When this process ends, the kernel kills all other processes in the
-# namespaces.
+# Runs COMMAND. This process is the first process of the namespaces. When the process ends, the kernel therefore kills
+# all other processes in the namespaces.
 inside() { # arguments: COMMAND...
   local i
-  export CLUSTER=$DIR/cluster # a copy, because the path of this script may contain spaces
+  export CLUSTER=$DIR/cluster # the script is copied, because its original path may contain spaces
   cp "$0" "$CLUSTER"
   ip link set lo up
   ip link add br0 type bridge

@@ -1,16 +1,16 @@
 #!/bin/bash
-# Checks that a training on three hosts over TCP has the same digest as a training on one host. If a host is cut off, or
-# if all its processes are killed, the job must end within a given time and with a message. The run must then resume on
-# other hosts and end with the digest of an uninterrupted run.
+# Checks that a training on three hosts over TCP has the same digest as a training on one host without a network. If a
+# host is disconnected, or if all its processes are killed, the job must end within a given time and print a message.
+# The run must then resume on other hosts and end with the digest of an uninterrupted run.
 [ -n "${CLUSTER:-}" ] || exec "$WL_SOURCE/tests/netns/cluster.sh" bash "$0"
 . "$WL_SOURCE/tests/harness/training.sh"
 
-# Open MPI tests the connection to a silent host after TIME seconds. Open MPI gives up after PROBES tries at intervals
-# of INTERVAL seconds.
+# If a host is silent for TIME seconds, Open MPI tests the connection to it. Open MPI closes the connection after
+# PROBES unanswered tests at intervals of INTERVAL seconds.
 TIME=5 INTERVAL=2 PROBES=3
 export OMPI_MCA_oob_tcp_keepalive_time=$TIME OMPI_MCA_oob_tcp_keepalive_intvl=$INTERVAL
 export OMPI_MCA_oob_tcp_keepalive_probes=$PROBES
-TAKE_DOWN=20 # seconds in which the job must end; an idle machine needs two seconds
+TAKE_DOWN=20 # seconds within which the job must end; an idle machine needs two seconds
 END_OF_CUT_HOST=$((TIME + PROBES * INTERVAL + TAKE_DOWN))
 END_OF_KILLED_HOST=$TAKE_DOWN
 
@@ -26,8 +26,9 @@ train_on() { # arguments: HOSTS RUN STEPS OUTPUT
 }
 no_rank_left() { ! pgrep -f "$WL_BIN train train.yaml --resume" >/dev/null; }
 
-# lose NAME HOSTS LIMIT COMMAND... starts a run on HOSTS with far more meta-steps than it can compute. After the first
-# checkpoint, it calls COMMAND, which interrupts the run.
+# lose NAME HOSTS LIMIT COMMAND... starts the run NAME on HOSTS with 1,000,000 meta-steps, which is more than it can
+# compute in this time. After the first checkpoint, the function calls COMMAND, which interrupts the run. The job must
+# end within LIMIT seconds.
 lose() {
   local name=$1 hosts=$2 limit=$3 code=0 start took
   shift 3
@@ -45,7 +46,8 @@ lose() {
   expect_below "$name: meta-steps to repeat" "$((2 * every))" "$(steps_beyond_checkpoint "$name")"
 }
 
-# go_on NAME HOSTS resumes this run for some meta-steps and compares the digest with that of an uninterrupted run.
+# go_on NAME HOSTS resumes the run NAME on HOSTS for some meta-steps and compares the digest with that of an
+# uninterrupted run.
 go_on() {
   local name=$1 hosts=$2 to
   to=$(($(checkpoint_step "$name") + every))
@@ -61,4 +63,4 @@ go_on cut h1:2,h2:2
 
 "$CLUSTER" heal h3
 lose killed h1:2,h2:2,h3:2 "$END_OF_KILLED_HOST" "$CLUSTER" kill h2
-go_on killed h1:3,h3:1 # h3 has been reconnected
+go_on killed h1:3,h3:1 # the host h3 has been reconnected

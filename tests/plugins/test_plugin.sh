@@ -1,6 +1,6 @@
 #!/bin/bash
-# Checks the examples of docs/plugins.md. Each example must be built by one command. All commands must accept the
-# examples like built-in families and rules: describe, check, train, resume, evaluate and export.
+# Checks the examples of docs/plugins.md. Each example must be built by one command. All commands must work with the
+# examples as with built-in families and rules: describe, check, train, resume, evaluate and export.
 . "$WL_SOURCE/tests/harness/training.sh"
 cp "$WL_SOURCE"/examples/plugins/{welsch.c,soft_clip.c,welsch.yaml} .
 "$WL_BIN" plugin build welsch.c 2>build.err || { cat build.err >&2; fail "plugin build welsch.c"; }
@@ -28,8 +28,8 @@ for order in first second; do
   done
 done
 
-# Trains on one rank from another folder, and on two ranks. The path of a plug-in is relative to the folder of the
-# configuration.
+# Trains on one rank from another folder, and on two ranks. The path of a plug-in is relative to the folder that
+# contains the configuration.
 mkdir elsewhere
 (cd elsewhere && "$WL_BIN" train ../welsch.yaml --set output=../one --quiet) >one.out
 "$WL_MPIEXEC" -n 2 "$WL_BIN" train welsch.yaml --set output=two --quiet >two.out
@@ -38,7 +38,7 @@ awk -F'"meta_loss":' '{ split($2, v, /[,}]/); if (NR <= 5) a += v[1]; if (NR > 3
   END { print "ok: meta-loss " a / 5 " to " b / 5; exit !(b < 0.9 * a) }' one/metrics.jsonl ||
   fail "training did not lower the meta-loss by a tenth"
 
-# Trains a mixture with drawn keys by a forward-only estimator, with several threads.
+# Trains on a mixture of tasks with drawn keys, by a forward-only estimator and with several threads.
 cat >mixed.yaml <<'Y'
 seed: 2
 task:
@@ -73,8 +73,8 @@ grep -q 'learned (soft_clip)' eval.out || fail "no row of the rule in $(cat eval
 
 printf 'seed: 1\ntask: [{family: quadratic}, {plugin: ./welsch.so}]\nrule: {name: sgd, learn: [rate]}\nepisode: {steps: 4}\nwindow: {steps: 4}\nouter: {steps: 2, units: 2}\n' >mixture.yaml
 "$WL_BIN" train mixture.yaml --set output=mixture --quiet >mixture.out || fail "a mixture with a plug-in cannot be trained"
-# If a plug-in has changed, the error message must name both hashes. If the configuration contains the new hash, the
-# resume must succeed.
+# If a plug-in has changed since the run was started, the error message must name both hashes. If the configuration
+# contains the new hash, the resume must succeed.
 sed 's/OUTLIER = 10.0/OUTLIER = 11.0/' welsch.c >changed.c
 "$WL_BIN" plugin build changed.c --output welsch.so 2>build.err
 new=$("$WL_BIN" plugin info welsch.so | awk '$1 == "hash" { print $2 }')
@@ -94,8 +94,8 @@ grep -q "has the hash $new, not $hash" eval.err || fail "message of the evaluati
   fail "a resume that accepts the new plug-in"
 grep -q '^digest .* step 50$' resume.out || fail "the resume that accepts: $(cat resume.out)"
 
-# In the following run, the plug-in has been moved. The identity of a run includes the hash of a plug-in but not the
-# path of the plug-in.
+# For the following run, the plug-in was moved to another path. The hash of a plug-in identifies a run, but the path
+# of the plug-in does not.
 mkdir moved && mv welsch.so soft_clip.so welsch.yaml moved
 "$WL_BIN" train moved/welsch.yaml --set output=one --set outer.steps=60 --set task.plugin_hash=$new --resume --quiet >moved.out ||
   fail "a resume with moved plug-ins"

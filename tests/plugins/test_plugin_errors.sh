@@ -1,6 +1,6 @@
 #!/bin/bash
-# Checks that an error in a plug-in has the right exit code, and that its message names the file, the line and the key
-# of the configuration.
+# Checks that an error in a plug-in results in the right exit code. The message must name the file, the line and the
+# key of the configuration.
 . "$WL_SOURCE/tests/harness/training.sh"
 cp "$WL_SOURCE"/examples/plugins/{welsch.c,soft_clip.c} .
 "$WL_BIN" plugin build welsch.c 2>build.err || { cat build.err >&2; fail "build"; }
@@ -41,7 +41,7 @@ sed 's/^WL_PLUGIN_TASK.*/extern const wl_plugin warploom_task_float32; const wl_
 compile layout.so layout.c
 refused "structs of other sizes" 78 "structs have other sizes" '{plugin: ./layout.so}'
 refused "a rule for a task" 78 "soft_clip.so: this plug-in adds a rule, not a task" '{plugin: ./soft_clip.so}'
-# Inserts an error into welsch.c and compiles it without the checks of `plugin build`.
+# Inserts an error into welsch.c and compiles the file without the checks of `plugin build`.
 changed() { # arguments: NAME SED_EXPRESSION...
   local name=$1
   shift
@@ -55,7 +55,7 @@ refused "value out of range" 78 "out of range; accepted: from 0 to 1" '{plugin: 
 refused "another hash" 78 "not 0123456789abcdef" '{plugin: ./welsch.so, plugin_hash: 0123456789abcdef}'
 refused "drawn plug-in" 78 "expected a text" '{plugin: {one_of: [./welsch.so]}}'
 
-# Tests wrong tables and wrong keys. `plugin build` and `plugin info` must report the same errors.
+# Tests plug-ins with wrong tables and wrong keys. `plugin build` and `plugin info` must report the same errors.
 wrong() { # arguments: NAME PATTERN SED_EXPRESSION...
   local name=$1 pattern=$2 action code
   changed "$name" "${@:3}"
@@ -84,8 +84,8 @@ for type in float size_t; do
   grep -q "_Generic" member.out || fail "a member of type $type: $(cat member.out)"
 done
 
-# The table of keys lacks its last row, {0}, so the program reads the memory after the table as further rows. Another
-# table has more keys than a section can have.
+# The table of keys has no last row {0}, so a reader of the table would interpret the memory after the table as
+# further rows. A second table has more keys than a section can have.
 { sed -n '/^static const wl_option options/,$!p' welsch.c
   echo 'static const struct rows { wl_option row[4]; const char *after[16]; } table = {{'
   sed -n '/^static const wl_option options/,/^    {0}};/p' welsch.c | sed '1d;$d'
@@ -101,7 +101,7 @@ compile many.so many.c
 refused "too many keys" 78 "many.so: the plug-in's table has more than [0-9]* keys" '{plugin: ./many.so}'
 
 # After a crash in a plug-in, the program must print one line that names the file and the function. The exit code must
-# be that of the signal.
+# be 128 plus the number of the signal.
 crash() { # arguments: WHAT LINE SED_EXPRESSION [CONFIGURATION]
   local code=0
   changed crashing "$3"
@@ -116,7 +116,7 @@ crash() { # arguments: WHAT LINE SED_EXPRESSION [CONFIGURATION]
 crash "a crash in bind" bind 's/  const wl_real [*]truth = draw;/&\n  *(volatile int *)8 = 1;/'
 crash "a crash in create" create 's/  task->impl = w;/&\n  *(volatile int *)8 = 1;/'
 
-# The table of a rule lacks one function after another.
+# In each case, the table of a rule lacks another function.
 functions='create=soft_clip_create'
 for next in destroy init pack step ws_create ws_destroy ws_bytes; do
   { sed '/^WL_PLUGIN_RULE/d' soft_clip.c
@@ -133,7 +133,7 @@ config '{family: quadratic}' | sed 's|^rule: .*|rule: {plugin: ./partial.so}|' >
 grep -q "the rule has no function .backward." partial.err || fail "a rule without backward: $(cat partial.err)"
 echo "ok: functions of rules"
 
-# `create` sets a field to a wrong value, or it does not set the field.
+# In these cases, `create` sets a field to a wrong value or does not set the field.
 changed few 's/task->n = w->dimension/task->n = 3/'
 refused "n that differs from the tape" 78 "create() set n to 3, but the tape has 8 inner parameters" '{plugin: ./few.so}'
 changed no_tape 's/return build(w, task);/(void)build; return WL_OK;/'
@@ -143,8 +143,8 @@ refused "inputs that nothing fills" 78 "the tape has the input 'x'" '{plugin: ./
 changed no_batches 's/  return build(w, task);/  task->eval_batches = 0;\n&/'
 refused "no batches of an evaluation" 78 "create() set eval_batches to 0" '{plugin: ./no_batches.so}'
 
-# The results of these functions depend on earlier calls, which is not allowed. `check` must name the results that
-# differ between calls.
+# In these cases, the result of a function depends on earlier calls, which is not allowed. `check` must name the
+# results that differ between calls.
 impure() { # arguments: WHAT DIFFERS SED_EXPRESSION
   local code=0
   changed impure "$3"
@@ -166,7 +166,7 @@ code=0
 [ $code = 70 ] && grep -q "impure_rule.so: soft_clip: the updates differ" impure.err || fail "an impure rule: code $code: $(cat impure.err)"
 echo "ok: an impure rule"
 
-# A plug-in that was built only for float32 must be refused in float64.
+# A plug-in that was built only for float32 must be rejected by a float64 program.
 compile narrow.so welsch.c
 config '{plugin: ./narrow.so}' >narrow.yaml
 code=0
@@ -187,7 +187,7 @@ hash_of() { "$WL_BIN" plugin info "$1" | awk '$1 == "hash" { print $2 }'; }
 grep -q "welsch.so) differs between ranks (rank 0 has $(hash_of a/welsch.so), rank 1 has $(hash_of b/welsch.so))" ranks.err ||
   fail "message about ranks: $(cat ranks.err)"
 
-# Checks wrong arguments of `warploom plugin`, and a source with an error.
+# Checks `warploom plugin` with wrong arguments, and with a source file that contains an error.
 usage() { # arguments: CODE ARGUMENTS...
   local code=0 expected=$1
   shift
@@ -221,9 +221,9 @@ usage 73 new task my_task
 "$WL_BIN" plugin new rule my_rule 2>new.err && "$WL_BIN" plugin build my_rule.c 2>new.err || fail "plugin new: $(cat new.err)"
 "$WL_BIN" train my_rule.yaml --set outer.steps=2 --set output=new-rule --quiet >new.out || fail "the new rule does not train"
 
-# Builds a plug-in from two source files, which share a function that is not static.
+# Builds a plug-in from two source files. One file calls a function that the other file defines.
 cat >two.c <<'S'
-#include <warploom/task.h>
+#here, <warploom/task.h> is included
 wl_node squares(wl_tape *t, wl_node x);
 S
 sed -e '/^#include/d' -e 's/wl_op_square(t, r)/squares(t, r)/' welsch.c >>two.c

@@ -1,7 +1,7 @@
 #!/bin/bash
-# Checks the task family `python` with a task in NumPy. The test covers gradients, evaluation, and the digests on
-# several ranks and threads and after a kill and a resume. The test also covers the errors for a wrong module, for a
-# Python process that ends, and for a Python process that does not answer.
+# Checks the task family `python` with a task in NumPy. The test covers gradients, evaluation, and digests. The
+# digests must be the same on several ranks and threads, and after a kill and a resume. The test also covers three
+# errors: a wrong module, a Python process that ends, and a Python process that does not answer.
 . "$WL_SOURCE/tests/harness/training.sh"
 : "${WL_PYTHON:?}"
 "$WL_PYTHON" -c 'import numpy' || skip "no NumPy"
@@ -13,8 +13,8 @@ grep -q '^All passed' check.out || fail "check: $(cat check.out)"
 [ ! -s check.err ] || ! grep -q Traceback check.err || fail "a traceback without an error: $(cat check.err)"
 
 # The gradient from Python must equal the gradient of the built-in family with the same loss. This loss is Rosenbrock's
-# function with curvature 1, divided by the number of its terms. The Python task and the built-in task start at the same
-# fixed point.
+# function with curvature 1, divided by the number of its terms. The Python task and the built-in task start at the
+# same point.
 cat >ones.py <<'P'
 import numpy as np
 from valley_numpy import Valley

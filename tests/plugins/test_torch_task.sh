@@ -1,6 +1,6 @@
 #!/bin/bash
-# Checks the task family `python` with a PyTorch model. The test covers gradients and the digests on several ranks. The
-# losses must equal those of PyTorch without Warploom.
+# Checks the task family `python` with a PyTorch model. The test covers gradients and the digests on several numbers
+# of ranks. The losses must equal those that PyTorch computes without Warploom.
 . "$WL_SOURCE/tests/harness/training.sh"
 : "${WL_PYTHON:?}"
 "$WL_PYTHON" -c 'import torch, numpy' 2>/dev/null || skip "no PyTorch"

@@ -1,5 +1,5 @@
-"""Provides what several tests share: the package in the source tree, the C library through ctypes, and optimizers that
-the program trains for a few meta-steps."""
+"""Provides what the tests of the Python package share: the package in the source tree, the C library through ctypes,
+and optimizers that warploom trains for a few meta-steps."""
 import ctypes
 import os
 import subprocess
@@ -28,12 +28,12 @@ def expect(condition, message):
     if not condition:
         sys.stdout.flush()
         print(f"FAILED: {message}", file=sys.stderr)
-        os._exit(1)  # ends the program even if another thread failed
+        os._exit(1)  # ends the program even if another thread is still running after a failure
 
 
 def train(name, rule, more=""):
-    """Trains an optimizer for a few meta-steps and returns its file. `rule` is the section `rule` of the configuration
-    in braces."""
+    """Trains an optimizer for a few meta-steps and returns the path of its file. `rule` is the text of the section
+    `rule` of the configuration, in braces."""
     Path(f"{name}.yaml").write_text(CONFIGURATION + f"rule: {rule}\n{more}output: {name}\n", encoding="utf-8")
     rate = "0.001" if "learn:" in rule else "0.02"
     done = subprocess.run([PROGRAM, "train", f"{name}.yaml", "--set", f"outer.learning_rate={rate}"],
@@ -43,8 +43,8 @@ def train(name, rule, more=""):
 
 
 def train_all(rules):
-    """Trains one optimizer for each entry of `rules`, which maps names to sections `rule`. Returns a dictionary from
-    names to files."""
+    """Trains one optimizer for each entry of `rules`, a dictionary from names to sections `rule`. Returns a
+    dictionary from the same names to the paths of the files."""
     with ThreadPoolExecutor(4) as pool:
         return dict(zip(rules, pool.map(train, rules, rules.values())))
 
@@ -54,7 +54,8 @@ class Shape(ctypes.Structure):
 
 
 class COptimizer:
-    """Updates a list of NumPy arrays by libwarploom. Each array is one tensor, with the axes in Warploom's order."""
+    """Applies an optimizer to a list of NumPy arrays by libwarploom. Each array is one tensor, and its axes are in
+    Warploom's order."""
 
     def __init__(self, path, arrays, horizon):
         self.library = ctypes.CDLL(str(LIBRARY))
@@ -68,7 +69,7 @@ class COptimizer:
         expect(status == 0, f"the C library: {self.library.wl_last_error().decode()}")
 
     def step(self, gradient, theta, loss):
-        """Changes the flat float32 array `theta` in place."""
+        """Updates the flat float32 array `theta` in place."""
         pointer = ctypes.POINTER(ctypes.c_float)
         self._check(self.library.wl_optimizer_set_loss(self.handle, ctypes.c_double(loss)))
         self._check(self.library.wl_optimizer_step(self.handle, ctypes.c_int64(theta.size),

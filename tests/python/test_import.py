@@ -1,8 +1,8 @@
 """Checks warploom.import_weights.
 
-The test has a NumPy implementation in float64, written only from the published formulas. With imported weights, the C
-library must make the same steps as the NumPy implementation. `warploom eval` must read the imported file. Wrong weights
-must be refused."""
+The test contains an implementation in NumPy and float64, which was written only from the published formulas. With
+imported weights, the C library must make the same steps as this implementation. `warploom eval` must be able to read
+the imported file. Wrong weights must result in an error."""
 import os
 import sys
 
@@ -34,7 +34,7 @@ def net(x, weights):
 
 
 class Accumulators:
-    """Updates the accumulators m, v, R and C of one tensor with one or two axes, as in common.py of
+    """Updates the accumulators m, v, R and C of a tensor with one or two axes by the formulas in common.py of
     learned_optimization."""
 
     def __init__(self, shape, b_m, b_v, b_f):
@@ -45,7 +45,7 @@ class Accumulators:
 
     def take(self, g):
         """Updates all accumulators with the gradient g.
-        Returns R, C, the factored gradient and the factored momentum."""
+        Returns R, C, the factored gradient and the factored momentum, as the formulas define them."""
         self.m = [b * m + (1 - b) * g for b, m in zip(self.b_m, self.m)]
         self.v = self.b_v * self.v + (1 - self.b_v) * g**2
         square, fg, fm = g**2 + 1e-30, [], []
@@ -126,8 +126,8 @@ class Celo2:
 
 
 def difference(path, reference):
-    """Returns |theta_C - theta| / |theta - theta_0| after some steps, where theta_C is the result of the C library and
-    theta that of `reference`."""
+    """Returns |theta_C - theta| / |theta - theta_0| after some steps. Here theta_C is the result of the C library,
+    and theta is the result of `reference`."""
     draw = np.random.default_rng(5)
     theta = [draw.standard_normal(shape).astype(np.float32) for shape in SHAPES]
     expected = [p.astype(float) for p in theta]

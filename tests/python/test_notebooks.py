@@ -1,7 +1,7 @@
-"""Checks that a notebook in docs/notebooks runs to its end and prints the expected output. The argument is the name of
-the notebook.
+"""Checks that a notebook in docs/notebooks runs without an error and prints the expected output. The argument is the
+name of the notebook.
 
-Notebooks are committed without outputs, because outputs could come from an older program."""
+Notebooks are committed without outputs, because the outputs could be those of an older program."""
 import json
 import os
 import re
@@ -19,13 +19,13 @@ for module in NEEDED:
         print(f"skipped: {missing}; tools/install-dependencies.sh test installs it")
         sys.exit(77)
 
-# for each notebook: number of pictures, and a pattern that its output must contain
+# for each notebook: the number of its pictures, and a pattern that its output must match
 NOTEBOOKS = {"meta-train": (3, r"lstm1\.weight +\(80, 24\)"), "own-model": (1, r"learned +last losses 0\.0\d+ +accuracy 0\.9"),
              "analyse-run": (3, r"wait_seconds +\d+\.\d+ s +time spent waiting")}
 
 
 def execute(name):
-    """Executes the notebook in a folder that looks like docs/notebooks, and returns its cells."""
+    """Executes the notebook in a folder with the same files as docs/notebooks, and returns its cells."""
     folder = Path("docs/notebooks")
     folder.mkdir(parents=True)
     for part in ("data", "jobs"):

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Checks that pip can build a wheel without a network and install it into a new virtual environment. The installed
-# package must work.
+# Checks that pip can build a wheel without network access and can install it into a new virtual environment. The
+# installed package must work in this environment.
 set -euo pipefail
 : "${WL_SOURCE:?run the tests through ctest}" "${WL_PYTHON:?}" "${WL_BIN:?}"
 fail() { echo "FAILED: $*" >&2; exit 1; }
@@ -16,7 +16,7 @@ version=$(sed -n 's/^project(warploom VERSION \([0-9.]*\).*/\1/p' "$WL_SOURCE/CM
 wheel=wheels/warploom-$version-py3-none-any.whl
 [ -f "$wheel" ] || { ls wheels >&2; fail "the wheel's version is not $version"; }
 
-# The environment uses NumPy, h5py, PyTorch and pip of the system.
+# The virtual environment also uses the system's NumPy, h5py, PyTorch and pip.
 "$WL_PYTHON" -m venv --without-pip --system-site-packages fresh
 fresh/bin/python -m pip install "${OPTIONS[@]}" "$wheel" >pip.txt 2>&1 || { cat pip.txt >&2; fail "pip install"; }
 

@@ -1,5 +1,5 @@
-"""Checks that warploom.train, evaluate and check run the program, and that open_run reads the files of a run with names
-and units."""
+"""Checks that the functions warploom.train, evaluate and check run the program. Checks that open_run reads the files
+of a run with names and units."""
 import json
 import os
 import sys
@@ -35,8 +35,8 @@ def expect_error(code, words, action):
 
 
 def test_train():
-    """An output name with special characters of the shell must be used unchanged. The digest must not depend on the
-    number of ranks, or on whether the configuration is a file or a dictionary."""
+    """An output name that contains special characters of the shell must be used unchanged. The digest must be the
+    same on any number of ranks, and whether the configuration is a file or a dictionary."""
     odd = "a run; touch hacked $(touch hacked)"
     one = warploom.train(CONFIG, odd, quiet=True, settings={"outer.steps": 4, "episode.steps": [8, 12]})
     expect(not os.path.exists("hacked") and one.path.name == odd, "a shell has interpreted a value")
@@ -81,7 +81,8 @@ def test_export(run):
 
 
 def test_plots(run):
-    """Checks the figures. The module pyplot must not keep figures open, and the style of the caller must not change."""
+    """Checks the functions that draw figures. They must not leave figures open in pyplot, and they must not change
+    the caller's style."""
     try:
         import matplotlib
     except ImportError:
@@ -102,7 +103,8 @@ def test_plots(run):
 
 
 def test_average():
-    """If outer.average is set, reading a checkpoint must return the average of phi, as optimizer.h5 contains it."""
+    """If outer.average is set, reading a checkpoint must return the average of phi, which optimizer.h5 also
+    contains."""
     run = warploom.train({**CONFIG, "outer": {**CONFIG["outer"], "learning_rate": 0.1, "average": 0.9}}, "mean", quiet=True)
     blocks = []
     for path in (run.path, run.path / "optimizer.h5"):
@@ -114,7 +116,7 @@ def test_average():
 
 
 def same(variable, dataset, name):
-    """Checks that the values, dimensions and units of a variable are those that h5py reads from the file."""
+    """Checks that a variable has the values, dimensions and units that h5py reads from the file."""
     expect(isinstance(variable, Variable) and np.array_equal(variable.values, dataset[()], equal_nan=True), f"{name}: values")
     expect(variable.units == dataset.attrs["units"].decode() and variable.long_name, f"{name}: units or long name")
     expect(len(variable.dimensions) == dataset.ndim, f"{name}: dimensions {variable.dimensions}")
@@ -152,7 +154,8 @@ def test_xarray(run, trajectory):
 
 
 def test_more_xarray(run):
-    """Checks the metrics and one case of an evaluation. The units of the metrics must be those in the files."""
+    """Checks the metrics and one case of an evaluation. The units of the metrics must be the units that the files
+    contain."""
     try:
         import xarray  # noqa: F401
     except ImportError:

@@ -1,12 +1,13 @@
 """Compares warploom.torch.LearnedOptimizer with the C library on a small network that classifies digits.
 
-The Python class and the C library must make equal steps if they receive equal gradients. If the class and the library
-each compute their own gradients, the loss curves must be equal. The test also covers exact resumes, parameter groups,
-and errors.
+The Python class and the C library must make the same steps if they receive the same gradients. If the class and the
+library each compute their gradients at separate parameters, the loss curves must be the same. The test also covers
+exact resumes, parameter groups, and errors.
 
-The measure of difference is |theta_torch - theta_C| / |theta_C - theta_0| after all steps. For this measure, the class
-and the library receive the gradients of one run. Each step rounds theta to float32. The measure is therefore about 1e-7
-if theta moves by about its norm. Each rule has its own limit of the measure."""
+The measure of difference is |theta_torch - theta_C| / |theta_C - theta_0| after all steps. For this measure, the
+class and the library receive the same gradients, which are computed at theta_torch. Each step rounds theta to
+float32. The measure is therefore about 1e-7 if the distance |theta_C - theta_0| is about the norm of theta. The table
+RULES contains a separate limit of the measure for each rule."""
 import copy
 import io
 import subprocess
@@ -34,8 +35,8 @@ from warploom.torch import LearnedOptimizer, load_initial_parameters
 torch.set_num_threads(1)
 # For each name: the section `rule`, the number of steps, the limit of the measure, and the number of steps whose losses
 # are compared. Some limits are larger, because Newton-Schulz steps amplify the rounding of small singular values, and
-# because the C library computes the controller's network in float32. At the learning rates of the controller, training
-# is chaotic: after about 50 steps, a difference in the last bit of theta changes the loss visibly.
+# because the C library computes the controller's network in float32. At the learning rates of the controller,
+# training is chaotic: after about 50 steps, a difference in the last bit of theta changes the loss noticeably.
 RULES = {
     "controller": ("{name: controller}", 1000, 5e-5, 30),
     "lstm": ("{name: lstm, output_scale: 0.01}", 1000, 1e-6, 1000),
@@ -83,8 +84,8 @@ def loss_of(model, t):
 
 
 def flat(tensors):
-    """Transposes matrices into Warploom's order of axes. Returns one flat array with all values, and the list of
-    arrays."""
+    """Transposes matrices into the order of axes that Warploom uses. Returns one flat array with all values, and the
+    list of transposed arrays."""
     arrays = [(x.t() if x.dim() == 2 else x).detach().numpy() for x in tensors]
     return np.concatenate([a.reshape(-1) for a in arrays]), arrays
 
@@ -102,8 +103,8 @@ def run(model, optimizer, first, steps, watch=lambda loss: None):
 
 
 def same_steps(path, steps, make=network, **options):
-    """Returns the measure of difference for equal gradients, and the losses of the run. `options` are passed to
-    LearnedOptimizer."""
+    """Returns the measure of difference when both implementations receive the same gradients, and the losses of the
+    run. `options` are passed to LearnedOptimizer."""
     model = make()
     theta, arrays = flat(model.parameters())
     start = theta.copy()
@@ -116,8 +117,8 @@ def same_steps(path, steps, make=network, **options):
 
 
 def curve_of_c(path, horizon, steps):
-    """Returns the losses of the first steps of a run in which the C library receives the gradients at its own
-    parameters."""
+    """Returns the losses of the first steps of a run that the C library updates, so that the gradients are computed
+    at its parameters."""
     model = network()
     theta, arrays = flat(model.parameters())
     c, losses = COptimizer(path, arrays, horizon), []
@@ -137,8 +138,8 @@ def curve_of_c(path, horizon, steps):
 
 
 def test_rules(paths):
-    """Checks the steps of each rule. For rules with many steps, also compares the loss curve with the C library, which
-    then computes its own gradients."""
+    """Compares the steps of each rule with those of the C library. For some rules, also compares the loss curve with
+    that of a run in which the C library uses gradients at its own parameters."""
     for name, (_, steps, limit, curve) in RULES.items():
         measure, losses = same_steps(paths[name], steps)
         print(f"{name}: {steps} steps, difference {measure:.2e}, loss {losses[0]:.3f} to {np.mean(losses[-20:]):.4f}")
@@ -152,7 +153,7 @@ def test_rules(paths):
 
 
 def test_single_matrix(paths):
-    """A network of only one matrix has separate learned scalars."""
+    """Tests a network with only one matrix, for which a controller has separate learned scalars."""
     make = lambda: torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10))  # noqa: E731
     measure, losses = same_steps(paths["controller"], 60, make)
     print(f"one matrix: difference {measure:.2e}, loss {losses[0]:.3f} to {losses[-1]:.3f}")
@@ -160,7 +161,7 @@ def test_single_matrix(paths):
 
 
 def test_library(paths):
-    """With backend="c", each rule must make the steps of the C library with the same bits."""
+    """With backend="c", the steps of each rule must have the same bits as the steps of the C library."""
     for name, path in paths.items():
         measure, losses = same_steps(path, 60, backend="c")
         expect(measure == 0, f"{name}: backend c differs from the library by {measure:.2e}")
@@ -168,8 +169,9 @@ def test_library(paths):
 
 
 def test_backends(paths):
-    """Checks backend="auto". LearnedOptimizer must use the C library if the library can update all parameters. A saved
-    state belongs to one backend. Also checks which requests backend="c" refuses."""
+    """Checks backend="auto". With this value, LearnedOptimizer must use the C library if the library can update all
+    parameters. A saved state can be loaded only with the backend that saved it. Also checks which requests result in
+    an error with backend="c"."""
     model, lstm = network(), paths["lstm"]
     optimizer = LearnedOptimizer(model.parameters(), lstm)
     run(model, optimizer, 0, 2)
@@ -195,8 +197,8 @@ def test_backends(paths):
 
 
 def test_preconditioners():
-    """A preconditioner must run only on networks with the shapes of the training. In PyTorch, only some preconditioners
-    are supported."""
+    """An optimizer with a preconditioner must accept only networks with the tensor shapes of its training. PyTorch
+    supports only some of the preconditioners."""
 
     def perceptron():
         torch.manual_seed(2)
@@ -222,8 +224,8 @@ def test_preconditioners():
 
 
 def test_bundles(paths):
-    """Small tensors that are processed together must have the same updates as when processed one after another, even if
-    one tensor has no gradient."""
+    """PyTorch updates small tensors together. The updates must be the same as when the tensors are updated one after
+    another, even if one tensor has no gradient."""
     for name in ("adam", "lstm", "rnnprop"):
         results = []
         for most in (Bundle.MOST, 0):
@@ -243,9 +245,9 @@ def test_bundles(paths):
 
 
 def test_threads(paths):
-    """Two optimizers must make the same steps in two threads as one after the other."""
+    """Two optimizers that run in two threads must make the same steps as when they run one after the other."""
     def draw_model():
-        # All threads share the generator of torch, so random numbers are drawn before the threads start.
+        # All threads share one random generator of torch, so random numbers are drawn before the threads start.
         torch.manual_seed(3)
         return torch.nn.Linear(64, 10)
 
@@ -274,8 +276,8 @@ def equal(a, b):
 
 
 def test_resume(paths):
-    """A run of 30 steps must have the same bits as a run of 18 steps whose state is saved to a file and loaded before
-    12 more steps."""
+    """A run of 30 steps must have the same bits as a run of 18 steps whose state is saved to a file and loaded for 12
+    more steps."""
     for name, backend in [(name, backend) for name in ("controller", "lstm", "small_fc", "lbfgs", "adam", "rnnprop")
                           for backend in ("torch", "c")]:
         model = network()
@@ -303,7 +305,8 @@ def test_groups(paths):
 
 
 def check_groups(path, backend):
-    """The options lr and weight_decay and a scheduler must work as documented. A group with lr 0 must not move."""
+    """The options lr and weight_decay, and a scheduler of the learning rate, must work as documented. In a parameter
+    group with lr 0, no parameter may change."""
     model = network()
     convolution, rest = model[0].parameters(), [p for layer in model[1:] for p in layer.parameters()]
     optimizer = LearnedOptimizer([{"params": convolution, "lr": 0.0}, {"params": rest}], path, backend=backend)
@@ -312,7 +315,7 @@ def check_groups(path, backend):
     expect(equal(before[:2], parameters_of(model)[:2]), "a group of lr 0 moved")
     expect(not equal(before[2:], parameters_of(model)[2:]), "the other group did not move")
 
-    moved = []  # how the parameters move in the first step, without and with weight decay
+    moved = []  # for each rule: how the parameters change in the first step, without and with weight decay
     for settings in ({}, {"weight_decay": 0.25}):
         model = network()
         optimizer = LearnedOptimizer(model.parameters(), path, lr=0.5, backend=backend, **settings)
@@ -387,14 +390,14 @@ def test_errors(paths):
 
 
 def test_old_controller():
-    """An earlier version trained controllers without scalars for a single matrix.
-    The file of such a controller must be refused."""
+    """An earlier version of Warploom trained controllers that have no separate scalars for a single matrix.
+    The file of such a controller must be rejected."""
     expect_error("(2, 12), expected (3, 12): an earlier version", lambda: Controller({}, {"base": torch.zeros(2, 12)}, 10))
 
 
 def test_initial_parameters(paths):
-    """Learned initial parameters must be copied to the tensors with the same names. A tensor whose initial values are
-    drawn must keep its values."""
+    """load_initial_parameters must copy learned initial parameters to the tensors with the same names. Tensors whose
+    initial values are drawn must keep their values."""
     path = train("initial", "{name: sgd, learn: [rate]}", "initialisation: {name: maml, fresh: [dense2.bias]}\n")
     model = torch.nn.Sequential(torch.nn.Linear(64, 8, dtype=torch.float64), torch.nn.ReLU(), torch.nn.Linear(8, 10))
     drawn = model[2].bias.detach().clone()
@@ -412,8 +415,8 @@ def test_initial_parameters(paths):
 
 
 def test_per_tensor():
-    """Tests learned scalars for each step and tensor. Such scalars can be used only on networks with the tensors of the
-    training."""
+    """Tests learned scalars for each step and tensor. Such scalars can be used only on networks with the same tensors
+    as in the training."""
     path = train("tensor", "{name: adamw, learn: [rate, beta1, weight_decay], learn_per: step_tensor}")
 
     def perceptron():

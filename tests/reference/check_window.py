@@ -4,10 +4,10 @@
     check_window.py DUMP ...
     check_window.py --make-values WARPLOOM [--case NAME ...]
 
-With dumps, the script compares losses, theta and meta-gradients with its own results, within 1e-9. With --make-values,
-the script writes values/*.h5 for the cases of window_cases.py.
+For dumps, the script recomputes losses, theta and meta-gradients and compares them with the dump, within a relative
+difference of 1e-9. With --make-values, the script computes the files values/*.h5 for the cases of window_cases.py.
 
-The script uses no source code of Warploom. The LSTM follows Andrychowicz et al. 2016 and the details of
+The script contains no source code of Warploom. The LSTM follows Andrychowicz et al. 2016 and the details of
 google-deepmind/learning-to-learn. Autograd computes the derivatives. In first order, the inner gradient is detached
 from the graph. In second order, the inner gradient remains in the graph.
 
@@ -26,7 +26,8 @@ import yaml
 
 import window_cases
 
-FLOAT32_EPSILON = 2.0 ** -23  # the preprocessing `log` adds this number to |g|, so that the logarithm is finite
+# the preprocessing `log` adds this number to |g|, so that the logarithm of zero gradients is finite
+FLOAT32_EPSILON = 2.0 ** -23
 ACTIVATIONS = {"sigmoid": torch.sigmoid, "tanh": torch.tanh, "relu": torch.relu,
                "elu": torch.nn.functional.elu}
 
@@ -35,11 +36,11 @@ def unknown(what, name):
     return SystemExit(f"check_window.py: {what} '{name}' is not among those recomputed here")
 
 
-# ---- Warp layers are named by layer and side, then by stage ----------------------------------------
+# ---- The names of warp layers consist of the layer, the side and the stage ------------------------
 
 class Warp:
-    """Applies the warp layers of the task's network. The network calls this object at each place where a warp layer can
-    be."""
+    """Applies the warp layers of a task's network. The network calls this object at each place where a warp layer is
+    possible."""
 
     STAGES = ("linear", "scale", "residual", "conv3x3", "conv1x1", "batch_norm", *ACTIVATIONS)
 
@@ -61,7 +62,7 @@ class Warp:
 
     def learned_loss(self, y):
         """Returns the learned loss l(h, y) for the target y.
-        h is the last hidden layer, which the network has just computed."""
+        h is the last hidden layer of the most recent evaluation of the network."""
         inside = self.affine("warp.loss.", "1", self.hidden) + y @ self.phi["warp.loss.target"]
         return torch.tanh(inside) @ self.phi["warp.loss.weight2"]
 
@@ -95,7 +96,7 @@ class Warp:
 
 
 def per_channel(values, h):
-    """Reshapes a tensor with C values so that it broadcasts to (B, C) or (B, C, H, W)."""
+    """Reshapes a tensor with C values, one for each channel, so that it broadcasts to (B, C) or (B, C, H, W)."""
     return values if h.ndim == 2 else values[:, None, None]
 
 
@@ -104,14 +105,14 @@ def convolve(h, weight):
 
 
 def normalise(h, scale, shift):
-    """Returns the batch norm of h with the mean and variance of the batch."""
+    """Returns the batch norm of h, computed with the mean and the variance of the batch."""
     over = (0,) if h.ndim == 2 else (0, 2, 3)
     mean = h.mean(dim=over, keepdim=True)
     variance = ((h - mean) ** 2).mean(dim=over, keepdim=True)
     return (h - mean) / torch.sqrt(variance + 1e-5) * per_channel(scale, h) + per_channel(shift, h)
 
 
-# ---- Inner losses map tensors by name, inputs by name, and the warp to a scalar -----------------------
+# ---- Inner losses: functions of tensors, inputs and warp layers that return a scalar -----------------
 
 def quadratic_loss(setting, theta, inputs, _):
     """Returns the mean of ||W x - y||^2 over the functions of the batch."""
@@ -137,8 +138,8 @@ def mlp_loss(setting, theta, inputs, warp):
 
 
 def conv_loss(setting, theta, inputs, warp):
-    """Returns the mean cross-entropy of a network over the batch. The network has convolution layers, followed by a
-    perceptron."""
+    """Returns the mean cross-entropy of a convolutional network over the batch. The network consists of convolution
+    layers and a perceptron after them."""
     batch, side = setting["batch"], math.isqrt(inputs["x"].numel() // setting["batch"])
     h = inputs["x"].reshape(batch, 1, side, side)
     for layer in range(1, len(setting["filters"]) + 1):
@@ -157,7 +158,8 @@ def conv_loss(setting, theta, inputs, warp):
 
 
 def sinusoid_loss(setting, theta, inputs, warp):
-    """Returns the weighted sum of squared errors. Rows that do not belong to the set have the weight 0."""
+    """Returns the weighted sum of the squared errors of the points. Points that do not belong to the set have the
+    weight 0."""
     error = perceptron(setting, theta, inputs["x"], warp) - inputs["y"]
     loss = (inputs["weight"] * error ** 2).sum()
     if "learned" in inputs:
@@ -177,7 +179,7 @@ LOSSES = {"quadratic": quadratic_loss, "mlp": mlp_loss, "conv": conv_loss, "sinu
           "mountain": mountain_loss}
 
 
-# ---- Update rules map a gradient (n), raw or preconditioned, and a state to an update (n) and a state
+# ---- Update rules: functions of a gradient (n) and a state that return an update (n) and a state
 
 def lstm_inputs(setting, gradient):
     """Returns the inputs of the LSTM as an array (n, 1) or (n, 2)."""
@@ -198,8 +200,8 @@ def lstm_inputs(setting, gradient):
 
 
 def lstm_rule(setting, phi, gradient, state):
-    """Computes one step of the coordinatewise LSTM. The state (n, width) has the columns h and c of each layer. With
-    momentum, the column V follows."""
+    """Computes one step of the coordinatewise LSTM. The state (n, width) has two columns h and c for each unit of
+    each layer. If the rule has momentum, one more column V follows."""
     below, after, column, momentum = lstm_inputs(setting, gradient), [], 0, setting["momentum"]
     if momentum:
         total = momentum * state[:, -1] + gradient
@@ -230,11 +232,11 @@ def sgd_rule(setting, phi, gradient, state):
 RULES = {"lstm": lstm_rule, "sgd": sgd_rule}
 
 
-# ---- The updates of an imitated teacher come from torch.optim and are constants ---------------
+# ---- The teacher of an imitation: torch.optim computes its updates, which are constants --------
 
 class Teacher:
-    """Computes the updates of the teacher, which is a hand-designed rule, along a path that begins at the start of the
-    episode."""
+    """Computes the updates of the teacher, which is a hand-designed rule. The updates follow a path that begins at
+    the start of the episode."""
 
     def __init__(self, setting, tensors):
         self.setting, self.tensors = setting, tensors
@@ -256,13 +258,15 @@ class Teacher:
         return self.point.detach().clone()
 
     def matrices(self, flat):
-        """Returns the tensors that have several axes. If no tensor has several axes, returns all tensors."""
+        """Returns the tensors of a flat array that have several axes. If no tensor has several axes, the function
+        returns all tensors."""
         parts = list(flat.split([math.prod(shape) for _, shape in self.tensors]))
         chosen = [part for part, (_, shape) in zip(parts, self.tensors) if len(shape) > 1]
         return chosen or parts
 
     def apart(self, expert, learned):
-        """Returns a D_cos + b D_mag + c D_dist for one step, where the weights a, b and c are keys of `imitation`."""
+        """Returns the imitation loss a D_cos + b D_mag + c D_dist of one step. The weights a, b and c are the keys
+        cosine, magnitude and distance of `imitation`."""
         pairs = list(zip(self.matrices(expert), self.matrices(learned)))
         cosine = sum(1 - torch.nn.functional.cosine_similarity(e, l, dim=0, eps=0.0) for e, l in pairs) / len(pairs)
         magnitude = sum((e.abs() - l.abs()).abs().mean() for e, l in pairs) / len(pairs)
@@ -305,7 +309,7 @@ class Window:
                 raise unknown("meta-parameter", name)
 
     def inputs(self, which, k):
-        """Returns the inputs of the loss at step k.
+        """Returns the inputs of the inner or outer loss at step k.
         If the first dimension of an array is 1, all steps use the same input."""
         prefix = f"input/{which}/"
         if not any(name.startswith(prefix) for name in self.dump):
@@ -323,13 +327,13 @@ class Window:
 
     def start(self):
         """Returns theta at the start of the window.
-        If an episode starts here, learned tensors are read from phi instead of the dump."""
+        If the window is the first window of an episode, learned tensors are read from phi instead of the dump."""
         parts = []
         for name, shape in self.tensors:
             value = self.phi.get("theta0." + name) if self.t0 == 0 else None
             if value is None:
                 value = torch.tensor(self.dump["theta_start/" + name])
-            elif value.numel() < math.prod(shape):  # one vector is shared by all outputs
+            elif value.numel() < math.prod(shape):  # all outputs share one vector
                 value = value.reshape(-1, 1).expand(-1, shape[-1])
             parts.append(value.reshape(-1))
         return torch.cat(parts)
@@ -343,7 +347,7 @@ class Window:
             gradient = gradient * (norm / gradient.norm())
         return gradient
 
-    before = 0.0  # the preconditioned gradient of the previous step
+    before = 0.0  # result of the preconditioner at the previous step
 
     def precondition(self, gradient, k, theta):
         name, at, out = self.setting["precondition"]["name"], 0, []
@@ -362,8 +366,8 @@ class Window:
         return torch.cat(out)
 
     def scalar(self, gradient, k, theta):
-        """Returns a sum of the gradient, the parameters and the previous result.
-        Each summand has learned factors for each step and tensor."""
+        """Returns a linear combination of the gradient, the parameters theta and the result of the previous step.
+        Each of the three terms has a separate learned factor for each step and tensor."""
         if self.setting["precondition"]["per"] != "step_tensor":
             raise unknown("per", self.setting["precondition"]["per"])
         alpha, decay, skip = (self.phi.get("precondition." + key) for key in ("alpha", "decay", "skip"))
@@ -377,8 +381,8 @@ class Window:
         return out
 
     def gap(self, tensor, gradient):
-        """Multiplies the singular values of the gradient by m.
-        The left singular vectors of the matrix (out, rest) are treated as constants."""
+        """Multiplies the singular values of the gradient by the learned factors m.
+        The left singular vectors of the gradient, as a matrix (out, rest), are treated as constants."""
         if gradient.ndim < 2:
             return gradient
         shape, dense = gradient.shape, gradient.ndim == 2
@@ -397,7 +401,8 @@ class Window:
         return gradient * self.phi["precondition." + tensor]
 
     def kronecker(self, tensor, gradient):
-        """Returns M0 G M1 for a matrix G. For a tensor with more axes, a third matrix multiplies the remaining axes."""
+        """For a matrix G, returns M0 G M1 with learned matrices M0 and M1. For a tensor with more axes, a third
+        matrix multiplies the remaining axes."""
         shape, factor = gradient.shape, lambda d: self.phi[f"precondition.{tensor}.axis{d}"]
         gradient = gradient.reshape(*shape[:2], -1) if len(shape) > 2 else gradient
         gradient = torch.tensordot(factor(0), gradient, dims=([1], [0]))
@@ -443,7 +448,7 @@ class Window:
         return loss, gradient, update, state
 
     def run(self):
-        """Computes all results that the dump contains, and returns them by the same names."""
+        """Computes all results that the dump contains, and returns a dictionary with the names of the dump."""
         theta = self.start()
         state = torch.tensor(self.dump["state_start"]) if "state_start" in self.dump else None
         rows = {"theta": [theta], "update": [], "gradient": [], "inner_loss": []}
@@ -476,8 +481,8 @@ class Window:
 
 
 def recompute(dump):
-    """Computes task 0 of a dump with PyTorch. Returns the results, and the largest relative difference from the dump
-    for each result."""
+    """Recomputes task 0 of a dump with PyTorch. Returns the results, and the largest relative difference of each
+    result from the dump."""
     with h5py.File(dump, "r") as file:
         window = Window(file)
     found = window.run()
@@ -494,7 +499,7 @@ def recompute(dump):
 
 
 def report(name, worst):
-    """Prints one line for the dump `name`. Returns true if all differences are within the tolerance."""
+    """Prints one line of results for the dump `name`. Returns true if all differences are within the tolerance."""
     largest = max(worst, key=worst.get)
     good = all(value <= window_cases.TOLERANCE for value in worst.values())
     print(f"{name}: {'ok' if good else 'WRONG'}, {len(worst)} arrays, "

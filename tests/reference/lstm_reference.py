@@ -1,12 +1,12 @@
 #!/usr/bin/python3
-"""Computes values of the coordinatewise LSTM and its adjoint with PyTorch in float64, for test_lstm_torch.c.
+"""Computes values and adjoints of the coordinatewise LSTM with PyTorch in float64. The test test_lstm_torch.c uses
+these values.
 
     lstm_reference.py > lstm_values.h
 
-torch.nn.LSTMCell computes the cells, and autograd computes the derivatives of
-    F = sum_k lam_{k+1} . u_k + mu . s_K
-with lam_{k+1} = lam0 + the loss terms of later steps. The inputs are exact fractions of integers, which a C program can
-compute with the same bits: uniform(seed, i) = ((i + 1) (2 seed + 1) 2654435761 mod 2^32) / 2^32."""
+torch.nn.LSTMCell computes the cells. Autograd computes the derivatives of F = sum_k lam_{k+1} . u_k + mu . s_K, where
+lam_{k+1} = lam0 + the loss terms of later steps. The inputs are exact fractions, which a C program can compute with
+the same bits: uniform(seed, i) = ((i + 1) (2 seed + 1) 2654435761 mod 2^32) / 2^32."""
 import sys
 
 import numpy as np
@@ -15,7 +15,8 @@ import torch
 torch.set_default_dtype(torch.float64)
 GRADIENT_SCALE, OUTPUT_SCALE, FORGET_BIAS, RATE = 1.5, 0.7, 1.0, 0.3
 EPSILON = 1.1920928955078125e-7
-# for each case: name, preprocessing, units of the layers, coordinates, steps, momentum
+# for each case: its name, the preprocessing, the units of each layer, and the numbers of coordinates, of steps and of
+# momentum
 CASES = [("raw", "raw", [20, 20], 20, 20, 0), ("log", "log", [5, 3], 7, 6, 0), ("paper", "paper", [4, 1, 6], 18, 5, 0),
          ("nesterov", "log", [6, 5], 17, 6, 0.9)]
 

@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
 """Computes reference values of the hand-designed update rules with torch.optim in float64.
 
-The script writes optimizers_values.h. For each rule, this header contains the parameters after each of STEPS steps with
-a fixed sequence of gradients. The gradients do not depend on the parameters. This command
-writes the header again:
+The script writes optimizers_values.h. For each rule, this header contains theta after each of STEPS steps with a
+fixed sequence of gradients. The gradients do not depend on the parameters. This command writes the header again:
 
     /usr/bin/python3 tests/reference/optimizers.py > tests/reference/optimizers_values.h"""
 import math
@@ -24,8 +23,8 @@ def gradient(t, i):
 START = [0.5, -1.25, 2.0, -0.03125, 0.75]
 
 class NAdam:
-    """Runs Nadam of Dozat 2016 without its momentum schedule, like optax.nadam. With decoupled weight decay, the rule
-    is like optax.nadamw."""
+    """Runs Nadam of Dozat 2016 without the momentum schedule, as optax.nadam does. With decoupled weight decay, the
+    function computes the same as optax.nadamw."""
 
     def __init__(self, p, lr, betas=(0.9, 0.999), eps=1e-8, decay=0.0):
         self.p, self.lr, self.betas, self.eps, self.decay, self.t = p[0], lr, betas, eps, decay, 0

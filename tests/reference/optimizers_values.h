@@ -17,7 +17,7 @@ static const double reference_gradient[REFERENCE_STEPS][REFERENCE_SIZE] = {
 };
 static const struct reference_case {
   const char *rule, *options;
-  double theta[REFERENCE_STEPS][REFERENCE_SIZE]; /* parameters after each step */
+  double theta[REFERENCE_STEPS][REFERENCE_SIZE]; /* values of theta after each step */
 } reference_cases[REFERENCE_CASES] = {
     {"sgd", "rate: 0.1",
      {

@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
 """Computes reference values of the outer optimizers with torch.optim in float64.
 
-The script writes outer_values.h. For each case, this header contains the meta-parameters after each of STEPS meta-steps
-with a fixed sequence of gradients. The gradients do not depend on the meta-parameters. The groups of meta-parameters
-are rule (3 numbers), precondition (2) and initialisation (2). This command
-writes the header again:
+The script writes outer_values.h. For each case, this header contains phi after each of STEPS meta-steps with a fixed
+sequence of gradients. The gradients do not depend on the meta-parameters. The meta-parameters form three groups: rule
+(3 numbers), precondition (2 numbers) and initialisation (2 numbers). This command writes the header again:
 
     /usr/bin/python3 tests/reference/outer.py > tests/reference/outer_values.h"""
 import math
@@ -48,8 +47,8 @@ def warm_cosine(rate, warm, final):
 
 @dataclass
 class Group:
-    """Contains the settings of one group. The group is trained in the meta-steps first, ..., last - 1 and frozen in the
-    others."""
+    """Contains the settings of one group. The group is trained in the meta-steps first, ..., last - 1, and it is
+    frozen in all other meta-steps."""
     make: object = None
     clip_norm: float = 0.0
     first: int = 0
@@ -119,8 +118,8 @@ def run(case):
 
 
 def clip_exactly(parts, bound):
-    """clip_grad_norm_ divides by the norm plus 1e-6. This function therefore corrects the bound, so that the clipped
-    norm equals `bound`."""
+    """clip_grad_norm_ divides by the norm plus 1e-6 instead of the norm. This function therefore corrects the bound,
+    so that the clipped norm equals `bound`."""
     norm = clip_grad_norm_(parts, math.inf).item()
     if norm > bound:
         clip_grad_norm_(parts, bound * (norm + 1e-6) / norm)

@@ -24,7 +24,7 @@ static const double outer_gradient[OUTER_STEPS][OUTER_SIZE] = {
 };
 static const struct outer_case {
   const char *yaml;
-  double phi[OUTER_STEPS][OUTER_SIZE]; /* meta-parameters after each meta-step */
+  double phi[OUTER_STEPS][OUTER_SIZE]; /* values of phi after each meta-step */
 } outer_cases[OUTER_CASES] = {
     {"outer: {optimizer: adam, learning_rate: 0.03}",
      {

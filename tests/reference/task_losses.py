@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Computes losses and gradients of every task family with NumPy, without code of Warploom.
+"""Computes losses and gradients of every task family with NumPy. The script contains no code of Warploom.
 
     python3 tests/reference/task_losses.py > tests/unit/task_reference.inc
 
-The random numbers are those of NumPy's Philox4x64-10, with the keys that src/base/rng.h documents. The losses are
-computed from their formulas. The gradients are complex-step derivatives, which are exact except for rounding (Squire
-and Trapp 1998). The parameters are theta_i = sin(1 + i) / 2. The output contains three projections of each gradient:
-its scalar products with cos(1 + k i) for k = 1, 2, 3. The episode has the seed 7, the space "tune", the index 5 and the
-unit 2."""
+The random numbers are those of NumPy's Philox4x64-10, with the keys that src/base/rng.h documents. The script
+computes the losses from their formulas. It computes the gradients as complex-step derivatives, which are exact except
+for rounding (Squire and Trapp 1998). The parameters are theta_i = sin(1 + i) / 2. For each gradient, the output
+contains three projections: the scalar products with cos(1 + k i) for k = 1, 2, 3. The episode has the seed 7, the
+random space "tune", the index 5 and the unit number 2."""
 import numpy as np
 
 SEED, SPACE, INDEX, UNIT = 7, 1, 5, 2
@@ -18,8 +18,8 @@ TRAIN, HELDOUT = 0, 1
 # ---- random numbers ----
 
 def bits(purpose, step, n):
-    """Returns the first n words of a random stream. The stream has the counters (block, step, unit, index) and the key
-    (seed, purpose | space << 32)."""
+    """Returns the first n 64-bit words of a random stream. The stream has the counters (block, step, unit, index) and
+    the key (seed, purpose | space << 32)."""
     words = []
     for block in range((n + 3) // 4):
         counter = block | step << 64 | UNIT << 128 | INDEX << 192
@@ -58,8 +58,9 @@ def tiny(split):
 
 
 def resize(images, side):
-    """Resizes images by bilinear interpolation between the centres of pixels. Each resize is a product with one matrix
-    on each side. If PyTorch is installed, the result is compared with that of PyTorch."""
+    """Resizes images by bilinear interpolation between the centres of pixels. Each resize multiplies an image from
+    the left and from the right by a matrix. If PyTorch is installed, the function compares the result with that of
+    PyTorch."""
     n = int(round(images.shape[1]**0.5))
     x = (np.arange(side) + 0.5) * n / side - 0.5
     low, part = np.floor(x).astype(int), x - np.floor(x)
