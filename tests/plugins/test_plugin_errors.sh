@@ -223,7 +223,7 @@ usage 73 new task my_task
 
 # Builds a plug-in from two source files. One file calls a function that the other file defines.
 cat >two.c <<'S'
-#here, <warploom/task.h> is included
+#include <warploom/task.h>
 wl_node squares(wl_tape *t, wl_node x);
 S
 sed -e '/^#include/d' -e 's/wl_op_square(t, r)/squares(t, r)/' welsch.c >>two.c
