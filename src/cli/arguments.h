@@ -55,8 +55,9 @@ int wl_argument_overrides(const wl_arguments *arguments, wl_override overrides[W
  * option is not given. Returns WL_ERR_USAGE if the value is not an integer or is out of range. */
 wl_status wl_argument_int(const wl_arguments *arguments, const char *name, int64_t min, int64_t max,
                           int64_t *out);
-/* Reads the last value of an option as a finite real number from `min` to `max`. If the option is
- * not given, and for a wrong value, the function does the same as wl_argument_int. */
+/* Reads the last value of an option as a finite real number from `min` to `max`. Does not change
+ * *out if the option is not given. Returns WL_ERR_USAGE if the value is not a number or is out of
+ * range. */
 wl_status wl_argument_real(const wl_arguments *arguments, const char *name, double min, double max,
                            double *out);
 

@@ -2,7 +2,7 @@
  * output, and prints a table.
  *
  * Kernel: the command measures the coordinate-steps per second of the LSTM while all ranks compute.
- * It measures them once with stored activations and once with recomputed activations. The table
+ * The rate is measured once with stored activations and once with recomputed activations. The table
  * also shows the kernel's floating-point rate as a share of the measured peak rate of
  * multiply-adds.
  *
@@ -25,11 +25,11 @@ static const wl_argument arguments[] = {
     {"coordinates", "N", "number of coordinates that each rank processes; default 16000"},
     {"threads", "N", "number of threads of each rank; default: the number of cores of a node divided by the "
                      "number of its ranks"},
-    {"repeats", "N", "number of times that the kernel and the files are measured; the table shows the medians; "
-                     "default 7"},
+    {"repeats", "N", "number of repetitions of the measurements of the kernel and of the files; the table shows "
+     "the medians; default 7"},
     {"folder", "FOLDER",
      "folder in which the test files are written and then removed; default: the current folder"},
-    {"megabytes", "N", "size of each test file in megabytes; default 64; with 0, files are not measured"},
+    {"megabytes", "N", "size of each test file in megabytes; default 64; with 0, the write rates are not measured"},
     {"json", "FILE", "also write the figures as JSON to FILE; the name - means standard output"},
     {0}};
 
@@ -200,8 +200,9 @@ const wl_command wl_command_bench = {
     "floating-point "
     "rate of the kernel divided by the measured peak rate of multiply-adds on the same cores. Second, the "
     "command measures the exact sum over all ranks, which is the collective at the end of every meta-step. "
-    "Third, the command writes a checkpoint into FOLDER and compares the rate with a plain write and fsync of "
-    "the same bytes. Run this command on idle nodes of a new cluster before a training. A low share of the "
+    "Third, the command writes a checkpoint into FOLDER. It compares the write rate of the checkpoint with the "
+    "rate of a plain write and fsync of the same bytes. Run this command on idle nodes of a new cluster before "
+    "a training. A low share of the "
     "peak means that ranks are not bound to separate cores. A slow exact sum "
     "means that the network is slow. To "
     "choose a folder for runs, compare the write rates of several folders.",

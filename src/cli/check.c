@@ -67,8 +67,8 @@ static void print_report(const wl_check_report *r, double tolerance, FILE *out) 
   for (int i = 0; i < r->count; i++) kinks += r->blocks[i].kink, faint += r->blocks[i].faint;
   fprintf(
       out,
-      "%s. A block passes if its relative error at the best h is at most %.0e and the error falls as h^2 "
-      "(slope 2) where the slope can be measured.\n",
+      "%s. A block passes if its relative error at the best step size h is at most %.0e, and if the error falls "
+      "as h^2 (slope 2) where the slope can be measured.\n",
       !r->passed          ? "FAILED"
       : r->untested       ? "NOT TESTED"
       : kinks + faint > 0 ? "None failed"
@@ -81,14 +81,14 @@ static void print_report(const wl_check_report *r, double tolerance, FILE *out) 
   if (kinks > 0)
     fprintf(
         out,
-        "Number of undecided blocks: %d. A kink of the loss is too close for the finite differences; try a smooth "
-        "activation or another seed.\n",
+        "Number of blocks that neither passed nor failed because a kink of the loss is too close for the finite "
+        "differences: %d. Try a smooth activation or another seed.\n",
         kinks);
   if (faint > 0)
     fprintf(
         out,
-        "Number of undecided blocks: %d. The gradient is below the noise of the finite differences; try another seed or "
-        "a smaller task.\n",
+        "Number of blocks that neither passed nor failed because their gradient is below the noise of the "
+        "finite differences: %d. Try another seed or a smaller task.\n",
         faint);
 }
 
@@ -206,9 +206,9 @@ const wl_command wl_command_check = {
     run_check,
     "Computes the meta-gradient of one window of each task with the code that a training uses (the engine). "
     "Then separate code, the rollout, computes central differences of the meta-loss along random directions "
-    "and for several step sizes h. Each block of the gradient is compared with these differences. A "
-    "block passes if the "
-    "relative error at the best h is within the tolerance and the error falls as h^2. The rollout has its own "
+    "and for several step sizes h. Each block of the gradient is compared with these differences. A block "
+    "passes if the relative error at the best step size h is within the tolerance and the error falls as h^2. "
+    "The rollout has its own "
     "code for the loop over steps, the weights of the window, the transforms of the loss and the batches. "
     "Rollout and engine share the code of the task's loss, the rule's step and the preconditioner's product. "
     "The rollout does not use the derivatives of these three parts. Use --set to make a large task small, "

@@ -35,7 +35,7 @@ static bool parse_clock(const char *text, double *seconds) {
   if (dash && ((days = take_number(&text)) < 0 || text != dash)) return false;
   const int count = take_fields(dash ? dash + 1 : text, f);
   if (count == 0 || (dash && f[0] > 23)) return false;
-  /* number of seconds in one unit of the first field */
+  /* number of seconds by which the first field is multiplied */
   const long unit = dash ? 3600 : count == 3 ? 3600 : 60;
   *seconds = 86400.0 * (double)days + (double)(unit * f[0]) + (double)(unit / 60 * f[1]) + (double)f[2];
   return dash || count > 1;

@@ -45,8 +45,8 @@ static bool choose_waiting(void) {
   return setenv("GOMP_SPINCOUNT", "1000", 1) == 0;
 }
 
-/* Environment variable in which the first execution of the program stores the name of the OpenBLAS
- * kernels. The second execution, which uses other kernels, prints the stored name. */
+/* Environment variable in which the first execution of the program stores the name of the kernels
+ * that OpenBLAS chose. The second execution, which uses other kernels, prints the stored name. */
 static const char replaced[] = "WARPLOOM_BLAS_REPLACED";
 
 static bool choose_kernels(void) {
@@ -56,7 +56,7 @@ static bool choose_kernels(void) {
 }
 
 void wl_environment_prepare(char **argv) {
-  /* with this variable, getopt_long would reject options after operands */
+  /* with POSIXLY_CORRECT, getopt_long would reject options after operands */
   unsetenv("POSIXLY_CORRECT");
   forget_hdf5();
   const bool waiting = choose_waiting(), kernels = choose_kernels();

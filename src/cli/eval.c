@@ -47,7 +47,7 @@ static const wl_argument arguments[] = {
     {"baselines", "LIST",
      "with --speedup, the hand-designed rules whose missing curves are computed; default adam. The rules are "
      "adam, nesterov, nadamw, lion and muon. The suffix -linear or -cosine adds a schedule of the rate. The "
-     "name `all` means all rules, and with `none` no curve is computed. The report compares with every rule "
+     "name `all` means all rules, and with `none` no curve is computed. The report compares RUN with every rule "
      "that has a curve in the file"},
     {"curves", "FILE",
      "with --speedup, the HDF5 file of the curves of hand-designed rules; default: SUITE with the ending .h5. "
@@ -250,8 +250,8 @@ static bool has_attribute(const wl_file *file, const char *name, const char *exp
   return same;
 }
 
-/* Renames the evaluation that exists at `output`, and the picture of this evaluation, so that a new
- * evaluation does not replace these files. */
+/* Renames the evaluation at `output` and its picture, so that a new evaluation does not replace
+ * these files. */
 static wl_status keep_earlier(const char *output) {
   char data[PATH_MAX], picture[PATH_MAX], kept[PATH_MAX], suffix[48];
   int n = 1;
@@ -269,9 +269,10 @@ static wl_status keep_earlier(const char *output) {
   return WL_OK;
 }
 
-/* Renames an existing evaluation with other settings, so that the output does not replace it. An
- * evaluation with the same settings is replaced. Before an evaluation is replaced, its picture is
- * removed, because the picture would show old data if no new picture is drawn. */
+/* If an evaluation with other settings exists at the output path, renames the evaluation, so that
+ * the new evaluation does not replace the file. An evaluation with the same settings is replaced.
+ * Before an evaluation is replaced, its picture is removed, because the picture would show old data
+ * if no new picture is drawn. */
 static wl_status make_room(const request *q, const wl_trained *trained) {
   char picture[PATH_MAX];
   wl_file *file = NULL;

@@ -22,8 +22,8 @@ static void print_indented(const char *text, FILE *out) {
   }
 }
 
-/* Prints the attributes in the order of the JSON object. Attributes of several lines, such as the
- * configuration, are printed after all others. */
+/* Prints the attributes in the order in which the JSON object contains them. Attributes that have
+ * several lines, such as the configuration, are printed after all other attributes. */
 static void print_attributes(const json_t *attributes, FILE *out) {
   const char *name = NULL;
   json_t *value = NULL;

@@ -157,7 +157,7 @@ static wl_status init(const wl_arguments *given) {
   WL_TRY(find_family(name, &family));
   WL_TRY(open_output(path, &out));
   write_configuration(family, out);
-  if (!path) return WL_OK; /* main reports write errors of standard output */
+  if (!path) return WL_OK; /* the function main reports errors of writing to standard output */
   if (fclose(out) == 0) return WL_OK;
   return WL_FAIL(WL_ERR_IO, "--output %s: the configuration could not be written: %s", path, strerror(errno));
 }

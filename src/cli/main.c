@@ -76,7 +76,8 @@ static void print_version(void) {
          wl_build_revision(), wl_build_type(), WL_REAL_NAME,
          wl_float64_program_find(path) ? realpath(path, real_path) : "not installed");
   printf("compiler   %s\nprocessor  %s\n", wl_build_compiler(), wl_build_processor());
-  printf("kernels    %s (this processor can run %s; the environment variable WARPLOOM_ISA selects)\n", wl_isa_name(wl_isa_choose()), kernels);
+  printf("kernels    %s (this processor can run %s; the environment variable WARPLOOM_ISA selects the "
+         "kernels)\n", wl_isa_name(wl_isa_choose()), kernels);
   printf("MPI        %s\nHDF5       %s (built with %s)\nBLAS       %s\n", wl_comm_library(), wl_h5_version(),
          wl_build_hdf5(), wl_build_blas());
 }
@@ -285,8 +286,8 @@ static int run_command(const wl_command *command, int argc, char **argv, char **
 }
 
 int main(int argc, char **argv) {
-  /* receives the floating-point state in which the program started; the program never restores this
-   * state, because wl_float_state_enter sets the state for the whole program */
+  /* receives the previous floating-point state, which main does not restore, because the new state
+   * must hold for the whole program */
   wl_float_state of_the_system;
   wl_float_state_enter(&of_the_system);
   wl_environment_prepare(argv);

@@ -15,11 +15,11 @@
 
 extern char **environ;
 
-/* Runs the command argv, whose first word is python3, and waits for its end. Returns the exit
- * status that waitpid reports, or -1 if the command did not start. If the first python3 in PATH
- * lacks modules, the tool starts itself again with the system's Python (tools/warploom_needs.py).
- * Standard output of the tool is discarded, because the subcommand may write JSON to standard
- * output. */
+/* Runs the command argv, whose first word is python3, and waits until the command ends. Returns the
+ * exit status that waitpid reports, or -1 if the command did not start. If the first python3 in
+ * PATH lacks modules, the tool starts itself again with the system's Python
+ * (tools/warploom_needs.py). Standard output of the tool is discarded, because the subcommand may
+ * write JSON to standard output. */
 static int run_silently(char *const argv[]) {
   posix_spawn_file_actions_t actions;
   pid_t child;

@@ -279,8 +279,8 @@ static wl_verdict against_float64(wl_selftest *s, const char *isa) {
   if (!(loss <= tolerance && norm <= tolerance))
     return fail(
         s,
-        "meta-loss and norm of the meta-gradient differ by %.1e and %.1e of their values from float64; at most "
-        "%.0e is accepted",
+        "the relative differences from float64 are %.1e for the meta-loss and %.1e for the norm of the "
+        "meta-gradient; at most %.0e is accepted",
         loss, norm, tolerance);
   snprintf(s->detail, sizeof s->detail, "relative difference from float64: meta-loss %.0e, norm of the "
                                         "meta-gradient %.0e", loss,

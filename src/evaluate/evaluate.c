@@ -64,8 +64,8 @@ static wl_status create_baseline(const wl_eval_runner *r, const baseline *b, dou
   return wl_comm_agree(r->comm, status);
 }
 
-/* Computes the mean final loss on the tuning tasks of a hand-designed rule with one rate. Sets
- * *loss to infinity if a run diverges. */
+/* Runs a hand-designed rule with one rate on the tuning tasks, and computes the mean final loss.
+ * Sets *loss to infinity if a run diverges. */
 static wl_status try_rate(const wl_eval_runner *r, const baseline *b, double rate,
                           wl_outcome *scratch, double *loss) {
   wl_contender c = {0};
@@ -217,8 +217,8 @@ static void judge(wl_eval_case *c) {
   }
   wl_evaluate_interval(ratio, c->seeds, &c->difference, &c->difference_half);
   if (c->few_shot)
-    /* the table of few-shot tasks shows mean losses, so their verdict uses the difference of the
-     * mean losses */
+    /* the table of few-shot tasks shows mean losses; the verdict therefore uses the difference of
+     * the mean losses */
     c->difference = c->difference_half = NAN;
   wl_evaluate_interval(gap, c->seeds, &c->gap, &c->gap_half);
   const double middle = isnan(c->difference) ? c->gap : c->difference;

@@ -5,13 +5,13 @@
  *
  * A rule with a constant rate is run with each of 15 rates, which are half a decade apart. Each run
  * has 10 times as many steps as the longest horizon. There are `seeds` runs for each rate. The mean
- * loss over the runs of a rate is smoothed. The curve of the rule at a step is the lowest smoothed
- * mean of all rates up to this step. Let t(f) be the first step at which the curve reaches the loss
- * f. The curve is interpolated linearly between its points.
+ * loss over the runs of a rate is smoothed. The value of the rule's curve at a step is the lowest
+ * smoothed mean of all rates up to this step. Let t(f) be the first step at which the curve reaches
+ * the loss f. The curve is interpolated linearly between its points.
  *
- * A rule with a schedule has separate runs for each of several lengths. The curve at a length is
- * the lowest mean loss of all rates and all runs up to this length. Between two lengths, t(f) is
- * interpolated linearly in the logarithm of the length.
+ * A rule with a schedule has separate runs for each of several lengths. The value of the curve at a
+ * length is the lowest mean loss of all rates and of all lengths up to this length. Between two
+ * lengths, t(f) is interpolated linearly in the logarithm of the length.
  *
  * Let a run of the learned rule have the loss f after T steps. The speed-up of this run in steps is
  * s = min(t(f) / T, 10). The speed-up is capped if the curve does not reach f within 10 T steps.
@@ -20,8 +20,9 @@
  * includes the gradient and the update. A run of the learned rule in which a value is not finite
  * has diverged. The speed-up of a diverged run is 0, and the run is counted as diverged. A cell is
  * one task at one horizon. The report has the median and the interquartile mean over the runs of
- * all cells. The interquartile mean is the mean of the middle half. The intervals of these two
- * numbers are percentiles of a bootstrap that resamples the runs of each cell. */
+ * all cells. The interquartile mean is the mean of the middle half of the sorted speed-ups. The
+ * intervals of these two numbers are percentiles of a bootstrap that resamples the runs of each
+ * cell. */
 #ifndef WL_EVALUATE_SPEEDUP_H
 #define WL_EVALUATE_SPEEDUP_H
 
@@ -128,10 +129,10 @@ typedef struct wl_speedup_request {
   const wl_trained *trained;
 } wl_speedup_request;
 
-/* Computes the curves that the files do not contain, and writes the first file after every task
- * with new curves. Then compares the trained optimizer with every baseline on the tasks on which
- * the baseline has a curve. Fills curves [suite->count], which the caller clears with
- * wl_task_curves_clear. Collective. */
+/* Computes the curves that the files do not contain. Writes the first file again after every task
+ * for which curves were computed. Then compares the trained optimizer with every baseline on the
+ * tasks on which the baseline has a curve. Fills curves [suite->count], which the caller clears
+ * with wl_task_curves_clear. Collective. */
 wl_status wl_speedup_run(const wl_speedup_request *request, wl_comm *comm, wl_task_curves *curves,
                          wl_speedup *out);
 void wl_speedup_clear(wl_speedup *speedup);
@@ -146,9 +147,9 @@ int64_t wl_speedup_points(int64_t last, bool growing, int64_t *steps);
 void wl_speedup_envelope(wl_baseline_curve *curve, double smoothing);
 
 /* The function wl_speedup_load reads the curves of all files that exist. The function ignores tasks
- * whose definition differs from the definition in the suite, and curves that an earlier file
- * already contained. The function wl_speedup_save writes all curves to the first file, an HDF5 file
- * of kind "baselines". Neither function is collective. */
+ * whose definition differs from the definition in the suite, and curves that an earlier file of the
+ * list already contained. The function wl_speedup_save writes all curves to the first file, an HDF5
+ * file of kind "baselines". Neither function is collective. */
 wl_status wl_speedup_load(const char *paths, const wl_suite *suite, wl_task_curves *curves);
 wl_status wl_speedup_save(const char *paths, const wl_suite *suite, const wl_task_curves *curves);
 

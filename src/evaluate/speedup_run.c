@@ -64,9 +64,9 @@ static wl_status advance(runner *r, int64_t step, bool *finite) {
 }
 
 /* Returns the loss at the current theta, as a mean over `batches` minibatches of training data.
- * These minibatches are drawn independently of the minibatches of the run, and `point`
- * distinguishes the measurements of a run. If `batches` is 0 or the task has only one minibatch,
- * returns the loss on the fixed sample. */
+ * These minibatches are drawn independently of the minibatches of the run. `point` is the number of
+ * the measurement, and each measurement draws different minibatches. If `batches` is 0 or the task
+ * has only one minibatch, returns the loss on the fixed sample. */
 static double measure(const runner *r, int64_t point, int64_t batches) {
   const wl_task *task = r->f->task;
   wl_task_ws *ws = wl_unroll_task_ws(r->ws);

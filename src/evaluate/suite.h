@@ -1,5 +1,5 @@
-/* suite.h - reads a suite, which is a YAML file with named tasks and their horizons on which
- * optimizers are compared.
+/* suite.h - reads a suite. A suite is a YAML file that names the tasks on which optimizers are
+ * compared, and the horizons of each task.
  *
  *   suite: unseen                # its name
  *   seeds: 5                     # runs of each cell, that is, of a task at a horizon

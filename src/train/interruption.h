@@ -18,7 +18,7 @@ typedef struct wl_interruption {
   /* time (wl_seconds) at which this rank must stop computing its windows; 0 means no deadline */
   double deadline;
   bool enabled;                      /* false if a meta-step must never end early */
-  atomic_bool asked;                 /* true if this rank must leave its windows */
+  atomic_bool asked;                 /* true if this rank must stop computing its windows */
   /* true if this rank stops because of a signal or the deadline; false if it stops because of a
    * message from another rank */
   atomic_bool first;

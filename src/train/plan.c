@@ -143,7 +143,7 @@ static void sink(const wl_plan *p, int at) {
 }
 
 /* Builds the heap of ranks, ordered by load. Units within an episode stay on their rank. The load
- * of a rank is the total cost of these units. */
+ * of a rank is the total cost of its units that are within an episode. */
 static void fill_heap(wl_plan *p) {
   const int ranks = p->setting.ranks;
   for (int r = 0; r < ranks; r++) {

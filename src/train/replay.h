@@ -1,9 +1,9 @@
-/* replay.h - offline Warp-Grad: trains on windows that start at stored points of episodes (Flennerhag et al. 2020,
- * Algorithm 2).
+/* replay.h - offline Warp-Grad: trains on windows that start at stored points of episodes
+ * (Flennerhag et al. 2020, Algorithm 2).
  *
- * A meta-step first collects points. A meta-batch of episodes runs forward, one episode for each unit. The point
- * (theta_t, s_t) of every step t that is a multiple of replay.stride is stored. These episodes update only the learned
- * initialisation.
+ * A meta-step first collects points. It runs a meta-batch of episodes, which contains one episode
+ * of each unit. The point (theta_t, s_t) of every step t that is a multiple of replay.stride is
+ * stored. These episodes update only the learned initialisation.
  *
  * The meta-step then replays windows, in replay.epochs passes over all stored points in random
  * order. A pass runs a window from each point, with newly drawn data. Each mini-batch of windows

@@ -152,7 +152,7 @@ static void unpack(const wl_replay_store *s, const unsigned char *at, int64_t fi
 }
 
 /* Returns the address of a point in memory. If the point is in the scratch file, returns NULL and
- * sets *row to the number of its row. */
+ * sets *row to the number of the row that contains the point. */
 static unsigned char *locate(const wl_replay_store *s, int64_t place, int64_t point, int64_t *row) {
   if (point < s->in_memory) return s->memory[place] + (size_t)point * s->point_bytes;
   *row = place * (s->shape.points - s->in_memory) + point - s->in_memory;

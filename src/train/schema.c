@@ -53,7 +53,8 @@ static const wl_option window_options[] = {
     {"steps", WL_OPT_INT, "20", NULL, 1, 1e9, "steps", "Number K of inner steps in a window.",
      WL_SLOT(window_keys, steps)},
     {"weights", WL_OPT_CHOICE_OR_REALS, "sum", "sum|mean|last|{last: N}", ANY, "1",
-     "Weights with which the losses at theta_0 .. theta_K are summed to the meta-loss. `sum`: each weight is "
+     "Weights of the losses at theta_0 .. theta_K in the meta-loss, which is the weighted sum of these losses. "
+     "`sum`: each weight is "
      "1. `mean`: each "
      "weight is 1/(K+1). `last`: the weight of the last loss is 1, and all other weights are 0. `{last: N}`: "
      "the weights "

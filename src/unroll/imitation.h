@@ -63,8 +63,8 @@ wl_status wl_imitation_check_stages(const wl_imitation *imitation, int64_t stage
 /* Returns the weights at meta-step `meta_step`. */
 wl_imitation_weights wl_imitation_at(const wl_imitation *imitation, int64_t meta_step);
 
-/* Computes D_cos, D_mag and D_dist of the teacher's update `expert` and the rule's update
- * `learned`, both [theta->size]. */
+/* Computes D_cos, D_mag and D_dist of the teacher's update `expert` [theta->size] and the rule's
+ * update `learned` [theta->size]. */
 void wl_imitation_compare(const wl_layout *theta, const wl_real *expert, const wl_real *learned,
                           double term[WL_IMITATION_TERMS]);
 /* Sets `bar` [theta->size] to the derivative of sum_i slope[i] D_i with respect to `learned`. If an

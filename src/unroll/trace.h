@@ -33,9 +33,9 @@ typedef struct wl_trace_kind {
   const char *name;
   /* Returns true if this kind of trace is possible for a rule and a window with this shape. */
   bool (*serves)(const wl_trace_shape *shape);
-  /* These functions return numbers of elements that the trace of a segment of `steps` steps stores.
-   * `states` returns the number for states, `activations` the number for activations, and `chunk`
-   * the number for the recomputed states of one chunk. */
+  /* These functions return how many elements the trace of a segment of `steps` steps stores:
+   * `states` counts the elements of states, `activations` counts the elements of activations, and
+   * `chunk` counts the elements of the recomputed states of one chunk. */
   int64_t (*states)(const wl_trace_shape *shape, int64_t steps);
   int64_t (*activations)(const wl_trace_shape *shape, int64_t steps);
   int64_t (*chunk)(const wl_trace_shape *shape, int64_t steps);
@@ -60,7 +60,8 @@ struct wl_trace {
   wl_real *chunk;
 };
 
-/* The kinds of traces, in the order of falling speed of the backward pass. */
+/* The kinds of traces. A kind with a faster backward pass precedes a kind with a slower backward
+ * pass. */
 enum { WL_TRACE_ACTIVATIONS, WL_TRACE_STATES, WL_TRACE_RECOMPUTE, WL_TRACE_KINDS };
 extern const wl_trace_kind wl_trace_kinds[WL_TRACE_KINDS];
 

@@ -72,13 +72,14 @@ typedef enum wl_unit_extent {
   WL_UNIT_TEACHER_STATE
 } wl_unit_extent;
 typedef enum wl_unit_times {
-  WL_UNIT_ITSELF, /* one item; an item of one number is a member of wl_unit itself */
-  WL_UNIT_OTHERS, /* one item for each of the particles 1, 2, ... */
+  WL_UNIT_ITSELF, /* the field has one item; if the item is one number, the number is a member of
+                   * wl_unit */
+  WL_UNIT_OTHERS, /* the field has one item for each of the particles 1, 2, ... */
   WL_UNIT_ACCUMULATORS,
   WL_UNIT_DIFFERENCES,
-  WL_UNIT_TEACHERS, /* one item if there is a teacher */
-  WL_UNIT_PUPILS,   /* one item for each particle if there is a teacher */
-  WL_UNIT_STORED,   /* one item if the unit can restart */
+  WL_UNIT_TEACHERS, /* the field has one item if there is a teacher */
+  WL_UNIT_PUPILS,   /* the field has one item for each particle if there is a teacher */
+  WL_UNIT_STORED,   /* the field has one item if the unit can restart */
   WL_UNIT_STORED_TEACHERS,
   WL_UNIT_STORED_SCORES
 } wl_unit_times;
@@ -88,7 +89,8 @@ typedef struct wl_unit_field {
   wl_type type;
   wl_unit_extent extent;
   wl_unit_times times;
-  size_t at; /* offset in bytes of the member of wl_unit: the number, or the pointer to the array */
+  size_t at; /* offset in bytes of the field's member in wl_unit; the member is a number or a
+              * pointer to an array */
 } wl_unit_field;
 
 enum { WL_UNIT_FIELDS = 20 };
@@ -105,12 +107,12 @@ void *wl_unit_field_data(const wl_unit_field *field, wl_unit *unit);
 /* Returns the number of bytes of all fields of a unit. */
 int64_t wl_unit_bytes(const wl_model *model, const wl_task *task, const wl_unit_shape *shape);
 
-/* Creates a unit with the given shape in which all values are zero. Borrows `task`. The caller
+/* Creates a unit with the given shape. All values of the unit are zero. Borrows `task`. The caller
  * frees *out with wl_unit_destroy. */
 wl_status wl_unit_create_with(const wl_model *model, const wl_task *task,
                               const wl_unit_shape *shape, wl_unit **out);
-/* Creates a unit with one particle, and without accumulators, differences, a teacher or
- * restarts. */
+/* Creates a unit that has one particle. The unit has no accumulators, no differences, no teacher
+ * and no restarts. */
 wl_status wl_unit_create(const wl_model *model, const wl_task *task, wl_unit **out);
 void wl_unit_destroy(wl_unit **unit);
 /* Copies the state of one unit to another unit. The two units must have the same task and shape. */

@@ -121,8 +121,8 @@ void wl_unroll_describe_storage(const wl_model *model, const wl_task *task,
  * If the function returns true, the window ends immediately with WL_TRY_AGAIN, and the state of the
  * unit is undefined. */
 typedef bool (*wl_interrupt)(void *context);
-/* Sets the function that windows of this workspace call, `asked`, and its argument `context`. If
- * `asked` is NULL, windows call no function. */
+/* Windows of this workspace will call the function `asked` with the argument `context`. If `asked`
+ * is NULL, windows call no function. */
 void wl_unroll_set_interrupt(wl_unroll_ws *ws, wl_interrupt asked, void *context);
 
 /* Starts an episode of the unit: draws the task, sets theta to theta_0 (learned or drawn), and sets

@@ -138,7 +138,7 @@ struct wl_unroll_ws {
   int64_t held;
   wl_rule_ws *rule_ws;
   wl_real *phi;         /* [phi.size] meta-parameters in working precision */
-  /* [pad] update of the current step; temporary memory of the preconditioner */
+  /* u: [pad] update of the current step. scratch: temporary memory of the preconditioner. */
   wl_real *u, *scratch;
   /* observer that is used if tensors of theta_0 are learned from path steps */
   wl_path path;
@@ -154,8 +154,8 @@ struct wl_unroll_ws {
   wl_adjoint adjoint;
 };
 
-/* Returns true if a window can reuse the last loss and gradient of the previous window of the same
- * episode. */
+/* Returns true if a window can reuse the last loss and the last gradient of the preceding window of
+ * the episode. */
 static inline bool wl_ws_continues(const wl_unroll_ws *ws) {
   return ws->plan.time_outermost && !ws->spec.fresh;
 }

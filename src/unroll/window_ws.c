@@ -134,9 +134,9 @@ typedef struct buffer {
 } buffer;
 enum { N_BUFFERS = 27 };
 
-/* Returns true if the backward pass needs the adjoint of the state (adjoint.mu). A chunk passes
- * this adjoint to the chunk before it. A window of only one chunk needs the adjoint only if a
- * preconditioner has a state or the backward pass runs step by step. */
+/* Returns true if the backward pass needs the adjoint of the state (adjoint.mu). The backward pass
+ * of a chunk passes this adjoint to the preceding chunk. A window of only one chunk needs the
+ * adjoint only if a preconditioner has a state or the backward pass runs step by step. */
 static bool hands_on(const wl_window_plan *p, const wl_window_spec *spec) {
   return p->time_outermost || p->reads_before || spec->steps > WL_CHUNK_STEPS;
 }

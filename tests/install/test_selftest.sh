@@ -52,7 +52,7 @@ expect table 'FAILED .*warploom64 is not installed'
 printf '#!/bin/sh\nexec "%s64" "$@" --set seed=99\n' "$WL_BIN" >doctored/warploom64
 chmod +x doctored/warploom64
 PROGRAM=$PWD/doctored/warploom selftest 70 --only 'kernels baseline'
-expect table 'FAILED .*differ by .* of their values from float64'
+expect table 'FAILED .*the relative differences from float64 are .*'
 
 selftest 64 --only nothing
 code=0
