@@ -38,16 +38,16 @@ extern "C" {
 
 typedef struct wl_optimizer wl_optimizer;
 
-/* Reads a trained optimizer. `path` names a file from `warploom export`, a checkpoint, or a run
- * directory. In a run directory, the function reads the newest valid checkpoint. The caller owns
- * *optimizer. After a failure *optimizer is NULL.
+/* Reads a trained optimizer. `path` names a file that `warploom export` wrote, a checkpoint, or a
+ * run directory. In a run directory, the function reads the newest valid checkpoint. The caller
+ * owns *optimizer. After a failure *optimizer is NULL.
  *
- *   WL_ERR_NO_INPUT   The file does not exist, or the data of a task is missing.
+ *   WL_ERR_NO_INPUT   The file does not exist, or the data set of a task is missing.
  *   WL_ERR_DATA       The file is damaged, or it contains no optimizer that the library can apply.
  *
- * The data of a task is needed if a part of the optimizer depends on the task's network. The
- * library cannot apply an optimizer that was trained with warp layers, because warp layers are part
- * of the task's network. */
+ * The function needs the data set of a task if a part of the optimizer depends on the task's
+ * network. The library cannot apply an optimizer that was trained with warp layers, because warp
+ * layers are part of the task's network. */
 wl_status wl_optimizer_load(const char *path, wl_optimizer **optimizer);
 
 /* Frees the handle and sets it to NULL; NULL is accepted. */
@@ -80,7 +80,7 @@ wl_status wl_optimizer_set_threads(wl_optimizer *optimizer, int threads);
  * that run ends. Allocates all memory of the run, for example 328 bytes per parameter for an LSTM
  * of 2 x 20 units.
  *
- *   WL_ERR_USAGE   n is below 1, or n differs from a nonzero wl_optimizer_parameters().
+ *   WL_ERR_USAGE   n is below 1, or wl_optimizer_parameters() is not 0 and differs from n.
  *   WL_ERR_USAGE   The rule needs the shapes of the tensors (wl_optimizer_start_tensors).
  *   WL_ERR_OS      There is not enough memory.
  *
@@ -119,7 +119,7 @@ wl_status wl_optimizer_initial(const wl_optimizer *optimizer, int64_t n, float *
  *
  *   WL_ERR_USAGE   There is no run, or n differs from the run's n.
  *   WL_ERR_USAGE   An array is NULL, or the arrays overlap.
- *   WL_ERR_DATA    A gradient or the update is not finite.
+ *   WL_ERR_DATA    An element of the gradient or of the update is not finite.
  *
  * After each of these errors theta is unchanged. If the gradient is not finite, the rule state is
  * also unchanged. If the update is not finite, the rule state is lost, and the run has ended. */
@@ -172,12 +172,12 @@ typedef struct wl_meta_parameters {
 } wl_meta_parameters;
 
 /* Writes an optimizer file from meta-parameters and the text of a YAML configuration. The
- * configuration contains an update rule, a task and an episode. All functions and commands that
- * read optimizer files accept the written file.
+ * configuration must have the sections `rule`, `task` and `episode`. All functions and commands
+ * that read optimizer files accept the written file.
  *
  *   WL_ERR_CONFIG         The configuration has an error.
- *   WL_ERR_USAGE          A tensor is missing or unknown, or its size differs from the rule's tensor.
- *   WL_ERR_USAGE          A number is not finite.
+ *   WL_ERR_USAGE          A tensor is missing, is unknown or has the wrong size for the rule.
+ *   WL_ERR_USAGE          A meta-parameter is not finite.
  *   WL_ERR_USAGE          The configuration has a preconditioner, an initialisation or warp layers.
  *   WL_ERR_CANNOT_CREATE  The optimizer file cannot be written. */
 wl_status wl_optimizer_write(const char *path, const char *configuration, int count,

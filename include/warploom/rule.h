@@ -1,4 +1,5 @@
-/* rule.h - the header that a plug-in with an update rule includes (docs/plugins.md).
+/* rule.h - declares everything that a plug-in with an update rule needs (docs/plugins.md). The
+ * plug-in includes this header.
  *
  * A plug-in defines a structure wl_rule_ops (rule/rule.h). For a coordinatewise rule whose
  * meta-parameters are single numbers, the plug-in may define a structure wl_elementwise

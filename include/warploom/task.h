@@ -1,4 +1,5 @@
-/* task.h - the header that a plug-in with a task family includes (docs/plugins.md).
+/* task.h - declares everything that a plug-in with a task family needs (docs/plugins.md). The
+ * plug-in includes this header.
  *
  * A plug-in defines a structure wl_task_family (task/task.h). The family builds the loss from the
  * operators of tensor/tape.h and draws random numbers with base/rng.h. The source file ends with

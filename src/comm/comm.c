@@ -4,7 +4,7 @@
  *
  * Every collective computes a maximum, an integer sum or a copy. Maxima, integer sums and copies
  * are exact. The results of collectives therefore do not depend on the number of ranks or on the
- * order in which the library combines values. */
+ * order in which MPI combines the values. */
 #include "comm/comm.h"
 
 #include <ctype.h>
@@ -226,7 +226,8 @@ wl_status wl_comm_bcast(wl_comm *comm, void *data, size_t bytes, int root) {
   return WL_OK;
 }
 
-/* Reduces `count` values of eight bytes in place. */
+/* Applies `operation` to `count` values of eight bytes over all ranks. The results overwrite the
+ * values. */
 static wl_status reduce_all(wl_comm *comm, void *values, size_t count, MPI_Datatype type,
                             MPI_Op operation) {
   for (size_t done = 0; done < count;) {

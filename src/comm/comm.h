@@ -1,6 +1,6 @@
-/* comm.h - declares the functions that exchange data between ranks. Only this folder calls MPI. The
- * communicator is a duplicate of MPI_COMM_WORLD. If the program runs without mpirun, the
- * communicator has one rank.
+/* comm.h - declares the functions that exchange data between ranks. In the library, only the files
+ * in src/comm call MPI. The communicator is a duplicate of MPI_COMM_WORLD. If the program runs
+ * without mpirun, the communicator has one rank.
  *
  * "Collective" means that all ranks must call the function. All ranks must call their collective
  * functions in the same order. If MPI reports an error, a function returns WL_ERR_OS. A message
@@ -85,8 +85,8 @@ wl_status wl_comm_alarm_settle(wl_comm *comm, int64_t count);
  * largest magnitude in the block. Each value is rounded once to an integer multiple of this
  * quantum, and the integers are summed. The result is therefore bitwise equal for any number of
  * ranks and any order of units. If a counted unit has a non-finite value in a block, all values of
- * this block are NaN in `sum`; other blocks are not affected. A sum above the largest double is
- * infinite. */
+ * this block are NaN in `sum`; other blocks are not affected. If a sum exceeds the largest double,
+ * the result is infinite. */
 typedef struct wl_exact_sum {
   const double *vectors; /* [units][count] the vectors of this rank's units */
   int64_t units;         /* number of units of this rank; may be 0 */

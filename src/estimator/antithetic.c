@@ -1,5 +1,5 @@
-/* antithetic.c - runs pairs of inner runs with perturbed meta-parameters, and computes their
- * losses. The file antithetic.h describes the functions. */
+/* antithetic.c - computes antithetic pairs of inner runs, and the objectives of the runs. The file
+ * antithetic.h describes the functions. */
 #include "estimator/antithetic.h"
 
 #include <float.h>
@@ -220,7 +220,7 @@ wl_status wl_antithetic_forward(const wl_estimator *e, const wl_estimator_job *j
   WL_TRY(wl_window_forward(job->ws, &particle, job->steps, &options, &out->window));
   wl_unit_keep_particle(job->unit, run.particle, &particle);
   const double scale =
-      /* the estimator uses losses without the task's scale, so that all tasks have equal weight */
+      /* the task's scale is removed from the losses, so that all tasks have equal weight */
       wl_task_loss_scale(wl_unroll_task_ws(job->ws));
   for (int64_t k = 0; k <= job->steps; k++) losses[k] /= scale;
   out->loss = loss_of(e, job, &out->window);

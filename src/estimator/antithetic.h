@@ -1,11 +1,12 @@
-/* antithetic.h - declares the code that the forward-only estimators share. A forward-only estimator
- * computes antithetic pairs of inner runs. One run of a pair uses the meta-parameters phi + eps,
- * and the other run uses phi - eps, with eps ~ N(0, sigma^2). The two runs of a pair use the same
- * task, the same minibatches and the same random numbers.
+/* antithetic.h - declares the functions that the forward-only estimators share. A forward-only
+ * estimator computes antithetic pairs of inner runs. One run of a pair uses the meta-parameters phi
+ * + eps, and the other run uses phi - eps, with eps ~ N(0, sigma^2). The two runs of a pair use the
+ * same task, the same minibatches and the same random numbers.
  *
  * Runs 2p and 2p + 1 form pair p. Run 2p uses phi + eps_p, and run 2p + 1 uses phi - eps_p. The
- * perturbation eps_p is a function of the seed, the episode, the unit, the pair and an inner step.
- * The estimators compute eps_p again whenever they need it, so no rank stores or sends eps_p. */
+ * perturbation eps_p is a function of the seed, the episode, the unit, the pair and the inner step
+ * at which it is drawn. The estimators compute eps_p again whenever they need it, so no rank stores
+ * or sends eps_p. */
 #ifndef WL_ESTIMATOR_ANTITHETIC_H
 #define WL_ESTIMATOR_ANTITHETIC_H
 
@@ -42,8 +43,8 @@ double wl_antithetic_slope(const wl_estimator *estimator, const wl_estimator_job
                            const wl_run_outcome *outcomes);
 /* Returns the transformed loss that the objective uses instead of `loss`. First, `failed_loss`
  * replaces a loss that is not finite. The function then clips the loss. If the configuration has
- * `transform: log`, the function returns the logarithm of the clipped loss plus `floor`. The
- * argument `loss` must be divided by the task's loss_scale. */
+ * `transform: log`, the function returns the logarithm of the clipped loss plus `floor`. The caller
+ * must have divided the argument `loss` by the task's loss_scale. */
 double wl_antithetic_transformed(const wl_estimator *estimator, const wl_unit *unit, double loss);
 /* Adds slope * direction to vector. Both arrays have phi.size elements. */
 void wl_antithetic_add(const wl_estimator *estimator, double slope, const wl_real *direction,

@@ -1,5 +1,6 @@
-/* bptt.c - estimates the meta-gradient by back-propagation through the window. The gradient of the
- * window's meta-loss is exact. The gradient omits the effects of the window on later windows. */
+/* bptt.c - estimates the meta-gradient by back-propagation through the window. The estimate is the
+ * exact gradient of the window's meta-loss, but does not include the effects of the window on later
+ * windows. */
 #include "estimator/estimator.h"
 
 static wl_status create(const wl_map *map, wl_estimator *e) {

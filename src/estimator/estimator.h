@@ -52,7 +52,7 @@ typedef struct wl_estimator_ops {
                    wl_run_outcome *outcome);
   /* The function `finish` is called after all runs of the window that `job` describes. The function
    * adds the unit's contribution to job->vector and updates the unit's state. If `finish` is NULL,
-   * the function `run` has done this work. */
+   * the function `run` does this work itself. */
   void (*finish)(const wl_estimator *estimator, const wl_estimator_job *job,
                  const wl_run_outcome *outcomes);
   /* The function `close` is called after the last window of a unit in a meta-step, and completes
@@ -79,7 +79,8 @@ typedef struct wl_es_setting {
   double sigma;
   int64_t pairs; /* number of antithetic pairs for each unit */
   wl_es_loss loss;
-  double last_share; /* weight of the mean over the last window, for WL_ES_MEAN_AND_LAST */
+  /* weight of the mean over the last window in the objective WL_ES_MEAN_AND_LAST */
+  double last_share;
   /* upper bounds of a loss: no bound, one bound for all tasks, or one bound for each entry of
    * `task` */
   wl_reals clip;
@@ -87,7 +88,7 @@ typedef struct wl_es_setting {
   double floor; /* number that is added to a loss before its logarithm is computed */
   /* value that replaces a non-finite loss; if the value is 0, the unit is not counted */
   double failed_loss;
-  int64_t batches; /* number of fresh minibatches at the episode's end, for full_es */
+  int64_t batches; /* number of minibatches that full_es draws at the episode's end */
   /* true: full_es uses only the sign of the difference between the losses of a pair */
   bool sign;
 } wl_es_setting;

@@ -1,6 +1,6 @@
 /* full_es.c - estimates the meta-gradient by evolution strategies over whole episodes (Metz et al.
  * 2022). Each pair keeps one perturbation during an episode. The objective is the mean loss over
- * fresh minibatches at the end of the episode.
+ * minibatches that are drawn at the end of the episode.
  *
  *   g = eps (F(+) - F(-)) / (2 sigma^2),  or eps sign(F(+) - F(-)) / (2 sigma^2) */
 #include <math.h>

@@ -15,7 +15,7 @@
 #include "io/checkpoint.h"
 #include "measure/measure.h"
 
-enum { WARM = 2 }; /* number of rounds before the measured rounds */
+enum { WARM = 2 }; /* number of warm-up rounds, which are not measured */
 
 /* Opens, writes, syncs, closes and renames a plain file. */
 static wl_status write_plain(const char *folder, const double *data, size_t bytes) {

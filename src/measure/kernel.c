@@ -42,8 +42,8 @@ static wl_status measure(wl_comm *comm, wl_kernel_window *w, int threads, int re
   return WL_OK;
 }
 
-/* Measures the median seconds of a window with the storage `recompute`, where the gradients and the
- * adjoints at the window's end are subnormal numbers. */
+/* Measures the median seconds of a window with the storage `recompute`. In these windows, the
+ * gradients and the adjoints at the window's end are subnormal numbers. */
 static wl_status measure_vanishing(wl_comm *comm, wl_kernel_window *w, int repeats,
                                    double *seconds) {
   double each[WL_MEASURE_REPEATS];

@@ -14,8 +14,9 @@
  *
  *   Kbar_d = zbar_{d+1} z_d^T summed over the other axes,   zbar_d = K_d^T zbar_{d+1}
  *
- * For the product of one axis, the code treats the tensor as an array [before][size][after]. For
- * the product with K_d, the code treats the tensor as an array [before][size][after]. */
+ * For the product of one axis, the code treats the tensor as an array [before][size][after]. The
+ * axis has `size` elements. The axes before it are joined to one axis, and so are the axes after
+ * it. */
 #include <stdio.h>
 #include <string.h>
 
@@ -27,8 +28,7 @@ enum { MAX_AXES = 3, AXIS_LIMIT = 4096 };
 
 typedef struct axis {
   int64_t before, size, after;
-  /* The axis d has `size` elements. The axes before d are joined to one axis, and so are the
-   * axes after d. */
+  /* offset in phi of the matrix of this axis */
   int64_t at;
 } axis;
 

@@ -15,7 +15,7 @@
  * update rule is sgd with the rate 1, a step is theta' = beta theta - alpha g with beta = 1 -
  * lambda. ALFA has the same step (Baik et al. 2020), but a network computes its alpha and beta. The
  * term with kappa is the gradient skip connection of PAMELA (Rajasegaran et al. 2020). The skip
- * coefficient of the rule `pamela` is -kappa. All steps after step T use the factors of step T. */
+ * coefficient of the rule `pamela` is -kappa. All steps t >= T use the factors of step T - 1. */
 #include "precondition/precondition.h"
 
 #include <string.h>

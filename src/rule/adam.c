@@ -89,6 +89,7 @@ static const wl_elementwise adamw_rule = {.state_width = 2,
                                           .vjp = adamw_vjp};
 
 WL_DEFINE_RULE(adam,
-               "Adam: step from bias-corrected running means of the gradient and of its square",
+               "Adam: step from bias-corrected running means of the gradient and of the squared "
+               "gradient",
                elementwise);
 WL_DEFINE_RULE(adamw, "AdamW: Adam with decoupled weight decay", elementwise);

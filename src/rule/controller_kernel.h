@@ -1,5 +1,5 @@
-/* controller_kernel.h - declares functions over coordinates for the rule `controller`. The
- * functions are compiled once for each instruction set.
+/* controller_kernel.h - declares functions that process ranges of coordinates for the rule
+ * `controller`. The functions are compiled once for each instruction set.
  *
  *   moments  m' = .9 m + .1 g,  s' = .99 s + .01 g,  v' = .99 v + .01 g^2, and the sums listed below
  *   ratios   sum of (m / (sqrt v + e))^2

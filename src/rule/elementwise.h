@@ -19,7 +19,7 @@
 #include "rule/rule.h"
 #include "rule/schedule.h"
 
-/* The square root function for wl_real. */
+/* Computes the square root of a number of type wl_real. */
 #ifdef WL_DOUBLE
 #define WL_SQRT sqrt
 #else
@@ -101,8 +101,8 @@ static inline void wl_decay_vjp(const wl_coefficient *restrict c, int decay,
   }
 }
 
-/* Defines the functions <id>_step and <id>_vjp. Each of them calls the corresponding function of
- * the rule `plain` and then the function for decoupled weight decay. */
+/* Defines the functions <id>_step and <id>_vjp. Each function calls the corresponding function of
+ * the rule `plain` first, and then the function for decoupled weight decay. */
 #define WL_DEFINE_DECAYED(id, plain, decay)                                                     \
   static void id##_step(const wl_coefficient *restrict c, const wl_real *restrict g,            \
                         const wl_real *restrict theta, const wl_real *restrict s,               \

@@ -148,7 +148,7 @@ INLINE vec take_gradient(const wl_feature_view *w, const int kind, int64_t i, in
 
 /* Computes the factored features. The features g r c start at the index `first`. The features R, C,
  * 1 / sqrt R, 1 / sqrt C and m r c start at the index `rest`. If `tables` is false, the function
- * computes only m r c of these five. */
+ * computes only the last of these five features, m r c. */
 INLINE void factored_features(const wl_feature_view *w, const moment *x, const place *at, vec *f,
                               const int first, const int rest, const bool tables) {
   const wl_factor_tables *const t = &w->table;
