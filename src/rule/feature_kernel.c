@@ -404,8 +404,8 @@ static void moments(const wl_feature_view *w, int64_t first, int64_t count, doub
 
 /* ---- The net -------------------------------------------------------------------------------- */
 
-/* Adds W x to the sums of one tile. The weights of an input are contiguous. The arguments `rows`
- * and `vectors` are compile-time constants. */
+/* Adds W x to the sums of one tile. The weights that belong to one input are contiguous in memory.
+ * The arguments `rows` and `vectors` are compile-time constants. */
 INLINE void multiply(const wl_real *weight, int inputs, const vec *x, vec (*sum)[VECTORS],
                      const int rows, const int vectors) {
 #pragma GCC unroll 4
@@ -472,7 +472,7 @@ NOINLINE void first_with_parts(const wl_packed_net *net, const parts *add, const
 
 /* Computes the network's outputs for `vectors` vectors of coordinates from their features x. If the
  * features include the table entries, `add` is NULL. If the features do not include the table
- * entries, `add` contains their contributions. */
+ * entries, `add` points to the contributions of the table entries to the first layer. */
 INLINE void net_of(const wl_packed_net *net, const parts *add, const vec *x, vec *y,
                    const int vectors) {
   vec hidden[2][WL_NET_MOST_WIDTH * VECTORS];
@@ -576,7 +576,8 @@ static void forward(const wl_feature_view *w, const wl_packed_net *net, int64_t 
 /* ---- Celo2's output ------------------------------------------------------------------------- */
 
 static double sum_squares(int64_t n, const wl_real *u) {
-  /* each run of RUN elements is summed in wl_real; the sums of the runs are added in double */
+  /* each run of RUN elements is summed in wl_real; the sums of the runs are added in double
+   * precision */
   enum { RUN = 4096 };
   double all = 0;
   for (int64_t first = 0; first < n; first += RUN) {

@@ -1,8 +1,8 @@
 /* feature_kernel.h - declares functions that compute the features of each coordinate, and the small
  * network that reads these features. The functions are compiled for each instruction set.
  *
- * The table lists the network's inputs for one coordinate. The last column of the table is the
- * number of inputs. Here g is the gradient, p is the parameter, m_j is a momentum, and v is the
+ * The table below lists the network's inputs for one coordinate. The last column of the table is
+ * the number of inputs. Here g is the gradient, p is the parameter, m_j is a momentum, and v is the
  * second moment. R_j and C_j are the factored moments of rows and columns. The file feature_net.h
  * defines the factors r_j and c_j. The index j = 0, 1, 2 numbers the decays, and h = 1e-8.
  *

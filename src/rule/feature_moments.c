@@ -1,5 +1,5 @@
-/* feature_moments.c - computes what the network of a step needs: the new moments, the tables of
- * rows and columns, and the normalisers of the features (feature_net.h). */
+/* feature_moments.c - computes the values that a step needs before it computes the network: the new
+ * moments, the tables of rows and columns, and the normalisers of the features (feature_net.h). */
 #include <math.h>
 #include <string.h>
 

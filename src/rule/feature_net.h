@@ -79,8 +79,8 @@ typedef struct wl_feature_phi {
 typedef struct wl_feature_tensor {
   /* [lines] row and column of the first coordinate in each line */
   const int32_t *line_row, *line_column;
-  /* [rows] index of the row's group; a group has the same index along all axes except the two
-   * largest */
+  /* [rows] index of the group to which the row belongs; all rows of a group have the same index
+   * along each axis except the two largest axes */
   const int32_t *row_group;
   /* line: number of coordinates in a line; lines, groups: numbers of lines and of groups of rows;
    * second: length of the second largest axis */
@@ -130,7 +130,7 @@ typedef struct wl_feature_ws {
   wl_real *tap_scale;    /* the values of `inverse` as wl_real */
   wl_real *scratch;      /* [threads][scratch_size] scratch memory of the Newton-Schulz steps */
   int64_t scratch_size;
-  wl_feature_adjoint adjoint; /* contains memory only if the workspace is for adjoints */
+  wl_feature_adjoint adjoint; /* allocated only if the workspace is for adjoints */
 } wl_feature_ws;
 
 /* Creates a rule. The rule starts as a copy of `fixed`; the values of configured keys then replace

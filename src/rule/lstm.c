@@ -76,9 +76,9 @@ static const wl_option lstm_options[] = {
      "if `momentum` is positive, or with `preprocessing: adam`.",
      WL_SLOT(lstm_keys, rate)},
     {"through_inputs", WL_OPT_BOOL, "false", NULL, 0, 0, NULL,
-     "With `window.order: second`, also differentiate through the LSTM's inputs. With the "
-     "preprocessing `log` or `paper`, these meta-gradients become very large. With `false`, the "
-     "code differentiates only through the Nesterov step.",
+     "With `window.order: second`, also differentiate through the LSTM's inputs. If the key is "
+     "true, the preprocessings `log` and `paper` lead to very large meta-gradients. With `false`, "
+     "the code differentiates only through the Nesterov step.",
      WL_SLOT(lstm_keys, through_inputs)},
     {"forget_bias", WL_OPT_REAL, "1.0", NULL, 0, 0, "1",
      "Number that is added to the pre-activation of the forget gate.",
@@ -201,8 +201,8 @@ static int64_t group_total(int64_t blocks) { return (blocks + WL_LSTM_GROUP - 1)
 
 /* Returns the number of groups in a wave. Each thread computes some groups of a wave, and at the
  * end of the wave, the threads wait for each other. With several threads, a wave therefore has many
- * groups. With one thread, a wave has one group. If the LSTM is large, the wave is so small that
- * its weight gradients need only some megabytes. */
+ * groups. With one thread, a wave has one group. If the LSTM is large, the wave has so few groups
+ * that its weight gradients need only a few megabytes. */
 static int64_t wave_of(const wl_lstm_net *net, int64_t max_blocks, int threads) {
   enum { MOST = 64, LEAST = 4, BYTES = 2 << 20 };
   const int64_t fitting = BYTES / (wl_pad(net->parameters) * (int64_t)sizeof(wl_real));

@@ -19,7 +19,7 @@ INLINE vec magnitude_of(vec v) { return maximum(v, -v); }
 INLINE vec sign_of(vec v) { return choose(v < splat(0), splat(-1), splat(1)); }
 
 /* Computes the inputs x for one vector of gradients. If an element of v is not finite, the term v -
- * v sets its input to NaN. */
+ * v sets the corresponding input to NaN. */
 INLINE void preprocess(const wl_lstm_net *net, vec g, wl_real *x) {
   const vec v = g * net->gradient_scale, size = magnitude_of(v), grown = v * net->strength_exp;
   const wl_real per_k = 1 / net->strength;
@@ -55,7 +55,7 @@ INLINE vec preprocess_adjoint(const wl_lstm_net *net, vec g, const wl_real *dx) 
 }
 
 /* Computes the inputs x for one vector of coordinates. With momentum, the function also updates the
- * running sum, writes its new value to sum_after, and computes inputs from it. */
+ * running sum, writes the new sum to sum_after, and computes inputs from the new sum. */
 INLINE void read_gradient(const wl_lstm_net *net, vec g, const wl_real *sum, wl_real *sum_after,
                           wl_real *x) {
   preprocess(net, g, x);

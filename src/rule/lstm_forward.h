@@ -48,18 +48,18 @@ NOINLINE void exponentials(const wl_lstm_layer *l, const wl_real *w, const wl_re
     }
 }
 
-/* The addresses at which a step of one block stores the gates and cell states for its adjoint, with
- * stores that bypass the caches. */
+/* The addresses at which a step of one block stores the gates and the cell states that its adjoint
+ * reads. These stores bypass the caches. */
 typedef struct kept_layer {
   /* gates: [hidden][4][16]; c: [hidden][16]; NULL: the step does not store the values */
   wl_real *gates, *c;
 } kept_layer;
 
-/* Computes the gates and the new cell state of one unit. Before the call, the array `gates`
- * contains the powers 2^z'. After the call, it contains the gates. The function needs only one
- * division for all four gates. The loops alternate between the vectors of a row, so that the
- * processor can overlap their operations. If `keep` is not NULL, the function stores the gates at
- * `keep` instead, and writes only o to `gates`. */
+/* Computes the gates and the new cell state of one unit. The array `gates` contains the powers 2^z'
+ * before the call, and it contains the gates after the call. The function needs only one division
+ * for all four gates. The loops alternate between the vectors of a row, so that the processor can
+ * overlap their operations. If `keep` is not NULL, the function stores the gates at `keep` instead,
+ * and writes only o to `gates`. */
 INLINE void cell(wl_real *gates, const wl_real *c, wl_real *c_out, wl_real *keep, wl_real *keep_c) {
   vec di[COLS], dj[COLS], df[COLS], d_o[COLS], ij[COLS], fo[COLS], inverse[COLS];
 #define EACH UNROLL for (int v = 0, at = 0; v < COLS; v++, at += VECTOR_LANES)
@@ -163,7 +163,7 @@ INLINE void keep_rows(wl_real *to, const wl_real *from, int64_t reals, bool past
     else store(to + i, load(from + i));
 }
 
-/* Writes the values that the step has not written yet to `record`: the inputs, the running sum and
+/* Writes to `record` the values that the step has not written yet: the inputs, the running sum and
  * the rate. If `past` is false, the function also writes the cell states. */
 static void keep_step(const work *w, const wl_real *slot, const wl_real *after, wl_real *record,
                       bool past) {
@@ -180,7 +180,7 @@ static void keep_step(const work *w, const wl_real *slot, const wl_real *after, 
 
 /* Computes one step of one block. The function reads the state `before`, and writes the state
  * `after` and the activations `slot`. The arrays `before` and `after` may be the same. If `record`
- * is not NULL, the function also writes the values that the adjoint reads to `record`. If `past` is
+ * is not NULL, the function also writes to `record` the values that the adjoint reads. If `past` is
  * true, the stores to `record` bypass the caches. The forward pass and the recomputation of a step
  * call the same compiled function, so that their results have equal bits. */
 NOINLINE void step_block(const work *w, const wl_real *g, const wl_real *before, wl_real *after,

@@ -1,4 +1,4 @@
-/* lstm_net.c - computes the offsets of an LSTM's weights in phi, and the offsets of its rows in the
+/* lstm_net.c - computes the offsets of an LSTM's weights in phi, and the offsets of h and c in the
  * state of a block. */
 #include "rule/lstm_net.h"
 

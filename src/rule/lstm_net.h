@@ -26,7 +26,7 @@ typedef struct wl_lstm_layer {
   int64_t in, hidden; /* in: number of inputs from the previous layer; hidden: number of units */
   /* offsets in phi of the weight (4 hidden, in + hidden) and the bias (4 hidden) */
   int64_t weight, bias;
-  /* first rows of h and c in the state of a block; h and c have hidden rows each */
+  /* first rows of h and c in the state of a block; h and c have `hidden` rows each */
   int64_t h, c;
 } wl_lstm_layer;
 

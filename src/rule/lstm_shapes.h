@@ -33,8 +33,8 @@ typedef struct slot_layout {
   /* index of the first row of x, of the gates and of tanh c of each layer, and of the adjoints of
    * the outputs (head) */
   int64_t x, gates[WL_LSTM_MAX_LAYERS], tanh_c[WL_LSTM_MAX_LAYERS], head;
-  /* number of wl_real in a slot; the number of rows is odd, so that slots do not use the same sets
-   * of the L1 cache */
+  /* number of wl_real in a slot; the number of rows is odd, so that different slots are mapped to
+   * different sets of the L1 cache */
   int64_t size;
 } slot_layout;
 

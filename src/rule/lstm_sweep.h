@@ -35,7 +35,7 @@ NOINLINE void cell_adjoint(int64_t H, const wl_real *c_before, const wl_real *ta
 }
 
 /* The data that a step prefetches into the L2 cache. Each tile prefetches only a few cache lines,
- * because many requests at once would fill the queue of the memory. */
+ * because many requests at once would fill the processor's queue of memory requests. */
 typedef struct fetch {
   int spans;
   struct {
@@ -103,7 +103,7 @@ INLINE void output_adjoint(const work *w, int64_t head, int64_t lane, vec d, wl_
 }
 
 /* Computes the adjoint of the update of one block. If gbar is not NULL, the function also computes
- * the contributions of the Nesterov step: it writes the contribution to the adjoint of g to gbar,
+ * the contributions of the Nesterov step. It writes the contribution to the adjoint of g to gbar,
  * and adds the contribution to the adjoint of V' to sum_bar. */
 static void update_adjoint(const work *w, const wl_real *g, const wl_real *lam, wl_real *slot,
                            wl_real *sum_bar, wl_real *gbar) {
@@ -210,8 +210,8 @@ static void run_again(const work *w, const wl_rule_chunk *chunk, int64_t b, wl_r
   }
 }
 
-/* Prepares step k of block b for the sweep from its record, and returns the step's addresses. The
- * function fills the slot, except that all steps use the same array for tanh c. */
+/* Fills the slot of step k of block b from the step's record, and returns the addresses that the
+ * sweep needs for the step. All steps use the same array for tanh c. */
 static swept_step unfold(const work *w, const wl_rule_chunk *chunk, int64_t b, int64_t k,
                          wl_real *slots) {
   const wl_lstm_net *net = w->net;
@@ -252,7 +252,7 @@ static fetch fetch_ahead(const work *w, const wl_rule_chunk *chunk, int64_t b, i
   const int64_t record = w->record.size / WL_LANES, ahead = k - FETCH_AHEAD;
   const bool more = b + 1 < chunk->blocks;
   if (chunk->activations && (ahead >= 0 || more)) {
-    /* the number is negative if the chunk has fewer than FETCH_AHEAD steps */
+    /* `step` is negative if the chunk has fewer than FETCH_AHEAD steps */
     const int64_t step = ahead >= 0 ? ahead : ahead + chunk->steps;
     ask(w, record_at(w, chunk, ahead >= 0 ? b : b + 1, step < 0 ? 0 : step), record, &f);
   }

@@ -55,7 +55,7 @@ static void nadam_vjp(const wl_coefficient *restrict c, const wl_real *restrict 
     const wl_real root = WL_SQRT(q2 * v);
     const wl_real inverse = 1 / (root + c[EPSILON].value[l]);
     const wl_real x = direction(c, l, m, g[l]) * inverse;
-    /* hatbar: adjoint of the direction */
+    /* hatbar: adjoint of the numerator of x */
     const wl_real hatbar = -c[RATE].value[l] * lam[l] * inverse;
     const wl_real half = v > 0 ? (wl_real)0.5 / root : 0;
     const wl_real squarebar = -hatbar * x * half; /* squarebar: adjoint of q2 v' */

@@ -40,8 +40,8 @@ int64_t wl_newton_schulz_scratch(int64_t rows, int64_t columns) {
 }
 
 /* The scratch memory contains two matrices with the size of x and five matrices with the size of
- * the Gram matrix. The rows of these matrices are padded to a multiple of the longest vector of any
- * instruction set. */
+ * the Gram matrix. The rows of these matrices are padded to a multiple of the length of the longest
+ * vector of any instruction set. */
 int64_t wl_newton_schulz_kernel_scratch(int64_t rows, int64_t columns) {
   enum { WIDEST = 64 / sizeof(wl_real) };
   const int64_t s = least(rows, columns), ld = (s + WIDEST - 1) / WIDEST * WIDEST;
@@ -116,7 +116,7 @@ static void iterate_gram(int64_t rows, int64_t columns, wl_real *x, wl_real *scr
 /* Returns the kernel for small matrices. The function chooses the kernel only once, because the
  * choice reads the environment, which needs more time than the steps of a small matrix. */
 static const wl_newton_schulz_kernel *small_kernel(void) {
-  /* the order of the threads does not matter, because every thread chooses the same kernel */
+  /* the threads may store the address in any order, because every thread chooses the same kernel */
   static const wl_newton_schulz_kernel *_Atomic chosen;
   const wl_newton_schulz_kernel *kernel = atomic_load_explicit(&chosen, memory_order_relaxed);
   if (!kernel) {

@@ -5,7 +5,7 @@
  *
  * A matrix with s rows and l >= s columns needs 2 s^2 l + s^3 multiply-adds for each step. If l >
  * 1.5 s or if the matrix is small, the steps use only the Gram matrix A_0 = X_0 X_0^T, which has s
- * rows and columns. All factors are polynomials of A_0, so they commute. A step is then A <- A P^2,
+ * rows and columns. P, A and Q are polynomials of A_0, so they commute. A step is then A <- A P^2,
  * Q <- P Q with P = a I + b A + c A A. Each product of two such matrices needs s^3 multiply-adds.
  * After the last step, the result is X_5 = Q X_0. */
 #ifndef WL_RULE_NEWTON_SCHULZ_H

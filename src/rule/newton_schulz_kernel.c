@@ -92,7 +92,7 @@ static double sum_of_squares(int64_t n, const wl_real *x) {
 }
 
 /* Copies x, multiplied by `factor`, to Y. If x has more columns than rows, the function transposes
- * it. */
+ * x. */
 static void copy_in(int64_t rows, int64_t columns, double factor, const wl_real *x, wl_real *y,
                     int64_t ld) {
   if (rows < columns) {
