@@ -14,7 +14,8 @@ static void do_work(wl_background *b) {
   atomic_store(&b->busy, false);
 }
 
-/* Runs the work. The new thread may use any core, not only the core of its creator. */
+/* Calls the function `work`, and stores its status and its wall time. The new thread may use any
+ * core, not only the core of its creator. */
 static void *run_thread(void *background) {
   wl_cores_unbind();
   do_work(background);

@@ -1,8 +1,8 @@
 /* background.h - runs a function in a background thread while the caller continues.
  *
- * The data that the work reads must not change until wl_background_wait has returned. The caller must not use HDF5
- * between start and wait, because the HDF5 library may not be thread-safe. The thread blocks all signals. If no thread
- * can be created, wl_background_start runs the work in the calling thread. */
+ * The data that the function reads must not change until wl_background_wait has returned. The caller must not use HDF5
+ * between wl_background_start and wl_background_wait, because the HDF5 library may not be thread-safe. The thread
+ * blocks all signals. If no thread can be created, wl_background_start calls the function in the calling thread. */
 #ifndef WL_BASE_BACKGROUND_H
 #define WL_BASE_BACKGROUND_H
 
@@ -22,9 +22,10 @@ typedef struct wl_background { /* A zeroed structure has no work. */
   double seconds;     /* wall time of all work so far, in seconds */
 } wl_background;
 
-/* Starts work(data). The caller must first wait for any earlier work. */
+/* Starts work(data) in a background thread. The caller must first wait for the end of any earlier
+ * work. */
 void wl_background_start(wl_background *background, wl_status (*work)(void *data), void *data);
-/* Returns true if work is running. Does not wait. */
+/* Returns true if the function `work` is still running. Returns at once in both cases. */
 bool wl_background_is_busy(wl_background *background);
 /* Waits for the work and returns the status of the work. If the work failed, the message of the
  * failure becomes the caller's last error. Returns WL_OK if no work was started since the last

@@ -1,5 +1,5 @@
-/* build_info.h - returns the version, the compiler and the libraries of this binary. `--version`
- * prints them, and output files store them. */
+/* build_info.h - returns the version, the compiler and the libraries of this binary. `--version` prints this
+ * information, and output files contain the information. */
 #ifndef WL_BASE_BUILD_INFO_H
 #define WL_BASE_BUILD_INFO_H
 

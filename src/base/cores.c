@@ -29,8 +29,7 @@ bool wl_cores_are_owned(void) {
 }
 
 /* Returns how many threads on this machine run or wait for a core, including the calling thread.
- * Reads the number before the slash in /proc/loadavg: in "0.5 0.4 0.3 2/310 4711", this number is
- * 2. */
+ * Reads the number before the slash in /proc/loadavg, for example 2 in "0.5 0.4 0.3 2/310 4711". */
 static int running_threads(void) {
   int running = 1;
   FILE *const file = fopen("/proc/loadavg", "r");

@@ -16,9 +16,10 @@ int wl_cores_idle(void);
 /* Returns the first number of the environment variable OMP_NUM_THREADS. Returns 0 if the variable
  * is not set, or if its first number is below 1 or above 1024. */
 int wl_cores_wished(void);
-/* Binds each of the `threads` threads of the caller's OpenMP team to a separate allowed core. The cores have the
- * indices first, first + 1, and so on. Returns false if the system does not support binding or if the user has set the
- * binding (OMP_PROC_BIND, OMP_PLACES, GOMP_CPU_AFFINITY). */
+/* Binds each of the `threads` threads of the caller's OpenMP team to a separate allowed core. The
+ * threads use the allowed cores with the indices `first`, `first` + 1, and so on. Returns false if
+ * the system does not support binding or if the user has set the binding (OMP_PROC_BIND,
+ * OMP_PLACES, GOMP_CPU_AFFINITY). */
 bool wl_cores_bind(int threads, int first);
 /* Allows the calling thread to run on all allowed cores again. Call this function in new threads,
  * which inherit the binding of their creator. */

@@ -15,7 +15,7 @@ typedef enum wl_type { WL_FLOAT32, WL_FLOAT64, WL_INT64, WL_UINT64, WL_UINT8 } w
 #endif
 
 /* One named array in memory. A name is a path such as "outer/first_moment". In a file, "outer" is
- * an HDF5 group and "first_moment" a dataset of the group. `data` is borrowed. */
+ * an HDF5 group, and "first_moment" is a dataset of this group. The structure does not own `data`. */
 typedef struct wl_field {
   char name[128];
   wl_type type;
@@ -31,6 +31,6 @@ typedef struct wl_field {
 
 size_t wl_type_size(wl_type type);
 const char *wl_type_name(wl_type type); /* "float32" ... */
-int64_t wl_field_count(const wl_field *field); /* Returns the number of elements. */
+int64_t wl_field_count(const wl_field *field); /* Returns the number of elements of the array. */
 
 #endif

@@ -1,10 +1,10 @@
 /* options_draw.c - reads values that are written as {one_of: [..]}, {uniform: [a, b]} or
  * {log_uniform: [a, b]}.
  *
- * Keys with the flag WL_KEY_DRAW keep the distribution, from which a number is drawn for each
- * episode. Other keys of a section with WL_KEY_ONE_OF may have choices, and the map is then
- * expanded to one map for each choice. If several keys have choices, there is one map for each
- * combination of choices. The choice of the last key changes fastest. */
+ * Keys with the flag WL_KEY_DRAW keep the distribution, from which a number is drawn for each episode. Other keys of a
+ * section with WL_KEY_ONE_OF may have choices, and the map is then expanded to one map for each choice. If several keys
+ * have choices, there is one map for each combination of choices. In the order of the maps, the choice of the last key
+ * changes fastest. */
 #include <string.h>
 
 #include "base/options_impl.h"

@@ -168,8 +168,8 @@ extern const wl_option wl_plugin_options[];
 /* Opens the plug-in that a map names, and sets map->variant to the variant of the plug-in. */
 wl_status wl_choose_plugin(wl_config *config, const wl_node *node, wl_map *map);
 /* Reads the value of a row with the flag WL_KEY_HASH. If the user gave a hash, the function
- * compares this hash with the hash of the file. If the user gave none, the function computes the
- * hash. `file` is the value of the previous row. */
+ * compares this hash with the hash of the file. If the user gave no hash, the function computes the
+ * hash of the file. `file` is the value of the previous row. */
 wl_status wl_check_hash(const wl_config *config, wl_pool *pool, const wl_value *file, const char *path,
                         wl_value *value);
 

@@ -10,8 +10,9 @@
 #include "base/options_impl.h"
 #include "base/suggest.h"
 
-/* A positive lower bound below TINY and an upper bound above HUGE_BOUND are only marks. Tables use
- * 1e-300 for "greater than 0", and INFINITY or 1e300 for "no upper bound". */
+/* A positive lower bound below TINY means "greater than 0". An upper bound above HUGE_BOUND means
+ * "no upper bound". The tables of keys contain 1e-300 as such a lower bound, and INFINITY or 1e300
+ * as such an upper bound. */
 #define TINY 1e-99
 #define HUGE_BOUND 1e99
 

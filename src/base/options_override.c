@@ -139,9 +139,9 @@ static wl_status parse_value(const edit *e, const char *text, wl_node **out) {
   return wl_tree_parse(e->pool, text, e->location.origin, false, out);
 }
 
-/* Makes a node from the text after the '=' of --set. The node contains the YAML value, and in
- * `given` the text for a key of type text. `given` is the text without its quotes if the user wrote
- * quotes. */
+/* Makes a node from the text after the '=' of --set. The node contains the YAML value. Its member
+ * `given` contains the text that a key of type text uses. `given` is the text without its quotes if
+ * the user wrote quotes. */
 static wl_status read_line_value(const edit *e, const char *given, wl_node **out) {
   const char *kept = NULL, *text = given + strspn(given, " \t");
   size_t length = strlen(text);

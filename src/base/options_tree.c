@@ -1,10 +1,10 @@
 /* options_tree.c - builds a tree of nodes from the events of the YAML parser libyaml. Each node
  * stores its line number.
  *
- * The code does not use libyaml's documents for two reasons. The time to build a document is
- * quadratic in the depth and width of its collections. A document also does not distinguish a plain
- * text from a text with the tag !!str. The code bounds the depth, and the numbers of keys, values
- * and anchors. Time and memory are therefore linear in the length of the text. */
+ * The code does not use libyaml's documents for two reasons. The time to build a document is quadratic in the depth and
+ * width of its collections. A libyaml document also does not distinguish a plain text from a text with the tag !!str.
+ * The code bounds the depth, and the numbers of keys, values and anchors. Time and memory are therefore linear in the
+ * length of the text. */
 #include <string.h>
 #include <yaml.h>
 

@@ -17,11 +17,11 @@ bool wl_same_file(const char *a, const char *b);
 bool wl_same_path(const char *a, const char *b);
 
 /* Checks that a command may write the file `output`. The command reads the file or run `input`.
- * `input` is NULL if the command reads none. Returns WL_ERR_CANNOT_CREATE in three cases: `output`
- * is the file or run `input` itself; `output` is in the directory of another run; or `output` is a
- * file that a training wrote into the directory of the run `input`. A command that replaces one
- * file of that run passes the name of the file as `own`; for other commands, `own` is NULL. Not
- * collective. */
+ * `input` is NULL if the command reads no input. Returns WL_ERR_CANNOT_CREATE in three cases:
+ * `output` is the file or run `input` itself; `output` is in the directory of another run; or
+ * `output` is a file that a training wrote into the directory of the run `input`. A command that
+ * replaces one file of that run passes the name of the file as `own`; for other commands, `own` is
+ * NULL. Not collective. */
 wl_status wl_check_output(const char *output, const char *input, const char *own);
 
 /* Checks that a run may use the folder `output`. Returns WL_ERR_CANNOT_CREATE if this folder is a

@@ -106,7 +106,7 @@ static bool is_loaded(const void *bytes, size_t size) {
 }
 
 /* Returns the number of rows before the last row {0}. Returns -1 if the last row {0} is missing.
- * The function detects this because the bytes after the table are not a valid row. */
+ * The function detects a missing row {0} if the bytes after the table are not a valid row. */
 static int count_rows(const wl_option *table) {
   for (int rows = 0; table && rows <= WL_SECTION_KEYS; rows++) {
     if (!is_loaded(&table[rows], sizeof *table)) return -1;

@@ -35,7 +35,8 @@ int64_t wl_table_bytes(const wl_table *table); /* Returns the number of bytes of
 const wl_field *wl_table_find(const wl_table *table, const char *name);
 /* Returns true if both tables have columns with the same names, types and row shapes. */
 bool wl_table_alike(const wl_table *a, const wl_table *b);
-/* Sets the number of rows of one kind. The columns must have memory for these rows, or no data. */
+/* Sets the number of rows of one kind. Each column must have memory for these rows, or must have no
+ * data. */
 void wl_table_set_rows(wl_table *table, wl_row_kind kind, int64_t rows);
 /* Appends `rows` rows with values that are not set (NaN and -1). If the function fails, no row is
  * appended. */

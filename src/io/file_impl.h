@@ -32,7 +32,7 @@ typedef struct wl_file_content {
    * NULL if no field is virtual. */
   wl_status (*map)(const void *files, const wl_field *field, const char *path, hid_t creation,
                    hid_t space);
-  const void *files; /* argument of `map` */
+  const void *files; /* the first argument with which `map` is called */
 } wl_file_content;
 
 /* Writes a file as wl_file_write does, but can also write compressed and virtual datasets. */

@@ -1,9 +1,7 @@
 /* file_write.c - writes the datasets and attributes of a file.
  *
- *   HDF5 makes an image in memory -> written with a footer -> read back -> synced -> renamed
- *
- * HDF5 writes only to memory. The disk is written only by calls of write(), and each error of these
- * calls is reported. */
+ * HDF5 writes only to memory, where it makes the file image. The image is then written to the disk with a footer, read
+ * back, synced and renamed. The disk is written only by calls of write(), and each error of these calls is reported. */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
@@ -94,8 +92,8 @@ static hid_t make_space(const wl_field *field) {
   return field->ndim == 0 ? H5Screate(H5S_SCALAR) : H5Screate_simple(field->ndim, size, NULL);
 }
 
-/* Sets chunks of at most CHUNK_BYTES bytes. A chunk has whole rows if a row is not larger than a
- * chunk. Larger rows are divided into several chunks. */
+/* Selects chunks of at most CHUNK_BYTES bytes. If a row fits in a chunk, the chunk contains only
+ * whole rows. Larger rows are divided into several chunks. */
 static void set_chunks(hid_t creation, const wl_field *field, size_t element) {
   hsize_t chunk[WL_MAX_DIMS];
   size_t bytes = element;

@@ -200,7 +200,8 @@ static bool chunk_is_right(const candidate *c, const hsize_t *corner, bool defla
   return uncompress(inflated, &length, stored, (uLong)held) == Z_OK && length == bytes;
 }
 
-/* Advances `corner` to the next chunk. Returns false after the last chunk. */
+/* Sets `corner` to the indices of the first element of the next chunk. Returns false after the last
+ * chunk. */
 static bool next_corner(const wl_field *field, const hsize_t *chunk, hsize_t *corner) {
   for (int d = field->ndim - 1; d >= 0; d--) {
     corner[d] += chunk[d];

@@ -32,8 +32,8 @@ wl_status wl_h5_fail(wl_status code, const char *path, const char *format, ...)
     if ((call) < 0) return wl_h5_fail((code), (path), __VA_ARGS__); \
   } while (0)
 
-/* Returns the HDF5 type in which files store a type. The caller releases the returned type. If
- * `half` is true, real numbers are stored with 16 bits (IEEE binary16). */
+/* Returns the HDF5 type with which files store numbers of the type `type`. The caller releases the
+ * returned type. If `half` is true, real numbers are stored with 16 bits (IEEE binary16). */
 hid_t wl_h5_type(wl_type type, bool half);
 /* Sets field->type and field->half from the HDF5 type of a dataset. Returns false if Warploom does
  * not write this type. For half precision, field->type is WL_FLOAT32. */
@@ -51,8 +51,8 @@ wl_status wl_h5_get_text(const char *path, hid_t object, const char *name, char 
  * not a single integer. For a stored value above INT64_MAX, *value has the same 64 bits. */
 wl_status wl_h5_get_integer(const char *path, hid_t object, const char *name, int64_t *value);
 
-/* Returns HDF5's properties to open files without file locks. Locks are not needed, because a file
- * never changes after it has its final name. The caller releases the returned id. */
+/* Returns an HDF5 property list for opening files without file locks. Locks are not needed, because
+ * a file never changes after it has its final name. The caller releases the returned id. */
 hid_t wl_h5_access(void);
 
 #endif

@@ -13,9 +13,9 @@
  *   added to inner losses only. The noise is a term of the loss, so the gradient with noise is the exact gradient of L~.
  *
  * The operator o multiplies two vectors element by element. A log-uniform number is one whose logarithm is uniformly
- * distributed. All drawn values depend only on the seed, the space and the indices of the episode and the unit. The
- * noise also depends on the inner step. The functions of this file return the exact gradients and Hessian-vector
- * products of L~. Only files of src/task include this header. */
+ * distributed. All drawn values depend only on the seed, the space (wl_space), and the indices of the episode and the
+ * unit. The noise also depends on the inner step. The functions of this file return the exact gradients and
+ * Hessian-vector products of L~. Only files of src/task include this header. */
 #ifndef WL_TASK_AUGMENT_H
 #define WL_TASK_AUGMENT_H
 
@@ -39,7 +39,7 @@ typedef struct wl_augment_keys {
     WL_REPARAMETRISE_TENSOR,
     WL_REPARAMETRISE_PARAMETER
   } reparametrise;
-  wl_reals reparametrise_range, scale_jitter_range; /* valid only while the task is created */
+  wl_reals reparametrise_range, scale_jitter_range; /* valid only during the creation of the task */
   double scale_jitter;
 } wl_augment_keys;
 

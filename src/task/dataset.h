@@ -25,14 +25,14 @@ typedef struct wl_dataset {
   int64_t channels, rows, columns;
   int64_t pixels; /* number of values of one image: channels * rows * columns */
   int64_t classes;
-  wl_images split[2]; /* the index is a wl_split */
+  wl_images split[2]; /* one entry for each split; the index is a wl_split */
 } wl_dataset;
 
 /* The names that the key `data` accepts. `data` may also be a directory. */
 #define WL_DATASET_NAMES "synthetic|digits|fashion-mnist|mnist|cifar-10"
 /* The values of the keys with which a family describes its images. */
 typedef struct wl_dataset_keys {
-  const char *data;      /* valid only while the task is created */
+  const char *data;      /* valid only during the creation of the task */
   /* number of classes, and side of the images in pixels; 0 selects the value that the data set has */
   int64_t classes, side;
   bool grey;

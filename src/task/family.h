@@ -31,7 +31,7 @@ wl_node wl_net_activation(wl_tape *tape, wl_node x, wl_activation activation);
 /* Normalisation of hidden layers. Batch norm uses the statistics of each unit or channel over the
  * batch. Layer norm uses the statistics of each sample, or of each pixel of an image. */
 typedef enum wl_norm { WL_NORM_NONE, WL_NORM_BATCH, WL_NORM_LAYER } wl_norm;
-/* The hidden layers of a perceptron. `widths` is valid only while the task is created. */
+/* The hidden layers of a perceptron. `widths` is valid only during the creation of the task. */
 typedef struct wl_perceptron {
   wl_ints widths;
   wl_activation activation;

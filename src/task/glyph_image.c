@@ -13,7 +13,7 @@ typedef struct inverse {
 
 static double between(double bound, double u) { return bound * (2.0 * u - 1.0); }
 
-/* Adds `turn` rotations by 90 degrees. These rotations are exact and lose no pixel. */
+/* Adds `turn` rotations by 90 degrees to the map. These rotations are exact and lose no pixel. */
 static void add_turns(inverse *map, int64_t turn) {
   for (int64_t i = 0; i < turn; i++)
     for (int k = 0; k < 2; k++) {

@@ -7,7 +7,8 @@
  *
  * - The dataset `image` (characters, drawers, rows, columns) has the value 1 for ink and 0 for paper.
  * - The dataset `alphabet_of_character` (characters) has the index of each character's alphabet.
- * - The dataset `background` (alphabets) is 1 for an alphabet of images_background, and 0 for an alphabet of images_evaluation.
+ * - The dataset `background` (alphabets) is 1 for an alphabet of images_background, and 0 for an alphabet of
+ *   images_evaluation.
  *
  * A pixel occupies one byte of memory. All of Omniglot occupies 25 MB at 28 x 28 pixels and 358 MB
  * at 105 x 105 pixels. The data set is described in Lake, Salakhutdinov and Tenenbaum, Science

@@ -6,8 +6,8 @@
 #include "task/augment.h"
 #include "task/family.h"
 
-/* Returns how many images of a split are used. Of the training split, the first images are used,
- * and `fraction` is their fraction of the split. All images of the held-out split are used. */
+/* Returns how many images of a split are used. Episodes use the first `fraction` of the images of
+ * the training split, and all images of the held-out split. */
 static int64_t part_of(const wl_image_source *source, wl_split split, double fraction) {
   const int64_t count = source->data->split[split].count;
   if (split == WL_SPLIT_HELDOUT) return count;
@@ -74,7 +74,7 @@ static void choose_fixed(const wl_images *images, int64_t bound, int64_t at, int
 }
 
 /* Chooses `count` images of a batch, starting with image `first` of the batch. `chosen` receives
- * their indices in the split. */
+ * the indices of these images in the split. */
 static void choose(const wl_image_source *source, const wl_episode *episode, const wl_batch *batch,
                    int64_t first, int64_t count, int64_t *chosen) {
   const wl_stream part = wl_episode_stream(episode, WL_FOR_DRAW, WL_DRAW_OF_DATA_FRACTION);

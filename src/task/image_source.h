@@ -33,7 +33,7 @@ typedef struct wl_image_source {
    "The number is rounded down to full batches.", WL_SLOT(type, member.eval_samples)}
 /* clang-format on */
 
-/* Opens the data set of a source, whose keys the caller has read. Returns the errors of
+/* Opens the data set of a source, whose keys the caller has read. Returns the same errors as
  * wl_dataset_open. Sets task->eval_batches to the number of full batches in `eval_samples` images.
  * If a split has fewer images, the number of full batches in this split is used. task->eval_batches
  * is at least 1. */
@@ -41,11 +41,11 @@ wl_status wl_image_source_open(wl_task *task, wl_image_source *source);
 void wl_image_source_close(wl_image_source *source);
 
 /* Writes the pixels of a batch to x [batch][pixels], with values in [0,1]. Writes the labels to
- * labels [batch] unless `labels` is NULL. The images are drawn with replacement, and the draw is a
- * function of the seed, the space, the episode, the unit and the step. With the purpose
- * WL_FOR_EVAL_BATCH, the images are not drawn. The batch then consists of the images of the fixed
- * sample of the split, starting with image batch * step. The sample depends on the episode only if
- * `data_fraction` is a distribution. */
+ * labels [batch] unless `labels` is NULL. The images are drawn with replacement, and the choice
+ * depends only on the seed, the space (wl_space), the episode, the unit and the step. With the
+ * purpose WL_FOR_EVAL_BATCH, the images are not drawn. The batch then consists of the images of the
+ * fixed sample of the split, starting with the image whose index is the batch size times the step.
+ * The sample depends on the episode only if `data_fraction` is a distribution. */
 void wl_image_source_load(const wl_image_source *source, const wl_episode *episode,
                           const wl_batch *batch, wl_real *x, int32_t *labels);
 

@@ -18,7 +18,7 @@ typedef struct mountain {
   wl_node coefficient[COEFFICIENTS]; /* the coefficients of f, each of shape (1) */
 } mountain;
 
-#define DOMAIN_HALF 3.0 /* the start is drawn from [-3, 3]^2 */
+#define DOMAIN_HALF 3.0 /* the initial point is drawn from [-3, 3]^2 */
 
 static const wl_option options[] = {
     {"surface", WL_OPT_CHOICE, "own", "own|shared", 0, 0, "1",

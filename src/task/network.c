@@ -1,4 +1,4 @@
-/* network.c - adds layers to a tape that several task families use.
+/* network.c - adds layers to a tape. Several task families use these layers.
  *
  * - A dense layer computes y = x W + b with x (B,in), W (in,out), b (out) and y (B,out).
  * - A normalisation computes y = norm(x) s + b, where norm uses the statistics over the batch or over a row.

@@ -5,7 +5,8 @@
  *   the same order. The images by `shots` drawers are for training, and the images by `query` other drawers are held
  *   out. Minibatches are drawn with replacement. `alphabets` alphabets are for training, and `test_alphabets` alphabets
  *   are for evaluation. The remaining alphabets are for tuning. Flennerhag et al. 2019 and 2020 use 20 characters, 15
- *   drawers for training and 5 held-out drawers. These authors use 25 alphabets for training and 10 for evaluation.
+ *   drawers for training and 5 held-out drawers. These authors use 25 alphabets for training and 10 alphabets for
+ *   evaluation.
  * - few-shot: A task has `ways` characters of any alphabets. The support set has the images of each character by
  *   `shots` drawers, and the query set has the images by `query` other drawers. Every inner step uses the full support
  *   set. The alphabets of images_background are for training and tuning, and the alphabets of images_evaluation are for
@@ -54,7 +55,7 @@ typedef struct omniglot {
   wl_convnet net;
 } omniglot;
 
-/* A drawn task. All arrays are parts of the memory `draw`. */
+/* A drawn task. All arrays are in the memory `draw`, which the caller provides. */
 typedef struct drawn {
   int64_t *character; /* [ways] */
   int64_t *turn;      /* number of turns by 90 degrees of each class [ways] */

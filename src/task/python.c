@@ -36,7 +36,7 @@ typedef struct reply {
 } reply;
 
 typedef struct python {
-  const char *module, *hash, *function, *interpreter; /* valid only while the task is created */
+  const char *module, *hash, *function, *interpreter; /* valid only during the creation of the task */
   wl_strings arguments;
   double timeout;
   int64_t batches;
@@ -219,8 +219,8 @@ static wl_status describe(const wl_map *map, python *p, wl_task *task) {
 }
 
 static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
-  /* The number of floating-point operations of a call of Python is not known. It is estimated as
-   * CALL + EACH * (number of parameters). */
+  /* The number of floating-point operations of a call of Python is not known. The estimate is CALL
+   * + EACH * (number of parameters). */
   static const double CALL = 1e6, EACH = 10.0;
   (void)seed;
   python *p = NULL;

@@ -19,7 +19,7 @@ import sys
 import traceback
 
 DESCRIBE, START, LOSS, GRADIENT = range(4)
-REQUEST = struct.Struct("=8q")  # the members of `request` in python.c
+REQUEST = struct.Struct("=8q")  # the same members as the struct `request` in python.c
 REPLY = struct.Struct("=qdq")
 OF_TASK, OF_START, OF_BATCH = range(3)  # purposes for which random numbers are drawn
 KEPT = 32  # largest number of drawn problems that are stored
@@ -193,8 +193,8 @@ def arguments(text):
 
 
 def describe(task):
-    """Returns a line for each parameter, with the name, the number of dimensions and the sizes. There are at most four
-    dimensions, and further dimensions are combined with the fourth."""
+    """Returns one line for each parameter: the name, the number of dimensions, and the size of each dimension.
+    There are at most four dimensions, and further dimensions are combined with the fourth."""
     lines = []
     for name, shape in task.shapes:
         if not name or len(name) > 63 or any(c.isspace() for c in name):

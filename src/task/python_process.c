@@ -48,7 +48,7 @@ static bool is_fixed(const char *entry) {
   return false;
 }
 
-/* Makes the environment of the interpreter. The caller frees the array, but must not free its
+/* Makes the list of environment variables for the interpreter. The caller frees the array, but must not free its
  * texts. */
 static wl_status make_environment(char ***out) {
   size_t count = 0, used = 0;

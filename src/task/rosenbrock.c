@@ -4,10 +4,9 @@
  * - The chained form is f = sum_{i=1}^{n-1} c (x_{i+1} - x_i^2)^2 + (1 - x_i)^2.
  * - The form with pairs is f = sum_{i=1}^{n/2} c (x_{2i} - x_{2i-1}^2)^2 + (1 - x_{2i-1})^2.
  *
- * The classical value is c = 100. The minimum is f = 0 at x = (1, .., 1). Each term has two
- * variables, the head x_i and the tail x_{i+1}. The heads and the tails of all terms are the
- * convolutions of x (1,1,1,n) with the kernels (1,0) and (0,1). The stride is 1 for the chained
- * form, and 2 for the pairs. */
+ * The classical value is c = 100. The minimum is f = 0 at x = (1, .., 1). Each term has two variables, the head x_i and
+ * the tail x_{i+1}. The heads and the tails of all terms are the convolutions of x (1,1,1,n) with the kernels (1,0) and
+ * (0,1). The stride is 1 for the chained form, and 2 for the form with pairs. */
 #include <string.h>
 
 #include "task/family.h"

@@ -1,11 +1,10 @@
 /* task.h - declares task families, which are distributions of training problems, and the functions
  * that draw a task and compute its loss.
  *
- * A family is one file that defines a wl_task_family (name, options, summary, functions).
- * families.def lists all families. wl_task is a configured family. A wl_task does not change after
- * its creation, and all threads share it. Each thread has a wl_task_ws, which contains the drawn
- * task of one episode and the buffers of the tape. All random values are pure functions of the
- * seed, the space, the episode, the unit and the step (base/rng.h). */
+ * A family is one file that defines a wl_task_family (name, options, summary, functions). families.def lists all
+ * families. wl_task is a configured family. A wl_task does not change after its creation, and all threads share it.
+ * Each thread has a wl_task_ws, which contains the drawn task of one episode and the buffers of the tape. All random
+ * values are pure functions of the seed, the space (wl_space), the episode, the unit and the step (base/rng.h). */
 #ifndef WL_TASK_TASK_H
 #define WL_TASK_TASK_H
 
@@ -40,9 +39,9 @@ typedef struct wl_batch {
   int64_t step;
 } wl_batch;
 
-/* The plane of a task that has two inner parameters and a warp layer. The initial parameters are
- * drawn from [-half, half]^2. `image` is the output of the warp layer omega(theta), of shape (1,2).
- * For all other tasks, `half` is 0. */
+/* Describes a task that has two inner parameters and a warp layer, such as a task of the family
+ * `mountain`. The initial parameters are drawn from [-half, half]^2. `image` is the output of the
+ * warp layer omega(theta), of shape (1,2). For all other tasks, `half` is 0. */
 typedef struct wl_plane {
   double half;
   wl_node image;
@@ -141,7 +140,7 @@ wl_status wl_task_ws_create(const wl_task *task, bool with_tangent, wl_task_ws *
 void wl_task_ws_destroy(wl_task_ws **ws);
 size_t wl_task_ws_bytes(const wl_task *task, bool with_tangent);
 
-/* Returns the factor of the losses of the bound episode (`loss_scale`). */
+/* Returns the factor (`loss_scale`) by which the losses of the bound episode are multiplied. */
 double wl_task_loss_scale(const wl_task_ws *ws);
 
 /* Draws the task of an episode into the workspace. Does nothing if the workspace already contains

@@ -17,7 +17,7 @@ typedef struct wl_text {
 } wl_text;
 
 typedef struct wl_text_source {
-  const char *path;      /* valid only while the task is created */
+  const char *path;      /* valid only during the creation of the task */
   /* number B of sequences in a batch, and number T of characters in a sequence */
   int64_t batch, length;
   /* number of sequences in the fixed sample of an evaluation, as the user configured it */
@@ -51,9 +51,9 @@ void wl_text_source_close(wl_text_source *source);
 
 /* Writes a batch of sequences. The character t of sequence b is tokens[b * T + t] if
  * `sequence_major` is true, and tokens[t * B + b] if it is false. `next` receives the following
- * character at the same index. The starts of the sequences are drawn with replacement, and the draw
- * is a function of the seed, the space, the episode, the unit and the step. For WL_FOR_EVAL_BATCH,
- * the starts are the same in every episode. */
+ * character at the same index. The starts of the sequences are drawn with replacement, and they
+ * depend only on the seed, the space (wl_space), the episode, the unit and the step. For
+ * WL_FOR_EVAL_BATCH, the starts are the same in every episode. */
 void wl_text_source_load(const wl_text_source *source, const wl_episode *episode,
                          const wl_batch *batch, bool sequence_major, int32_t *tokens,
                          int32_t *next);

@@ -18,7 +18,7 @@
 typedef struct transformer {
   wl_text_source source;
   wl_initialiser initialiser;
-  /* d, number of attention heads, and number of hidden units of the dense part */
+  /* width d, number of attention heads, and number of hidden units of the dense part */
   int64_t width, heads, hidden;
   wl_node tokens, next;
 } transformer;
@@ -65,7 +65,8 @@ static wl_node attend(const transformer *m, wl_tape *t, wl_node x) {
   return affine(t, joined, "attention.weight", "attention.bias", m->width, m->width);
 }
 
-/* Returns the sums of the embeddings of tokens and positions, of shape (B T, d). */
+/* Returns, for each token, the sum of the token's embedding and the position's embedding, of shape
+ * (B T, d). */
 static wl_node embed(const transformer *m, wl_tape *t) {
   const int64_t b = m->source.batch, size = m->source.length * m->width;
   const wl_node table = wl_tape_theta(t, "embedding.weight", 2,

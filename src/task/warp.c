@@ -23,7 +23,7 @@ struct wl_warp {
   const stage *stages[MAX_STAGES];
   bool stage_used[MAX_STAGES];
   int n_stages;
-  char layers[MAX_LAYERS][WL_NAME_SIZE]; /* the names of layers in `warp_after` */
+  char layers[MAX_LAYERS][WL_NAME_SIZE]; /* names of the layers that `warp_after` lists */
   bool layer_used[MAX_LAYERS];
   int n_layers;
   bool all; /* true: `warp_after` contains "all" */

@@ -18,10 +18,10 @@
  *   and b is 0.
  * - sigmoid, tanh, relu and elu: the function is applied to each element.
  *
- * The sign o is the product of elements, and * is a convolution. The option `warp_loss` adds a
- * learned term to the loss of a regression's support set. The term depends on the last hidden layer
- * h and the target y. With this term, the gradient of a point is not a multiple of the point's
- * error. Learned losses are described in Bechtle et al. 2021 and Baik et al. 2021. The term is
+ * The operator o multiplies element by element, and the operator * is a convolution. The option `warp_loss` adds a
+ * learned term to the loss of a regression's support set. The term depends on the last hidden layer h and the target y.
+ * With this term, the gradient of the loss of a data point need not be a multiple of the error at this point. Learned
+ * losses are described in Bechtle et al. 2021 and Baik et al. 2021. The term is
  *
  *   l(h, y) = tanh(h W1 + y v + b1) W2       W2 = 0 at the start
  *
@@ -45,8 +45,8 @@ typedef struct wl_warp_site {
   int64_t channels;  /* n or C */
 } wl_warp_site;
 
-/* The keys of the warp layers, which every family has. The lists are valid only while the task is
- * created. */
+/* The keys of the warp layers, which every family has. The lists are valid only during the creation
+ * of the task. */
 typedef struct wl_warp_keys {
   wl_strings stages, after;
   wl_warp_side side;
