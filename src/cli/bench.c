@@ -9,8 +9,8 @@
  * Exact sum: the command measures the time of the only collective of a meta-step, for vectors of
  * several lengths.
  *
- * Files: the command measures the bytes per second with which it writes a checkpoint, and the bytes
- * per second of a plain write with fsync. */
+ * Files: the command measures the write rate of a checkpoint and the write rate of a plain write
+ * with fsync, in bytes per second. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +24,7 @@
 static const wl_argument arguments[] = {
     {"coordinates", "N", "number of coordinates that each rank processes; default 16000"},
     {"threads", "N", "number of threads of each rank; default: the number of cores of a node divided by the "
-                     "number of its ranks"},
+     "number of ranks on this node"},
     {"repeats", "N", "number of repetitions of the measurements of the kernel and of the files; the table shows "
      "the medians; default 7"},
     {"folder", "FOLDER",
@@ -200,8 +200,9 @@ const wl_command wl_command_bench = {
     "floating-point "
     "rate of the kernel divided by the measured peak rate of multiply-adds on the same cores. Second, the "
     "command measures the exact sum over all ranks, which is the collective at the end of every meta-step. "
-    "Third, the command writes a checkpoint into FOLDER. It compares the write rate of the checkpoint with the "
-    "rate of a plain write and fsync of the same bytes. Run this command on idle nodes of a new cluster before "
+    "Third, the command writes a checkpoint into FOLDER. The command compares the write rate of the checkpoint "
+    "with the rate of a plain write and fsync of the same bytes. Run this command on idle nodes of a new "
+    "cluster before "
     "a training. A low share of the "
     "peak means that ranks are not bound to separate cores. A slow exact sum "
     "means that the network is slow. To "

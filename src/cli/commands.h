@@ -43,8 +43,8 @@ struct wl_command {
   bool in_double;
   /* Runs the subcommand. The operands are argv[0 .. argc), where min_operands <= argc <=
    * max_operands. Collective. A failure that was passed to wl_comm_agree is shared, which means
-   * that all ranks return it. If a failure is not shared, main ends all ranks with wl_comm_abort,
-   * because other ranks may be waiting for this rank in a collective call. */
+   * that all ranks return this failure. If a failure is not shared, main ends all ranks with
+   * wl_comm_abort, because other ranks may be waiting for this rank in a collective call. */
   wl_status (*run)(wl_cli *cli, int argc, char **argv);
   const char *about;    /* description of the subcommand in full sentences */
   const char *examples; /* examples of shell commands; each line ends with a newline */

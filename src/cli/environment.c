@@ -37,9 +37,9 @@ static void forget_hdf5(void) {
   setenv("HDF5_USE_FILE_LOCKING", "FALSE", 1);
 }
 
-/* Lets waiting OpenMP threads spin for only some microseconds before they sleep. By default, the
- * threads of GCC's OpenMP library spin for many milliseconds. While a thread spins, other programs
- * and ranks cannot use its core. */
+/* Sets GOMP_SPINCOUNT, so that waiting OpenMP threads spin for only some microseconds before they
+ * sleep. By default, the threads of GCC's OpenMP library spin for many milliseconds. While a thread
+ * spins, other programs and ranks cannot use its core. */
 static bool choose_waiting(void) {
   if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT")) return false;
   return setenv("GOMP_SPINCOUNT", "1000", 1) == 0;

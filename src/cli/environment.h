@@ -6,11 +6,11 @@
 
 /* Prepares the environment variables. The function main must call this function first. The function
  * removes POSIXLY_CORRECT, which would change the parsing of the command line. The function also
- * removes HDF5_* variables, which would change the access to files. If the function must set one of
- * the two variables below, it sets the variable and executes the program again, because some
- * libraries read variables before main runs. The first variable is GOMP_SPINCOUNT. The function
- * sets it if the user has not chosen how OpenMP threads wait. The second variable is
- * OPENBLAS_CORETYPE. The function sets it if OpenBLAS does not recognise the processor. */
+ * removes HDF5_* variables, which would change the access to files. If the user has not chosen how
+ * OpenMP threads wait, the function sets GOMP_SPINCOUNT. If OpenBLAS does not recognise the
+ * processor, the function sets OPENBLAS_CORETYPE. After setting one of these two variables, the
+ * function executes the program again, because some libraries read the variables before main
+ * runs. */
 void wl_environment_prepare(char **argv);
 
 /* Prints a message on rank 0 if the program replaced the kernels that OpenBLAS chose, if OpenBLAS

@@ -67,7 +67,7 @@ typedef struct request {
   wl_override overrides[MAX_OVERRIDES];
   int n_overrides;
   char output[4200],
-      settings[8192]; /* text of all options that change the results; it does not contain RUN */
+      settings[8192]; /* text of all options that change the results, without the operand RUN */
 } request;
 
 /* Sets the path of the output to `given` if `given` is not NULL. If `given` is NULL, the output is
@@ -271,8 +271,8 @@ static wl_status keep_earlier(const char *output) {
 
 /* If an evaluation with other settings exists at the output path, renames the evaluation, so that
  * the new evaluation does not replace the file. An evaluation with the same settings is replaced.
- * Before an evaluation is replaced, its picture is removed, because the picture would show old data
- * if no new picture is drawn. */
+ * Before an evaluation is replaced, the picture of this evaluation is removed. Otherwise the
+ * picture would show old data if no new picture is drawn. */
 static wl_status make_room(const request *q, const wl_trained *trained) {
   char picture[PATH_MAX];
   wl_file *file = NULL;

@@ -41,8 +41,8 @@ const wl_command wl_command_info = {
     false,
     run_info,
     "Describes a checkpoint, a trajectory, an exported optimizer or an evaluation. The description contains the "
-    "configuration, the provenance and the digest. It also lists the shape, the unit and the meaning of every "
-    "dataset. For a run "
+    "configuration, the provenance and the digest. The description also lists the shape, the unit and the "
+    "meaning of every dataset. For a run "
     "directory, the command describes the newest checkpoint. The command compares the file, or each checkpoint "
     "of a run directory, with its checksum. With --verify, the command compares every file of a run directory "
     "with its checksum, decodes every dataset, and names damaged files.",

@@ -23,8 +23,8 @@ static const wl_argument arguments[] = {
 static const wl_plugin_kind *const kinds[] = {&wl_task_plugins, &wl_rule_plugins};
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
-/* Writes a list of precisions to `text`, for example "float32, float64". These are the precisions
- * for which the plug-in exports a task family or a rule, as `kind` specifies. */
+/* Writes a list of precisions to `text`, for example "float32, float64". The list contains the
+ * precisions for which the plug-in exports a task family (or a rule, as `kind` specifies). */
 static void join_precisions(const wl_plugin_export *exports, int count, const wl_plugin_kind *kind,
                             char *text, size_t size) {
   size_t used = 0;

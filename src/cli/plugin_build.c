@@ -1,9 +1,9 @@
 /* plugin_build.c - compiles and links the sources of a plug-in.
  *
- * These steps are done for float32 and for float64: `cc -c` compiles each source, `cc -r` combines
- * the object files, and `objcopy` makes all symbols local except the exported symbols. Local
- * symbols are needed because the object files of the two precisions define the same names. `cc
- * -shared` then links the two combined object files into one shared object. */
+ * Three steps are done for float32 and again for float64: `cc -c` compiles each source, `cc -r`
+ * combines the object files, and `objcopy` makes all symbols local except the exported symbols.
+ * Local symbols are needed because the object files of the two precisions define the same names.
+ * `cc -shared` then links the two combined object files into one shared object. */
 #include "cli/plugin_build.h"
 
 #include <errno.h>
@@ -81,8 +81,8 @@ static const char *compiler(void) {
   return cc && *cc ? cc : WL_PLUGIN_COMPILER;
 }
 
-/* Sets b->include to the folders of the headers for plug-ins. These folders are in the installation
- * or, if the program is in a build folder, in the source tree. */
+/* Sets b->include to the folders of the headers for plug-ins. The folders of the headers are in the
+ * installation or, if the program is in a build folder, in the source tree. */
 static wl_status find_headers(build *b) {
   static const char *const places[][2] = {{"../include", "../include/warploom/plugin"},
                                           {"../../include", "../../include/warploom/plugin"},

@@ -54,16 +54,16 @@ static wl_status print_configuration(const wl_config *config) {
   return WL_OK;
 }
 
-/* Returns an error if the run would overwrite its input: the configuration `path` is the file
- * config.yaml in the output folder. Overwriting is allowed if the folder already belongs to a
- * run. */
+/* Returns an error if the run would overwrite the configuration that it reads, because `path` is
+ * the file config.yaml in the output folder. Overwriting is allowed if the folder already belongs
+ * to a run. */
 static wl_status check_output(const wl_config *config, const char *path) {
   const char *const output = wl_schema_run(config).output;
   char written[WL_PATH_MAX], lock[WL_PATH_MAX];
   WL_TRY(wl_check_run_folder(output));
   if (wl_path_join(written, output, "config.yaml") != WL_OK ||
-      /* a path that is too long is no error here, because wl_train reports it when it opens the
-       * folder */
+      /* a path that is too long is no error here, because wl_train reports this error when wl_train
+       * opens the folder */
       wl_path_join(lock, output, "lock") != WL_OK)
     return WL_OK;
   if (!wl_same_file(written, path) || access(lock, F_OK) == 0) return WL_OK;

@@ -1,8 +1,8 @@
 /* evaluate_run.c - runs rules on tasks and distributes the runs over the ranks.
  *
  * A job is one episode of one rule on one task. Every rank has a table of the results of all jobs,
- * and writes only the rows of its own jobs. All other rows have only zero bits, so the sum of the
- * tables over ranks is exact. */
+ * and writes only the rows of its own jobs. The rows of other ranks' jobs have only zero bits, so
+ * the sum of the tables over ranks is exact. */
 #include <math.h>
 #include <string.h>
 

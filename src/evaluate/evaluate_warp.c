@@ -4,7 +4,7 @@
  * Let omega(x) be the point of the task's unwarped surface that the parameters theta = x represent.
  *
  * Coverage: a grid divides the square of the starting points into cells. The coverage is the
- * fraction of these cells that contain omega(x) for some x in a square that is twice as wide.
+ * fraction of the cells that contain omega(x) for at least one x in a square that is twice as wide.
  *
  * Advantage: if the rule with the warp starts at x_0, the rule without the warp starts at
  * omega(x_0). The advantage is the final loss without the warp minus the final loss with the warp,
@@ -47,8 +47,8 @@ static wl_status measure_coverage(const wl_eval_runner *r, wl_unroll_ws *ws, dou
   return WL_OK;
 }
 
-/* Computes the point omega(theta_0) for each job of this rank, and writes it to the row of the job
- * in `starts`. */
+/* Computes the point omega(theta_0) for each job of this rank, and writes the point to the row of
+ * the job in `starts`. */
 static wl_status find_starts(const wl_eval_runner *r, wl_unroll_ws *ws, wl_unit *unit,
                              wl_real *starts) {
   const int64_t units = r->setting->units, jobs = r->setting->seeds * units;

@@ -21,8 +21,8 @@
  * has diverged. The speed-up of a diverged run is 0, and the run is counted as diverged. A cell is
  * one task at one horizon. The report has the median and the interquartile mean over the runs of
  * all cells. The interquartile mean is the mean of the middle half of the sorted speed-ups. The
- * intervals of these two numbers are percentiles of a bootstrap that resamples the runs of each
- * cell. */
+ * intervals of the median and of the interquartile mean are percentiles of a bootstrap that
+ * resamples the runs of each cell. */
 #ifndef WL_EVALUATE_SPEEDUP_H
 #define WL_EVALUATE_SPEEDUP_H
 
@@ -149,7 +149,7 @@ void wl_speedup_envelope(wl_baseline_curve *curve, double smoothing);
 /* The function wl_speedup_load reads the curves of all files that exist. The function ignores tasks
  * whose definition differs from the definition in the suite, and curves that an earlier file of the
  * list already contained. The function wl_speedup_save writes all curves to the first file, an HDF5
- * file of kind "baselines". Neither function is collective. */
+ * file of kind "baselines". wl_speedup_load and wl_speedup_save are not collective. */
 wl_status wl_speedup_load(const char *paths, const wl_suite *suite, wl_task_curves *curves);
 wl_status wl_speedup_save(const char *paths, const wl_suite *suite, const wl_task_curves *curves);
 

@@ -2,8 +2,8 @@
  * distributes the runs over the ranks.
  *
  * A job is one run of one rule on one task. Every rank has a table of the losses of all jobs, and
- * writes only the rows of its own jobs. All other rows have only zero bits, so the sum of the
- * tables over ranks is exact. */
+ * writes only the rows of its own jobs. The rows of other ranks' jobs have only zero bits, so the
+ * sum of the tables over ranks is exact. */
 #include <math.h>
 #include <string.h>
 
@@ -63,10 +63,10 @@ static wl_status advance(runner *r, int64_t step, bool *finite) {
   return WL_OK;
 }
 
-/* Returns the loss at the current theta, as a mean over `batches` minibatches of training data.
- * These minibatches are drawn independently of the minibatches of the run. `point` is the number of
- * the measurement, and each measurement draws different minibatches. If `batches` is 0 or the task
- * has only one minibatch, returns the loss on the fixed sample. */
+/* Returns the loss at the current theta, as a mean over `batches` minibatches of training data. The
+ * minibatches of a measurement are drawn independently of the minibatches of the run. `point` is
+ * the number of the measurement, and each measurement draws different minibatches. If `batches` is
+ * 0 or the task has only one minibatch, returns the loss on the fixed sample. */
 static double measure(const runner *r, int64_t point, int64_t batches) {
   const wl_task *task = r->f->task;
   wl_task_ws *ws = wl_unroll_task_ws(r->ws);
@@ -174,8 +174,8 @@ static void average_runs(const field *f, const double *table, wl_baseline_curve 
 }
 
 /* Computes the curve of a baseline. Jobs are assigned to ranks in rotation, so that each rank has
- * runs with all rates. Otherwise the ranks would have different loads, because runs with high rates
- * may diverge and end early. */
+ * runs with all rates. If each rank had the runs of only a few rates, the loads of the ranks would
+ * differ, because runs with high rates may diverge and end early. */
 static wl_status compute_curve(const field *f, wl_baseline_curve *c) {
   const int64_t jobs = WL_SPEEDUP_RATES * f->suite->seeds;
   double *table = NULL;

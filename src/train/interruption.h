@@ -1,8 +1,8 @@
 /* interruption.h - ends a meta-step early on all ranks. A rank that receives a signal stops
  * computing its windows at the next inner step. Rank 0 also stops computing its windows when the
  * deadline has passed. The rank that stops first sends a message to the other ranks. The other
- * ranks test for messages while they compute their windows. They stop computing when they receive a
- * message. */
+ * ranks test for messages while they compute their windows. A rank that receives a message stops
+ * computing its windows. */
 #ifndef WL_TRAIN_INTERRUPTION_H
 #define WL_TRAIN_INTERRUPTION_H
 

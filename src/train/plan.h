@@ -54,7 +54,8 @@ typedef struct wl_plan {
   double *load;    /* [ranks] total cost of the units that are assigned to each rank */
   int64_t *order;  /* [units] scratch */
   /* [ranks] heap of rank numbers. The first element is the rank with the lowest load. If several
-   * ranks have the lowest load, the first element is the lowest rank number of these ranks. */
+   * ranks have the lowest load, the first element is the rank with the lowest number among these
+   * ranks. */
   int *heap;
 } wl_plan;
 
@@ -62,11 +63,11 @@ typedef struct wl_plan {
 wl_status wl_plan_create(const wl_plan_setting *setting, wl_plan **out);
 void wl_plan_destroy(wl_plan **plan);
 /* Begins a meta-step. For each unit at inner step 0, draws the task and the horizon of a new
- * episode. Then assigns these units to ranks in the order of falling cost. Each unit is assigned to
- * the rank that has the lowest load so far. */
+ * episode. Then assigns the units that begin an episode to ranks in the order of falling cost. Each
+ * unit is assigned to the rank that has the lowest load so far. */
 void wl_plan_begin(wl_plan *plan);
-/* Records that the unit has stored the state that it had at the start of this meta-step. Call this
- * function before wl_plan_advance. */
+/* Records that the stored state of the unit is now the state that the unit had at the start of this
+ * meta-step. Call this function before wl_plan_advance. */
 void wl_plan_store(wl_plan *plan, int64_t unit);
 /* Advances the clocks after a meta-step. `steps` is the window length in inner steps, or 0 if the
  * meta-step ran whole episodes. */

@@ -234,7 +234,8 @@ static wl_status run_point(wl_replay *r, wl_trainer *tr, wl_replay_point at, dou
   return WL_OK;
 }
 
-/* A mini-batch of windows. The mean of their meta-gradients determines one update of phi. */
+/* A mini-batch of windows. The mean meta-gradient of the windows of a mini-batch determines one
+ * update of phi. */
 typedef struct wl_replay_batch {
   /* [count] for each window, the index in the whole buffer of the point at which the window
    * starts */
@@ -332,7 +333,7 @@ static wl_status fetch_place(const wl_replay *r, int64_t place, wl_real *points)
   return WL_OK;
 }
 
-/* If a rank cannot read the points of a place, it still sends a message, because rank 0 waits for
+/* A rank that cannot read the points of a place still sends a message, because rank 0 waits for
  * this message. The last statement reports the failure on all ranks. */
 wl_status wl_replay_gather(wl_replay *r, const wl_trainer *tr, wl_real *points) {
   const int rank = wl_comm_rank(tr->setup.comm);

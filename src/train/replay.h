@@ -1,9 +1,9 @@
 /* replay.h - offline Warp-Grad: trains on windows that start at stored points of episodes
  * (Flennerhag et al. 2020, Algorithm 2).
  *
- * A meta-step first collects points. It runs a meta-batch of episodes, which contains one episode
- * of each unit. The point (theta_t, s_t) of every step t that is a multiple of replay.stride is
- * stored. These episodes update only the learned initialisation.
+ * A meta-step first collects points. The meta-step runs a meta-batch of episodes, which contains
+ * one episode of each unit. The point (theta_t, s_t) of every step t that is a multiple of
+ * replay.stride is stored. The episodes of the meta-batch update only the learned initialisation.
  *
  * The meta-step then replays windows, in replay.epochs passes over all stored points in random
  * order. A pass runs a window from each point, with newly drawn data. Each mini-batch of windows
@@ -17,9 +17,9 @@
 
 #include "train/trainer.h"
 
-/* Creates the replay buffer. Sets *out to NULL if the configuration has no replay. `trainer` must
- * already have its problem and its plan; the buffer keeps no pointer to `trainer`. Returns
- * WL_ERR_CONFIG if there are several tasks, or if outer.every is `window`. Also returns
+/* Creates the replay buffer. Sets *out to NULL if the configuration has no replay. The problem and
+ * the plan of `trainer` must exist before this call. The buffer keeps no pointer to `trainer`.
+ * Returns WL_ERR_CONFIG if there are several tasks, or if outer.every is `window`. Also returns
  * WL_ERR_CONFIG if the points do not fit into replay.capacity and replay.spill is not set. */
 wl_status wl_replay_create(const wl_trainer *trainer, wl_replay **out);
 void wl_replay_destroy(wl_replay **replay);

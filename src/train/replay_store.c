@@ -20,8 +20,8 @@ struct wl_replay_store {
   const char *folder;
   wl_spill *spill;        /* scratch file, which is created when this rank first owns a place */
   bool *owned;            /* [places] */
-  /* [places] for each place, its points in memory [in_memory][point_bytes]; NULL if another rank
-   * owns the place */
+  /* [places] for each place, the array [in_memory][point_bytes] with the points that are stored in
+   * memory; NULL if another rank owns the place */
   unsigned char **memory;
   unsigned char *row;     /* [point_bytes] buffer for one point of the scratch file */
 };
@@ -45,8 +45,8 @@ static void read_options(const wl_replay_keys *keys, wl_replay_store *s) {
   s->folder = keys->spill;
 }
 
-/* Computes how many points of each place are stored in memory. The other points are stored in the
- * scratch file. */
+/* Computes how many points of each place are stored in memory. All points that are not stored in
+ * memory are stored in the scratch file. */
 static wl_status fit(const wl_replay_keys *keys, wl_replay_store *s) {
   const wl_map *map = s->shape.map;
   const double layer = (double)s->shape.places * (double)s->point_bytes,

@@ -152,8 +152,8 @@ static const wl_option trajectory_options[] = {
     {"units", WL_OPT_INT, "1", NULL, AT_LEAST(1), "units", "Number of units whose inner steps are recorded.",
      WL_SLOT(wl_trajectory_keys, units)},
     {"coordinates", WL_OPT_INT, "16", NULL, AT_LEAST(0), "1",
-     "Number of coordinates of theta whose gradient and update are recorded. These coordinates are spread "
-     "evenly over theta.",
+     "Number of coordinates of theta whose gradient and update are recorded. The recorded coordinates are "
+     "spread evenly over theta.",
      WL_SLOT(wl_trajectory_keys, coordinates)},
     {"hidden", WL_OPT_BOOL, "false", NULL, ANY, "1",
      "Whether the rule state of the recorded coordinates is also recorded.", WL_SLOT(wl_trajectory_keys, hidden)},
@@ -169,9 +169,9 @@ static const wl_option trajectory_options[] = {
 
 enum { N_SECTIONS = 16 };
 
-/* Sets the function with which the task families read HDF5 files. This function runs when the
- * program starts. The function is in this file because only src/train may depend on both src/task
- * and src/io. */
+/* Sets the function with which the task families read HDF5 files. This function is a constructor,
+ * which runs when the program starts. The function is in this file because only src/train may
+ * depend on both src/task and src/io. */
 __attribute__((constructor)) static void connect_layers(void) {
   wl_glyphs_set_reader(wl_arrays_read);
 }

@@ -26,7 +26,7 @@ void wl_start_copy_clear(const wl_trainer *tr, wl_start_copy *c) {
 }
 
 /* If `back` is false, copies phi, the two moments of phi and the average of phi to
- * tr->start.vectors. If `back` is true, copies these vectors back. */
+ * tr->start.vectors. If `back` is true, copies the four vectors from tr->start.vectors back. */
 static void move_vectors(wl_trainer *tr, bool back) {
   const int64_t n = tr->setup.problem.model->phi.size;
   double *const live[] = {tr->state->phi, tr->state->outer->first, tr->state->outer->second,

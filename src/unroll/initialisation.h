@@ -70,7 +70,7 @@ struct wl_initialisation {
   bool stabilise;
 };
 
-/* The methods that the section `initialisation` may name, with their keys. */
+/* The methods that the section `initialisation` may name, and the keys of each method. */
 extern const wl_variant wl_initialisation_variants[];
 /* Creates the initialisation from `map`, the section `initialisation` of the configuration. Sets
  * *out to NULL for the name "none". Returns WL_ERR_CONFIG if a list names an unknown tensor, if a

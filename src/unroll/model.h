@@ -29,14 +29,14 @@ wl_status wl_model_create(const wl_config *config, const wl_task *const *tasks, 
                           wl_model **out);
 /* Creates a model with a hand-designed rule, for baselines. The model owns the rule; after a
  * failure, the function frees the rule. If `config` is NULL, phi is empty. If `config` is not NULL,
- * phi consists of the warp layers of `task` and the initialisation of the configuration. These two
- * parts have the same layout as the last two parts of a trained phi. */
+ * phi consists of the warp layers of `task` and the initialisation of the configuration. The warp
+ * layers and the initialisation have the same layout as the last two parts of a trained phi. */
 wl_status wl_model_create_fixed(wl_rule *rule, const wl_config *config, const wl_task *task,
                                 wl_model **out);
 void wl_model_destroy(wl_model **model);
 
-/* Computes the initial meta-parameters `phi` [phi.size]. They depend only on the model, the task
- * and the seed. */
+/* Computes the initial meta-parameters `phi` [phi.size]. The initial meta-parameters depend only on
+ * the model, the task and the seed. */
 wl_status wl_model_init(const wl_model *model, const wl_task *task, uint64_t seed, double *phi);
 
 /* Returns the number of elements (wl_real) of a unit's state. The state consists of the state of

@@ -6,11 +6,11 @@
  *   s_t = max(0, s_{t-1} + L_t - L_{t-1})
  *
  * If a loss is not finite, the score is infinite. The largest score of each particle in the episode
- * so far is also stored. If the mean of these largest scores over the particles grows in a window,
- * the unit stores its state before this window. The stored state consists of theta, the rule's
- * state and the teacher's state of particle 0. All particles of a restarted episode begin with this
- * state, so the particles differ only by their new perturbations. The restarted episode has the
- * same task and draws other minibatches. */
+ * so far is also stored. If the mean of the largest scores over the particles grows in a window,
+ * the unit stores the state that it had before this window. The stored state consists of theta, the
+ * rule's state and the teacher's state of particle 0. All particles of a restarted episode begin
+ * with this state, so the particles differ only by their new perturbations. The restarted episode
+ * has the same task and draws other minibatches. */
 #ifndef WL_UNROLL_RESTART_H
 #define WL_UNROLL_RESTART_H
 
@@ -30,7 +30,8 @@ void wl_restart_store(const wl_model *model, const wl_unit *before, wl_unit *uni
  * does not change. */
 void wl_restart_begin(const wl_model *model, wl_unit *unit, int64_t number, int64_t t);
 /* Returns the draw number of episode number `number`. The task of this episode was drawn for
- * episode number `origin`. A unit adds this number to the inner step when it draws minibatches. */
+ * episode number `origin`. A unit adds the draw number to the inner step when the unit draws
+ * minibatches. */
 int64_t wl_restart_draw(int64_t number, int64_t origin);
 
 #endif

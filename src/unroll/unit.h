@@ -37,7 +37,7 @@ typedef struct wl_unit {
   int64_t horizon;
   int64_t task_index;
   /* draw number, which is added to the inner step when minibatches are drawn. Restarted episodes
-   * and replayed windows have a different draw number, so that they draw new minibatches. */
+   * and replayed windows have a different draw number, so that their minibatches are new. */
   int64_t draw;
   double start_loss; /* L_out(theta_0) */
   /* true if the run became non-finite; the unit then does not run the rest of the episode */

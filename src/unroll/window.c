@@ -43,8 +43,8 @@ static double transform_slope(const wl_window_spec *spec, double loss) {
   return 1.0;
 }
 
-/* Returns true if loss k of the window is the first loss of the episode. This loss is the
- * denominator in the transform log_ratio. */
+/* Returns true if loss k of the window is the first loss of the episode, which is the denominator
+ * in the transform log_ratio. */
 static bool holds_start(const wl_window_run_state *run, int64_t k) {
   return k == 0 && run->t0 == 0;
 }
@@ -82,7 +82,8 @@ static void accumulate_outer(wl_window_run_state *run, int64_t k, double loss,
 }
 
 /* Records an outer loss that has no weight in the meta-loss. `loss` is the inner loss if inner and
- * outer losses use the same minibatch. If they use different minibatches, `loss` is NaN. */
+ * outer losses use the same minibatch. If inner and outer losses use different minibatches, `loss`
+ * is NaN. */
 static void skip_outer(wl_unroll_ws *ws, int64_t k, double loss) {
   ws->outer_loss[k] = loss;
   ws->weight[k] = 0.0;
@@ -269,8 +270,8 @@ void wl_window_retrace(wl_window_run_state *run, int64_t first, int64_t count, w
   }
 }
 
-/* Records the outer loss at theta_k for k < K. This loss is the inner loss, unless outer losses use
- * separate minibatches. */
+/* Records the outer loss at theta_k for k < K. The outer loss is equal to the inner loss, unless
+ * outer losses use separate minibatches. */
 static void live_outer(wl_window_run_state *run, int64_t k, int64_t slot, double inner_loss,
                        wl_window_result *result) {
   wl_unroll_ws *ws = run->ws;

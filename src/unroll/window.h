@@ -108,8 +108,8 @@ void wl_unroll_set_imitation(wl_unroll_ws *ws, const wl_imitation_weights *weigh
 /* Returns the current weights of imitation, which the workspace owns. */
 const wl_imitation_weights *wl_unroll_imitation(const wl_unroll_ws *ws);
 /* To compute losses outside a window, a caller needs the workspace of the task and the parameters
- * of the warp layers. These functions return the two pointers, which `ws` owns. The pointer to the
- * parameters is NULL if there are no warp layers. */
+ * of the warp layers. wl_unroll_task_ws and wl_unroll_warp return these two pointers, which `ws`
+ * owns. The pointer to the parameters is NULL if there are no warp layers. */
 wl_task_ws *wl_unroll_task_ws(wl_unroll_ws *ws);
 const wl_real *wl_unroll_warp(const wl_unroll_ws *ws);
 /* Writes the name of the storage that windows of this task will use to `text`, for example

@@ -216,8 +216,9 @@ static void hessian_term(wl_window_run_state *run, int64_t k, int64_t slot, cons
   for (int64_t i = 0; i < ws->model->warp_size; i++) mixed[i] += ws->adjoint.warp_grad[i];
 }
 
-/* Adds bar * grad L_in to lam, and bar * dL_in/dphi to the gradient of the warp layers. These terms
- * exist if the inner loss is an input of the rule. `bar` is the adjoint of this input. */
+/* Adds bar * grad L_in to lam, and bar * dL_in/dphi to the gradient of the warp layers. The two
+ * terms exist only if the inner loss is an input of the rule. `bar` is the adjoint of the inner
+ * loss. */
 static void loss_term(wl_window_run_state *run, int64_t k, int64_t slot, double bar) {
   wl_unroll_ws *ws = run->ws;
   const wl_real *const g = at(ws->traces.g, slot, &ws->plan);

@@ -29,8 +29,9 @@ typedef struct wl_window_plan {
   /* true if the trace stores theta at each step, because the rule reads theta or the backward pass
    * runs step by step */
   bool keep_theta;
-  /* true if the backward pass processes one step at a time. This is the case in second order, if
-   * the preconditioner reads theta, and if the rule reads theta in windows that imitate. */
+  /* true if the backward pass processes one step at a time. The backward pass does so in second
+   * order, if the preconditioner reads theta, and if the rule reads theta in windows that
+   * imitate. */
   bool time_outermost;
 } wl_window_plan;
 
