@@ -102,8 +102,9 @@ void wl_eval_case_clear(wl_eval_case *eval);
 enum { WL_VARIED_INTS = 128 }; /* largest length of a list that a variation can change */
 typedef struct wl_variation {
   char name[64];
-  /* override of a key. The pointers in the override point to `path`, `text` and `ints` of this
-   * struct. If only the horizon changes, override.path is NULL. */
+  /* override of the configuration key that this variation changes. The pointers in the override
+   * point to `path`, `text` and `ints` of this struct. If only the horizon changes, override.path
+   * is NULL. */
   wl_override override;
   char path[64];        /* path of the key, for example "task.widths" */
   char text[64];

@@ -11,7 +11,8 @@ enum { FIELDS_OF_CASE = 11, NAME_LENGTH = 32 };
 
 /* The values of one case in the layout of the datasets, copied from the entries of the case. */
 typedef struct tables {
-  /* [rules][seeds], and [rules][seeds][steps] for `curve` */
+  /* these arrays have the shape [rules][seeds], except `curve`, which has the shape
+   * [rules][seeds][steps] */
   double *curve, *final, *heldout, *accuracy;
   double *rate;                               /* [rules] */
   int64_t *diverged;                          /* [rules] */

@@ -1,4 +1,4 @@
-/* suite.h - reads a suite. A suite is a YAML file that names the tasks on which optimizers are
+/* suite.h - reads the YAML file of a suite. A suite names the tasks on which optimizers are
  * compared, and the horizons of each task.
  *
  *   suite: unseen                # its name

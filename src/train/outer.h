@@ -52,7 +52,8 @@ typedef struct wl_outer {
   /* decay of the exponential average of phi; 0 means that there is no average */
   double average;
   int64_t count;          /* number of meta-parameters */
-  double *first, *second; /* [count] first and second moment, which checkpoints store */
+  double *first, *second; /* [count] running mean of the gradient (first moment) and of the squared
+                           * gradient (second moment); checkpoints store both arrays */
   wl_outer_group group[WL_OUTER_GROUPS];
   /* number of updates of each group so far, for the bias correction; checkpoints store these
    * numbers */

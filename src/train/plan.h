@@ -21,8 +21,9 @@ typedef struct wl_plan_setting {
   int ranks, tasks;
   const double *proportion; /* [tasks] copied */
   const double *cost;       /* [tasks] estimated cost of running a unit of each task, copied */
-  /* without stages: [n_horizon] the values of episode.steps. With stages: [stages][2] the lengths
-   * of the shortest and of the longest episode of each stage. Borrowed. */
+  /* borrowed array. Without stages, the array contains the values of episode.steps [n_horizon].
+   * With stages, the array [stages][2] contains the lengths of the shortest and of the longest
+   * episode of each stage. */
   const int64_t *horizon;
   /* 1 if the horizon is a fixed number; 2 if the horizon is drawn from [horizon[0], horizon[1]] */
   int n_horizon;

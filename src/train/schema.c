@@ -114,7 +114,7 @@ static const wl_option replay_options[] = {
      "Number of replayed windows in a mini-batch. The outer optimizer makes one step with the mean "
      "meta-gradient of a mini-batch.", WL_SLOT(wl_replay_keys, batch)},
     {"steps", WL_OPT_INT, "1", NULL, 1, 1e9, "steps",
-     "Number K of inner steps in a replayed window. Warp-Grad uses 1.", WL_SLOT(wl_replay_keys, steps)},
+     "Number K of inner steps in a replayed window. The method Warp-Grad uses the value 1.", WL_SLOT(wl_replay_keys, steps)},
     {NULL, 0, NULL, NULL, ANY, NULL, NULL}};
 
 static const wl_option curriculum_options[] = {

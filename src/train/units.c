@@ -30,7 +30,7 @@ static wl_unroll_ws **workspace(const wl_trainer *tr, int lane, int64_t task) {
   return &tr->ws[lane * tr->setup.problem.n_tasks + task];
 }
 
-/* ---- Creates and starts units ---- */
+/* ---- Functions that create and start units ---- */
 
 static wl_status prepare_workspaces(wl_trainer *tr, int64_t task) {
   for (int lane = 0; lane < tr->setup.lanes; lane++) {
@@ -298,7 +298,7 @@ static wl_status run_side_by_side(wl_trainer *tr, passage *passages, int64_t own
   return WL_OK;
 }
 
-/* ---- All windows of a meta-step ---- */
+/* ---- Functions that run all windows of a meta-step ---- */
 
 static int64_t begin_passages(wl_trainer *tr, passage *passages, wl_run_outcome *outcomes) {
   int64_t own = 0;

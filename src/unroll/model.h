@@ -11,8 +11,9 @@
 
 typedef struct wl_model {
   wl_rule *rule;
-  wl_precondition *precondition;     /* NULL if there is no preconditioner */
-  wl_initialisation *initialisation; /* NULL if theta_0 is drawn, not learned */
+  wl_precondition *precondition;     /* the preconditioner; NULL if the model has no
+                                      * preconditioner */
+  wl_initialisation *initialisation; /* the learned initialisation; NULL if theta_0 is drawn */
   /* layout of all meta-parameters, in the order rule, preconditioner, warp layers, theta_0 */
   wl_layout phi;
   /* index in phi of the first meta-parameter of each part */

@@ -146,7 +146,7 @@ typedef struct wl_step_view {
  * Several observers form a linked list. */
 typedef struct wl_observer {
   void (*step)(void *context, const wl_step_view *step);
-  /* Called after the last step if all inner losses are finite. May be NULL. */
+  /* Called after the last step if all inner losses are finite. The pointer may be NULL. */
   void (*end)(void *context, wl_unroll_ws *ws, const wl_unit *unit);
   void *context;
   const struct wl_observer *next;

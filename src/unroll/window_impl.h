@@ -77,7 +77,7 @@ typedef struct wl_segment_traces {
   wl_real *theta;   /* [segment][pad] theta before each step */
   /* [segment][factor] factors that the preconditioner computes from the gradients */
   wl_real *factor;
-  wl_trace rule;    /* trace of the rule */
+  wl_trace rule;    /* values of the rule's steps that the rule's adjoint needs */
 } wl_segment_traces;
 
 /* Snapshots: values that are stored at the start of each segment. */
@@ -106,7 +106,8 @@ typedef struct wl_adjoint {
   wl_real *lam;       /* [pad] adjoint of theta */
   wl_real *mu;        /* [state] adjoint of the state of rule and preconditioner */
   wl_real *gbar;      /* [WL_CHUNK_STEPS][pad] adjoints of the gradients of a chunk */
-  wl_real *hv;        /* [pad] Hessian-vector product */
+  wl_real *hv;        /* [pad] product of the Hessian of the inner loss and gbar; also used as
+                       * temporary memory for an inner gradient */
   wl_real *warp_grad; /* [warp_size] */
 } wl_adjoint;
 
