@@ -50,7 +50,7 @@ typedef struct wl_optimizer wl_optimizer;
  * layers are part of the task's network. */
 wl_status wl_optimizer_load(const char *path, wl_optimizer **optimizer);
 
-/* Frees the handle and sets it to NULL; NULL is accepted. */
+/* Frees *optimizer and sets it to NULL; *optimizer may be NULL. */
 void wl_optimizer_destroy(wl_optimizer **optimizer);
 
 /* Returns the number of parameters that the optimizer can train. The value 0 means that the

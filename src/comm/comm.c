@@ -1,6 +1,6 @@
 /* comm.c - starts and finishes MPI, distributes errors to all ranks, and calls the collective
  * functions of MPI. If a collective has more elements than MPI accepts in one call, the code splits
- * it into several calls.
+ * the collective into several calls.
  *
  * Every collective computes a maximum, an integer sum or a copy. Maxima, integer sums and copies
  * are exact. The results of collectives therefore do not depend on the number of ranks or on the

@@ -2,7 +2,7 @@
  * in src/comm call MPI. The communicator is a duplicate of MPI_COMM_WORLD. If the program runs
  * without mpirun, the communicator has one rank.
  *
- * "Collective" means that all ranks must call the function. All ranks must call their collective
+ * "Collective" means that all ranks must call the function. All ranks must call the collective
  * functions in the same order. If MPI reports an error, a function returns WL_ERR_OS. A message
  * with more elements than an int can count is split into several messages. */
 #ifndef WL_COMM_COMM_H
@@ -17,7 +17,7 @@ typedef struct wl_comm wl_comm;
 /* The function wl_comm_start calls MPI_Init_thread with MPI_THREAD_FUNNELED, and wl_comm_finish
  * calls MPI_Finalize. Both functions are collective. If wl_comm_start fails on one rank, the other
  * ranks wait for that rank. The failing rank does not finalise MPI. If the other ranks do not have
- * the error (wl_error_share), main must call wl_comm_abort to end them. */
+ * the error (wl_error_share), main must call wl_comm_abort to end these ranks. */
 wl_status wl_comm_start(int *argc, char ***argv, wl_comm **out);
 void wl_comm_finish(wl_comm **comm);
 /* Ends all ranks immediately with exit code `code`. The function does not return. `comm` may be
@@ -46,8 +46,8 @@ const char *wl_comm_library(void);
 /* Combines the statuses of all ranks. If no rank failed, all ranks get WL_OK. If ranks failed, all
  * ranks get the code and the message of the lowest failing rank. If there are several ranks, the
  * message begins with the rank, as in "rank 3: ...". The error that wl_last_error() returns is
- * marked as shared, which means that every rank has it. Call this function before any collective
- * that a failed rank would skip. Collective. */
+ * marked as shared, which means that every rank has this error. Call this function before any
+ * collective that a failed rank would skip. Collective. */
 wl_status wl_comm_agree(wl_comm *comm, wl_status mine);
 /* Returns WL_ERR_PROTOCOL if the ranks pass different values. The message begins with `what`, the
  * name of the value. Collective. */
@@ -63,8 +63,8 @@ wl_status wl_comm_sum_int64(wl_comm *comm, int64_t *values, size_t count);
 
 /* These functions send data from one rank to another rank. The receiving rank must call
  * wl_comm_receive with the same length. Rank 0 uses these functions to gather recorded windows,
- * replay points and the states of units. The receiver receives the messages of a sender in the
- * order in which they were sent. */
+ * replay points and the states of units. The messages of a sender arrive in the order in which they
+ * were sent. */
 wl_status wl_comm_send(wl_comm *comm, const void *data, size_t bytes, int to);
 wl_status wl_comm_receive(wl_comm *comm, void *data, size_t bytes, int from);
 

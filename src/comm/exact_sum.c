@@ -26,8 +26,8 @@
 typedef struct summing {
   const wl_exact_sum *in;
   int headroom;      /* h */
-  double *maxima;    /* [n_blocks] M of each block */
-  int64_t *integers; /* [count] S of each value */
+  double *maxima;    /* [n_blocks] the largest magnitude M of each block */
+  int64_t *integers; /* [count] the integer sums S, one for each element of the vectors */
 } summing;
 
 /* A power of two, stored as the product of two factors. A double cannot contain powers such as
@@ -111,8 +111,8 @@ static void add_rounded(const summing *s, int64_t unit, int64_t block) {
 
 static bool has_quantum(double largest) { return largest > 0.0 && largest <= DBL_MAX; }
 
-/* Rounds the vectors of this rank's counted units and adds them to S. Returns the number of these
- * units. */
+/* Rounds the vectors of this rank's counted units, and adds the rounded vectors to S. Returns the
+ * number of these units. */
 static int64_t round_units(const summing *s) {
   int64_t n = 0;
   for (int64_t u = 0; u < s->in->units; u++) {

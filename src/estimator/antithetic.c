@@ -39,7 +39,7 @@
        0,                                                                                         \
        DBL_MAX,                                                                                   \
        "1",                                                                                       \
-       "Number that `transform: log` adds to a loss before it computes the logarithm.",           \
+       "Number that `transform: log` adds to a loss before the logarithm is computed.",           \
        WL_SLOT(wl_es_setting, floor)},                                                            \
   {                                                                                               \
     "failed_loss", WL_OPT_REAL, "0", NULL, 0, DBL_MAX, "1",                                       \
@@ -197,8 +197,8 @@ static double loss_of(const wl_estimator *e, const wl_estimator_job *job,
 
 /* ---- runs ---- */
 
-/* Sets the losses that the metrics report. The meta-loss is the objective of the estimator. If
- * `failed_loss` is set, it replaces losses that are not finite. */
+/* Sets the losses that the metrics report. The reported meta-loss is the objective of the
+ * estimator. If `failed_loss` is set, this value replaces losses that are not finite. */
 static void report(const wl_estimator *e, wl_run_outcome *out) {
   double *const losses[] = {&out->window.first_loss, &out->window.last_loss,
                             &out->window.mean_loss};

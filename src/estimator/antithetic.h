@@ -32,8 +32,8 @@ wl_status wl_antithetic_forward(const wl_estimator *estimator, const wl_estimato
  * pair p and sign -1. */
 wl_status wl_antithetic_pair(const wl_estimator *estimator, const wl_estimator_job *job,
                              int64_t drawn_at, wl_run_outcome *outcome);
-/* Computes the perturbation eps [phi.size] of a pair and returns a pointer to it. The array is part
- * of job->scratch and is valid until the next call. */
+/* Computes the perturbation eps [phi.size] of a pair, and returns a pointer to eps. The array is
+ * part of job->scratch and is valid until the next call. */
 const wl_real *wl_antithetic_draw(const wl_estimator *estimator, const wl_estimator_job *job,
                                   int pair, int64_t drawn_at);
 /* Returns (F+ - F-) / (2 sigma^2 pairs), where F+ and F- are the objectives of the two runs of a

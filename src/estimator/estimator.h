@@ -3,7 +3,7 @@
  *
  * For each window, an estimator computes one or more inner runs of the unit. The runs of a
  * forward-only estimator may be computed in any order or at the same time. When all runs have
- * ended, `finish` computes the contribution from their outcomes. The formulas are in
+ * ended, `finish` computes the contribution from the outcomes of the runs. The formulas are in
  * docs/mathematics.md, "Estimators of the meta-gradient". Each estimator has one source file and
  * one line in estimators.def.
  *
@@ -31,7 +31,7 @@ typedef struct wl_estimator_job {
 
 typedef struct wl_run_outcome {
   wl_window_result window;
-  double loss;  /* value of the estimator's objective */
+  double loss;  /* value of the estimator's objective for this run */
   bool counted; /* true: the results are finite, so the unit can be counted */
   /* [steps][WL_IMITATION_TERMS] imitation terms of each step, borrowed; NULL: the unit does not
    * imitate a teacher */
@@ -56,7 +56,7 @@ typedef struct wl_estimator_ops {
   void (*finish)(const wl_estimator *estimator, const wl_estimator_job *job,
                  const wl_run_outcome *outcomes);
   /* The function `close` is called after the last window of a unit in a meta-step, and completes
-   * the unit's vector. If no such work is needed, `close` is NULL. */
+   * the unit's vector. If the vector needs no completion, `close` is NULL. */
   void (*close)(const wl_estimator *estimator, double *vector);
   /* Computes the meta-gradient [phi.size] from the sum of the counted units' vectors. If `combine`
    * is NULL, the meta-gradient is the mean of the vectors. */

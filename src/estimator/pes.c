@@ -3,8 +3,8 @@
  *
  *   A <- A + eps,   g = A (F(+) - F(-)) / (2 sigma^2),   A = 0 at the episode's start
  *
- * The vector A sums the perturbations of all windows since the episode began. The estimate is
- * unbiased, as the estimate of nres is. The variance of this estimate grows with the number of
+ * The vector A sums the perturbations of all windows since the episode began. Like the estimate of
+ * nres, this estimate is unbiased. The variance of this estimate grows with the number of
  * windows. */
 #include "estimator/antithetic.h"
 

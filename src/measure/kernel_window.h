@@ -34,7 +34,8 @@ typedef struct wl_kernel_setting {
 
 wl_status wl_kernel_window_create(const wl_kernel_setting *setting, wl_kernel_window *out);
 void wl_kernel_window_destroy(wl_kernel_window *window);
-/* Sets the rule state to zero and the adjoints to their values at the end of a window. */
+/* Sets the rule state and the adjoint `mu` to zero, and copies the gradients of the first step to
+ * the adjoint `lam`. */
 void wl_kernel_window_reset(wl_kernel_window *window);
 /* Computes all steps of the first `blocks` blocks of coordinates. If `keep` is true, the function
  * also stores the activations. */

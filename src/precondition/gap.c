@@ -35,7 +35,8 @@
 typedef struct matrix {
   /* out, rest: numbers of rows and columns of the matrix G; least = min(out, rest) */
   int64_t offset, out, rest, least;
-  bool out_last;                    /* true: the weight is stored with the shape (rest,out) */
+  /* true: the weight is stored with the shape (rest,out); false: with the shape (out,rest) */
+  bool out_last;
   int64_t at;                       /* offset in phi of the meta-parameters x of this matrix */
   /* offset of this matrix's values in the factor: the rank, and then U^T (least,out) */
   int64_t basis;
@@ -46,7 +47,7 @@ typedef struct gap {
   matrix *matrices;
   bool approximate;
   double noise;   /* standard deviation of the initial meta-parameters x */
-  int64_t widest; /* largest member `least` among all matrices */
+  int64_t widest; /* largest value of `least` among all matrices */
   int64_t most;   /* number of elements of the largest matrix */
 } gap;
 

@@ -15,8 +15,8 @@
  *   Kbar_d = zbar_{d+1} z_d^T summed over the other axes,   zbar_d = K_d^T zbar_{d+1}
  *
  * For the product of one axis, the code treats the tensor as an array [before][size][after]. The
- * axis has `size` elements. The axes before it are joined to one axis, and so are the axes after
- * it. */
+ * axis has `size` elements. The axes before this axis are joined to one axis, and so are the axes
+ * after this axis. */
 #include <stdio.h>
 #include <string.h>
 
@@ -79,7 +79,8 @@ static wl_status add_tensor(const wl_map *options, wl_precondition *p, const wl_
   *t = (tensor){.offset = b->offset, .size = b->size};
   int64_t before = 1;
   for (int d = 0; d < b->ndim && t->axes < MAX_AXES; d++) {
-    /* the third and the fourth axis are joined, because both are positions in a kernel */
+    /* the third and the fourth axis are joined, because both count positions in a convolution's
+     * kernel */
     const int64_t size = t->axes == MAX_AXES - 1 ? b->size / before : b->shape[d];
     WL_TRY(check_axis(options, b, size));
     WL_TRY(add_axis(p, b, t, before, size));
@@ -140,7 +141,7 @@ static void multiply(const tensor *t, int d, bool forward, const wl_real *phi, c
   const wl_real *m = phi + a->at;
   /* true: the matrix of the product is M; false: the matrix is M^T */
   const bool as_is = (d == 0) == forward;
-  if (after == 1 && d > 0) { /* one matrix product computes all rows */
+  if (after == 1 && d > 0) { /* for the last of several axes, one matrix product is sufficient */
     (as_is ? wl_gemm_nt : wl_gemm_nn)((wl_mnk){a->before, n, n}, in, m, out, false);
     return;
   }

@@ -84,8 +84,8 @@ wl_status wl_precondition_create(const wl_config *config, const wl_layout *theta
                                  wl_precondition **out);
 void wl_precondition_destroy(wl_precondition **p);
 
-/* Returns the number of wl_real in the scratch memory for n parameters. For "none", n may be larger
- * than theta->size. */
+/* Returns the number of wl_real in the scratch memory for n parameters. For the preconditioner
+ * "none", n may be larger than theta->size. */
 int64_t wl_precondition_scratch(const wl_precondition *p, int64_t n);
 /* Returns how many wl_real the preconditioner adds to the state of a unit with n parameters. `p`
  * may be NULL. */

@@ -13,8 +13,8 @@
  *
  * Factors may be negative. MAML++ (Antoniou 2019) uses one factor for each step and tensor. If the
  * update rule is sgd with the rate 1, a step is theta' = beta theta - alpha g with beta = 1 -
- * lambda. ALFA has the same step (Baik et al. 2020), but a network computes its alpha and beta. The
- * term with kappa is the gradient skip connection of PAMELA (Rajasegaran et al. 2020). The skip
+ * lambda. ALFA has the same step (Baik et al. 2020), but in ALFA a network computes alpha and beta.
+ * The term with kappa is the gradient skip connection of PAMELA (Rajasegaran et al. 2020). The skip
  * coefficient of the rule `pamela` is -kappa. All steps t >= T use the factors of step T - 1. */
 #include "precondition/precondition.h"
 

@@ -62,11 +62,11 @@ typedef struct wl_controller_ws {
   wl_real *states;
   wl_real *mu;            /* [state] adjoint of the state, used if the chunk has no array `mu` */
   wl_controller_bar *bar; /* [tensors] */
-  /* [n] for each coordinate: the bar of the uncorrected update, and the bars of the first three
-   * inputs of the correction; NULL if the rule has no correction */
+  /* [n] for each coordinate: the adjoint of the uncorrected update, and the adjoints of the first
+   * three inputs of the correction; NULL if the rule has no correction */
   double (*corrected)[4];
-  /* [pad(n)] array to which `correct` writes the updates; the adjoint does not read them; NULL
-   * if the rule has no correction */
+  /* [pad(n)] array to which `correct` writes the updates; the adjoint does not read the updates;
+   * NULL if the rule has no correction */
   wl_real *u;
 } wl_controller_ws;
 
@@ -112,15 +112,15 @@ typedef struct wl_controller_correcting {
   const double *phi;
   double *phi_grad;
   wl_real *
-      /* in: bars of the new h and c; out: bars of the old h and c; the layout is that of
+      /* in: adjoints of the new h and c; out: adjoints of the old h and c; the layout is that of
        * `net->in` */
       mu;
 } wl_controller_correcting;
 
 /* Computes the adjoint of the correction of coordinate i. The argument u is the uncorrected update,
- * and corrected_bar is the bar of the corrected update. Sets bar[0] to the bar of u, and bar[1] to
- * bar[3] to the bars of y = (g, m, s) / (sqrt v + e). Sets the bars of the LSTM's state in `mu`.
- * Adds the bars of the weights to phi_grad. */
+ * and corrected_bar is the adjoint of the corrected update. Sets bar[0] to the adjoint of u, and
+ * bar[1] to bar[3] to the adjoints of y = (g, m, s) / (sqrt v + e). Sets the adjoints of the LSTM's
+ * state in `mu`. Adds the adjoints of the weights to phi_grad. */
 void wl_controller_correction_bar(const wl_controller_correcting *at, int64_t i, const double y[3],
                                   double u, double corrected_bar, double bar[4]);
 

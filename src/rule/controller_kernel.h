@@ -35,7 +35,7 @@ enum wl_controller_sums {
 };
 
 typedef struct wl_controller_pass {
-  const wl_real *g, *p; /* gradient and parameters */
+  const wl_real *g, *p; /* g: gradient; p: parameters */
   /* `moments` reads the old values from these arrays; the other functions read the new values from
    * them */
   const wl_real *m, *s, *v;

@@ -31,7 +31,7 @@ typedef struct elementwise {
   const wl_elementwise *definition;
   wl_elementwise_keys keys;
   bool by_step;
-  int64_t rows;   /* number of steps with separate values: T or 1 */
+  int64_t rows;   /* number of steps for which a scalar has a separate value: T or 1 */
   int64_t slots;  /* number of slots: the number of tensors, or 1 */
   int64_t count;  /* number of values of each learned scalar, which is rows times slots */
   int32_t *slot;  /* [pad(n)] slot of each coordinate; NULL: there is one slot */

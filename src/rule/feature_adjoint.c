@@ -40,12 +40,12 @@ typedef struct work {
   const wl_tensor *tensor;
   const wl_feature_tensor *own;
   const wl_feature_view *view;
-  const double *inverse; /* [taps][WL_MOST_FEATURES] 1 / n of each feature */
+  const double *inverse; /* [taps][WL_MOST_FEATURES] factor 1 / n that normalises each feature */
   double
       /* [size][STRIDE] for each coordinate: the features x, which xbar overwrites, and the
        * network's output */
       *features;
-  double *dots;             /* [taps][WL_MOST_FEATURES] sums of x xbar */
+  double *dots;             /* [taps][WL_MOST_FEATURES] sums of x xbar over each tap */
   /* [rows] arrays for each decay: the adjoints of R, of the row factor of g and of the row factor
    * of m */
   double *row_bar[3][3];

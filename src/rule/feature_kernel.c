@@ -29,7 +29,8 @@ typedef struct spread {
 /* The rows and columns of the coordinates that are in one vector. */
 typedef struct place {
   int64_t left;
-  /* true: the coordinates are in several lines, and `rows` and `columns` contain their indices */
+  /* true: the coordinates are in several lines, and `rows` and `columns` contain the row and column
+   * numbers of the lanes */
   bool apart;
   int64_t row, column; /* if `apart` is false: row and column of the first lane */
   spread rows, columns;
@@ -422,7 +423,7 @@ INLINE void finish_tile(vec (*sum)[VECTORS], vec *y, const int rows, const int v
       y[r * VECTORS + v] = relu ? maximum(splat(0), sum[r][v]) : sum[r][v];
 }
 
-/* The size of a tile, which is a compile-time constant. */
+/* The numbers of rows and of vectors in a tile, which are compile-time constants. */
 typedef struct extent {
   int rows, vectors;
 } extent;

@@ -86,7 +86,8 @@ typedef struct wl_packed_net {
 enum { WL_LINE_GROUPS = 8 };
 typedef struct wl_follow {
   double decay, length;
-  const wl_real *sums; /* [WL_LINE_GROUPS][stride] */
+  /* [WL_LINE_GROUPS][stride] sums of the squares of g over each group of lines */
+  const wl_real *sums;
   int64_t stride;
 } wl_follow;
 
@@ -99,7 +100,7 @@ typedef struct wl_inverse_root {
  * / lanes][units][lanes]. If the index does not advance, the layout is [count][units]. */
 typedef struct wl_combination {
   int units;
-  const wl_real *by;                    /* [2 WL_FACTORED][units] */
+  const wl_real *by;                    /* [2 WL_FACTORED][units] the weights by_k */
   const wl_real *bias;                  /* [units] */
   const wl_real *from[2 * WL_FACTORED]; /* [count] each */
   bool advances;

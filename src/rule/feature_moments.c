@@ -213,7 +213,8 @@ static void normalise(const wl_feature_rule *f, wl_feature_ws *ws, int j) {
   ws->view[j].tap_scale = scale;
 }
 
-/* Computes the moments of one piece of a tensor, and the sums of squares of its features. */
+/* Computes the moments of one piece of a tensor, and the sums of squares of the piece's
+ * features. */
 static void take_moments(void *data, int64_t i) {
   const wl_feature_ws *const ws = data;
   const wl_piece *const p = &ws->tensors.piece[i];

@@ -103,7 +103,7 @@ typedef struct wl_feature_adjoint {
   /* [size of the largest tensor][WL_MOST_FEATURES + 1] features and network output of each
    * coordinate */
   double *features;
-  double *dots; /* [largest number of taps][WL_MOST_FEATURES] sums over each tap */
+  double *dots; /* [largest number of taps][WL_MOST_FEATURES] sums of x xbar over each tap */
   double *bars; /* adjoints of the tables of one tensor */
 } wl_feature_adjoint;
 
@@ -126,7 +126,8 @@ typedef struct wl_feature_ws {
   wl_real *table;   /* tables of all tensors; set_tables in feature_moments.c defines their order */
   int64_t rows, columns; /* total numbers of rows and of columns in all tensors */
   double *piece_sum;     /* [pieces][taps][WL_MOST_FEATURES] sums of squares of the features */
-  double *inverse;       /* [tensors][taps][WL_MOST_FEATURES] 1 / sqrt(e + mean f^2) */
+  /* [tensors][taps][WL_MOST_FEATURES] factor 1 / sqrt(e + mean f^2) that normalises each feature */
+  double *inverse;
   wl_real *tap_scale;    /* the values of `inverse` as wl_real */
   wl_real *scratch;      /* [threads][scratch_size] scratch memory of the Newton-Schulz steps */
   int64_t scratch_size;

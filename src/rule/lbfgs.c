@@ -237,7 +237,7 @@ typedef struct view {
   int64_t n, pad;
   int memory;
   bool first;               /* true: this is step 0 */
-  const wl_real *g, *theta; /* [n] gradient and parameters */
+  const wl_real *g, *theta; /* g: [n] gradient; theta: [n] parameters */
   const wl_real *in;        /* the slice's state before the step */
   wl_real *out;             /* the slice's state after the step; may be the same array as `in` */
   const double *phi;

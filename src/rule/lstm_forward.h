@@ -48,8 +48,8 @@ NOINLINE void exponentials(const wl_lstm_layer *l, const wl_real *w, const wl_re
     }
 }
 
-/* The addresses at which a step of one block stores the gates and the cell states that its adjoint
- * reads. These stores bypass the caches. */
+/* The addresses at which a step of one block stores the gates and the cell states that the adjoint
+ * of the step reads. These stores bypass the caches. */
 typedef struct kept_layer {
   /* gates: [hidden][4][16]; c: [hidden][16]; NULL: the step does not store the values */
   wl_real *gates, *c;

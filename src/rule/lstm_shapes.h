@@ -10,8 +10,8 @@
  *
  * The backward pass replaces the gates by dz, the adjoints of the pre-activations. The row of the
  * adjoint of the second output first contains the rate of the Nesterov step; the backward pass then
- * overwrites it with the adjoint. Slot 0 contains the state before the first step. All functions
- * are static, because each compilation of the kernel needs separate copies (vector.h). */
+ * overwrites the rate with the adjoint. Slot 0 contains the state before the first step. All
+ * functions are static, because each compilation of the kernel needs separate copies (vector.h). */
 #ifndef WL_RULE_LSTM_SHAPES_H
 #define WL_RULE_LSTM_SHAPES_H
 

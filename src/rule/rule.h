@@ -186,7 +186,7 @@ struct wl_rule_ws {
 };
 
 /* A number that depends on the sizes of the structures that a plug-in's rule shares with the
- * program (base/plugin.h). */
+ * program. The program refuses a plug-in whose number differs (base/plugin.h). */
 #define WL_RULE_LAYOUT                                                                         \
   ((WL_SHARED_LAYOUT * 251 + (uint32_t)sizeof(wl_rule_ops)) * 251 * 251 +                      \
    (uint32_t)sizeof(wl_rule) * 251 +                                                           \

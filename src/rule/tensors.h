@@ -57,7 +57,7 @@ typedef struct wl_piece {
 
 typedef struct wl_tensors {
   int count;
-  int64_t n;         /* number of coordinates */
+  int64_t n;         /* number of coordinates of theta */
   wl_tensor *tensor; /* [count] */
   int64_t pieces;
   wl_piece *piece; /* [pieces] */
@@ -75,7 +75,8 @@ void wl_tensors_sum(const wl_tensors *tensors, int tensor, int stride, const dou
                     double *sum);
 
 /* Calls work(data, i) for 0 <= i < count on `threads` threads. If `threads` is 1, the function does
- * not start a team of threads, because this would need as much time as a small amount of work. */
+ * not start a team of threads, because starting a team would need as much time as a small amount of
+ * work. */
 static inline void wl_share_out(int threads, int64_t count, void (*work)(void *data, int64_t i),
                                 void *data) {
   if (threads <= 1) {

@@ -13,8 +13,8 @@
  * because element (i, p) of A has the index i * row + p * step.
  *
  * In `spread`, the terms of an element of C are added in the order of p, for every size of a tile.
- * In `dots`, the order of the additions is also fixed. The bits of an element therefore depend only
- * on its row of A and its column of B. */
+ * In `dots`, the order of the additions is also fixed. The bits of an element of C therefore depend
+ * only on the corresponding row of A and column of B. */
 #include <string.h>
 
 #include "tensor/kernels_impl.h"

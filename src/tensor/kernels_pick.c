@@ -20,7 +20,7 @@ static const wl_kernel_table *pick(void) {
 }
 
 const wl_kernel_table *wl_kernels(void) {
-  /* the order of the threads does not matter, because every thread chooses the same table */
+  /* the threads may store the address in any order, because every thread chooses the same table */
   static const wl_kernel_table *_Atomic chosen;
   const wl_kernel_table *table = atomic_load_explicit(&chosen, memory_order_relaxed);
   if (!table) {

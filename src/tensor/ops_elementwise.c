@@ -20,8 +20,8 @@
 #include "tensor/kernels.h"
 #include "tensor/tape_impl.h"
 
-/* Defines the reverse and tangent passes of a unary operator. FIRST and SECOND are its first and
- * second derivatives, as expressions in x, y, factor and kept[i]. */
+/* Defines the reverse and tangent passes of a unary operator. FIRST and SECOND are the operator's
+ * first and second derivatives, as expressions in x, y, factor and kept[i]. */
 #define WL_UNARY(op_name, forward_pass, FIRST, SECOND, cost)                                      \
   static void op_name##_reverse(const wl_op_call *c) {                                            \
     const wl_real *restrict xs = c->in[0].value, *restrict ys = c->value, *restrict gy = c->grad; \

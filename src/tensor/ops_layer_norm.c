@@ -1,6 +1,6 @@
 /* ops_layer_norm.c - implements the operator for layer normalisation (Ba, Kiros and Hinton 2016).
  * For a tensor (B,n), the mean and the variance are computed for each row. For a tensor (B,C,H,W),
- * they are computed for each pixel, over the C channels.
+ * the mean and the variance are computed for each pixel, over the C channels.
  *
  *   m = mean x,  r = 1 / sqrt(mean (x - m)^2 + eps),  y = (x - m) r
  *

@@ -74,7 +74,7 @@ int64_t wl_singular_left(int64_t m, int64_t n, wl_real *a, wl_real *u, wl_real *
   const blasint rows = (blasint)m, columns = (blasint)n, size = (blasint)lapack_work(m, n);
   blasint info = 0;
   if (!is_finite(a, m * n)) return 0;
-  /* the value 0 allows LAPACK to permute a column */
+  /* geqp3 may move every column whose pivot is 0 before the call */
   memset(pivots, 0, 2 * (size_t)n * sizeof *pivots);
   GEQP3(&rows, &columns, a, &rows, (blasint *)pivots, tau, lapack, &size, &info);
   const blasint rank = (blasint)rank_of(a, m, n), none = 1;

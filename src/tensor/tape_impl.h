@@ -115,7 +115,8 @@ typedef void (*wl_op_product)(const wl_op_call *call, const wl_real *p, const wl
 
 struct wl_tape_op {
   const char *name;
-  const char *signature; /* shapes of the operands and the result, for messages */
+  /* text with the shapes of the operands and of the result, which messages contain */
+  const char *signature;
   int arity;
   bool takes_labels; /* true: the second operand is a label leaf */
   wl_op_pass forward, reverse, tangent, tangent_reverse;

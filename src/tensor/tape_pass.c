@@ -1,10 +1,11 @@
 /* tape_pass.c - runs the forward, the reverse and the tangent pass over a tape (Pearlmutter 1994).
  *
- * The forward pass computes the values of the nodes in their order. The reverse pass starts with
- * dL/dL = 1 and computes the gradients in reverse order. The dot of an array is its derivative
- * along v. The tangent pass starts with v at the parameters, and computes the dots of the values in
- * the order of the nodes. The tangent pass then computes the dots of the gradients in reverse
- * order, starting with 0. The dots of the parameters' gradients are the Hessian-vector product.
+ * The forward pass computes the values of the nodes in the order of the tape. The reverse pass
+ * starts with dL/dL = 1 and computes the gradients in reverse order. The dot of an array is its
+ * derivative along v. The tangent pass starts with v at the parameters, and computes the dots of
+ * the values in the order of the nodes. The tangent pass then computes the dots of the gradients in
+ * reverse order, starting with 0. The dots of the parameters' gradients are the Hessian-vector
+ * product.
  *
  * The parameters and their gradients are in arrays of the caller. */
 #include <math.h>
