@@ -12,7 +12,7 @@
 
 #include "base/failure.h"
 
-typedef struct wl_background { /* A zeroed structure has no work. */
+typedef struct wl_background { /* A zeroed structure means that no work was started. */
   wl_status (*work)(void *data);
   void *data;
   pthread_t thread;
@@ -25,7 +25,7 @@ typedef struct wl_background { /* A zeroed structure has no work. */
 /* Starts work(data) in a background thread. The caller must first wait for the end of any earlier
  * work. */
 void wl_background_start(wl_background *background, wl_status (*work)(void *data), void *data);
-/* Returns true if the function `work` is still running. Returns at once in both cases. */
+/* Returns true if the function `work` is still running. The function does not wait. */
 bool wl_background_is_busy(wl_background *background);
 /* Waits for the work and returns the status of the work. If the work failed, the message of the
  * failure becomes the caller's last error. Returns WL_OK if no work was started since the last

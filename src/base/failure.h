@@ -9,7 +9,7 @@
 
 #include "base/status.h"
 
-typedef struct wl_failure { /* A zeroed structure has no failure. */
+typedef struct wl_failure { /* A zeroed structure means that no failure is stored. */
   wl_status code;
   char message[4096];
 } wl_failure;

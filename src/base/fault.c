@@ -6,8 +6,8 @@
 #include <stdlib.h>
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-/* Number of calls until the call that fails, including that call. 0 or less means that no call
- * fails. */
+/* Number of calls until the call that fails, including that call. If the number is 0 or less, no
+ * call fails. */
 static atomic_llong calls_left[WL_FAULT_COUNT];
 
 static void read_environment(void) {

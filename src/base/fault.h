@@ -15,7 +15,7 @@ typedef enum wl_fault { WL_FAULT_ALLOC, WL_FAULT_IO, WL_FAULT_COUNT } wl_fault;
 bool wl_fault_due(wl_fault which);
 
 /* Makes wl_fault_due return true at its k-th call from now on. With k = 0, wl_fault_due always
- * returns false. This function is for tests within one process. */
+ * returns false. Tests call this function to request a failure in their own process. */
 void wl_fault_request(wl_fault which, long long k);
 
 #endif

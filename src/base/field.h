@@ -14,8 +14,9 @@ typedef enum wl_type { WL_FLOAT32, WL_FLOAT64, WL_INT64, WL_UINT64, WL_UINT8 } w
 #define WL_REAL_TYPE WL_FLOAT32
 #endif
 
-/* One named array in memory. A name is a path such as "outer/first_moment". In a file, "outer" is
- * an HDF5 group, and "first_moment" is a dataset of this group. The structure does not own `data`. */
+/* Describes one named array in memory. A name is a path such as "outer/first_moment". In a file,
+ * "outer" is an HDF5 group, and "first_moment" is a dataset of this group. The structure does not
+ * own `data`. */
 typedef struct wl_field {
   char name[128];
   wl_type type;

@@ -1,8 +1,8 @@
 /* footer.h - writes and checks the text at the end of each file. This footer contains a hash of all
  * bytes before the footer.
  *
- * HDF5 ignores bytes after its data. Any HDF5 reader can therefore open a file with a footer. The footer detects a
- * truncated, unfinished or changed file before HDF5 parses it.
+ * HDF5 ignores bytes after its data. Any HDF5 reader can therefore open a file with a footer. With the footer, a
+ * truncated, unfinished or changed file is detected before HDF5 parses the file.
  *
  *   (newline)warploom footer
  *   end <bytes of the image> <XXH3-64 of the image> <bytes of the text before "end"> <XXH3-64 of all text up to here>

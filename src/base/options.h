@@ -74,8 +74,8 @@ typedef enum wl_slot_kind {
   WL_SLOT_INT,    /* int64_t */
   WL_SLOT_REAL,   /* double */
   WL_SLOT_BOOL,   /* bool */
-  WL_SLOT_STRING, /* const char *; the configuration owns the text */
-  WL_SLOT_CHOICE, /* int or an enum; the value is the index of the choice */
+  WL_SLOT_STRING, /* the member is a const char *, and the configuration owns the text */
+  WL_SLOT_CHOICE, /* the member is an int or an enum, and receives the index of the choice */
   WL_SLOT_INTS,
   WL_SLOT_REALS,
   WL_SLOT_STRINGS,
@@ -106,8 +106,8 @@ typedef struct wl_slot {
    (unsigned)offsetof(type, member) \
   }
 
-/* The properties that a key can have. If a key has no flags, the result of a run depends on the
- * value of the key. A resumed run must then have the original value of the key. */
+/* The flags describe the properties of a key. If a key has no flags, the result of a run depends on
+ * the value of the key. A resumed run must then have the original value of the key. */
 typedef enum wl_key_flags {
   /* The result of a run does not depend on the value of the key. A resumed run may have another
    * value of the key. */
@@ -153,11 +153,12 @@ typedef struct wl_variant {
   const char *name, *summary;
   /* the keys, in a table whose last row is {0}, or NULL if there are no keys */
   const wl_option *options;
-  /* The functions of the variant, for example a wl_task_family or a wl_rule_ops. NULL if the
-   * variant has no functions. */
+  /* The functions of the variant, for example a wl_task_family or a wl_rule_ops. The pointer
+   * is NULL if the variant has no functions. */
   const void *table;
 } wl_variant;
-typedef struct wl_plugin_kind wl_plugin_kind; /* declared in base/plugin_open.h */
+typedef struct wl_plugin_kind wl_plugin_kind; /* describes a kind of plug-in; declared in
+                                               * base/plugin_open.h */
 
 /* A top-level key of the configuration. The section with the name "" has the top-level scalars
  * (seed, output). If the section has a `selector` (for example "family" or "name"), the selector's
@@ -181,8 +182,9 @@ typedef struct wl_section {
 typedef struct wl_config wl_config; /* a validated configuration with all defaults filled in */
 typedef struct wl_map wl_map;       /* one section of a configuration, or one map of a list section */
 
-/* A change of a configuration. All changes are applied before the configuration is validated. Only
- * the values of the option --set are parsed as YAML. */
+/* An override is a change of a configuration that a program or the option --set requests. All
+ * overrides are applied before the configuration is validated. Only the values of the option --set
+ * are parsed as YAML. */
 typedef enum wl_override_kind {
   WL_OVERRIDE_LINE, /* `text` is the argument of --set, such as "outer.steps=5" */
   WL_OVERRIDE_TEXT, /* `text` is the value itself, without YAML syntax */
@@ -195,8 +197,8 @@ typedef enum wl_override_kind {
 } wl_override_kind;
 typedef struct wl_override {
   wl_override_kind kind;
-  /* Path of the changed value, such as "outer.steps", or "task.0.dimension" in a list of maps.
-   * NULL for WL_OVERRIDE_LINE. */
+  /* Path of the changed value, such as "outer.steps", or "task.0.dimension" in a list of maps. The
+   * path is NULL for WL_OVERRIDE_LINE. */
   const char *path;
   const char *text;
   double real;
@@ -219,8 +221,8 @@ void wl_config_destroy(wl_config **config);
  * map i, counted from 0. The configuration owns the map. */
 int wl_config_count(const wl_config *config, const char *section);
 const wl_map *wl_config_map(const wl_config *config, const char *section, int i);
-/* Returns the number of maps of a section in the configuration as the user wrote it. Choices are
- * not expanded in this number. */
+/* Returns the number of maps of a section in the configuration as the user wrote it. A map with
+ * choices counts as one map. */
 int wl_config_written(const wl_config *config, const char *section);
 /* Returns the name of the map's variant, which is the value of the section's selector or the name
  * of the plug-in. Returns "" if the section has no selector. */

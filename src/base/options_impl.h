@@ -29,8 +29,8 @@ void wl_pool_clear(wl_pool *pool);
 
 /* ---- trees: the YAML text as the user wrote it ---- */
 
-/* The place of a value in the input. For example, `origin` is "job.yaml" and `line` is 3, or
- * `origin` is "--set outer.steps=5" and `line` is 0. */
+/* The place in the input at which a value was read. For example, `origin` is "job.yaml" and `line`
+ * is 3, or `origin` is "--set outer.steps=5" and `line` is 0. */
 typedef struct wl_location {
   const char *origin;
   int line; /* line number, counted from 1, or 0 if the origin has no lines */
@@ -45,7 +45,7 @@ struct wl_node {
   wl_node_kind kind;
   wl_location location;
   const char *text;    /* the text of a scalar, or "" for a list or a map */
-  bool plain;          /* true for a scalar without quotes */
+  bool plain;          /* true: the node is a scalar that was written without quotes */
   /* the characters after the '=' of --set, which a key of type text uses as its value without
    * parsing them as YAML; NULL for a node from a file */
   const char *given;
@@ -87,7 +87,7 @@ typedef struct wl_value {
   /* location of the value, or location of the map if the value is a default */
   wl_location location;
   bool is_list;         /* true for lists, and for a WL_OPT_CHOICE_OR_REALS that contains numbers */
-  int64_t integer;      /* an integer, or the index of a choice */
+  int64_t integer;      /* the value of an integer key, or the index of a choice */
   int64_t argument; /* the number N if the user wrote the choice as {name: N}, or 0 otherwise */
   double real;
   bool boolean;
@@ -129,8 +129,8 @@ typedef struct wl_group {
   wl_map *maps; /* array of `count` maps, as the user wrote them */
   int n_drawn;
   wl_map *
-      /* Array of `n_drawn` maps, one for each combination of choices. Equal to `maps` if no key has
-       * choices. */
+      /* Array of `n_drawn` maps, one for each combination of choices. If no key has choices,
+       * `drawn` is equal to `maps`. */
       drawn;
 } wl_group;
 
@@ -139,7 +139,7 @@ struct wl_config {
   const wl_section *sections;
   int count;
   wl_group *groups; /* array of `count` groups, one for each section */
-  bool any_hash;    /* true: an override WL_OVERRIDE_ANY_HASH was given */
+  bool any_hash;    /* true: one of the overrides has the kind WL_OVERRIDE_ANY_HASH */
 };
 
 /* Validates the tree and sets config->groups. */

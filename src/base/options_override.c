@@ -11,7 +11,7 @@
 
 #include "base/options_impl.h"
 
-/* An override that is being applied. */
+/* The state of an override that is being applied. */
 typedef struct edit {
   wl_pool *pool;
   wl_location location;   /* `origin` is a text such as "--set outer.steps=5", and `line` is 0 */

@@ -134,8 +134,8 @@ static wl_status fill_value(wl_config *config, const wl_map *map, const wl_node 
   return wl_fallback_read(&config->pool, option, path, value);
 }
 
-/* Checks the keys of a map and sets the values of the map. The keys of the root are checked by
- * check_root instead. */
+/* Checks the keys of a map and sets the values of the map. The function check_root checks the keys
+ * of the root. */
 static wl_status fill_map(wl_config *config, const wl_node *node, wl_map *map) {
   const wl_section *const section = map->section;
   key_table table = {.count = 0};

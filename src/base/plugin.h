@@ -30,8 +30,8 @@ typedef struct wl_plugin {
   /* WL_PLUGIN_ABI of the headers; this member is the first one in every version of the struct */
   uint32_t abi;
   uint32_t
-      /* A number that depends on the sizes of the shared structs. The number reveals a changed
-       * struct even if WL_PLUGIN_ABI is unchanged. */
+      /* A number that depends on the sizes of the structs that the program and the plug-in share.
+       * The number reveals a changed struct even if WL_PLUGIN_ABI is unchanged. */
       layout;
   const void *table; /* address of the wl_task_family or wl_rule_ops that the plug-in defines */
 } wl_plugin;

@@ -64,8 +64,8 @@ static wl_status fail_symbol(void *object, const wl_plugin_kind *kind, const cha
 
 /* ---- opening ---- */
 
-/* Loads the file. A name without a slash is loaded from the current folder: "./" is added, because
- * dlopen would search for the name in the library path. */
+/* Loads the shared object of a plug-in. A name without a slash is loaded from the current folder:
+ * "./" is added, because dlopen would search for the name in the library path. */
 static wl_status load_object(const char *path, const char *shown, void **object) {
   char here[4096];
   snprintf(here, sizeof here, "%s%s", strchr(path, '/') ? "" : "./", path);

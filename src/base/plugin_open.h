@@ -22,8 +22,8 @@ typedef struct wl_plugin_kind {
   const wl_variant *(*built_in)(void);
   const char *selector; /* the key that `plugin` replaces: "family" or "name" */
   const wl_option
-      /* keys that every variant of the section has. A plug-in may not have keys of these names.
-       * NULL if there are no such keys. */
+      /* keys that every variant of the section has. A plug-in may not have keys of these names. The
+       * pointer is NULL if there are no such keys. */
       *common;
 } wl_plugin_kind;
 
@@ -39,10 +39,10 @@ struct wl_open_plugin {
   const wl_open_plugin *next;
 };
 
-/* Opens the file. `hash` is the hash that the file must have. If `hash` is "", every file is
- * accepted. If a plug-in with the same hash is already open, that plug-in is used, even if its path
- * differs. Errors: WL_ERR_NO_INPUT, WL_ERR_CONFIG, WL_ERR_DATA. The message names the file and the
- * reason. Thread-safe. */
+/* Opens the plug-in in the file `path`. `hash` is the hash that the file must have. If `hash` is
+ * "", every file is accepted. If a plug-in with the same hash is already open, that plug-in is
+ * used, even if its path differs. Errors: WL_ERR_NO_INPUT, WL_ERR_CONFIG, WL_ERR_DATA. The message
+ * names the file and the reason. Thread-safe. */
 wl_status wl_plugin_open(const wl_plugin_kind *kind, const char *path, const char *hash,
                          const wl_open_plugin **out);
 /* Returns the next open plug-in of this kind. `after` is the result of the previous call, or NULL
@@ -63,8 +63,8 @@ static inline void wl_plugin_enter(const void *table, const char *function) {
 /* Returns the open plug-in with this table, or NULL if the table belongs to the program. A signal
  * handler may call this function. */
 const wl_open_plugin *wl_plugin_of_table(const void *table);
-/* Installs signal handlers. If the process crashes after this call, the handlers print the plug-in
- * and the function that the thread called last. */
+/* Installs handlers for the signals of a crash. If the process crashes after this call, the
+ * handlers print the plug-in and the function that the thread called last. */
 void wl_plugin_watch_crashes(void);
 
 /* One symbol of a plug-in that a file exports. */

@@ -26,7 +26,7 @@ typedef enum wl_purpose {
   WL_FOR_PROBE,          /* random directions in which a gradient is checked */
   WL_FOR_STAGGER,        /* inner step at which a unit begins its first episode */
   WL_FOR_PERTURB,        /* perturbations of evolution strategies */
-  WL_FOR_DRAW,           /* values of configuration keys that are distributions */
+  WL_FOR_DRAW,           /* values of configuration keys for which the user gave a distribution */
   WL_FOR_GRADIENT_NOISE, /* noise added to inner gradients */
   WL_FOR_IMITATION,      /* choice of the episodes in which the rule imitates a teacher */
   WL_FOR_RESTART,        /* choice of the episodes that start from a stored state */

@@ -30,7 +30,7 @@ int64_t wl_row_width(const wl_field *column);
 /* Appends an empty column with the name, type, dimensions and texts of `like`. All columns must be
  * added before the first row. */
 wl_status wl_table_add_column(wl_table *table, const wl_field *like);
-int64_t wl_table_bytes(const wl_table *table); /* Returns the number of bytes of all rows. */
+int64_t wl_table_bytes(const wl_table *table); /* Returns the number of bytes that all rows occupy. */
 /* Returns the column of that name, or NULL if there is no such column. */
 const wl_field *wl_table_find(const wl_table *table, const char *name);
 /* Returns true if both tables have columns with the same names, types and row shapes. */

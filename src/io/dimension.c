@@ -1,11 +1,11 @@
 /* dimension.c - attaches HDF5 dimension scales to the dimensions of a dataset. With these scales,
  * xarray and netCDF readers show the names of the dimensions.
  *
- * The field of a dataset contains the names of its dimensions. A dimension without a name is named
- * "dim_<length>". Let G be the group of the dataset. If G has a one-dimensional dataset with the
- * name and the length of the dimension, this dataset is the scale and contains the coordinates. If
- * G has no object of this name, a scale without coordinates is made by the netCDF-4 convention. If
- * G has another object of this name, the scale is named "<name>_<length>". */
+ * The field of a dataset contains the names of its dimensions. A dimension without a name is named "dim_<length>". Let
+ * G be the HDF5 group that contains the dataset. If G has a one-dimensional dataset with the name and the length of the
+ * dimension, this dataset is the scale and contains the coordinates. If G has no object of this name, a scale without
+ * coordinates is made by the netCDF-4 convention. If G has another object of this name, the scale is named
+ * "<name>_<length>". */
 #include <stdio.h>
 #include <string.h>
 

@@ -29,7 +29,7 @@ typedef struct wl_file_content {
    * shuffle and deflate. If the level is 0, datasets are contiguous. */
   int compression;
   /* Maps a field without data, which is written as a virtual dataset, to datasets of other files.
-   * NULL if no field is virtual. */
+   * The pointer is NULL if no field is virtual. */
   wl_status (*map)(const void *files, const wl_field *field, const char *path, hid_t creation,
                    hid_t space);
   const void *files; /* the first argument with which `map` is called */

@@ -66,8 +66,8 @@ static wl_status expect_text(const wl_file *file, const char *name, const char *
   return status;
 }
 
-/* Checks the schema version. Versions 1 and 2 are also accepted. A trajectory of version 1 or 2 is
- * an error, because trajectories of these versions have another format and other names. */
+/* Checks the schema version of a file. Versions 1 and 2 are also accepted. A trajectory of version
+ * 1 or 2 is an error, because trajectories of these versions have another format and other names. */
 static wl_status check_schema(const wl_file *file, int64_t *schema) {
   WL_TRY(wl_h5_get_integer(file->path, file->id, "schema_version", schema));
   if (*schema > WL_SCHEMA_VERSION || *schema < 1)

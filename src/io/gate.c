@@ -101,8 +101,8 @@ static wl_status take_object(walk *w, hid_t file, const char *name, H5L_type_t t
   return WL_FAIL(WL_ERR_DATA, "'%s' of '%s' is neither a group nor a dataset", name, w->path);
 }
 
-/* Checks one object. HDF5 calls this function for a group before it visits the objects in the
- * group. */
+/* Checks the link to one object and the type of the object. HDF5 calls this function for a group
+ * before it visits the objects in the group. */
 static herr_t take_link(hid_t file, const char *name, const H5L_info_t *link, void *context) {
   walk *const w = context;
   w->status = take_object(w, file, name, link->type);
@@ -121,7 +121,7 @@ wl_status wl_gate_list(const char *path, hid_t file, bool virtual, wl_names *dat
 
 /* ---- datasets ---- */
 
-/* A dataset that is being checked. */
+/* The properties of a dataset that is being checked. */
 typedef struct candidate {
   const char *path, *name;
   hid_t dataset, creation;

@@ -10,7 +10,7 @@
 #include "base/atomic_file.h"
 #include "io/h5_support.h"
 
-/* A dataset that passed the checks. */
+/* Describes an open dataset that passed the checks. */
 typedef struct wl_stored {
   wl_field field; /* the name, the type, the precision and the shape of the dataset */
   hid_t id; /* HDF5 identifier, which the caller closes */

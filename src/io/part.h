@@ -27,8 +27,8 @@ typedef struct wl_parts {
   char run[WL_PATH_MAX], folder[WL_PATH_MAX];
   wl_part *at;
   int count, room;
-  /* Highest number of a part that wl_parts_scan found, even if this part is damaged. 0 if there
-   * is no part. */
+  /* Highest number of a part that wl_parts_scan found, even if this part is damaged. The number is
+   * 0 if there is no part. */
   int64_t highest;
   /* the field coordinate_index, which is written to every file; the structure owns its data */
   wl_field index;

@@ -149,7 +149,8 @@ static wl_status set_index(const wl_trajectory_setting *s, wl_field *index) {
 
 /* ---- resume ---- */
 
-/* Starts a new part for the next rows. */
+/* Begins a new part, which receives the next rows: empties the table `newest` and increases the
+ * number of the part. */
 static void begin_part(wl_trajectory *t) {
   wl_table_clear(&t->newest);
   t->number++;

@@ -63,9 +63,9 @@ typedef struct wl_trajectory_setting {
 
 typedef struct wl_trajectory wl_trajectory;
 
-/* Opens the trajectory of a run, so that rows can be appended. Removes temporary files. Removes the
- * records with meta_step >= resume_step and the metrics with meta_step > resume_step. If
- * resume_step is 0, all rows are removed. */
+/* Opens the trajectory of a run, so that rows can be appended. Removes the temporary files of
+ * killed processes. Removes the records with meta_step >= resume_step and the metrics with
+ * meta_step > resume_step. If resume_step is 0, all rows are removed. */
 wl_status wl_trajectory_open(const char *run, const wl_trajectory_setting *setting,
                              int64_t resume_step, const char *configuration, wl_trajectory **out);
 /* Sets the pointers of a record to arrays in `memory`, one after the other. The arrays have room
@@ -88,7 +88,8 @@ wl_status wl_trajectory_stage(wl_trajectory *t);
 wl_status wl_trajectory_write(wl_trajectory *t);
 /* Returns the number of bytes that were appended since the last call of wl_trajectory_stage. */
 int64_t wl_trajectory_pending(const wl_trajectory *t);
-/* Flushes the rows and frees the trajectory. Does nothing if *t is NULL. */
+/* Writes the rows as wl_trajectory_flush does, and frees the trajectory. Does nothing if *t is
+ * NULL. */
 wl_status wl_trajectory_close(wl_trajectory **t);
 
 #endif

@@ -10,7 +10,7 @@
  * - j contains a factor for the initial values of each tensor. With probability scale_jitter, the factors are
  *   log-uniform in scale_jitter_range. In all other episodes, the factors are 1.
  * - xi_t is Gaussian noise with the standard deviation gradient_noise. The noise is drawn for each inner step and is
- *   added to inner losses only. The noise is a term of the loss, so the gradient with noise is the exact gradient of L~.
+ *   added to inner losses only. The noise is a term of the loss, so the noisy gradient is the exact gradient of L~.
  *
  * The operator o multiplies two vectors element by element. A log-uniform number is one whose logarithm is uniformly
  * distributed. All drawn values depend only on the seed, the space (wl_space), and the indices of the episode and the
@@ -68,7 +68,7 @@ typedef struct wl_augment_keys {
    "[low, high]: log-uniform range of the factors of `scale_jitter`.", WL_SLOT(type, member.scale_jitter_range)}
 /* clang-format on */
 
-typedef struct wl_augment wl_augment; /* the configured augmentations */
+typedef struct wl_augment wl_augment; /* the augmentations that the keys of a task describe */
 /* the values that were drawn for the current episode, and buffers for results */
 typedef struct wl_augment_ws wl_augment_ws;
 

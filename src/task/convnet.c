@@ -50,7 +50,8 @@ static feature pool(const wl_convnet *net, wl_tape *t, feature f) {
 /* Adds normalisation, activation and pooling after a convolution. In `orders`, the letters n, a and
  * p stand for normalisation, activation and pooling. */
 static feature apply_stages(const wl_convnet *net, wl_tape *t, feature f, int layer) {
-  static const char *const orders[] = {"nap", "pna", "apn"}; /* the index is wl_convnet.order */
+  static const char *const orders[] = {"nap", "pna", "apn"}; /* the array index is the value of
+                                                              * wl_convnet.order */
   char name[WL_NAME_SIZE];
   snprintf(name, sizeof name, "norm%d", layer);
   for (const char *stage = orders[net->order]; *stage; stage++) {

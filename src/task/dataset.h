@@ -1,5 +1,5 @@
-/* dataset.h - provides labelled images. A data set is read or generated once, and all tasks of a
- * process share it.
+/* dataset.h - declares the functions that open and close data sets of labelled images. A data set is read or generated
+ * once, and all tasks of a process share it.
  *
  * Pixels are stored as the bytes 0..255 of the source. Bytes need a quarter of the memory and
  * bandwidth of float32. The functions of image_source.h divide the bytes by 255 when they write the

@@ -3,15 +3,15 @@
  *
  *   x(p) = ink(A^-1 (p - c - t) + c'),   A = (1 + s) R(angle) S
  *
- * c is the centre of the image. x(p) is the value of the nearest pixel of the source image. Outside of the source
- * image, x(p) is 0 (paper). If `centre` is false, c' = c. If `centre` is true, c' is the ink's centre of mass, rounded so
- * that c' - c is a whole number of pixels. S stretches the image by the factor k along the direction b, and by 1 / k
- * across this direction.
+ * c is the centre of the image. The value ink(q) is the value of the source pixel that is nearest to q. Outside of the
+ * source image, ink(q) is 0 (paper). If `centre` is false, c' = c. If `centre` is true, c' is the ink's centre of mass,
+ * rounded so that c' - c is a whole number of pixels. S stretches the image by the factor k along the direction b, and
+ * by 1 / k across this direction.
  *
- * angle = 90 degrees * turn + a. The drawn numbers are uniformly distributed. The angle a is in
- * [-rotate, rotate] and s is in [-scale, scale]. Both components of t are in [-shift, shift] times
- * the side. The factor k is in [1, 1 + stretch] and b is in [0, pi]. If there is no distortion, the
- * pixels are copied. Only files of src/task include this header. */
+ * R is a rotation by the angle 90 degrees * turn + a. The drawn numbers a, s, t, k and b are uniformly distributed. The
+ * angle a is in [-rotate, rotate] and s is in [-scale, scale]. Both components of t are in [-shift, shift] times the
+ * side. The factor k is in [1, 1 + stretch] and b is in [0, pi]. If there is no distortion, the pixels are copied. Only
+ * files of src/task include this header. */
 #ifndef WL_TASK_GLYPH_IMAGE_H
 #define WL_TASK_GLYPH_IMAGE_H
 

@@ -1,5 +1,5 @@
-/* image_source.h - makes minibatches of images. The options of a family determine the data set and
- * the size of a batch. Only files of src/task include this header. */
+/* image_source.h - declares the functions that make minibatches of images. The options of a family determine the data
+ * set and the size of a batch. Only files of src/task include this header. */
 #ifndef WL_TASK_IMAGE_SOURCE_H
 #define WL_TASK_IMAGE_SOURCE_H
 

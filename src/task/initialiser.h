@@ -26,7 +26,7 @@ typedef enum wl_initialiser_kind {
 
 typedef struct wl_initialiser {
   wl_initialiser_kind kind;
-  double scale; /* standard deviation of the kind `normal` */
+  double scale; /* standard deviation of the initial values for the kind `normal` */
 } wl_initialiser;
 
 /* Expands to the rows that declare the keys of the initial values in a family's options table.

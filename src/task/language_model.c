@@ -98,8 +98,8 @@ static wl_node initial_state(const language_model *m, wl_tape *t, const char *na
   return wl_op_matmul(t, m->ones, wl_op_reshape(t, row, 2, (const int64_t[]){1, m->hidden}));
 }
 
-/* Adds all time steps of the cell. *out is the node with the states h_1 to h_T, of shape (T
- * B,H). */
+/* Adds the operators of all time steps of the cell to the tape. *out is the node with the states
+ * h_1 to h_T, of shape (T B,H). */
 static wl_status unroll(const language_model *m, wl_tape *t, wl_node *out) {
   const int64_t batch = m->source.batch, length = m->source.length, d = m->embedding;
   const int64_t width = cells[m->cell].gates * m->hidden;

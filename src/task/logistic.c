@@ -117,7 +117,7 @@ static wl_status sample(const wl_task *task, const wl_episode *own, void *draw) 
   return WL_OK;
 }
 
-/* Writes the constant matrix E. */
+/* Writes the constant matrix E to the input of the tape. */
 static void bind(const wl_task *task, const wl_episode *episode, const void *draw,
                  wl_tape_ws *tape_ws) {
   (void)episode, (void)draw;

@@ -63,7 +63,7 @@ struct wl_task_ws {
   bool loaded; /* true: the tape's inputs contain the data of `batch` */
 };
 
-/* The families as variants of the section `task`. The table is filled once. */
+/* The task families, as variants of the section `task`. The table is filled when it is first used. */
 static wl_variant variants[FAMILY_COUNT + 1];
 static once_flag variants_once = ONCE_FLAG_INIT;
 

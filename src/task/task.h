@@ -30,8 +30,9 @@ static inline bool wl_same_episode(const wl_episode *a, const wl_episode *b) {
 
 typedef enum wl_split { WL_SPLIT_TRAIN, WL_SPLIT_HELDOUT } wl_split;
 
-/* Identifies the data on which a loss is computed. Families without data ignore the batch. Few-shot
- * families use the support set for WL_FOR_INNER_BATCH and the query set for WL_FOR_OUTER_BATCH. */
+/* Identifies the data on which a loss is computed. Families that have no data ignore the batch.
+ * Few-shot families use the support set for WL_FOR_INNER_BATCH and the query set for
+ * WL_FOR_OUTER_BATCH. */
 typedef struct wl_batch {
   wl_purpose purpose; /* one of WL_FOR_INNER_BATCH, WL_FOR_OUTER_BATCH and WL_FOR_EVAL_BATCH */
   wl_split split;
@@ -127,8 +128,8 @@ void wl_task_destroy(wl_task **task);
 static inline const wl_layout *wl_task_theta(const wl_task *task) {
   return wl_tape_theta_layout(task->tape);
 }
-/* Writes the initial values of the warp layers' parameters to `phi`. The values are a pure function
- * of the seed. */
+/* Writes the initial values of the warp layers' parameters to `phi`. The values depend only on the
+ * seed. */
 void wl_task_phi0(const wl_task *task, uint64_t seed, wl_real *phi);
 /* Returns true if the task's augmentations change the initial parameters theta_0. A learned
  * initialisation is never changed. */
@@ -166,9 +167,9 @@ typedef struct wl_task_point {
  * that family->loss computes can fail. The caller must call this function after it has computed
  * losses, because wl_task_loss returns no status. */
 wl_status wl_task_status(const wl_task *task);
-/* Returns the loss at a point. Writes the gradients grad_theta [n] and grad_phi, which has one
- * element for each meta-parameter of the tape. A gradient is not computed if its pointer is NULL.
- * The function allocates no memory. */
+/* Returns the loss at the point `at`. Writes the gradients grad_theta [n] and grad_phi, which has
+ * one element for each meta-parameter of the tape. A gradient is not computed if its pointer is
+ * NULL. The function allocates no memory. */
 double wl_task_loss(const wl_task *task, wl_task_ws *ws, const wl_task_point *at,
                     wl_real *grad_theta, wl_real *grad_phi);
 /* Computes Hessian-vector products of the loss at a point, along the direction v [n] of theta. The
