@@ -193,8 +193,9 @@ const wl_command wl_command_bench = {
     NULL,
     false,
     run_bench,
-    "Measures the main costs of a training on this machine. First, the command runs windows of an LSTM with 2 "
-    "x 20 units on all ranks at once. These windows recompute the activations. Windows with stored activations "
+    "Measures the main costs of a training on this machine. First, the command runs windows of an LSTM with 2 x "
+    "20 units on all ranks at once. The backward pass of these windows recomputes the activations of the LSTM. "
+    "Windows with stored activations "
     "are also measured if the activations need at most 256 MiB, which is enough for 16,600 coordinates. The "
     "command prints coordinate-steps per second and the share of the peak. The share of the peak is the "
     "floating-point "

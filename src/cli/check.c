@@ -154,7 +154,7 @@ static wl_status show(const wl_arguments *a, const char *estimator, const wl_che
   print_report(r, q->tolerance, wl_json_text_stream(json));
   if (strcmp(estimator, "bptt") != 0)
     fprintf(wl_json_text_stream(json),
-            "The table shows the gradients of back-propagation. The training estimates these gradients with "
+            "The table shows the gradients of back-propagation. The training estimates the meta-gradients with "
             "the estimator %s.\n",
             estimator);
   if (json) WL_TRY(write_json(r, q->tolerance, json));
@@ -206,12 +206,14 @@ const wl_command wl_command_check = {
     run_check,
     "Computes the meta-gradient of one window of each task with the code that a training uses (the engine). "
     "Then separate code, the rollout, computes central differences of the meta-loss along random directions "
-    "and for several step sizes h. Each block of the gradient is compared with these differences. A block "
+    "and for several step sizes h. Each block of the meta-gradient is compared with these central differences. "
+    "A block "
     "passes if the relative error at the best step size h is within the tolerance and the error falls as h^2. "
     "The rollout has its own "
     "code for the loop over steps, the weights of the window, the transforms of the loss and the batches. "
     "Rollout and engine share the code of the task's loss, the rule's step and the preconditioner's product. "
-    "The rollout does not use the derivatives of these three parts. Use --set to make a large task small, "
+    "The rollout does not use the derivatives of the loss, the step or the product. Use --set to make a large "
+    "task small, "
     "because the "
     "check computes many losses. Before the comparison, check computes data, initial parameters, losses and "
     "updates twice, in different orders. If the bits of a value differ between the two orders, check names the "

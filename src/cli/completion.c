@@ -1,8 +1,8 @@
 /* completion.c - `warploom completion bash|zsh`: prints a completion script for a shell.
  *
- * A completion script has functions that list the possible next words. These functions are
- * generated from the tables of commands, options and keys that the program itself uses. The rest of
- * the script is fixed text, which calls these functions. */
+ * A completion script has functions that list the possible next words. The functions of a script
+ * are generated from the tables of commands, options and keys that the program itself uses. The
+ * rest of the script is fixed text, which calls the generated functions. */
 #include <string.h>
 
 #include "cli/commands.h"

@@ -6,8 +6,8 @@
 #include "cli/arguments.h"
 #include "run/train.h"
 
-/* The entries of the options --resume and --time-limit. The option table of each subcommand that
- * trains contains these entries. */
+/* The options --resume and --time-limit, as entries for the option table of each subcommand that
+ * trains. */
 #define WL_TRAIN_ARGUMENTS                                                                          \
   {"resume", NULL,                                                                                  \
    "resume from the newest valid checkpoint in the run directory; if there is none, start a new run"}, \

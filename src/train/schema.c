@@ -31,7 +31,7 @@ static const wl_option top_options[] = {
      "ranks on this node, but at most OMP_NUM_THREADS and at most the number of cores to which the rank is "
      "bound. A single rank on a shared machine uses the cores that are idle. If a job has exclusive cores and "
      "uses all of them, each thread is bound to one core. The environment variables OMP_PROC_BIND, OMP_PLACES "
-     "and GOMP_CPU_AFFINITY prevent this binding.",
+     "and GOMP_CPU_AFFINITY prevent the binding of threads to cores.",
      WL_SLOT(wl_run_keys, threads), .flags = WL_KEY_FREE},
     {NULL, 0, NULL, NULL, ANY, NULL, NULL}};
 
@@ -83,11 +83,13 @@ static const wl_option window_options[] = {
      "step; other rules use `recompute` instead. `states`: the rule state before every step; with `order: "
      "first`, `recompute` is used instead. `recompute`: the gradients at every step; the steps of the rule are "
      "computed again. `snapshots`: theta and rule state at the start of each segment of the window; the inner "
-     "steps of the segment are computed again. `auto`: the fastest of these choices within the bound `memory`. "
+     "steps of the segment are computed again. `auto`: the storage with the fastest backward pass within the "
+     "bound `memory`. "
      "The result does not depend on this key.",
      WL_SLOT(window_keys, storage), .flags = WL_KEY_FREE},
     {"memory", WL_OPT_REAL, "0", NULL, AT_LEAST(0), "MiB",
-     "Bound on the memory in which a window stores these values. A window that needs more memory is divided "
+     "Bound on the memory in which a window stores values for its backward pass. A window that needs more "
+     "memory is divided "
      "into segments, which are computed again from snapshots. 0 means no bound; `storage: auto` then still "
      "stores at most 256 MiB of activations "
      "or states.",

@@ -81,8 +81,8 @@ typedef struct wl_trainer_state {
  * is not collective, but every rank must call it with the same configuration. */
 wl_status wl_trainer_create(const wl_config *config, wl_comm *comm, wl_trainer **out);
 void wl_trainer_destroy(wl_trainer **trainer);
-/* These functions return the constant part and the changing part of a trainer, which the trainer
- * owns. */
+/* wl_setup_of returns the constant part of a trainer, and wl_state_of returns the changing part.
+ * The trainer owns both parts. */
 const wl_trainer_setup *wl_setup_of(const wl_trainer *trainer);
 wl_trainer_state *wl_state_of(const wl_trainer *trainer);
 /* Returns the number of doubles that the exact sum adds for each unit. The estimate of the memory
@@ -144,7 +144,7 @@ wl_status wl_trainer_raise_failure(wl_trainer *trainer);
 
 /* Assigns the units to ranks according to their clocks and allocates the units of this rank. Call
  * this function after the clocks were read from a checkpoint. The caller must then read the state
- * of these units. */
+ * of the units of this rank. */
 wl_status wl_trainer_place_units(wl_trainer *trainer);
 /* Returns true if the training has diverged. The result is equal on every rank. The training has
  * diverged if phi is not finite. The training has also diverged if no unit was finite in the last

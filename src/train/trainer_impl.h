@@ -50,9 +50,9 @@ int wl_trainer_lanes(const wl_trainer *trainer);
  * of this rank. */
 wl_status wl_trainer_run_units(wl_trainer *trainer, const wl_watcher *watcher, int64_t *own);
 
-/* These functions are in start_copy.c. Before the call of wl_plan_begin, wl_trainer_keep_clocks
- * copies clocks and meta-parameters. After wl_plan_begin has assigned units to ranks,
- * wl_trainer_keep_start copies the units of this rank. If the meta-step ends early,
+/* The five functions below are defined in start_copy.c. Before the call of wl_plan_begin,
+ * wl_trainer_keep_clocks copies clocks and meta-parameters. After wl_plan_begin has assigned units
+ * to ranks, wl_trainer_keep_start copies the units of this rank. If the meta-step ends early,
  * wl_trainer_return_to_start restores clocks, meta-parameters and units. */
 wl_status wl_start_copy_create(const wl_trainer *trainer, wl_start_copy *copy);
 void wl_start_copy_clear(const wl_trainer *trainer, wl_start_copy *copy);
@@ -61,7 +61,8 @@ wl_status wl_trainer_keep_start(wl_trainer *trainer);
 void wl_trainer_return_to_start(wl_trainer *trainer);
 
 /* Updates the groups of phi in the set `groups`. The vector reduction->sum must contain the sum of
- * `counted` contributions of units or of replayed windows. This function is in meta_step.c. */
+ * `counted` contributions of units or of replayed windows. wl_trainer_update is defined in
+ * meta_step.c. */
 void wl_trainer_update(wl_trainer *trainer, wl_reduction *reduction, int64_t counted,
                        unsigned groups, wl_meta_report *report);
 

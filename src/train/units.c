@@ -266,8 +266,8 @@ static wl_status run_in_turn(wl_trainer *tr, passage *passages, int64_t own,
   return WL_OK;
 }
 
-/* Runs one window of each unit that is not done. OpenMP may assign the inner runs of these windows
- * to threads in any order. */
+/* Runs one window of each unit that is not done. OpenMP may assign the inner runs of the windows to
+ * threads in any order. */
 static wl_status run_round(wl_trainer *tr, passage *passages, int64_t own) {
   const int runs = tr->setup.estimator->runs;
   wl_failure failure = {0};

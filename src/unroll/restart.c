@@ -45,8 +45,8 @@ static void copy(wl_real *to, const wl_real *from, int64_t count) {
   if (count > 0) memcpy(to, from, (size_t)count * sizeof *to);
 }
 
-/* These functions return the number of elements of the stored theta, of the stored state, and of
- * the stored state of the teacher. */
+/* theta_of, state_of and teacher_of return the number of elements of the stored theta, of the
+ * stored state, and of the stored state of the teacher. */
 static int64_t theta_of(const wl_unit *unit) { return wl_pad(unit->task->n); }
 static int64_t state_of(const wl_model *model, const wl_unit *unit) {
   return wl_model_state(model, wl_task_theta(unit->task));

@@ -9,8 +9,8 @@
  * so far is also stored. If the mean of the largest scores over the particles grows in a window,
  * the unit stores the state that it had before this window. The stored state consists of theta, the
  * rule's state and the teacher's state of particle 0. All particles of a restarted episode begin
- * with this state, so the particles differ only by their new perturbations. The restarted episode
- * has the same task and draws other minibatches. */
+ * with the stored state, so the particles differ only by their new perturbations. The restarted
+ * episode has the same task and draws other minibatches. */
 #ifndef WL_UNROLL_RESTART_H
 #define WL_UNROLL_RESTART_H
 

@@ -33,9 +33,9 @@ typedef struct wl_trace_kind {
   const char *name;
   /* Returns true if this kind of trace is possible for a rule and a window with this shape. */
   bool (*serves)(const wl_trace_shape *shape);
-  /* These functions return how many elements the trace of a segment of `steps` steps stores:
-   * `states` counts the elements of states, `activations` counts the elements of activations, and
-   * `chunk` counts the elements of the recomputed states of one chunk. */
+  /* The next three functions return how many elements the trace of a segment of `steps` steps
+   * stores: `states` counts the elements of states, `activations` counts the elements of
+   * activations, and `chunk` counts the elements of the recomputed states of one chunk. */
   int64_t (*states)(const wl_trace_shape *shape, int64_t steps);
   int64_t (*activations)(const wl_trace_shape *shape, int64_t steps);
   int64_t (*chunk)(const wl_trace_shape *shape, int64_t steps);

@@ -340,7 +340,7 @@ static void live_end(wl_window_run_state *run, wl_window_result *result) {
 }
 
 /* Stores the first and the last outer loss that were evaluated in the window, and the mean of all
- * outer losses that were evaluated. The last of these losses may be infinite. */
+ * outer losses that were evaluated. The last evaluated loss may be infinite. */
 static void summarise(const wl_window_run_state *run, wl_window_result *result) {
   const double *loss = run->ws->outer_loss;
   double sum = 0.0;

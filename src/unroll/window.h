@@ -35,8 +35,8 @@ typedef enum wl_transform {
   WL_LOSS_CLIPPED
 } wl_transform;
 
-/* This type says which values a window stores for its backward pass. The bits of the result do not
- * depend on this choice.
+/* wl_storage determines which values a window stores for its backward pass. The bits of the result
+ * do not depend on the storage.
  *
  * - activations: the values of each step that the rule's adjoint needs. If the rule stores no such
  *   values, `recompute` is used instead.
@@ -46,8 +46,8 @@ typedef enum wl_transform {
  *   runs the rule's steps again.
  * - snapshots: theta and state at the start of each segment of the window. The backward pass runs
  *   whole segments again.
- * - auto: the fastest of these choices within the bound `memory`. If there is no bound, activations
- *   or states are stored only if they need at most WL_WINDOW_UNASKED bytes. */
+ * - auto: the storage with the fastest backward pass within the bound `memory`. If there is no
+ *   bound, activations or states are stored only if they need at most WL_WINDOW_UNASKED bytes. */
 typedef enum wl_storage {
   WL_STORAGE_AUTO,
   WL_STORAGE_ACTIVATIONS,
@@ -176,7 +176,7 @@ typedef struct wl_window_result {
 } wl_window_result;
 
 /* Runs `steps` <= K inner steps from the current theta, state and t of the unit, and advances the
- * unit. A workspace with a backward pass stores the trace of these steps. The terms of the
+ * unit. A workspace with a backward pass stores the trace of the steps. The terms of the
  * meta-gradient that need no backward pass are added to options->phi_grad. A non-finite run is not
  * an error: the function sets result->finite to false, and the caller must not use phi_grad. */
 wl_status wl_window_forward(wl_unroll_ws *ws, wl_unit *unit, int64_t steps,

@@ -17,7 +17,8 @@ typedef struct wl_window_plan {
   int64_t segment;
   int64_t segments;          /* number of segments in a window: ceil(K / segment) */
   const wl_trace_kind *kind; /* kind of the traces; NULL if windows only run forward */
-  wl_trace_shape kept;       /* number of elements that a trace stores for a step */
+  wl_trace_shape kept;       /* sizes that determine how many elements a trace stores for each
+                              * step */
   /* index of the preconditioned gradient of the previous step in the state of a unit */
   int64_t before_at;
   /* true if the preconditioner reads the preconditioned gradient of the previous step */
@@ -29,8 +30,8 @@ typedef struct wl_window_plan {
   /* true if the trace stores theta at each step, because the rule reads theta or the backward pass
    * runs step by step */
   bool keep_theta;
-  /* true if the backward pass processes one step at a time. The backward pass does so in second
-   * order, if the preconditioner reads theta, and if the rule reads theta in windows that
+  /* true if the backward pass processes one step at a time. One step at a time is necessary in
+   * second order, if the preconditioner reads theta, and if the rule reads theta in windows that
    * imitate. */
   bool time_outermost;
 } wl_window_plan;
@@ -111,8 +112,8 @@ typedef struct wl_adjoint {
   wl_real *warp_grad; /* [warp_size] */
 } wl_adjoint;
 
-/* Loss and gradients at the end of the last window. The workspace outer_task_ws contains the
- * forward pass of the task at this end. */
+/* Loss and gradients at the end of the last window. The workspace outer_task_ws contains the values
+ * of the task's forward pass at the end of the last window. */
 typedef struct wl_last_end {
   wl_window_end end;
   wl_real *theta, *g; /* [pad] */

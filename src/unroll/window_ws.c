@@ -75,8 +75,9 @@ static bool is_unasked(const wl_window_plan *p, const wl_window_spec *spec) {
   return spec->memory > 0 || spec->steps * step * (int64_t)sizeof(wl_real) <= WL_WINDOW_UNASKED;
 }
 
-/* Chooses the fastest kind of trace with which the whole window fits into the memory bound. If
- * there is none, chooses the fastest kind with which shorter segments fit into the memory bound. */
+/* Chooses the fastest kind of trace with which the whole window fits into the memory bound. If the
+ * whole window fits with no kind, chooses the fastest kind with which shorter segments fit into the
+ * memory bound. */
 static void choose_fastest(wl_window_plan *p, const wl_window_spec *spec) {
   for (int cut = 0; cut <= 1; cut++)
     for (int i = 0; i < WL_TRACE_KINDS; i++) {
@@ -135,8 +136,8 @@ typedef struct buffer {
 enum { N_BUFFERS = 27 };
 
 /* Returns true if the backward pass needs the adjoint of the state (adjoint.mu). The backward pass
- * of a chunk passes this adjoint to the preceding chunk. A window of only one chunk needs the
- * adjoint only if a preconditioner has a state or the backward pass runs step by step. */
+ * of a chunk passes the adjoint of the state to the preceding chunk. A window of only one chunk
+ * needs the adjoint only if a preconditioner has a state or the backward pass runs step by step. */
 static bool hands_on(const wl_window_plan *p, const wl_window_spec *spec) {
   return p->time_outermost || p->reads_before || spec->steps > WL_CHUNK_STEPS;
 }
