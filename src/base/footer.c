@@ -1,4 +1,4 @@
-/* footer.c - writes and checks the footer of a file. footer.h describes the format. */
+/* footer.c - writes and checks the footer of a file. The header footer.h describes the format. */
 #include "base/footer.h"
 
 #include <inttypes.h>

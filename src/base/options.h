@@ -217,8 +217,8 @@ wl_status wl_config_read(const char *path, const wl_section *sections, const wl_
 void wl_config_destroy(wl_config **config);
 
 /* wl_config_count returns the number of maps of a section. The number is above 1 if the user wrote
- * a list of maps, or if the choices of keys were expanded to several maps. wl_config_map returns
- * map i, counted from 0. The configuration owns the map. */
+ * a list of maps, or if the choices of keys were expanded to several maps. The function
+ * wl_config_map returns map i, counted from 0. The configuration owns the map. */
 int wl_config_count(const wl_config *config, const char *section);
 const wl_map *wl_config_map(const wl_config *config, const char *section, int i);
 /* Returns the number of maps of a section in the configuration as the user wrote it. A map with
@@ -227,16 +227,16 @@ int wl_config_written(const wl_config *config, const char *section);
 /* Returns the name of the map's variant, which is the value of the section's selector or the name
  * of the plug-in. Returns "" if the section has no selector. */
 const char *wl_map_variant(const wl_map *map);
-/* These functions return the function table and the options of the map's variant. wl_map_table
- * returns NULL if the variant has no functions. wl_map_options returns NULL if the variant has no
- * options. Both functions return NULL for a plug-in that was not loaded. */
+/* These functions return the function table and the options of the map's variant. The function
+ * wl_map_table returns NULL if the variant has no functions. The function wl_map_options returns
+ * NULL if the variant has no options. Both functions return NULL for a plug-in that was not loaded. */
 const void *wl_map_table(const wl_map *map);
 const wl_option *wl_map_options(const wl_map *map);
 
 /* wl_map_combinations returns the number of maps to which the choices ({one_of: [..]}) of this map
- * were expanded. The number is 1 if no key has choices. wl_map_choices writes the choices of this
- * map to `text`, for example "widths: [32], activation: relu". wl_map_choices writes at most `size`
- * bytes. The text is "" if no key has choices. */
+ * were expanded. The number is 1 if no key has choices. The function wl_map_choices writes the
+ * choices of this map to `text`, for example "widths: [32], activation: relu". It writes at most
+ * `size` bytes. The text is "" if no key has choices. */
 int wl_map_combinations(const wl_map *map);
 void wl_map_choices(const wl_map *map, char *text, size_t size);
 

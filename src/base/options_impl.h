@@ -4,7 +4,7 @@
  *   YAML text --(options_tree)--> wl_node tree --(options_override)--> edited tree
  *     --(options_validate, options_value)--> wl_config: groups of maps of values
  *
- * The pool owns all memory of a configuration. wl_config_destroy frees the pool. */
+ * The pool owns all memory of a configuration. The function wl_config_destroy frees the pool. */
 #ifndef WL_BASE_OPTIONS_IMPL_H
 #define WL_BASE_OPTIONS_IMPL_H
 
@@ -150,8 +150,8 @@ wl_status wl_value_read(wl_pool *pool, const wl_node *node, const char *path, wl
 /* Converts the default of value->option to a value. */
 wl_status wl_fallback_read(wl_pool *pool, const wl_option *option, const char *path,
                            wl_value *value);
-/* wl_node_draw returns the kind of distribution that a node describes. wl_draw_word returns the
- * YAML key of a kind, such as "one_of". */
+/* wl_node_draw returns the kind of distribution that a node describes. The function wl_draw_word
+ * returns the YAML key of a kind, such as "one_of". */
 wl_draw_kind wl_node_draw(const wl_node *node);
 const char *wl_draw_word(wl_draw_kind kind);
 /* Converts a node that is a distribution. The caller sets value->option before the call. */
@@ -202,8 +202,8 @@ wl_status wl_path_expand(wl_pool *pool, const char *text, wl_location location, 
 /* Makes a path absolute. A relative path in a configuration file is resolved from the folder of
  * that file. Any other relative path is resolved from the current folder. */
 wl_status wl_path_beside(wl_pool *pool, const char *text, wl_location location, const char **out);
-/* Returns the shortest decimal text that has a point and is read as x. Returns ".inf" or "-.inf"
- * for an infinity, as in YAML. */
+/* Returns the shortest text with a decimal point whose value is x. Returns ".inf" or "-.inf" for an
+ * infinity, as in YAML. */
 const char *wl_real_text(double x, char buffer[40]);
 
 #endif

@@ -181,7 +181,7 @@ static bool is_counted(const wl_node *node, const char *choice, int64_t *argumen
          parse_int(node->first->node, argument) && *argument >= 1;
 }
 
-/* Reads one of the choices. value->integer receives the index of the choice. */
+/* Reads one of the choices. The member value->integer receives the index of the choice. */
 static wl_status read_choice(const wl_node *node, const char *path, wl_value *value) {
   const wl_option *const option = value->option;
   char storage[CHOICES_SIZE];

@@ -1,15 +1,15 @@
 /* rng.h - computes each random number as a pure function of its purpose and its indices.
  *
  * Philox4x64-10 (Salmon et al. 2011, Random123): key = (seed, purpose | space << 32), counter = (element block, step,
- * task, index). The generator has no state. The same stream gives the same numbers on any rank, in any thread and after
- * any restart. */
+ * task, index). The generator has no state. The numbers of a stream are the same on every rank, in every thread and
+ * after every restart. */
 #ifndef WL_BASE_RNG_H
 #define WL_BASE_RNG_H
 
 #include "base/real.h"
 
-/* The purpose of a random number. The values of this enumeration are consecutive. A value must
- * never change its meaning, because the results that files store depend on the values. */
+/* The purpose of a random number. The values of this enumeration are consecutive. The meaning of a
+ * value must never change, because the results that files store depend on the values. */
 typedef enum wl_purpose {
   WL_FOR_META_INIT,      /* initial values of the meta-parameters */
   WL_FOR_FAMILY,         /* choice of a task if the configuration has several tasks */

@@ -53,8 +53,8 @@ bool wl_error_is_shared(void);
 wl_status wl_alloc(void **out, size_t count, size_t size);
 #define WL_NEW(pointer, count) wl_alloc((void **)&(pointer), (size_t)(count), sizeof *(pointer))
 void wl_free(void *pointer);
-/* Makes an array large enough for one more element. The array has `count` elements. wl_alloc has
- * allocated the array, or the array is NULL. *room is the number of elements for which memory is
+/* Makes an array large enough for one more element. The array has `count` elements. The array was
+ * allocated with wl_alloc, or it is NULL. *room is the number of elements for which memory is
  * allocated. If the array is full, *room is more than doubled. */
 wl_status wl_grow(void **array, int count, int *room, size_t size);
 #define WL_GROW(array, count, room) wl_grow((void **)&(array), (count), &(room), sizeof *(array))

@@ -13,7 +13,7 @@ static int least(int a, int b) { return a < b ? a : b; }
 
 /* Returns the edit distance of two words, which have at most LONGEST characters. */
 static int edit_distance(const char *a, int length_a, const char *b, int length_b) {
-  /* the rows i-2, i-1 and i of d, where each new row replaces the oldest one */
+  /* the rows i-2, i-1 and i of the table d of distances; each new row replaces the oldest row */
   int rows[3][LONGEST + 1];
   for (int j = 0; j <= length_b; ++j) rows[0][j] = j;
   for (int i = 1; i <= length_a; ++i) {

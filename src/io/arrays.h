@@ -1,5 +1,5 @@
-/* arrays.h - reads datasets of HDF5 files that other programs wrote, such as packed images. checkpoint.h reads
- * Warploom's files, which have a footer. */
+/* arrays.h - reads datasets of HDF5 files that other programs wrote, such as packed images. The functions of
+ * checkpoint.h read Warploom's files, which have a footer. */
 #ifndef WL_IO_ARRAYS_H
 #define WL_IO_ARRAYS_H
 

@@ -48,11 +48,11 @@ wl_status wl_file_read_range(const wl_file *file, const char *name, wl_type type
  * WL_ERR_DATA if the attribute does not exist. */
 wl_status wl_file_attribute(const wl_file *file, const char *name, char **value);
 
-/* The content of a numbered checkpoint such as RUN/checkpoints/step-00000500.h5. wl_checkpoint_save
- * writes the checkpoint and the text file `latest`, which names the newest checkpoint. The function
- * then removes old checkpoints. The newest `keep` valid checkpoints remain, and also the newest
- * valid checkpoint whose step is below `last_counted`. wl_checkpoint_save also removes the
- * temporary files of killed processes. */
+/* The content of a numbered checkpoint such as RUN/checkpoints/step-00000500.h5. The function
+ * wl_checkpoint_save writes the checkpoint and the text file `latest`, which names the newest
+ * checkpoint. The function then removes old checkpoints. The newest `keep` valid checkpoints
+ * remain, and also the newest valid checkpoint whose step is below `last_counted`. The function
+ * also removes the temporary files of killed processes. */
 typedef struct wl_checkpoint {
   int64_t step;
   int keep;

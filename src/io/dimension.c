@@ -4,7 +4,7 @@
  * The field of a dataset contains the names of its dimensions. A dimension without a name is named "dim_<length>". Let
  * G be the HDF5 group that contains the dataset. If G has a one-dimensional dataset with the name and the length of the
  * dimension, this dataset is the scale and contains the coordinates. If G has no object of this name, a scale without
- * coordinates is made by the netCDF-4 convention. If G has another object of this name, the scale is named
+ * coordinates is created according to the netCDF-4 convention. If G has another object of this name, the scale is named
  * "<name>_<length>". */
 #include <stdio.h>
 #include <string.h>

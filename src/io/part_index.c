@@ -63,7 +63,7 @@ static wl_status map_rows(const void *files, const wl_field *field, const char *
       for (int d = 0; d < field->ndim; d++) count[d] = (hsize_t)column->shape[d];
       const WL_H5_SCOPED from = H5Screate_simple(field->ndim, count, NULL);
       H5Sselect_hyperslab(from, H5S_SELECT_SET, origin, NULL, count,
-                          /* only the rows that the part has now, because rows may be added to
+                          /* map only the rows that the part has now, because rows may be added to
                            * the part later */
                           NULL);
       H5Sselect_hyperslab(space, H5S_SELECT_SET, first, NULL, count, NULL);

@@ -1,11 +1,10 @@
 /* trajectory.h - records the inner runs of a training in the files of a trajectory.
  *
- * The parts RUN/trajectory/part-NNNNNNNN.h5 are numbered in chronological order. Like a checkpoint,
- * a part is written under a temporary name and then renamed. The newest part is rewritten with all
- * its rows until the part is full. RUN/trajectory.h5 is an index with virtual datasets, which show
- * all parts as one file. The index is replaced after each write of a part. A resume removes the
- * rows of all steps after its checkpoint. Only rank 0 calls these functions. docs/hdf5-schema.md
- * describes the files. */
+ * The parts RUN/trajectory/part-NNNNNNNN.h5 are numbered in chronological order. Like a checkpoint, a part is written
+ * under a temporary name and then renamed. The newest part is rewritten with all its rows until the part is full.
+ * RUN/trajectory.h5 is an index with virtual datasets, which show all parts as one file. The index is replaced after
+ * each write of a part. A resume removes the rows of all steps after its checkpoint. Only rank 0 calls these functions.
+ * The page docs/hdf5-schema.md describes the files. */
 #ifndef WL_IO_TRAJECTORY_H
 #define WL_IO_TRAJECTORY_H
 
@@ -72,7 +71,7 @@ wl_status wl_trajectory_open(const char *run, const wl_trajectory_setting *setti
  * for the largest window. Returns the number of bytes of all arrays. If `memory` is NULL, the
  * pointers are set to NULL and the bytes are only counted. */
 size_t wl_record_arrange(const wl_trajectory_setting *setting, void *memory, wl_record *record);
-/* Copies the record to a row in memory. wl_trajectory_flush writes the row. */
+/* Copies the record to a row in memory. The function wl_trajectory_flush writes the row to a file. */
 wl_status wl_trajectory_append(wl_trajectory *t, const wl_record *record);
 /* Adds the metrics of one meta-step. `values` has one value for each metric of the settings. The
  * metrics are stored in the same parts as the records. `meta_step` is the number of meta-steps that
@@ -81,9 +80,9 @@ wl_status wl_trajectory_metrics(wl_trajectory *t, int64_t meta_step, const doubl
 /* Writes the rows that were appended since the last flush to the newest part, and writes the index
  * again. After a failure, the rows stay in memory for the next flush. */
 wl_status wl_trajectory_flush(wl_trajectory *t);
-/* These two functions together do the same as wl_trajectory_flush. wl_trajectory_stage moves the appended rows to a
- * second buffer, and wl_trajectory_write writes that buffer. While one thread writes, another thread may append rows,
- * but must not stage them. */
+/* These two functions together do the same as wl_trajectory_flush. The function wl_trajectory_stage
+ * moves the appended rows to a second buffer. The function wl_trajectory_write writes that buffer.
+ * While one thread writes, another thread may append rows, but must not stage them. */
 wl_status wl_trajectory_stage(wl_trajectory *t);
 wl_status wl_trajectory_write(wl_trajectory *t);
 /* Returns the number of bytes that were appended since the last call of wl_trajectory_stage. */

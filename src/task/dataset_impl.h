@@ -21,11 +21,12 @@ bool wl_dataset_is_cifar(const char *directory);
 /* Resizes the images to side x side pixels if `side` is not 0. Converts the images to grey if
  * `grey` is true. The changed images are in `values`, and `pixels` is then NULL. */
 wl_status wl_dataset_resize(wl_dataset *dataset, int64_t side, bool grey);
-/* Allocates `pixels` and `labels` of one split, for `count` images with `pixels` values each. */
+/* Allocates the arrays images->pixels and images->labels of one split. Each of the `count` images
+ * has `pixels` values. */
 wl_status wl_images_alloc(wl_images *images, int64_t count, int64_t pixels);
 
-/* A file whose bytes are read in order. If the file is compressed with gzip, offsets count
- * decompressed bytes. */
+/* A file whose bytes are read in order. If the file is compressed with gzip, an offset is a number
+ * of decompressed bytes. */
 typedef struct wl_byte_file {
   void *handle; /* state of the open file, which only byte_file.c uses */
   char path[WL_DATA_PATH];

@@ -1,6 +1,5 @@
-/* digits_data.h - declares the bytes of the file data/digits.z, which is compressed with zlib.
- * data/pack_digits.py describes the format of the decompressed bytes. Only files of src/task
- * include this header. */
+/* digits_data.h - declares the bytes of the file data/digits.z, which is compressed with zlib. The script
+ * data/pack_digits.py describes the format of the decompressed bytes. Only files of src/task include this header. */
 #ifndef WL_TASK_DIGITS_DATA_H
 #define WL_TASK_DIGITS_DATA_H
 

@@ -1,5 +1,4 @@
-/* glyphs.c - finds, checks and shares a file of handwritten characters. glyphs.h describes the
- * file. */
+/* glyphs.c - finds, checks and shares a file of handwritten characters. The header glyphs.h describes the file. */
 #include "task/glyphs.h"
 
 #include <stdio.h>

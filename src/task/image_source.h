@@ -35,8 +35,8 @@ typedef struct wl_image_source {
 
 /* Opens the data set of a source, whose keys the caller has read. Returns the same errors as
  * wl_dataset_open. Sets task->eval_batches to the number of full batches in `eval_samples` images.
- * If a split has fewer images, the number of full batches in this split is used. task->eval_batches
- * is at least 1. */
+ * If a split has fewer images, the number of full batches in this split is used. The smallest value
+ * of task->eval_batches is 1. */
 wl_status wl_image_source_open(wl_task *task, wl_image_source *source);
 void wl_image_source_close(wl_image_source *source);
 

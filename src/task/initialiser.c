@@ -1,5 +1,5 @@
-/* initialiser.c - draws the initial parameters theta_0, one tensor after the other. initialiser.h
- * lists the kinds of initial values.
+/* initialiser.c - draws the initial parameters theta_0, one tensor after the other. The header initialiser.h lists the
+ * kinds of initial values.
  *
  * Element i of the flat vector is computed from random number i of the episode's stream. The values of a tensor
  * therefore do not depend on the other tensors. For the kind `orthogonal`, Gaussian vectors are orthogonalised twice by

@@ -26,7 +26,7 @@ typedef struct language_model {
   wl_node tokens, next, ones;
 } language_model;
 
-/* The nodes of a cell at the current time step, while the tape is built. */
+/* The nodes of the cell at the time step that is being added to the tape. */
 typedef struct cell {
   wl_tape *tape;
   int64_t hidden;    /* H */

@@ -1,7 +1,8 @@
 /* logistic.c - defines the task family `logistic`: multinomial logistic regression on a Gaussian
  * mixture that is drawn for each task.
  *
- * - A point x of class c has the distribution N(mu_c, I_d), and a mean mu_c has N(0, separation^2 / d I_d).
+ * - A point x of class c has the distribution N(mu_c, I_d). The mean mu_c of a class has the distribution
+ *   N(0, separation^2 / d I_d).
  * - The logits are (x W + b) E with E = [0 I] (C-1,C), so that the logit of class 0 is always 0.
  * - The loss L is cross-entropy(logits, class) + l2 / 2 ||W||^2.
  *

@@ -6,8 +6,8 @@
  *     - b3 exp(-(x1 + a3)^2 - x2^2)
  *
  * The coefficients are uniformly distributed integers: s is in [1, 10], each a_i is in [-1, 1], and each b_i is in
- * [-5, 5]. The initial point is uniformly distributed in [-3, 3]^2. The explicit warp f(omega(x)) of the paper is a warp
- * layer after the node "x". The keys `warp: residual, warp_width: 30` select this warp layer. On the tape, every scalar
+ * [-5, 5]. The initial point is uniformly distributed in [-3, 3]^2. The explicit warp f(omega(x)) of the paper is a
+ * warp layer after the node "x". The keys `warp: residual, warp_width: 30` select this warp layer. On the tape, every scalar
  * is a tensor of shape (1). */
 #include "task/family.h"
 
@@ -74,7 +74,7 @@ static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
 
 static void destroy(wl_task *task) { wl_free(task->impl); }
 
-/* Draws an integer from `low` to `high` with element `which` of the episode's stream. */
+/* Draws an integer from `low` to `high` with random number `which` of the episode's stream. */
 static double integer(const wl_episode *episode, int which, int low, int high) {
   int64_t value;
   wl_rng_index(wl_episode_stream(episode, WL_FOR_TASK, 0), (uint64_t)which, 1,

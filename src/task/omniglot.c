@@ -174,8 +174,8 @@ static wl_status check_options(const wl_map *map, const omniglot *o) {
   return WL_OK;
 }
 
-/* Sorts the characters by alphabet. alphabet_seed determines the order of the characters within an
- * alphabet. */
+/* Sorts the characters by alphabet. The key alphabet_seed determines the order of the characters
+ * within an alphabet. */
 static wl_status sort_members(omniglot *o) {
   const wl_glyphs *g = o->glyphs;
   int64_t *order = NULL;
@@ -269,7 +269,7 @@ static size_t draw_size(const omniglot *o) {
 }
 
 static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
-  /* alphabet_seed determines the split of the alphabets and the order of the characters in an
+  /* The key alphabet_seed determines the split of the alphabets and the order of the characters in an
    * alphabet. All other random numbers are drawn for an episode. */
   (void)seed;
   omniglot *o = NULL;

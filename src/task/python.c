@@ -6,8 +6,8 @@
  * Interpreters run in separate processes (python_process.h). A new process is started whenever all processes are busy.
  * Every process can answer every request, because a request names the episode and the batch, and all random numbers
  * depend only on the episode and the batch. The task's tape has the layout of theta, but does not compute the loss. If
- * a request fails, the loss is NaN, and wl_task_status returns the first failure. docs/plugins.md describes what the
- * Python function returns. */
+ * a request fails, the loss is NaN, and wl_task_status returns the first failure. The page docs/plugins.md describes
+ * what the Python function returns. */
 #include <math.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -20,7 +20,7 @@
 
 enum { PROCESSES = 256, TEXT = 65536, MESSAGE = 1024 };
 
-/* The operations that a process can perform, and the headers of requests and replies.
+/* The operations that a process can perform, and the headers of requests and replies. The file
  * python_bridge.py has the same definitions. */
 enum { DESCRIBE, START, LOSS, GRADIENT };
 typedef struct request {

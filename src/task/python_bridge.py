@@ -1,5 +1,6 @@
-"""Answers the requests of the task family `python`. src/task/python.c sends this source to a new Python interpreter.
-The interpreter then reads requests from the socket with the file descriptor 3, and writes replies to this socket:
+"""Answers the requests of the task family `python`. The file src/task/python.c sends this source to a new Python
+interpreter. The interpreter then reads requests from the socket with the file descriptor 3, and writes replies to
+this socket:
 
 - Before the first request, the settings are sent. Each line has the form "key<TAB>value".
 - A request has the format REQUEST: the operation, the number of parameters, the episode and the batch. The values of

@@ -2,10 +2,9 @@
  *
  *   L(theta) = 1/B sum_b ||W_b theta_b - y_b||^2
  *
- * The shapes are W (B,d,d), y (B,d) and theta (B,d). Each of the B functions has separate
- * parameters theta_b, so that L is separable. The paper (Andrychowicz et al. 2016, section 3.1)
- * draws W and y from N(0,1). The code of the paper draws W and y uniformly from [0,1). theta_0 is
- * drawn from N(0, 0.01^2). */
+ * The shapes are W (B,d,d), y (B,d) and theta (B,d). Each of the B functions has separate parameters theta_b, so that L
+ * is separable. The paper (Andrychowicz et al. 2016, section 3.1) draws W and y from N(0,1). The code of the paper
+ * draws W and y uniformly from [0,1). The initial parameters theta_0 are drawn from N(0, 0.01^2). */
 #include "task/family.h"
 
 typedef struct quadratic {

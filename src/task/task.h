@@ -1,10 +1,11 @@
 /* task.h - declares task families, which are distributions of training problems, and the functions
  * that draw a task and compute its loss.
  *
- * A family is one file that defines a wl_task_family (name, options, summary, functions). families.def lists all
- * families. wl_task is a configured family. A wl_task does not change after its creation, and all threads share it.
- * Each thread has a wl_task_ws, which contains the drawn task of one episode and the buffers of the tape. All random
- * values are pure functions of the seed, the space (wl_space), the episode, the unit and the step (base/rng.h). */
+ * A family is one file that defines a wl_task_family (name, options, summary, functions). The file families.def lists
+ * all families. The type wl_task represents a configured family. A wl_task does not change after its creation, and all
+ * threads share it. Each thread has a wl_task_ws, which contains the drawn task of one episode and the buffers of the
+ * tape. All random values are pure functions of the seed, the space (wl_space), the episode, the unit and the step
+ * (base/rng.h). */
 #ifndef WL_TASK_TASK_H
 #define WL_TASK_TASK_H
 
@@ -120,8 +121,9 @@ extern const wl_option wl_task_common_options[];
 /* Creates a task of the family that `options` names, and reads its data files. The caller frees
  * *out with wl_task_destroy. The task does not use `options` after this call. */
 wl_status wl_task_create(const wl_map *options, uint64_t seed, wl_task **out);
-/* wl_task_wants_warp returns true if the options contain warp layers. wl_task_create_unwarped creates the task without
- * warp layers, for rules that do not support them. */
+/* The function wl_task_wants_warp returns true if the options contain warp layers. The function
+ * wl_task_create_unwarped creates the task without warp layers, for rules that do not support warp
+ * layers. */
 bool wl_task_wants_warp(const wl_map *options);
 wl_status wl_task_create_unwarped(const wl_map *options, uint64_t seed, wl_task **out);
 void wl_task_destroy(wl_task **task);
@@ -147,9 +149,9 @@ double wl_task_loss_scale(const wl_task_ws *ws);
 /* Draws the task of an episode into the workspace. Does nothing if the workspace already contains
  * this task. */
 wl_status wl_task_bind(const wl_task *task, wl_task_ws *ws, const wl_episode *episode);
-/* wl_task_ws_tape returns the tape's workspace. `ws` owns this workspace. wl_task_load writes a
- * batch of the bound episode to the inputs of this tape. Other modules call these functions when
- * they need the data of a loss and not only its value. */
+/* wl_task_ws_tape returns the tape's workspace. `ws` owns this workspace. The function wl_task_load
+ * writes a batch of the bound episode to the inputs of this tape. Other modules call these
+ * functions when they need the data of a loss and not only its value. */
 wl_tape_ws *wl_task_ws_tape(wl_task_ws *ws);
 void wl_task_load(const wl_task *task, wl_task_ws *ws, const wl_batch *batch);
 /* Writes the initial parameters theta_0 [n] of the bound episode. The caller sets the padding after
@@ -184,8 +186,8 @@ void wl_task_image(const wl_task *task, wl_task_ws *ws, const wl_real *theta, co
                    wl_real *image);
 /* Computes the same products as wl_task_hvp, but does not compute the loss and the gradient again.
  * The point must be that of the last call of wl_task_hvp in this workspace, or of the last call of
- * wl_task_loss with a gradient. theta and phi must have the same values as in that call, but may
- * have other addresses. */
+ * wl_task_loss with a gradient. The arrays theta and phi must have the same values as in that call,
+ * but may have other addresses. */
 void wl_task_hvp_here(const wl_task *task, wl_task_ws *ws, const wl_task_point *at,
                       const wl_real *v, wl_real *hv_theta, wl_real *hv_phi);
 /* Returns the mean loss over the fixed evaluation sample of a split. *accuracy receives the

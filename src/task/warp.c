@@ -1,5 +1,5 @@
-/* warp.c - adds warp layers to networks, and sets the initial values of their parameters. warp.h
- * lists the stages of a warp layer. */
+/* warp.c - adds warp layers to networks, and sets the initial values of their parameters. The header warp.h lists the
+ * stages of a warp layer. */
 #include "task/warp.h"
 
 #include <math.h>

@@ -87,9 +87,9 @@ void wl_warp_destroy(wl_warp **warp);
 /* Returns omega(h) if the options select a warp layer at `site`. Returns h if the options select no
  * warp layer there. `warp` may be NULL. */
 wl_node wl_warp_insert(wl_warp *warp, wl_tape *tape, wl_node h, const wl_warp_site *site);
-/* Returns the learned loss l(h, y) of each row (B,1). The targets y have the shape (B,1). h is the
- * last hidden layer that was passed to wl_warp_insert. Returns -1 if the options contain no learned
- * loss. `warp` may be NULL. */
+/* Returns the learned loss l(h, y) of each row (B,1). The targets y have the shape (B,1). The input
+ * h is the last hidden layer that was passed to wl_warp_insert. Returns -1 if the options contain
+ * no learned loss. `warp` may be NULL. */
 wl_node wl_warp_learned_loss(wl_warp *warp, wl_tape *tape, wl_node y);
 /* Returns WL_ERR_CONFIG if the options contain a stage or a layer that the network did not use. The
  * message lists the layers of the network. */
