@@ -1,23 +1,23 @@
 #!/bin/bash
-# Installs the Debian packages that the tests need, builds the program, and runs every test with CTest.
+# Installs the Debian packages that the tests require, builds the program, and runs every test with CTest.
 #
 #   tests/run.sh [--quick] [CTEST OPTIONS...]
 #
-# With --quick, the script leaves out the tests with the label `slow`, which use SLURM or several hosts or cause many
-# faults.
+# With --quick, the script omits the tests with the label `slow`. These tests use SLURM or several hosts, or they
+# cause many faults.
 #
-# Without CTEST OPTIONS, the MPI tests run a second time with MPICH (mpicc.mpich, mpiexec.mpich), for which the program
-# is built in a separate folder. The script compares the digests with both libraries.
+# Without CTEST OPTIONS, the script runs the MPI tests a second time with MPICH (mpicc.mpich, mpiexec.mpich). For
+# MPICH, it builds the program in a separate folder. The script compares the digests of the two MPI libraries.
 #
 # The environment variable BUILD_DIR sets the build directory (default: build).
 #
-# The script fails if a test fails. The script also fails if too few tests have passed, because a test that was not
-# built or not found has not passed. The script prints the reasons of skipped tests.
+# The script fails if a test fails. The script also fails if too few tests pass, because CTest does not report a test
+# that is missing from the build as failed. The script prints the reason for each skipped test.
 set -euo pipefail
 
-FLOOR=122      # smallest number of tests that must pass; 132 pass if all optional packages are installed
+FLOOR=122      # smallest number of tests that must pass; 132 tests pass if all optional packages are installed
 FLOOR_MPICH=10 # smallest number of tests that must pass with MPICH
-# Only the tests of this pattern run with MPICH, because waiting ranks of MPICH occupy their cores.
+# Only the tests whose names match this pattern run with MPICH, because waiting ranks of MPICH occupy their cores.
 MPICH_TESTS='^(comm_n[123]|comm_singleton|exact_sum_n[1-4]|subnormals|mpi_libraries)$'
 FLOOR_QUICK=120 # smallest number of tests that must pass with --quick
 
@@ -44,11 +44,12 @@ if [ "$quick" = 1 ]; then
   FLOOR=$FLOOR_QUICK
   options+=(-LE slow)
 elif [ ${#options[@]} -gt 0 ]; then
-  FLOOR=1 # the options may have selected a single test
+  FLOOR=1 # CTEST OPTIONS may have selected a single test
   mpich=0
 fi
 
-# Prints how many tests have the given result in the log of CTest: Passed, Failed, Skipped, Timeout or "Not Run".
+# Prints how many tests in the log of CTest have the given result, which is Passed, Failed, Skipped, Timeout or "Not
+# Run".
 count() { grep -cE "^ *[0-9]+/[0-9]+ Test +#[0-9]+: .*\*?\*?\*?$1" "$log" || true; }
 
 cd "$ROOT"
@@ -71,7 +72,7 @@ if [ "$skipped" -gt 0 ]; then
   echo "skipped, with these reasons:"
   grep -h '^skipped: ' "$BUILD/Testing/Temporary/LastTest.log" | sort | uniq -c || true
 fi
-# Builds the program with MPICH and runs the MPI tests. Only the targets that the MPI tests need are built.
+# Builds the program with MPICH and runs the MPI tests. The function builds only the targets that the MPI tests use.
 test_with_mpich() {
   local folder=$BUILD-mpich log=$BUILD-mpich/tests.log code=0 passed
   cmake -S . -B "$folder" -DCMAKE_BUILD_TYPE=Release -DMPI_C_COMPILER="$(command -v mpicc.mpich)" \

@@ -6,7 +6,7 @@ set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 . "$WL_SOURCE/tests/fault/mlp_job.sh"
 
-imitation() { # arguments: KEYS, the keys of the section `imitate`
+imitation() { # arguments: KEYS, the keys of the section `imitation`
   sed -i '/^imitation:/d' $name.yaml
   echo "imitation: {$1}" >>$name.yaml
 }

@@ -23,7 +23,7 @@ def bits(purpose, step, n):
     words = []
     for block in range((n + 3) // 4):
         counter = block | step << 64 | UNIT << 128 | INDEX << 192
-        # NumPy adds one to the counter before it computes the first block
+        # NumPy increments the counter before it computes the first block
         generator = np.random.Philox(counter=(counter - 1) % 2**256, key=SEED | (purpose | SPACE << 32) << 64)
         words += [int(w) for w in generator.random_raw(4)]
     return words[:n]
@@ -45,7 +45,7 @@ def index(purpose, step, n, bound):
     return np.array([w * bound >> 64 for w in bits(purpose, step, n)])
 
 
-# ---- the images that tests/unit/task_fixture.h also creates ----
+# ---- The images that tests/unit/task_fixture.h also creates ----
 
 SIDE, CLASSES, COUNT = 8, 3, (40, 24)
 
@@ -80,8 +80,8 @@ def resize(images, side):
 
 
 def images_of(purpose, split, step, batch, side=SIDE, fraction=1.0):
-    """Returns a minibatch, or all images of the split for EVAL. The rows may have any order, because the mean loss does
-    not depend on it."""
+    """Returns a minibatch, or all images of the split if the purpose is EVAL. In the latter case, the order of the
+    rows differs from Warploom's order, but the mean loss does not depend on the order."""
     x, labels = tiny(split)
     if side != SIDE:
         x = resize(x, side)
@@ -95,8 +95,8 @@ def images_of(purpose, split, step, batch, side=SIDE, fraction=1.0):
 
 
 def sequences(purpose, split, step, batch, length):
-    """Returns tokens and the token after each of them, as arrays (batch, length). The tokens are from the text in
-    tests/unit/task_fixture.h."""
+    """Returns two arrays (batch, length): tokens, and for each of them the next token of the text. The text is the
+    one that tests/unit/task_fixture.h creates."""
     i = np.arange(400)
     text = (7 * i * i + 3 * i + i // 9) % 11
     _, text = np.unique(text, return_inverse=True)
@@ -105,7 +105,7 @@ def sequences(purpose, split, step, batch, length):
     return text[at], text[at + 1]
 
 
-# ---- layers that also accept complex numbers ----
+# ---- Layers that also accept complex numbers ----
 
 ACTIVATION = {
     "sigmoid": lambda z: 1 / (1 + np.exp(-z)),
@@ -117,7 +117,7 @@ ACTIVATION = {
 
 
 class Parameters:
-    """Returns consecutive parts of a flat parameter vector as tensors."""
+    """Divides a flat parameter vector into tensors. take() returns the next tensor, which has the given shape."""
 
     def __init__(self, theta):
         self.theta, self.at = theta, 0
@@ -194,8 +194,9 @@ def mlp(widths, activation, batch, purpose, split, step, scale, norm=None, side=
 
 
 def strided_conv(batch, step):
-    """Computes a network of two convolutions. The first one has 3 filters and stride 2, and the second one has 2
-    filters and stride 1. Layer norm follows GELU. The result is averaged over the image."""
+    """Computes the loss of a network with two convolution layers. The first layer has 3 filters and stride 2, and the
+    second layer has 2 filters and stride 1. Each layer applies GELU and then layer norm. The output of the second
+    layer is averaged over the image."""
     x, labels = images_of(INNER, TRAIN, step, batch)
     x = x.reshape(batch, 1, SIDE, SIDE)
 
@@ -370,7 +371,7 @@ def mountain():
 
 
 def cases():
-    """Yields (configuration, purpose, split, step, (loss function, number of parameters)) for each case."""
+    """Yields a tuple for each case: (configuration, purpose, split, step, (loss function, number of parameters))."""
     for distribution in "gaussian", "uniform":
         yield (f"{{family: quadratic, dimension: 3, batch: 4, distribution: {distribution}}}", INNER, TRAIN, 0,
                quadratic(distribution, 4, 3))
@@ -429,7 +430,8 @@ def complex_step(loss, theta):
 def main():
     names = {INNER: "WL_FOR_INNER_BATCH", OUTER: "WL_FOR_OUTER_BATCH", EVAL: "WL_FOR_EVAL_BATCH"}
     splits = ["WL_SPLIT_TRAIN", "WL_SPLIT_HELDOUT"]
-    print("/* tests/reference/task_losses.py has made this file. A row has the configuration, batch, size, loss and projections. */")
+    print("/* The script tests/reference/task_losses.py computed these values. A row contains the configuration, the batch (purpose,\n"
+          " * split, step), the number of parameters, the loss, and three projections of the gradient. */")
     for yaml, purpose, split, step, (loss, n) in cases():
         i = np.arange(n)
         theta = 0.5 * np.sin(1.0 + i)

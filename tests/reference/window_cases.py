@@ -1,11 +1,12 @@
-"""Provides the meta-gradients that tests compare with PyTorch: cases, dumps and reference values.
+"""Provides the cases whose meta-gradients tests compare with PyTorch, their dumps, and the reference values.
 
-A case is a configuration. `warploom check CONFIG --dump FILE` writes the problem of the case and Warploom's results.
-The file values/CASE.h5 contains the meta-gradient of each block, which check_window.py has computed with PyTorch. The
-file also contains checksums of the problem. The checksums show whether the problem has changed or a gradient is wrong.
+A case consists of a configuration with a name. `warploom check CONFIG --dump FILE` writes the problem of the case,
+and the results of Warploom. The file values/CASE.h5 contains the meta-gradient of each block, which check_window.py
+computes with PyTorch. The file also contains checksums of the problem. The checksums distinguish a changed problem
+from a wrong gradient.
 
-check_window.py writes the values, and tests/grad/check_reference.py compares them with dumps. Both scripts import this
-file, which needs only h5py and NumPy."""
+check_window.py writes these files, and tests/grad/check_reference.py compares them with new dumps. Both scripts
+import this module, which requires only h5py and NumPy."""
 
 import os
 import subprocess
@@ -13,8 +14,9 @@ import subprocess
 import h5py
 import numpy as np
 
-TOLERANCE = 1e-9  # accepted difference, relative to the largest value of a block
-# If all values of a block are below this share of the largest value in all blocks, differences are relative to that share.
+TOLERANCE = 1e-9  # largest accepted difference, relative to the largest value of a block
+# If all values of a block are smaller than this fraction of the largest value in all blocks, differences are relative
+# to that fraction of the largest value.
 ROUNDING = 1e-4
 VALUES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "values")
 
@@ -35,7 +37,8 @@ KRONECKER = "precondition: {name: kronecker, noise: 0.1}\n"
 
 
 def lstm(keys):
-    """Returns the configuration of the LSTM as published in 2016, in which `keys` replace the published values."""
+    """Returns the configuration of the LSTM as published in 2016, where `keys` replace some of the published
+    values."""
     published = {"preprocessing": "none", "gradient_scale": "1.0", "output_scale": "1.0", "momentum": "0",
                  "through_inputs": "true"}
     rest = ", ".join(f"{key}: {value}" for key, value in published.items() if f"{key}:" not in keys)
@@ -75,7 +78,7 @@ CASES = {
         MLP, "name: sgd, rate: 1.0", f"steps: 3, order: second, weights: last, {HELDOUT}", 3,
         "initialisation: {name: maml}\n"
         "precondition: {name: diagonal, initial_range: [0.1, 0.9]}\n"),
-    # warp layers of each kind and on each side, with preconditioners, a learned theta_0 and the LSTM
+    # warp layers of each kind and at each position, with preconditioners, a learned theta_0 and the LSTM
     "warp-linear-second": configuration(
         MLP + ", warp: [linear, scale], warp_side: before, warp_noise: 0.1",
         "name: sgd, rate: 0.5, learn: [rate]", f"steps: 3, order: second, weights: last, {HELDOUT}", 3,
@@ -101,7 +104,7 @@ CASES = {
     "conv-residual-first": configuration(
         CONV + ", order: pool-norm-act, warp: [residual, batch_norm], warp_noise: 0.1",
         lstm("hidden: [5], output_scale: 0.1"), "steps: 3, batch: fresh", 3, MAML + DIAGONAL),
-    # GAP on the singular values of gradients, for tall and wide matrices and for low rank
+    # the preconditioner GAP with exact singular values, for tall matrices, wide matrices, and matrices of low rank
     "gap-mlp-second": configuration(
         "family: mlp, data: synthetic, widths: [12, 4], batch: 6, activation: tanh, initial_scale: 0.5",
         "name: sgd, rate: 0.5, learn: [rate]", f"steps: 3, order: second, weights: last, {HELDOUT}", 3,
@@ -114,11 +117,11 @@ CASES = {
     "gap-approximate-second": configuration(
         CONV + ", activation: tanh", "name: sgd, rate: 0.2", "steps: 2, batch: fresh, order: second", 2,
         MAML + "precondition: {name: gap, noise: 0.3, approximate: true}\n"),
-    # a last layer in which all outputs start with equal values
+    # a last layer whose outputs all start with equal values
     "shared-head-second": configuration(
         MLP, "name: sgd, rate: 0.5", f"steps: 3, order: second, weights: last, {HELDOUT}", 3,
         "initialisation: {name: maml, shared: [dense2.weight, dense2.bias]}\n"),
-    # learned rates and decays for each step and tensor, and a clip before the preconditioner
+    # learned rates and decays for each step and tensor; the gradient is clipped before the preconditioner
     "step-decay-second": configuration(
         MLP, "name: sgd, rate: 1", f"steps: 3, order: second, {HELDOUT}", "3, clip_norm: 0.3, clip_value: 0.1",
         MAML + DECAY),
@@ -134,7 +137,7 @@ CASES = {
         "family: sinusoid, shots: 4, query: 6, widths: [6, 5], activation: tanh, warp: residual, warp_width: 4, "
         "warp_loss: 3, warp_noise: 0.3", "name: sgd, rate: 0.1",
         "steps: 2, weights: last, batch: fresh, order: second", 2, MAML + DIAGONAL),
-    # imitation of a teacher: on the teacher's path alone, and on mixed paths with every term of the imitation loss
+    # imitation of a teacher: on the path of the teacher, and on mixed paths with every term of the imitation loss
     "imitation-adam-first": configuration(
         MLP, lstm("hidden: [5], output_scale: 0.01, preprocessing: log"), "steps: 25", 25,
         "imitation: {teacher: adam, rate: 0.01}\n"),
@@ -147,7 +150,7 @@ CASES = {
 
 
 def make_dump(program, case, folder):
-    """Runs `warploom check` on a case and returns the path of the dump. Raises an error if the check fails."""
+    """Runs `warploom check` on a case and returns the path of the dump. Raises an error if `warploom check` fails."""
     config, dump = (os.path.join(folder, case + suffix) for suffix in (".yaml", ".h5"))
     with open(config, "w", encoding="utf-8") as file:
         file.write(CASES[case])
@@ -161,7 +164,7 @@ def make_dump(program, case, folder):
 
 def read_group(group):
     """Returns all datasets below a group as a dictionary from path to array. Datasets that only name a dimension are
-    left out."""
+    omitted."""
     arrays = {}
 
     def visit(name, item):
@@ -189,14 +192,15 @@ def checksums(file):
 
 
 def largest(blocks):
-    """Returns the largest absolute value in all blocks. Rounding errors of blocks are relative to this value."""
+    """Returns the largest absolute value over all blocks. The rounding errors of small blocks are relative to this
+    value."""
     return max(np.max(np.abs(block), initial=0.0) for block in blocks)
 
 
 def difference(actual, wanted, least=0.0):
-    """Returns the largest absolute difference, divided by the largest absolute value of `wanted`, or by `least` if
-    `least` is larger. `least` is needed because a block that is zero up to rounding has no scale of its own. The result
-    is infinite if the shapes differ or a difference is NaN."""
+    """Returns the largest absolute difference, divided by the largest absolute value of `wanted`. If `least` is
+    larger than this value, it is the divisor instead. `least` is required because the values of a block may be zero
+    up to rounding errors. The result is infinite if the shapes differ or if a difference is NaN."""
     if actual is None or actual.shape != wanted.shape:
         return np.inf
     scale = max(np.max(np.abs(wanted), initial=0.0), least)
@@ -217,8 +221,8 @@ def write_values(case, dump, gradient):
 
 
 def compare_with_values(case, dump):
-    """Returns the largest difference of a block, and the names of arrays that differ from those of the reference
-    problem."""
+    """Returns the largest difference of a block, and the names of the arrays in which the problem differs from the
+    reference problem."""
     with h5py.File(os.path.join(VALUES, case + ".h5"), "r") as want, h5py.File(dump, "r") as file:
         sums = checksums(file)
         changed = [name for name in want["checksum"]

@@ -1,4 +1,5 @@
-# Defines functions for the SLURM tests. A test first sources this file, which restarts the test inside the sandbox.
+# Defines functions for the SLURM tests. A test sources this file first, and the file then restarts the test inside
+# the sandbox.
 [ -n "${SLURM_CONF:-}" ] || exec "$WL_SOURCE/tests/slurm/sandbox.sh" bash "$0"
 . "$WL_SOURCE/tests/harness/training.sh"
 
@@ -20,13 +21,14 @@ wait_completed() { # arguments: ID OUTPUT SECONDS
   is_state "$1" COMPLETED || { show_job "$1" "$2"; fail "job $1 ended as $(job_state "$1")"; }
 }
 
-# Sets the number of meta-steps in train.yaml. Until this call, the training has so many meta-steps that no interruption
-# can come too late, even on a fast machine. Jobs that start after this call read the new number.
+# Sets the number of meta-steps in train.yaml. Before this call, the number of meta-steps is so large that the
+# training cannot end before it is interrupted, even on a fast machine. Jobs that start after this call use the new
+# number.
 end_after() { sed -i "s/steps: 1000000,/steps: $1,/" train.yaml; } # arguments: STEPS
 
-# SLURM would start a requeued job only after two minutes. This function makes the requeued job start now. The function
-# first waits two seconds, because the node distinguishes starts of a job only by whole seconds and would refuse a start
-# in the second of the requeue.
+# SLURM would start a requeued job only after two minutes of waiting. This function makes a requeued job start
+# immediately. The function first waits two seconds. The node distinguishes the starts of a job only by whole seconds,
+# and it would reject a start within the second of the requeue.
 start_now() { # arguments: ID [UPDATES...]
   local job=$1
   shift

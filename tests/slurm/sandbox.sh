@@ -1,27 +1,27 @@
 #!/bin/bash
-# Starts a SLURM cluster on this machine and ends it after one command. The daemons munge, slurmctld and several slurmd
-# run in separate namespaces.
+# Starts a SLURM cluster on this machine, runs one command, and ends the cluster. The daemons munge, slurmctld and
+# several slurmd run in separate namespaces.
 #
 #   sandbox.sh COMMAND [ARGS...]
 #
 # The script starts the cluster, runs COMMAND with SLURM_CONF set, and ends the cluster. If COMMAND is bash, you can use
 # sinfo, sbatch and squeue in an interactive shell.
 #
-# The exit status is that of COMMAND. The exit status is 77 if the cluster cannot run, and 124 if COMMAND took longer
-# than LIMIT. The script uses these environment variables: NODES is the number of nodes (default 3). CPUS is the number
-# of cores of each node (default 2). GRACE is the grace time of a preempted job in seconds (default 10). LIMIT is the
-# time limit of the whole script in seconds (default 300).
+# The exit status is that of COMMAND. The exit status is 77 if the cluster cannot run, and 124 if COMMAND has run
+# longer than LIMIT. These environment variables are optional: NODES is the number of nodes (default 3). CPUS is
+# the number of cores of each node (default 2). GRACE is the number of seconds after which SLURM kills a preempted job
+# (default 10). LIMIT is the time limit of the whole script in seconds (default 300).
 #
 # The script needs root with the capability CAP_SYS_ADMIN. The script also needs the packages slurm-wlm, munge, iproute2
 # and util-linux. The script creates these namespaces:
 #
-# - With the process namespace, no process remains after the script has ended.
-# - With the network namespace, ports cannot collide, and no port can be reached from outside.
-# - Each node has its own host name, /dev/shm and PMIx folder. With a shared name and folders, Open MPI would treat all
-#   nodes as one node, and their files would have equal names.
+# - The process namespace ensures that no process remains after the script has ended.
+# - The network namespace ensures that ports are not already in use, and that no port can be reached from outside.
+# - The namespaces of a node give it a separate host name, /dev/shm and PMIx folder. If nodes shared a host name, Open
+#   MPI would treat them as one node. If they shared folders, the names of their files would collide.
 #
-# The cluster has two partitions, `batch` and `urgent`. A job in `urgent` makes SLURM requeue jobs in `batch`. The
-# cluster uses neither cgroups nor accounting.
+# The cluster has two partitions, `batch` and `urgent`. If a job in `urgent` requires their nodes, SLURM requeues jobs
+# in `batch`. The cluster uses neither cgroups nor accounting.
 set -euo pipefail
 export LC_ALL=C PATH=$PATH:/usr/sbin:/sbin
 NODES=${NODES:-3} CPUS=${CPUS:-2} GRACE=${GRACE:-10} LIMIT=${LIMIT:-300}
@@ -49,7 +49,7 @@ wait_until() { # arguments: SECONDS COMMAND...
 
 start_munge() {
   mkdir -m 700 "$DIR/munge"
-  mkdir -m 755 "$DIR/run" # all users must read the folder of the socket, but not the folder of the key
+  mkdir -m 755 "$DIR/run" # all users must be able to read the folder of the socket, but not the folder of the key
   mungekey --create --keyfile="$DIR/munge/key" >"$DIR/log/mungekey" 2>&1
   munged --foreground --force --key-file="$DIR/munge/key" --socket="$DIR/run/munge.socket" \
     --pid-file="$DIR/munge/pid" --log-file="$DIR/munge/log" --seed-file="$DIR/munge/seed" \
@@ -89,7 +89,7 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
 SlurmdParameters=config_overrides
 ReturnToService=2
-# these intervals are short, so that the tests do not wait long
+# the intervals are short, so that the tests need not wait long
 KillWait=5
 SlurmdTimeout=30
 CompleteWait=0
@@ -97,7 +97,7 @@ MinJobAge=3600
 InactiveLimit=0
 JobRequeue=1
 SchedulerParameters=sched_interval=2,sched_min_interval=100000,bf_interval=2,batch_sched_delay=0
-# a job must also receive its --signal when it is preempted
+# a preempted job must also receive the signal of its option --signal
 SlurmctldParameters=preempt_send_user_signal
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
@@ -120,11 +120,11 @@ start_node() { # arguments: NAME
 
 nodes_are_idle() { [ "$(timeout 3 sinfo -h -N -p batch -t idle -o %N | wc -l)" = "$NODES" ]; }
 
-# Runs as the first process of the namespaces. When this process ends, the kernel kills all other processes in the
-# namespaces.
+# Runs COMMAND. This process is the first process of the namespaces. When the process ends, the kernel therefore kills
+# all other processes in the namespaces.
 inside() { # arguments: COMMAND...
-  # SLURM looks up names with AI_ADDRCONFIG. With AI_ADDRCONFIG, a look-up finds no name if the machine has only
-  # addresses in 127.0.0.0/8.
+  # SLURM looks up host names with the flag AI_ADDRCONFIG. With this flag, a look-up finds no name if the machine has
+  # only addresses in 127.0.0.0/8.
   ip link set lo up
   ip address add 10.77.1.1/32 dev lo
   hostname control
@@ -134,7 +134,7 @@ inside() { # arguments: COMMAND...
   mount --bind "$DIR/hosts" /etc/hosts
   mount -t tmpfs -o size=25% none /dev/shm
   export SLURM_CONF=$DIR/slurm.conf TMPDIR=$DIR/tmp
-  export PMIX_MCA_gds=hash # the daemons also need this setting, for the reason that WlTest.cmake gives
+  export PMIX_MCA_gds=hash # WlTest.cmake explains this setting, which the daemons also require
   start_munge
   write_configuration >"$SLURM_CONF"
   echo "PMIxCliTmpDirBase=$DIR/pmix" >"$DIR/mpi.conf"
@@ -142,7 +142,7 @@ inside() { # arguments: COMMAND...
   local i
   for i in $(seq "$NODES"); do start_node "node$i"; done
   wait_until 90 nodes_are_idle || { tail -n 5 "$DIR"/log/slurm* >&2; die "the nodes did not come up"; }
-  # the nodes communicate over the loopback interface, which Open MPI does not use by default
+  # the nodes communicate over the loopback interface, which Open MPI uses only if a setting names it
   export OMPI_MCA_btl_tcp_if_include=lo OMPI_MCA_oob_tcp_if_include=lo
   "$@"
 }

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Checks jobs/submit-seeds.sh. The script submits an array over seeds, in which the test interrupts each run once. When
-# all runs are done, another job must compare the runs.
+# Checks jobs/submit-seeds.sh. The script submits a job array with one run for each seed, and the test interrupts each
+# run once. After all runs have ended, another job must compare the runs.
 . "$WL_SOURCE/tests/slurm/job.sh"
 
 every=$(steps_in 1 train.yaml)

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Checks jobs/chain.sbatch with three interruptions: its warning signal, a requeue by an administrator, and preemption.
-# The digest must equal that of an uninterrupted run.
+# Checks jobs/chain.sbatch with three kinds of interruption: the warning signal of the job, a requeue by an
+# administrator, and preemption. The digest must equal that of an uninterrupted run.
 . "$WL_SOURCE/tests/slurm/job.sh"
 
 every=$(steps_in 1 train.yaml)

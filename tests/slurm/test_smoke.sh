@@ -1,6 +1,6 @@
 #!/bin/bash
-# Checks jobs/smoke.sbatch as a user submits it, on two nodes, with srun and with mpirun. The job must run the commands
-# in WARPLOOM_SETUP, and it must report errors.
+# Submits jobs/smoke.sbatch as a user does, on two nodes, once with srun and once with mpirun. The job must run the
+# commands in WARPLOOM_SETUP, and it must report errors.
 . "$WL_SOURCE/tests/slurm/job.sh"
 set -- train.yaml --set episode.steps=40 --set outer.units=4
 
@@ -16,7 +16,7 @@ WARPLOOM_LAUNCH=mpirun sbatch --wait --nodes=2 --ntasks-per-node=2 --output=mpir
 expect_same "last line under mpirun" "smoke: ok" "$(tail -n 1 mpirun.out)"
 expect_same "digest under both launchers" "$(grep '^straight' srun.out)" "$(grep '^straight' mpirun.out)"
 
-# a setup that fails and a missing configuration must end the job with an error
+# the job must end with an error if a command of the setup fails or if the configuration is missing
 code=0
 WARPLOOM_SETUP=false sbatch --wait --ntasks-per-node=2 --output=setup.out "$WARPLOOM_JOBS/smoke.sbatch" "$@" >/dev/null || code=$?
 expect_same "exit code after a failed setup" 78 "$code"
@@ -26,7 +26,7 @@ sbatch --wait --ntasks-per-node=2 --output=absent.out "$WARPLOOM_JOBS/single.sba
 expect_same "exit code without a configuration" 66 "$code"
 grep -q "no configuration 'absent.yaml'" absent.out || fail "the absent configuration was not named"
 
-# if a rank dies, the job must end immediately with a message, and the checkpoints of the run must remain valid
+# if a rank is killed, the job must end immediately with a message, and the checkpoints of the run must remain valid
 export RUN=$PWD/died
 job=$(submit --nodes=2 --ntasks-per-node=2 --time=5 --output=died.out "$WARPLOOM_JOBS/single.sbatch" train.yaml --set checkpoint.every=2)
 wait_for 60 "a checkpoint" has_checkpoint_after "$RUN" 0

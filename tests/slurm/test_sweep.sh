@@ -1,6 +1,6 @@
 #!/bin/bash
-# Checks jobs/sweep.sh under SLURM. The script submits an array over the combinations. When all runs are done, another
-# job must compare the runs.
+# Checks jobs/sweep.sh under SLURM. The script submits a job array with one run for each combination of settings.
+# After all runs have ended, another job must compare the runs.
 . "$WL_SOURCE/tests/slurm/job.sh"
 
 sed 's/steps: 1000000, units: 6/steps: 6, units: 2/; s/dimension: 10/dimension: 4/; s/episode: .*/episode: {steps: 20}/' train.yaml >job.yaml

@@ -1,11 +1,11 @@
 #!/bin/bash
-# Checks a job that reaches its time limit under SLURM. SLURM checks limits only every 30 s, so it may send its warning
-# up to a minute early. The job must save a checkpoint, requeue itself and resume. The job must end with the digest of
-# an uninterrupted run.
+# Checks a job that reaches its time limit under SLURM. SLURM checks time limits only every 30 s, so it may send its
+# warning signal up to a minute early. The job must then save a checkpoint, requeue itself and resume. The job must
+# end with the digest of an uninterrupted run.
 . "$WL_SOURCE/tests/slurm/job.sh"
 
-# The configuration has far more meta-steps than the job can compute. After the warning, the test reduces the number of
-# meta-steps, so that the job ends soon after it resumes.
+# The configuration has many more meta-steps than the job can compute before its time limit. After the warning signal,
+# the test reduces the number of meta-steps, so that the resumed job ends soon.
 export RUN=$PWD/limited
 job=$(submit --nodes=1 --ntasks-per-node=2 --time=1 --signal=B:USR1@45 --output=limited.out \
   "$WARPLOOM_JOBS/chain.sbatch" train.yaml --set checkpoint.every=0)

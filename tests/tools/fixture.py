@@ -1,4 +1,4 @@
-"""Trains small runs, runs the tools as commands, and provides checks that end the test when they fail.
+"""Trains small runs and runs the tools as commands. A failed check ends the test.
 
 wl_add_script_test sets WL_BIN, WL_MPIEXEC and WL_SOURCE, and the working directory is the scratch folder."""
 import contextlib
@@ -14,7 +14,7 @@ SOURCE, PROGRAM = Path(os.environ["WL_SOURCE"]), os.environ["WL_BIN"]
 TOOLS = SOURCE / "tools"
 sys.path.insert(0, str(TOOLS))
 os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
-# All tests of the tools use the same font cache.
+# all tests of the tools share this font cache of matplotlib
 os.environ["MPLCONFIGDIR"] = os.path.join(os.path.dirname(os.getcwd()), "matplotlib")
 
 try:
@@ -101,8 +101,8 @@ def tool(name, *arguments):
 
 
 def run_inside(name, arguments):
-    """Runs a tool in this process, in which matplotlib is already loaded. Returns the exit code, standard output and
-    standard error of the tool."""
+    """Runs a tool in this Python process, in which matplotlib is already loaded. Returns the exit code, standard
+    output and standard error of the tool."""
     before, sys.argv = sys.argv, [str(TOOLS / name), *map(str, arguments)]
     try:
         with contextlib.redirect_stderr(io.StringIO()) as errors, contextlib.redirect_stdout(io.StringIO()) as out:
@@ -115,15 +115,15 @@ def run_inside(name, arguments):
 
 
 def tool_inside(name, *arguments):
-    """Runs a tool in this process. The tool must succeed. Returns the standard output of the tool."""
+    """Runs a tool in this Python process. The tool must succeed. Returns the standard output of the tool."""
     code, out, errors = run_inside(name, arguments)
     expect_equal(f"exit code of {name} {' '.join(map(str, arguments))}; it says: {errors}; code", 0, code)
     return out
 
 
 def tool_fails(code, words, name, *arguments):
-    """Runs a tool that must end with the exit code `code`. The only line on standard error must contain every word of
-    `words`."""
+    """Runs a tool and checks that it ends with the exit code `code`. Standard error must contain exactly one line,
+    with every word of `words`."""
     got, _, errors = run_inside(name, arguments)
     call = f"{name} {' '.join(map(str, arguments))}"
     expect_equal(f"exit code of {call}; it says: {errors}; code", code, got)

@@ -1,5 +1,5 @@
-"""Checks the errors for wrong input. The tools must print one clear line with the correction and no traceback, and they
-must end with an exit code of sysexits.h. The test also checks --help."""
+"""Checks the error messages of the tools for wrong input. A tool must print one line that says how to correct the
+input, must print no traceback, and must end with an exit code of sysexits.h. The test also checks --help."""
 import os
 import shutil
 import subprocess
@@ -13,7 +13,7 @@ USAGE, DATA, NO_INPUT, CANNOT_CREATE = 64, 65, 66, 73
 
 
 def second(name):
-    """Returns the further operands that a tool needs."""
+    """Returns the other operands that a tool requires."""
     return ["run"] if name == "compare_runs.py" else []
 
 
@@ -28,7 +28,7 @@ def check_help():
 
 
 def check_missing_packages():
-    """A tool must name the packages to install, without a traceback, if Python has no site packages."""
+    """If Python's site packages are missing, a tool must name the packages to install and must print no traceback."""
     for name in TOOL_NAMES:
         done = subprocess.run([sys.executable, "-S", TOOLS / name, "run"], capture_output=True, text=True, timeout=60)
         expect_equal(f"{name} without packages", 69, done.returncode)
@@ -87,8 +87,8 @@ def check_arguments():
 
 
 def check_unreadable():
-    """An error of the operating system must be reported in one line. The test uses a folder instead of a file, because
-    root may read every file."""
+    """If the operating system reports an error, the tool must print one line. The test passes a folder instead of a
+    file, because root may read every file."""
     os.makedirs("odd/metrics.jsonl")
     shutil.copy("run/config.yaml", "odd/config.yaml")
     for name in ("plot_training.py", "report.py", "watch.py", "export_csv.py"):
@@ -96,7 +96,7 @@ def check_unreadable():
 
 
 def check_closed_pipe():
-    """If a reader closes the pipe early, the tool must not report an error."""
+    """If the reader of standard output closes the pipe early, the tool must not report an error."""
     command = f"'{sys.executable}' '{TOOLS}/export_csv.py' run/trajectory.h5 gradient | head -n 1"
     done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, timeout=60)
     expect_equal(f"export into head: {done.stderr}", (0, ""), (done.returncode, done.stderr))

@@ -1,5 +1,5 @@
-"""Compares exported files with metrics.jsonl. The test reads event files for TensorBoard byte by byte, and it reads
-text files for Prometheus."""
+"""Compares the files that tools export with metrics.jsonl. The test decodes the event files for TensorBoard, and it
+parses the text files for Prometheus."""
 import json
 import math
 import os
@@ -23,8 +23,8 @@ LINE = re.compile(r'warploom_(\w+)\{((?:\w+="(?:[^"\\\n]|\\["\\n])*",?)*)\} (\S+
 
 
 def read_page(path):
-    """Returns a dictionary from (quantity, run, state) to the value. Checks that every line of the file follows the
-    text format of Prometheus."""
+    """Parses the text of a file for Prometheus. Returns a dictionary from (quantity, run, state) to the value. Checks
+    that every line has the text format of Prometheus."""
     values, typed = {}, set()
     for line in Path(path).read_text().splitlines():
         if line.startswith("# TYPE "):
@@ -64,10 +64,10 @@ def check_prometheus():
 
 
 def check_rename():
-    """A reader must never find an incomplete page while the tool writes it."""
+    """While the tool writes the page, a reader must always find a complete page."""
     os.makedirs("begun")
     with open("runs/first/config.yaml") as config, open("begun/config.yaml", "w") as copy:
-        copy.write(config.read())  # this run never ends, so the tool continues to write
+        copy.write(config.read())  # this run does not end, so the tool continues to write
     writing = subprocess.Popen([sys.executable, TOOLS / "export_prometheus.py", "runs", "begun", "-o", "live.prom", "--every", "0.001"])
     pages = set()
     until = time.time() + 20
@@ -76,13 +76,15 @@ def check_rename():
             text = Path("live.prom").read_text()
             expect(text.endswith("\n") and "warploom_state{" in text.splitlines()[-1], f"a part of a page: {text[-200:]!r}")
             page = os.stat("live.prom")
-            pages.add((page.st_ino, page.st_mtime_ns))  # a new file may have the inode number of a removed file
+            # a new file may have the inode number of a removed file, so the time is compared too
+            pages.add((page.st_ino, page.st_mtime_ns))
     expect(len(pages) >= 4, "the page of metrics was written fewer than four times in 20 s")
     writing.terminate()
     writing.wait(timeout=30)
 
 
-# ---- TensorBoard: records consist of length, masked CRC-32C, bytes and CRC; the bytes are messages Event and Summary
+# ---- TensorBoard: a record consists of length, masked CRC-32C, bytes and CRC; the bytes are messages of the types
+# Event and Summary
 
 TABLE = []
 for byte in range(256):
@@ -120,7 +122,8 @@ def varint(data, at):
 
 
 def fields(data):
-    """Returns a dictionary from the field numbers of a protocol buffer message to their lists of values."""
+    """Decodes a message in the format of protocol buffers. Returns a dictionary from each field number to the list of
+    its values."""
     found, at = {}, 0
     while at < len(data):
         key, at = varint(data, at)
@@ -138,8 +141,8 @@ def fields(data):
 
 
 def read_events(folder):
-    """Returns a dictionary from (tag, step) to (value, time) for the scalars, and the set of tags of all other
-    values."""
+    """Returns two results: a dictionary from (tag, step) to (value, time) for the scalars, and the set of tags of all
+    other values."""
     scalars, others = {}, set()
     path, = Path(folder).glob("events.out.tfevents.*")
     for body in records(path.read_bytes()):

@@ -1,5 +1,6 @@
-"""Checks the real Omniglot data in the packed file WARPLOOM_OMNIGLOT. The test checks the layout of the file, and it
-checks that a network of the family `omniglot` learns characters. The test is skipped if this file does not exist."""
+"""Checks the real Omniglot data in the packed file WARPLOOM_OMNIGLOT. The test checks the layout of the file. A
+network of the family `omniglot` must learn to distinguish characters. The test is skipped if this file does not
+exist."""
 import json
 import os
 import sys
@@ -17,7 +18,7 @@ if not os.path.isfile(PATH):
     sys.exit(77)
 
 CHARACTERS, DRAWERS, ALPHABETS, BACKGROUND, BACKGROUND_CHARACTERS = 1623, 20, 50, 30, 964
-INK = {28: 0.0805}  # expected share of ink, by side of the images in pixels
+INK = {28: 0.0805}  # expected fraction of pixels with ink, by the side of the images in pixels
 RUN = """
 seed: 1
 threads: 1

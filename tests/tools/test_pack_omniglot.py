@@ -1,5 +1,6 @@
-"""Checks tools/pack_omniglot.py on artificial archives, and the family `omniglot` on the packed file. The family must
-train on one and two ranks and pass `check` in both orders. The test test_omniglot_file.py checks the real data."""
+"""Checks that tools/pack_omniglot.py packs artificial archives, and that the family `omniglot` can use the packed
+file. With this family, `warploom train` must work on one and two ranks, and `warploom check` must pass in first and
+second order. The test test_omniglot_file.py checks the real data."""
 import functools
 import io
 import os
@@ -26,7 +27,8 @@ EVALUATION = {"Atlantean": 3, "Keble": 3}
 
 @functools.lru_cache(None)
 def ink(alphabet, character, drawer):
-    """Draws three strokes. The character determines the strokes, and the drawer moves them a little."""
+    """Draws an artificial character of three strokes. The number of the character determines the strokes, and the
+    number of the drawer shifts them a little."""
     image = np.zeros((SIDE, SIDE), bool)
     strokes = np.random.default_rng([*alphabet.encode(), character]).integers(15, 90, (3, 2, 1, 2))
     shift = np.random.default_rng([drawer, character]).integers(-4, 5, 2)

@@ -1,6 +1,6 @@
-"""Checks the pictures that the tools draw. Each kind of file must be drawn in the expected colours, and drawing it
-again must result in equal bytes. The drawn lines are compared with values that the test computes directly from the
-files."""
+"""Checks the pictures that the tools draw. The picture of each kind of file must have the expected colours. Drawing
+it again must result in the same bytes. The test compares the drawn lines with values that it computes directly from
+the files."""
 import json
 import xml.etree.ElementTree as xml
 
@@ -33,7 +33,7 @@ def check_png(path, colours, least=60):
 
 
 def check_formats(name, source, stem):
-    """SVG and PDF files must be complete. An SVG file must have the same bytes when it is drawn again."""
+    """SVG and PDF files must be complete. Drawing an SVG file again must result in the same bytes."""
     for ending, begin, copies in (("svg", b"<?xml", "ab"), ("pdf", b"%PDF", "a")):
         contents = []
         for again in copies:
@@ -48,7 +48,7 @@ def check_formats(name, source, stem):
 
 
 def line_of(ax, colour, steps):
-    """Returns the values of the drawn line with this colour and this number of points."""
+    """Returns the values of the line in the picture that has this colour and this number of points."""
     found = [l for l in ax.get_lines() if matplotlib.colors.same_color(l.get_color(), colour) and len(l.get_xdata()) == steps]
     expect(found, f"no line of colour {colour} over {steps} steps")
     return np.asarray(found[0].get_ydata(), dtype=float)
@@ -64,14 +64,15 @@ def check_evaluation_content(path):
     drawn = line_of(figure.axes[0], ws.LEARNED, curve.shape[1])
     expect(np.allclose(drawn, np.exp(np.log(curve).mean(axis=0)), rtol=1e-9), "learned curve is not the geometric mean")
     band = figure.axes[0].collections[0].get_paths()[0].vertices[:, 1]
-    half = 3.182 * np.log10(curve).std(axis=0, ddof=1) / 2  # 97.5 % quantile of Student's t for 4 seeds
+    # 97.5 % quantile of Student's t distribution for the mean of 4 seeds
+    half = 3.182 * np.log10(curve).std(axis=0, ddof=1) / 2
     expect(np.isclose(band.max(), (10 ** (np.log10(curve).mean(axis=0) + half)).max(), rtol=1e-3), "the drawn band differs from the 95 % interval")
     points = [l.get_xdata() for l in figure.axes[1].get_lines() if len(np.atleast_1d(l.get_xdata())) == 4]
     expect(any(np.allclose(sorted(p), sorted(final)) for p in points), "final losses of the seeds are not drawn")
 
 
 def check_interval(json_path, path):
-    """Half widths of intervals must agree with those that the program prints."""
+    """The half widths of the drawn intervals must agree with those that the program prints."""
     with open(json_path) as file:
         rules = json.load(file)["cases"][0]["rules"]
     case = wf.Evaluation(path).cases[0]
@@ -92,7 +93,7 @@ def check_training_content(run):
 
 
 def check_rule_content(run):
-    """The scatter plot must show exactly the recorded pairs of gradient and update."""
+    """The scatter plot must show exactly the recorded pairs (gradient, update)."""
     t = wf.Run(run).trajectory()
     g, u, steps = plot_trajectories.pairs(t, np.arange(len(t.meta_step)))
     with h5py.File(f"{run}/trajectory.h5") as file:
@@ -103,7 +104,7 @@ def check_rule_content(run):
 
 
 def check_path_content(run):
-    """The path of an episode must follow theta, so the losses on this path must equal the recorded losses."""
+    """The drawn path of an episode must follow theta, so the losses at its points must equal the recorded losses."""
     r = wf.Run(run)
     t = r.trajectory()
     _, _, rows = t.episodes(unit=0)[0]
@@ -116,7 +117,7 @@ def check_path_content(run):
 
 
 def check_fan_content(run):
-    """The parameters drawn over the training must equal the parameters in the checkpoints."""
+    """The meta-parameters in the picture of the training must equal those in the checkpoints."""
     steps, values = plot_trajectories.read_parameters(plot_trajectories.Source(wf.Run(run)))
     expect_equal("checkpoints", [15, 30, 45, 60], steps.tolist())
     with h5py.File(f"{run}/checkpoints/step-00000030.h5") as file:

@@ -1,5 +1,5 @@
-"""Checks that the report is well-formed, loads no other file, and contains the values of the run. If a browser is
-installed, the browser also draws the report."""
+"""Checks that the HTML report is well-formed, loads no other file, and contains the values of the run. If a browser
+is installed, the browser must also be able to display the report."""
 import base64
 import html.parser
 import os
@@ -19,7 +19,7 @@ VOID = {"meta", "img", "br", "hr", "link", "input"}
 
 
 class Page(html.parser.HTMLParser):
-    """Checks that all tags are closed, and collects the references and the text."""
+    """Checks that all tags of the report are closed, and collects its links and its text."""
 
     def __init__(self):
         super().__init__()

@@ -1,5 +1,5 @@
-"""Checks that compare_runs.py distinguishes equal runs from different runs, and that export_csv.py writes every number
-of the files."""
+"""Checks that compare_runs.py distinguishes equal runs from different runs. Checks that export_csv.py writes every
+number of the files."""
 import csv
 import io
 import json
@@ -37,7 +37,8 @@ def check_comparison():
                 losses.append(float(np.mean(file["case-00/final_loss"][names.index(rule)])))
         expect_equal(f"final losses of {rule}", losses, row["final_loss"])
         expect(abs(row["mean"] - sum(losses) / 2) <= 1e-12 * abs(row["mean"]), f"mean of {rule}")
-        half = 12.706 * abs(losses[0] - losses[1]) / 2  # 97.5 % quantile of Student's t for two values
+        # 97.5 % quantile of Student's t distribution for the mean of two values
+        half = 12.706 * abs(losses[0] - losses[1]) / 2
         expect(abs(row["half_width"] - half) <= 1e-9 * max(half, 1e-300), f"interval of {rule}: {row['half_width']}, not {half}")
     expect_equal("rules over seeds", {"learned (lstm)", "sgd", "momentum", "nesterov", "rmsprop", "adam"}, set(table))
     said = tool("compare_runs.py", "one", "other")
@@ -58,7 +59,7 @@ def check_comparison():
 
 
 def check_tampered():
-    """The comparison must report runs that have equal configurations but different digests."""
+    """The tool must report runs that have the same configuration but different digests."""
     shutil.copytree("one", "changed")
     for path in (wf.Run("changed").checkpoints()):
         with h5py.File(path[1], "r+") as file:

@@ -1,5 +1,5 @@
-"""Checks tools/watch.py: the states of a run that it prints, its drawing on a terminal, and its end after the end of
-the run."""
+"""Checks tools/watch.py: which states of a run it prints, how it draws on a terminal, and that it ends after the run
+has ended."""
 import json
 import os
 import pty
@@ -37,7 +37,7 @@ def check_states():
 
 
 def check_follow():
-    """On a terminal, the tool must draw again at the same place, and it must end when the run ends."""
+    """On a terminal, the tool must overwrite its previous output, and it must end when the run ends."""
     with open("live.yaml", "w") as file:
         file.write(QUADRATIC)
     os.makedirs("live")
@@ -54,7 +54,7 @@ def check_follow():
     while True:
         try:
             piece = os.read(master, 65536)
-        except OSError:  # the other side of the terminal has been closed
+        except OSError:  # the other end of the pseudo-terminal has been closed
             break
         if not piece:
             break
@@ -64,8 +64,8 @@ def check_follow():
 
 
 def check_several():
-    """For four or more runs, the tool must print one line for each run. A folder stands for all runs in it, in order of
-    their names."""
+    """For four or more runs, the tool must print one line for each run. If the argument is a folder, the tool must
+    show all runs in this folder, in order of their names."""
     os.makedirs("sweep")
     for number in (1, 2, 3):
         os.rename(train(QUADRATIC, f"run-{number}", f"seed={number}", "outer.steps=8"), f"sweep/run-{number}")

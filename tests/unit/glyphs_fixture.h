@@ -1,5 +1,6 @@
-/* glyphs_fixture.h - replaces the packed file of the omniglot family by artificial data, for tests without HDF5. A
- * reader function fills the arrays by a formula. No two images are equal, not even after quarter turns. */
+/* glyphs_fixture.h - replaces the packed file of the family omniglot by artificial data, for tests without HDF5. The
+ * replacement for the reader of the file fills the arrays by a formula. All images are different, also after quarter
+ * turns. */
 #ifndef WL_TEST_GLYPHS_FIXTURE_H
 #define WL_TEST_GLYPHS_FIXTURE_H
 
@@ -30,7 +31,8 @@ static inline uint8_t glyph_pixel(int64_t character, int64_t drawer, int64_t p) 
   return (uint8_t)(h >> 40 & 1);
 }
 
-/* A test may set this function. The function then changes the fields before the task family reads them. */
+/* A test may set this pointer to a function. The function can then change the fields before the task family reads
+ * them. */
 static void (*glyph_damage)(wl_field *fields);
 
 static inline wl_status read_glyphs(const char *path, wl_field *fields, int count) {

@@ -1,5 +1,6 @@
-# Tests the LSTM kernels in both precisions. Each program tests all instruction sets in turn. Waiting threads do not
-# spin. On a machine with high load, spinning would delay the threads for which they wait.
+# Tests the LSTM kernels in float32 and in float64. Each program tests all instruction sets, one after another.
+# In these tests, waiting OpenMP threads sleep instead of spinning. On a machine with high load, spinning threads
+# would delay the threads for which they wait.
 foreach(test lstm lstm_torch)
   set(lstm_sources test_${test}.c lstm_fixture.c lstm_reference.c)
   foreach(suffix "" "64")

@@ -1,4 +1,5 @@
-/* lstm_fixture.c - creates and runs the chunks that the tests of the LSTM compare. */
+/* lstm_fixture.c - creates the chunks of inner steps that the tests of the LSTM compare, and runs the kernels on
+ * them. */
 #include "unit/lstm_fixture.h"
 
 #include <math.h>
@@ -13,7 +14,7 @@
 
 int lstm_fixture_each_isa(int (*tests)(const char *isa)) {
   static const char *const names[] = {"avx512", "avx2", "baseline"};
-  char only[16] = ""; /* a copy, because setenv may overwrite the result of getenv */
+  char only[16] = ""; /* the value is copied, because setenv may overwrite the result of getenv */
   if (getenv("WARPLOOM_ISA")) snprintf(only, sizeof only, "%s", getenv("WARPLOOM_ISA"));
   int failed = 0, run = 0;
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
@@ -38,7 +39,7 @@ static wl_real *reals(int64_t n) {
   return p;
 }
 
-/* Sets the unused lanes to zero in `rows` rows of each block. */
+/* Sets the unused lanes of each block of p to zero. Each block has `rows` rows. */
 static void clear_padding(const lstm_fixture *f, int64_t rows, wl_real *p) {
   for (int64_t at = f->n; at < f->lanes; at++)
     for (int64_t r = 0; r < rows; r++) p[(at / WL_LANES * rows + r) * WL_LANES + at % WL_LANES] = 0;
@@ -47,7 +48,7 @@ static void clear_padding(const lstm_fixture *f, int64_t rows, wl_real *p) {
 static void fill_gradients(lstm_fixture *f) {
   const int64_t all = f->steps * f->lanes;
   fill(1, all, 1, f->g);
-  wl_real *exponent = f->u; /* this array is unused until the forward run */
+  wl_real *exponent = f->u; /* this array is not used before the forward pass */
   fill(2, all, 1, exponent);
   for (int64_t i = 0; i < all; i++) f->g[i] *= (wl_real)pow(10, 3 * ((double)exponent[i] - 1));
   fill(3, all, 1, f->loss_grad);
@@ -101,7 +102,7 @@ void lstm_fixture_destroy(lstm_fixture *f) {
   wl_free(f->phi_grad);
 }
 
-/* Contains the packed weights and the scratch memory of the reference, or a workspace of the rule. */
+/* Contains the packed weights and the scratch memory of the reference kernel, or a workspace of the rule. */
 typedef struct runner {
   wl_rule_ws ws;
   void *packed, *scratch;
@@ -153,7 +154,8 @@ void lstm_fixture_forward(lstm_fixture *f, int threads, bool in_place) {
   runner_destroy(&r);
 }
 
-/* The reference sums the gradient over all blocks in double, and rounds the sum only once to working precision. */
+/* The reference kernel sums the gradient over all blocks in double precision, and rounds the sum only once to
+ * wl_real. */
 static void reference_backward(lstm_fixture *f, runner *r, const wl_rule_chunk *chunk) {
   wl_real *partial = reals(f->net.parameters);
   wl_lstm_kernel_reference.backward(&f->net, r->packed, r->scratch, chunk, 0, f->blocks, partial);

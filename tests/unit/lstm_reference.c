@@ -7,10 +7,10 @@
  *   dc += dh o (1 - tanh(c')^2)
  *   dz_i = dc j i (1-i);  dz_j = dc i (1-j^2);  dz_f = dc c f (1-f);  dz_o = dh tanh(c') o (1-o)
  *   dW += dz [x; h]^T;  db += dz;  [dx; dh] = W^T dz;  dc = dc f
- * With momentum b, V' = b V + g. The inputs are computed from g and from (1 - b) V', and the update is u = output_scale
- * o_1 - rate e^o_2 (g + b V').
+ * With momentum b, V' = b V + g. The inputs of the network are computed from g and from (1 - b) V', and the update is
+ * u = output_scale o_1 - rate e^o_2 (g + b V').
  *
- * All arithmetic is in double, also if wl_real is float. */
+ * All computations are in double precision, even if wl_real is float. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,13 +19,13 @@
 
 enum { MAX_UNITS = WL_LSTM_MAX_LAYERS * WL_LSTM_MAX_HIDDEN };
 
-/* The values of one step of one coordinate that the backward pass needs. The units of all layers are stored one after
- * another in one array. */
+/* The values of one step of one coordinate that the backward pass uses. In each array, the units of all layers are
+ * stored one after another. */
 typedef struct step_tape {
-  double x[4], slope[4];             /* inputs x, and dx/dg */
+  double x[4], slope[4];             /* inputs x of the network, and their derivatives dx/dg */
   double sum, rate;                  /* V', and rate e^o_2 */
   double gate[4][MAX_UNITS];         /* i, j, f, o */
-  double h[MAX_UNITS], c[MAX_UNITS]; /* state after the step */
+  double h[MAX_UNITS], c[MAX_UNITS]; /* h and c after the step */
 } step_tape;
 
 typedef struct reference_scratch {
@@ -59,8 +59,8 @@ static void preprocess(const wl_lstm_net *net, double g, double *x, double *slop
   }
 }
 
-/* Computes the inputs of a step from g and from V of the previous step. Also computes the derivatives of the inputs
- * with respect to g and V'. */
+/* Computes the inputs of the network from g and from V, the running sum of the previous step. Also computes the
+ * derivatives of the inputs with respect to g and V'. */
 static void read_gradient(const wl_lstm_net *net, double g, const step_tape *prev,
                           step_tape *next) {
   preprocess(net, g, next->x, next->slope);
@@ -92,8 +92,8 @@ static double preactivation(const wl_lstm_layer *l, const wl_real *phi, int64_t 
   return z;
 }
 
-/* Computes one step of one coordinate from the state in `prev` to the state in `next`; next->x and next->sum must
- * already be set. Returns u. */
+/* Computes one step of one coordinate. `prev` contains the state before the step, and `next` receives the state after
+ * it; next->x and next->sum must already be set. Returns u. */
 static double forward(const wl_lstm_net *net, const wl_real *phi, double g, const step_tape *prev,
                       step_tape *next) {
   const double *x = next->x;
@@ -186,8 +186,8 @@ static void layer_products(const wl_lstm_layer *l, const wl_real *phi, const dou
   }
 }
 
-/* Runs the backward pass of output number `index`, whose adjoint is d. h and dh point to the units of the last hidden
- * layer. */
+/* Runs the backward pass of the output with the number `index`, whose adjoint is d. h and dh are the arrays of the
+ * last hidden layer. */
 static void head_reverse(const wl_lstm_net *net, const wl_real *phi, int64_t index, double d,
                          const double *h, double *dh, double *grad) {
   const int64_t H = net->layer[net->layers - 1].hidden, weight = net->head_weight + index * H;
@@ -236,8 +236,8 @@ static double gradient_reverse(const wl_lstm_net *net, const step_tape *next, do
   return gbar;
 }
 
-/* Runs the forward and backward pass of one coordinate of a chunk. `at` is the position of the coordinate among all
- * lanes. */
+/* Runs the forward pass and the backward pass of one coordinate over a chunk. `at` is the position of the coordinate
+ * in the arrays of all lanes. */
 static void coordinate_backward(const wl_lstm_net *net, const wl_real *phi, reference_scratch *s,
                                 const wl_rule_chunk *k, int64_t at, double *grad) {
   const int64_t n = WL_LANES * k->blocks,
@@ -274,7 +274,7 @@ static void pack(const wl_lstm_net *net, const wl_real *phi, void *packed) {
   memcpy(packed, phi, packed_bytes(net));
 }
 
-/* Returns 0, because the reference stores no activations. */
+/* Returns 0, because the reference kernel stores no activations. */
 static int64_t activation_reals(const wl_lstm_net *net) {
   (void)net;
   return 0;

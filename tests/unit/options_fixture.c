@@ -1,4 +1,4 @@
-/* options_fixture.c - defines a small table of sections with keys of every type. */
+/* options_fixture.c - defines a small table of configuration sections with keys of every type. */
 #include "unit/options_fixture.h"
 
 #include <math.h>

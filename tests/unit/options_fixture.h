@@ -1,14 +1,14 @@
-/* options_fixture.h - declares a small table of sections with keys of every type. */
+/* options_fixture.h - declares a small table of configuration sections with keys of every type. */
 #ifndef WL_TESTS_OPTIONS_FIXTURE_H
 #define WL_TESTS_OPTIONS_FIXTURE_H
 
 #include "base/options.h"
 
-/* The table contains these sections: `seed` and `output` at the top level, `task` (a list, with the families quadratic
- * and mlp), `rule` (lstm or adam, by default adam), and `outer` (a section without variants). */
+/* The table contains `seed` and `output` at the top level and three sections. `task` is a list with the families
+ * quadratic and mlp. `rule` is lstm or adam, by default adam. `outer` has no variants. */
 extern const wl_section fixture_sections[];
 
-/* The structs that receive the values of some tables of the fixture. */
+/* The structs into which the tests read the values of some sections. */
 typedef struct fixture_outer {
   int64_t steps;
   double learning_rate, clip;
@@ -25,7 +25,7 @@ typedef struct fixture_mlp {
 } fixture_mlp;
 extern const wl_option fixture_outer_options[], fixture_quadratic_options[], fixture_mlp_options[];
 
-/* The table row of the key `noise`, which every task has. The value of `noise` is read into a wl_draw. */
+/* The table row of the key `noise`, which every family of `task` has. The value of `noise` is stored in a wl_draw. */
 extern const wl_option *const fixture_noise;
 
 #endif

@@ -1,5 +1,5 @@
-# Tests the tape in both precisions and with each instruction set. The tests compare values with plain loops and kernels
-# with one another, and they cover errors.
+# Tests the tape in float32, in float64, and with each instruction set. The tests compare values with simple loops,
+# compare the kernels of different instruction sets, and check errors.
 foreach(isa avx512 avx2 baseline)
   wl_add_unit_test(tape_kernels_${isa} SOURCES test_tape_kernels.c LIBS tensor base ENVIRONMENT WARPLOOM_ISA=${isa})
 endforeach()

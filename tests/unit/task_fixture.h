@@ -1,5 +1,5 @@
-/* task_fixture.h - common code of the tests of task families: a task from a line of YAML, a bound episode, a point
- * theta, and small IDX files. */
+/* task_fixture.h - code that the tests of task families share: it creates a task from a line of YAML, a bound
+ * episode, a point theta, and small IDX files. */
 #ifndef WL_TEST_TASK_FIXTURE_H
 #define WL_TEST_TASK_FIXTURE_H
 
@@ -17,7 +17,7 @@
 
 #include "task/task.h"
 
-/* Fails if |a - b| > tol, or if a or b is NaN. */
+/* Fails the test if |a - b| > tol, or if a or b is NaN. */
 #define assert_close(a, b, tol)                                                            \
   do {                                                                                     \
     const double close_a = (a), close_b = (b), close_tol = (tol);                          \
@@ -30,7 +30,7 @@
     if ((call) != WL_OK) fail_msg("%s: %s", #call, wl_last_error()); \
   } while (0)
 
-/* Creates the task that a text in braces describes, for example "{family: quadratic}". */
+/* Creates the task from a text in braces, for example "{family: quadratic}". */
 static inline wl_status task_from(const char *yaml, wl_task **out) {
   const wl_section sections[] = {{.name = "task",
                                   .doc = "the task",
@@ -49,7 +49,7 @@ static inline wl_status task_from(const char *yaml, wl_task **out) {
   return status;
 }
 
-/* A task, a workspace that is bound to an episode (seed 7, unit 2), and some vectors. */
+/* Contains a task, a workspace that is bound to an episode (seed 7, unit 2), and some vectors. */
 typedef struct fixture {
   wl_task *task;
   wl_task_ws *ws;
@@ -86,8 +86,9 @@ static inline void close_fixture(fixture *f) {
   wl_task_destroy(&f->task);
 }
 
-/* Small IDX data that follow a formula, which tests/reference/task_losses.py uses too. For image i of a split, pixel p
- * is (i * i * 37 + p * p * 11 + i * p + 50 * split) mod 256, and the label is (i + i div 5 + split) mod 3. */
+/* A small data set in IDX format whose values follow a formula. tests/reference/task_losses.py uses the same formula.
+ * For image i of a split, pixel p is (i * i * 37 + p * p * 11 + i * p + 50 * split) mod 256, and the label is (i + i
+ * div 5 + split) mod 3. */
 enum { TINY_SIDE = 8, TINY_CLASSES = 3, TINY_TRAIN = 40, TINY_HELDOUT = 24 };
 
 static inline int64_t tiny_count(int split) { return split ? TINY_HELDOUT : TINY_TRAIN; }
@@ -103,7 +104,8 @@ static inline int64_t put_word(uint8_t *at, int64_t value) {
   return 4;
 }
 
-/* Writes the bytes of one of the four files to `to`, which must have enough space. Returns the number of bytes. */
+/* Writes the bytes of one of the four IDX files to `to`, which must have enough space. Returns the number of
+ * bytes. */
 static inline int64_t tiny_images(int split, uint8_t *to) {
   int64_t n = put_word(to, 0x803);
   n += put_word(to + n, tiny_count(split));
@@ -138,7 +140,7 @@ static const char *const tiny_image_names[2] = {"train-images-idx3-ubyte",
 static const char *const tiny_label_names[2] = {"train-labels-idx1-ubyte",
                                                 "t10k-labels-idx1-ubyte"};
 
-/* Creates a folder in the current folder and writes the whole data set into it. */
+/* Creates a folder in the current folder and writes all four files of the data set into it. */
 static inline void write_tiny(const char *directory, bool gzipped) {
   mkdir(directory, 0777);
   uint8_t bytes[TINY_BYTES];
@@ -148,8 +150,8 @@ static inline void write_tiny(const char *directory, bool gzipped) {
   }
 }
 
-/* A text that tests/reference/task_losses.py creates too. Character number i of this text is
- * 'a' + (7 i i + 3 i + i / 9) mod 11. */
+/* A text that follows a formula. tests/reference/task_losses.py creates the same text. The character with the number
+ * i is 'a' + (7 i i + 3 i + i / 9) mod 11. */
 enum { TINY_TEXT = 400, TINY_LETTERS = 11 };
 
 static inline void write_tiny_text(const char *path) {

@@ -9,7 +9,7 @@ static const wl_argument table[] = {{"resume", NULL, "continue"},
                                     {"stop-after", "N", "stop early"},
                                     {0}};
 
-/* Parses a command line that consists of "train" and up to seven further words. */
+/* Parses a command line that consists of "train" and up to seven more words. */
 static wl_status parse(const char *const *words, wl_arguments *out, char **argv, int *operands) {
   int argc = 1;
   argv[0] = "train";

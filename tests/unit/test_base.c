@@ -21,7 +21,7 @@ static void status_keeps_the_message(void **state) {
   (void)state;
   assert_int_equal(WL_FAIL(WL_ERR_CONFIG, "job.yaml:%d: wrong", 3), WL_ERR_CONFIG);
   assert_string_equal(wl_last_error(), "job.yaml:3: wrong");
-  /* a new message may contain the previous message */
+  /* the new message contains the previous message as an argument */
   assert_int_equal(WL_FAIL(WL_ERR_DATA, "rank 2: %s", wl_last_error()), WL_ERR_DATA);
   assert_string_equal(wl_last_error(), "rank 2: job.yaml:3: wrong");
   WL_FAIL(WL_ERR_SOFTWARE, "a defect");
@@ -72,7 +72,7 @@ static void layout_places_blocks_in_order(void **state) {
   (void)state;
   wl_layout layout = {0};
   int64_t offset = -1;
-  for (int i = 0; i < 40; ++i) { /* more tensors than the initial capacity of the layout */
+  for (int i = 0; i < 40; ++i) { /* more tensors than the layout can contain without growing */
     char name[16];
     snprintf(name, sizeof name, "w%d", i);
     assert_int_equal(wl_layout_add(&layout, "rule", name, 2, (int64_t[]){2, 3}, &offset), WL_OK);
@@ -124,7 +124,7 @@ static void layout_appends_all_or_nothing(void **state) {
   assert_int_equal(wl_layout_add(&b, "y", "one", 1, (int64_t[]){3}, NULL), WL_OK);
   wl_layout c = {0};
   assert_int_equal(wl_layout_add(&c, "", "one", 1, (int64_t[]){1}, NULL), WL_OK);
-  assert_int_equal(wl_layout_append(&c, &b, NULL), WL_ERR_SOFTWARE); /* "two" is appended first */
+  assert_int_equal(wl_layout_append(&c, &b, NULL), WL_ERR_SOFTWARE); /* the tensor "two" is appended first */
   assert_int_equal(c.count, 1);
   assert_int_equal(c.size, 1);
   wl_layout_clear(&a);
@@ -144,7 +144,8 @@ static void field_sizes(void **state) {
 
 static void digest_known_values(void **state) {
   (void)state;
-  /* xxHash documents the hash XXH3_64bits of zero bytes with seed 0, and our digest starts from this value */
+  /* the documentation of xxHash contains the hash XXH3_64bits of zero bytes with seed 0, and our digest begins with
+   * this value */
   wl_digest digest = {0};
   char hex[17];
   wl_digest_add(&digest, "", "abc", 3);
@@ -177,7 +178,7 @@ static void suggestions(void **state) {
   (void)state;
   static const char *const words[] = {"steps", "units", "optimizer", "learning_rate"};
   assert_string_equal(wl_suggest("stepps", words, 4), "steps");
-  /* an exchange of two neighbours counts as one edit, and two substitutions count as two edits */
+  /* an exchange of two neighbouring letters counts as one edit, and two substitutions count as two edits */
   assert_string_equal(wl_suggest("setps", (const char *const[]){"setup", "steps"}, 2), "steps");
   assert_string_equal(wl_suggest("learning_rat", words, 4), "learning_rate");
   assert_string_equal(wl_suggest("optimiser", words, 4), "optimizer");
@@ -185,8 +186,8 @@ static void suggestions(void **state) {
   assert_null(wl_suggest("", words, 4));
 }
 
-/* A stored failure must be raised later with its own message and only once, even if other calls have failed since
- * then. */
+/* A stored failure must be raised later with its original message and only once, even if other calls have failed in
+ * the meantime. */
 static void failure_keeps_its_own_message(void **state) {
   (void)state;
   wl_failure kept = {0};
@@ -200,8 +201,8 @@ static void failure_keeps_its_own_message(void **state) {
   assert_int_equal(wl_failure_raise(&kept), WL_OK);
 }
 
-/* All callers must use the same instruction set. WARPLOOM_ISA may select a smaller instruction set. An instruction set
- * that the processor does not support must never be used. */
+/* All callers must receive the same instruction set. WARPLOOM_ISA must be able to select an earlier instruction set.
+ * An instruction set that the processor does not support must not be selected. */
 static void instruction_set_is_as_asked(void **state) {
   (void)state;
   unsetenv("WARPLOOM_ISA");
@@ -228,7 +229,8 @@ static void build_information_is_complete(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(alloc_fails_on_request), /* must be first to count all allocations */
+      cmocka_unit_test(alloc_fails_on_request), /* must be the first test, because it counts all allocations of the
+                                                 * process */
       cmocka_unit_test(status_keeps_the_message),
       cmocka_unit_test(status_cuts_long_messages),
       cmocka_unit_test(failure_keeps_its_own_message),

@@ -1,5 +1,5 @@
-/* test_check_ladder.c - tests how `warploom check` classifies a derivative. The derivative is right, wrong, zero, near
- * a kink, or hidden by rounding. The tests use functions of one variable with known derivatives. */
+/* test_check_ladder.c - tests how `warploom check` classifies a derivative. The class of a derivative is right,
+ * wrong, zero, near a kink, or hidden by rounding. The tests use functions of one variable with known derivatives. */
 #include "cmocka_all.h"
 
 #include <math.h>
@@ -23,7 +23,7 @@ static void assert_right(const wl_ladder *l) {
   if (!(l->error <= TOLERANCE)) fail_msg("error %.1e", l->error);
 }
 
-/* Asserts that the error is above the tolerance, and that neither a kink nor rounding explains it. */
+/* Asserts that the error is above the tolerance and is caused neither by a kink nor by rounding. */
 static void assert_wrong(const wl_ladder *l) {
   if (!(l->error > TOLERANCE) || l->kink || l->faint)
     fail_msg("error %.1e, kink %d, faint %d", l->error, l->kink, l->faint);
@@ -48,8 +48,8 @@ static void smooth(void **state) {
   }
 }
 
-/* The first step of Adam for a gradient g is g / (|g| + 1e-8). The direction of this step changes within a distance of
- * |g| from zero. The loss is a million times as large as the change of the loss that the step causes. */
+/* The first step of Adam for a gradient g is g / (|g| + 1e-8). The step changes its sign when g changes by its own
+ * magnitude |g|, which is small. The loss is more than a million times as large as the change of the loss. */
 static const double gradients[] = {1e-3, 3e-5, -1e-6};
 
 static double turning(void *context, double h) {
@@ -76,11 +76,11 @@ static void turns_too_early(void **state) {
   const double slope = turning_slope();
   wl_ladder l = climb(turning, slope, slope);
   assert_true(l.error > TOLERANCE && (l.kink || l.faint));
-  l = climb(turning, 1e5 * slope, 1e5 * slope); /* finite differences would measure this slope */
+  l = climb(turning, 1e5 * slope, 1e5 * slope); /* at the usual h, finite differences would return this wrong slope */
   assert_wrong(&l);
 }
 
-/* The change of the loss is smaller than its rounding error, except at the largest h. */
+/* The change of the loss is smaller than its rounding error, except for the largest step h. */
 static double faint(void *context, double h) {
   const double *size = context;
   return 2.3 + (size ? *size : 1e-10) * sin(h + 0.4);
@@ -104,8 +104,8 @@ static double small(void *context, double h) {
   return faint(&size, h);
 }
 
-/* If the loss F does not change at all, its derivative D is zero. A gradient that was left out by mistake would also be
- * zero. A zero gradient must therefore not count as right if the loss changes. */
+/* If a loss does not depend on a block, the derivative of the loss along this block is zero. A gradient that the code
+ * omits by mistake is also zero. If the loss changes, a zero gradient must therefore be classified as wrong. */
 static void forgotten(void **state) {
   (void)state;
   const double slope = 1e-7 * cos(0.4);
@@ -116,7 +116,7 @@ static void forgotten(void **state) {
     l = climb(small, factors[i] * slope, slope);
     assert_wrong(&l);
   }
-  l = climb(small, 0.0, 0.0); /* the gradient of the whole block is zero */
+  l = climb(small, 0.0, 0.0); /* here, the gradient of the whole block is zero */
   assert_wrong(&l);
 }
 
@@ -127,11 +127,11 @@ static double bent(void *context, double h) {
 
 static void kink(void **state) {
   (void)state;
-  wl_ladder l = climb(bent, 0.0, 1.0); /* the slope on this side of the kink */
+  wl_ladder l = climb(bent, 0.0, 1.0); /* 0 is the slope of the loss on this side of the kink */
   assert_true(l.error > TOLERANCE && l.kink && !l.faint);
-  l = climb(bent, 9.0, 1.0); /* this error exceeds the change of slope at the kink */
+  l = climb(bent, 9.0, 1.0); /* the error is larger than the change of the slope at the kink */
   assert_wrong(&l);
-  l = climb(wave, 0.0, 0.0); /* the whole gradient is zero, so any error is wrong */
+  l = climb(wave, 0.0, 0.0); /* the gradient of the whole block is zero, although the loss changes */
   assert_wrong(&l);
 }
 

@@ -1,5 +1,5 @@
-/* test_cores.c - tests the binding of threads to cores. Each bound thread must have one core, and no two threads may
- * have the same core. After unbinding, a thread may use all cores of the process. */
+/* test_cores.c - tests how threads are bound to cores. Each bound thread must use exactly one core, and two threads
+ * must not use the same core. After unbinding, a thread may use all cores of the process. */
 #define _GNU_SOURCE
 #include <omp.h>
 #include <sched.h>
@@ -26,7 +26,7 @@ static void unset_bindings(void) {
   unsetenv("GOMP_CPU_AFFINITY");
 }
 
-/* This test runs before any thread is bound. Every thread may then still use all cores of the process. */
+/* This test must run before any thread is bound. Every thread may then use all cores of the process. */
 static void test_user_binds(void **state) {
   (void)state;
   unset_bindings();
@@ -74,8 +74,9 @@ static void test_wished(void **state) {
   assert_int_equal(wl_cores_wished(), 0);
 }
 
-/* This test runs before any thread is bound. If the process may use only a part of the machine's cores, the job always
- * owns them. The job owns all cores of the machine only if SLURM says so. */
+/* This test must run before any thread is bound. If the process may use only some of the machine's cores, these cores
+ * always belong to the job alone. If it may use all cores, they belong to the job alone only if the variables of
+ * SLURM say so. */
 static void test_owned(void **state) {
   (void)state;
   const bool part = wl_cores_allowed() < sysconf(_SC_NPROCESSORS_ONLN);
@@ -98,7 +99,7 @@ static void test_owned(void **state) {
   unsetenv("SLURM_JOB_ID");
 }
 
-/* If other programs occupy all cores, one idle core must be reported, which is the minimum. */
+/* If other programs occupy all cores, the function must report one idle core, which is its minimum. */
 static void test_idle(void **state) {
   (void)state;
   enum { MOST = 64 };

@@ -1,5 +1,6 @@
-/* test_curves.c - tests which curves in a file can be used for a task of a suite. The file and the suite must define
- * the task in the same way. A key that the file does not contain must have its default value in the suite. */
+/* test_curves.c - tests which curves of a file can be reused for a task of a suite. The file and the suite must
+ * define the task by the same values. If the file does not contain a key, the suite must use the default value of
+ * this key. */
 #include "cmocka_all.h"
 
 #include <stdio.h>
@@ -15,8 +16,8 @@ static void write_text(const char *path, const char *text) {
   assert_int_equal(fclose(file), 0);
 }
 
-/* Writes a curve for a task in whose definition `to` replaces `from`. Returns the number of curves that are then found
- * for the suite. */
+/* Writes a curve for a task. In the definition of this task, the text `to` replaces the text `from`. Returns the
+ * number of curves that can then be used for the suite. */
 static int found_with(const char *suite_text, const char *from, const char *to) {
   int64_t steps[1] = {10}, diverged[WL_SPEEDUP_RATES] = {0};
   double loss[WL_SPEEDUP_RATES] = {0}, best[1] = {0};
@@ -46,7 +47,8 @@ static int found_with(const char *suite_text, const char *from, const char *to) 
 static void definitions(void **state) {
   (void)state;
   assert_int_equal(found_with(SUITE(""), "warp_width: 0", "warp_width: 0"), 1);
-  assert_int_equal(found_with(SUITE(""), "  warp_width: 0\n", ""), 1); /* old files lack the key */
+  assert_int_equal(found_with(SUITE(""), "  warp_width: 0\n", ""), 1); /* files of earlier versions do not contain
+                                                                        * this key */
   assert_int_equal(found_with(SUITE(""), "  batch: 128\n", ""), 1);
   assert_int_equal(found_with(SUITE(", batch: 4"), "  batch: 4\n", ""), 0); /* no default */
   assert_int_equal(found_with(SUITE(""), "dimension: 3", "dimension: 4"), 0);

@@ -1,4 +1,4 @@
-/* test_draws.c - tests the random draws of the trainer: horizons of episodes, families of a mixture, and initial
+/* test_draws.c - tests the random draws of the trainer: horizons of episodes, task families of a mixture, and initial
  * meta-parameters. */
 #include <math.h>
 #include <stdio.h>
@@ -11,7 +11,7 @@
 #include "unit/cmocka_all.h"
 #include "unroll/model.h"
 
-/* ---- Horizons in [low, high] are log-uniform and include both ends ----------------------------- */
+/* ---- Horizons in [low, high] are log-uniform, and both ends can occur --------------------------- */
 
 static int64_t horizon_of(const int64_t *steps, int count, int64_t episode) {
   return wl_plan_horizon(&(wl_plan_setting){.seed = 5, .horizon = steps, .n_horizon = count},
@@ -46,7 +46,7 @@ static void horizons(void **state) {
   for (int64_t e = 0; e < 50; e++) assert_int_equal(horizon_of((int64_t[]){6}, 1, e), 6);
 }
 
-/* For long horizons, tests the distribution of horizons on a logarithmic axis, and that both ends are reached. */
+/* Tests the distribution of long horizons on a logarithmic axis. Both ends must be reached. */
 static void long_horizons(void **state) {
   (void)state;
   enum { DRAWS = 20000 };
@@ -58,11 +58,12 @@ static void long_horizons(void **state) {
   }
   assert_uncorrelated("horizons of two episodes", logs, logs + 1, DRAWS - 1);
   assert_reaches_ends("long horizons", logs, DRAWS, log(100.0), log(20000.0), 1);
-  for (int64_t e = 0; e < DRAWS; e++) x[e] += 0.5; /* T stands for the interval [T, T + 1) */
+  for (int64_t e = 0; e < DRAWS; e++) x[e] += 0.5; /* a drawn horizon T represents the interval [T, T + 1) */
   assert_distributed("long horizons", x, DRAWS, cdf_log_uniform, 100, 20001);
 }
 
-/* Each staggered unit must have its own horizon T and its own first step, which is uniform in [0, T). */
+/* Each staggered unit must have a separate horizon T and begin at a separate first step, which is uniform in [0,
+ * T). */
 static void staggered_starts(void **state) {
   (void)state;
   enum { UNITS = 20000, T = 8 };
@@ -87,7 +88,7 @@ static void staggered_starts(void **state) {
     counts[plan->clock[u].t]++;
   }
   assert_counts("first steps", counts, T, p, UNITS);
-  /* in the meta-step after the end of its first episode, a unit must begin its second episode at step 0 */
+  /* in the meta-step after its first episode has ended, a unit must begin its second episode at step 0 */
   wl_plan_advance(plan, T);
   wl_plan_begin(plan);
   for (int64_t u = 0; u < UNITS; u++) {
@@ -164,8 +165,8 @@ static void clear(built *b) {
   wl_config_destroy(&b->config);
 }
 
-/* Collects the tensor `name` of the initial meta-parameters for several seeds, and tests the distribution of its
- * elements. If `identity` is true, the function first subtracts 1 from the diagonal. */
+/* Collects the elements of the tensor `name` of the initial meta-parameters for several seeds, and tests their
+ * distribution. If `identity` is true, the function first subtracts 1 from the diagonal. */
 static void check_initial(const char *yaml, const char *name, int seeds, bool identity,
                           distribution_cdf cdf, double a, double b) {
   char what[320];

@@ -1,5 +1,5 @@
-/* test_duration.c - tests the parsing of durations in usual notations and in the notation of SLURM, and texts that are
- * not durations. */
+/* test_duration.c - tests the parsing of durations in several notations and in the notation of SLURM. Texts that are
+ * not durations must be rejected. */
 #include <string.h>
 
 #include "cli/duration.h"

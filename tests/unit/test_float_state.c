@@ -1,6 +1,6 @@
 /* test_float_state.c - tests the floating-point state of the processor. In float32, every thread must set subnormal
- * numbers to zero, and in float64, every thread must keep them. The rounding mode, the traps and the flags of the
- * caller must be restored. */
+ * numbers to zero. In float64, every thread must compute with them. At the end, the rounding mode, the traps and the
+ * flags of the caller must be restored. */
 #define _GNU_SOURCE
 #include <fenv.h>
 #include <float.h>
@@ -19,14 +19,14 @@ enum { FLUSHES = 0 };
 enum { FLUSHES = 1 };
 #endif
 
-/* Returns true if half of the smallest normal number is 0, because subnormal results are set to zero. */
+/* Returns true if half of the smallest normal number is 0, which shows that subnormal results are set to zero. */
 static bool flushes_results(void) {
   volatile wl_real smallest = FLUSHES ? (wl_real)FLT_MIN : (wl_real)DBL_MIN;
   return smallest * (wl_real)0.5 == 0;
 }
 
-/* Returns true if a subnormal number times 2^20 is 0, because subnormal operands are read as zero. The subnormal number
- * is created from its bits. */
+/* Returns true if a subnormal number times 2^20 is 0, which shows that subnormal operands are read as zero. The
+ * function creates the subnormal number from its bits. */
 static bool flushes_operands(void) {
   union {
     uint64_t bits;
@@ -46,7 +46,7 @@ static void *ask(void *answer) {
   return NULL;
 }
 
-/* This test must run first, because it creates the OpenMP threads. */
+/* This test must run first, because it creates the OpenMP threads of the process. */
 static void test_new_threads_inherit(void **state) {
   (void)state;
   wl_float_state before;
@@ -71,8 +71,8 @@ static void test_callers_state_returns(void **state) {
   assert_false(wl_float_state_is_set());
   wl_float_state_enter(&before);
   assert_true(is_ours());
-  feclearexcept(FE_ALL_EXCEPT); /* flushed results set the flag `inexact` */
-  wl_float_state_enter(&inner); /* the second call, as in an OpenMP region */
+  feclearexcept(FE_ALL_EXCEPT); /* setting results to zero raises the flag `inexact` */
+  wl_float_state_enter(&inner); /* this second call is nested in the first, as in an OpenMP region */
   volatile double third = 3.0;
   third = 1.0 / third; /* inexact */
   wl_float_state_leave(&inner);
@@ -87,7 +87,8 @@ static void test_callers_state_returns(void **state) {
   fesetround(FE_TONEAREST);
 }
 
-/* The caller may have enabled traps. Divisions by zero in the library must then not end the process. */
+/* The caller may have enabled floating-point traps. Even then, a division by zero in the library must not end the
+ * process. */
 static void test_no_traps_inside(void **state) {
   (void)state;
   wl_float_state before;

@@ -1,12 +1,12 @@
-/* test_keys.c - tests the tables of all keys. Each row must name a struct member that receives its value, and this
- * member must have the type of the key. No key of a section may have the name of another key. */
+/* test_keys.c - tests the tables of all keys. Each row must name the struct member that receives its value, and the
+ * type of this member must fit the type of the key. Two keys of a section must not have the same name. */
 #include "cmocka_all.h"
 
 #include <string.h>
 
 #include "train/schema.h"
 
-/* Returns the kind of struct member that a key of this type needs. */
+/* Returns the type of struct member that a key of this type requires. */
 static wl_slot_kind slot_of(wl_option_type type) {
   static const wl_slot_kind kinds[] = {[WL_OPT_INT] = WL_SLOT_INT,
                                        [WL_OPT_REAL] = WL_SLOT_REAL,

@@ -1,6 +1,6 @@
-/* test_lbfgs.c - tests the rule `lbfgs` in both precisions. The cases are quadratic functions, curvature that is not
- * positive, gradients that are not finite, and a state that is updated in place. The test test_tensor_rules.c compares
- * the values of the updates. */
+/* test_lbfgs.c - tests the rule `lbfgs` in float32 and in float64. The tests cover quadratic functions, negative
+ * curvature, non-finite gradients, and a state that is updated in place. The test test_tensor_rules.c compares the
+ * updates with reference values. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -43,7 +43,7 @@ static void close_unit(unit *x) {
   wl_layout_clear(&x->theta);
 }
 
-/* Computes the update without changing theta. */
+/* Computes the update of one step without changing theta. */
 static void compute_update(unit *x, int t, wl_real *s_out) {
   const wl_inner_step step = {t, T, NAN, PAD / WL_LANES, x->g, x->p, x->state, s_out, x->u, NULL};
   wl_rule_step(x->rule, x->ws, &step);
@@ -54,8 +54,8 @@ static void take_step(unit *x, int t) {
   for (int i = 0; i < N; i++) x->p[i] += x->u[i];
 }
 
-/* Sets the gradient of the function sum_i c_i p_i^2 / 2. The coefficients c_i have the sign `sign` and the absolute
- * values 1, 10, 100 in turn. */
+/* Sets g to the gradient of the function sum_i c_i p_i^2 / 2. The coefficients c_i have the sign `sign`, and their
+ * absolute values are 1, 10, 100, 1, 10, 100 and so on. */
 static void set_gradient(unit *x, double sign) {
   static const double curvature[3] = {1, 10, 100};
   for (int i = 0; i < N; i++) x->g[i] = (wl_real)(sign * curvature[i % 3]) * x->p[i];
@@ -67,8 +67,8 @@ static double length(const wl_real *x, int n) {
   return sqrt(sum);
 }
 
-/* Each slice has 3 coordinates with different curvatures. The whole tensor also has only 3 different curvatures. The
- * rule must find the minimum for slices and for the whole tensor. */
+/* Each slice has 3 coordinates with different curvatures. The tensor as a whole also has only 3 different curvatures.
+ * The rule must find the minimum, whether it treats slices separately or the whole tensor as one. */
 static void test_quadratic_functions(void **state) {
   (void)state;
   static const char *const rules[] = {"name: lbfgs, damping: 1e-9",
@@ -81,7 +81,7 @@ static void test_quadratic_functions(void **state) {
       set_gradient(&x, 1);
       take_step(&x, t);
     }
-    for (int t = T; t <= 20 * T; t++) { /* in float32, the gradients become zero */
+    for (int t = T; t <= 20 * T; t++) { /* in float32, the gradients underflow to zero */
       if (!(length(x.p, N) <= 1e-6))
         fail_msg("%s: distance %g from the minimum at step %d", rules[r], length(x.p, N), t);
       set_gradient(&x, 1);
@@ -91,8 +91,8 @@ static void test_quadratic_functions(void **state) {
   }
 }
 
-/* For a concave function, the memory must stay empty. Each slice must move away from the maximum by steps of the length
- * `first_step`. */
+/* For a concave function, the rule must not store any pair in its memory. Each slice must move away from the maximum
+ * by steps of the length `first_step`. */
 static void test_concave_function(void **state) {
   (void)state;
   static unit x;
@@ -111,8 +111,8 @@ static void test_concave_function(void **state) {
   close_unit(&x);
 }
 
-/* After some steps on a convex function, a pair of negative curvature must not change any bit of the memory. Later
- * steps must not exceed the bound. */
+/* After some steps on a convex function, the rule must reject a pair of negative curvature, and no bit of its memory
+ * may change. The length of later steps must not exceed the bound. */
 static void test_negative_curvature_is_skipped(void **state) {
   (void)state;
   static unit x;
@@ -132,9 +132,9 @@ static void test_negative_curvature_is_skipped(void **state) {
   close_unit(&x);
 }
 
-/* If a gradient is not finite, its slice must not move in that step, and the memory of the slice must not change. If
- * the difference of two gradients is not finite, the memory must not store the pair. The bits of other slices must not
- * change. */
+/* If a gradient is not finite, the parameters of its slice must not change in this step, and the memory of the slice
+ * must not change either. If the difference of two gradients is not finite, the rule must not store the pair. The
+ * other slices must have the same bits as without the non-finite gradient. */
 static void test_gradients_that_are_not_finite(void **state) {
   (void)state;
   static const double bad[] = {NAN, INFINITY, -INFINITY, 3e38, -3e38};
@@ -160,8 +160,8 @@ static void test_gradients_that_are_not_finite(void **state) {
   }
 }
 
-/* If the learned damping makes a pair so large that its numbers overflow in float32, the memory must not store the pair,
- * and the slice must still move by steps of the length `first_step`. */
+/* The learned damping can make the numbers of a pair overflow in float32. The rule must then not store the pair, and
+ * the slice must still move by steps of the length `first_step`. */
 static void test_large_damping(void **state) {
   (void)state;
   static unit x;
@@ -179,7 +179,7 @@ static void test_large_damping(void **state) {
   close_unit(&x);
 }
 
-/* The result must be the same if s_in and s_out are the same array or different arrays. */
+/* The result must be the same whether s_in and s_out are the same array or different arrays. */
 static void test_state_in_place(void **state) {
   (void)state;
   static unit one, two;

@@ -1,6 +1,6 @@
-/* test_lstm.c - tests the fast LSTM kernels in both precisions and for each instruction set of this processor. The test
- * compares the kernels with the reference and with central differences. The results must have the same bits with any
- * number of threads, with updates in place, and after recomputation. */
+/* test_lstm.c - tests the LSTM kernels in float32 and in float64, for each instruction set of this processor. The
+ * test compares the kernels with the reference kernel and with central differences. The results must have the same
+ * bits with any number of threads, with updates in place, and after a window is recomputed. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -53,7 +53,7 @@ static double distance_double(const double *a, const double *b, int64_t n) {
     if (!(d_ <= (limit))) fail_msg("case %d: %s = %.3g > %.3g", i, #value, d_, (limit)); \
   } while (0)
 
-/* Returns the largest distance of a tensor of phi. */
+/* Returns the largest relative difference of a tensor of phi. */
 static double worst_tensor(const lstm_fixture *f, const double *a, const double *b) {
   const wl_lstm_net *net = &f->net;
   double worst = distance_double(a + net->head_bias, b + net->head_bias, net->heads);
@@ -67,7 +67,7 @@ static double worst_tensor(const lstm_fixture *f, const double *a, const double 
   return worst;
 }
 
-/* Compares the number of meta-parameters of the LSTM with two layers of 20 units with the published number. */
+/* Compares the number of meta-parameters of an LSTM with two layers of 20 units with the published number. */
 static void counts_are_those_published(void **context) {
   (void)context;
   wl_lstm_net net;
@@ -93,7 +93,7 @@ static void forward_equals_reference(void **context) {
   }
 }
 
-/* Compares the backward pass of each case with that of the reference. */
+/* Compares the backward pass of each case with the backward pass of the reference kernel. */
 static void check_backward(bool through_inputs) {
   for (int i = 0; i < CASES; i++) {
     lstm_fixture fast, slow;
@@ -116,13 +116,14 @@ static void backward_equals_reference(void **context) {
   check_backward(true);
 }
 
-/* Tests the backward pass if gbar does not contain the path through the inputs of the network. */
+/* Tests the backward pass if gbar excludes the derivative through the inputs of the network. */
 static void partial_backward_equals_reference(void **context) {
   (void)context;
   check_backward(false);
 }
 
-/* The number of threads, an update in place, and a request for gbar must not change any bit. */
+/* The results must have the same bits with any number of threads, with an update in place, and whether or not gbar is
+ * requested. */
 static void bits_do_not_depend_on_how(void **context) {
   (void)context;
   for (int i = 0; i < CASES; i++) {
@@ -138,7 +139,7 @@ static void bits_do_not_depend_on_how(void **context) {
     lstm_fixture_backward(&b, 3, false);
     assert_memory_equal(a.phi_grad, b.phi_grad, (size_t)a.net.parameters * sizeof(double));
     assert_memory_equal(a.lam, b.lam, (size_t)a.lanes * sizeof(wl_real));
-    /* compares all rows except that of the running sum */
+    /* the comparison excludes the row of the running sum */
     for (int64_t block = 0; block < a.blocks; block++) {
       const int64_t at = block * a.net.width * WL_LANES;
       assert_memory_equal(a.mu + at, b.mu + at, (size_t)(a.net.sum * WL_LANES) * sizeof(wl_real));
@@ -149,7 +150,8 @@ static void bits_do_not_depend_on_how(void **context) {
 }
 
 /* A recomputed run must have the same bits as the first run. If a chunk is divided at a state of the first run, the
- * adjoints of each coordinate must be equal. The gradient of the weights may differ only by the order of summation. */
+ * adjoints of each coordinate must be the same. The gradient of the weights may differ only because of the order of
+ * summation. */
 static void replay_equals_live(void **context) {
   (void)context;
   for (int i = 0; i < 3; i++) {
@@ -176,8 +178,9 @@ static void assert_same_adjoints(const lstm_fixture *a, const lstm_fixture *b) {
   assert_memory_equal(a->phi_grad, b->phi_grad, (size_t)a->net.parameters * sizeof(double));
 }
 
-/* Stored activations must have the same bits as recomputed ones, in one chunk and in two chunks. The cases include a
- * few coordinates, whose activations fit into the caches, and 1,000 coordinates. */
+/* A backward pass from stored activations must have the same bits as one from recomputed activations, in one chunk
+ * and in two chunks. The cases have either few coordinates, whose activations fit into the caches, or 1,000
+ * coordinates. */
 static void tape_equals_replay(void **context) {
   (void)context;
   for (int i = 0; i < CASES; i++) {
@@ -201,7 +204,7 @@ static void tape_equals_replay(void **context) {
   }
 }
 
-/* A chunk without mu must have the same bits as a chunk whose mu is zero. */
+/* A chunk without the adjoint mu at its end must have the same bits as a chunk in which this adjoint is zero. */
 static void no_adjoint_is_zero(void **context) {
   (void)context;
   for (int i = 0; i < CASES; i++) {
@@ -232,7 +235,7 @@ static void padding_adds_nothing(void **context) {
   lstm_fixture_destroy(&f);
 }
 
-/* The update for a gradient that is not finite must not be finite. */
+/* If a gradient is not finite, the update must not be finite either. */
 static void nan_passes_through(void **context) {
   (void)context;
   for (int i = 0; i < 3; i++) {
@@ -246,7 +249,7 @@ static void nan_passes_through(void **context) {
   }
 }
 
-/* Extreme inputs saturate the gates, but all results must be finite. */
+/* Extreme inputs saturate the gates of the LSTM, but all results must be finite. */
 static void extremes_stay_finite(void **context) {
   (void)context;
   for (int i = 0; i < 3; i++) {
@@ -267,8 +270,8 @@ static void extremes_stay_finite(void **context) {
 }
 
 #ifdef WL_DOUBLE
-/* Computes F(phi, g, s) = sum_k u_k lam_{k+1} + mu . s_K. The backward pass of the chunk computes the adjoint of F.
- * Each lam_{k+1} is a constant: lam0 plus the loss terms of the later steps. */
+/* Computes F(phi, g, s) = sum_k u_k lam_{k+1} + mu . s_K. The backward pass of the chunk must compute the gradient of
+ * F. Each lam_{k+1} is a constant: lam0 plus the loss terms of the later steps. */
 static double objective(lstm_fixture *f) {
   lstm_fixture_forward(f, 1, true);
   double value = 0;
@@ -293,8 +296,8 @@ static double difference(lstm_fixture *f, wl_real *x, const wl_real *d, int64_t 
   return (above - below) / (2 * h);
 }
 
-/* Compares derivatives along one direction, including their sign. The error must decrease as h^2 until rounding
- * dominates. */
+/* Compares the derivative along one direction with central differences, including its sign. The error must decrease
+ * as h^2 until rounding errors are larger. */
 static void check_direction(lstm_fixture *f, int i, wl_real *x, int64_t n, double inner,
                             double scale, const wl_real *d) {
   const double coarse = fabs(difference(f, x, d, n, 1e-3 * scale) - inner);
@@ -329,7 +332,7 @@ static void backward_equals_differences(void **context) {
       inner = 0;
       for (int64_t p = 0; p < state; p++) inner += d[p] * f.mu[p];
       check_direction(&f, i, f.state, state, inner, 1, d);
-      inner = 0; /* all gradients change by the same factor, so no gradient crosses a kink */
+      inner = 0; /* all gradients are multiplied by the same factor, so no gradient crosses a kink */
       for (int64_t p = 0; p < all; p++) inner += (d[p] *= f.g[p]) * f.gbar[p];
       check_direction(&f, i, f.g, all, inner, 0.1, d);
       wl_free(d);

@@ -52,7 +52,7 @@ static wl_real uniform(uint64_t seed, int64_t i, double spread) {
   return (wl_real)((2 * ((double)bits / 4294967296.0) - 1) * spread);
 }
 
-/* Returns the position of a column of a coordinate in an array of blocks with `width` rows. */
+/* Returns the position of a column of a coordinate in an array of blocks that have `width` rows. */
 static int64_t place(int64_t coordinate, int64_t column, int64_t width) {
   return (coordinate / WL_LANES * width + column) * WL_LANES + coordinate % WL_LANES;
 }
@@ -76,7 +76,8 @@ static void fill_like_script(lstm_fixture *f) {
   }
 }
 
-/* Fails if |a - b| > tolerance |b| in the Euclidean norm over n coordinates and `width` columns. */
+/* Fails the test if the Euclidean distance |a - b| over n coordinates and `width` columns is larger than tolerance
+ * |b|. */
 static void compare(const char *what, const wl_real *a, const double *b, int64_t n, int64_t width) {
   double difference = 0, norm = 0;
   for (int64_t i = 0; i < n; i++)
@@ -89,7 +90,8 @@ static void compare(const char *what, const wl_real *a, const double *b, int64_t
     fail_msg("%s: relative error %.3g > %.3g", what, sqrt(difference / norm), tolerance);
 }
 
-/* Compares each tensor of phi separately: the weights and biases of the layers, then those of the output. */
+/* Compares each tensor of phi separately: first the weights and biases of the layers, then the weights and biases of
+ * the output. */
 static void compare_phi(const lstm_fixture *f, const double *b) {
   const wl_lstm_net *net = &f->net;
   int64_t edges[2 * WL_LSTM_MAX_LAYERS + 3], count = 0;

@@ -1,5 +1,6 @@
-/* test_omniglot.c - tests the batches of the omniglot family. The test finds each image of a batch in the file. The
- * found image determines the character, the drawer and the quarter turns, which must agree with the label. */
+/* test_omniglot.c - tests the batches of the family omniglot. The test searches the file for each image of a batch.
+ * The position of the image determines its character, its drawer and the number of quarter turns, which must agree
+ * with the label. */
 #include "glyphs_fixture.h"
 #include "task/glyph_image.h"
 
@@ -34,8 +35,8 @@ static found identify(const wl_real *x, int32_t label) {
   return (found){0};
 }
 
-/* Finds the character, the drawer and the quarter turns of each row of a batch in the bound episode. Returns the number
- * of rows. */
+/* Finds the character, the drawer and the number of quarter turns of each row of a batch in the bound episode.
+ * Returns the number of rows. */
 static int64_t look(fixture *f, wl_batch batch, found rows[MOST_ROWS]) {
   wl_tape_ws *tape = wl_task_ws_tape(f->ws);
   wl_task_load(f->task, f->ws, &batch);
@@ -57,7 +58,8 @@ static void bind(fixture *f, wl_space space, int64_t index, int64_t unit) {
 #define BASE "{family: omniglot, file: tiny.glyphs, ways: 5, query: 2, test_alphabets: 1"
 #define MULTI BASE ", shots: 4, batch: 10, alphabets: 2, filters: [2]"
 
-/* character with label c in alphabet a, which must be the same in all episodes; -1 if it has not been seen */
+/* character that has the label c in the alphabet a, which must be the same in all episodes; -1 if no episode has
+ * contained this label */
 typedef struct seen {
   int64_t character[GLYPH_ALPHABETS][5], space[GLYPH_ALPHABETS];
 } seen;
@@ -99,20 +101,20 @@ static void test_multi_shot(void **state) {
         check_multi_shot_batch(&f, &s, spaces[k],
                                (wl_batch){WL_FOR_OUTER_BATCH, WL_SPLIT_HELDOUT, index});
       }
-      /* the units must have different alphabets if there are enough alphabets */
+      /* if there are enough alphabets, each unit must have another alphabet */
       if (spaces[k] == WL_SPACE_TRAIN) assert_true(alphabet[0] != alphabet[1]);
     }
   int of_space[3] = {0};
   for (int a = 0; a < GLYPH_ALPHABETS; a++)
     for (int k = 0; k < 3; k++) of_space[k] += s.space[a] == (int64_t)spaces[k];
   assert_int_equal(of_space[0], 2);
-  assert_int_equal(of_space[1], 1); /* one of the four large enough alphabets */
+  assert_int_equal(of_space[1], 1); /* the alphabet must be one of the four alphabets with enough characters */
   assert_int_equal(of_space[2], 1);
-  assert_int_equal(s.space[1], -1); /* this alphabet has only three characters */
+  assert_int_equal(s.space[1], -1); /* an alphabet with only three characters */
   close_fixture(&f);
 }
 
-/* An evaluation of the held-out split must use each image once. */
+/* An evaluation of the held-out split must use each image exactly once. */
 static void test_evaluation_sample(void **state) {
   (void)state;
   fixture f = open_fixture(BASE ", shots: 4, batch: 5, alphabets: 2, filters: [2]}");
@@ -129,7 +131,8 @@ static void test_evaluation_sample(void **state) {
   close_fixture(&f);
 }
 
-/* Without convolutions, batch norm must follow the dense layers, as in the published fully connected network. */
+/* In a network without convolutions, batch norm must follow each dense layer, as in the published fully connected
+ * network. */
 static void test_fully_connected(void **state) {
   (void)state;
   fixture f = open_fixture(BASE ", shots: 4, batch: 5, alphabets: 2, filters: [], widths: [7, 3]}");
@@ -142,8 +145,8 @@ static void test_fully_connected(void **state) {
   close_fixture(&f);
 }
 
-/* With norm_statistics: training, the loss must differ from the loss with the statistics of each batch. Repeated
- * evaluations must have the same loss, and they must not change the inner loss. */
+/* With norm_statistics: training, an evaluation must have another loss than with the statistics of each batch.
+ * Repeated evaluations must have the same loss, and they must not change the loss of inner steps. */
 static void test_statistics(void **state) {
   (void)state;
   double loss[2], accuracy;
@@ -162,8 +165,8 @@ static void test_statistics(void **state) {
   assert_true(isfinite(loss[1]) && loss[0] != loss[1]);
 }
 
-/* Only alphabet_seed determines which split receives each alphabet. The seed of the run must have no effect on this
- * division, so all evaluations use the same alphabets. */
+/* Only the key alphabet_seed determines to which split each alphabet belongs. The seed of the run must not change
+ * this division, so that all evaluations use the same alphabets. */
 static void test_alphabet_seed(void **state) {
   (void)state;
   int64_t different = 0;
@@ -185,9 +188,9 @@ static void test_alphabet_seed(void **state) {
 
 /* ---- Few-shot -------------------------------------------------------------------------------- */
 
-/* Checks that each label belongs to one character in one quarter turn. `each` different drawers must have drawn it, and
- * each of these drawers must occur in `times` images. No two labels may have the same character in the same quarter
- * turn. Sets bit number d of drawers[label] if drawer d occurs. */
+/* Checks that all images with the same label are of the same character in the same quarter turn. They must come from
+ * `each` different drawers, and each of these drawers must occur in `times` images. Two labels must not have the same
+ * character in the same quarter turn. If the drawer d occurs, sets bit number d of drawers[label]. */
 static void check_set(const found *rows, int64_t n, int64_t ways, int64_t each, int64_t times,
                       uint64_t drawers[]) {
   int64_t count[8][GLYPH_DRAWERS] = {{0}}, character[8], turn[8];
@@ -213,7 +216,8 @@ static void check_set(const found *rows, int64_t n, int64_t ways, int64_t each, 
   }
 }
 
-/* Checks the support set and the query set of one episode. Returns the largest number of quarter turns that occurs. */
+/* Checks the support set and the query set of one episode. Returns the largest number of quarter turns in these
+ * sets. */
 static int64_t check_few_shot_episode(fixture *f, wl_space space) {
   found support[MOST_ROWS], query[MOST_ROWS];
   uint64_t of_support[8], of_query[8];
@@ -275,7 +279,7 @@ static distorted distort(int64_t turn, wl_distortion d, double u0, double u1, do
   return out;
 }
 
-/* Returns the ink in row i and column j, and 0 outside of the image. */
+/* Returns the ink in row i and column j of the image, and 0 for positions outside of the image. */
 static double ink_at(const distorted *d, int64_t i, int64_t j) {
   return i >= 0 && i < GLYPH_SIDE && j >= 0 && j < GLYPH_SIDE ? d->ink[i * GLYPH_SIDE + j] : 0;
 }
@@ -283,10 +287,11 @@ static double ink_at(const distorted *d, int64_t i, int64_t j) {
 static void test_distortions(void **state) {
   (void)state;
   const distorted shifted =
-      distort(0, (wl_distortion){.shift = 0.25}, 0, 1, 0, 0); /* moves the image by two pixels */
-  const distorted small = distort(0, (wl_distortion){.scale = 0.5}, 0, 0, 0, 0); /* half as large */
+      distort(0, (wl_distortion){.shift = 0.25}, 0, 1, 0, 0); /* this distortion moves the image by two pixels */
+  const distorted small = distort(0, (wl_distortion){.scale = 0.5}, 0, 0, 0, 0); /* the distorted image has half the
+                                                                                  * size */
   const distorted large =
-      distort(0, (wl_distortion){.scale = 0.5}, 0, 0, 0, 1); /* the image is 1.5 times as large */
+      distort(0, (wl_distortion){.scale = 0.5}, 0, 0, 0, 1); /* the distorted image is 1.5 times as large */
   for (int64_t i = 0; i < GLYPH_SIDE; i++)
     for (int64_t j = 0; j < GLYPH_SIDE; j++) {
       const int64_t at = i * GLYPH_SIDE + j;
@@ -301,9 +306,9 @@ static void test_distortions(void **state) {
   assert_true(shows(by_turn.x, 4, 2, 1));
 }
 
-/* Along the direction b, the point of the source image is 1 / k times as far from the centre as the point of the
- * output. Perpendicular to b, the point of the source image is k times as far from the centre. Quarter turns rotate the
- * stretched image. */
+/* Along the direction with the angle b, a point of the source image is 1 / k times as far from the centre as the
+ * corresponding point of the output. Perpendicular to this direction, the point of the source image is k times as far
+ * from the centre. Quarter turns must rotate the stretched image. */
 static void test_stretch(void **state) {
   (void)state;
   const double k = 1.4, b = 0.3 * M_PI, along[2] = {cos(b), sin(b)};
@@ -330,8 +335,8 @@ static void test_stretch(void **state) {
     }
 }
 
-/* The image must move by whole pixels, so that its centre of mass is in the middle. The image must move before a turn.
- * An empty image must not change. */
+/* The image must move by whole pixels, so that its centre of mass is near the centre of the square. The image must be
+ * moved before it is turned. An empty image must remain unchanged. */
 static void test_centre(void **state) {
   (void)state;
   const wl_glyphs g = {.rows = 5, .columns = 5, .pixels = 25};
@@ -341,7 +346,8 @@ static void test_centre(void **state) {
   wl_real x[25], nothing[25] = {0};
   wl_glyph_image(&g, ink, 0, &d, u, x);
   assert_memory_equal(x, nothing, sizeof x);
-  /* the centre of mass is (0.25, 0.75), so the image moves two pixels down and one pixel right */
+  /* the centre of mass is in row 0.25 and column 0.75, so the image moves down by two pixels and right by one
+   * pixel */
   ink[0] = ink[1] = ink[2] = ink[5] = 1;
   wl_glyph_image(&g, ink, 0, &d, u, x);
   for (int p = 0; p < 25; p++)
@@ -351,7 +357,8 @@ static void test_centre(void **state) {
     assert_true(x[p] == (wl_real)(p == 13 || p == 12 || p == 11 || p == 8));
 }
 
-/* One point must become the outer product of the filter with itself. Ink beyond the edge of the image must be lost. */
+/* An image of one point must become the outer product of the filter with itself. Ink that the filter moves beyond the
+ * edge of the image must be lost. */
 static void test_smoothing(void **state) {
   (void)state;
   const wl_glyphs g = {.rows = 3, .columns = 4, .pixels = 12};
@@ -385,7 +392,8 @@ static void test_smooth_batch(void **state) {
   close_fixture(&smooth);
 }
 
-/* Different batches must be distorted differently. The same batch must always be distorted in the same way. */
+/* The images of different batches must have different distortions. The images of the same batch must always have the
+ * same distortions. */
 static void check_augmentation(const char *config) {
   fixture f = open_fixture(config);
   const wl_tape_leaf x = wl_tape_leaf_at(f.task->tape, 0);
@@ -394,7 +402,7 @@ static void check_augmentation(const char *config) {
   wl_real first[10 * GLYPH_PIXELS];
   wl_task_load(f.task, f.ws, &batch);
   memcpy(first, wl_tape_input_data(wl_task_ws_tape(f.ws), x.node), sizeof first);
-  /* batch 2 has the same images as batch 0, because there are 20 images in batches of 10 */
+  /* the data set has 20 images, and batches have 10 images, so batch 2 has the same images as batch 0 */
   wl_task_load(f.task, f.ws, &other);
   assert_memory_not_equal(first, wl_tape_input_data(wl_task_ws_tape(f.ws), x.node), sizeof first);
   wl_task_load(f.task, f.ws, &batch);

@@ -1,9 +1,9 @@
-/* test_optimizer.c - tests the functions of optimizer.h. A run through the public functions must have the same bits as
- * an inner run of the trainer. The tests compare the runs for rules, preconditioners and learned initial parameters.
- * The test also covers requests that the functions must refuse.
+/* test_optimizer.c - tests the functions of optimizer.h. A run through these functions must have the same bits as an
+ * inner run of the trainer. The tests compare such runs for rules, preconditioners and learned initial parameters.
+ * The test also covers requests that the functions must reject.
  *
- * The tests use initial meta-parameters instead of trained ones. Small shifts ensure that no meta-parameter has its
- * default value. */
+ * The tests use initial meta-parameters instead of trained ones. Small random numbers are added, so that no
+ * meta-parameter has its default value. */
 #define _GNU_SOURCE
 #include "cmocka_all.h"
 
@@ -26,7 +26,7 @@
 enum { STEPS = 30 };
 static const char *const path = "optimizer.h5";
 
-/* Contains a problem and its shifted phi, which the file `path` also contains. */
+/* Contains a problem, and its changed meta-parameters phi, which are also in the file `path`. */
 typedef struct fixture {
   wl_config *config;
   wl_problem problem;
@@ -133,7 +133,7 @@ static void same_run(wl_optimizer *optimizer, const trace *t) {
   take_run(optimizer, t);
 }
 
-/* A rule that uses the shapes of tensors must refuse to start without the shapes. With the shapes, the rule must have
+/* Without the shapes, a rule that uses the shapes of tensors must refuse to start. With the shapes, the run must have
  * the same bits as the run of the trainer. */
 static void test_tensors(void **state) {
   (void)state;
@@ -167,9 +167,9 @@ static void expect_usage(wl_status status, const char *word) {
   if (!strstr(wl_last_error(), word)) fail_msg("'%s' does not name %s", wl_last_error(), word);
 }
 
-/* ---- Tensors in separate arrays, and a state that is saved and restored ------------------------ */
+/* ---- Tensors in separate arrays, and saving and restoring the state ----------------------------- */
 
-/* The tensors of a network in separate arrays. The axes of matrices are exchanged. */
+/* Contains the tensors of a network in separate arrays. The axes of matrices are in the opposite order. */
 typedef struct scattered {
   int count;
   wl_tensor_shape shapes[8];
@@ -188,7 +188,7 @@ static void scatter(const wl_layout *layout, scattered *s) {
   }
 }
 
-/* Returns the position of element i of a tensor in the caller's array. */
+/* Returns the position of element i of a tensor of Warploom in the caller's array. */
 static int64_t exchanged(const wl_tensor_entry *t, int64_t i) {
   return t->ndim == 2 ? i % t->shape[1] * t->shape[0] + i / t->shape[1] : i;
 }
@@ -251,7 +251,7 @@ static void test_scattered_tensors_and_a_resume(void **state) {
   }
 }
 
-/* A step must compute theta + rate (u - weight_decay theta), with separate factors for each tensor. */
+/* A step must compute theta + rate (u - weight_decay theta). Each tensor has a separate rate and weight_decay. */
 static void test_rate_and_decay(void **state) {
   (void)state;
   fixture f;
@@ -281,7 +281,8 @@ static void test_rate_and_decay(void **state) {
   close_fixture(&f);
 }
 
-/* Each element of a matrix with exchanged axes must have the right update, also in tiles that are not full. */
+/* Each element of a matrix with exchanged axes must have the correct update. The library processes such matrices in
+ * tiles, and some tiles are not full. */
 static void test_large_exchanged_matrix(void **state) {
   (void)state;
   enum { ROWS = 37, COLUMNS = 141 };
@@ -300,7 +301,7 @@ static void test_large_exchanged_matrix(void **state) {
   close_fixture(&f);
 }
 
-/* An optimizer with parts that belong to a network must accept only the tensor shapes of this network. */
+/* If an optimizer contains parts that belong to a network, it must accept only the tensor shapes of this network. */
 static void test_shapes_of_the_network(void **state) {
   (void)state;
   fixture f;
@@ -335,15 +336,15 @@ static void test_runs_are_the_engines(void **state) {
     assert_true(memcmp(t.theta[0], t.theta[STEPS], sizeof t.theta[0]) != 0);
     same_run(optimizer, &t);
     assert_int_equal(wl_optimizer_set_threads(optimizer, 2),
-                     WL_OK); /* the second run has two threads */
+                     WL_OK); /* the second run uses two threads */
     same_run(optimizer, &t);
     wl_optimizer_destroy(&optimizer);
     close_fixture(&f);
   }
 }
 
-/* An optimizer whose file contains the meta-parameters of another optimizer must make the same steps as that one. A
- * wrong number of meta-parameters must be refused. */
+/* An optimizer whose meta-parameters are replaced by those of another optimizer must make the same steps as the other
+ * optimizer. A wrong number of meta-parameters must be rejected. */
 static void test_write(void **state) {
   (void)state;
   fixture f;
@@ -417,7 +418,7 @@ static void test_learned_start(void **state) {
   close_fixture(&f);
 }
 
-/* ---- Requests that must be refused ----------------------------------------------------------- */
+/* ---- Requests that must be rejected ---------------------------------------------------------- */
 
 static void test_non_finite_gradients_change_nothing(void **state) {
   (void)state;
@@ -504,9 +505,9 @@ static void test_warp_layers_are_refused(void **state) {
 
 /* ---- The caller's threads, floating-point state and locale ------------------------------------ */
 
-enum { MANY = 4096, TEAM = 2 }; /* MANY parameters are enough for TEAM threads */
+enum { MANY = 4096, TEAM = 2 }; /* number of parameters that occupies TEAM threads */
 
-/* Computes theta after some steps with subnormal gradients, all of which count as zero. */
+/* Returns theta after some steps with subnormal gradients, all of which the library treats as zero. */
 static void run_on_vanishing(int threads, float theta[MANY]) {
   static float g[MANY];
   wl_optimizer *optimizer = NULL;
@@ -521,8 +522,8 @@ static void run_on_vanishing(int threads, float theta[MANY]) {
   wl_optimizer_destroy(&optimizer);
 }
 
-/* The OpenMP threads of the team belong to the caller. The caller creates the OpenMP threads with a setting that keeps
- * subnormal numbers. The library must restore this setting after each call. */
+/* The caller has created the OpenMP threads that the library uses. The caller's threads have a setting that keeps
+ * subnormal numbers. The library must restore this setting of each thread after each call. */
 static void test_subnormals_in_the_callers_threads(void **state) {
   (void)state;
   static float one[MANY], two[MANY];
@@ -544,13 +545,13 @@ static void test_subnormals_in_the_callers_threads(void **state) {
     fesetround(FE_TONEAREST);
   }
   for (int i = 0; i < TEAM; i++) assert_true(kept[i]);
-  /* the library must round to nearest in any rounding mode of the caller */
+  /* the library must round to nearest, whatever the rounding mode of the caller is */
   run_on_vanishing(1, two);
   assert_memory_equal(one, two, sizeof one);
   close_fixture(&f);
 }
 
-/* Tests a rule that runs only in the calling thread. */
+/* Tests a rule that runs only on the calling thread. */
 static void test_subnormals_in_the_calling_thread(void **state) {
   (void)state;
   static float theta[MANY];
@@ -565,8 +566,8 @@ static void test_subnormals_in_the_calling_thread(void **state) {
 
 static void printer(void) {}
 
-/* The surrounding program decides whether HDF5 prints its errors. Loading an optimizer must not change this setting,
- * even if errors occur inside. */
+/* The calling program decides whether HDF5 prints error messages. Loading an optimizer must not change this decision,
+ * even if HDF5 reports errors during the call. */
 static void test_printing_of_hdf5_is_the_programs(void **state) {
   (void)state;
   wl_optimizer *optimizer = NULL;

@@ -1,4 +1,4 @@
-/* test_options.c - tests valid configurations: values, defaults, overrides, and printed configurations that are parsed
+/* test_options.c - tests valid configurations: values, defaults and overrides. A printed configuration must be valid
  * again. */
 #include <errno.h>
 #include <math.h>
@@ -10,7 +10,7 @@
 #include "unit/cmocka_all.h"
 #include "unit/options_fixture.h"
 
-/* Parses a configuration with lines of --set. */
+/* Parses a configuration and lines of --set. */
 static wl_config *parse(const char *text, int n, const char *const *lines) {
   wl_config *config = NULL;
   wl_override overrides[8];
@@ -123,8 +123,8 @@ static void overrides_reach_lists_and_sections(void **state) {
   wl_config_destroy(&config);
 }
 
-/* Asserts that the printed YAML of a configuration can be parsed again. The parsed configuration must be the same, and
- * printing it must result in the same text. */
+/* Asserts that the printed YAML of a configuration is a valid configuration. The second configuration must have the
+ * same values, and printing it must result in the same text. */
 static void assert_round_trip(const char *text) {
   wl_config *first = parse(text, 0, NULL);
   char *yaml = NULL, *again = NULL, *difference = NULL;
@@ -178,7 +178,8 @@ static void yaml_round_trips(void **state) {
   }
 }
 
-/* Texts that look like values of other types must be quoted, so that other YAML readers also read them as texts. */
+/* If a text looks like a value of another type, it must be printed in quotes, so that other YAML readers also read a
+ * text. */
 static void doubtful_texts_are_quoted(void **state) {
   (void)state;
   static const char *const doubtful[] = {"yes", "No", "null", "12", "1e3", "NULL", ".inf", "y"};
@@ -250,8 +251,8 @@ static void help_lists_every_key(void **state) {
   }
 }
 
-/* If a variant has the same keys as an earlier variant, its help must only list the names of these keys. A key with a
- * different default must be printed in full again. */
+/* If a variant has the same keys as an earlier variant, its help must list only the names of these keys. If a key has
+ * another default than in the earlier variant, its full help must be printed again. */
 static void help_prints_shared_keys_once(void **state) {
   (void)state;
   static const wl_option first[] = {
@@ -280,7 +281,7 @@ static void help_prints_shared_keys_once(void **state) {
   free(text);
 }
 
-/* Each value must be stored, with its type, in the struct member that its table row names. */
+/* Each value must be stored with its type in the struct member that the row of its key names. */
 static void tables_fill_their_structs(void **state) {
   (void)state;
   wl_config *config = parse(
@@ -308,15 +309,15 @@ static void tables_fill_their_structs(void **state) {
 
   config = parse("task: {family: mlp}\nouter: {weights: [0.5, 2]}\n", 0, NULL);
   wl_map_read(wl_config_map(config, "outer", 0), fixture_outer_options, &outer);
-  /* if the value is a list, `choice` is the number of choices */
+  /* for a list, `choice` contains the number of choices */
   assert_int_equal(outer.weights.choice, 4);
   assert_int_equal(outer.weights.list.count, 2);
   assert_true(outer.weights.list.at[1] == 2);
   wl_config_destroy(&config);
 }
 
-/* If the value of a key is a text, the text in --set must be used unchanged, even if its characters have a meaning in
- * YAML. */
+/* The text of --set must be used unchanged as the value of a key of type text, even if its characters have a meaning
+ * in YAML. */
 static void texts_are_taken_whole(void **state) {
   (void)state;
   static const char *const names[] = {
@@ -340,7 +341,8 @@ static void texts_may_be_quoted(void **state) {
   wl_config_destroy(&config);
 }
 
-/* Overrides of the program have typed values. If an override removes a key, the key must have its default value. */
+/* Overrides that the program itself adds have typed values. If such an override removes a key, the key must have its
+ * default value. */
 static void overrides_carry_values(void **state) {
   (void)state;
   const int64_t hidden[] = {4, 5};
@@ -369,7 +371,7 @@ static void overrides_carry_values(void **state) {
   wl_config_destroy(&config);
 }
 
-/* A path must be expanded if it contains ~/, ${NAME} or $NAME. In other places, the characters ~ and $ belong to a
+/* In a path, ~/, ${NAME} and $NAME must be expanded. In other positions, the characters ~ and $ are part of a
  * name. */
 static void paths_are_expanded(void **state) {
   (void)state;
@@ -401,7 +403,7 @@ static void paths_are_expanded(void **state) {
   }
 }
 
-/* The list of differences must leave out keys with certain flags, because a resumed run may change these keys. */
+/* The list of differences must omit keys that have certain flags, because a resumed run may change these keys. */
 static void differences_leave_flagged_keys_out(void **state) {
   (void)state;
   wl_config *a = parse(quadratic, 0, NULL);
@@ -435,8 +437,8 @@ static void files_are_read(void **state) {
   remove("job.yaml");
 }
 
-/* The choices of two keys must be expanded to all combinations, in which the last key changes fastest. The combinations
- * of the next map must follow. */
+/* If two keys have choices, the map must be expanded to all combinations, in which the last key changes fastest. The
+ * combinations of the next map must follow after them. */
 static void draws_become_maps(void **state) {
   (void)state;
   wl_config *config = parse(
@@ -450,7 +452,7 @@ static void draws_become_maps(void **state) {
     int64_t hidden, layers;
     double proportion;
   } wanted[] = {{32, 1, 1}, {64, 2, 1}, {5, 1, 1}, {32, 1, 2}, {64, 2, 2}, {5, 1, 2}};
-  /* `proportion` is a common key, so it comes before the keys of the family */
+  /* `proportion` is a key of every task, so it precedes the keys of the family */
   for (int i = 0; i < 6; ++i) {
     int count;
     const wl_map *const map = wl_config_map(config, "task", i);
@@ -475,7 +477,7 @@ static void draws_become_maps(void **state) {
   wl_config_destroy(&config);
 }
 
-/* If the module can draw a new value of the key in each episode, the map must not be expanded. */
+/* If a key can be drawn in each episode, its choices must not expand the map. */
 static void distributions_stay(void **state) {
   (void)state;
   static const struct {
@@ -502,7 +504,8 @@ static void distributions_stay(void **state) {
   }
 }
 
-/* A printed draw must be parsed as the same draw. Configurations that differ in one choice must be different. */
+/* A printed draw must be parsed as the same draw again. Configurations whose draws differ in one choice must count as
+ * different. */
 static void draws_go_round(void **state) {
   (void)state;
   static const char *const line[] = {

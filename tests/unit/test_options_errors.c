@@ -6,7 +6,7 @@
 #include "unit/cmocka_all.h"
 #include "unit/options_fixture.h"
 
-/* A configuration, an override or NULL, and up to three parts of the expected message. */
+/* Contains a configuration, an override or NULL, and up to three texts that the error message must contain. */
 typedef struct bad_case {
   const char *text, *override;
   const char *parts[3];
@@ -90,7 +90,7 @@ static const bad_case cases[] = {
     {"task: []\n", NULL, {"key 'task': the list is empty"}},
     {"task: quadratic\n", NULL, {"key 'task': expected keys and values (or a list of such maps)"}},
     {"[1, 2]\n", NULL, {"job.yaml:1: expected keys and values, got a list"}},
-    /* ranges and choices of values */
+    /* invalid ranges and choices of values */
     {TASK "outer: {steps: 0}\n",
      NULL,
      {"key 'outer.steps': 0 is out of range; accepted: ", "1 to 1e+15 steps"}},
@@ -197,8 +197,8 @@ static void modules_name_the_place(void **state) {
   wl_config_destroy(&config);
 }
 
-/* Lets the first allocation of a parse fail, then the second in a new parse, and so on. Each failure must be reported
- * without a leak or a crash. */
+/* Makes each allocation of a parse fail in turn, in a new parse for each allocation. The parser must report each
+ * failure without a leak or a crash. */
 static void allocations_may_fail(void **state) {
   (void)state;
   wl_status status = WL_ERR_OS;

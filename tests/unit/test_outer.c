@@ -1,5 +1,6 @@
-/* test_outer.c - compares the outer optimizers with PyTorch over twelve meta-steps (tests/reference/outer.py). The
- * cases are Adam, AdamW, SGD, momentum, clipping, schedules, and groups that are trained only in some meta-steps. */
+/* test_outer.c - compares twelve meta-steps of the outer optimizers with PyTorch (tests/reference/outer.py). The
+ * cases cover Adam, AdamW, SGD, momentum, clipping, schedules, and groups that are trained only in some
+ * meta-steps. */
 #include "cmocka_all.h"
 
 #include <math.h>
@@ -48,8 +49,8 @@ static void same_as_pytorch(void **state) {
   wl_outer_destroy(&outer);
 }
 
-/* A group that an update leaves out must keep its values and moments. The group's part of the gradient must count
- * as 0. */
+/* If an update omits a group, the meta-parameters and moments of this group must remain unchanged. The elements of
+ * the gradient that belong to this group must count as 0. */
 static void groups_left_out(void **state) {
   (void)state;
   wl_outer *outer = open_case(&outer_cases[0]);

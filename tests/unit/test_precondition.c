@@ -1,6 +1,6 @@
-/* test_precondition.c - tests the preconditioners in both precisions. The preconditioners must start as the identity,
- * agree with simple implementations, and satisfy the adjoint identity <P g, r> = <g, P^T r>. The test also covers
- * draws, and messages for wrong configurations. */
+/* test_precondition.c - tests the preconditioners in float32 and in float64. The preconditioners must start as the
+ * identity. They must agree with simple implementations, and satisfy the adjoint identity <P g, r> = <g, P^T r>. The
+ * test also covers the drawn initial values, and the error messages for wrong configurations. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -27,7 +27,8 @@ typedef struct fixture {
   int64_t t;
 } fixture;
 
-/* Returns the inputs of the preconditioner for the gradient g. Also computes the factor that belongs to g. */
+/* Returns the arguments of the preconditioner for the gradient g. Also computes the factor that the preconditioner
+ * derives from g. */
 static wl_gradient step_at(fixture *f, const wl_real *g) {
   const wl_gradient step = {.t = f->t,
                             .n = f->theta.size,
@@ -86,7 +87,7 @@ static const char *const texts[] = {"name: scalar",
                                     "name: gap, approximate: true"};
 enum { TEXTS = sizeof texts / sizeof *texts };
 
-/* Every preconditioner of this test must leave every bit of the gradient unchanged, and it must not write beyond the
+/* Every preconditioner of this test must return the gradient with the same bits, and it must not write beyond the
  * last element. */
 static void test_identity_at_the_start(void **state) {
   (void)state;
@@ -109,7 +110,7 @@ static double dot(const wl_real *a, const wl_real *b, int64_t n) {
   return sum;
 }
 
-/* Also tests that a call in place and a call without `raw` compute the same gradient of phi. */
+/* Also tests that the gradient of phi is the same in a call in place and in a call without `raw`. */
 static void test_adjoint_identity(void **state) {
   (void)state;
   for (int k = 0; k < TEXTS; k++) {
@@ -135,8 +136,8 @@ static void test_adjoint_identity(void **state) {
   }
 }
 
-/* Returns one element of the preconditioned gradient of a convolution. The element is a sum over p, q and s with the
- * matrices M0 (o, p), M1 (q, i) and M2 (s, r), as in the formulas of kronecker.c. */
+/* Returns one element of the preconditioned gradient of a convolution filter. The element is a sum over p, q and s
+ * with the matrices M0 (o, p), M1 (q, i) and M2 (s, r), as in the formulas of kronecker.c. */
 static double conv_entry(const wl_real *m0, const wl_real *m1, const wl_real *m2, const wl_real *g,
                          int o, int i, int r) {
   double sum = 0;
@@ -257,20 +258,20 @@ static void test_none(void **state) {
   assert_null(p);
 }
 
-/* ---- Factors for each step, and decays ------------------------------------------------------- */
+/* ---- Factors and decays for each step ----------------------------------------------------------- */
 
 static void test_scalar_per_step_and_tensor(void **state) {
   (void)state;
   static fixture f;
   open_fixture(&f,
                "name: scalar, per: step_tensor, learn_decay: true, initial: 2, initial_decay: 3");
-  assert_int_equal(f.p->phi.size, 2 * 9); /* 9 factors for 3 steps and 3 tensors */
+  assert_int_equal(f.p->phi.size, 2 * 9); /* 9 factors, one for each of 3 steps and 3 tensors */
   assert_true(f.phi[8] == 2 && f.phi[9] == 3);
   randomise_phi(&f);
   wl_real g[LIMIT], out[LIMIT];
   fixture_normal(1, f.theta.size, 1, g);
   fixture_normal(2, f.theta.size, 1, f.theta_values);
-  for (f.t = 0; f.t < 5; f.t++) { /* later steps use the factors of the last step */
+  for (f.t = 0; f.t < 5; f.t++) { /* after the third step, the factors of the last step are used */
     const int64_t row = 3 * (f.t < 3 ? f.t : 2);
     apply(&f, g, out);
     for (int i = 0; i < f.theta.size; i++) {
@@ -283,7 +284,8 @@ static void test_scalar_per_step_and_tensor(void **state) {
   close_fixture(&f);
 }
 
-/* With this preconditioner, the rule sgd must equal the rule pamela with the negative skip, over several steps. */
+/* With this preconditioner, several steps of the rule sgd must equal those of the rule pamela with the negative value
+ * of `skip`. */
 static void test_scalar_skip_is_pamela(void **state) {
   (void)state;
   static fixture f;
@@ -311,11 +313,11 @@ static void test_scalar_skip_is_pamela(void **state) {
 
 /* ---- GAP ------------------------------------------------------------------------------------- */
 
-/* Returns the scale m of a singular value for an element of phi, by the function softplus_2 of the paper. */
+/* Returns the factor m of a singular value, which is the function softplus_2 of an element of phi. */
 static double softplus2(double x) { return 0.5 * log1p(exp(2 * (x + 0.5 * log(exp(2) - 1)))); }
 
-/* Tests a diagonal gradient whose entries decrease. The singular vectors of this gradient are unit vectors, so P must
- * be a diagonal preconditioner. */
+/* Tests a diagonal gradient whose diagonal elements decrease. Its singular vectors are unit vectors, so P must be a
+ * diagonal matrix. */
 static void check_diagonal_gradient(const char *text) {
   static fixture f;
   open_fixture(&f, text);
@@ -341,8 +343,8 @@ static void test_gap_of_a_diagonal_gradient(void **state) {
   check_diagonal_gradient("name: gap, approximate: true");
 }
 
-/* For any shape and rank, the singular vectors must have length 1, be orthogonal, and diagonalise G G^T. The singular
- * values must be in descending order. */
+/* For a matrix G of any shape and rank, the singular vectors must have length 1, be orthogonal, and diagonalise G
+ * G^T. The singular values must be in descending order. */
 static void check_singular(int64_t m, int64_t n, int64_t rank) {
   wl_real x[900], a[900] = {0}, u[900], p[900], q[900];
   static wl_real work[40000];
@@ -372,7 +374,7 @@ static void check_singular(int64_t m, int64_t n, int64_t rank) {
     last = square;
     total += square;
   }
-  /* the vectors must span the columns of G */
+  /* the singular vectors must span the column space of G */
   assert_true(fabs(total - all) <= 20 * tolerance * all);
 }
 

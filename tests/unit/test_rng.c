@@ -1,6 +1,6 @@
-/* test_rng.c - tests random streams: published values, distributions, and that the numbers do not depend on how they
- * are divided into calls. Moments of samples of SAMPLES numbers must be within five standard errors of their expected
- * values. */
+/* test_rng.c - tests random streams. The numbers must agree with published values, have the documented distributions,
+ * and not depend on how a request is divided into calls. Moments of samples of SAMPLES numbers must be within five
+ * standard errors of their expectations. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,7 +13,7 @@ enum { SAMPLES = 40000 };
 static const wl_stream stream = {
     .seed = 7, .purpose = WL_FOR_TASK, .index = 3, .task = 2, .step = 1};
 
-/* Tests the generator with vectors 1 and 3 for philox4x64 with 10 rounds in the file kat_vectors of Random123. */
+/* Tests the generator philox4x64 with 10 rounds against the vectors 1 and 3 in the file kat_vectors of Random123. */
 static void known_answers(void **state) {
   (void)state;
   uint64_t out[4];
@@ -32,7 +32,7 @@ static void known_answers(void **state) {
   assert_true(out[2] == UINT64_C(0xa5a1610e72fd18b5) && out[3] == UINT64_C(0x57bd43b5e52b7fe6));
 }
 
-/* A generator must return the same numbers in one call and in several calls of odd sizes. */
+/* A random stream must return the same numbers in one call and in several calls of odd sizes. */
 typedef void (*generator)(uint64_t first, int64_t n, wl_real *out);
 
 static void uniform(uint64_t first, int64_t n, wl_real *out) {
@@ -95,7 +95,7 @@ static void every_part_of_the_key_counts(void **state) {
     }
 }
 
-/* Returns the mean of x^power over the sample. */
+/* Returns the mean of x^power over a sample. */
 static double moment(const wl_real *x, int power) {
   double sum = 0;
   for (int i = 0; i < SAMPLES; ++i) sum += pow((double)x[i], power);
@@ -116,7 +116,7 @@ static void normal_moments(void **state) {
   (void)state;
   wl_rng_normal(stream, 0, SAMPLES, 2.0, sample);
   assert_mean(moment(sample, 1), 0, 4);
-  assert_mean(moment(sample, 2), 4, 32); /* the variance of x^2 is 2 sd^4 */
+  assert_mean(moment(sample, 2), 4, 32); /* if x has the standard deviation sd, the variance of x^2 is 2 sd^4 */
   assert_mean(moment(sample, 3), 0, 15 * 64);
   assert_mean(moment(sample, 4), 48, 96 * 256); /* the variance of x^4 is 96 sd^8 */
   double products = 0;
@@ -129,7 +129,8 @@ static void truncated_normal_moments(void **state) {
   wl_rng_truncated_normal(stream, 0, SAMPLES, 1.0, sample);
   for (int i = 0; i < SAMPLES; ++i) assert_true(fabs((double)sample[i]) <= 2.0);
   assert_mean(moment(sample, 1), 0, 0.7737);
-  /* the expected value is 1 - 2 a pdf(a) / (2 cdf(a) - 1) at a = 2 */
+  /* with pdf and cdf of the standard normal distribution, the expectation of x^2 is 1 - 2 a pdf(a) / (2 cdf(a) - 1)
+   * for a = 2 */
   assert_mean(moment(sample, 2), 0.7737413, 0.8);
 }
 
@@ -139,7 +140,7 @@ static void uniform_stays_in_its_interval(void **state) {
   for (int i = 0; i < SAMPLES; ++i)
     assert_true((double)sample[i] >= 1.0 && (double)sample[i] < 3.0);
   assert_mean(moment(sample, 1), 2, 1.0 / 3);
-  /* the interval is so narrow that rounding to working precision could result in its upper end */
+  /* this interval is so narrow that rounding to wl_real could result in its upper end */
   const double narrow = 1.0 + 4.5e-7;
   wl_rng_uniform(stream, 0, SAMPLES, 1.0, narrow, sample);
   for (int i = 0; i < SAMPLES; ++i) assert_true((double)sample[i] < narrow);
@@ -157,8 +158,8 @@ static void indices_are_uniform(void **state) {
     counts[values[i]]++;
   }
   for (int k = 0; k < 10; ++k) assert_mean(counts[k] / (double)SAMPLES, 0.1, 0.09);
-  /* for this bound, a quarter of the draws must be rejected; otherwise the remainder 2 would have the probability
-   * 1/4 */
+  /* for this bound, the generator must reject a quarter of its draws; otherwise the remainder 2 would have the
+   * probability 1/4 */
   wl_rng_index(stream, 0, SAMPLES, UINT64_C(3) << 61, values);
   int twos = 0;
   for (int i = 0; i < SAMPLES; ++i) twos += values[i] % 3 == 2;

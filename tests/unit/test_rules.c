@@ -1,6 +1,6 @@
-/* test_rules.c - tests the hand-designed rules in both precisions. The test covers the values of torch.optim,
- * schedules, learned scalars, and messages for wrong configurations. The test also covers changes after which all bits
- * must be the same. */
+/* test_rules.c - tests the hand-designed rules in float32 and in float64. The test compares steps with torch.optim.
+ * It also covers schedules, learned scalars, and the error messages for wrong configurations. Some changes of the
+ * call or of the configuration must not change any bit, and the test covers these changes too. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -53,7 +53,7 @@ static void check_case(const struct reference_case *c) {
         fail_msg("%s: step %d, coordinate %d: %.17g, PyTorch has %.17g", text, t, i,
                  (double)theta[i], expected);
     }
-    for (int i = REFERENCE_SIZE; i < 32; i++) assert_true(theta[i] == 0); /* padding is zero */
+    for (int i = REFERENCE_SIZE; i < 32; i++) assert_true(theta[i] == 0); /* the padding of the last block is zero */
   }
   rule_fixture_close(&f);
 }
@@ -63,7 +63,8 @@ static void test_torch_values(void **state) {
   for (int i = 0; i < REFERENCE_CASES; i++) check_case(&reference_cases[i]);
 }
 
-/* If a scalar is learned and has its configured value, the bits of a step must be the same as without learning. */
+/* If a scalar is learned and has its configured value, a step must have the same bits as with a scalar that is not
+ * learned. */
 static void test_learned_scalars_start_at_the_configured(void **state) {
   (void)state;
   rule_fixture fixed, learned;
@@ -84,10 +85,10 @@ static void test_learned_scalars_start_at_the_configured(void **state) {
   rule_fixture_close(&learned);
 }
 
-/* ---- changes after which all bits must be the same ---- */
+/* ---- changes that must not change any bit ---- */
 
-/* If phi has a rate for each of T steps and each tensor, every coordinate must use the rate of its step and tensor.
- * Steps after T must use the rate of the last step. */
+/* If phi contains a learning rate for each of T steps and each tensor, every coordinate must use the rate of its step
+ * and tensor. Steps after T must use the rate of the last step. */
 static void test_rates_by_step_and_tensor(void **state) {
   (void)state;
   rule_fixture f;
@@ -117,7 +118,7 @@ typedef struct trace {
 
 typedef struct result {
   wl_real lam[N], mu[WIDEST * N], gbar[STEPS * N];
-  double phi[4 * STEPS * 3]; /* at most 4 scalars for each step and each of 3 tensors */
+  double phi[4 * STEPS * 3]; /* at most 4 scalars, each for every step and every one of 3 tensors */
 } result;
 
 static void run_forward(const rule_fixture *f, trace *r) {
@@ -174,7 +175,7 @@ static void check_split(const rule_fixture *f, const char *text) {
   }
 }
 
-/* A chunk of 20 steps must have the same results as 2 chunks of 10 steps and as 20 chunks of one step. */
+/* One chunk of 20 steps must have the same results as 2 chunks of 10 steps and as 20 chunks of one step. */
 static void test_chunks_may_be_split(void **state) {
   (void)state;
   static const char *const per[] = {"run", "tensor", "step", "step_tensor"};
@@ -188,7 +189,7 @@ static void test_chunks_may_be_split(void **state) {
   }
 }
 
-/* The results of a block must have the same bits alone and together with other blocks. */
+/* The results of a block must have the same bits whether it is computed alone or together with other blocks. */
 static void test_blocks_may_be_split(void **state) {
   (void)state;
   for (int i = 0; i < LEARNERS; i++) {
@@ -210,7 +211,7 @@ static void test_blocks_may_be_split(void **state) {
   }
 }
 
-/* If all gradients are zero, the adjoints must be finite. The derivatives with respect to phi must be zero. */
+/* If all gradients are zero, the adjoints must still be finite. The gradient with respect to phi must be zero. */
 static void test_no_gradient_at_all(void **state) {
   (void)state;
   for (int i = 0; i < LEARNERS; i++) {
@@ -258,7 +259,7 @@ static void test_schedules(void **state) {
   check_factor(&s, 4, 1);
   check_factor(&s, 7, 0.6);
   check_factor(&s, 10, 0.2);
-  s.kind = WL_SCHEDULE_STEP; /* the outer loop combines a step schedule with a warm-up */
+  s.kind = WL_SCHEDULE_STEP; /* the schedule `step` of the outer optimizer is combined with a warm-up */
   check_factor(&s, 1, 0.5);
   check_factor(&s, 4, 0.5);
   s.kind = WL_SCHEDULE_LINEAR;
@@ -318,7 +319,7 @@ static void test_fixed_rules(void **state) {
     assert_string_equal(rule->ops->name, names[i]);
     assert_int_equal(rule->phi.size, 0);
     assert_int_equal(wl_rule_ws_create(rule, &one_block, true, 1, &ws), WL_OK);
-    /* no scalar is learned, so `pack` is not needed */
+    /* no scalar of this rule is learned, so the test need not call `pack` */
     wl_real g[WL_LANES] = {1}, theta[WL_LANES] = {0}, s[WIDEST * WL_LANES] = {0}, u[WL_LANES];
     wl_rule_step(rule, ws, FIXTURE_STEP(0, 1, g, theta, s, s, u));
     assert_true(u[0] < 0 && u[1] == 0);
@@ -330,8 +331,8 @@ static void test_fixed_rules(void **state) {
   assert_int_equal(wl_rule_create_fixed("gradient", 0.5, &rule), WL_ERR_CONFIG);
 }
 
-/* Lets each allocation fail once. The call must then return an error, and it must neither leak memory nor leave an
- * incomplete rule. */
+/* Makes each allocation of a call fail in turn. The call must then return an error, and it must neither leak memory
+ * nor leave an incomplete rule. */
 static void test_out_of_memory(void **state) {
   (void)state;
   wl_layout theta;

@@ -1,5 +1,5 @@
-/* test_run_directory.c - tests the folder of a run: its creation, its lock, what happens to an earlier run, and the
- * lines of metrics. */
+/* test_run_directory.c - tests the folder of a run: how it is created and locked, what happens to an earlier run, and
+ * the lines of metrics.jsonl. */
 #include "io/io_test.h"
 
 #include <signal.h>
@@ -55,7 +55,7 @@ static void one_training_at_a_time(void **state) {
   wl_run_directory_close(&second);
 }
 
-/* The lock must be released when its process ends in any way. */
+/* The lock must be released whenever its process ends, whatever the cause is. */
 static void lock_of_a_killed_process_is_free(void **state) {
   (void)state;
   int ends[2];
@@ -96,7 +96,7 @@ static void earlier_run_is_moved_aside(void **state) {
   assert_false(file_exists("moved/checkpoints/step-00000001.h5"));
   assert_text("moved/metrics.jsonl", "{\"meta_step\":1}\n");
 
-  assert_ok(wl_run_directory_open("moved", true, &d)); /* a resume must not move any file */
+  assert_ok(wl_run_directory_open("moved", true, &d)); /* a resumed run must not rename any file */
   wl_run_directory_close(&d);
   assert_text("moved/config.yaml", "two");
   assert_false(file_exists("moved/previous-2"));
@@ -107,13 +107,13 @@ static void metrics_are_trimmed(void **state) {
   wl_run_directory *d = NULL;
   char line[64];
   assert_ok(wl_run_directory_open("metrics", false, &d));
-  assert_ok(wl_run_directory_trim_metrics(d, 3)); /* the file does not exist yet */
+  assert_ok(wl_run_directory_trim_metrics(d, 3)); /* the metrics file does not exist yet */
   for (int step = 1; step <= 5; step++) {
     snprintf(line, sizeof line, "{\"meta_step\":%d,\"loss\":0.5}", step);
     assert_ok(wl_run_directory_append_metrics(d, line));
   }
   FILE *const file = fopen("metrics/metrics.jsonl", "a");
-  fputs("{\"meta_step\":2,\"lo", file); /* an incomplete line, as a killed process leaves it */
+  fputs("{\"meta_step\":2,\"lo", file); /* an incomplete line, such as a killed process leaves in the file */
   fclose(file);
   assert_ok(wl_run_directory_trim_metrics(d, 3));
   assert_text(
@@ -125,7 +125,7 @@ static void metrics_are_trimmed(void **state) {
   wl_run_directory_close(&d);
 }
 
-/* If the file cannot grow, the incomplete line must be removed. */
+/* If a line cannot be written completely, the incomplete line must be removed from the file. */
 static void metrics_on_a_full_disk(void **state) {
   (void)state;
   wl_run_directory *d = NULL;

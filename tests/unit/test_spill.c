@@ -1,5 +1,5 @@
-/* test_spill.c - tests that rows are read as they were written, for each size of elements and in any order. After a
- * test, no file may remain. */
+/* test_spill.c - tests the scratch file of rows. Rows must be read as they were written, for each size of elements
+ * and in any order. After a test, the scratch file must not exist. */
 #include <dirent.h>
 
 #include "train/spill.h"
@@ -18,8 +18,8 @@ static int files_in(const char *folder) {
   return count;
 }
 
-/* Fills row r with bytes that depend on the row and the version. Read as float or half, these bytes can be any number
- * or NaN. */
+/* Fills row r with bytes that depend on r and on the version. If these bytes are read as float or half, they can be
+ * any number or NaN. */
 static void fill(unsigned char *row, int r, size_t bytes, int version) {
   for (size_t i = 0; i < bytes; i++) row[i] = (unsigned char)(r * 31 + (int)i * 7 + version * 101);
 }

@@ -1,6 +1,6 @@
-/* test_tape_build.c - tests how tapes are built, in float32. The function wl_tape_finish must report errors of earlier
- * calls, and failed allocations must leave nothing behind. Cost and storage must be as documented, and workspaces must
- * be independent. */
+/* test_tape_build.c - tests how tapes are built, in float32. The function wl_tape_finish must report errors of
+ * earlier calls. Failed allocations must not leak memory. The reported cost and storage must be as documented, and
+ * workspaces must be independent. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,11 +12,11 @@
 #define SHAPE(...) \
   (int)(sizeof(int64_t[]){__VA_ARGS__} / sizeof(int64_t)), (const int64_t[]) { __VA_ARGS__ }
 
-/* A wrong tape. `build` receives a tensor x (6,5) of theta and a leaf of 4 labels. */
+/* A wrong tape. `build` receives a tensor x of theta with the shape (6,5), and a leaf of 4 labels. */
 typedef struct bad_build {
   wl_node (*build)(wl_tape *t, wl_node x, wl_node labels);
   wl_status status;
-  const char *texts[3]; /* parts of the expected message */
+  const char *texts[3]; /* texts that the error message must contain */
 } bad_build;
 
 static wl_node bad_matmul(wl_tape *t, wl_node x, wl_node labels) {
@@ -92,7 +92,7 @@ static wl_node empty(wl_tape *t, wl_node x, wl_node labels) {
   (void)labels;
   return wl_op_sum(t, wl_op_add(t, x, wl_tape_input(t, "pixels", SHAPE(6, 0))));
 }
-/* wl_tape_finish must return the first error even if other errors follow. */
+/* wl_tape_finish must return the first error, even if other errors have occurred after it. */
 static wl_node several(wl_tape *t, wl_node x, wl_node labels) {
   const wl_node first = wl_op_column(t, x, 9);
   return wl_op_matmul(t, first, bad_labels(t, x, labels));
@@ -137,7 +137,7 @@ static void test_errors(void **state) {
   }
 }
 
-/* A small classifier with a branch that does not depend on theta or phi. */
+/* A small classifier. One of its branches depends neither on theta nor on phi. */
 typedef struct net {
   wl_tape *tape;
   wl_node x, labels, hidden;
@@ -155,7 +155,7 @@ static wl_status build_net(net *n, int64_t width) {
   return wl_tape_finish(t, wl_op_softmax_cross_entropy(t, out, n->labels), out, n->labels);
 }
 
-/* Lets the first allocation fail, then the second in a new attempt, and so on until no allocation fails. */
+/* Makes each allocation fail in turn, in a new attempt for each allocation, until no allocation fails. */
 static void test_failing_allocation(void **state) {
   (void)state;
   int failures = 0;
@@ -187,7 +187,7 @@ static void test_layouts(void **state) {
   wl_tape_destroy(&n.tape);
 }
 
-/* Gradients of input data must be neither stored nor computed. */
+/* The tape must neither store nor compute gradients of input data. */
 static void test_storage(void **state) {
   (void)state;
   net n = {0};
@@ -209,8 +209,8 @@ static void test_storage(void **state) {
   wl_tape_destroy(&n.tape);
 }
 
-/* Each matrix product needs 2 m n k FLOP in the forward pass, and the same number for each gradient that is
- * computed. */
+/* Each product of matrices (m, k) and (k, n) costs 2 m n k FLOP in the forward pass, and the same number for each
+ * gradient that is computed. */
 static void test_cost(void **state) {
   (void)state;
   net small = {0}, large = {0};
@@ -226,7 +226,7 @@ static void test_cost(void **state) {
 
 typedef struct outcome {
   double loss, loss_dot;
-  wl_real grad[75], hv[75]; /* theta has 50 elements, and phi has 25 */
+  wl_real grad[75], hv[75]; /* elements of (theta, phi): 50 of theta, then 25 of phi */
 } outcome;
 
 static outcome pass(const net *n, wl_tape_ws *ws, const wl_real *x, double scale) {
@@ -240,8 +240,8 @@ static outcome pass(const net *n, wl_tape_ws *ws, const wl_real *x, double scale
   return o;
 }
 
-/* Two workspaces of one tape must be independent. A computation in one workspace must not change the other, and
- * repeated passes must have the same bits. */
+/* Two workspaces of one tape must be independent. A computation in one workspace must not change the other workspace,
+ * and repeated passes must have the same bits. */
 static void test_independent_workspaces(void **state) {
   (void)state;
   net n = {0};

@@ -1,4 +1,5 @@
-/* test_tape_kernels.c - compares exponential functions with libm in double, and matrix products with simple loops. */
+/* test_tape_kernels.c - compares the kernels for exponential functions with libm in double, and the kernels for
+ * matrix products with simple loops. */
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
@@ -18,7 +19,7 @@ static const double EPSILON = FLT_EPSILON;
 static double exact_sigmoid(double x) { return 1.0 / (1.0 + exp(-x)); }
 static double exact_elu(double x) { return x > 0 ? x : expm1(x); }
 
-/* Returns the largest relative error for x in [low, high], as a multiple of the machine epsilon. */
+/* Returns the largest relative error of a function for x in [low, high], as a multiple of the machine epsilon. */
 static double worst_error(wl_map_kernel map, double (*exact)(double), double low, double high) {
   enum { POINTS = 20011 };
   wl_real x[POINTS], y[POINTS];
@@ -45,7 +46,8 @@ static void test_exponentials(void **state) {
   assert_true(worst_error(k->elu, exact_elu, -1e-3, -1e-9) <= 3.0);
 }
 
-/* Infinite arguments must result in the limits of the function, and NaN in NaN. The value at zero must be exact. */
+/* For infinite arguments, the result must be the limit of the function. For NaN, the result must be NaN. At zero, the
+ * value must be exact. */
 static void test_special_values(void **state) {
   (void)state;
   const wl_kernel_table *k = wl_kernels();
@@ -69,7 +71,7 @@ static void test_special_values(void **state) {
 
 typedef void (*product)(wl_mnk, const wl_real *, const wl_real *, wl_real *, bool);
 
-/* Computes the element (i, j) of a matrix product. `form` is 0 for A B, 1 for A B^T, and 2 for A^T B. */
+/* Computes the element (i, j) of a product of matrices A and B. `form` is 0 for A B, 1 for A B^T, and 2 for A^T B. */
 static double naive(int form, int64_t m, int64_t n, int64_t k, const wl_real *a, const wl_real *b,
                     int64_t i, int64_t j) {
   double sum = 0;
@@ -103,7 +105,7 @@ static void check_product(int form, product multiply, int64_t m, int64_t n, int6
                  (int)i, (double)c[i], want);
     }
   }
-  /* the same call with arrays at other addresses must have the same bits */
+  /* the same call with arrays at other addresses must have the same bits as the first call */
   memmove(a + 1, a, (size_t)(m * k) * sizeof *a);
   memmove(b + 1, b, (size_t)(k * n) * sizeof *b);
   memcpy(again + 1, start, (size_t)(m * n) * sizeof *start);
@@ -126,8 +128,8 @@ static void test_products(void **state) {
   }
 }
 
-/* Exits with code 77 if this processor does not have the instruction set in WARPLOOM_ISA, because the test would then
- * use other kernels. */
+/* Exits with code 77 (skipped) if this processor does not support the instruction set in WARPLOOM_ISA, because the
+ * test would then use other kernels. */
 int main(void) {
   const char *const wanted = getenv("WARPLOOM_ISA");
   if (wanted && strcmp(wanted, wl_isa_name(wl_isa_choose())) != 0) {

@@ -1,5 +1,5 @@
-/* test_tape_values.c - compares the values that operators compute in the forward pass with plain loops in double, for
- * odd sizes. Also tests the accuracy of classifiers. The tests in tests/grad check the gradients. */
+/* test_tape_values.c - compares the values that operators compute in the forward pass with simple loops in double.
+ * The tensors have odd sizes. Also tests the accuracy of classifiers. The tests in tests/grad check the gradients. */
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
@@ -17,7 +17,7 @@ static const double TOLERANCE = 1e-13;
 static const double TOLERANCE = 3e-6;
 #endif
 
-/* A tape with up to three leaves of data: a, b and labels. The loss of the tape is the sum of y. */
+/* A tape with up to three input leaves: a, b and labels. The loss of the tape is the sum of all elements of y. */
 typedef struct fixture {
   wl_tape *tape;
   wl_tape_ws *ws;
@@ -33,7 +33,7 @@ static void fill(wl_real *out, int64_t n, int which) {
   for (int64_t i = 0; i < n; i++) out[i] = (wl_real)(1.7 * sin(1.3 * (double)i + which) + 0.1);
 }
 
-/* Finishes the tape with the result y, fills the leaves, and runs the forward pass. */
+/* Finishes the tape whose result is y, fills the leaves, and runs the forward pass. */
 static const wl_real *run(fixture *f, wl_node y, int64_t size_a, int64_t size_b) {
   f->y = y;
   if (wl_tape_finish(f->tape, wl_op_sum(f->tape, y), -1, -1) != WL_OK)
@@ -95,7 +95,7 @@ static void test_unary(void **state) {
   }
 }
 
-/* Tests operators with two operands of the same shape, and operators with a tensor and a vector. */
+/* Tests operators with two operands of the same shape, and operators whose operands are a tensor and a vector. */
 
 static void test_binary(void **state) {
   (void)state;
@@ -168,7 +168,7 @@ static void test_batched_matvec(void **state) {
   end(&f);
 }
 
-/* Returns an element of the convolution of a tensor (2,3,6,5) with a filter (4,3,3,2). */
+/* Returns one element of the convolution of a tensor (2,3,6,5) with a filter (4,3,3,2). */
 static double naive_conv(const wl_real *x, const wl_real *w, int64_t b, int64_t o, int64_t i,
                          int64_t j, int stride, int pad) {
   double sum = 0;
@@ -235,7 +235,8 @@ static void test_pool(void **state) {
     }
 }
 
-/* Tests batch norm: the result must have the mean 0 and the variance v / (v + eps) in each channel. */
+/* Tests batch norm. In each channel with the variance v, the result must have the mean 0 and the variance v / (v +
+ * eps). */
 static void check_norm(wl_node input, fixture *f, int64_t batch, int64_t channels, int64_t inner) {
   f->a = input;
   const wl_real *y = run(f, wl_op_batch_norm(f->tape, input, 1e-2), batch * channels * inner, 0);
@@ -264,7 +265,8 @@ static void test_batch_norm(void **state) {
   check_norm(wl_tape_input(f.tape, "a", SHAPE(9, 4)), &f, 9, 4, 1);
 }
 
-/* Fills the input (3,2,4) with batch number `batch`, and computes the mean and the biased variance of each channel. */
+/* Fills the input (3,2,4) with the batch that has the number `batch`, and computes the mean and the biased variance
+ * of each channel. */
 static void fill_batch(fixture *f, int batch, double mean[2], double variance[2]) {
   wl_real *x = wl_tape_input_data(f->ws, f->a);
   for (int64_t i = 0; i < 24; i++) x[i] = (wl_real)sin(0.7 * (double)i + 3.1 * batch);
@@ -276,8 +278,8 @@ static void fill_batch(fixture *f, int batch, double mean[2], double variance[2]
   }
 }
 
-/* Collects the statistics of two batches and normalises a third batch with the means of these statistics. Afterwards, a
- * batch must again be normalised with its own statistics. */
+/* Collects the statistics of two batches, and normalises a third batch with the mean of these statistics. After that,
+ * a batch must again be normalised with the statistics of the batch itself. */
 static void test_held_statistics(void **state) {
   (void)state;
   fixture f;
@@ -289,7 +291,7 @@ static void test_held_statistics(void **state) {
   fill_batch(&f, 3, mean[3], variance[3]);
   wl_tape_forward(f.tape, f.ws, NULL, NULL, NULL);
   memcpy(own, y, sizeof own);
-  for (int round = 0; round < 2; round++) { /* each collection must start with empty sums */
+  for (int round = 0; round < 2; round++) { /* each collection of statistics must start with empty sums */
     assert_int_equal(wl_tape_set_statistics(f.tape, f.ws, WL_STATISTICS_COLLECT), 1);
     for (int b = 0; b < 2; b++) {
       fill_batch(&f, b + round, mean[b], variance[b]);
@@ -312,7 +314,7 @@ static void test_held_statistics(void **state) {
   end(&f);
 }
 
-/* Tests operators that change the shape, and losses. */
+/* Tests losses, and operators that change the shape of a tensor. */
 
 static void test_shape(void **state) {
   (void)state;
@@ -338,7 +340,7 @@ typedef struct classifier {
   wl_node logits, labels;
 } classifier;
 
-/* The logits (5,3) are parameters theta, so that the test can read their gradient. */
+/* The logits (5,3) are parameters in theta, so that the test can read the gradient with respect to them. */
 static void open_classifier(classifier *c) {
   assert_int_equal(wl_tape_create(&c->tape), WL_OK);
   c->logits = wl_tape_theta(c->tape, "logits", SHAPE(5, 3));
@@ -374,8 +376,8 @@ static void test_softmax_cross_entropy(void **state) {
   close_classifier(&c);
 }
 
-/* If a label is out of range or a logit is NaN, the loss must be NaN, and no invalid memory may be accessed. A row of
- * NaN must count as a wrong classification. */
+/* If a label is out of range or a logit is NaN, the loss must be NaN, and the operator must not access invalid
+ * memory. If a row of logits contains NaN, its classification must count as wrong. */
 static void test_bad_data(void **state) {
   (void)state;
   classifier c;
@@ -393,15 +395,16 @@ static void test_bad_data(void **state) {
   wl_real broken[15];
   memcpy(broken, logits, sizeof broken);
   wl_tape_label_data(c.ws, c.labels)[0] = 2;
-  broken[3] = (wl_real)NAN; /* this logit belongs to row 1, whose label is 0 */
+  broken[3] = (wl_real)NAN; /* this logit belongs to row 1, which has the label 0 */
   wl_tape_forward(c.tape, c.ws, broken, NULL, &loss);
   assert_true(isnan(loss));
   assert_true(fabs(wl_tape_accuracy(c.tape, c.ws) - 0.6) < 1e-12);
   close_classifier(&c);
 }
 
-/* Tests windows of 2 x 2 elements with equal elements or NaN. If a window contains NaN, the last NaN must count as the
- * maximum. In windows without NaN, the first of several equal elements must be the maximum. */
+/* Tests max pooling over windows of 2 x 2 elements. Some elements are equal or NaN. If a window contains NaN, the
+ * maximum must be the last NaN. Without NaN, if several elements are equal to the maximum, the first of them must be
+ * used. */
 enum { PAIR_ROWS = 4, PAIR_COLUMNS = 22, PAIR_SIZE = PAIR_ROWS * PAIR_COLUMNS };
 
 static int64_t chosen(const wl_real *x, int64_t i, int64_t j) {
@@ -438,7 +441,8 @@ static void test_pool_choice(void **state) {
   wl_tape_destroy(&t);
 }
 
-/* The derivative of relu at 0 must be 0. The gradient of max_pool must be added to the first of equal elements. */
+/* The derivative of relu at 0 must be 0. The gradient of max_pool must be added to the first of several equal
+ * elements. */
 static void test_kinks(void **state) {
   (void)state;
   wl_tape *t = NULL;

@@ -1,5 +1,5 @@
-/* test_task.c - tests properties of every task family in both precisions. All families must be registered, and an
- * episode must depend only on its identity. */
+/* test_task.c - tests properties of every task family in float32 and in float64. All families must be registered. The
+ * draws of an episode must depend only on the identity of the episode, such as seed, unit and index. */
 #include "glyphs_fixture.h"
 
 static const char *const cases[] = {
@@ -21,7 +21,7 @@ static const char *const cases[] = {
 };
 enum { CASES = sizeof cases / sizeof *cases };
 
-/* Draws an episode. Computes the loss and the gradient at its theta_0. */
+/* Draws an episode. Computes the loss and the gradient at the theta_0 of this episode. */
 static double drawn_loss(fixture *f, wl_task_ws *ws, const wl_episode *episode,
                          const wl_batch *batch) {
   assert_ok(wl_task_bind(f->task, ws, episode));
@@ -40,23 +40,23 @@ static void test_pure_function(void **state) {
   const double loss_b = drawn_loss(&f, f.ws, &b, &batch);
   assert_true(loss_b != loss);
   drawn_loss(&f, f.ws, &b, &other);
-  /* the same episode must have the same bits after another episode and another batch */
+  /* after another episode and another batch, the same episode must have the same bits as before */
   assert_true(drawn_loss(&f, f.ws, &a, &batch) == loss);
   assert_memory_equal(f.grad, first, (size_t)f.n * sizeof *first);
-  /* this must also hold in a new workspace without memory for tangents */
+  /* a new workspace without memory for tangents must have the same bits too */
   wl_task_ws *fresh = NULL;
   assert_ok(wl_task_ws_create(f.task, false, &fresh));
   assert_true(drawn_loss(&f, fresh, &a, &batch) == loss);
   assert_memory_equal(f.grad, first, (size_t)f.n * sizeof *first);
   wl_task_ws_destroy(&fresh);
-  /* the other episode must have the same bits if it is drawn first */
+  /* if the other episode is drawn first, it must have the same bits as after this episode */
   assert_ok(wl_task_ws_create(f.task, false, &fresh));
   assert_true(drawn_loss(&f, fresh, &b, &batch) == loss_b);
   wl_task_ws_destroy(&fresh);
   close_fixture(&f);
 }
 
-/* Each part of the identity of an episode must have an effect. */
+/* Changing any part of the identity of an episode must change its draws. */
 static void test_identity(void **state) {
   fixture f = open_fixture(*state);
   const wl_batch batch = {WL_FOR_INNER_BATCH, WL_SPLIT_TRAIN, 0};
@@ -73,7 +73,7 @@ static void test_identity(void **state) {
   close_fixture(&f);
 }
 
-/* An evaluation must be the mean over its batches. */
+/* The loss of an evaluation must be the mean over its batches. */
 static void test_evaluate(void **state) {
   fixture f = open_fixture(*state);
   for (wl_split split = WL_SPLIT_TRAIN; split <= WL_SPLIT_HELDOUT; split++) {
@@ -91,7 +91,7 @@ static void test_evaluate(void **state) {
 
 static bool has_case(const char *family) {
   char head[64];
-  if (strcmp(family, "python") == 0) return true; /* tests/plugins tests the family `python` */
+  if (strcmp(family, "python") == 0) return true; /* the tests in tests/plugins cover the family `python` */
   snprintf(head, sizeof head, "{family: %s", family);
   for (int i = 0; i < CASES; i++)
     if (strncmp(cases[i], head, strlen(head)) == 0 && strchr(",}", cases[i][strlen(head)])) return true;
@@ -118,7 +118,7 @@ static void test_registry(void **state) {
   assert_null(task);
 }
 
-/* Tests values that the tables of options accept but the families must refuse. */
+/* Tests values that the tables of keys accept but that a family must reject. */
 static void test_impossible_options(void **state) {
   (void)state;
   static const char *const bad[][2] = {
@@ -138,7 +138,7 @@ static void test_impossible_options(void **state) {
   }
 }
 
-/* The properties. Each property is tested for every family. */
+/* The properties. Each test is run for every family. */
 static const struct {
   const char *name;
   CMUnitTestFunction test;

@@ -1,12 +1,12 @@
-/* test_task_augment.c - tests the values that an episode draws for its augmentations, in float64. The test compares the
- * distributions of these values with the documentation, and each augmented task with the same task without
- * augmentation. */
+/* test_task_augment.c - tests the values that an episode draws for its augmentations, in float64. The test compares
+ * the distributions of these values with the documentation. It also compares each augmented task with the same task
+ * without augmentation. */
 #include "task/image_source.h"
 #include "task_fixture.h"
 
 enum { EPISODES = 4000 };
 
-/* Binds the workspace of the fixture to an episode. */
+/* Binds the workspace of the fixture to the episode with the given index. */
 static void bind_to(fixture *f, int64_t index) {
   const wl_episode episode = episode_number(index);
   assert_ok(wl_task_bind(f->task, f->ws, &episode));
@@ -17,8 +17,8 @@ static int ascending(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-/* Applies the Kolmogorov-Smirnov test to n values, which should be uniform in [0, 1]. A correct sample exceeds the
- * bound 2.23 / sqrt(n) with a probability of 1e-4. */
+/* Applies the Kolmogorov-Smirnov test to n values, which should be uniformly distributed in [0, 1]. A correct sample
+ * exceeds the bound 2.23 / sqrt(n) only with the probability 1e-4. */
 static void expect_uniform(double *u, int n, const char *what) {
   qsort(u, (size_t)n, sizeof *u, ascending);
   double distance = 0.0;
@@ -58,7 +58,8 @@ static void test_loss_scale(void **state) {
   close_fixture(&f);
 }
 
-/* Two tasks in the same episode that differ only in their augmentations. Each task has its own theta_0. */
+/* Contains two tasks in the same episode, `plain` and `varied`. Only `varied` has augmentations. Each task has a
+ * separate theta_0. */
 typedef struct pair {
   fixture plain, varied;
 } pair;
@@ -82,9 +83,10 @@ static void close_pair(pair *p) {
 
 #define NET "family: mlp, widths: [6, 5], batch: 8, initialisation: he, normalisation: layer"
 
-/* The two tasks must be the same network. The losses of both tasks at the start must be equal except for loss_scale.
- * Each element of the gradient must be c times the element without the augmentation. The factors c must be log-uniform.
- * The number of factors depends on the kind of reparametrisation. */
+/* The two tasks must be the same network with different parameters. At theta_0, the loss of `varied` must be
+ * loss_scale times the loss of `plain`. Each element of the gradient of `varied` must be the element of `plain`
+ * multiplied by loss_scale and by a factor c. The factors c must be log-uniformly distributed. The kind of
+ * reparametrisation determines how many different factors an episode has. */
 static void test_reparametrisation(void **state) {
   (void)state;
   static const char *const kinds[] = {"global", "tensor", "parameter"};
@@ -110,7 +112,7 @@ static void test_reparametrisation(void **state) {
       double last = 0.0;
       for (int64_t i = 0, b = 0; i < p.plain.n; i++) {
         while (i >= layout->tensors[b].offset + layout->tensors[b].size) b++;
-        if (p.plain.theta[i] == 0.0) continue; /* biases and shifts start at 0 */
+        if (p.plain.theta[i] == 0.0) continue; /* biases and shifts are initially 0, so they have no factor */
         const double c = p.plain.theta[i] / p.varied.theta[i];
         const bool first = i == layout->tensors[b].offset;
         assert_close(p.varied.grad[i], 3 * c * p.plain.grad[i],
@@ -122,13 +124,13 @@ static void test_reparametrisation(void **state) {
       }
     }
     for (int i = 0; i < found; i++)
-      u[i] = fmin(fmax(u[i], 0.0), 1.0); /* rounding may leave the interval [0, 1] */
+      u[i] = fmin(fmax(u[i], 0.0), 1.0); /* because of rounding, a value may be slightly outside of [0, 1] */
     expect_uniform(u, found, kinds[kind]);
     close_pair(&p);
   }
 }
 
-/* In a quarter of the episodes, each tensor must be multiplied by its own factor. */
+/* In a quarter of the episodes, each tensor must be multiplied by a separate factor. */
 static void test_scale_jitter(void **state) {
   (void)state;
   pair p = open_pair("{family: mlp, widths: [3], batch: 4}",
@@ -154,9 +156,10 @@ static void test_scale_jitter(void **state) {
   close_pair(&p);
 }
 
-/* The difference of the gradients must be distributed as N(0, sd^2). The difference must change between steps, and it
- * must be equal if a step is computed again. The inner loss must contain the linear term of this noise. Outer losses
- * and evaluation losses must not contain the noise. */
+/* The difference between the gradients with and without noise must be distributed as N(0, sd^2). This difference must
+ * change from step to step. If a step is computed again, the difference must be the same. The inner loss must contain
+ * the linear function whose gradient is this noise. Outer losses and the losses of evaluations must not contain the
+ * noise. */
 static void test_gradient_noise(void **state) {
   (void)state;
   pair p = open_pair("{family: mlp, widths: [4], batch: 4}",
@@ -196,7 +199,7 @@ static void test_gradient_noise(void **state) {
   close_pair(&p);
 }
 
-/* An episode must use either a tenth of the data or all data. */
+/* In this test, an episode must use either a tenth of the training data or all data. */
 static void test_data_fraction(void **state) {
   (void)state;
   write_tiny("drawn", false);
@@ -225,7 +228,8 @@ static void test_data_fraction(void **state) {
   close_fixture(&all);
 }
 
-/* Each combination must count as a task, and the combinations must share the proportion. */
+/* Each combination of choices must count as a separate task, and the combinations must share the proportion of the
+ * entry. */
 static void test_combinations(void **state) {
   (void)state;
   wl_task *task = NULL;

@@ -1,5 +1,5 @@
-/* test_task_cifar.c - tests reading the binary format of CIFAR-10: contents, truncated files, and labels out of range.
- * Each file has its full size of 10,000 records and is compressed by gzip. */
+/* test_task_cifar.c - tests reading the binary format of CIFAR-10. The tests cover correct files, truncated files,
+ * and labels out of range. Each file has its full size of 10,000 records and is compressed by gzip. */
 #include "task/dataset_impl.h"
 
 #include "task_fixture.h"
@@ -7,7 +7,7 @@
 enum { RECORD = 3073, RECORDS = 10000, FILES = 6 };
 
 static uint8_t cifar_label(int file, int64_t i) { return (uint8_t)((i + file) % 10); }
-/* Returns the value of the pixels in one row of a channel. All 32 pixels of a row are equal. */
+/* Returns the value of the pixels in one row of a channel of an image. All 32 pixels of a row are equal. */
 static uint8_t cifar_pixel(int file, int64_t i, int64_t row) {
   return (uint8_t)(i * 5 + row * 3 + file);
 }
@@ -17,8 +17,8 @@ static void cifar_name(int file, char name[32]) {
   else snprintf(name, 32, "test_batch.bin");
 }
 
-/* Writes one file with `records` records. Record number `bad` has the invalid label 10. If `bad` is -1, all labels are
- * valid. */
+/* Writes one file with `records` records. The record with the number `bad` has the invalid label 10. If `bad` is -1,
+ * all labels are valid. */
 static void write_cifar(const char *directory, int file, int64_t records, int64_t bad) {
   char name[32], path[128];
   cifar_name(file, name);

@@ -1,10 +1,11 @@
-/* test_task_data.c - tests image data. Plain and compressed files must result in the same task. Errors must name the
- * damaged file and the byte. The built-in data set must have the documented content. */
+/* test_task_data.c - tests reading image data and text data. Compressed files must result in the same task as
+ * uncompressed files. The error for a damaged file must name the file and the position of the byte. The built-in data
+ * set must have the documented content. */
 #include "task/image_source.h"
 
 #include "task_fixture.h"
 
-/* Creates a task with images whose key `data` is set. */
+/* Creates a task with image data whose key `data` has the given value. */
 static wl_status task_on(const char *data, const char *more, wl_task **out) {
   char yaml[512];
   snprintf(yaml, sizeof yaml, "{family: mlp, widths: [4], batch: 8, data: '%s'%s}", data, more);
@@ -46,7 +47,8 @@ static void test_plain_equals_gzipped(void **state) {
   assert_true(loss[0][0] == loss[1][0] && loss[0][1] == loss[1][1]);
 }
 
-/* Opens a data set by a task with the given options. `more` contains further keys, for example ", side: 4". */
+/* Opens a data set by creating a task with the given options. `more` contains more keys as text, for example ", side:
+ * 4". */
 static const wl_dataset *open_data_as(const char *data, const char *more) {
   static const wl_option options[] = {WL_DATASET_OPTIONS(wl_image_source, keys), {0}};
   const wl_section sections[] = {{.name = "task", .doc = "data", .options = options}, {0}};
@@ -87,7 +89,7 @@ static void test_contents(void **state) {
   assert_null(d);
 }
 
-/* A minibatch must contain complete images of the split with the right labels. All images must occur about equally
+/* A minibatch must consist of complete images of the split, each with its label. All images must occur about equally
  * often. */
 static void test_gather(void **state) {
   (void)state;
@@ -114,7 +116,7 @@ static void test_gather(void **state) {
       hits[which]++;
       drawn[i] = which;
     }
-    /* the first and the second 128 samples of the minibatch must be different */
+    /* the first 128 samples of the minibatch must differ from the second 128 samples */
     assert_memory_not_equal(drawn, drawn + 128, 128 * sizeof *drawn);
   }
   const double expected = (double)(BATCH * STEPS) / TINY_HELDOUT;
@@ -123,8 +125,9 @@ static void test_gather(void **state) {
   wl_dataset_close(&d);
 }
 
-/* Tests that only a part of the training images is used. Batches and evaluations must use only the first images, and an
- * evaluation of that many images must use each image once. The held-out images must remain complete. */
+/* Tests the key that limits a task to a part of the training images. Batches and evaluations must use only these
+ * images, which come first in the file. An evaluation of as many images must use each of them once. All held-out
+ * images must remain available. */
 static void test_fraction(void **state) {
   (void)state;
   enum { USED = 24, PIXELS = TINY_SIDE * TINY_SIDE }; /* 0.6 of 40 */
@@ -159,8 +162,8 @@ static void test_fraction(void **state) {
   wl_dataset_close(&d);
 }
 
-/* If the side is halved, each pixel must be the mean of 2 x 2 pixels. If the side changes from 8 to 3 pixels, the
- * pixels must be interpolated at the positions 5/6, 3 1/2 and 6 1/6. */
+/* If the side of the images is halved, each pixel must be the mean of 2 x 2 pixels. If the side is reduced from 8 to
+ * 3 pixels, the pixels must be interpolated at the positions 5/6, 3 1/2 and 6 1/6. */
 static void test_resized(void **state) {
   (void)state;
   write_tiny("resized", false);
@@ -185,7 +188,7 @@ static void test_resized(void **state) {
   wl_dataset_close(&half);
   wl_dataset_close(&three);
   const wl_dataset *same = open_data_as("resized", ", side: 8");
-  assert_non_null(same->split[0].pixels); /* the size does not change, so no values are computed */
+  assert_non_null(same->split[0].pixels); /* the size of the images does not change, so no pixel is interpolated */
   wl_dataset_close(&same);
 }
 
@@ -206,16 +209,16 @@ static void test_synthetic(void **state) {
       square += value * value;
     }
     const double n = (double)(images->count * d->pixels), mean = sum / n;
-    assert_close(mean, 0.4, 0.2); /* the images are neither dark nor bright */
-    assert_close(sqrt(square / n - mean * mean), 0.3, 0.15); /* the images have contrast */
+    assert_close(mean, 0.4, 0.2); /* the mean of the pixels must be neither near 0 nor near 1 */
+    assert_close(sqrt(square / n - mean * mean), 0.3, 0.15); /* the pixels must have some contrast */
     for (int c = 0; c < 10; c++)
       assert_close((double)members[c], images->count / 10.0, 0.25 * images->count / 10.0);
   }
   wl_dataset_close(&d);
 }
 
-/* Compares the built-in digits with scikit-learn's load_digits. The test compares the sum over all images and pixels,
- * the number of images of each digit, and the first two rows of the first image. */
+/* Compares the built-in digits with the function load_digits of scikit-learn. The test compares the sum over all
+ * images and pixels, the number of images of each digit, and the first two rows of the first image. */
 static void test_digits(void **state) {
   (void)state;
   static const int members[10] = {178, 182, 177, 183, 181, 182, 181, 179, 174, 180};
@@ -237,7 +240,7 @@ static void test_digits(void **state) {
   wl_dataset_close(&d);
 }
 
-/* ---- missing and damaged files ---- */
+/* ---- Missing and damaged files ---- */
 
 static void test_missing(void **state) {
   (void)state;
@@ -249,7 +252,8 @@ static void test_missing(void **state) {
                  (const char *const[]){"missing", "t10k-labels-idx1-ubyte.gz", NULL});
 }
 
-/* Tests text files that are missing, too short for a held-out sequence, or not regular files. */
+/* Tests three kinds of wrong text files: missing files, files that are too short for a held-out sequence, and files
+ * that are not regular files. */
 static void test_bad_texts(void **state) {
   (void)state;
   static const struct {
@@ -283,7 +287,8 @@ static void test_named_data_gives_a_hint(void **state) {
   if (access("/usr/share/datasets/cifar-10", F_OK) != 0)
     expect_failure("cifar-10", "", WL_ERR_NO_INPUT,
                    (const char *const[]){"data_batch_1.bin", "WARPLOOM_DATA", NULL});
-  /* data sets in the folder WARPLOOM_DATA must be found by their names, with their number of classes */
+  /* data sets in the folder WARPLOOM_DATA must be found by their names, and their number of classes must be
+   * correct */
   mkdir("shelf", 0777);
   write_tiny("shelf/mnist", true);
   setenv("WARPLOOM_DATA", "shelf", 1);
@@ -293,7 +298,7 @@ static void test_named_data_gives_a_hint(void **state) {
   unsetenv("WARPLOOM_DATA");
 }
 
-/* Writes the data set, and then overwrites one of its files with `bytes`. */
+/* Writes a correct data set, and then replaces one of its files by `bytes`. */
 static void spoil(const char *directory, const char *name, const uint8_t *bytes, int64_t n) {
   write_tiny(directory, false);
   write_file(directory, name, false, bytes, n);
@@ -361,7 +366,7 @@ static void test_bad_labels(void **state) {
                  (const char *const[]){"byte 15", "0 to 2", NULL});
 }
 
-/* Rewrites a file. Inverts some bits of the byte `at`, or truncates the file at this byte. */
+/* Rewrites a file. Inverts some bits of the byte at the position `at`, or truncates the file at this position. */
 static void damage(const char *path, long at, bool cut) {
   FILE *file = fopen(path, "rb");
   assert_non_null(file);
@@ -381,18 +386,18 @@ static void test_damaged_gzip(void **state) {
   (void)state;
   const char *const path = "gzip/train-images-idx3-ubyte.gz";
   write_tiny("gzip", true);
-  damage(path, -6, false); /* changes the checksum */
+  damage(path, -6, false); /* this change concerns the checksum */
   EXPECT_DATA_ERROR("gzip", "train-images-idx3-ubyte.gz", "damaged");
   write_tiny("gzip", true);
-  damage(path, 60, false); /* changes the compressed data */
+  damage(path, 60, false); /* this change concerns the compressed data */
   EXPECT_DATA_ERROR("gzip", "train-images-idx3-ubyte.gz");
   write_tiny("gzip", true);
   damage(path, -100, true);
   EXPECT_DATA_ERROR("gzip", "train-images-idx3-ubyte.gz");
 }
 
-/* If the trailer of a gzip member is missing or incomplete, its checksum cannot be compared. Reading a file with a
- * damaged trailer must be an error. */
+/* If the trailer of a gzip member is missing or incomplete, the reader cannot verify the checksum. Reading such a
+ * file must result in an error. */
 static void test_missing_trailer(void **state) {
   (void)state;
   for (long cut = 1; cut <= 8; cut++) {
@@ -402,7 +407,8 @@ static void test_missing_trailer(void **state) {
   }
 }
 
-/* Two consecutive gzip members must count as one file. Data after a member must be another member. */
+/* Two consecutive gzip members must be read as one file. The bytes after a member must be another member, otherwise
+ * reading must result in an error. */
 static void test_members(void **state) {
   (void)state;
   uint8_t bytes[TINY_BYTES];
@@ -424,7 +430,8 @@ static void test_members(void **state) {
   EXPECT_DATA_ERROR("members", "train-labels-idx1-ubyte.gz", "damaged");
 }
 
-/* Tests folders and pipes in place of files. Reading a pipe would wait forever. */
+/* Tests paths that are folders or pipes instead of files. The reader must reject a pipe, because reading it would
+ * wait forever. */
 static void test_no_regular_file(void **state) {
   (void)state;
   write_tiny("irregular", false);
@@ -436,7 +443,7 @@ static void test_no_regular_file(void **state) {
   expect_failure("irregular", "", WL_ERR_NO_INPUT, (const char *const[]){"regular", NULL});
 }
 
-/* A configured number of classes that differs from that of the data must be refused. */
+/* If the configured number of classes differs from the number of classes in the data, the task must be rejected. */
 static void test_other_classes(void **state) {
   (void)state;
   static const char *const words[] = {"task.classes", "10 classes", NULL};

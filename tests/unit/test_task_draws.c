@@ -1,6 +1,6 @@
-/* test_task_draws.c - tests that the draws of task families have the distributions that their options and headers
- * document. The tests cover the shape and both ends of distributions, uniform choices, and the independence of tasks,
- * batches and steps. */
+/* test_task_draws.c - tests that the values which task families draw have the distributions in the documentation of
+ * their options and headers. The tests check the shape and both ends of distributions, uniform choices, and that
+ * tasks, batches and steps are independent. */
 #include "glyphs_fixture.h"
 #include "harness/distribution.h"
 #include "task/dataset.h"
@@ -16,7 +16,7 @@ static void bind(fixture *f, int64_t index) {
   assert_ok(wl_task_bind(f->task, f->ws, &episode));
 }
 
-/* Returns the values of the input `name` of the task's tape, as the last load has set them. */
+/* Returns the values of the input `name` of the task's tape after the most recent load of a batch. */
 static const wl_real *input(const fixture *f, const char *name, int64_t *size) {
   for (int i = 0; i < wl_tape_leaf_count(f->task->tape); i++) {
     const wl_tape_leaf leaf = wl_tape_leaf_at(f->task->tape, i);
@@ -40,7 +40,7 @@ typedef struct wave {
   double amplitude, phase, frequency, residual;
 } wave;
 
-/* Fits y = a sin(w x) + b cos(w x) by least squares for a given frequency w. */
+/* Fits y = a sin(w x) + b cos(w x) to the points by least squares for a given frequency w. */
 static wave fit_at(const wl_real *x, const wl_real *y, int64_t n, double w) {
   double ss = 0, sc = 0, cc = 0, ys = 0, yc = 0, yy = 0;
   for (int64_t i = 0; i < n; i++) {
@@ -52,7 +52,7 @@ static wave fit_at(const wl_real *x, const wl_real *y, int64_t n, double w) {
   return (wave){hypot(a, b), atan2(b, a), w, yy - a * ys - b * yc};
 }
 
-/* Finds the frequency by a coarse search and a golden-section search, and fits the wave. */
+/* Finds the frequency by a coarse search and then by a golden-section search, and fits the wave. */
 static wave fit(const wl_real *x, const wl_real *y, int64_t n) {
   wave best = fit_at(x, y, n, 0.7);
   for (double w = 0.72; w <= 1.31; w += 0.02) {
@@ -83,11 +83,11 @@ static void check_waves(bool varying) {
     assert_true(w.residual <= 1e-4 * w.amplitude * w.amplitude);
     amplitude[i] = w.amplitude;
     phase[i] = varying ? w.phase : -w.phase;
-    if (phase[i] < -0.01) phase[i] += 2 * M_PI; /* the fit may find the equivalent negative phase */
+    if (phase[i] < -0.01) phase[i] += 2 * M_PI; /* the fit may find the equivalent wave with a negative phase */
     frequency[i] = w.frequency;
     for (int64_t j = 0; j < POINTS; j++) x[i * POINTS + j] = (double)points[j];
   }
-  const double slack = varying ? 5e-4 : 1e-5; /* accepted error of the fit */
+  const double slack = varying ? 5e-4 : 1e-5; /* largest accepted error of the fit */
   assert_uncorrelated("amplitude and phase", amplitude, phase, WAVES);
   assert_uncorrelated("amplitudes of two units", amplitude, amplitude + 1, WAVES - 1);
   if (varying) assert_uncorrelated("phase and frequency", phase, frequency, WAVES);
@@ -117,8 +117,8 @@ static void varying_waves(void **state) {
   check_waves(true);
 }
 
-/* The points of the query set must differ from those of the support set. Neither the support set nor the query set may
- * change from step to step. */
+/* The points of the query set must differ from the points of the support set. Within an episode, the support set and
+ * the query set must be the same at every step. */
 static void support_and_query(void **state) {
   (void)state;
   enum { POINTS = 50 };
@@ -141,7 +141,7 @@ static void support_and_query(void **state) {
 
 /* ---- Families of functions ------------------------------------------------------------------- */
 
-/* Collects all values of an input over several episodes. The caller frees the values. */
+/* Collects all values of an input over several episodes. The caller must free the returned array. */
 static double *collect_input(const char *yaml, const char *name, int64_t episodes, int64_t *n) {
   fixture f = open_fixture(yaml);
   int64_t size = 0;
@@ -180,8 +180,8 @@ static void quadratics(void **state) {
   check_input(uniform, "y", cdf_uniform, 0, 1);
 }
 
-/* Tests an integer coefficient of the surfaces. All values must be equally frequent, and the coefficients of different
- * units and surfaces must be uncorrelated. */
+/* Tests an integer coefficient of the surfaces. All integers must be equally frequent, and the coefficients of
+ * different units and surfaces must be uncorrelated. */
 static void check_coefficient(const char *name, int low, int high) {
   char what[64];
   int64_t n = 0, counts[16] = {0};
@@ -198,7 +198,7 @@ static void check_coefficient(const char *name, int low, int high) {
   wl_free(x);
 }
 
-/* Two coefficients of the same surface must be uncorrelated. */
+/* Two coefficients of the same surface must also be uncorrelated. */
 static void check_pair(const char *one, const char *other) {
   char what[64];
   int64_t n = 0;
@@ -227,8 +227,8 @@ static void mountains(void **state) {
   check_coefficient("inverse_s", 1, 10);
 }
 
-/* The difference of a point from the mean of its class must be distributed as N(0, I). Over all tasks, the means must
- * be distributed as N(0, separation^2 / d). */
+/* The difference between a point and the mean of its class must be distributed as N(0, I). Over all tasks, the means
+ * must be distributed as N(0, separation^2 / d). */
 static void logistic_points(void **state) {
   (void)state;
   enum { D = 4, SAMPLES = 400, BATCH = 400, EPISODES = 60 };
@@ -237,7 +237,7 @@ static void logistic_points(void **state) {
   fixture f = open_fixture(
       "{family: logistic, dimension: 4, classes: 3, samples: 400, batch: 400, separation: 3}");
   for (int64_t e = 0; e < EPISODES; e++) {
-    /* this batch has each point once */
+    /* this batch contains each point once */
     const wl_batch all = {WL_FOR_EVAL_BATCH, WL_SPLIT_TRAIN, 0};
     bind(&f, e);
     wl_task_load(f.task, f.ws, &all);
@@ -258,7 +258,7 @@ static void logistic_points(void **state) {
       classes[c] += members[c];
       for (int64_t j = 0; j < D; j++) means[(e * 3 + c) * D + j] = sum[c][j] /= (double)members[c];
     }
-    /* the mean is estimated from the same points, so the deviations are rescaled */
+    /* the test estimates the mean from the same points, so it rescales the deviations */
     for (int64_t i = 0; i < BATCH; i++)
       for (int64_t j = 0; j < D; j++)
         around[at++] = ((double)x[i * D + j] - sum[label[i]][j]) *
@@ -273,7 +273,7 @@ static void logistic_points(void **state) {
 
 /* ---- Initial parameters ---------------------------------------------------------------------- */
 
-/* Collects the tensor `name` of theta_0 over many episodes and tests the distribution of its elements. */
+/* Collects the elements of the tensor `name` of theta_0 over many episodes and tests their distribution. */
 static void check_theta0(const char *yaml, const char *name, int64_t episodes, distribution_cdf cdf,
                          double a, double b) {
   char what[320];
@@ -333,8 +333,8 @@ static void initial_convolutions(void **state) {
   check_theta0(plain, "conv2.bias", 400, cdf_normal, 0, 0.2);
 }
 
-/* With data_seed, all episodes must have the same points, but their initial values must differ. Another data_seed must
- * result in other points. Without data_seed, the points must differ between episodes. */
+/* With the key data_seed, all episodes must have the same points, but different initial values theta_0. Another value
+ * of data_seed must result in other points. Without data_seed, the points must differ between episodes. */
 static void shared_points(void **state) {
   (void)state;
   static const char *const seeds[] = {"0", "5", "6"};
@@ -361,8 +361,8 @@ static void shared_points(void **state) {
 
 /* ---- Batches --------------------------------------------------------------------------------- */
 
-/* Finds which point each row of a batch is, and returns the numbers of these points. Each point has one feature, which
- * identifies it. */
+/* Finds which point each row of a batch contains, and returns the numbers of these points. The value of a point's
+ * only feature identifies the point. */
 static void draw_points(fixture *f, wl_batch batch, const double *point, int64_t n, double *which) {
   int64_t rows;
   wl_task_load(f->task, f->ws, &batch);
@@ -375,7 +375,8 @@ static void draw_points(fixture *f, wl_batch batch, const double *point, int64_t
   }
 }
 
-/* Minibatches must contain all points equally often. Minibatches of different steps, purposes or units must differ. */
+/* All points must be equally frequent in minibatches. Minibatches that differ in step, purpose or unit must contain
+ * different points. */
 static void minibatches(void **state) {
   (void)state;
   enum { POINTS = 16, BATCH = 32, STEPS = 300, N = BATCH * STEPS };
@@ -406,8 +407,8 @@ static void minibatches(void **state) {
 
 /* ---- Characters ------------------------------------------------------------------------------ */
 
-/* Finds the character and the drawer of an image that is not distorted. The result is -1 if no image of the file is
- * equal. */
+/* Finds the character and the drawer of an image without distortion. The result is -1 if the file does not contain
+ * the image. */
 static void identify(const wl_real *x, int64_t *character, int64_t *drawer) {
   *character = *drawer = -1;
   for (int64_t i = 0; i < GLYPH_CHARACTERS * GLYPH_DRAWERS; i++) {
@@ -417,7 +418,8 @@ static void identify(const wl_real *x, int64_t *character, int64_t *drawer) {
   }
 }
 
-/* In few-shot tasks, all characters of the background alphabets and all drawers must be equally frequent. */
+/* In few-shot tasks, all characters of the alphabets for training must be equally frequent, and so must all
+ * drawers. */
 static void few_shot_characters(void **state) {
   (void)state;
   enum { WAYS = 3, EPISODES = 1200 };
@@ -446,7 +448,7 @@ static void few_shot_characters(void **state) {
   close_fixture(&f);
 }
 
-/* In multi-shot tasks, all alphabets for training and all images of the split must be equally frequent. */
+/* In multi-shot tasks, all alphabets for training must be equally frequent, and so must all images of the split. */
 static void multi_shot_images(void **state) {
   (void)state;
   enum { ROWS = 10, EPISODES = 1200 };

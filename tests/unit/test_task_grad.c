@@ -60,7 +60,7 @@ static double dot(const wl_real *a, const wl_real *b, int64_t n) {
   return sum;
 }
 
-/* Draws direction number k with the length 1. `which` distinguishes u from v. */
+/* Draws the direction with the number k and the length 1. `which` selects one of the two directions u and v. */
 static void direction(int k, uint64_t which, int64_t n, wl_real *v) {
   wl_rng_normal(
       (wl_stream){.seed = 3, .purpose = WL_FOR_PROBE, .index = (uint64_t)k, .step = which}, 0, n,

@@ -1,6 +1,6 @@
-/* test_task_reference.c - compares the losses and gradients of the task families with values from NumPy. The script
- * tests/reference/task_losses.py has computed these values from the formulas in float64, with the same random numbers.
- * The test also checks the distributions from which the families draw. */
+/* test_task_reference.c - compares the losses and gradients of the task families with reference values from NumPy.
+ * The script tests/reference/task_losses.py computes these values from the formulas in float64, with the same random
+ * numbers. The test also checks the distributions of the values that the families draw. */
 #include "task_fixture.h"
 
 typedef struct reference {
@@ -41,7 +41,7 @@ typedef struct moments {
   double mean, sd, least, most;
 } moments;
 
-/* Computes the mean, the standard deviation and the extremes of theta_0 over `episodes` episodes. */
+/* Computes the mean, the standard deviation and the extremes of the elements of theta_0 over `episodes` episodes. */
 static moments theta0_moments(const char *yaml, int64_t from, int64_t count, int episodes) {
   fixture f = open_fixture(yaml);
   double sum = 0.0, square = 0.0;
@@ -81,13 +81,13 @@ static void test_theta0(void **state) {
   assert_close(m.most, 1.0, 0.0);
 }
 
-/* Tests the named kinds of initialisation for a network of 196, 20 and 10 units. The test checks bounds and standard
- * deviations of the 3920 elements of the first weight matrix, and that the biases are zero. */
+/* Tests the kinds of initialisation that have names, for a network of 196, 20 and 10 units. The test checks the bound
+ * and the standard deviation of the 3920 elements of the first weight matrix. The biases must be zero. */
 static void test_initialisers(void **state) {
   (void)state;
   static const struct {
     const char *name;
-    double sd, bound; /* standard deviation, and bound (0 if there is none) */
+    double sd, bound; /* standard deviation of the weights, and their bound (0 if there is no bound) */
   } expected[] = {
       {"fan-in", 0.87962566 / 14, 2.0 / 14},
       {"he", 0.10101525, 0},
@@ -101,7 +101,7 @@ static void test_initialisers(void **state) {
     assert_close(m.sd, expected[k].sd, 5 * expected[k].sd / 396);
     if (expected[k].bound > 0) {
       assert_true(m.least >= -expected[k].bound && m.most <= expected[k].bound);
-      /* the largest initial value must nearly reach the bound */
+      /* the largest initial value must be close to the bound */
       assert_close(m.most, expected[k].bound, 0.01 * expected[k].bound);
     }
     const moments bias = theta0_moments(yaml, 3920, 20, 1);
@@ -109,8 +109,8 @@ static void test_initialisers(void **state) {
   }
 }
 
-/* The columns of the dense weight (196,20) must be orthonormal, and so must the rows of the convolution weight (4, 1 *
- * 3 * 3). Normalisations must start with the scale 1 and the shift 0. */
+/* The columns of the dense weight (196,20) must be orthonormal, and the rows of the convolution weight (4, 1 * 3 * 3)
+ * must be orthonormal too. The scales of normalisation layers must start at 1, and their shifts must start at 0. */
 static void test_orthogonal(void **state) {
   (void)state;
   fixture f =
@@ -138,9 +138,10 @@ static void test_orthogonal(void **state) {
   close_fixture(&f);
 }
 
-/* For a network of 1, 40, 40 and 1 units, the biases must be zero. The absolute values of the weights must be at most
- * 0.02, which is two standard deviations. Truncation reduces the standard deviation of the weights from 0.01 to 0.01
- * sqrt(1 - 4 f(2) / (2 F(2) - 1)), where f and F are the density and the distribution function of N(0, 1). */
+/* In a network of 1, 40, 40 and 1 units, the initial biases must be zero. The absolute values of the initial weights
+ * must be at most 0.02, which is two standard deviations. Because of this truncation, the standard deviation of the
+ * weights is not 0.01 but 0.01 sqrt(1 - 4 f(2) / (2 F(2) - 1)), where f is the density and F the distribution
+ * function of N(0, 1). */
 static void test_sinusoid_theta0(void **state) {
   (void)state;
   moments m = theta0_moments("{family: sinusoid}", 80, 1600, 20);
@@ -183,8 +184,8 @@ static void test_quadratic_draws(void **state) {
   }
 }
 
-/* At theta = 0, the loss of a sinusoid with amplitude A is the mean of y^2. The expected value of this loss is
- * E A^2 / 2, except for an effect of the finite range of x. */
+/* At theta = 0, the loss of a sinusoid task with amplitude A is the mean of y^2. The expectation of this loss is E
+ * A^2 / 2, except for an effect of the finite range of x. */
 static void test_sinusoid_draws(void **state) {
   (void)state;
   enum { EPISODES = 3000 };
@@ -203,7 +204,7 @@ static void test_sinusoid_draws(void **state) {
     assert_true(inner != outer && inner <= 25.0);
     sum += inner / EPISODES;
   }
-  /* E A^2 = (5^3 - 0.1^3) / (3 * 4.9); because the phase p is uniform in [0, pi], E sin^2(x - p) is 1/2 */
+  /* E A^2 = (5^3 - 0.1^3) / (3 * 4.9). Because the phase p is uniform in [0, pi], E sin^2(x - p) is 1/2 */
   const double expected = (125.0 - 0.001) / (3 * 4.9) / 2.0;
   assert_close(sum, expected, 0.07 * expected);
   close_fixture(&f);

@@ -1,5 +1,6 @@
-/* test_vary.c - tests which settings eval --vary adds. The option must vary keys that the family has, and it must leave
- * out settings that do not change. If the family lacks such a key, a message must name the family. */
+/* test_vary.c - tests which settings `warploom eval --vary` adds to an evaluation. The option must vary only keys
+ * that the task family has, and it must omit settings that are equal to the present setting. If the family does not
+ * have such a key, a message must name the family. */
 #include "cmocka_all.h"
 
 #include <stdio.h>
@@ -8,7 +9,7 @@
 #include "evaluate/evaluate.h"
 #include "train/schema.h"
 
-/* Prints an override as "task.widths=[40, 60]", and a horizon as "5" or "x 2". */
+/* Prints an override of a key as "task.widths=[40, 60]", and an override of the horizon as "5" or "x 2". */
 static void write_variation(const wl_variation *v, FILE *out) {
   const wl_override *o = &v->override;
   if (!o->path) {
@@ -25,8 +26,8 @@ static void write_variation(const wl_variation *v, FILE *out) {
   fputc(']', out);
 }
 
-/* Writes the overrides of `axis` for a task, separated by spaces, and compares the result with the expected text. If
- * there are no overrides, the function compares the note instead. */
+/* Compares the overrides of `axis` for a task, separated by spaces, with the expected text. If there are no
+ * overrides, the function compares the explanatory note instead. */
 static void expect(const char *task, const char *axis, const char *wanted) {
   char text[2048], found[1024] = "", note[160];
   wl_config *config = NULL;
@@ -91,7 +92,7 @@ static void scales(void **state) {
          "task.activation=sigmoid task.activation=tanh task.activation=elu task.activation=gelu");
 }
 
-/* An override that is too long for its field must be left out. */
+/* An override whose text is too long for its field must be omitted. */
 static void long_lists(void **state) {
   (void)state;
   char task[2000] = "{family: mlp, widths: [";
