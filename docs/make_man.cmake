@@ -1,9 +1,11 @@
-# Writes the manual pages: cmake -DPROGRAM=... -DCOMMANDS="train;eval" -DVERSION=... -DSOURCE=docs
-# -DOUTPUT=folder -P make_man.cmake. The description of configuration keys from `train --help=man` is written only to
-# warploom.yaml(5), and every other page refers to that page.
+# This script writes the manual pages of Warploom. Usage: cmake -DPROGRAM=...
+# -DCOMMANDS="train;eval" -DVERSION=... -DSOURCE=docs -DOUTPUT=folder -P make_man.cmake. The output
+# of `train --help=man` describes the configuration keys. The script writes this description only to
+# the page warploom.yaml(5), and all other pages refer to warploom.yaml(5).
 set(marker ".SH CONFIGURATION\n")
 
-# Sets `page` to the source of the manual page of a subcommand, and `keys` to the page's section on configuration keys.
+# Sets the variable `page` to the text of a subcommand's manual page without the description of
+# configuration keys, and the variable `keys` to this description.
 function(read_page command)
   execute_process(COMMAND ${PROGRAM} ${command} --help=man OUTPUT_VARIABLE text RESULT_VARIABLE code)
   if(code)
@@ -23,7 +25,7 @@ function(read_page command)
   set(keys "${keys}" PARENT_SCOPE)
 endfunction()
 
-string(TIMESTAMP DATE "%Y-%m-%d" UTC) # uses the date of the environment variable SOURCE_DATE_EPOCH if it is set
+string(TIMESTAMP DATE "%Y-%m-%d" UTC) # if the environment variable SOURCE_DATE_EPOCH is set, DATE is the date of this variable
 set(COMMAND_LIST "")
 set(SEE_ALSO "")
 foreach(command IN LISTS COMMANDS)

@@ -1,16 +1,17 @@
 #!/bin/bash
-# Draws the pictures of this folder and docs/example-report.html: docs/pictures/draw.sh [NAME...]
+# Draws the pictures in this folder and writes docs/example-report.html. Usage: docs/pictures/draw.sh [NAME...]
 #
 #   quadratic   draws the loss curves of a trained optimizer and of tuned hand-designed rules on quadratics (README.md)
-#   training    draws the first 1,001 meta-steps of a training on quadratics, with the range over three seeds
-#   rule        draws recorded inner runs of the first of these trainings, and the update as a function of the gradient
-#   mountain    draws paths through the plane and the warp's parameters during the meta-training of a warp
-#   report      writes the report of a training with jobs/quickstart.yaml
+#   training    draws the metrics of three trainings on quadratics with different seeds (first 1,001 meta-steps)
+#   rule        draws recorded inner runs of the training with seed 1, and the update of the trained rule as a function of
+#               the gradient
+#   mountain    draws inner runs as paths in the plane, and the parameters of the warp during its meta-training
+#   report      writes docs/example-report.html, a report about a training with jobs/quickstart.yaml
 #
 # Environment variables:
 #
 #   WARPLOOM    path of the program (default: build/warploom)
-#   OUTPUT      folder of the runs (default: runs/pictures). Runs that are already in this folder are not repeated.
+#   OUTPUT      folder of the runs (default: runs/pictures). The script does not repeat runs that this folder contains.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 warploom=${WARPLOOM:-$root/build/warploom} output=${OUTPUT:-runs/pictures} python=${PYTHON:-/usr/bin/python3}
@@ -28,7 +29,7 @@ train() { # arguments: name of the job, name of the run, options of `warploom tr
 evaluate() { # arguments: run or trained file, output file, options of `warploom eval`
   [ -e "$2" ] || "$warploom" eval "$1" --quiet --no-picture --output "$2" "${@:3}"
 }
-train_seeds() { # arguments: seeds
+train_seeds() { # arguments: the seeds of the trainings
   local seed
   for seed; do
     train quadratic-gaussian quadratics/seed-$seed --set threads=1 --set seed=$seed --set outer.steps=1500 \
