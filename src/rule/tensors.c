@@ -1,4 +1,5 @@
-/* tensors.c - computes properties of theta's tensors for the rules that see tensors (tensors.h). */
+/* tensors.c - computes properties of theta's tensors for the update rules that use whole tensors
+ * (tensors.h). */
 #include "rule/tensors.h"
 
 #include <string.h>

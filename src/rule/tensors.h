@@ -28,8 +28,8 @@ enum { WL_PIECE = 2048 };
 
 typedef struct wl_factored {
   int largest, second; /* indices of the two largest axes; 0 for vectors and scalars */
-  /* numbers of rows and columns: size / shape[largest] and size / shape[second], or size and 0 for
-   * a vector */
+  /* numbers of rows and columns; for a matrix: size / shape[largest] and size / shape[second]; for
+   * a vector: size and 0 */
   int64_t rows, columns;
 } wl_factored;
 
@@ -38,7 +38,7 @@ typedef struct wl_tensor {
   bool matrix; /* true: the tensor has two or more dimensions */
   /* fan-in of the weight of a dense layer (in, out) or of a convolution (out, in, ...) */
   double fan_in;
-  double fan_out;        /* size / fan_in of a matrix, 1 for a vector */
+  double fan_out;        /* for a matrix: size / fan_in; for a vector: 1 */
   int64_t height, width; /* sizes of the first two axes; for a vector, 1 and its size */
   /* product of the sizes of all other axes; element (r, c, tap) has the index (r width + c) taps
    * + tap */
@@ -69,8 +69,9 @@ void wl_tensors_clear(wl_tensors *tensors);
 size_t wl_tensors_bytes(const wl_layout *theta);
 int64_t wl_tensors_pieces(const wl_layout *theta);
 
-/* Sets sum [stride] to the sums over the pieces of one tensor. The array piece_sum [pieces][stride]
- * contains the values of the pieces of all tensors. */
+/* For each of `stride` quantities, adds up the values of one tensor's pieces, and writes the sums
+ * to sum [stride]. The array piece_sum [pieces][stride] contains the values of the pieces of all
+ * tensors. */
 void wl_tensors_sum(const wl_tensors *tensors, int tensor, int stride, const double *piece_sum,
                     double *sum);
 

@@ -1,5 +1,5 @@
-/* channels.h - treats a tensor as an array [batch][channels][inner], and computes a sum for each
- * channel. Only files in src/tensor include this header. */
+/* channels.h - defines functions that treat a tensor as an array [batch][channels][inner] and
+ * compute a sum for each channel. Only files in src/tensor include this header. */
 #ifndef WL_TENSOR_CHANNELS_H
 #define WL_TENSOR_CHANNELS_H
 

@@ -1,9 +1,10 @@
 /* gemm.c - computes large matrix products with BLAS, and small matrix products with Warploom's
  * kernels. For a small product, a call of BLAS would need more time than the product itself.
  *
- * The choice depends only on the sizes, and BLAS runs with one thread (wl_gemm_use_one_thread).
- * Equal calls therefore compute equal bits. If a factor of a product is a vector, Warploom's
- * kernels also compute the product, and the code chooses the fastest of the forms nn, nt and tn. */
+ * The choice between BLAS and Warploom's kernels depends only on the sizes, and BLAS runs with one
+ * thread (wl_gemm_use_one_thread). Equal calls therefore compute equal bits. If a factor of a
+ * product is a vector, Warploom's kernels also compute the product, and the code chooses the
+ * fastest of the forms nn, nt and tn. */
 #include "tensor/gemm.h"
 
 #include <cblas.h>
@@ -66,7 +67,7 @@ void wl_gemm_tn(wl_mnk s, const wl_real *a, const wl_real *b, wl_real *c, bool k
 
 /* ---- The check of BLAS ---- */
 
-/* the numbers are odd, so that the check includes partial tiles */
+/* the sizes are odd, so that the check includes partial tiles */
 enum { M = 37, N = 53, K = 129 };
 
 /* Fills x with small integers. The sums of products of these integers are exact for any order of

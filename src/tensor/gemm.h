@@ -26,8 +26,8 @@ typedef struct wl_mnk {
 } wl_mnk;
 
 /* These functions compute products C of two matrices: wl_gemm_nn computes A B, wl_gemm_nt computes
- * A B^T, and wl_gemm_tn computes A^T B. The comments contain the shapes of the arrays. If `keep` is
- * true, the product is added to C. C must not overlap A or B. */
+ * A B^T, and wl_gemm_tn computes A^T B. The comment after each prototype contains the shapes of A
+ * and B. If `keep` is true, the product is added to C. C must not overlap A or B. */
 void wl_gemm_nn(wl_mnk size, const wl_real *a, const wl_real *b, wl_real *c,
                 bool keep); /* A (m,k), B (k,n) */
 void wl_gemm_nt(wl_mnk size, const wl_real *a, const wl_real *b, wl_real *c,

@@ -5,7 +5,8 @@
  *   dots     C (m,n) += A B^T:   c_ij += (row i of A) . (row j of B^T)
  *
  * In `spread`, the lanes of a vector are columns of C, and the sums of a tile of C are in
- * registers. In `dots`, the lanes are terms of a sum, and the lanes are added at the end.
+ * registers. In `dots`, each lane sums a part of the terms, and the sums of the lanes are added at
+ * the end.
  *
  * The array `at` contains the index at which each row of B, or of B^T in `dots`, starts. B may be a
  * dense matrix, or its rows may be overlapping windows of an image. The product with windows is a

@@ -12,8 +12,8 @@
  * the forward pass stored.
  *
  * The operator gelu computes x (1 + T) / 2 with T = tanh u and u = sqrt(2 / pi) (x + 0.044715 x^3)
- * (Hendrycks and Gimpel 2016). This form of gelu is the default in JAX; PyTorch calls it the
- * approximation 'tanh'. The forward pass stores T. */
+ * (Hendrycks and Gimpel 2016). This form of gelu is the default in JAX; in PyTorch,
+ * the argument approximate='tanh' selects this form. The forward pass stores T. */
 #include <math.h>
 #include <string.h>
 
@@ -60,7 +60,8 @@
                                            .tangent_reverse = op_name##_tangent_reverse,          \
                                            .flops = op_name##_flops};
 
-/* The loop of a unary pass over all elements. The expression may use x, y, factor and kept[i]. */
+/* Loops over all elements in one pass of a unary operator. The expression may use x, y, factor and
+ * kept[i]. */
 #define WL_UNARY_LOOP(keep_flag, expr)            \
   do {                                            \
     const bool keep = (keep_flag);                \

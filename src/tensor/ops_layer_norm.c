@@ -13,7 +13,7 @@
 #include "tensor/channels.h"
 
 /* The memory `saved` contains r [batch][inner], and the memory `temp` contains up to four arrays
- * [inner]. All these numbers are double. */
+ * [inner]. The numbers in both memories are of type double. */
 
 /* Sets out[i] to the mean of x y over the channels of pixel i, for one image or row. If y is NULL,
  * the function computes the mean of x. */

@@ -1,5 +1,5 @@
 /* ops_loss.c - implements the operator for the softmax cross-entropy. The loss is the mean over the
- * batch, and the sum is computed in double precision.
+ * batch; the sum over the batch is computed in double precision.
  *
  *   L = 1/B sum_b [log sum_c e^{x_bc} - x_{b,label_b}],   p = softmax(x)
  *   reverse          xbar_bc  += Lbar (p_bc - [c = label_b]) / B

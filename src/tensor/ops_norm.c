@@ -39,7 +39,7 @@ static void center(wl_channels s, const wl_real *restrict x, const double *restr
   WL_FOR_EACH_OF_CHANNEL(s, i, c, y[i] = x[i] - (wl_real)mean[c]);
 }
 
-/* Multiplies y by the number r of each channel. */
+/* Multiplies each channel of y by the channel's number r. */
 static void scale(wl_channels s, const double *restrict rate, wl_real *restrict y) {
   WL_FOR_EACH_OF_CHANNEL(s, i, c, y[i] *= (wl_real)rate[c]);
 }

@@ -165,8 +165,8 @@ static wl_node slice(wl_tape *t, wl_node a, int axis, int64_t first, int64_t cou
   if (first < 0 || count < 1 || first > x->shape[axis] - count)
     return wl_tape_refuse(
         t, WL_ERR_SOFTWARE,
-        "operator slice: the tensor does not have %lld rows or columns from number %lld onwards; "
-        "it has only %lld",
+        "operator slice: cannot select %lld rows or columns from number %lld onwards, because the "
+        "tensor has only %lld",
         (long long)count, (long long)first, (long long)x->shape[axis]);
   wl_tape_node draft = wl_tape_draft(op, a, -1, 2, x->shape);
   draft.shape[axis] = count;

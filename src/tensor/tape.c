@@ -3,8 +3,8 @@
  * The function wl_tape_finish marks the nodes on which the loss depends. A consumer of a node is an
  * operator that has the node as an operand. For the gradient of each node, wl_tape_finish chooses
  * the consumer that writes the gradient. All other consumers of a node add to its gradient. The
- * function also computes the tape's estimated number of floating-point operations. After
- * wl_tape_finish, the tape does not change. */
+ * function wl_tape_finish also computes the tape's estimated number of floating-point operations.
+ * After wl_tape_finish, the tape does not change. */
 #include "tensor/tape_impl.h"
 
 #include <limits.h>
@@ -95,7 +95,7 @@ wl_tape_node wl_tape_draft(const wl_tape_op *op, wl_node a, wl_node b, int ndim,
 }
 
 /* Returns the number of elements in a tensor with this shape. If the shape is invalid, the function
- * returns -1. Sizes must fit in an int, because they are arguments of BLAS. */
+ * returns -1. Each size must fit in an int, because BLAS receives sizes of type int. */
 static int64_t shape_size(int ndim, const int64_t *shape) {
   if (ndim < 0 || ndim > WL_MAX_DIMS) return -1;
   int64_t size = 1;
@@ -119,8 +119,8 @@ wl_node wl_tape_push(wl_tape *t, const wl_tape_node *draft) {
   if (size < 0)
     return wl_tape_refuse(
         t, WL_ERR_SOFTWARE,
-        "%s: a shape with %d dimensions is impossible, or one of its sizes is not in the range [1, "
-        "2^31)",
+        "%s: the shape with %d dimensions is invalid; a shape needs 0 to 4 dimensions, and each size "
+        "must be in the range [1, 2^31)",
         draft->op ? draft->op->name : "leaf", draft->ndim);
   const wl_status status = WL_GROW(t->nodes, t->count, t->capacity);
   if (status != WL_OK) return wl_tape_refuse(t, status, "%s", wl_last_error());
@@ -171,8 +171,8 @@ static wl_node push_data(wl_tape *t, wl_leaf kind, const char *name, int ndim,
   if (shape_size(ndim, shape) < 0)
     return wl_tape_refuse(
         t, WL_ERR_SOFTWARE,
-        "input '%s': a shape with %d dimensions is impossible, or one of its sizes is not in the "
-        "range [1, 2^31)",
+        "input '%s': the shape with %d dimensions is invalid; a shape needs 0 to 4 dimensions, and "
+        "each size must be in the range [1, 2^31)",
         name, ndim);
   const wl_node leaf = push_leaf(t, kind, 0, ndim, shape);
   if (leaf >= 0) snprintf(t->nodes[leaf].name, WL_NAME_SIZE, "%s", name);

@@ -126,7 +126,7 @@ typedef struct wl_tape_leaf {
   int64_t size;
 } wl_tape_leaf;
 int wl_tape_leaf_count(const wl_tape *t);
-/* i is at least 0 and less than wl_tape_leaf_count() */
+/* `i` must be at least 0 and less than wl_tape_leaf_count() */
 wl_tape_leaf wl_tape_leaf_at(const wl_tape *t, int i);
 
 /* These functions return the data array of an input leaf or of a label leaf. The workspace owns the

@@ -48,7 +48,8 @@ typedef struct wl_tape_node {
   int64_t size; /* number of elements in the tensor */
   /* for theta and phi leaves: index of the leaf's first element in theta or phi */
   int64_t offset;
-  unsigned depends; /* bits WL_TAPE_THETA and WL_TAPE_PHI: the node depends on these parameters */
+  /* bits WL_TAPE_THETA and WL_TAPE_PHI, which are set if the node depends on theta and on phi */
+  unsigned depends;
   bool on_path;     /* true: the loss depends on the node */
   /* true: the node adds to the gradient array of the operand; false: it overwrites this array */
   bool keep[2];
@@ -121,8 +122,8 @@ struct wl_tape_op {
   bool takes_labels; /* true: the second operand is a label leaf */
   wl_op_pass forward, reverse, tangent, tangent_reverse;
   /* Returns the number of floating-point operations of the forward pass. The computation of each
-   * gradient needs about the same number. If the pointer is NULL, the number is one for each
-   * element. */
+   * gradient needs about the same number of operations. If the pointer is NULL, there is one
+   * operation for each element of the result. */
   double (*flops)(const wl_tape_node *y, const wl_tape_node *a, const wl_tape_node *b);
   /* for a linear operator: the products with A and B, and with their transposes */
   wl_op_map apply[2], pull[2];
@@ -182,7 +183,7 @@ void wl_symmetric_tangent_reverse(const wl_op_call *call);
 /* Functions for building a tape. A function that adds an operator checks the operands, creates a
  * node and appends the node to the tape. The function wl_tape_operands checks the operands. If a or
  * b is not a valid operand, this function stores an error and returns false. The function
- * wl_tape_misfit stores the error that the shapes do not fit, and returns -1. */
+ * wl_tape_misfit stores an error about shapes that do not fit, and returns -1. */
 bool wl_tape_operands(wl_tape *t, const wl_tape_op *op, wl_node a, wl_node b);
 wl_node wl_tape_misfit(wl_tape *t, const wl_tape_op *op, wl_node a, wl_node b);
 wl_node wl_tape_refuse(wl_tape *t, wl_status status, const char *format, ...)
