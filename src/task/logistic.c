@@ -55,8 +55,8 @@ static const wl_option options[] = {
                                                    "are drawn with replacement.",
      WL_SLOT(logistic, batch)},
     {"data_seed", WL_OPT_INT, "0", NULL, 0, 9e18, "1",
-     "Seed of a mixture and of points that all tasks share. The tasks then differ only in initial "
-     "values and minibatches. With 0, each task draws its own mixture and points.",
+     "Seed of the mixture and the points, which all tasks then share. The tasks then differ only "
+     "in initial values and minibatches. With 0, each task draws its own mixture and points.",
      WL_SLOT(logistic, data_seed)},
     {"separation", WL_OPT_REAL, "2.0", NULL, 0, 1e3, "1",
      "Typical distance of a class mean from the origin. The unit is the standard deviation within "

@@ -89,8 +89,8 @@ static const wl_option options[] = {
      "Number of drawers of each class on which a task adapts. 0 stands for 15 in multi-shot, and for 1 in few-shot.",
      WL_SLOT(omniglot, keys.shots)},
     {"query", WL_OPT_INT, "0", NULL, 0, 1000, "1",
-     "Number of other drawers of each class. The images by these drawers are held out in "
-     "multi-shot, and are the query set in few-shot. 0 stands for 5 in multi-shot, and for the "
+     "Number of drawers of each class besides those of `shots`. The images by these drawers are "
+     "held out in multi-shot, and are the query set in few-shot. 0 stands for 5 in multi-shot, and for the "
      "value of `shots` in few-shot.",
      WL_SLOT(omniglot, keys.query)},
     {"batch", WL_OPT_INT, "20", NULL, 1, 1e6, "1",

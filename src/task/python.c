@@ -58,7 +58,7 @@ static const wl_option options[] = {
      "hash.",
      WL_SLOT(python, hash), .flags = WL_KEY_HASH | WL_KEY_FIXED},
     {"function", WL_OPT_STRING, "make_task", NULL, 0, 0, "1",
-     "Name of the function of the file that returns the task (docs/plugins.md).",
+     "Name of the Python function that must return the task (docs/plugins.md).",
      WL_SLOT(python, function)},
     {"arguments", WL_OPT_STRINGS, "[]", NULL, 0, 0, "1",
      "Keyword arguments of the function, e.g. [width=32, activation=relu].",

@@ -41,7 +41,7 @@ typedef struct task_keys {
 
 const wl_option wl_task_common_options[] = {
     {"proportion", WL_OPT_REAL, "1.0", NULL, 0.0, 1e9, "1",
-     "Share of this task if the configuration has several tasks, relative to the other tasks.",
+     "Relative frequency with which this task is chosen, if the configuration has several tasks.",
      WL_SLOT(task_keys, proportion), .flags = WL_KEY_FIXED},
     {"norm_statistics", WL_OPT_CHOICE, "batch", "batch|training", 0, 0, "1",
      "Statistics that batch norm uses in evaluations. batch: the statistics of each batch. "

@@ -31,8 +31,8 @@ static const wl_option options[] = {
     {"dimension", WL_OPT_INT, "2", NULL, 1, 1e6, "1",
      "Number of variables. The number must be even for `function: beale`.", WL_SLOT(test_function, dimension)},
     {"shift", WL_OPT_REAL, "0.0", NULL, 0, 1e6, "1",
-     "Bound of the random translation. For each task, the function is translated by a vector in "
-     "[-shift, shift]^n.",
+     "Largest random translation along each axis. For each task, the function is translated by a "
+     "vector in [-shift, shift]^n.",
      WL_SLOT(test_function, shift)},
     {"spread", WL_OPT_REAL, "4.0", NULL, 0, 1e6, "1",
      "The starting point of each variable is uniform in [-spread, spread].", WL_SLOT(test_function, spread)},

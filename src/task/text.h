@@ -31,7 +31,7 @@ typedef struct wl_text_source {
 /* clang-format off */
 #define WL_TEXT_OPTIONS(type, member)                                                             \
   {"text", WL_OPT_STRING, "/usr/share/common-licenses/GPL-3", NULL, 0, 0, "1",                    \
-   "Path of the text file. The network learns its characters (bytes). The last tenth of the text is held out.", \
+   "Path of the text file whose characters (bytes) the network learns. The last tenth of the text is held out.", \
    WL_SLOT(type, member.path), WL_KEY_PATH},                                                      \
   {"length", WL_OPT_INT, "32", NULL, 1, 1e5, "characters",                                        \
    "Number of characters in a sequence. The network predicts the character after each of these characters.", \
@@ -39,7 +39,7 @@ typedef struct wl_text_source {
   {"batch", WL_OPT_INT, "32", NULL, 1, 1e6, "1",                                                  \
    "Number of sequences in a minibatch. The sequences are drawn with replacement.", WL_SLOT(type, member.batch)}, \
   {"eval_samples", WL_OPT_INT, "256", NULL, 1, 1e9, "1",                                          \
-   "Number of sequences on which evaluations measure the loss, rounded down to full batches.",    \
+   "Number of sequences on which evaluations measure the loss. It is rounded down to full batches.",    \
    WL_SLOT(type, member.eval_samples)}
 /* clang-format on */
 

@@ -63,7 +63,7 @@ typedef struct wl_warp_keys {
    "List of the stages of a warp layer, or none. The stages are linear, scale, residual, conv3x3, conv1x1, " \
    "batch_norm, sigmoid, tanh, relu and elu.", WL_SLOT(type, member.stages)},                     \
   {"warp_after", WL_OPT_STRINGS, "all", NULL, 0, 0, "1",                                          \
-   "Layers after which a warp layer is added, such as [dense1, conv2], or all for every layer except the last.", \
+   "Layers after which a warp layer is added, such as [dense1, conv2]. all: every layer except the last.", \
    WL_SLOT(type, member.after)},                                                                  \
   {"warp_side", WL_OPT_CHOICE, "after", "before|after", 0, 0, "1",                                \
    "Position of the warp layer: before the activation of the layer (as in T-Nets) or after the activation.", \
