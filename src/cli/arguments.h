@@ -44,8 +44,8 @@ wl_status wl_arguments_refuse(const wl_arguments *arguments, const char *const *
                               const char *why);
 /* Returns the last value that is given for an option, or `fallback` if the option is not given. */
 const char *wl_argument_text(const wl_arguments *arguments, const char *name, const char *fallback);
-/* Writes all values of an option that may be repeated, such as --set, to `values` in the order of
- * the command line. Returns the number of values. */
+/* Writes to `values` all values of an option that may be repeated, such as --set. The values have
+ * the order of the command line. Returns the number of values. */
 int wl_argument_all(const wl_arguments *arguments, const char *name,
                     const char *values[WL_ARGUMENTS_MAX]);
 /* Converts the values of all --set options, in the order of the command line, to overrides of a

@@ -40,8 +40,9 @@ static const wl_argument arguments[] = {
      "NAME-evaluation.h5 in the current folder for a file NAME.h5. An earlier evaluation with other settings "
      "is renamed to a name that ends in -previous-N.h5"},
     {"speedup", "SUITE",
-     "instead of the comparison, measure speed-ups on a suite of tasks such as jobs/suites/unseen.yaml: how "
-     "many steps and how much time tuned hand-designed rules need to reach the losses of RUN. Without RUN, "
+     "instead of the comparison, measure speed-ups on a suite of tasks such as jobs/suites/unseen.yaml. The "
+     "command measures how many steps and how much time tuned hand-designed rules need to reach the losses of "
+     "RUN. Without RUN, "
      "only compute "
      "the loss curves of the hand-designed rules"},
     {"baselines", "LIST",
@@ -86,8 +87,9 @@ static wl_status name_output(const char *given, request *q) {
   return WL_FAIL(WL_ERR_USAGE, "--output: the name of the file is longer than %zu bytes; choose a shorter name", size - 1);
 }
 
-/* Writes the options that change the results as one text to q->settings. The file of the evaluation
- * contains this text, so that a later command can detect that the file has other settings. */
+/* Writes to q->settings one text that contains all options that change the results. The file of the
+ * evaluation contains this text, so that a later command can detect that the file has other
+ * settings. */
 static wl_status write_settings(const wl_arguments *a, request *q) {
   FILE *const out = fmemopen(q->settings, sizeof q->settings, "w");
   if (!out) return WL_FAIL(WL_ERR_OS, "out of memory while writing the settings of the evaluation");

@@ -61,7 +61,7 @@ static void print_usage(FILE *out) {
       out);
 }
 
-/* Writes the names of the kernels that this processor can run to `text`, for example "baseline,
+/* Writes to `text` the names of the kernels that this processor can run, for example "baseline,
  * avx2". */
 static void list_kernels(char *text, size_t size) {
   size_t used = 0;

@@ -15,8 +15,8 @@
 
 static const wl_argument arguments[] = {
     {"launch", "COMMAND",
-     "command that starts two ranks, such as 'srun --mpi=pmix -n 2'; the word none skips the checks with two "
-     "ranks; default: 'mpirun -n 2' of the MPI library that the program uses, if mpirun is in PATH"},
+     "command that starts two ranks, such as 'srun --mpi=pmix -n 2'; default: 'mpirun -n 2' of the MPI library "
+     "that the program uses, if mpirun is in PATH. The word none skips the checks with two ranks"},
     {"only", "TEXT", "run only the checks whose name contains TEXT; for example, --only kernels runs all checks "
      "of kernels"},
     {"folder", "FOLDER", "folder for temporary files; default: the value of the environment variable TMPDIR, "
@@ -213,8 +213,9 @@ const wl_command wl_command_selftest = {
     false,
     run_selftest,
     "Runs this program on small built-in jobs and compares the results. Initial states must have the recorded "
-    "digests. The digest of a run must not change with 2 threads instead of 1, with 2 ranks instead of 1, or "
-    "with a stop and a resume. The kernels are tested separately for each instruction set of the processor. "
+    "digests. A run on 2 threads, a run on 2 ranks and a run that was stopped and resumed must have the digest "
+    "of the same run on 1 rank and 1 thread. The kernels are tested separately for each instruction set of the "
+    "processor. "
     "Results of the kernels in float32 must agree with float64, and meta-gradients must agree with central "
     "differences. Files must "
     "contain the written data, and a damaged byte must be detected. The self-test takes less than a minute and "

@@ -1,14 +1,15 @@
-/* selftest_checks.c - implements the checks of `warploom selftest`. Each check runs this program on small jobs, as a
- * user does, and compares results:
+/* selftest_checks.c - implements the checks of `warploom selftest`. Each check runs this program on
+ * small jobs, as a user does, and compares results:
  *
  * - Initial states: the digest of an initial state must equal the recorded digest, on every
  *   machine.
- * - Invariances: the digest after some meta-steps must not change with the number of threads or ranks (1 or 2), or
- *   with a stop and a resume.
+ * - Invariances: a run on 2 threads, a run on 2 ranks and a run that was stopped and resumed must
+ *   have the digest of the same run on 1 rank and 1 thread.
  * - Kernels, for each instruction set of the processor: the meta-loss and the norm of the
  *   meta-gradient must agree with the float64 program. Meta-gradients must agree with central
  *   differences.
- * - Files: checkpoint, trained optimizer and evaluation must be readable, and a damaged byte must be detected. */
+ * - Files: checkpoint, trained optimizer and evaluation must be readable, and a damaged byte must
+ *   be detected. */
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -75,8 +76,8 @@ static wl_verdict fail(wl_selftest *s, const char *format, ...) {
   return WL_FAILED;
 }
 
-/* Copies the last line that contains `word` from a file to line [LINE_SIZE], without the newline.
- * Returns false if no line contains `word`. */
+/* Finds the last line of a file that contains `word`, and copies this line without its newline to
+ * line [LINE_SIZE]. Returns false if no line contains `word`. */
 static bool last_line(const char *path, const char *word, char *line) {
   char next[LINE_SIZE];
   bool found = false;

@@ -109,8 +109,8 @@ typedef struct wl_speedup {
   wl_speedup_cell *cell; /* [cells] */
   int tables;
   wl_speedup_table table[WL_MAX_BASELINES];
-  /* ratio, for each cell, of the learned rule's final loss to the lowest loss of all baselines that
-   * have a curve on the cell's task */
+  /* for each cell, the final loss of the learned rule divided by the lowest loss of all baselines
+   * that have a curve on the cell's task */
   wl_loss_ratios strongest;
   /* [cells] index in `table` of the baseline that has the lowest loss in the cell; -1 if no
    * baseline has a curve */
@@ -138,8 +138,8 @@ wl_status wl_speedup_run(const wl_speedup_request *request, wl_comm *comm, wl_ta
 void wl_speedup_clear(wl_speedup *speedup);
 void wl_task_curves_clear(wl_task_curves *curves);
 
-/* Writes the steps at which a run of `last` steps records losses to `steps`, and returns the number
- * of these steps. The next step after step t is t + 10 or, if `growing` is true, t + 1 + t / 20.
+/* Writes to `steps` the steps at which a run of `last` steps records losses. Returns the number of
+ * these steps. The next step after step t is t + 10 or, if `growing` is true, t + 1 + t / 20.
  * `steps` may be NULL. */
 int64_t wl_speedup_points(int64_t last, bool growing, int64_t *steps);
 /* Computes curve->best from curve->loss. `smoothing` is the decay of the running mean in ten inner

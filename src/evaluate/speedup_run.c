@@ -127,9 +127,9 @@ static wl_status run_rate(const field *f, const wl_baseline_curve *c, int index,
   return status;
 }
 
-/* Writes the lengths of the runs of a rule with a schedule to `steps`, in rising order, and returns
- * their number. The lengths are 1, 3 and 10 times each horizon. Factors above `reach` are replaced
- * by `reach`. */
+/* Writes to `steps` the lengths of the runs of a rule with a schedule, in rising order. Returns the
+ * number of lengths. The lengths are 1, 3 and 10 times each horizon. Factors above `reach` are
+ * replaced by `reach`. */
 static int64_t list_lengths(const wl_suite_task *t, int64_t reach, int64_t *steps) {
   static const int64_t factors[SCHEDULED_LENGTHS] = {1, 3, WL_SPEEDUP_REACH};
   int64_t count = 0;

@@ -108,7 +108,7 @@ static bool is_restarted(const wl_plan *p, int64_t u) {
 
 static double cost_of(const wl_plan *p, int64_t u) { return p->cost[p->clock[u].task_index]; }
 
-/* Writes the units that begin an episode to p->order, sorted by falling cost. Units of equal cost
+/* Writes to p->order the units that begin an episode, sorted by falling cost. Units of equal cost
  * keep their order. For each cost that occurs, the function makes one pass over all units. Returns
  * the number of sorted units. */
 static int64_t sort_by_cost(wl_plan *p) {

@@ -26,10 +26,10 @@ static const wl_option top_options[] = {
      "meta-parameters of this optimizer are the initial meta-parameters of the run.",
      WL_SLOT(wl_run_keys, start), .flags = WL_KEY_PATH},
     {"threads", WL_OPT_INT, "0", NULL, 0, 1024, "1",
-     "Number of threads of each rank. With 0, the number of threads is the number of cores of a node divided "
-     "by the number of "
-     "ranks on this node, but at most OMP_NUM_THREADS and at most the number of cores to which the rank is "
-     "bound. A single rank on a shared machine uses the cores that are idle. If a job has exclusive cores and "
+     "Number of threads of each rank. With 0, the number of threads is the number of cores of a node divided by "
+     "the number of ranks on this node. This number is then limited by OMP_NUM_THREADS and by the number of "
+     "cores to which the rank is bound. A single rank on a shared machine uses the cores that are idle. If a "
+     "job has exclusive cores and "
      "uses all of them, each thread is bound to one core. The environment variables OMP_PROC_BIND, OMP_PLACES "
      "and GOMP_CPU_AFFINITY prevent the binding of threads to cores.",
      WL_SLOT(wl_run_keys, threads), .flags = WL_KEY_FREE},

@@ -102,8 +102,8 @@ typedef struct wl_watcher {
    * window has no observer. */
   bool (*begin)(void *context, const wl_unit *unit, wl_observer *observer);
   void (*end)(void *context); /* Called after a window for which `begin` returned true. */
-  /* Called on every rank after its windows, while other ranks may still compute. Adds the seconds
-   * that the callback spent on files to *seconds. */
+  /* Called on every rank after its windows, while other ranks may still compute. Adds to *seconds
+   * the seconds that the callback spent on files. */
   wl_status (*ship)(void *context, double *seconds);
   void *context;
 } wl_watcher;

@@ -15,10 +15,10 @@
  * Leap and Reptile need only the forward pass. The gradients of Leap and Reptile are sums over all
  * windows of an episode. The key `name` sets the method of all tensors, except tensors in the list
  * of another method. Leap measures the path only in the tensors that it learns. Tensors in the list
- * `fresh` are drawn again for each episode. In a tensor of the list `shared`, all outputs start
- * with the same vector (UNICORN-MAML, Ye and Chao 2022), whether the tensor is learned or drawn. In
- * phi, a shared weight with the shape (in, out) has the shape (in), and a shared bias is one
- * number. The gradient of a shared tensor is the sum over the outputs. */
+ * `fresh` are drawn again for each episode. In a learned or drawn tensor of the list `shared`, all
+ * outputs start with the same vector (UNICORN-MAML, Ye and Chao 2022). In phi, a shared weight with
+ * the shape (in, out) has the shape (in), and a shared bias is one number. The gradient of a shared
+ * tensor is the sum over the outputs. */
 #ifndef WL_UNROLL_INITIALISATION_H
 #define WL_UNROLL_INITIALISATION_H
 
@@ -88,11 +88,11 @@ void wl_initialisation_extract(const wl_initialisation *init, const wl_real *the
 /* Returns true if the tensor with the offset `offset` in the layout `phi` is learned with the
  * adjoint of theta_0. */
 bool wl_initialisation_is_adjoint(const wl_initialisation *init, int64_t offset);
-/* Adds `lam`, the adjoint of theta_0, to `grad` [phi.size], for the tensors that are learned with
- * the adjoint. */
+/* For the tensors that are learned with the adjoint of theta_0, adds this adjoint `lam` to `grad`
+ * [phi.size]. */
 void wl_initialisation_adjoint(const wl_initialisation *init, const wl_real *lam, double *grad);
-/* Adds the gradient of one path step to `grad` [phi.size], for the tensors that are learned from
- * path steps. */
+/* For the tensors that are learned from path steps, adds the gradient of one path step to `grad`
+ * [phi.size]. */
 void wl_initialisation_step(const wl_initialisation *init, const wl_path_step *step, double *grad);
 
 #endif

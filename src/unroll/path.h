@@ -17,7 +17,7 @@ typedef struct wl_path {
   double *grad; /* vector to which the gradients are added, with the layout initialisation->phi */
 } wl_path;
 
-/* Returns an observer that adds the gradients of the path steps of a new window to `grad`. `next`
+/* Returns an observer that adds to `grad` the gradients of the path steps of a new window. `next`
  * is the next observer in the linked list of observers. Borrows `path` and `grad`. */
 wl_observer wl_path_begin(wl_path *path, double *grad, const wl_observer *next);
 

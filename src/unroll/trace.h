@@ -39,8 +39,8 @@ typedef struct wl_trace_kind {
   int64_t (*states)(const wl_trace_shape *shape, int64_t steps);
   int64_t (*activations)(const wl_trace_shape *shape, int64_t steps);
   int64_t (*chunk)(const wl_trace_shape *shape, int64_t steps);
-  /* Stores the state before step `slot`, if this kind of trace stores the state of this step and if
-   * the trace does not contain this state yet. */
+  /* Stores the state before step `slot`. Does nothing if this kind of trace stores no state for
+   * this step, or if the trace already contains the state. */
   void (*keep)(const wl_trace *trace, int64_t slot, const wl_real *state);
   /* Returns the address to which step `slot` must write the next state: `state`, or an address in
    * the trace. */

@@ -65,8 +65,8 @@ static double effective_weight(const wl_window_run_state *run, int64_t k, double
   return denominator ? weight - share * run->weight_sum / loss : weight;
 }
 
-/* Adds the outer loss at theta_k to the meta-loss and stores its weight for the backward pass. Also
- * adds the direct term dL_out/dphi to the gradient of the warp layers. */
+/* Adds the outer loss at theta_k to the meta-loss, and stores the weight of this loss for the
+ * backward pass. Also adds the direct term dL_out/dphi to the gradient of the warp layers. */
 static void accumulate_outer(wl_window_run_state *run, int64_t k, double loss,
                              wl_window_result *result) {
   wl_unroll_ws *ws = run->ws;

@@ -108,11 +108,12 @@ void wl_unroll_set_imitation(wl_unroll_ws *ws, const wl_imitation_weights *weigh
 /* Returns the current weights of imitation, which the workspace owns. */
 const wl_imitation_weights *wl_unroll_imitation(const wl_unroll_ws *ws);
 /* To compute losses outside a window, a caller needs the workspace of the task and the parameters
- * of the warp layers. wl_unroll_task_ws and wl_unroll_warp return these two pointers, which `ws`
- * owns. The pointer to the parameters is NULL if there are no warp layers. */
+ * of the warp layers. wl_unroll_task_ws returns a pointer to the workspace, and wl_unroll_warp
+ * returns a pointer to the parameters. Both pointers belong to `ws`. The pointer to the parameters
+ * is NULL if there are no warp layers. */
 wl_task_ws *wl_unroll_task_ws(wl_unroll_ws *ws);
 const wl_real *wl_unroll_warp(const wl_unroll_ws *ws);
-/* Writes the name of the storage that windows of this task will use to `text`, for example
+/* Writes to `text` the name of the storage that windows of this task will use, for example
  * "activations" or "recompute in segments of 200 steps". */
 void wl_unroll_describe_storage(const wl_model *model, const wl_task *task,
                                 const wl_window_spec *spec, char *text, size_t size);
@@ -181,8 +182,8 @@ typedef struct wl_window_result {
  * an error: the function sets result->finite to false, and the caller must not use phi_grad. */
 wl_status wl_window_forward(wl_unroll_ws *ws, wl_unit *unit, int64_t steps,
                             const wl_window_options *options, wl_window_result *result);
-/* Runs the backward pass of the last window of the workspace, and adds the terms of the
- * meta-gradient that need a backward pass to phi_grad. */
+/* Runs the backward pass of the last window of the workspace. Adds to phi_grad the terms of the
+ * meta-gradient that need a backward pass. */
 wl_status wl_window_backward(wl_unroll_ws *ws, double *phi_grad);
 /* Runs the forward pass of a window. If options->phi_grad is not NULL, also computes the gradients
  * of Leap and Reptile and runs the backward pass. */

@@ -197,8 +197,8 @@ static void recompute_states(wl_window_run_state *run, chunk_place c, const wl_r
                                   .u = ws->u});
 }
 
-/* Adds the second-order terms of one step: H gbar to lam, and (d grad L_in / dphi)^T gbar to the
- * phi-gradient. */
+/* Adds the second-order terms of one step: adds H gbar to lam, and adds (d grad L_in / dphi)^T gbar
+ * to the phi-gradient. */
 static void hessian_term(wl_window_run_state *run, int64_t k, int64_t slot, const wl_real *gbar) {
   wl_unroll_ws *ws = run->ws;
   const wl_batch batch = wl_inner_batch(run->unit, run->t0 + k);
