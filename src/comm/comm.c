@@ -292,8 +292,10 @@ static wl_status receive_part(wl_comm *comm, void *data, size_t bytes, int from)
   WL_TRY_MPI(MPI_Recv(data, (int)bytes, MPI_BYTE, from, TAG, comm->world, &got), "MPI_Recv");
   WL_TRY_MPI(MPI_Get_count(&got, MPI_BYTE, &length), "MPI_Get_count");
   if ((size_t)length != bytes)
-    return WL_FAIL(WL_ERR_PROTOCOL, "rank %d sent %d bytes, but rank %d expected %zu bytes", from,
-                   length, comm->rank, bytes);
+    return WL_FAIL(WL_ERR_PROTOCOL,
+                   "rank %d sent %d bytes, but rank %d expected %zu bytes: start the same program "
+                   "with the same files on every node",
+                   from, length, comm->rank, bytes);
   return WL_OK;
 }
 

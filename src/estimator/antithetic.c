@@ -21,8 +21,8 @@
    DBL_MIN,                                                                                       \
    DBL_MAX,                                                                                       \
    "1",                                                                                           \
-   "Upper bound of a loss: one number, or one number for each entry of `task`. For a task "       \
-   "with C classes, 1.5 ln C is a usual value. The value [] means no bound.",                     \
+   "Upper bound to which a loss is clipped: one number, or one for each entry of `task`. For a "  \
+   "task with C classes, 1.5 ln C is a usual value. The value [] means no bound.",                \
    WL_SLOT(wl_es_setting, clip)},                                                                 \
       {"transform",                                                                               \
        WL_OPT_CHOICE,                                                                             \
@@ -107,9 +107,8 @@ static wl_status choose_weights(wl_estimator *e) {
 wl_status wl_antithetic_create(const wl_map *map, wl_estimator *e) {
   const wl_reals clip = e->es.clip;
   if (clip.count > 1 && clip.count != e->n_entries)
-    return wl_map_fail(
-        map, "clip",
-        "`task` has %d entries, but the list has %d bounds: give one bound, or one "
+    return wl_map_fail(map, "clip",
+                       "`task` has %d entries, but `clip` has %d bounds: give one bound, or one "
                        "bound for each entry",
                        e->n_entries, clip.count);
   e->spec.second_order = false;

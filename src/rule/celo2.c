@@ -86,8 +86,8 @@ static void finish(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_inner_step
 static const wl_option celo2_options[] = {
     CELO2_OPTIONS,
     {"newton_schulz", WL_OPT_BOOL, "true", NULL, 0, 0, NULL,
-     "Newton-Schulz steps orthogonalise the network's output for a matrix. The code has no adjoint "
-     "of these steps, so the rule then needs a forward-only estimator.",
+     "Newton-Schulz steps orthogonalise the network's output for a matrix. With `true`, the rule "
+     "needs a forward-only estimator, because the code has no adjoint of these steps.",
      WL_SLOT(wl_feature_rule, newton_schulz)},
     {"vector_rate", WL_OPT_REAL, "20", NULL, 0, 1e9, "1",
      "Factor that multiplies `rate` for vectors.", WL_SLOT(wl_feature_rule, vector_rate)},

@@ -46,7 +46,7 @@ typedef struct lstm_keys {
 
 static const wl_option lstm_options[] = {
     {"hidden", WL_OPT_INTS, "[20, 20]", NULL, 1, WL_LSTM_MAX_HIDDEN, "1",
-     "Numbers of units of the one to four LSTM layers.", WL_SLOT(lstm_keys, hidden)},
+     "Number of units of each LSTM layer, for one to four layers.", WL_SLOT(lstm_keys, hidden)},
     {"preprocessing", WL_OPT_CHOICE, "log", "none|log|paper|adam", 0, 0, NULL,
      "Inputs of the LSTM. none: the gradient g. log: the two numbers max(log(|g| + eps) / k, -1) "
      "and clip(g e^k, -1, 1). paper: the two numbers log|g| / p and sign g if |g| >= e^-p, "
@@ -63,8 +63,8 @@ static const wl_option lstm_options[] = {
      "Factor that multiplies the gradient before preprocessing.",
      WL_SLOT(lstm_keys, gradient_scale)},
     {"output_scale", WL_OPT_REAL, "0.1", NULL, 0, 0, "1",
-     "Factor that multiplies the output. The paper (Andrychowicz et al. 2016) uses 1 for quadratic "
-     "functions and 0.01 for neural networks.",
+     "Factor that multiplies the LSTM's output. The paper (Andrychowicz et al. 2016) uses 1 for "
+     "quadratic functions and 0.01 for neural networks.",
      WL_SLOT(lstm_keys, output_scale)},
     {"momentum", WL_OPT_REAL, "0.9", NULL, 0, 0.9999, "1",
      "Decay b of a running sum of gradients, V' = b V + g. The LSTM also reads the mean (1 - b) "
@@ -76,9 +76,9 @@ static const wl_option lstm_options[] = {
      "if `momentum` is positive, or with `preprocessing: adam`.",
      WL_SLOT(lstm_keys, rate)},
     {"through_inputs", WL_OPT_BOOL, "false", NULL, 0, 0, NULL,
-     "With `window.order: second`, also differentiate through the LSTM's inputs. If the key is "
-     "true, the preprocessings `log` and `paper` lead to very large meta-gradients. With `false`, "
-     "the code differentiates only through the Nesterov step.",
+     "With `window.order: second`, also differentiate through the LSTM's inputs. With `true` and "
+     "the preprocessing `log` or `paper`, the meta-gradients become very large. With `false`, the "
+     "code differentiates only through the Nesterov step.",
      WL_SLOT(lstm_keys, through_inputs)},
     {"forget_bias", WL_OPT_REAL, "1.0", NULL, 0, 0, "1",
      "Number that is added to the pre-activation of the forget gate.",

@@ -42,14 +42,16 @@ typedef struct workspace {
 
 static const wl_option rnnprop_options[] = {
     {"hidden", WL_OPT_INTS, "[20, 20]", NULL, 1, WL_RNNPROP_MOST_HIDDEN, "1",
-     "Numbers of units of the one to four LSTM layers. The dense layer before the LSTM has as many "
-     "units as the first LSTM layer.",
+     "Number of units of each LSTM layer, for one to four layers. The dense layer before the LSTM "
+     "has as many units as the first LSTM layer.",
      WL_SLOT(wl_rnnprop_net, widths)},
-    {"output_scale", WL_OPT_REAL, "0.1", NULL, 0, 1e9, "1", "Largest step of a coordinate.",
+    {"output_scale", WL_OPT_REAL, "0.1", NULL, 0, 1e9, "1",
+     "Largest magnitude of the part of a coordinate's step that the first output determines.",
      WL_SLOT(wl_rnnprop_net, output_scale)},
     {"rate", WL_OPT_REAL, "0", NULL, 0, 1e9, "1",
-     "Rate of a step of Adam with beta1 = beta2 = 0.95. A second output scales this step. Before "
-     "meta-training, the rule is equal to Adam. With the value 0, the rule has no step of Adam.",
+     "Rate of a step of Adam with beta1 = beta2 = 0.95. A second output scales this step. If the "
+     "rate is positive, the untrained rule is equal to Adam. With the value 0, the rule has no "
+     "step of Adam.",
      WL_SLOT(wl_rnnprop_net, rate)},
     {0}};
 

@@ -82,8 +82,8 @@ typedef struct wl_inner_step {
   wl_real *activations;
 } wl_inner_step;
 
-/* The kinds of fields in the state of a rule that sees tensors. A field has one number for each
- * coordinate, row, column or tensor, or one number for all of theta. */
+/* The kinds of fields in the state of a rule that uses the shapes of tensors. A field has one
+ * number for each coordinate, row, column or tensor, or one number for all of theta. */
 typedef enum wl_state_extent {
   WL_STATE_COORDINATE,
   WL_STATE_ROW,    /* one number for each row of a tensor (tensors.h) */
@@ -162,8 +162,8 @@ struct wl_rule {
   wl_layout phi;
   int64_t state_width; /* number of wl_real in the state of one coordinate */
   bool tensorwise;
-  /* fields in the state of a rule that sees tensors; the fields of coordinates are the first;
-   * borrowed */
+  /* fields in the state of a rule that uses the shapes of tensors; the first fields are those of
+   * coordinates; borrowed */
   const wl_state_field *fields;
   int n_fields;
   /* reason why the rule has no adjoint, which messages quote; NULL: the rule has an adjoint */

@@ -88,7 +88,8 @@ static inline void wl_share_out(int threads, int64_t count, void (*work)(void *d
   for (int64_t i = 0; i < count; i++) work(data, i);
 }
 
-/* Returns the index of a field's first element in the state of a rule that sees tensors. */
+/* Returns the index of a field's first element in the state of a rule that uses
+ * the shapes of tensors. */
 int64_t wl_rule_field_offset(const wl_rule *rule, const wl_layout *theta, int field);
 /* Sets the padding elements of `fields` consecutive arrays over n coordinates to zero. */
 void wl_tensors_clear_padding(int64_t n, int fields, wl_real *x);

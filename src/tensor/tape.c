@@ -119,8 +119,8 @@ wl_node wl_tape_push(wl_tape *t, const wl_tape_node *draft) {
   if (size < 0)
     return wl_tape_refuse(
         t, WL_ERR_SOFTWARE,
-        "%s: the shape with %d dimensions is invalid; a shape needs 0 to 4 dimensions, and each size "
-        "must be in the range [1, 2^31)",
+        "%s: the shape with %d dimensions is invalid; a shape needs 0 to 4 dimensions, and each "
+        "size must be in the range [1, 2^31)",
         draft->op ? draft->op->name : "leaf", draft->ndim);
   const wl_status status = WL_GROW(t->nodes, t->count, t->capacity);
   if (status != WL_OK) return wl_tape_refuse(t, status, "%s", wl_last_error());
