@@ -50,7 +50,7 @@ static wl_status damaged(const char *path, const char *what) {
                  what);
 }
 
-/* Computes the XXH3 of the bytes [offset, offset + bytes). */
+/* Computes the XXH3 hash of the bytes of the file from `offset` to `offset + bytes - 1`. */
 static wl_status hash_range(int fd, const char *path, uint64_t offset, uint64_t bytes,
                             uint64_t *hash) {
   XXH3_state_t *const state = XXH3_createState();

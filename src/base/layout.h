@@ -30,8 +30,8 @@ typedef struct wl_layout {
  * or the shape is not valid. A zeroed wl_layout is empty. */
 wl_status wl_layout_add(wl_layout *layout, const char *group, const char *name, int ndim,
                         const int64_t *shape, int64_t *offset);
-/* Returns the tensor of that name, or NULL if there is no such tensor. The pointer is valid until the next tensor is
- * added. */
+/* Returns the tensor with this name, or NULL if there is no such tensor. The pointer is valid until
+ * the next tensor is added. */
 const wl_tensor_entry *wl_layout_find(const wl_layout *layout, const char *name);
 /* Appends a copy of each tensor of `from`. If `offset` is not NULL, *offset receives the index of
  * the first copy's first element. */

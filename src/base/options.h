@@ -217,7 +217,7 @@ wl_status wl_config_read(const char *path, const wl_section *sections, const wl_
 void wl_config_destroy(wl_config **config);
 
 /* wl_config_count returns the number of maps of a section. The number is above 1 if the user wrote
- * a list of maps, or if the choices of keys were expanded to several maps. The function
+ * a list of several maps, or if the choices of keys were expanded to several maps. The function
  * wl_config_map returns map i, counted from 0. The configuration owns the map. */
 int wl_config_count(const wl_config *config, const char *section);
 const wl_map *wl_config_map(const wl_config *config, const char *section, int i);

@@ -51,7 +51,7 @@ struct wl_node {
   const char *given;
   const char *problem; /* error message if the text is not valid YAML, or NULL if the text is valid */
   int count;           /* number of entries of a list or map */
-  wl_entry *first;     /* the first entry; the entries have the order of the input */
+  wl_entry *first;     /* the first entry of a list in the order of the input */
   wl_entry *last;
 };
 

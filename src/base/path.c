@@ -97,8 +97,8 @@ wl_status wl_check_output(const char *output, const char *input, const char *own
   if (!mine)
     return WL_FAIL(
         WL_ERR_CANNOT_CREATE,
-        "the output '%s' is in the directory of the run '%s', which is not the input: choose "
-        "another folder for the output",
+        "the output '%s' is in the directory of the run '%s', but this run is not the input: "
+        "choose another folder for the output",
         output, run);
   if (!is_part(name) || (own && strcmp(name, own) == 0)) return WL_OK;
   return WL_FAIL(WL_ERR_CANNOT_CREATE,

@@ -8,8 +8,8 @@
 
 /* Returns true if the path is an existing folder. */
 bool wl_is_directory(const char *path);
-/* Returns true if the folder has an entry of that name. A symbolic link is an entry even if its
- * target does not exist. */
+/* Returns true if the folder contains an entry with this name. A symbolic link is an entry even if
+ * its target does not exist. */
 bool wl_is_there(const char *folder, const char *name);
 /* Returns true if both paths exist and are the same file, even if their names differ. */
 bool wl_same_file(const char *a, const char *b);

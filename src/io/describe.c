@@ -112,8 +112,8 @@ static void verify_file(const char *folder, const char *name, const char *kind,
 
 /* ---- trajectories ---- */
 
-/* Adds to `names` the parts that the index names but the folder does not have. `named` contains the
- * numbers of the parts in the index, such as "1 2 5". */
+/* Adds to `names` the parts that the index names but the folder does not contain. `named` contains
+ * the numbers of the parts in the index, such as "1 2 5". */
 static wl_status add_missing(const char *run, const char *folder, const char *named,
                              wl_names *names) {
   char name[WL_PART_NAME];

@@ -37,7 +37,7 @@ static void *grow_image(void *memory, size_t bytes, H5FD_file_image_op_t operati
 }
 
 /* The file image after HDF5 has closed the file. The image of an open file is marked as open and is
- * not a valid file, so the image is taken when the file is closed. */
+ * not a valid file, so the code keeps the image that exists when HDF5 closes the file. */
 static _Thread_local char *closed_image;
 
 static herr_t keep_image(void *memory, H5FD_file_image_op_t operation, void *unused) {

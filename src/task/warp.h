@@ -34,7 +34,7 @@
 
 typedef struct wl_warp wl_warp;
 
-/* The position of a tensor in a network, which is before or after the activation of a layer. */
+/* The position of a tensor in a network: before or after the activation of a layer. */
 typedef enum wl_warp_side { WL_WARP_BEFORE, WL_WARP_AFTER, WL_WARP_ONLY } wl_warp_side;
 typedef struct wl_warp_site {
   const char *layer; /* name of the layer, such as "dense1" or "conv2" */
