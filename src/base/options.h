@@ -22,7 +22,7 @@ typedef enum wl_option_type {
   WL_OPT_INT, /* integer of 64 bits; 1e4 and 10_000 are integers, and 1.5 is an error */
   WL_OPT_REAL,
   WL_OPT_BOOL,           /* true, yes and on are true; false, no and off are false */
-  WL_OPT_STRING,         /* text; "" is an error if the key has no default */
+  WL_OPT_STRING,         /* text; the empty text is an error if the key has no default */
   WL_OPT_CHOICE,         /* one of `choices` */
   WL_OPT_INTS,           /* list of integers; a single integer is a list of one item */
   WL_OPT_REALS,          /* list of numbers; a single number is a list of one item */

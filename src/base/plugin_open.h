@@ -5,7 +5,7 @@
 #include "base/options.h"
 #include "base/plugin.h"
 
-/* A kind of plug-in: one that adds a task family, or one that adds an update rule. */
+/* Describes a kind of plug-in. There are two kinds: a plug-in adds a task family or an update rule. */
 typedef struct wl_plugin_kind {
   /* "task" or "rule"; a part of the exported symbol warploom_<name>_<precision> */
   const char *name;

@@ -32,7 +32,8 @@ typedef struct wl_parts {
   int64_t highest;
   /* the field coordinate_index, which is written to every file; the structure owns its data */
   wl_field index;
-  /* level of the filter deflate for parts that are written, where 0 means no compression */
+  /* compression level of the HDF5 filter deflate for the parts that are written; 0 means no
+   * compression */
   int compression;
 } wl_parts;
 

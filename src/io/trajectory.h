@@ -51,7 +51,8 @@ typedef struct wl_trajectory_setting {
   int64_t hidden;
   int64_t n; /* largest number of inner parameters in a snapshot, or 0 if no snapshots are recorded */
   int64_t snapshots;   /* largest number of snapshots in a window */
-  /* level 0 to 9 of the filter deflate; above 0, the filter shuffle is also applied */
+  /* compression level (0 to 9) of the HDF5 filter deflate; if the level is above 0, the filter
+   * shuffle is also applied */
   int compression;
   bool half; /* true: sampled arrays and snapshots are stored with 16 bits (IEEE binary16) */
   int64_t part_bytes;  /* number of bytes of rows at which a part is full, where 0 means 8 MiB */

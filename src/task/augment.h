@@ -39,7 +39,8 @@ typedef struct wl_augment_keys {
     WL_REPARAMETRISE_TENSOR,
     WL_REPARAMETRISE_PARAMETER
   } reparametrise;
-  wl_reals reparametrise_range, scale_jitter_range; /* valid only during the creation of the task */
+  /* these lists are valid only during the creation of the task */
+  wl_reals reparametrise_range, scale_jitter_range;
   double scale_jitter;
 } wl_augment_keys;
 

@@ -32,7 +32,8 @@ typedef struct wl_dataset {
 #define WL_DATASET_NAMES "synthetic|digits|fashion-mnist|mnist|cifar-10"
 /* The values of the keys with which a family describes its images. */
 typedef struct wl_dataset_keys {
-  const char *data;      /* valid only during the creation of the task */
+  /* name or path of the data set; valid only during the creation of the task */
+  const char *data;
   /* number of classes, and side of the images in pixels; 0 selects the value that the data set has */
   int64_t classes, side;
   bool grey;

@@ -28,8 +28,8 @@ typedef struct pool {
 
 enum { FOR_TRAINING, FOR_TUNING, FOR_EVALUATION, POOLS };
 
-/* The keys of the family. For `ways`, `shots` and `query`, 0 selects the usual number of the
- * protocol. */
+/* The values of the keys of the family. For `ways`, `shots` and `query`, 0 selects the usual number
+ * of the protocol. */
 typedef struct omniglot_keys {
   const char *file;
   enum { MULTI_SHOT, FEW_SHOT } protocol;

@@ -36,7 +36,8 @@ typedef struct reply {
 } reply;
 
 typedef struct python {
-  const char *module, *hash, *function, *interpreter; /* valid only during the creation of the task */
+  /* these texts are valid only during the creation of the task */
+  const char *module, *hash, *function, *interpreter;
   wl_strings arguments;
   double timeout;
   int64_t batches;

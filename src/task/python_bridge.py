@@ -35,7 +35,7 @@ def receive(size):
         except ConnectionResetError:
             got = 0
         if got == 0:
-            os._exit(0)  # Warploom has ended
+            os._exit(0)  # the socket is closed, because Warploom has ended
         size -= got
     return data
 
@@ -44,7 +44,7 @@ def reply(code, loss, data):
     try:
         connection.sendall(REPLY.pack(code, loss, len(data)) + data)
     except (BrokenPipeError, ConnectionResetError):
-        os._exit(0)  # Warploom has ended
+        os._exit(0)  # the socket is closed, because Warploom has ended
 
 
 def reply_error(error):

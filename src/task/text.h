@@ -10,14 +10,14 @@
 #include "task/task.h"
 
 typedef struct wl_text {
-  int64_t count;      /* number of characters */
+  int64_t count;      /* number of characters of the text */
   int64_t training;   /* number of characters of the training split */
   int64_t vocabulary; /* number V of different characters in the text */
   uint8_t *tokens;    /* indices of the characters in the vocabulary [count] */
 } wl_text;
 
 typedef struct wl_text_source {
-  const char *path;      /* valid only during the creation of the task */
+  const char *path;      /* path of the text file; valid only during the creation of the task */
   /* number B of sequences in a batch, and number T of characters in a sequence */
   int64_t batch, length;
   /* number of sequences in the fixed sample of an evaluation, as the user configured it */
