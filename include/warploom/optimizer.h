@@ -156,7 +156,8 @@ int wl_optimizer_sees_tensors(const wl_optimizer *optimizer);
  * wl_optimizer_set_state(). The state consists of the float numbers of the rule and the
  * preconditioner. The function wl_optimizer_state_size() returns how many numbers the state has, or
  * 0 if there is no run. The functions that get or set the state return WL_ERR_USAGE if there is no
- * run, if `size` is not wl_optimizer_state_size(), or if `steps` is negative. */
+ * run, or if `size` is not wl_optimizer_state_size(). The function wl_optimizer_set_state() also
+ * returns WL_ERR_USAGE if `steps` is negative. */
 int64_t wl_optimizer_steps(const wl_optimizer *optimizer);
 int64_t wl_optimizer_state_size(const wl_optimizer *optimizer);
 wl_status wl_optimizer_get_state(const wl_optimizer *optimizer, int64_t size, float *state);

@@ -12,9 +12,10 @@
 #include "rule/elementwise.h"
 #include "rule/tensors.h"
 
-/* Exports the structure `ops` of type wl_rule_ops as the update rule of the plug-in. From a
- * structure wl_elementwise named `<id>_rule` and a table of options named `<id>_options`, the macro
- * WL_DEFINE_RULE(id, text, elementwise) defines a wl_rule_ops with the name wl_rule_<id>. */
+/* Exports the structure `ops` of type wl_rule_ops as the update rule of the plug-in. The macro
+ * WL_DEFINE_RULE(id, text, elementwise) defines a wl_rule_ops with the name wl_rule_<id>. The macro
+ * needs a structure wl_elementwise with the name `<id>_rule` and a table of options with the name
+ * `<id>_options`. */
 #define WL_PLUGIN_RULE(ops) WL_PLUGIN_EXPORT(rule, WL_RULE_LAYOUT, ops)
 
 #endif

@@ -28,17 +28,17 @@ int wl_comm_size(const wl_comm *comm);
 /* Returns the number of ranks on this node. */
 int wl_comm_node_size(const wl_comm *comm);
 /* Returns the default number of threads of a rank. The default is the number of cores of the node
- * divided by the number of ranks on the node. The default number of threads does not exceed
- * OMP_NUM_THREADS or the number of cores to which this rank is bound, and is at least 1. If other
- * programs may use the node and the node has a single rank, the default is the number of idle
+ * divided by the number of ranks on the node. The default number of threads is at least 1. The
+ * default does not exceed OMP_NUM_THREADS or the number of cores to which this rank is bound. If
+ * other programs may use the node and the node has a single rank, the default is the number of idle
  * cores. */
 int wl_comm_cores(const wl_comm *comm);
 /* Binds each of the `threads` threads of the caller's OpenMP team to a separate core. Returns true
- * if the threads were bound. The function binds the threads only if no other program may use the
- * cores (wl_cores_are_owned) and if the threads use all of the job's cores on the node. In other
- * cases, another program could run on the core of a bound thread although a different core is idle.
- * If the user has set the binding with an environment variable, for example OMP_PROC_BIND, the
- * function does nothing. Not collective. */
+ * if the threads were bound. The function binds no threads if other programs may use the cores
+ * (wl_cores_are_owned), or if the threads use only some of the job's cores on the node. If threads
+ * were bound in these cases, another program could run on the core of a bound thread although a
+ * different core is idle. If the user has set the binding with an environment variable, for example
+ * OMP_PROC_BIND, the function does nothing. Not collective. */
 bool wl_comm_bind_threads(const wl_comm *comm, int threads);
 /* returns the name and version of the MPI library, for example "Open MPI v4.1.4" */
 const char *wl_comm_library(void);

@@ -1,5 +1,5 @@
-/* files.c - measures the time in which a checkpoint is saved, the time in which a checkpoint is
- * opened, and the time in which the same number of bytes is written to a plain file. */
+/* files.c - measures how long the program needs to save a checkpoint, to open a checkpoint, and to
+ * write the same number of bytes to a plain file. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

@@ -131,9 +131,9 @@ static void kronecker_init(const wl_precondition *p, uint64_t seed, wl_real *phi
 
 /* ---- products of one axis ---- */
 
-/* Computes the product of K and axis d of the tensor `in` if `forward` is true, and the product
- * with K^T if `forward` is false. The function writes the product to `out`. The arrays `in` and
- * `out` have the shape [before][size][after] and must not overlap. */
+/* If `forward` is true, multiplies axis d of the tensor `in` by K. If `forward` is false,
+ * multiplies the axis by K^T. The function writes the product to `out`. The arrays `in` and `out`
+ * have the shape [before][size][after] and must not overlap. */
 static void multiply(const tensor *t, int d, bool forward, const wl_real *phi, const wl_real *in,
                      wl_real *out) {
   const axis *a = &t->axis[d];

@@ -23,8 +23,8 @@
 typedef struct scalar {
   enum { PER_RUN, PER_TENSOR, PER_STEP, PER_STEP_TENSOR } per;
   double initial, initial_decay, initial_skip;
-  /* number of steps with separate factors (1: all steps have the same factors), and number of
-   * tensors with separate factors (1: all tensors have the same factors) */
+  /* steps: number of steps with separate factors, or 1 if all steps have the same factors; tensors:
+   * number of tensors with separate factors, or 1 if all tensors have the same factors */
   int64_t steps, tensors;
   bool learn_decay, learn_skip;
   int64_t decay_at, skip_at; /* offsets in phi of lambda and kappa */

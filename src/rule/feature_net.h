@@ -177,7 +177,7 @@ static inline int wl_feature_units(const wl_feature_rule *f, int layer) {
 /* clang-format off */
 #define WL_HIDDEN_OPTION(fallback, text)                                                          \
   {"hidden", WL_OPT_INTS, fallback, NULL, 1, WL_NET_MOST_WIDTH, "1",                              \
-   "Number of units of each hidden layer (1 to 3)." text, WL_SLOT(wl_feature_rule, hidden)}
+   "Number of units of each of 1 to 3 hidden layers." text, WL_SLOT(wl_feature_rule, hidden)}
 #define WL_STEP_OPTIONS(text)                                                                     \
   {"step_scale", WL_OPT_REAL, "0.001", NULL, 0, 1e9, "1", "Factor that multiplies the step." text, \
    WL_SLOT(wl_feature_rule, step_scale)},                                                         \

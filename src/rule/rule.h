@@ -101,8 +101,8 @@ typedef struct wl_state_field {
 typedef struct wl_rule_setting {
   /* inner parameters of the first task; borrowed; must be valid as long as the rule */
   const wl_layout *theta;
-  /* number of steps in the longest episode; it sets the length of schedules, and the number of
-   * values of a scalar that has one value for each step */
+  /* number of steps in the longest episode; schedules have this length, and a scalar with a value
+   * for each step has this number of values */
   int64_t episode_steps;
   /* true: there are several tasks, so a rule must not learn a scalar for each tensor */
   bool mixture;
@@ -212,8 +212,8 @@ wl_status wl_rule_create_scheduled(const char *name, double rate, const char *sc
 void wl_rule_destroy(wl_rule **rule);
 /* Returns the number of wl_real in the rule state of a unit with the inner parameters theta. */
 int64_t wl_rule_state_reals(const wl_rule *rule, const wl_layout *theta);
-/* Returns the index in the state array of n coordinates at which element j of the state of
- * `coordinate` is stored; j is less than state_width. */
+/* Returns an index in the state array of n coordinates: the index of element j of the state of
+ * `coordinate`, where j is less than state_width. */
 int64_t wl_rule_state_index(const wl_rule *rule, int64_t n, int64_t coordinate, int64_t j);
 /* Creates a workspace for the inner parameters theta, which the workspace borrows. `adjoint` must
  * be true if wl_rule_backward will be called. For a coordinatewise rule, theta may be a layout
