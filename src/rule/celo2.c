@@ -11,9 +11,9 @@
 #include "rule/newton_schulz.h"
 
 /* Computes the update of tensor j from the network's output in u, and overwrites u. If the rule
- * uses Newton-Schulz steps, these steps first replace u by the orthogonal factor of u. For each tap
- * of a kernel, the function then divides u by the root mean square of u over the tap, multiplies u
- * by the rate and adds the weight decay. */
+ * uses Newton-Schulz steps, these steps first replace u by the orthogonal factor of u. A tap is a
+ * position in a convolution's kernel. For each tap, the function then divides u by the root mean
+ * square of u over the tap, multiplies u by the negative rate and adds the weight decay. */
 static void finish_matrix(const wl_feature_rule *f, const wl_feature_ws *ws, int j, double rate,
                           wl_real *scratch) {
   const wl_tensor *const t = &ws->tensors.tensor[j];

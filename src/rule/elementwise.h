@@ -6,11 +6,11 @@
  *   (u_t, s_{t+1}) = f(g_t, theta_t, s_t; a_t, b_t, ...)
  *
  * The source file of a rule defines the scalars, the function f, and the vector-Jacobian product
- * (vjp) of f. The functions f and vjp compute the 16 lanes of a block. The file elementwise.c
- * implements the options, the schedules, the learned scalars and the adjoint of a chunk for all
- * rules. A scalar can have one learned value, one value for each tensor, one for each step, or one
- * for each combination of step and tensor. The smallest example is sgd.c, and the largest is
- * adam.c. */
+ * (vjp) of f. The functions f and vjp process the 16 coordinates of a block together. The file
+ * elementwise.c implements the options, the schedules, the learned scalars and the adjoint of a
+ * chunk for all rules. A scalar can have one learned value, one value for each tensor, one for each
+ * step, or one for each combination of step and tensor. The smallest example is sgd.c, and the
+ * largest is adam.c. */
 #ifndef WL_RULE_ELEMENTWISE_H
 #define WL_RULE_ELEMENTWISE_H
 

@@ -2,8 +2,8 @@
  * computes one tensor of one step at a time, in double precision.
  *
  * The bar of a value is its adjoint: fbar is the adjoint of f. The code normalises a feature f over
- * the N coordinates of a tensor or of a tap of a kernel: x = f / n with n = sqrt(e + mean f^2). The
- * adjoint of f is
+ * N coordinates, which are the coordinates of a tensor or of one tap (position) of a convolution's
+ * kernel: x = f / n with n = sqrt(e + mean f^2). The adjoint of f is
  *
  *   fbar = (xbar - x (sum x xbar) / N) / n
  *

@@ -53,7 +53,9 @@ typedef struct wl_feature_view {
   int64_t line;                /* number of coordinates in a line */
   const int32_t *row, *column; /* [lines] row and column of the first coordinate in each line */
   bool row_advances, column_advances;
-  int64_t taps;             /* number of taps; the features of each tap are normalised separately */
+  /* number of taps, which are the positions in a convolution's kernel; the features of each tap
+   * are normalised separately */
+  int64_t taps;
   const wl_real *tap_scale; /* [taps][WL_MOST_FEATURES] factors that normalise the features */
   const wl_real *g, *p;
   const wl_real *m_in[WL_MOST_MOMENTA], *v_in;
@@ -96,8 +98,9 @@ typedef struct wl_inverse_root {
 } wl_inverse_root;
 
 /* The arguments of `combine`, which computes sum_k by_k from_k + bias for each unit and for each
- * entry of the tables `from`. If the index advances along a line, the result has the layout [count
- * / lanes][units][lanes]. If the index does not advance, the layout is [count][units]. */
+ * entry of the tables `from`. If the index (row or column) advances along a line, the result has
+ * the layout [count / lanes][units][lanes]. If the index does not advance, the layout is
+ * [count][units]. */
 typedef struct wl_combination {
   int units;
   const wl_real *by;                    /* [2 WL_FACTORED][units] the weights by_k */

@@ -24,9 +24,9 @@
  *   mlp, small_fc   u = -step_scale o_0 exp(exponent_scale o_1)
  *   celo2           u = -a (N(o_0) / sqrt(1e-9 + mean N(o_0)^2) + w p)
  *
- * Here a is the rate times the schedule, and w is the weight decay. N is the result of five
- * Newton-Schulz steps, or the identity. For celo2, the means of a convolution's kernel are computed
- * for each tap separately, over the first two axes.
+ * Here a is the rate times the factor of the schedule, and w is the weight decay. N is the result
+ * of five Newton-Schulz steps, or the identity. For celo2, the means of a convolution's kernel are
+ * computed separately for each tap (position in the kernel), over the first two axes.
  *
  * A step needs three passes over the coordinates. The first pass over the coordinates sums g^2 over
  * rows and columns. The second pass over the coordinates computes the moments and the sums of
@@ -87,15 +87,15 @@ typedef struct wl_feature_tensor {
   int64_t line, lines, groups, second;
   int64_t largest; /* length of the largest axis */
   bool row_advances, column_advances;
-  /* number of taps whose features are normalised separately; always 1 for the rules other than
-   * celo2 */
+  /* number of taps (positions in a convolution's kernel) whose features are normalised separately;
+   * always 1 for the rules other than celo2 */
   int64_t taps;
   int64_t sums;                   /* offset of this tensor's sums in piece_sum */
   /* offsets of this tensor's values in the workspace's arrays `partial`, `inverse` and `part` */
   int64_t partial, inverse, part;
 } wl_feature_tensor;
 
-/* Additional memory of a workspace for adjoints. */
+/* Arrays that only a workspace for adjoints has. */
 typedef struct wl_feature_adjoint {
   /* [WL_CHUNK_STEPS + 1][state] the states before and after each step of a chunk */
   wl_real *states;

@@ -90,7 +90,7 @@ NOINLINE void sweep_products(const wl_real *w, const wl_real *dz, int64_t n, int
 }
 
 /* Stores the adjoint d of the output with the number `head` in the slot. Adds the contribution of
- * this output to dh of the last layer. */
+ * this output to dh, the adjoint of h, of the last layer. */
 INLINE void output_adjoint(const work *w, int64_t head, int64_t lane, vec d, wl_real *slot) {
   const int last = w->net->layers - 1;
   const int64_t H = w->net->layer[last].hidden;

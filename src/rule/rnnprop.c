@@ -85,7 +85,8 @@ static wl_status add_layers(wl_rnnprop_net *net, wl_layout *phi) {
   return WL_OK;
 }
 
-/* Completes the rule from `keys`, in which the members that correspond to options are set. */
+/* Creates the rule. In `keys`, the members that correspond to options are already set; the function
+ * sets the other members. */
 static wl_status create(const wl_map *options, const wl_rnnprop_net *keys, wl_rule *rule) {
   wl_rnnprop_net *net = NULL;
   WL_TRY(WL_NEW(net, 1));

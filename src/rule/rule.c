@@ -33,8 +33,8 @@ static void fill_variants(void) {
   for (int i = 0; i < RULES; i++) describe_rule(wl_rules[i], &variants[i]);
 }
 
-/* Returns the name of a function that the rule must define but does not define, or NULL. A rule
- * without an adjoint needs no function `backward`. */
+/* Returns the name of a function that the rule must define but does not define. If the rule defines
+ * all functions, returns NULL. A rule without an adjoint needs no function `backward`. */
 static const char *missing_function(const void *table) {
   const wl_rule_ops *ops = table;
   if (!ops->create) return "create";
