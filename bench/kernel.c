@@ -2,9 +2,9 @@
  * also measures three other quantities: the rate of OpenBLAS on products of the same shapes, the error of the kernel,
  * and the speed-up by a second thread.
  *
- * The kernel processes one chunk of 20 steps on one thread. The LSTM has two layers of 20 units. For each time, the
- * program prints the lowest and the median CPU time of the thread. Every repeat measures all values one after
- * another, so the numerator and the denominator of a fraction are measured shortly after each other. A
+ * The kernel processes one chunk of 20 steps on one thread. The LSTM has two layers of 20 units. For each measured
+ * time, the program prints the lowest and the median CPU time of the thread. Every repeat measures all values one
+ * after another, so the numerator and the denominator of a fraction are measured shortly after each other. A
  * coordinate-step ("cs") is one inner step of one coordinate. With log preprocessing, a coordinate-step requires
  * 39,480 floating-point operations. They consist of two forward passes, the backward pass, and the gradient of the
  * weights. */
@@ -273,7 +273,8 @@ static void report(FILE *out, json_t *json, const bench *b, double values[FIGURE
   for (int i = 0; i < FIGURES; i++) s[i] = summarise((figure)i, values[i], repeats);
   const wl_lstm_net *const net = b->one.rule->impl;
   const double in = (double)net->layer[0].in, peak = s[PEAK].median;
-  const double forward = 2e-3 * (80 * (in + 20) + 80 * 40 + 20); /* kFLOP of a coordinate-step */
+  const double forward = 2e-3 * (80 * (in + 20) + 80 * 40 + 20); /* thousands of floating-point operations in the
+                                                                  * forward pass of one coordinate-step */
   const double sweep = 2e-3 * (80 * 20 + 80 * 40), all = 3 * forward + sweep;
   const summary total = sum_of(s[LIVE], s[BACKWARD]), single = sum_of(s[LIVE], s[SINGLE_STEPS]);
   const summary rest = {s[BACKWARD].best - s[AGAIN].best, s[BACKWARD].median - s[AGAIN].median};

@@ -26,7 +26,8 @@
 #include "train/trainer.h"
 #include "usage.h"
 
-/* Returns the current time in seconds. VERSUS_CLOCK selects the clock: wall time, or CPU time of this process. */
+/* Returns the current time in seconds. If VERSUS_CLOCK is `cpu`, the time is the CPU time of this process, otherwise
+ * it is wall time. */
 static double seconds_now(void) {
   const char *const clock = getenv("VERSUS_CLOCK");
   struct timespec now;
@@ -130,8 +131,8 @@ static wl_status next_request(wl_comm *comm, request *out) {
   return wl_comm_bcast(comm, out, sizeof *out, 0);
 }
 
-/* Stores the mean seconds of a meta-step in *seconds. The first meta-step determines how many meta-steps fit into a
- * second. If the first meta-step takes less than a second, its time is not part of the mean. */
+/* Stores the mean seconds of a meta-step in *seconds. The time of the first meta-step determines how many more
+ * meta-steps fit into a second. If the first meta-step takes less than a second, its time is not part of the mean. */
 static wl_status measure(wl_trainer *trainer, double *seconds) {
   WL_TRY(run(trainer, 1, seconds));
   double count = *seconds < 1.0 ? rint(1.0 / *seconds) : 0.0;

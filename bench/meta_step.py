@@ -167,8 +167,8 @@ def check(arguments):
 
 
 def level(arguments):
-    """Compares the time of late windows with the time of early windows of a training, because its values shrink and
-    become subnormal."""
+    """Compares the time of the last windows of a training with the time of the first windows. Late in the training,
+    its values are so small that they are subnormal."""
     print(f"processor: {versus.processor()}" + ("; CPU time" if arguments.cpu_time else ""))
     if arguments.cpu_time:
         os.environ["VERSUS_CLOCK"] = "cpu"

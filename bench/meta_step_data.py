@@ -22,8 +22,8 @@ def read_idx(name):
 
 
 def load_images():
-    """Returns Fashion-MNIST as pixels (60000, 784), one byte each, and labels. The images are in the same order as in
-    Warploom."""
+    """Returns two arrays with the training images of Fashion-MNIST: the pixels (60000, 784), one byte each, and the
+    labels. The images are in the same order as in Warploom."""
     images, labels = read_idx("train-images-idx3-ubyte.gz"), read_idx("train-labels-idx1-ubyte.gz")
     return images.reshape(len(images), -1).copy(), labels.astype(np.int32)
 

@@ -130,8 +130,8 @@ def blocked_window(phi, theta, state, batch_of):
     (last, after, loss), gs = lax.scan(forward, (theta, state, 0.0), jnp.arange(STEPS))
     value, g = task_gradient(last, batch_of(STEPS))
 
-    # sum_k <g_k, theta_k> equals the sum over k of <g_{k+1} + ... + g_STEPS, u_k>, where u_k is the update of step k.
-    # The difference is a term of theta_0, which does not depend on phi.
+    # Apart from a term of theta_0, which does not depend on phi, sum_k <g_k, theta_k> equals the sum over k of
+    # <g_{k+1} + ... + g_STEPS, u_k>, where u_k is the update of step k.
     later = jnp.cumsum(jnp.concatenate([g[None], gs[:0:-1]]), axis=0)[::-1]
 
     def share(phi, gs, later, state):
@@ -181,7 +181,7 @@ class Training:
         self.step = jax.jit(self.meta_step, donate_argnums=(0, 1, 3, 4))
 
     def draw_episode(self, key):
-        """Returns theta, the state and the data of a new episode."""
+        """Returns theta, the rule state and the data at the start of a new episode."""
         a, b, c = jax.random.split(key, 3)
         n = self.setting["n"]
         theta = 0.01 * jax.random.normal(a, (n,))

@@ -114,8 +114,8 @@ task_gradient = torch.func.grad_and_value(perceptron_loss if IMAGES else quadrat
 # ---- The window returns losses, gradients, theta and the state ----------------------------------
 
 def window(rule, gradient_of, phi, theta, state, batches):
-    """Computes the steps of a window. Returns four values: sum_k <g_k, theta_k>, the sum of the losses, the last theta,
-    and the last state. The first value is differentiable with respect to phi."""
+    """Runs the inner steps of a window. Returns four values: sum_k <g_k, theta_k>, the sum of the losses, the last
+    theta, and the last state. The first value is differentiable with respect to phi."""
     total, loss = 0.0, 0.0
     for k in range(STEPS + 1):
         g, value = gradient_of(theta.detach(), *batches[k])

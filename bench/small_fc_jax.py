@@ -84,7 +84,7 @@ def moments(phi, g, s):
 
 def own_features(g, p, s, g_factor, m_factor):
     """Returns the features that have a separate value for each coordinate, as an array (16, ...). The 16 features
-    consist of groups of 2, 3, 1, 3, 1, 3 and 3 features, in the order of the code."""
+    consist of groups of 2, 3, 1, 3, 1, 3 and 3 features, in the order in which this function lists them."""
     inverse = lax.rsqrt(s["v"] + 1e-6)
     return jnp.concatenate([jnp.stack([g, p]), s["m"], s["v"][None], s["m"] * inverse, inverse[None], g * g_factor,
                             s["m"] * m_factor])

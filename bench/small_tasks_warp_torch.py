@@ -8,8 +8,8 @@ of 28 x 28 pixels. After each step, the program computes the gradient of the loo
 phi); phi) on the next batch. The gradient is exact and is taken with respect to the warp parameters phi. Adam updates
 phi after the four tasks. The program needs `pip install torch`.
 
-- `chain`: Evaluates every loss once. The look-ahead loss of a step is also the inner loss of the next step, and its
-  graph is used twice.
+- `chain`: Evaluates every loss once. The look-ahead loss of a step is also the inner loss of the next step, and the
+  graph of this loss is used twice.
 - `channels-last`: Computes as `chain` does, but stores images and filters in PyTorch's memory format channels_last.
 - `func`: Differentiates the look-ahead loss of each step by torch.func.grad.
 - `compile`: Computes as `func` does, but compiles the step by torch.compile.

@@ -7,7 +7,7 @@
 
 #include "base/status.h"
 
-/* Prints the text: on standard output if --help asked for it, otherwise on standard error. Returns the exit code. */
+/* Prints the text on standard output if --help requested it, otherwise on standard error. Returns the exit code. */
 static inline int print_usage(const char *text, bool asked) {
   fputs(text, asked ? stdout : stderr);
   return asked ? 0 : WL_ERR_USAGE;

@@ -71,7 +71,8 @@ const size_t ${name}_size = sizeof ${name};
   list(APPEND sources ${embed_source})
 endmacro()
 
-# Sets the variable `sources` of the caller. The included files also set variant_objects and variant_objects64.
+# Sets the variable `sources` of the caller to the list of the folder's sources. The included files also set
+# variant_objects and variant_objects64.
 macro(wl_folder_sources folder_name)
   set(folder ${folder_name})
   set(variant_objects)

@@ -1,7 +1,7 @@
 # Provides what plug-ins require: exported symbols of the program, installed headers, and the compiler flags
 # (docs/plugins.md).
 
-# A task family or an update rule in a plug-in calls the functions that these headers declare.
+# A task family or an update rule in a plug-in calls the functions that the installed headers declare.
 set(WL_PLUGIN_HEADERS
   base/layout.h base/options.h base/plugin.h base/real.h base/rng.h base/status.h
   tensor/tape.h task/family.h task/task.h task/warp.h

@@ -18,9 +18,9 @@
  *   start  <family>-<n> <seconds> <relative deviation>
  *   rest   -            <seconds of a meta-step outside windows and starts> <relative deviation>
  *
- * In SMPI, a nonblocking reduction sends from every rank to every rank. To save these messages, the program starts a
- * reduction only when it waits for the reduction. The reduction then does not overlap with computing, so the
- * simulated efficiency is lower than the real efficiency. */
+ * In SMPI, a nonblocking reduction sends from every rank to every rank. This file therefore replaces it by a blocking
+ * reduction, which begins when the program waits for the result. The reduction then does not overlap with computing,
+ * so the simulated efficiency is lower than the real efficiency. */
 #include <math.h>
 #include <mpi.h>
 #include <smpi/smpi.h>
@@ -155,7 +155,8 @@ static wl_status charge(const char *what, const wl_unit *unit, double times) {
 
 /* ---- the functions that replace calls of the program ---- */
 
-/* The declaration uses the type of the replaced function, so the compiler reports changed arguments. */
+/* The declaration uses the type of the replaced function, so the compiler reports an error if the arguments of that
+ * function change. */
 #define REAL(result, name, ...)                         \
   extern __typeof__(name) __real_##name, __wrap_##name; \
   result __wrap_##name(__VA_ARGS__)

@@ -1,6 +1,6 @@
 # Checks `warploom ablate`. `ablate` trains each subset of the configuration's parts once. Each run must have the same
-# result as a run of `train` with the same parts. The name of the output folder contains `#` and `:`. Unquoted, YAML
-# would not read this name as one text. The printed table must not depend on the number of ranks. With --resume,
+# result as a run of `train` with the same parts. The name of the output folder contains `#` and `:`. YAML reads such
+# a name as one text only if it is in quotes. The printed table must not depend on the number of ranks. With --resume,
 # `ablate` must not train a finished run again. All subsets must be checked before the first training begins.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"

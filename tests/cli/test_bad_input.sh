@@ -30,7 +30,7 @@ expect() { # arguments: RANKS CODE WORDS(|-separated) ARGS...
     grep -qF -- "$word" err.txt || { cat err.txt >&2; fail "warploom $*: the error does not say '$word'"; }
   done
 }
-# Calls `expect` for the valid configuration, changed by OVERRIDES.
+# Calls `expect` with the valid configuration after OVERRIDES have changed it.
 expect_key() { # arguments: WORDS OVERRIDES...
   local words=$1 options=() o
   shift
@@ -111,7 +111,7 @@ expect 1 66 "no-such-file" info no-such-file
 head -c 3000 /dev/urandom >noise.h5
 expect 1 65 "noise.h5" eval noise.h5
 
-# resuming a run with a different configuration or with damaged checkpoints
+# A resume with a different configuration or with damaged checkpoints must be reported.
 "$WL_MPIEXEC" -n 2 "$WL_BIN" train good.yaml --quiet --set output=run >/dev/null
 expect 2 78 "outer.units" train good.yaml --set output=run --set outer.units=3 --resume
 for file in run/checkpoints/step-*.h5; do

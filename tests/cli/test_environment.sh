@@ -23,7 +23,7 @@ MPLBACKEND=nonsense MPLCONFIGDIR=/proc/x "$WL_PYTHON" "$WL_SOURCE/tools/plot_tra
   { cat plot.txt >&2; fail "MPLBACKEND: no picture"; }
 echo "ok: MPLBACKEND"
 
-# If there are more ranks than cores, each rank has one thread.
+# If there are more ranks than cores, each rank must use one thread.
 sed -e 's/units: 6/units: 3/' -e '$a estimator: {name: nres}' short.yaml >forward.yaml
 forward=$("$WL_BIN" train forward.yaml --quiet --set output=forward)
 expect_same "more ranks than cores with OMP_NUM_THREADS=1" "$forward" \

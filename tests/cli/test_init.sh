@@ -14,8 +14,8 @@ while read -r family _; do
 done < <("$WL_BIN" train --list tasks)
 [ "$count" -ge 10 ] || fail "init was tried on $count families"
 
-# Trains briefly and prints a mean loss in thousandths: the mean over the last quarter of the training of the last
-# loss of each window. Random guesses have a loss of 2303 thousandths (log 10).
+# Trains briefly and prints a mean loss in thousandths. The mean is taken over the last quarter of the training, and
+# each window contributes its last loss. Random guesses have a loss of 2303 thousandths (log 10).
 loss_of() { # arguments: CONFIG STEPS
   "$WL_BIN" train "$1" --quiet --set threads=1 --set outer.steps="$2" --set output="run-$1" >/dev/null
   awk -F'"last_loss":' '{split($2, v, /[,}]/); a[NR] = v[1]}

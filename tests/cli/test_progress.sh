@@ -1,5 +1,6 @@
 # Checks the messages of a training. The progress line must show means over complete episodes. The warning that the
-# rule has no effect must appear only if this is true. After the number 1, a noun must be in the singular.
+# rule has no effect must appear only if the rule really has no effect. After the number 1, a noun must be in the
+# singular.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 

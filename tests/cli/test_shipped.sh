@@ -6,7 +6,7 @@ set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 
 # Prints options that reduce the sizes in a configuration. The file FULL contains the configuration as --dry-run
-# prints it. The options reduce the values of some of its keys.
+# prints it. The options reduce the values of some keys of this configuration.
 cuts() { # arguments: FULL
   awk 'BEGIN {
       small["task.widths"] = small["task.filters"] = small["rule.hidden"] = "[2]"

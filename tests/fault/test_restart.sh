@@ -26,8 +26,8 @@ for job in bptt 'nres, pairs: 2' 'pes, loss: telescoping'; do
   steps=$(awk '{ print $4 }' $name.killed)
   expect_same "$name killed and resumed" "$(train_on 2 $name.yaml $name-long --set outer.steps="$steps")" "$(cat $name.killed)"
   # SIGUSR1 interrupts a meta-step within its windows. The checkpoint must contain the state before this meta-step.
-  # The loop first waits for a checkpoint that this process has written. If the process received SIGUSR1 earlier,
-  # before it has installed its signal handler, the signal would kill it.
+  # The loop first waits for a checkpoint that the running process has written. If the process received SIGUSR1
+  # earlier, before it has installed its signal handler, the signal would kill it.
   for turn in 1 2 3; do
     before=$(checkpoint_step $name-left)
     "$WL_BIN" train $name.yaml --quiet --resume --set output=$name-left --set outer.steps=1000000 >left.out 2>&1 &

@@ -4,8 +4,8 @@
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 
-# The parameters start at zero, and their updates are subnormal. Two rules are tested: all threads compute the updates
-# of the LSTM. Only the main thread computes the updates of sgd. The adjoints also become subnormal.
+# The parameters start at zero, and their updates are subnormal. Two rules are tested. All threads compute the updates
+# of the LSTM, but only the main thread computes the updates of sgd. The adjoints also become subnormal.
 write_vanishing() { # arguments: FILE RULE
   cat >"$1" <<C
 seed: 5

@@ -119,7 +119,7 @@ static bool same_reals(wl_reals x, wl_reals y) {
   return same;
 }
 
-/* Compares numbers by value, because both texts could lack the same digits and would then be equal. */
+/* Compares numbers by value, because two printed texts could lack the same digits and would then be equal. */
 static bool same_value(const wl_map *a, const wl_map *b, const wl_option *o) {
   typedef union any {
     int64_t integer;
@@ -156,8 +156,7 @@ static bool same_value(const wl_map *a, const wl_map *b, const wl_option *o) {
       return x.draw.kind == y.draw.kind && x.draw.low == y.draw.low && x.draw.high == y.draw.high &&
              same_reals(x.draw.choices, y.draw.choices);
     case WL_SLOT_STRINGS:
-    case WL_SLOT_NONE: return true; /* the comparison of the two printed texts covers these
-                                     * values */
+    case WL_SLOT_NONE: return true; /* the comparison of the printed texts covers lists of texts */
   }
   return false;
 }

@@ -30,7 +30,7 @@ SMALL = lstm("output_scale: 0.1, hidden: [4]")
 
 # each row consists of a task, a rule, a window, and other sections of the configuration
 GRID = [
-    # the LSTM as published in 2016, in both orders, on quadratic functions and on the MLP
+    # the LSTM as published in 2016, in first and second order, on quadratic functions and on the MLP
     *[(task, lstm(f"output_scale: 0.1, preprocessing: {input_}"), f"steps: 6, order: {order}", "episode: {steps: 12}")
       for task in (QUADRATIC, MLP) for input_ in ("none", "log", "paper") for order in ("first", "second")],
     # with momentum, the output layer of the LSTM starts at zero, so the gradients of the layers before it would be
@@ -44,7 +44,7 @@ GRID = [
     (LOGISTIC, "name: rmsprop, rate: 0.05, learn: [rate]", "steps: 4, order: second", ""),
     (LOGISTIC, "name: adam, rate: 0.05, learn: [rate, beta1, beta2]", "steps: 4, order: second", ""),
     (LOGISTIC, "name: adam, rate: 0.05, learn: [rate], learn_per: tensor", "steps: 4", ""),
-    # tasks with a scaled loss, scaled parameters and noise, in both orders
+    # tasks with a scaled loss, scaled parameters and noise, in first and second order
     *[(MLP + ", reparametrise: parameter, reparametrise_range: [0.5, 2], loss_scale: {log_uniform: [0.5, 2]}, "
        "gradient_noise: 0.01, scale_jitter: 1, warp: [linear], warp_noise: 0.1", SMALL, f"steps: 4, order: {order}", "")
       for order in ("first", "second")],
@@ -76,7 +76,7 @@ GRID = [
     *[(LOGISTIC, "name: momentum, rate: 0.05, learn: [rate]", f"steps: 25, order: {order}",
        "episode: {steps: 60}\nprecondition: {name: scalar, per: step_tensor, learn_skip: true, initial_skip: 0.3}")
       for order in ("first", "second")],
-    # the support loss contains a learned term
+    # a task network whose support loss contains a learned term
     ("family: sinusoid, shots: 4, query: 6, widths: [5, 4], activation: tanh, warp: residual, warp_loss: 3, warp_noise: 0.3",
      "name: sgd, rate: 0.1", "steps: 2, weights: last, batch: fresh, order: second",
      "episode: {steps: 2}\ninitialisation: {name: maml}"),
@@ -142,7 +142,8 @@ def grid_passes(case):
 
 
 def slopes_seen():
-    """Checks that `check` really measures the order of the error, and does not only omit to report a wrong order."""
+    """Checks that `check` measures how the error decreases with the step. A report without a wrong order would
+    otherwise prove nothing."""
     _, report, _ = check(configuration(QUADRATIC, LSTM, "steps: 6, order: second", ""))
     return all(1.9 <= block["slope"] <= 2.1 for block in report["tasks"][0]["blocks"])
 

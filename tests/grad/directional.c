@@ -31,7 +31,7 @@ static double norm(const double *v, int64_t n) {
 }
 
 /* Compares the derivative of the function along one direction with central differences. Adds 1 to *falls if the error
- * is large enough to show how it decreases with the step h. */
+ * is large enough to show how the error decreases with the step h. */
 static double check_direction(const directional *d, const double *origin, const double *v,
                               int *falls) {
   const double *gradient = d->gradient + d->first;

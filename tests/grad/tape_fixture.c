@@ -36,9 +36,9 @@ wl_node label_leaf(tape_builder *b, int64_t count, int classes) {
   return b->label[b->labels++] = wl_tape_labels(b->tape, "labels", count);
 }
 
-/* Returns L = mean(w exp(y / 2)) + mean(y^2) / 3 + 0.1 <exp(a), b>, where w is an input, a is a leaf of phi and b is a
- * leaf of theta. This loss makes the test thorough: two operators use y, derivatives of every order are nonzero, and
- * theta and phi contain more than the operands. */
+/* Returns L = mean(w exp(y / 2)) + mean(y^2) / 3 + 0.1 <exp(a), b>, where y is the result of the tested operator, w
+ * is an input, a is a leaf of phi and b is a leaf of theta. In this loss, two operators use y, and derivatives of
+ * every order are nonzero. Both theta and phi contain a leaf that is not an operand. */
 static wl_node readout(tape_builder *b, wl_node y, int64_t size) {
   wl_tape *t = b->tape;
   const wl_node flat = wl_op_reshape(t, y, 1, &size);

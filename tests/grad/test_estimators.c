@@ -410,7 +410,7 @@ static double counted_loss(const char *job, const char *estimator) {
   return outcome.loss;
 }
 
-/* The key loss_scale of a task may be drawn or constant. In both cases, it must not change the losses that the
+/* The key loss_scale of a task may be drawn or constant. In both cases, this key must not change the losses that the
  * estimator uses. */
 static void test_loss_scale(void **state) {
   (void)state;

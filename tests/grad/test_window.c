@@ -397,8 +397,8 @@ static void test_meta_loss(void **state) {
   close_parts(&a);
 }
 
-/* The last window of an episode may have fewer steps than the others. The losses of this window then have the last
- * weights of the list. */
+/* The last window of an episode may have fewer steps than the others. The losses of such a window have the last
+ * weights of the list `window.weights`. */
 static void test_short_list(void **state) {
   (void)state;
   problem p = open_problem(QUADRATIC LSTM "window: {steps: 4, weights: [16, 8, 4, 2, 1]}\n");

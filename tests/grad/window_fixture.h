@@ -1,5 +1,5 @@
-/* window_fixture.h - common code of tests that run windows. The functions create a problem from YAML, run a window
- * and return all results. They compare results exactly or within a tolerance. */
+/* window_fixture.h - declares the functions that the tests of windows share. The functions create a problem from
+ * YAML, run a window and return all results. They compare results exactly or within a tolerance. */
 #ifndef WL_TEST_WINDOW_FIXTURE_H
 #define WL_TEST_WINDOW_FIXTURE_H
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 SOURCE = Path(os.environ["WL_SOURCE"])
 PACKAGING = SOURCE / "packaging"
-# For each library that CMake searches for, this table contains its names in Spack and in EasyBuild. None states that
-# the compiler or the toolchain already contains the library.
+# For each library that CMake searches for, this table contains its names in Spack and in EasyBuild. In this table,
+# None means that the compiler or the toolchain already contains the library.
 NAMES = {"MPI": ("mpi", None), "HDF5": ("hdf5", "HDF5"), "BLAS": ("openblas", "OpenBLAS"), "ZLIB": ("zlib-api", "zlib"),
          "yaml": ("libyaml", "libyaml"), "jansson": ("jansson", "Jansson"), "xxhash": ("xxhash", "xxHash"),
          "random123": ("random123", "random123"), "openblas": ("openblas", "OpenBLAS"),

@@ -31,7 +31,7 @@ class Shell:
         os.write(self.end, text.encode())
 
     def wait(self, *words, seconds=60):
-        """Reads the output of zsh until it has printed all of the given words."""
+        """Reads the output of zsh until zsh has printed all of the given words."""
         shown, until = "", time.time() + seconds
         while time.time() < until:
             if select.select([self.end], [], [], 0.2)[0]:

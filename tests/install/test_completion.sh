@@ -18,7 +18,7 @@ code=0
 compopt() { :; } # compopt would fail, because the test calls the function outside of a completion
 . completion/warploom
 
-# Prints the words that bash offers for the last word, each on a separate line.
+# Prints the words that bash offers as completions of the last word, each on a separate line.
 offers() { # arguments: WORDS...
   COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMPREPLY=()
   _warploom

@@ -1,8 +1,8 @@
 #!/bin/bash
-# Installs into a temporary prefix and uses the installed files outside the source tree. The test trains an optimizer
-# with the installed program. It then uses this optimizer through the library, from C and from C++. The C and C++
-# programs find the library by pkg-config and by find_package. The installed files must not contain the path of the
-# source tree or the path of the build directory.
+# Installs Warploom into a temporary prefix and uses the installed files outside the source tree. The test trains an
+# optimizer with the installed program. It then uses this optimizer through the library, from C and from C++. The C
+# and C++ programs find the library by pkg-config and by find_package. The installed files must not contain the path
+# of the source tree or the path of the build directory.
 set -euo pipefail
 : "${WL_BIN:?run the tests through ctest}" "${WL_SOURCE:?}"
 fail() { echo "FAILED: $*" >&2; exit 1; }
@@ -84,7 +84,7 @@ C
   cmp by-pkg-config.out by-find-package.out || fail "the two programs print different numbers"
 }
 
-# Steps with a run directory, with a checkpoint and with the exported file must be the same.
+# The program must print the same numbers with a run directory, with a checkpoint and with the exported file.
 from_every_source() {
   local source
   for source in run run/checkpoints/step-00000300.h5; do

@@ -2,8 +2,8 @@
  *
  *   train_own OPTIMIZER [STEPS]          OPTIMIZER is an exported optimizer, a checkpoint or a run
  *
- * The model is a cosine series y(x) = sum_j theta_j cos(j x). Least squares fits the series to |x| at POINTS points
- * of [-pi, pi]. The loss is L = mean of (y(x) - |x|)^2. */
+ * The model is a cosine series y(x) = sum_j theta_j cos(j x). The program fits the series to |x| by least squares at
+ * POINTS points of [-pi, pi]. The loss is L = mean of (y(x) - |x|)^2. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

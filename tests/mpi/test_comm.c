@@ -120,7 +120,7 @@ static void reductions_block_and_not(void **state) {
   }
 }
 
-/* Rank 0 receives messages from each other rank in turn. Two messages of a rank must arrive in the order in which
+/* Rank 0 receives messages from each other rank in turn. Two messages from one rank must arrive in the order in which
  * they were sent. */
 static void send_and_receive(void **state) {
   wl_comm *comm = *state;

@@ -26,9 +26,9 @@ train_on() { # arguments: HOSTS RUN STEPS OUTPUT
 }
 no_rank_left() { ! pgrep -f "$WL_BIN train train.yaml --resume" >/dev/null; }
 
-# lose NAME HOSTS LIMIT COMMAND... starts the run NAME on HOSTS with 1,000,000 meta-steps, which is more than it can
-# compute in this time. After the first checkpoint, the function calls COMMAND, which interrupts the run. The job must
-# end within LIMIT seconds.
+# lose NAME HOSTS LIMIT COMMAND... starts the run NAME on HOSTS with 1,000,000 meta-steps, so that the run cannot end
+# before it is interrupted. After the first checkpoint, the function calls COMMAND, which interrupts the run. The job
+# must end within LIMIT seconds.
 lose() {
   local name=$1 hosts=$2 limit=$3 code=0 start took
   shift 3

@@ -94,8 +94,8 @@ grep -q "has the hash $new, not $hash" eval.err || fail "message of the evaluati
   fail "a resume that accepts the new plug-in"
 grep -q '^digest .* step 50$' resume.out || fail "the resume that accepts: $(cat resume.out)"
 
-# For the following run, the plug-in was moved to another path. The hash of a plug-in identifies a run, but the path
-# of the plug-in does not.
+# For the following run, the plug-in was moved to another path. The identity of a run depends on the hash of a
+# plug-in, but not on the path of the plug-in.
 mkdir moved && mv welsch.so soft_clip.so welsch.yaml moved
 "$WL_BIN" train moved/welsch.yaml --set output=one --set outer.steps=60 --set task.plugin_hash=$new --resume --quiet >moved.out ||
   fail "a resume with moved plug-ins"

@@ -116,7 +116,7 @@ crash() { # arguments: WHAT LINE SED_EXPRESSION [CONFIGURATION]
 crash "a crash in bind" bind 's/  const wl_real [*]truth = draw;/&\n  *(volatile int *)8 = 1;/'
 crash "a crash in create" create 's/  task->impl = w;/&\n  *(volatile int *)8 = 1;/'
 
-# In each case, the table of a rule lacks another function.
+# In each case, a different function is missing from the table of a rule.
 functions='create=soft_clip_create'
 for next in destroy init pack step ws_create ws_destroy ws_bytes; do
   { sed '/^WL_PLUGIN_RULE/d' soft_clip.c
@@ -238,7 +238,7 @@ for header in $(sed -n '/set(WL_PLUGIN_HEADERS/,/)/p' "$WL_SOURCE/cmake/WlPlugin
   cat "$WL_SOURCE/src/$header"
 done | sed 's|^ \*.*||; s|/\*.*||' >headers
 functions_in() { grep -oE '\bwl_[a-z_0-9]+\(' | tr -d '(' | sort -u; }
-grep 'static inline' headers | functions_in >inlined # macros may call inline functions
+grep 'static inline' headers | functions_in >inlined # inline functions are not exported, but macros call them
 grep -vE 'static inline|#define' headers | functions_in | comm -23 - inlined >declared
 nm -D --defined-only "$WL_BIN" | awk '{ print $3 }' | sort -u >exported
 [ "$(wc -l <declared)" -gt 100 ] || fail "only $(wc -l <declared) functions in the headers"

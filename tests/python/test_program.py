@@ -154,8 +154,8 @@ def test_xarray(run, trajectory):
 
 
 def test_more_xarray(run):
-    """Checks the metrics and one case of an evaluation. The units of the metrics must be the units that the files
-    contain."""
+    """Checks the metrics of a run and one case of an evaluation. The units of the metrics must be the units that the
+    files contain."""
     try:
         import xarray  # noqa: F401
     except ImportError:

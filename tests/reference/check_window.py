@@ -258,15 +258,15 @@ class Teacher:
         return self.point.detach().clone()
 
     def matrices(self, flat):
-        """Returns the tensors of a flat array that have several axes. If no tensor has several axes, the function
-        returns all tensors."""
+        """Returns the tensors of a flat array that have several axes.
+        If no tensor has several axes, the function returns all tensors."""
         parts = list(flat.split([math.prod(shape) for _, shape in self.tensors]))
         chosen = [part for part, (_, shape) in zip(parts, self.tensors) if len(shape) > 1]
         return chosen or parts
 
     def apart(self, expert, learned):
-        """Returns the imitation loss a D_cos + b D_mag + c D_dist of one step. The weights a, b and c are the keys
-        cosine, magnitude and distance of `imitation`."""
+        """Returns the imitation loss a D_cos + b D_mag + c D_dist of one step.
+        The weights a, b and c are the keys cosine, magnitude and distance of `imitation`."""
         pairs = list(zip(self.matrices(expert), self.matrices(learned)))
         cosine = sum(1 - torch.nn.functional.cosine_similarity(e, l, dim=0, eps=0.0) for e, l in pairs) / len(pairs)
         magnitude = sum((e.abs() - l.abs()).abs().mean() for e, l in pairs) / len(pairs)
@@ -401,8 +401,8 @@ class Window:
         return gradient * self.phi["precondition." + tensor]
 
     def kronecker(self, tensor, gradient):
-        """For a matrix G, returns M0 G M1 with learned matrices M0 and M1. For a tensor with more axes, a third
-        matrix multiplies the remaining axes."""
+        """For a matrix G, returns M0 G M1 with learned matrices M0 and M1.
+        For a tensor with more axes, a third matrix multiplies the remaining axes."""
         shape, factor = gradient.shape, lambda d: self.phi[f"precondition.{tensor}.axis{d}"]
         gradient = gradient.reshape(*shape[:2], -1) if len(shape) > 2 else gradient
         gradient = torch.tensordot(factor(0), gradient, dims=([1], [0]))

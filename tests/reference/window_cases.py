@@ -132,7 +132,7 @@ CASES = {
         MLP, "name: sgd, rate: 1", f"steps: 4, order: second, {HELDOUT}", 4, MAML + SKIP),
     "step-skip-first": configuration(
         MLP, lstm("hidden: [5], output_scale: 0.1"), "steps: 4", 4, SKIP),
-    # the support loss contains a learned term
+    # a task network whose support loss contains a learned term
     "learned-loss-second": configuration(
         "family: sinusoid, shots: 4, query: 6, widths: [6, 5], activation: tanh, warp: residual, warp_width: 4, "
         "warp_loss: 3, warp_noise: 0.3", "name: sgd, rate: 0.1",
@@ -199,8 +199,9 @@ def largest(blocks):
 
 def difference(actual, wanted, least=0.0):
     """Returns the largest absolute difference, divided by the largest absolute value of `wanted`. If `least` is
-    larger than this value, it is the divisor instead. `least` is required because the values of a block may be zero
-    up to rounding errors. The result is infinite if the shapes differ or if a difference is NaN."""
+    larger than the largest absolute value of `wanted`, the divisor is `least` instead. `least` is required because
+    the values of a block may be zero up to rounding errors. The result is infinite if the shapes differ or if a
+    difference is NaN."""
     if actual is None or actual.shape != wanted.shape:
         return np.inf
     scale = max(np.max(np.abs(wanted), initial=0.0), least)

@@ -58,9 +58,9 @@ import json
 rows = [json.loads(line) for line in open("folded/metrics.jsonl")]
 for row in rows:
     busy, wait, reduce = row["compute_seconds"], row["wait_seconds"], row["reduce_seconds"]
-    assert 1.2 <= busy <= 2.2, row    # 128 units with a mean time of 0.2 s on 16 ranks
-    assert 0 <= wait <= 0.3, row      # less than or equal to the time of the unit that takes longest
+    assert 1.2 <= busy <= 2.2, row    # each of 16 ranks has 8 of the 128 units, whose mean time is 0.2 s
+    assert 0 <= wait <= 0.3, row      # a rank waits at most for the time of the slowest unit
     assert wait <= busy - row["compute_seconds_least"] <= 0.31, row
-    assert 0 < reduce < 1e-3, row     # some microseconds of simulated network latency
+    assert 0 < reduce < 1e-3, row     # the simulated network has a latency of some microseconds
 PY
 echo ok

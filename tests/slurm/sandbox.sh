@@ -18,10 +18,10 @@
 # - The process namespace ensures that no process remains after the script has ended.
 # - The network namespace ensures that ports are not already in use, and that no port can be reached from outside.
 # - The namespaces of a node give it a separate host name, /dev/shm and PMIx folder. If nodes shared a host name, Open
-#   MPI would treat them as one node. If they shared folders, the names of their files would collide.
+#   MPI would treat the nodes as one node. If nodes shared folders, their files would have the same names.
 #
-# The cluster has two partitions, `batch` and `urgent`. If a job in `urgent` requires their nodes, SLURM requeues jobs
-# in `batch`. The cluster uses neither cgroups nor accounting.
+# The cluster has two partitions, `batch` and `urgent`. If a job in `urgent` needs nodes on which jobs in `batch` run,
+# SLURM requeues the jobs in `batch`. The cluster uses neither cgroups nor accounting.
 set -euo pipefail
 export LC_ALL=C PATH=$PATH:/usr/sbin:/sbin
 NODES=${NODES:-3} CPUS=${CPUS:-2} GRACE=${GRACE:-10} LIMIT=${LIMIT:-300}

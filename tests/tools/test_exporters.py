@@ -64,7 +64,7 @@ def check_prometheus():
 
 
 def check_rename():
-    """While the tool writes the page, a reader must always find a complete page."""
+    """While the tool writes the file for Prometheus, a reader must always find a complete page of metrics."""
     os.makedirs("begun")
     with open("runs/first/config.yaml") as config, open("begun/config.yaml", "w") as copy:
         copy.write(config.read())  # this run does not end, so the tool continues to write

@@ -1,6 +1,6 @@
-"""Checks the pictures that the tools draw. The picture of each kind of file must have the expected colours. Drawing
-it again must result in the same bytes. The test compares the drawn lines with values that it computes directly from
-the files."""
+"""Checks the pictures that the tools draw. The picture of each kind of file must have the expected colours. Drawing a
+picture again must result in the same bytes. The test compares the drawn lines with values that it computes directly
+from the files."""
 import json
 import xml.etree.ElementTree as xml
 

@@ -1,6 +1,6 @@
 /* glyphs_fixture.h - replaces the packed file of the family omniglot by artificial data, for tests without HDF5. The
- * replacement for the reader of the file fills the arrays by a formula. All images are different, also after quarter
- * turns. */
+ * function that replaces the reader of the file fills the arrays by a formula. All images are different, also after
+ * quarter turns. */
 #ifndef WL_TEST_GLYPHS_FIXTURE_H
 #define WL_TEST_GLYPHS_FIXTURE_H
 

@@ -45,8 +45,9 @@ void lstm_fixture_destroy(lstm_fixture *f);
  * kernel instead. Writes the updates to u and the last state to `after`. If `in_place` is true, each step overwrites
  * the state. */
 void lstm_fixture_forward(lstm_fixture *f, int threads, bool in_place);
-/* Runs the backward pass of the chunk, with `threads` as above. Writes the adjoints to lam and mu, and the gradient
- * of the weights to phi_grad. If `want_gbar` is true, also writes the adjoint of the gradients to gbar. */
+/* Runs the backward pass of the chunk. The argument `threads` has the same meaning as in lstm_fixture_forward. Writes
+ * the adjoints to lam and mu, and the gradient of the weights to phi_grad. If `want_gbar` is true, also writes the
+ * adjoint of the gradients to gbar. */
 void lstm_fixture_backward(lstm_fixture *f, int threads, bool want_gbar);
 /* Runs the same backward pass in two chunks. The second chunk begins at step `cut`. A forward pass computes the state
  * at step `cut`. */

@@ -146,8 +146,8 @@ static void store_state(const wl_lstm_net *net, const double *h, const double *c
   if (net->heads > 1) rows[net->sum * WL_LANES] = (wl_real)sum;
 }
 
-/* Computes dz of one layer from the adjoints dh and dc of its outputs. Replaces dc by the adjoint of the cell before
- * the step. */
+/* Computes dz, the adjoint of the pre-activations of one layer, from the adjoints dh and dc of the outputs of this
+ * layer. Replaces dc by the adjoint of the cell before the step. */
 static void layer_dz(const wl_lstm_layer *l, int64_t at, const step_tape *prev,
                      const step_tape *next, reference_scratch *s) {
   const int64_t H = l->hidden;

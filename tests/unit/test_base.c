@@ -72,7 +72,7 @@ static void layout_places_blocks_in_order(void **state) {
   (void)state;
   wl_layout layout = {0};
   int64_t offset = -1;
-  for (int i = 0; i < 40; ++i) { /* more tensors than the layout can contain without growing */
+  for (int i = 0; i < 40; ++i) { /* number of tensors that exceeds the initial capacity of the layout */
     char name[16];
     snprintf(name, sizeof name, "w%d", i);
     assert_int_equal(wl_layout_add(&layout, "rule", name, 2, (int64_t[]){2, 3}, &offset), WL_OK);
@@ -201,8 +201,8 @@ static void failure_keeps_its_own_message(void **state) {
   assert_int_equal(wl_failure_raise(&kept), WL_OK);
 }
 
-/* All callers must receive the same instruction set. WARPLOOM_ISA must be able to select an earlier instruction set.
- * An instruction set that the processor does not support must not be selected. */
+/* All callers must receive the same instruction set. WARPLOOM_ISA must be able to select a less capable instruction
+ * set. An instruction set that the processor does not support must not be selected. */
 static void instruction_set_is_as_asked(void **state) {
   (void)state;
   unsetenv("WARPLOOM_ISA");

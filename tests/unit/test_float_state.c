@@ -1,6 +1,6 @@
 /* test_float_state.c - tests the floating-point state of the processor. In float32, every thread must set subnormal
- * numbers to zero. In float64, every thread must compute with them. At the end, the rounding mode, the traps and the
- * flags of the caller must be restored. */
+ * numbers to zero. In float64, every thread must compute with subnormal numbers. At the end, the rounding mode, the
+ * traps and the flags of the caller must be restored. */
 #define _GNU_SOURCE
 #include <fenv.h>
 #include <float.h>

@@ -53,7 +53,7 @@ static double distance_double(const double *a, const double *b, int64_t n) {
     if (!(d_ <= (limit))) fail_msg("case %d: %s = %.3g > %.3g", i, #value, d_, (limit)); \
   } while (0)
 
-/* Returns the largest relative difference of a tensor of phi. */
+/* Returns the largest relative difference among the tensors of phi. */
 static double worst_tensor(const lstm_fixture *f, const double *a, const double *b) {
   const wl_lstm_net *net = &f->net;
   double worst = distance_double(a + net->head_bias, b + net->head_bias, net->heads);

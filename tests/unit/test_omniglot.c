@@ -188,9 +188,9 @@ static void test_alphabet_seed(void **state) {
 
 /* ---- Few-shot -------------------------------------------------------------------------------- */
 
-/* Checks that all images with the same label are of the same character in the same quarter turn. They must come from
- * `each` different drawers, and each of these drawers must occur in `times` images. Two labels must not have the same
- * character in the same quarter turn. If the drawer d occurs, sets bit number d of drawers[label]. */
+/* Checks that all images with the same label are of the same character in the same quarter turn. The images must come
+ * from `each` different drawers, and each of these drawers must occur in `times` images. Two labels must not have the
+ * same character in the same quarter turn. If the drawer d occurs, sets bit number d of drawers[label]. */
 static void check_set(const found *rows, int64_t n, int64_t ways, int64_t each, int64_t times,
                       uint64_t drawers[]) {
   int64_t count[8][GLYPH_DRAWERS] = {{0}}, character[8], turn[8];

@@ -10,7 +10,7 @@
 #include "unit/cmocka_all.h"
 #include "unit/options_fixture.h"
 
-/* Parses a configuration and lines of --set. */
+/* Parses a configuration with the given lines of --set. */
 static wl_config *parse(const char *text, int n, const char *const *lines) {
   wl_config *config = NULL;
   wl_override overrides[8];
@@ -124,7 +124,7 @@ static void overrides_reach_lists_and_sections(void **state) {
 }
 
 /* Asserts that the printed YAML of a configuration is a valid configuration. The second configuration must have the
- * same values, and printing it must result in the same text. */
+ * same values, and printing the second configuration must result in the same text. */
 static void assert_round_trip(const char *text) {
   wl_config *first = parse(text, 0, NULL);
   char *yaml = NULL, *again = NULL, *difference = NULL;
@@ -438,7 +438,7 @@ static void files_are_read(void **state) {
 }
 
 /* If two keys have choices, the map must be expanded to all combinations, in which the last key changes fastest. The
- * combinations of the next map must follow after them. */
+ * combinations of the next map must follow after those of the first map. */
 static void draws_become_maps(void **state) {
   (void)state;
   wl_config *config = parse(

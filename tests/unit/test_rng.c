@@ -118,7 +118,7 @@ static void normal_moments(void **state) {
   assert_mean(moment(sample, 1), 0, 4);
   assert_mean(moment(sample, 2), 4, 32); /* if x has the standard deviation sd, the variance of x^2 is 2 sd^4 */
   assert_mean(moment(sample, 3), 0, 15 * 64);
-  assert_mean(moment(sample, 4), 48, 96 * 256); /* the variance of x^4 is 96 sd^8 */
+  assert_mean(moment(sample, 4), 48, 96 * 256); /* the variance of x^4 is 96 sd^8, where sd is that of x */
   double products = 0;
   for (int i = 1; i < SAMPLES; ++i) products += (double)sample[i] * (double)sample[i - 1];
   assert_mean(products / SAMPLES, 0, 16);
@@ -158,8 +158,8 @@ static void indices_are_uniform(void **state) {
     counts[values[i]]++;
   }
   for (int k = 0; k < 10; ++k) assert_mean(counts[k] / (double)SAMPLES, 0.1, 0.09);
-  /* for this bound, the generator must reject a quarter of its draws; otherwise the remainder 2 would have the
-   * probability 1/4 */
+  /* for this bound, the generator must reject a quarter of its draws. If it rejected none, a result whose remainder
+   * modulo 3 is 2 would have the probability 1/4 instead of 1/3 */
   wl_rng_index(stream, 0, SAMPLES, UINT64_C(3) << 61, values);
   int twos = 0;
   for (int i = 0; i < SAMPLES; ++i) twos += values[i] % 3 == 2;

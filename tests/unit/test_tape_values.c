@@ -403,8 +403,8 @@ static void test_bad_data(void **state) {
 }
 
 /* Tests max pooling over windows of 2 x 2 elements. Some elements are equal or NaN. If a window contains NaN, the
- * maximum must be the last NaN. Without NaN, if several elements are equal to the maximum, the first of them must be
- * used. */
+ * maximum must be the last NaN. If several elements of a window without NaN are equal to the maximum, the first of
+ * these elements must be used. */
 enum { PAIR_ROWS = 4, PAIR_COLUMNS = 22, PAIR_SIZE = PAIR_ROWS * PAIR_COLUMNS };
 
 static int64_t chosen(const wl_real *x, int64_t i, int64_t j) {

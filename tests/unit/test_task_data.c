@@ -126,8 +126,8 @@ static void test_gather(void **state) {
 }
 
 /* Tests the key that limits a task to a part of the training images. Batches and evaluations must use only these
- * images, which come first in the file. An evaluation of as many images must use each of them once. All held-out
- * images must remain available. */
+ * images, which come first in the file. An evaluation of as many images must use each of these images once. All
+ * held-out images must remain available. */
 static void test_fraction(void **state) {
   (void)state;
   enum { USED = 24, PIXELS = TINY_SIDE * TINY_SIDE }; /* 0.6 of 40 */
@@ -386,10 +386,10 @@ static void test_damaged_gzip(void **state) {
   (void)state;
   const char *const path = "gzip/train-images-idx3-ubyte.gz";
   write_tiny("gzip", true);
-  damage(path, -6, false); /* this change concerns the checksum */
+  damage(path, -6, false); /* damages the checksum */
   EXPECT_DATA_ERROR("gzip", "train-images-idx3-ubyte.gz", "damaged");
   write_tiny("gzip", true);
-  damage(path, 60, false); /* this change concerns the compressed data */
+  damage(path, 60, false); /* damages the compressed data */
   EXPECT_DATA_ERROR("gzip", "train-images-idx3-ubyte.gz");
   write_tiny("gzip", true);
   damage(path, -100, true);

@@ -1,7 +1,7 @@
 /* test_task_grad.c - compares gradients and Hessian-vector products of every task family with central differences, in
  * float64.
  *
- *   <grad, v> = (L(theta + h v) - L(theta - h v)) / 2h                signed, several v
+ *   <grad, v> = (L(theta + h v) - L(theta - h v)) / 2h                for several v, including the sign
  *   H v       = (grad(theta + h v) - grad(theta - h v)) / 2h          and <u, H v> = <v, H u> */
 #include "glyphs_fixture.h"
 
