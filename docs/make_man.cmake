@@ -25,7 +25,7 @@ function(read_page command)
   set(keys "${keys}" PARENT_SCOPE)
 endfunction()
 
-string(TIMESTAMP DATE "%Y-%m-%d" UTC) # if the environment variable SOURCE_DATE_EPOCH is set, DATE is the date of this variable
+string(TIMESTAMP DATE "%Y-%m-%d" UTC) # the date of SOURCE_DATE_EPOCH if this environment variable is set
 set(COMMAND_LIST "")
 set(SEE_ALSO "")
 foreach(command IN LISTS COMMANDS)

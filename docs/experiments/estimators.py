@@ -25,7 +25,7 @@ def processor_seconds():
 
 
 def train(a, output, options):
-    """Runs `warploom train` and returns its processor time in seconds. With --stop-after, its exit code is 75."""
+    """Runs `warploom train` and returns its processor time in seconds. With --stop-after, the exit code is 75."""
     before = processor_seconds()
     command = [a.warploom, "train", str(HERE / "../../jobs/controller.yaml"), "--quiet", "--set", "threads=1", "--set",
                "trajectory.every=0", "--set", f"output={output}"]
@@ -57,7 +57,7 @@ def rows(a):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("rows", nargs="*")
-    parser.add_argument("--seconds", type=float, default=25, help="processor time of a training in seconds (default 25)")
+    parser.add_argument("--seconds", type=float, default=25, help="processor seconds of a training (default 25)")
     parser.add_argument("--seeds", default="1", help="seeds of the trainings, separated by commas (default 1)")
     parser.add_argument("--output", type=Path, default=Path("runs/estimators"))
     parser.add_argument("--warploom", default=os.environ.get("WARPLOOM") or str(HERE / "../../build/warploom"))

@@ -7,7 +7,7 @@ Each line of estimators-nres.txt describes a row of the table in estimators.md. 
 settings that differ from estimators-nres.yaml. The processor time of a training is divided into parts. After each part,
 the training stops, the script evaluates the rule on fresh tasks, and the training resumes. The script appends each
 evaluation to estimators-nres.json as one line. With --draw, the script trains no rule. Instead, it reads all
-evaluations from this file, prints a table and draws a picture of them.
+evaluations from this file, prints them as a table and draws a picture of them.
 """
 import argparse
 import json
@@ -23,8 +23,8 @@ RESULTS = HERE / "estimators-nres.json"
 
 
 def limit(seconds):
-    """Returns a function that limits the processor time of a process. At this soft limit, the system sends the signal
-    SIGXCPU, and `warploom train` then writes a checkpoint and exits with code 75."""
+    """Returns a function that limits the processor time of a process to `seconds` seconds. At this soft limit, the
+    system sends the signal SIGXCPU, and `warploom train` then writes a checkpoint and exits with code 75."""
     return lambda: resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.RLIM_INFINITY))
 
 

@@ -1,30 +1,35 @@
 #!/bin/bash
 # Repeats the runs of the first table in omniglot.md. Usage: docs/experiments/omniglot.sh [METHOD-HEAD-SEED...]
 #
-#   An argument METHOD-HEAD-SEED, such as warp-kept-1, selects a run. Without arguments, the script runs every
-#   combination of a method, a head and a seed in the table.
+# An argument METHOD-HEAD-SEED, such as warp-kept-1, selects a run. Without arguments, the script runs every combination
+# of a method, a head and a seed in the table.
 #
-#     method   leap     theta_0 is learned by Leap, and there are no warp layers
-#              warp     Warp-Leap, offline: warp layers (3x3 convolutions) are learned from replayed windows with
-#                       first-order gradients
-#              exact    like warp, but with exact (second-order) gradients
-#              online   Warp-Leap, online: the gradient of the warp layers is summed over the windows of the current
-#                       episode
-#              gap      like warp, but the preconditioner GAP is learned instead of warp layers
-#     head     kept     the initial values of the last layer are a part of the learned theta_0
-#              fresh    the initial values of the last layer are drawn at random for each episode
-#     seed     the seed of the run, which also selects the alphabets
+# METHOD is one of these names:
 #
-#   Environment variables:
+# - leap: Leap learns theta_0, and there are no warp layers.
+# - warp: Warp-Leap (offline) learns warp layers, which are 3x3 convolutions, from replayed windows. The meta-gradients
+#   are of first order.
+# - exact: The method is the same as `warp`, but the meta-gradients are exact (second order).
+# - online: Warp-Leap (online) sums the gradient of the warp layers over the windows of the current episode.
+# - gap: The method is the same as `warp`, but the preconditioner GAP is learned instead of warp layers.
 #
-#   OMNIGLOT     the file that tools/pack_omniglot.py has written (default: omniglot28.h5). `warploom` searches for this
-#                file in the current folder and in the folder WARPLOOM_DATA.
-#   META_STEPS   number of meta-steps of each run (default: 30)
-#   INNER_STEPS  number of inner steps of each training episode (default: 25)
-#   PASSES       number of evaluations of each test alphabet (default: 4). Each evaluation draws other minibatches.
-#   WARPLOOM     path of the program (default: build/warploom)
-#   OUTPUT       folder of the runs (default: runs/omniglot-META_STEPS). If this folder contains the trained optimizer of
-#                a run, the script does not repeat the training.
+# HEAD is one of these names:
+#
+# - kept: The initial values of the last layer are a part of the learned theta_0.
+# - fresh: The initial values of the last layer are drawn at random for each episode.
+#
+# SEED is the seed of the run. The seed also selects the alphabets.
+#
+# Environment variables:
+#
+# - OMNIGLOT is the file that tools/pack_omniglot.py has written (default: omniglot28.h5). The program searches for this
+#   file in the current folder and in the folder that the environment variable WARPLOOM_DATA names.
+# - META_STEPS is the number of meta-steps of each run (default: 30).
+# - INNER_STEPS is the number of inner steps of each episode in the training (default: 25).
+# - PASSES is the number of evaluations of each test alphabet (default: 4). Each evaluation draws other minibatches.
+# - WARPLOOM is the path of the program (default: build/warploom).
+# - OUTPUT is the folder of the runs (default: runs/omniglot-META_STEPS). If this folder contains the trained optimizer
+#   of a run, the script does not repeat the training.
 #
 # For each run, the script prints the held-out accuracy after 100 inner steps, averaged over the 10 test alphabets and
 # their evaluations. For each head and method, the script prints the accuracy for each seed and the mean accuracy. It

@@ -3,9 +3,9 @@
 Warploom.
 
 The methods minimise the tasks of jobs/quadratic-*.yaml. A task consists of 128 functions ||W x - y||^2. A run has 100
-steps. Losses and exact gradients are computed in float32. Each method runs twice: it estimates one curvature for all
-coordinates of theta, or a separate curvature for each of the 128 functions. The table shows log10 of the final loss,
-averaged over 20 tasks. The script takes half a minute.
+steps. Losses and exact gradients are computed in float32. Each method is run in two forms. The first form
+estimates one curvature for all coordinates of theta. The second form estimates a separate curvature for each of the 128
+functions. The table shows log10 of the mean final loss over 20 tasks. The script takes half a minute.
 """
 import numpy as np
 
@@ -32,8 +32,8 @@ def curvature(dot, s, y):
 
 
 def conjugate_gradients(x, gradient, dot, multiply):
-    """Runs conjugate gradients with exact line search. In exact arithmetic, the loss after k steps is the lowest loss in
-    the Krylov space that the first k gradients span."""
+    """Runs conjugate gradients with exact line search. In exact arithmetic, the loss after k steps is the lowest loss
+    in the Krylov space that the first k gradients span."""
     g = gradient(x)
     d = -g
     for _ in range(STEPS):

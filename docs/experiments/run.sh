@@ -1,20 +1,22 @@
 #!/bin/bash
 # Computes the tables of results in docs/mathematics.md again. Usage: docs/experiments/run.sh [TABLE...]
 #
-#   cost         measures the time of a meta-step in seconds for several numbers of inner parameters (minimum over 11
-#                meta-steps)
-#   truncation   learns the rate of gradient descent with windows of 1, 20, 100 and 400 steps
-#   order        learns this rate with first-order and with second-order meta-gradients, and computes the norms of both
-#                meta-gradients
-#   containment  learns the factors of Meta-SGD and the factors of the warp `scale`, to show that they agree
-#   failures     evaluates a trained optimizer on tasks for which it was not trained (needs Fashion-MNIST)
+# An argument TABLE is one of these names:
+#
+# - cost: The table shows the time of a meta-step in seconds for several numbers of inner parameters. Each time is the
+#   minimum over 11 meta-steps.
+# - truncation: The learning rate of gradient descent is learned with windows of 1, 20, 100 and 400 inner steps.
+# - order: This learning rate is learned with first-order and with second-order meta-gradients. A second table shows the
+#   norms of the meta-gradients.
+# - containment: The factors of Meta-SGD and of the warp `scale` are learned. The table shows that they agree.
+# - failures: A trained optimizer is evaluated on tasks for which it was not trained. This table needs Fashion-MNIST.
+#
+# Without arguments, the script computes all tables except `failures`. These tables take about a minute on an idle core.
 #
 # Environment variables:
 #
-#   WARPLOOM     path of the program (default: build/warploom)
-#   OUTPUT       folder of the runs (default: runs/experiments)
-#
-# Without arguments, the script computes all tables except `failures`. These tables take about a minute on an idle core.
+# - WARPLOOM is the path of the program (default: build/warploom).
+# - OUTPUT is the folder of the runs (default: runs/experiments).
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 warploom=${WARPLOOM:-$here/../../build/warploom}

@@ -1,17 +1,22 @@
 #!/bin/bash
 # Draws the pictures in this folder and writes docs/example-report.html. Usage: docs/pictures/draw.sh [NAME...]
 #
-#   quadratic   draws the loss curves of a trained optimizer and of tuned hand-designed rules on quadratics (README.md)
-#   training    draws the metrics of three trainings on quadratics with different seeds (first 1,001 meta-steps)
-#   rule        draws recorded inner runs of the training with seed 1, and the update of the trained rule as a function of
-#               the gradient
-#   mountain    draws inner runs as paths in the plane, and the parameters of the warp during its meta-training
-#   report      writes docs/example-report.html, a report about a training with jobs/quickstart.yaml
+# An argument NAME is one of these names. Without arguments, the script draws all pictures and writes the report.
+#
+# - quadratic: The picture shows the loss curves of a trained optimizer and of tuned hand-designed rules on quadratics.
+# - training: The picture shows the metrics of three trainings on quadratics with different seeds. Each training has
+#   1,001 meta-steps.
+# - rule: The picture shows recorded inner runs of the training with seed 1, and the update of the trained rule as a
+#   function of the gradient.
+# - mountain: The picture shows inner runs as paths in the plane, and the parameters of a warp during its meta-training.
+# - report: The script writes docs/example-report.html, which is a report about a training with jobs/quickstart.yaml.
 #
 # Environment variables:
 #
-#   WARPLOOM    path of the program (default: build/warploom)
-#   OUTPUT      folder of the runs (default: runs/pictures). The script does not repeat runs that this folder contains.
+# - WARPLOOM is the path of the program (default: build/warploom).
+# - OUTPUT is the folder of the runs (default: runs/pictures). The script does not repeat runs that this folder
+#   contains.
+# - PYTHON is the Python interpreter that runs the tools (default: /usr/bin/python3).
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 warploom=${WARPLOOM:-$root/build/warploom} output=${OUTPUT:-runs/pictures} python=${PYTHON:-/usr/bin/python3}
