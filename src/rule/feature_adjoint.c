@@ -568,8 +568,7 @@ static void step_backward(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_rul
   if (chunk->gbar) wl_tensors_clear_padding(ws->tensors.n, 1, chunk->gbar + k * pad);
 }
 
-/* Adds the gradient of the outer loss at theta_k, multiplied by its weight in the meta-loss, to the
- * adjoint of theta. */
+/* Adds loss_weight[k] times the gradient of the outer loss at theta_k to the adjoint of theta. */
 static void add_loss_gradient(const wl_rule_chunk *chunk, int64_t k) {
   if (chunk->loss_grad == NULL || chunk->loss_weight[k] == 0) return;
   const int64_t pad = chunk->blocks * WL_LANES;

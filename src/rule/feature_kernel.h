@@ -85,6 +85,8 @@ typedef struct wl_packed_net {
   const wl_real *upper;  /* weights of the other layers */
 } wl_packed_net;
 
+/* Number of groups into which the lines of a tensor are divided. The squares of g are first summed
+ * in each group, so that several threads can sum at the same time. */
 enum { WL_LINE_GROUPS = 8 };
 typedef struct wl_follow {
   double decay, length;

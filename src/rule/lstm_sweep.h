@@ -167,8 +167,8 @@ static void move_adjoint(const work *w, wl_real *mu, int out) {
   }
 }
 
-/* Adds the gradient of the outer loss before step k, multiplied by its weight in the meta-loss, to
- * lam of one block. */
+/* Adds loss_weight[k] times the gradient of the outer loss at theta_k to lam, the adjoint of theta,
+ * for one block. */
 static void add_loss(const wl_rule_chunk *chunk, int64_t k, int64_t at, wl_real *lam) {
   const wl_real weight = (wl_real)chunk->loss_weight[k];
   const wl_real *grad = chunk->loss_grad + k * WL_LANES * chunk->blocks + at;

@@ -210,8 +210,7 @@ static void rnnprop_step(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_inne
   }
 }
 
-/* Adds the gradient of the outer loss at theta_k, multiplied by its weight in the meta-loss, to the
- * adjoint of theta. */
+/* Adds loss_weight[k] times the gradient of the outer loss at theta_k to the adjoint of theta. */
 static void add_loss_gradient(const wl_rule_chunk *chunk, int64_t k, int64_t at, wl_real *lam) {
   if (chunk->loss_grad == NULL || chunk->loss_weight[k] == 0) return;
   const wl_real weight = (wl_real)chunk->loss_weight[k];
