@@ -43,11 +43,12 @@ bool wl_comm_bind_threads(const wl_comm *comm, int threads);
 /* returns the name and version of the MPI library, for example "Open MPI v4.1.4" */
 const char *wl_comm_library(void);
 
-/* Combines the statuses of all ranks. If no rank failed, all ranks get WL_OK. If ranks failed, all
- * ranks get the code and the message of the lowest failing rank. If there are several ranks, the
- * message begins with the rank, as in "rank 3: ...". The error that wl_last_error() returns is
- * marked as shared, which means that every rank has this error. Call this function before any
- * collective that a failed rank would skip. Collective. */
+/* Combines the statuses of all ranks. If no rank failed, the function returns WL_OK on all ranks.
+ * If ranks failed, the function returns the code of the lowest failing rank on all ranks, and
+ * stores the message of this rank there. If there are several ranks, the message begins with the
+ * rank, as in "rank 3: ...". The error that wl_last_error() returns is marked as shared, which
+ * means that every rank has this error. Call this function before any collective that a failed rank
+ * would skip. Collective. */
 wl_status wl_comm_agree(wl_comm *comm, wl_status mine);
 /* Returns WL_ERR_PROTOCOL if the ranks pass different values. The message begins with `what`, the
  * name of the value. Collective. */

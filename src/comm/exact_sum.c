@@ -47,7 +47,7 @@ static two_factors power_of_two(int exponent) {
  * which must be positive. */
 static int quantum_exponent(double largest, int headroom) {
   int e = 0;
-  frexp(largest, &e); /* largest < 2^e also holds for subnormal numbers */
+  frexp(largest, &e); /* the bound largest < 2^e is also correct for subnormal numbers */
   return e - 62 + headroom;
 }
 

@@ -1,5 +1,6 @@
 /* peak.h - declares functions that measure the largest number of multiply-adds that a core can
- * compute per second. The measured rates of kernels are given as fractions of this peak rate. */
+ * compute per second. The measured rates of kernels are expressed as fractions of this peak
+ * rate. */
 #ifndef WL_MEASURE_PEAK_H
 #define WL_MEASURE_PEAK_H
 

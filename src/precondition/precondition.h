@@ -67,9 +67,9 @@ struct wl_precondition {
   bool reads_before;
   /* layout of the preconditioner's meta-parameters, whose group is "precondition" */
   wl_layout phi;
-  /* number of wl_real in the scratch memory of the functions in `ops` */
+  /* number of wl_real elements in the scratch memory of the functions in `ops` */
   int64_t scratch;
-  int64_t factor; /* number of wl_real in the factor */
+  int64_t factor; /* number of wl_real elements in the factor */
 };
 
 /* table of all preconditioners; the table ends with NULL, and element 0 is "none" */
@@ -84,11 +84,11 @@ wl_status wl_precondition_create(const wl_config *config, const wl_layout *theta
                                  wl_precondition **out);
 void wl_precondition_destroy(wl_precondition **p);
 
-/* Returns the number of wl_real in the scratch memory for n parameters. For the preconditioner
- * "none", n may be larger than theta->size. */
+/* Returns the number of wl_real elements in the scratch memory for n parameters. For the
+ * preconditioner "none", n may be larger than theta->size. */
 int64_t wl_precondition_scratch(const wl_precondition *p, int64_t n);
-/* Returns how many wl_real the preconditioner adds to the state of a unit with n parameters. `p`
- * may be NULL. */
+/* Returns how many wl_real elements the preconditioner adds to the state of a unit with n
+ * parameters. `p` may be NULL. */
 static inline int64_t wl_precondition_state(const wl_precondition *p, int64_t n) {
   return p && p->reads_before ? wl_pad(n) : 0;
 }

@@ -60,7 +60,7 @@ typedef struct wl_coefficient_bar {
 } wl_coefficient_bar;
 
 typedef struct wl_elementwise {
-  /* number of wl_real in the state of one coordinate, at most WL_ELEMENTWISE_MAX_WIDTH */
+  /* number of wl_real elements in the state of one coordinate, at most WL_ELEMENTWISE_MAX_WIDTH */
   int64_t state_width;
   bool reads_theta;
   /* number of floating-point operations of one coordinate-step, with forward and backward pass */

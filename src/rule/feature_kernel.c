@@ -448,7 +448,7 @@ INLINE vec part_of(const wl_real *p, int unit, const bool advances) {
   return advances ? load_some(p + unit * VECTOR_LANES, VECTOR_LANES) : splat(p[unit]);
 }
 
-/* Computes the first layer. The arguments row_advances and column_advances say which index
+/* Computes the first layer. The arguments row_advances and column_advances state which index
  * increases along a line. In a matrix, exactly one of the two indices increases. In a convolution,
  * both indices may increase. */
 INLINE void first_layer(const wl_packed_net *net, const parts *add, const vec *x, vec *y,
@@ -577,8 +577,8 @@ static void forward(const wl_feature_view *w, const wl_packed_net *net, int64_t 
 /* ---- Celo2's output ------------------------------------------------------------------------- */
 
 static double sum_squares(int64_t n, const wl_real *u) {
-  /* each run of RUN elements is summed in wl_real; the sums of the runs are added in double
-   * precision */
+  /* each run of RUN elements is summed in the type wl_real; the sums of the runs are added in
+   * double precision */
   enum { RUN = 4096 };
   double all = 0;
   for (int64_t first = 0; first < n; first += RUN) {

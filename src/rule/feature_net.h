@@ -128,7 +128,7 @@ typedef struct wl_feature_ws {
   double *piece_sum;     /* [pieces][taps][WL_MOST_FEATURES] sums of squares of the features */
   /* [tensors][taps][WL_MOST_FEATURES] factor 1 / sqrt(e + mean f^2) that normalises each feature */
   double *inverse;
-  wl_real *tap_scale;    /* the values of `inverse` as wl_real */
+  wl_real *tap_scale;    /* the values of `inverse`, converted to wl_real */
   wl_real *scratch;      /* [threads][scratch_size] scratch memory of the Newton-Schulz steps */
   int64_t scratch_size;
   wl_feature_adjoint adjoint; /* allocated only if the workspace is for adjoints */

@@ -161,13 +161,13 @@ static int64_t index_size(const wl_layout *theta) {
   return size;
 }
 
-/* Returns the number of wl_real in the packed first layer of a tensor. */
+/* Returns the number of wl_real elements in the packed first layer of a tensor. */
 static int64_t packed_size(const wl_feature_rule *f) {
   return wl_pad((f->features + 1) * wl_feature_padded(f->width[0]));
 }
 
-/* Returns the number of wl_real in the packed layers after the first layer. All tensors use the
- * same copy of these layers. */
+/* Returns the number of wl_real elements in the packed layers after the first layer. All tensors
+ * use the same copy of these layers. */
 static int64_t upper_size(const wl_feature_rule *f) {
   int64_t size = 0;
   for (int l = 1; l < f->layers; l++)

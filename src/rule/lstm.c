@@ -11,8 +11,8 @@
  * then Nesterov's rule with the configured rate.
  *
  * The order in which weight gradients are summed does not depend on the number of threads. The
- * weight gradients in a group of WL_LSTM_GROUP blocks are summed as wl_real. The sums of the groups
- * are added in double precision. */
+ * weight gradients in a group of WL_LSTM_GROUP blocks are summed in the type wl_real. The sums of
+ * the groups are added in double precision. */
 #include "rule/lstm.h"
 
 #include <math.h>

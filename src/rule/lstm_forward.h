@@ -15,7 +15,7 @@
 
 #define LOG2_E 1.442695040888963407359924681
 
-/* Adds the products of the weights w with n rows of `in` to the sums acc of one tile. */
+/* Adds the products of the weights w with n rows of `in` to `acc`, the sums of one tile. */
 INLINE void forward_products(const wl_real *w, const wl_real *in, int64_t n,
                              vec acc[FWD_ROWS][COLS]) {
   for (int64_t k = 0; k < n; k++) {

@@ -13,9 +13,9 @@
 
 enum { WL_LSTM_MAX_LAYERS = 4, WL_LSTM_MAX_HIDDEN = 256 };
 
-/* Number of blocks in a group. The weight gradients in a group are summed as wl_real, and the sums
- * of the groups are added in double precision. If this number changes, the last bits of every
- * meta-gradient change. */
+/* Number of blocks in a group. The weight gradients in a group are summed in the type wl_real, and
+ * the sums of the groups are added in double precision. If this number changes, the last bits of
+ * every meta-gradient change. */
 enum { WL_LSTM_GROUP = 8 };
 
 /* The kinds of preprocessing of the gradient. The LSTM kernels do not support WL_LSTM_ADAM, which
@@ -87,7 +87,7 @@ typedef struct wl_lstm_kernel {
    * thread. */
   size_t (*packed_bytes)(const wl_lstm_net *net);
   size_t (*scratch_bytes)(const wl_lstm_net *net);
-  /* Returns the number of wl_real that a step stores for a block. */
+  /* Returns the number of wl_real elements that a step stores for a block. */
   int64_t (*activation_reals)(const wl_lstm_net *net);
   void (*pack)(const wl_lstm_net *net, const wl_real *phi, void *packed);
   void (*step)(const wl_lstm_net *net, const void *packed, void *scratch, const wl_lstm_step *live);

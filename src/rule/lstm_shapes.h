@@ -33,8 +33,8 @@ typedef struct slot_layout {
   /* index of the first row of x, of the gates and of tanh c of each layer, and of the adjoints of
    * the outputs (head) */
   int64_t x, gates[WL_LSTM_MAX_LAYERS], tanh_c[WL_LSTM_MAX_LAYERS], head;
-  /* number of wl_real in a slot; the number of rows is odd, so that different slots are mapped to
-   * different sets of the L1 cache */
+  /* number of wl_real elements in a slot; the number of rows is odd, so that different slots are
+   * mapped to different sets of the L1 cache */
   int64_t size;
 } slot_layout;
 
@@ -160,8 +160,8 @@ static int64_t sweep_tiles_of(const wl_lstm_net *net) {
   return rows * (WL_LANES / (COLS * VECTOR_LANES));
 }
 
-/* Returns the number of wl_real in the scratch memory of one thread. Sets the layouts of *w. If
- * `scratch` is not NULL, the function also sets the pointers of *w. */
+/* Returns the number of wl_real elements in the scratch memory of one thread. Sets the layouts of
+ * *w. If `scratch` is not NULL, the function also sets the pointers of *w. */
 static int64_t carve(work *w, const wl_lstm_net *net, const void *packed, wl_real *scratch) {
   *w = (work){.net = net,
               .packed = packed,

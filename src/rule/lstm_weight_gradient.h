@@ -15,7 +15,7 @@
 /* The slots of `blocks` blocks, each of which has `steps` steps. The first slot of a block contains
  * the block's state before the first step. */
 typedef struct slot_run {
-  int64_t blocks, steps, slot; /* slot: number of wl_real in a slot */
+  int64_t blocks, steps, slot; /* slot: number of wl_real elements in a slot */
 } slot_run;
 
 /* Adds the sum of in dz^T over steps and lanes to out [inputs + bias][4], for the 4 gates of one

@@ -13,7 +13,7 @@
 
 #include "rule/tensors.h"
 
-/* Returns the number of wl_real in the scratch memory for a matrix. */
+/* Returns the number of wl_real elements in the scratch memory for a matrix. */
 int64_t wl_newton_schulz_scratch(int64_t rows, int64_t columns);
 /* Replaces x [rows][columns] by its orthogonal factor. Returns the sum of the squares of the
  * factor's elements. The bits of the result depend only on x. */

@@ -15,7 +15,7 @@ typedef struct wl_newton_schulz_kernel {
   double (*factor)(int64_t rows, int64_t columns, wl_real *x, wl_real *scratch);
 } wl_newton_schulz_kernel;
 
-/* Returns the number of wl_real in the kernel's scratch memory. */
+/* Returns the number of wl_real elements in the kernel's scratch memory. */
 int64_t wl_newton_schulz_kernel_scratch(int64_t rows, int64_t columns);
 /* Returns the kernel for the instruction set of this processor. */
 const wl_newton_schulz_kernel *wl_newton_schulz_kernel_select(void);

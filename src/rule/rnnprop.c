@@ -20,8 +20,8 @@
  * The state of a coordinate is m, v, and the output h and the cell state c of each layer. The
  * backward pass processes one block at a time. For each block, the code first computes the states
  * of the chunk again, and then the adjoints from the last step to the first. The meta-gradients of
- * each lane in a group of blocks are summed as wl_real. The sums of the groups are added in double
- * precision. */
+ * each lane in a group of blocks are summed in the type wl_real. The sums of the groups are added
+ * in double precision. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

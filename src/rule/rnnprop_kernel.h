@@ -18,7 +18,7 @@ typedef struct wl_rnnprop_net {
   int layers, hidden[WL_RNNPROP_MOST_LAYERS];
   int64_t in_weight, in_bias, weight[WL_RNNPROP_MOST_LAYERS], bias[WL_RNNPROP_MOST_LAYERS],
       out_weight, out_bias, parameters;
-  /* number of wl_real in the state of one coordinate: m, v, and h and c of each layer */
+  /* number of wl_real elements in the state of one coordinate: m, v, and h and c of each layer */
   int64_t width;
   int heads; /* number of outputs: 2 if the rule has a step in Adam's direction, otherwise 1 */
   double output_scale, rate; /* if `rate` is 0, the rule has no step in Adam's direction */

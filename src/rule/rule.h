@@ -160,7 +160,7 @@ struct wl_rule {
   /* layout of the meta-parameters, whose group is "rule"; the layout is empty if the rule learns
    * nothing */
   wl_layout phi;
-  int64_t state_width; /* number of wl_real in the state of one coordinate */
+  int64_t state_width; /* number of wl_real elements in the state of one coordinate */
   bool tensorwise;
   /* fields in the state of a rule that uses the shapes of tensors; the first fields are those of
    * coordinates; borrowed */
@@ -168,8 +168,8 @@ struct wl_rule {
   int n_fields;
   /* reason why the rule has no adjoint, which messages quote; NULL: the rule has an adjoint */
   const char *forward_only;
-  /* number of wl_real that a step can store for each block, so that the backward pass need not
-   * compute the step again; 0: a step stores nothing */
+  /* number of wl_real elements that a step can store for each block, so that the backward pass need
+   * not compute the step again; 0: a step stores nothing */
   int64_t activations;
   bool reads_theta;
   /* true: the adjoint of g omits a term on purpose, so it differs from the exact derivative */
@@ -199,10 +199,10 @@ const wl_variant *wl_rule_variants(void);
 
 wl_status wl_rule_create(const wl_map *options, const wl_rule_setting *setting, wl_rule **out);
 /* Creates a rule from `count` keys and their values. The first key must be "rule.name". Keys that
- * are not given have their default values. */
+ * are missing from `keys` have their default values. */
 wl_status wl_rule_create_by(const wl_override *keys, int count, const wl_rule_setting *setting,
                             wl_rule **out);
-/* Creates a hand-designed rule with the given rate and with the default values of all other keys.
+/* Creates a hand-designed rule with the rate `rate` and with the default values of all other keys.
  * Baselines use such a rule. */
 wl_status wl_rule_create_fixed(const char *name, double rate, wl_rule **out);
 /* Does the same as wl_rule_create_fixed, and also sets the key `schedule` to "constant", "linear"
@@ -210,7 +210,8 @@ wl_status wl_rule_create_fixed(const char *name, double rate, wl_rule **out);
 wl_status wl_rule_create_scheduled(const char *name, double rate, const char *schedule,
                                    wl_rule **out);
 void wl_rule_destroy(wl_rule **rule);
-/* Returns the number of wl_real in the rule state of a unit with the inner parameters theta. */
+/* Returns the number of wl_real elements in the rule state of a unit with the inner parameters
+ * theta. */
 int64_t wl_rule_state_reals(const wl_rule *rule, const wl_layout *theta);
 /* Returns an index in the state array of n coordinates: the index of element j of the state of
  * `coordinate`, where j is less than state_width. */

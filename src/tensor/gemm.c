@@ -30,7 +30,7 @@ void wl_gemm_use_one_thread(void) { openblas_set_num_threads(1); }
 
 static bool is_small(wl_mnk s) { return (double)s.m * (double)s.n * (double)s.k < (double)SMALL; }
 
-/* The form of a product, which says for A and for B whether the matrix is transposed. */
+/* The form of a product, which states for each of A and B whether the matrix is transposed. */
 typedef struct form {
   CBLAS_TRANSPOSE a, b;
 } form;

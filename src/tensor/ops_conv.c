@@ -100,8 +100,8 @@ typedef struct conv_scratch {
   int64_t *at;
 } conv_scratch;
 
-/* Returns the number of wl_real in a frame. The number includes some elements after the end of the
- * frame, because the last windows also read these elements. */
+/* Returns the number of wl_real elements in a frame. The number includes some elements after the
+ * end of the frame, because the last windows also read these elements. */
 static int64_t frame_reals(const conv_frame *f) {
   return f->in * f->height * f->width + f->kernel_width + STRIPE;
 }

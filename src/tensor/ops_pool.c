@@ -6,7 +6,7 @@
  *   avg_pool  y_o = sum_{i in window o} x_i / size^2,  xbar_i += ybar_o / size^2
  *
  * Here a(o) is the index of the largest element in the window of output o. If several elements are
- * the largest, a(o) is the first of them. For given indices a(o), max_pool is linear. Therefore,
+ * the largest, a(o) is the first of them. For constant indices a(o), max_pool is linear. Therefore,
  * max_pool uses the reverse and tangent passes of linear operators. */
 #include <limits.h>
 #include <string.h>

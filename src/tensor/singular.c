@@ -41,7 +41,8 @@ static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 static int64_t lapack_work(int64_t m, int64_t n) { return (PANEL + 5) * (most(m, n) + PANEL); }
 int64_t wl_singular_work(int64_t m, int64_t n) {
   const int64_t k = least(m, n);
-  /* the size 2 n is sufficient for the pivots, because a blasint is not larger than two wl_real */
+  /* the size 2 n is sufficient for the pivots, because a blasint is not larger than two numbers of
+   * type wl_real */
   return lapack_work(m, n) + 2 * n + k + k * n + k + k * k;
 }
 

@@ -5,7 +5,7 @@
 
 #include "base/real.h"
 
-/* Returns the number of wl_real in the work array for a matrix (m,n). */
+/* Returns the number of wl_real elements in the work array for a matrix (m,n). */
 int64_t wl_singular_work(int64_t m, int64_t n);
 
 /* Computes the left singular vectors of a matrix A (m,n). The vectors are the rows of u (rank,m),

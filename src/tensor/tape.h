@@ -1,6 +1,6 @@
 /* tape.h - declares the tape, which describes a loss as a static list of tensor operators. Each
  * operator implements a forward, a reverse and a tangent pass. A task therefore needs no code for
- * gradients and exact Hessian-vector products.
+ * gradients or for exact Hessian-vector products.
  *
  * After a tape is built, it does not change. All values that change are in a workspace. Several
  * threads can therefore use one tape, if each thread has a separate workspace. Tensors are
