@@ -33,7 +33,7 @@
 #
 # For each run, the script prints the held-out accuracy after 100 inner steps, averaged over the 10 test alphabets and
 # their evaluations. For each head and method, the script prints the accuracy for each seed and the mean accuracy. It
-# also prints how much higher the accuracy of `warp` is: the mean difference over the seeds with a 95 % interval
+# also prints the accuracy of `warp` minus the accuracy of the method, averaged over the seeds with a 95 % interval
 # (Student's t).
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
