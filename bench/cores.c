@@ -2,11 +2,11 @@
  *
  *   echo go | OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive bench_cores
  *
- * The result is the sum of the multiply-add rates of all threads when they compute at once, divided by the rate of
- * one thread alone. The rate is the number of multiply-adds per second of CPU time, so time in which a thread waits
- * for a core is not counted. The result is N if N threads run on N full cores. The result is about N / 2 if every
- * pair of virtual cores consists of hyperthreads of one core. The program uses the protocol of versus.py: it answers
- * the word `go` on standard input with the result. */
+ * The result is the sum of the multiply-add rates of all threads, measured while all threads compute, divided by the
+ * rate of one thread alone. The rate is the number of multiply-adds per second of CPU time, so time in which a thread
+ * waits for a core is not counted. The result is N if N threads run on N full cores. The result is about N / 2 if
+ * every pair of virtual cores consists of hyperthreads of one core. The program uses the protocol of versus.py: it
+ * answers the word `go` on standard input with the result. */
 #include <omp.h>
 #include <stdbool.h>
 #include <stdio.h>

@@ -2,8 +2,8 @@
  * [MIB...]
  *
  * In each round, the program measures a plain write, a checkpoint, and the opening of that checkpoint
- * (src/measure/files.c). The program prints the median of each time over the rounds. It also prints the median over
- * the rounds of the ratio (time of the checkpoint) / (time of the plain write). */
+ * (src/measure/files.c). The program prints the median of each time over the rounds. The program also prints the
+ * median over the rounds of the ratio (time of the checkpoint) / (time of the plain write). */
 #include <stdlib.h>
 
 #include "base/build_info.h"

@@ -6,8 +6,8 @@
  * time, the program prints the lowest and the median CPU time of the thread. Every repeat measures all values one
  * after another, so the numerator and the denominator of a fraction are measured shortly after each other. A
  * coordinate-step ("cs") is one inner step of one coordinate. With log preprocessing, a coordinate-step requires
- * 39,480 floating-point operations. They consist of two forward passes, the backward pass, and the gradient of the
- * weights. */
+ * 39,480 floating-point operations. These operations consist of two forward passes, the backward pass, and the
+ * gradient of the weights. */
 #include <cblas.h>
 #include <getopt.h>
 #include <jansson.h>

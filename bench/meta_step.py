@@ -9,12 +9,13 @@
 BUILD is the build directory. The interpreter of --python needs JAX and PyTorch (bench/README.md). A meta-step computes
 a window of 20 inner steps and its first-order meta-gradient, and updates the LSTM by Adam. The LSTM has two layers of
 20 units. The tasks are quadratic functions of 1,280 coordinates, and perceptrons of 15,910 and 101,770 parameters.
-JAX and PyTorch run in the forms that were fastest for each size of the task. With --all-forms, they run in all forms.
-JAX and PyTorch run on one core and on two cores, or on the numbers of cores that --cores selects. The option --check
-compares the meta-gradient of every program with `warploom check` on windows of a small problem. The option --level
-runs only Warploom, on the perceptron of 15,910 parameters. One process treats subnormal numbers as zero (the
-default), and another process computes with them (gradual underflow). With --level, the script compares the time of
-the last 20 windows with the time of the first 20 windows."""
+JAX and PyTorch can compute a meta-step in several forms. By default, the script measures the forms that were fastest
+for each size of the task, and with --all-forms it measures all forms. JAX and PyTorch run on one core and on two
+cores, or on the numbers of cores that --cores selects. The option --check compares the meta-gradient of every program
+with `warploom check` on windows of a small problem. The option --level runs only Warploom, on the perceptron of
+15,910 parameters. One process treats subnormal numbers as zero (the default), and another process computes with them
+(gradual underflow). With --level, the script compares the time of the last 20 windows with the time of the first 20
+windows."""
 
 import argparse
 import json
@@ -99,8 +100,8 @@ def fastest(others, times, cores):
 
 
 def report(task, contenders, times, others):
-    """Prints the rate of each program. Also prints how many times as fast each program is as the fastest JAX or
-    PyTorch program that uses at most as many cores."""
+    """Prints the rate of each program in coordinate-steps per second. Also prints how many times as fast each program
+    is as the fastest JAX or PyTorch program that uses at most as many cores."""
     n = TASKS[task]["n"]
     rows, results = [], []
     for c in contenders:
@@ -168,7 +169,7 @@ def check(arguments):
 
 def level(arguments):
     """Compares the time of the last windows of a training with the time of the first windows. Late in the training,
-    its values are so small that they are subnormal."""
+    the values of the training are so small that they are subnormal."""
     print(f"processor: {versus.processor()}" + ("; CPU time" if arguments.cpu_time else ""))
     if arguments.cpu_time:
         os.environ["VERSUS_CLOCK"] = "cpu"

@@ -60,8 +60,8 @@ def read_dump(path):
 
 def check(path, window):
     """Calls window(dump), which returns a meta-loss and a dictionary of gradients, and compares these results with
-    the values in the file `path`. Prints the largest relative difference, and returns 0 if it is at most TOLERANCE,
-    otherwise 1."""
+    the values in the file `path`. Prints the largest relative difference. Returns 0 if this difference is at most
+    TOLERANCE, otherwise 1."""
     dump = read_dump(path)
     loss, gradient = window(dump)
     worst = abs(loss - dump["meta_loss"]) / abs(dump["meta_loss"])

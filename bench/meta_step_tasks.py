@@ -1,8 +1,8 @@
 """Defines the settings and the task sizes that meta_step.py, meta_step_jax.py and meta_step_torch.py use.
 
-The optimizer is an LSTM with two layers of 20 units. Its inputs are log |g| and the sign of the gradient g, as in
-Andrychowicz et al. 2016. The section `rule` of meta_step.yaml has the same settings. Windows have 20 steps, and
-episodes have 100 steps. The meta-loss is the sum of the losses at theta_0 .. theta_20. Meta-gradients are
+The optimizer is an LSTM with two layers of 20 units. The inputs of the LSTM are log |g| and the sign of the gradient
+g, as in Andrychowicz et al. 2016. The section `rule` of meta_step.yaml has the same settings. Windows have 20 steps,
+and episodes have 100 steps. The meta-loss is the sum of the losses at theta_0 .. theta_20. Meta-gradients are
 first-order, and the outer optimizer is Adam."""
 
 STEPS, HIDDEN, SCALE, STRENGTH, LEARNING_RATE = 20, 20, 0.1, 5.0, 1e-3

@@ -240,8 +240,8 @@ def load_data():
 
 
 def check():
-    """Compares three steps of the rule with the reference in NumPy. Prints the largest relative difference, and
-    returns 0 if it is small enough, otherwise 1."""
+    """Compares three steps of the rule with the reference in NumPy. Prints the largest relative difference. Returns 0
+    if this difference is small enough, otherwise 1."""
     sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tests", "reference"))
     import tensor_rules
     jax.config.update("jax_enable_x64", True)

@@ -67,8 +67,8 @@ class Images:
 
 
 def chained(phi, images):
-    """Returns the meta-gradient of one task by the mode `chain`. The function evaluates each loss once and
-    differentiates it twice."""
+    """Returns the meta-gradient of one task by the mode `chain`. The function evaluates each loss once, and
+    differentiates each loss twice."""
     total = [torch.zeros_like(p) for p in phi]
     theta = [p.requires_grad_() for p in start_theta()]
     gradient = torch.autograd.grad(loss(theta, phi, *images.draw()), theta, create_graph=True)

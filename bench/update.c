@@ -4,7 +4,7 @@
  *
  * Each round measures the optimizer of every file once. For each file, the program prints the median and the least
  * milliseconds of wl_optimizer_step over the rounds. The program also divides the median by the median of the last
- * file. The script update.sh passes two LSTMs and Adam. */
+ * file. The script update.sh passes the files of two LSTMs and of Adam. */
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>

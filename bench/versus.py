@@ -35,7 +35,7 @@ def serve(measure, about, memory=None):
     """Serves the requests of the comparing script: prints `ready` once, and then prints one measurement for each line
     of standard input."""
     out = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # redirects what libraries print, so that it cannot mix with the answers
+    os.dup2(2, 1)  # redirects what libraries print, so that their output cannot mix with the answers
     print("ready " + about, file=out, flush=True)
     for line in sys.stdin:
         print(f"{memory() if line.strip() == 'memory' else measure():.9e}", file=out, flush=True)

@@ -45,7 +45,7 @@ target_include_directories(wl::hdf5 SYSTEM INTERFACE ${HDF5_INCLUDE_DIRS})
 target_link_libraries(wl::hdf5 INTERFACE ${HDF5_C_HL_LIBRARIES} ${HDF5_C_LIBRARIES})
 target_compile_definitions(wl::hdf5 INTERFACE ${HDF5_DEFINITIONS})
 
-# The system's interpreter is used if it exists, because Debian installs h5py and numpy for it. Other interpreters in
-# PATH may lack these packages.
+# The system's interpreter is used if it exists, because Debian installs the packages h5py and numpy for this
+# interpreter. Other interpreters in PATH may lack these packages.
 find_program(WL_PYTHON NAMES python3 PATHS /usr/bin NO_DEFAULT_PATH)
 find_program(WL_PYTHON NAMES python3)

@@ -5,8 +5,9 @@
 # Compiles src/<folder>/*.c into the library wl_<folder>, and compiles the same sources with WL_DOUBLE into
 # wl_<folder>64.
 #
-# Before compiling, the function includes every file src/<folder>/*.cmake. Such a file may change the list `sources`
-# (absolute paths). The file may also call wl_add_variant for a source that must be compiled several times.
+# Before compiling, the function includes every file src/<folder>/*.cmake. Such a file may change the list `sources`,
+# which contains absolute paths. The file may also call wl_add_variant for a source that must be compiled several
+# times.
 function(wl_add_library folder)
   cmake_parse_arguments(ARG "" "" "DEPS;LINK" ${ARGN})
   wl_folder_sources(${folder})

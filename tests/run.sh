@@ -7,7 +7,7 @@
 # cause many faults.
 #
 # Without CTEST OPTIONS, the script runs the MPI tests a second time with MPICH (mpicc.mpich, mpiexec.mpich). For
-# MPICH, it builds the program in a separate folder. The script compares the digests of the two MPI libraries.
+# MPICH, the script builds the program in a separate folder. The script compares the digests of the two MPI libraries.
 #
 # The environment variable BUILD_DIR sets the build directory (default: build).
 #

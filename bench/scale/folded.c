@@ -18,9 +18,9 @@
  *   start  <family>-<n> <seconds> <relative deviation>
  *   rest   -            <seconds of a meta-step outside windows and starts> <relative deviation>
  *
- * In SMPI, a nonblocking reduction sends from every rank to every rank. This file therefore replaces it by a blocking
- * reduction, which begins when the program waits for the result. The reduction then does not overlap with computing,
- * so the simulated efficiency is lower than the real efficiency. */
+ * In SMPI, a nonblocking reduction sends from every rank to every rank. This file therefore replaces such a reduction
+ * by a blocking reduction, which begins when the program waits for the result. The reduction then does not overlap
+ * with computing, so the simulated efficiency is lower than the real efficiency. */
 #include <math.h>
 #include <mpi.h>
 #include <smpi/smpi.h>
@@ -128,8 +128,8 @@ static void read_table(void) {
 
 /* ---- charging ---- */
 
-/* Returns a random number with approximately a standard normal distribution. It depends only on the unit, its episode
- * and its step. The number is the sum of twelve uniform numbers from the generator splitmix64, minus 6. */
+/* Returns a random number with approximately a standard normal distribution. The number depends only on the unit, its
+ * episode and its step. The number is the sum of twelve uniform numbers from the generator splitmix64, minus 6. */
 static double near_normal(const wl_unit *unit) {
   uint64_t x = (uint64_t)unit->episode.index * 0x9e3779b97f4a7c15u +
                (uint64_t)unit->episode.unit * 0xbf58476d1ce4e5b9u + (uint64_t)unit->t;

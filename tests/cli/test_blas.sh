@@ -7,8 +7,8 @@ set -euo pipefail
 grep -qw avx2 /proc/cpuinfo || skip "this processor has no AVX2"
 write_config endless.yaml
 sed -e 's/steps: 1000000,/steps: 2,/' endless.yaml >short.yaml
-# The linker finds this library before it finds OpenBLAS. The library reports kernels for a processor of 2004, unless
-# an environment variable selects other kernels.
+# The linker finds this replacement for OpenBLAS before it finds OpenBLAS. The library reports kernels for a processor
+# of 2004, unless an environment variable selects other kernels.
 cat >stand_in.c <<'C'
 #include <stdlib.h>
 char *openblas_get_corename(void) {

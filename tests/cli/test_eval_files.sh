@@ -27,8 +27,8 @@ evaluate run --steps 4
 expect_same "the new evaluation" 4 "$(steps_of run/evaluation.h5)"
 expect_same "the earlier evaluation" 3 "$(steps_of run/evaluation-previous-1.h5)"
 [ -e run/evaluation-previous-1.png ] && [ ! -e run/evaluation.png ] || fail "a picture shows other data than the evaluation"
-# if the settings are equal, `eval` replaces the earlier evaluation. With --no-picture, it also deletes the picture of
-# the earlier evaluation
+# if the settings are equal, `eval` replaces the earlier evaluation. With --no-picture, `eval` also deletes the
+# picture of the earlier evaluation
 echo picture >run/evaluation.png
 evaluate run --steps 4
 [ ! -e run/evaluation-previous-2.h5 ] || fail "an evaluation of the same settings was kept"

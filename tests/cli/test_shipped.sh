@@ -1,7 +1,7 @@
 # Runs commands of warploom on each configuration in jobs/. For each configuration, the test runs train --dry-run,
 # ablate --dry-run, check, and a training of zero meta-steps. On the resulting run, the test runs eval over every
-# axis, info and export. The test reduces the sizes of tasks. It replaces data sets that are not installed by the
-# built-in data set.
+# axis, info and export. The test reduces the sizes of tasks. The test replaces data sets that are not installed by
+# the built-in data set.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 
@@ -20,7 +20,7 @@ cuts() { # arguments: FULL
     key == "task.data" && $2 == "fashion-mnist" { print "--set\ntask." map "data=synthetic" }' "$1"
 }
 
-succeeds() { # arguments: WHAT COMMAND...
+succeeds() { # arguments: CASE COMMAND...
   "${@:2}" >out 2>err </dev/null || { tail -n 3 err >&2; fail "$1"; }
 }
 

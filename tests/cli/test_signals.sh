@@ -22,7 +22,7 @@ start() { # arguments: ARGS...
   env --default-signal "$WL_BIN" "$@" >out.txt 2>err.txt </dev/null &
   process=$!
 }
-end_by() { # arguments: SIGNAL CODE WHAT
+end_by() { # arguments: SIGNAL CODE CASE
   local code=0
   kill -"$1" $process
   wait_for 20 gone $process
@@ -66,8 +66,8 @@ sleep 0.3
 end_by TERM 75 "under nohup"
 echo "ok: nohup"
 
-# The programs at the other ends of standard output and standard error exit. The training must continue. At its end,
-# the training must report that it could not print its result.
+# The programs at the other ends of standard output and standard error exit. The training must continue. At the end of
+# the training, the program must report that it could not print its result.
 code=0
 { env --default-signal "$WL_BIN" train short.yaml --set output=piped 2>&1 && echo 0 >code || echo $? >code; } | true
 [ "$(cat code)" = 74 ] || fail "closed pipe: exit $(cat code), expected 74"

@@ -1,7 +1,7 @@
 #!/bin/bash
-# Checks jobs/sweep.sh without a batch system. The sweep must run all combinations of settings. Its results must equal
-# those of single trainings. The script must compare the runs, continue an interrupted sweep, and reject bad
-# arguments.
+# Checks jobs/sweep.sh without a batch system. The sweep must run all combinations of settings. The results of the
+# sweep must equal those of single trainings. The script must compare the runs, continue an interrupted sweep, and
+# reject bad arguments.
 . "$WL_SOURCE/tests/harness/training.sh"
 export WARPLOOM=$WL_BIN WARPLOOM_PYTHON=${WL_PYTHON:-python3} WARPLOOM_LAUNCH="$WL_MPIEXEC -n 2"
 sweep() { # arguments: CODE OUTPUT ARGS...

@@ -1,6 +1,6 @@
-# Checks the stages of a curriculum. The digest must be the same on any number of ranks and threads. It must also be
-# the same in two other cases: after a kill, and after a stop in a later stage and a resume on another number of
-# ranks. The log contains the loss of each evaluation, and these losses determine the meta-step at which each new
+# Checks the stages of a curriculum. The digest must be the same on any number of ranks and threads. The digest must
+# also be the same in two other cases: after a kill, and after a stop in a later stage and a resume on another number
+# of ranks. The log contains the loss of each evaluation, and these losses determine the meta-step at which each new
 # stage must begin.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"

@@ -15,7 +15,7 @@ train_on 3 drawn.yaml split --stop-after 5 >/dev/null
 expect_same "drawn tasks resumed on 2 ranks" "$expected" "$(train_on 2 drawn.yaml split --resume)"
 
 # Here, the estimator nres perturbs phi, and the units begin their episodes at different meta-steps. When a unit
-# begins an episode, it draws another task family and other values.
+# begins an episode, the unit draws another task family and other values.
 forward=(--set 'window={steps: 10}' --set 'estimator={name: nres, pairs: 2, sigma: 0.01, loss: mean}' --set episode.stagger=true)
 expected_forward=$(train_on 1 drawn.yaml forward "${forward[@]}")
 expect_same "drawn tasks by nres on 3 ranks" "$expected_forward" "$(train_on 3 drawn.yaml forward-3 "${forward[@]}")"

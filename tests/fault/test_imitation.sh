@@ -1,7 +1,7 @@
 # Checks imitation of a teacher. The tasks form a mixture, and the units begin their episodes at different meta-steps.
 # The test covers each estimator that supports imitation. The digest must be the same on any number of ranks and
-# threads. It must also be the same in two other cases: after a kill, and after a stop within episodes and a resume on
-# another number of ranks.
+# threads. The digest must also be the same in two other cases: after a kill, and after a stop within episodes and a
+# resume on another number of ranks.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 . "$WL_SOURCE/tests/fault/mlp_job.sh"

@@ -38,7 +38,7 @@ command_of() { # arguments: NAME
 
 # Runs the command with a failure on one rank. Sets `code` to the exit code and writes standard error to the file `err`.
 # A rank reads its rank number from a variable that the launcher sets.
-run_failing() { # arguments: RANK VARIABLE POINT COMMAND
+run_failing() { # arguments: RANK VARIABLE NUMBER COMMAND
   rm -rf run
   [ "$4" != resume ] || cp -r trained run
   code=0
@@ -50,7 +50,7 @@ run_failing() { # arguments: RANK VARIABLE POINT COMMAND
 
 # Makes one allocation or write fail and checks the error message. Returns 1 if the command ended before this
 # allocation or write.
-fails_well() { # arguments: RANK VARIABLE POINT COMMAND CODE
+fails_well() { # arguments: RANK VARIABLE NUMBER COMMAND CODE
   local at="$4, rank $1, $2=$3"
   run_failing "$@"
   [ $code != 0 ] || return 1
@@ -61,7 +61,7 @@ fails_well() { # arguments: RANK VARIABLE POINT COMMAND CODE
   hits=$((hits + 1))
 }
 
-try_points() { # arguments: RANK VARIABLE COMMAND CODE POINTS...
+try_points() { # arguments: RANK VARIABLE COMMAND CODE NUMBERS...
   local rank=$1 variable=$2 command=$3 expected=$4 hits=0 k
   shift 4
   for k in "$@"; do fails_well "$rank" "$variable" "$k" "$command" "$expected" || break; done

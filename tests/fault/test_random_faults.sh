@@ -28,7 +28,7 @@ FAULTS=${1:-12}
 RANDOM=${2:-20161} # seed of all random choices. The times of the faults also depend on the machine
 STEPS=20           # number of meta-steps of the job
 PATIENCE=120       # seconds within which a job must start or reach a meta-step; an idle machine needs much less time
-END=60             # seconds within which a job must end after it has lost a rank or its disk
+END=60             # seconds within which a job must end after the job has lost a rank or its disk
 # If a host is silent for TIME seconds, Open MPI tests the connection to it. Open MPI closes the connection after
 # PROBES unanswered tests at intervals of INTERVAL seconds.
 TIME=3 INTERVAL=1 PROBES=3

@@ -1,6 +1,6 @@
 # Checks the training of warp layers by offline Warp-Grad. The digest must be the same on 1 to 4 ranks, with 2
-# threads, and after a kill and a resume on another number of ranks. It must also be the same if the points of the
-# replay buffer are in the scratch file instead of in memory.
+# threads, and after a kill and a resume on another number of ranks. The digest must also be the same if the points of
+# the replay buffer are in the scratch file instead of in memory.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 . "$WL_SOURCE/tests/fault/mlp_job.sh"

@@ -1,6 +1,6 @@
 # Checks episodes that restart from a stored state. The tasks form a mixture. The estimators are back-propagation and
-# forward-only estimators. The digest must be the same on any number of ranks and threads. It must also be the same in
-# three other cases: after a stop and a resume on another number of ranks, after a kill, and after interrupted
+# forward-only estimators. The digest must be the same on any number of ranks and threads. The digest must also be the
+# same in three other cases: after a stop and a resume on another number of ranks, after a kill, and after interrupted
 # meta-steps.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"

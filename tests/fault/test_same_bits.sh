@@ -27,7 +27,7 @@ expect_same "window of 100 steps within 3.5 MiB" "$expected" "$(train_on 2 mlp.y
 expect_same "window of 100 steps recomputed" "$expected" "$(train_on 2 mlp.yaml recompute $long --set window.storage=recompute)"
 
 # In second order, the storage of the window must not change the result either. With the storage `states`, a
-# second-order window overwrites the unit's state while it is computed.
+# second-order window overwrites the unit's state while the window is computed.
 exact="--set episode.steps=50 --set window.steps=25 --set window.order=second --set outer.steps=4"
 expected=$(train_on 1 mlp.yaml exact $exact --set window.storage=recompute)
 for storage in activations states; do

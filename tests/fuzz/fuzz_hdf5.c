@@ -329,8 +329,8 @@ static void make_case(uint64_t number, const sample *samples, int count) {
   free(data);
 }
 
-/* The parent process and the child process share this memory. It contains the number of the case that the child
- * process is running. */
+/* The parent process and the child process share this memory. The memory contains the number of the case that the
+ * child process is running. */
 typedef struct progress {
   uint64_t next;
   double longest;

@@ -163,8 +163,8 @@ def zero_is_named():
 
 
 def untested_is_told():
-    """If most blocks have no effect on the loss, `check` must not pass, and its exit code must be 65. In this case,
-    the agreement of the other blocks proves nothing."""
+    """If most blocks have no effect on the loss, `check` must not pass, and its exit code must be 65. If most blocks
+    have no effect, the agreement of the other blocks proves nothing."""
     code, report, said = check(configuration(MLP, "name: sgd, rate: 0.1, learn: [rate]", "steps: 2", "initialisation: {name: maml}"),
                                "--windows", "1")
     blocks = report["tasks"][0]["blocks"]
@@ -192,8 +192,9 @@ def rounding_is_no_gradient():
 
 
 def kinks_are_told_from_errors():
-    """Checks a loss whose clip bound is just above its value. Finite differences cannot resolve a kink that is this
-    near. If the clip bound is well above the value of the loss, it must have no effect on the result."""
+    """Checks a loss whose clip bound is just above its value. Finite differences cannot resolve a kink at such a
+    small distance. If the clip bound is well above the value of the loss, the bound must have no effect on the
+    result."""
     def verdicts(window):
         code, report, said = check(configuration(LOGISTIC, SMALL, f"steps: 4, weights: last, order: second, {window}", ""))
         return code, report["tasks"][0]["meta_loss"], [block["kink"] for block in report["tasks"][0]["blocks"]], said

@@ -265,7 +265,7 @@ static void test_es_telescopes(void **state) {
   "outer: {units: 2}\n"
 
 /* Returns the variance of a window's contribution. The function sums the variance over the meta-parameters and
- * averages it over the windows of an episode. */
+ * averages the sum over the windows of an episode. */
 static double window_variance(const char *estimator, int64_t windows) {
   enum { DRAWS = 300 };
   toy t = open_job(RATES, estimator);
@@ -468,9 +468,9 @@ static void draw_pairs(toy *t, double eps[2]) {
   for (int p = 0; p < 2; p++) eps[p] = (double)*wl_antithetic_draw(t->estimator, &job, p, 0);
 }
 
-/* D_dist = (r / r_e - 1)^2 is a term of the imitation loss. Between the two runs of a pair, it differs by 4 eps (r /
- * r_e - 1) / r_e = -eps / r. If the inner steps follow the teacher, no loss depends on r. Dividing by the root mean
- * square over the pairs results in -eps / sqrt(mean eps^2). */
+/* D_dist = (r / r_e - 1)^2 is a term of the imitation loss. Between the two runs of a pair, D_dist differs by 4 eps
+ * (r / r_e - 1) / r_e = -eps / r. If the inner steps follow the teacher, no loss depends on r. Dividing by the root
+ * mean square over the pairs results in -eps / sqrt(mean eps^2). */
 static void test_imitation(void **state) {
   (void)state;
   toy t = open_pupil("distance: 1");
@@ -483,8 +483,8 @@ static void test_imitation(void **state) {
   close_toy(&t);
 }
 
-/* Tests that the inner step still mixes both learning rates if all weights of the imitation loss are zero. In this
- * case, theta_1 - y/w = (1 - 2 w^2 (f r_e + (1 - f) r)) (theta_0 - y/w). */
+/* Tests that the inner step still mixes both learning rates if all weights of the imitation loss are zero. If all
+ * these weights are zero, theta_1 - y/w = (1 - 2 w^2 (f r_e + (1 - f) r)) (theta_0 - y/w). */
 static void test_forced_path(void **state) {
   (void)state;
   toy t = open_pupil("distance: 0, force: 0.25");

@@ -4,7 +4,7 @@
  *
  * Here b is the preconditioned gradient of the previous step. Some preconditioners compute a value from the gradient,
  * and their derivatives treat this value as a constant. For these preconditioners, the test computes the value once,
- * at the point of the derivative, and does not change it for the differences. */
+ * at the point of the derivative, and uses the same value for the differences. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

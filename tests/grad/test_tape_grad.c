@@ -1,6 +1,6 @@
 /* test_tape_grad.c - tests each operator of the tape separately. The axes have odd sizes, and the operands are of
- * every kind. The tests compare the gradient and the Hessian-vector product with central differences. They also check
- * the identities that tape_fixture.h lists. */
+ * every kind. The tests compare the gradient and the Hessian-vector product with central differences. The tests also
+ * check the identities that tape_fixture.h lists. */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* test_tape_networks.c - tests whole networks on the tape. The tests compare the gradient and the Hessian-vector
- * product with respect to (theta, phi) with central differences. They also check the identities that tape_fixture.h
- * lists. */
+ * product with respect to (theta, phi) with central differences. The tests also check the identities that
+ * tape_fixture.h lists. */
 #include "grad/tape_fixture.h"
 #include "unit/cmocka_all.h"
 

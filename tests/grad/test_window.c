@@ -23,7 +23,7 @@ typedef struct storage_case {
 #define SECOND QUADRATIC LSTM "window: {steps: 100, order: second, loss: log}\n"
 
 /* If the rule state is long, a segment of medium length requires the least memory. If the rule state is short, each
- * length of a segment is the best length for some budget. If activations are stored, the shortest segment requires
+ * length of a segment occurs for some memory budget. If activations are stored, the shortest segment requires
  * the least memory. */
 static storage_case storage_cases[] = {
     {FIRST,
@@ -90,8 +90,8 @@ static void describe(problem *p, int64_t memory, char *text, size_t size) {
   wl_unroll_describe_storage(p->of.model, p->of.tasks[0], &p->of.spec, text, size);
 }
 
-/* Returns true if the memory budget is large enough to create a workspace. If it is too small, the error message must
- * name the key window.memory. */
+/* Returns true if the memory budget is large enough to create a workspace. If the budget is too small, the error
+ * message must name the key window.memory. */
 static bool is_enough(const problem *p) {
   const wl_status status = wl_unroll_check_memory(p->of.model, p->of.tasks[0], &p->of.spec);
   if (status == WL_OK) return true;
@@ -156,8 +156,8 @@ static void test_long_window(void **state) {
   close_problem(&p);
 }
 
-/* Without a memory bound, a window stores its activations only if they occupy little memory. A window stores larger
- * activations only if the configuration requires it. */
+/* Without a memory bound, a window stores its activations only if the activations occupy little memory. A window
+ * stores larger activations only if the configuration requires it. */
 static void test_unasked_tape(void **state) {
   (void)state;
   char text[80];
@@ -186,8 +186,8 @@ static void test_unasked_tape(void **state) {
 }
 
 /* The memory of a small job must not be rounded up to a size that only large jobs require. The job has 1,280
- * coordinates and an LSTM of 2 layers of 20 units, and it recomputes the window. The window requires memory for two
- * copies of the rule state, for the gradients, and for the scratch memory of the kernel. */
+ * coordinates and an LSTM of 2 layers of 20 units, and the job recomputes the window. The window requires memory for
+ * two copies of the rule state, for the gradients, and for the scratch memory of the kernel. */
 static void test_small_job(void **state) {
   (void)state;
   problem p = open_problem("task: {family: quadratic, dimension: 10, batch: 128}\n" LSTM

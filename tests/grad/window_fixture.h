@@ -1,5 +1,5 @@
 /* window_fixture.h - declares the functions that the tests of windows share. The functions create a problem from
- * YAML, run a window and return all results. They compare results exactly or within a tolerance. */
+ * YAML, run a window and return all results. These functions also compare results exactly or within a tolerance. */
 #ifndef WL_TEST_WINDOW_FIXTURE_H
 #define WL_TEST_WINDOW_FIXTURE_H
 
@@ -36,7 +36,7 @@ typedef struct problem {
 problem open_problem(const char *yaml);
 void close_problem(problem *p);
 
-/* All results of one window. */
+/* Contains all results of one window. */
 typedef struct outcome {
   int64_t n_phi, n, steps;
   wl_window_result result;

@@ -9,13 +9,13 @@ EXIT_STOPPED=75
 skip() { echo "skipped: $*"; exit 77; }
 fail() { echo "FAILED: $*" >&2; exit 1; }
 # If EXPECTED is empty, the comparison fails, because two missing digests must not count as equal.
-expect_same() { # arguments: WHAT EXPECTED GOT
+expect_same() { # arguments: CASE EXPECTED GOT
   [ -n "$2" ] && [ "$2" = "$3" ] || fail "$1: expected '$2', got '$3'"
   echo "ok: $1: $2"
 }
 seconds_now() { date +%s.%N; }
 seconds_since() { awk -v a="$1" -v b="$(date +%s.%N)" 'BEGIN { printf "%.1f", b - a }'; }
-expect_below() { # arguments: WHAT LIMIT GOT
+expect_below() { # arguments: CASE LIMIT GOT
   awk -v a="$3" -v b="$2" 'BEGIN { exit !(a <= b) }' || fail "$1: $3, more than $2"
   echo "ok: $1: $3 (at most $2)"
 }
@@ -80,7 +80,7 @@ straight_digest() { # arguments: CONFIG STEPS NAME [OPTIONS...]
   digest_line "$name.out"
 }
 
-wait_for() { # arguments: SECONDS WHAT COMMAND...
+wait_for() { # arguments: SECONDS CASE COMMAND...
   local deadline=$((SECONDS + $1)) what=$2
   shift 2
   until "$@"; do

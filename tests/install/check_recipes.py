@@ -1,8 +1,8 @@
 """Compares the recipes in packaging/ with CMakeLists.txt and the source tree. The comparison covers versions,
 dependencies, options, files and commands.
 
-The test replaces the functions of Spack by functions that record their arguments. It executes an easyconfig file as
-Python without the imports of EasyBuild."""
+The test replaces the functions of Spack by functions that record their arguments. The test executes an easyconfig
+file as Python without the imports of EasyBuild."""
 import importlib.util
 import os
 import re

@@ -1,8 +1,8 @@
 #!/bin/bash
 # Installs Warploom into a temporary prefix and uses the installed files outside the source tree. The test trains an
-# optimizer with the installed program. It then uses this optimizer through the library, from C and from C++. The C
-# and C++ programs find the library by pkg-config and by find_package. The installed files must not contain the path
-# of the source tree or the path of the build directory.
+# optimizer with the installed program. The test then uses this optimizer through the library, from C and from C++.
+# The C and C++ programs find the library by pkg-config and by find_package. The installed files must not contain the
+# path of the source tree or the path of the build directory.
 set -euo pipefail
 : "${WL_BIN:?run the tests through ctest}" "${WL_SOURCE:?}"
 fail() { echo "FAILED: $*" >&2; exit 1; }
@@ -31,7 +31,8 @@ check_files() {
     fail "installed files name the source or build tree: $(cat leaks)"
 }
 
-# The library must export the functions that its headers declare and no other symbol, and it must not depend on MPI.
+# The library must export the functions that its headers declare and no other symbol, and the library must not depend
+# on MPI.
 check_symbols() {
   nm -D --defined-only "$libdir/libwarploom.so" | awk '$2 == "T" { sub(/@.*/, "", $3); print $3 }' | sort >exported
   cat "$prefix"/include/warploom/*.h | sed 's|^ \*.*||; s|/\*.*||' | grep -oE 'wl_[a-z_0-9]+\(' | tr -d '(' | sort -u >declared

@@ -26,7 +26,8 @@ checkpoint: {every: 2, keep: 9}
 trajectory: {every: 1, units: 1, coordinates: 4, hidden: true, snapshot_stride: 2}
 """
 
-# This training has a replay buffer, and it keeps the points of an episode for more than one meta-batch of episodes.
+# This training has a replay buffer, and the buffer keeps the points of an episode for more than one meta-batch of
+# episodes.
 REPLAY = """
 seed: 3
 threads: 1

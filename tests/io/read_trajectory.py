@@ -57,7 +57,7 @@ def test_half_precision():
     with h5py.File("half/trajectory.h5", "r") as half, h5py.File("plain/trajectory.h5", "r") as plain:
         for name in ("gradient", "update", "hidden", "theta"):
             assert half[name].dtype == np.float16, name
-            # half precision represents all values of the sample exactly, so they can be compared
+            # half precision represents all values of the sample exactly, so the values can be compared
             assert np.array_equal(half[name][()], plain[name][()].astype(np.float16), equal_nan=True), name
         assert half["loss"].dtype == np.float64
 

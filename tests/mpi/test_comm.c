@@ -21,8 +21,8 @@ static void agree_on_success(void **state) {
   assert_int_equal(wl_comm_agree(*state, WL_OK), WL_OK);
 }
 
-/* The ranks with a number of at least `first` fail, and each of them has a separate message. The error code of the
- * rank `first` differs from the error codes of the ranks after it. */
+/* The ranks with a number of at least `first` fail, and each of these ranks has a separate message. The error code of
+ * the rank `first` differs from the error codes of the ranks after it. */
 static void agree_on_lowest(void **state) {
   wl_comm *comm = *state;
   const int rank = wl_comm_rank(comm), size = wl_comm_size(comm), first = size / 2;

@@ -7,7 +7,7 @@ cp "$WL_SOURCE"/examples/plugins/{welsch.c,soft_clip.c,welsch.yaml} .
 grep -q "^welsch.so: a task family 'welsch' for float32, float64$" build.err || fail "what was built: $(cat build.err)"
 "$WL_BIN" plugin build soft_clip.c 2>build.err || { cat build.err >&2; fail "plugin build soft_clip.c"; }
 
-shows() { # arguments: WHAT PATTERN COMMAND...
+shows() { # arguments: CASE PATTERN COMMAND...
   local what=$1 pattern=$2
   shift 2
   "$@" >shown.out 2>shown.err || { cat shown.err >&2; fail "$what: $*"; }

@@ -9,7 +9,7 @@ cp "$WL_SOURCE"/examples/plugins/{welsch.c,soft_clip.c} .
 config() { # arguments: TASK
   printf 'seed: 1\ntask: %s\nrule: {name: sgd, learn: [rate]}\nepisode: {steps: 4}\nwindow: {steps: 4}\nouter: {steps: 2, units: 2}\n' "$1"
 }
-refused() { # arguments: WHAT CODE PATTERN TASK
+refused() { # arguments: CASE CODE PATTERN TASK
   local code=0
   config "$4" >bad.yaml
   "$WL_BIN" train bad.yaml --set output=bad >bad.out 2>bad.err || code=$?
@@ -102,7 +102,7 @@ refused "too many keys" 78 "many.so: the plug-in's table has more than [0-9]* ke
 
 # After a crash in a plug-in, the program must print one line that names the file and the function. The exit code must
 # be 128 plus the number of the signal.
-crash() { # arguments: WHAT LINE SED_EXPRESSION [CONFIGURATION]
+crash() { # arguments: CASE LINE SED_EXPRESSION [CONFIGURATION]
   local code=0
   changed crashing "$3"
   config '{plugin: ./crashing.so}' >crash.yaml
@@ -145,7 +145,7 @@ refused "no batches of an evaluation" 78 "create() set eval_batches to 0" '{plug
 
 # In these cases, the result of a function depends on earlier calls, which is not allowed. `check` must name the
 # results that differ between calls.
-impure() { # arguments: WHAT DIFFERS SED_EXPRESSION
+impure() { # arguments: CASE DIFFERS SED_EXPRESSION
   local code=0
   changed impure "$3"
   "$WL_BIN" plugin build impure.c >impure.out 2>&1 || fail "$1: $(cat impure.out)"

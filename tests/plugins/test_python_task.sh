@@ -73,7 +73,7 @@ no_process_left() {
     [ "$(readlink "/proc/$process/cwd")" != "$PWD" ] || return 1
   done
 }
-refused() { # arguments: WHAT CODE PATTERN MODULE [OPTIONS...]
+refused() { # arguments: CASE CODE PATTERN MODULE [OPTIONS...]
   local what=$1 expected=$2 pattern=$3 code=0
   { printf 'import os, signal, time\nimport numpy as np\nfrom valley_numpy import Valley, make_task\n'; echo "$4"; } >bad.py
   shift 4

@@ -25,7 +25,8 @@ NOTEBOOKS = {"meta-train": (3, r"lstm1\.weight +\(80, 24\)"), "own-model": (1, r
 
 
 def execute(name):
-    """Executes the notebook in a folder with the same files as docs/notebooks, and returns its cells."""
+    """Executes the notebook in a folder with the same files as docs/notebooks, and returns the cells of the
+    notebook."""
     folder = Path("docs/notebooks")
     folder.mkdir(parents=True)
     for part in ("data", "jobs"):

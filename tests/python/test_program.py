@@ -81,8 +81,8 @@ def test_export(run):
 
 
 def test_plots(run):
-    """Checks the functions that draw figures. They must not leave figures open in pyplot, and they must not change
-    the caller's style."""
+    """Checks the functions that draw figures. These functions must not leave figures open in pyplot, and they must
+    not change the caller's style."""
     try:
         import matplotlib
     except ImportError:

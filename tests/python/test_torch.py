@@ -224,7 +224,7 @@ def test_preconditioners():
 
 
 def test_bundles(paths):
-    """PyTorch updates small tensors together. The updates must be the same as when the tensors are updated one after
+    """PyTorch updates small tensors together. The updates must be the same as when PyTorch updates one tensor after
     another, even if one tensor has no gradient."""
     for name in ("adam", "lstm", "rnnprop"):
         results = []

@@ -4,10 +4,10 @@
     python3 tests/reference/task_losses.py > tests/unit/task_reference.inc
 
 The random numbers are those of NumPy's Philox4x64-10, with the keys that src/base/rng.h documents. The script
-computes the losses from their formulas. It computes the gradients as complex-step derivatives, which are exact except
-for rounding (Squire and Trapp 1998). The parameters are theta_i = sin(1 + i) / 2. For each gradient, the output
-contains three projections: the scalar products with cos(1 + k i) for k = 1, 2, 3. The episode has the seed 7, the
-random space "tune", the index 5 and the unit number 2."""
+computes the losses from their formulas. The script computes the gradients as complex-step derivatives, which are
+exact except for rounding (Squire and Trapp 1998). The parameters are theta_i = sin(1 + i) / 2. For each gradient, the
+output contains three projections: the scalar products with cos(1 + k i) for k = 1, 2, 3. The episode has the seed 7,
+the random space "tune", the index 5 and the unit number 2."""
 import numpy as np
 
 SEED, SPACE, INDEX, UNIT = 7, 1, 5, 2

@@ -10,7 +10,7 @@ export RUN=$PWD/chain
 job=$(submit --nodes=1 --ntasks-per-node=2 --time=10 --output=chain.out "$WARPLOOM_JOBS/chain.sbatch" \
   train.yaml --set checkpoint.every="$every")
 
-interrupt() { # arguments: WHAT FROM_STEP COMMAND...
+interrupt() { # arguments: CASE FROM_STEP COMMAND...
   local what=$1 from=$2 start
   shift 2
   wait_for 90 "a checkpoint after step $from" has_checkpoint_after "$RUN" "$from"

@@ -2,8 +2,8 @@
  * inner run of the trainer. The tests compare such runs for rules, preconditioners and learned initial parameters.
  * The test also covers requests that the functions must reject.
  *
- * The tests use initial meta-parameters instead of trained ones. Small random numbers are added, so that no
- * meta-parameter has its default value. */
+ * The tests use initial meta-parameters instead of trained ones. Small random numbers are added to the
+ * meta-parameters, so that no meta-parameter has its default value. */
 #define _GNU_SOURCE
 #include "cmocka_all.h"
 
@@ -505,7 +505,7 @@ static void test_warp_layers_are_refused(void **state) {
 
 /* ---- The caller's threads, floating-point state and locale ------------------------------------ */
 
-enum { MANY = 4096, TEAM = 2 }; /* number of parameters that occupies TEAM threads */
+enum { MANY = 4096, TEAM = 2 }; /* number of parameters for which the library uses TEAM threads */
 
 /* Returns theta after some steps with subnormal gradients, all of which the library treats as zero. */
 static void run_on_vanishing(int threads, float theta[MANY]) {

@@ -1,6 +1,6 @@
 /* test_precondition.c - tests the preconditioners in float32 and in float64. The preconditioners must start as the
- * identity. They must agree with simple implementations, and satisfy the adjoint identity <P g, r> = <g, P^T r>. The
- * test also covers the drawn initial values, and the error messages for wrong configurations. */
+ * identity. The preconditioners must agree with simple implementations, and satisfy the adjoint identity <P g, r> =
+ * <g, P^T r>. The test also covers the drawn initial values, and the error messages for wrong configurations. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -316,8 +316,8 @@ static void test_scalar_skip_is_pamela(void **state) {
 /* Returns the factor m of a singular value, which is the function softplus_2 of an element of phi. */
 static double softplus2(double x) { return 0.5 * log1p(exp(2 * (x + 0.5 * log(exp(2) - 1)))); }
 
-/* Tests a diagonal gradient whose diagonal elements decrease. Its singular vectors are unit vectors, so P must be a
- * diagonal matrix. */
+/* Tests a diagonal gradient whose diagonal elements decrease. The singular vectors of this gradient are unit vectors,
+ * so P must be a diagonal matrix. */
 static void check_diagonal_gradient(const char *text) {
   static fixture f;
   open_fixture(&f, text);

@@ -158,8 +158,8 @@ static void indices_are_uniform(void **state) {
     counts[values[i]]++;
   }
   for (int k = 0; k < 10; ++k) assert_mean(counts[k] / (double)SAMPLES, 0.1, 0.09);
-  /* for this bound, the generator must reject a quarter of its draws. If it rejected none, a result whose remainder
-   * modulo 3 is 2 would have the probability 1/4 instead of 1/3 */
+  /* for this bound, the generator must reject a quarter of its draws. If the generator rejected none, a result whose
+   * remainder modulo 3 is 2 would have the probability 1/4 instead of 1/3 */
   wl_rng_index(stream, 0, SAMPLES, UINT64_C(3) << 61, values);
   int twos = 0;
   for (int i = 0; i < SAMPLES; ++i) twos += values[i] % 3 == 2;

@@ -1,6 +1,6 @@
 /* test_task_augment.c - tests the values that an episode draws for its augmentations, in float64. The test compares
- * the distributions of these values with the documentation. It also compares each augmented task with the same task
- * without augmentation. */
+ * the distributions of these values with the documentation. The test also compares each augmented task with the same
+ * task without augmentation. */
 #include "task/image_source.h"
 #include "task_fixture.h"
 

@@ -141,7 +141,8 @@ static void support_and_query(void **state) {
 
 /* ---- Families of functions ------------------------------------------------------------------- */
 
-/* Collects all values of an input over several episodes. The caller must free the returned array. */
+/* Collects all values of an input of the task's tape over several episodes. The caller must free the returned
+ * array. */
 static double *collect_input(const char *yaml, const char *name, int64_t episodes, int64_t *n) {
   fixture f = open_fixture(yaml);
   int64_t size = 0;
@@ -258,7 +259,7 @@ static void logistic_points(void **state) {
       classes[c] += members[c];
       for (int64_t j = 0; j < D; j++) means[(e * 3 + c) * D + j] = sum[c][j] /= (double)members[c];
     }
-    /* the test estimates the mean from the same points, so it rescales the deviations */
+    /* the test estimates the mean from the same points, so the test rescales the deviations */
     for (int64_t i = 0; i < BATCH; i++)
       for (int64_t j = 0; j < D; j++)
         around[at++] = ((double)x[i * D + j] - sum[label[i]][j]) *
