@@ -140,7 +140,7 @@ const char *wl_comm_library(void) {
 /* ---- agreement ---- */
 
 /* Returns true if the message begins with a rank, as in "rank 3: ...". An earlier call of
- * wl_comm_agree may have added the rank; the message must not receive a second rank. */
+ * wl_comm_agree may have added the rank, and in this case wl_comm_agree adds no second rank. */
 static bool names_a_rank(const char *message) {
   if (strncmp(message, "rank ", 5) != 0 || !isdigit((unsigned char)message[5])) return false;
   return message[5 + strspn(message + 5, "0123456789")] == ':';

@@ -73,8 +73,8 @@ wl_status wl_comm_receive(wl_comm *comm, void *data, size_t bytes, int from);
  * between two collectives, without waiting. Each rank may raise at most one alarm between two calls
  * of wl_comm_alarm_settle. Not collective. Only the main thread may call this function. */
 wl_status wl_comm_alarm_raise(wl_comm *comm);
-/* Returns true if an alarm of another rank has arrived. The alarm must still be received with
- * wl_comm_alarm_settle. */
+/* Returns true if an alarm of another rank has arrived. The caller must still call
+ * wl_comm_alarm_settle, which receives the alarm. */
 bool wl_comm_alarm_is_heard(wl_comm *comm);
 /* Receives `count` alarms that other ranks have raised. If this rank has raised an alarm, the
  * function also waits until that alarm has been sent. */

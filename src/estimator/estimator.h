@@ -41,7 +41,8 @@ typedef struct wl_run_outcome {
 typedef struct wl_estimator_ops {
   const char *name, *summary;
   const wl_option *options; /* list that ends with key NULL; NULL: the estimator has no options */
-  /* true: the estimator back-propagates, so its workspaces store a trace of the window */
+  /* true: the estimator back-propagates, so its workspaces store the values of the window that the
+   * backward pass needs */
   bool traces;
   bool whole_episodes; /* true: the estimator needs the setting `outer.every: episode` */
   bool imitates;       /* true: the estimator supports units that imitate a teacher */
@@ -127,9 +128,9 @@ typedef struct wl_estimator_setting {
 } wl_estimator_setting;
 
 /* Creates the estimator of the configuration's section `estimator`. `spec` contains the settings of
- * the section `window`. The estimator borrows `model`, so `model` must exist as long as the
- * estimator. Returns WL_ERR_CONFIG if the estimator does not support the rule, the initialisation
- * or the outer loop. */
+ * the section `window`. The estimator borrows `model`, which must remain valid until the estimator
+ * is destroyed. Returns WL_ERR_CONFIG if the estimator does not support the rule, the
+ * initialisation or the outer loop. */
 wl_status wl_estimator_create(const wl_config *config, const wl_model *model,
                               const wl_window_spec *spec, const wl_estimator_setting *setting,
                               wl_estimator **out);

@@ -20,21 +20,21 @@ typedef struct wl_kernel_figures {
   int64_t coordinates;                      /* number of coordinates of each rank */
   int threads;                              /* number of threads of each rank */
   /* floating-point operations of one coordinate-step; they include a second forward pass, because
-   * the storage `recompute` needs one */
+   * `window.storage: recompute` needs one */
   double flop;
   /* peak rates in FLOP/s of the slowest rank, of the fastest rank and of all ranks together */
   double peak_least, peak_most, peak_total;
-  /* rates with the storages `recompute` and `activations`; the rates in `activations` are 0 if the
-   * activations were too large to be measured */
+  /* rates with `window.storage: recompute` and with `window.storage: activations`; the rates in
+   * `activations` are 0 if the activations were too large to be measured */
   wl_kernel_rate recompute, activations;
-  /* rates with the storage `recompute` when the gradients and adjoints are subnormal numbers */
+  /* rates with `window.storage: recompute` when the gradients and adjoints are subnormal numbers */
   wl_kernel_rate vanishing;
 } wl_kernel_figures;
 
-/* Measures `repeats` windows for each kind of storage, and sets the medians. `repeats` is 1 to
- * WL_MEASURE_REPEATS. The measurements of windows and of the peak rate alternate. If the
- * activations need more than `most_kept` bytes, the function does not measure the storage
- * `activations`. Collective. */
+/* Measures `repeats` windows for each of the storages `recompute` and `activations` (key
+ * `window.storage`), and sets the medians. `repeats` is 1 to WL_MEASURE_REPEATS. The measurements
+ * of windows and of the peak rate alternate. If the activations need more than `most_kept` bytes,
+ * the function does not measure the storage `activations`. Collective. */
 wl_status wl_measure_kernel(wl_comm *comm, int64_t coordinates, int threads, int repeats,
                             int64_t most_kept, wl_kernel_figures *out);
 

@@ -159,7 +159,7 @@ typedef struct wl_elementwise_keys {
 /* clang-format on */
 
 /* These functions implement the members of wl_rule_ops. The rule borrows `definition`, which must
- * be valid as long as the rule. */
+ * remain valid until the rule is destroyed. */
 wl_status wl_elementwise_create(const wl_elementwise *definition, const wl_map *options,
                                 const wl_rule_setting *setting, wl_rule *rule);
 void wl_elementwise_destroy(wl_rule *rule);

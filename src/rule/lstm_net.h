@@ -63,8 +63,8 @@ void wl_lstm_net_scales(wl_lstm_net *net, double strength, double gradient_scale
                         double output_scale, double forget_bias);
 
 /* The number eps that WL_LSTM_LOG adds to a magnitude before it computes the logarithm. The number
- * eps is the machine epsilon of float32 also in the float64 build, because both builds must compute
- * the same function. */
+ * eps is the machine epsilon of float32 also in the float64 build, so that both builds compute the
+ * same function. */
 #define WL_LSTM_LOG_EPSILON 1.1920928955078125e-7
 
 /* The arguments of one forward step of `blocks` blocks. The pointers point to the first block. The

@@ -52,8 +52,8 @@ static slot_layout slot_of(const wl_lstm_net *net) {
   return s;
 }
 
-/* The layout of a record, which contains the values of one step of one block. The forward step
- * stores records with the storage `activations`. The adjoint computes the other values of a slot,
+/* The layout of a record, which contains the values of one step of one block. With `window.storage:
+ * activations`, the forward step stores records. The adjoint computes the other values of a slot,
  * tanh c and h, from c and o with the function `outputs`. */
 typedef struct record_layout {
   /* offsets of these values from the start of a record, in elements */

@@ -2,10 +2,10 @@
  * step to the first. The sweep overwrites the gates in a slot with dz, the adjoint of the
  * pre-activations. The product W^T dz is computed in tiles of SWEEP_ROWS rows.
  *
- * The sweep needs the values of the forward pass. If the forward pass has stored records, the sweep
- * reads the values from the records. If there are no records, the function of the forward pass
- * computes the steps again, with equal bits. All functions are static, because each compilation of
- * the kernel needs separate copies (vector.h). */
+ * The sweep needs the values of the forward pass. If the forward pass has stored records
+ * (lstm_shapes.h), the sweep reads the values from the records. If there are no records, the
+ * function of the forward pass computes the steps again, with equal bits. All functions are static,
+ * because each compilation of the kernel needs separate copies (vector.h). */
 #ifndef WL_RULE_LSTM_SWEEP_H
 #define WL_RULE_LSTM_SWEEP_H
 

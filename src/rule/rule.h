@@ -28,7 +28,7 @@ typedef struct wl_rule_ws wl_rule_ws;
 
 /* Largest number of consecutive steps in one call of wl_rule_backward. Meta-gradients are summed
  * over chunks of steps and over groups of blocks in a fixed order. Meta-gradients therefore do not
- * depend on the window's storage or on the number of threads. */
+ * depend on the key `window.storage` or on the number of threads. */
 enum { WL_CHUNK_STEPS = 20 };
 
 /* A chunk consists of K steps of one episode for all blocks, from step t0 to step t0+K-1. K is at
@@ -99,12 +99,14 @@ typedef struct wl_state_field {
 
 /* The properties of the training for which a rule is created. */
 typedef struct wl_rule_setting {
-  /* inner parameters of the first task; borrowed; must be valid as long as the rule */
+  /* inner parameters of the first task; borrowed, and must remain valid until the rule is
+   * destroyed */
   const wl_layout *theta;
   /* number of steps in the longest episode; schedules have this length, and a scalar with a value
    * for each step has this number of values */
   int64_t episode_steps;
-  /* true: there are several tasks, so a rule must not learn a scalar for each tensor */
+  /* true: there are several tasks, whose tensors differ, so a rule must not learn a scalar for each
+   * tensor */
   bool mixture;
 } wl_rule_setting;
 

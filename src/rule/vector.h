@@ -78,8 +78,8 @@ INLINE void store_some(wl_real *p, vec v, int64_t left) {
   else store_part(p, v, left);
 }
 /* Stores a vector with a store that bypasses the caches, if the processor supports such stores.
- * Data that is not read again soon then does not replace other data in the caches. Before another
- * thread reads the data, finish_stores_past() must be called. */
+ * Data that is not read again soon then does not replace other data in the caches. Call
+ * finish_stores_past() before another thread reads the data. */
 #if !defined(__SSE2__)
 INLINE void store_past(wl_real *p, vec v) { store(p, v); }
 INLINE void finish_stores_past(void) {}

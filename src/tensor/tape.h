@@ -98,8 +98,8 @@ wl_node wl_op_batch_norm(wl_tape *t, wl_node x, double eps);
 wl_node wl_op_layer_norm(wl_tape *t, wl_node x, double eps);
 
 /* Completes the tape. Returns the first error of the functions that built the tape. `loss` must be
- * a scalar. The function wl_tape_accuracy uses `logits` (B,C) and `labels`. If there are no logits,
- * `logits` is -1. */
+ * the node of a scalar that an operator computes. The function wl_tape_accuracy uses `logits` (B,C)
+ * and `labels`. If there are no logits, `logits` is -1. */
 wl_status wl_tape_finish(wl_tape *t, wl_node loss, wl_node logits, wl_node labels);
 
 const wl_layout *wl_tape_theta_layout(const wl_tape *t);
@@ -160,10 +160,10 @@ typedef enum wl_statistics {
 } wl_statistics;
 int wl_tape_set_statistics(const wl_tape *t, wl_tape_ws *ws, wl_statistics mode);
 /* Sets new addresses of theta and phi for the reverse and tangent passes that follow the last
- * forward pass. The values at the new addresses must be the same as at the old addresses. */
+ * forward pass. The new arrays must contain the same values as the old arrays. */
 void wl_tape_move(const wl_tape *t, wl_tape_ws *ws, const wl_real *theta, const wl_real *phi);
-/* Returns the fraction of rows in which the largest logit belongs to the label. The forward pass
- * must have been run. If the tape has no logits, the function returns NaN. */
+/* Returns the fraction of rows in which the largest logit belongs to the label. Call this function
+ * only after a forward pass. If the tape has no logits, the function returns NaN. */
 double wl_tape_accuracy(const wl_tape *t, const wl_tape_ws *ws);
 
 #endif
