@@ -12,10 +12,10 @@ a window of 20 inner steps and its first-order meta-gradient, and updates the LS
 JAX and PyTorch can compute a meta-step in several forms. By default, the script measures the forms that were fastest
 for each size of the task, and with --all-forms it measures all forms. JAX and PyTorch run on one core and on two
 cores, or on the numbers of cores that --cores selects. The option --check compares the meta-gradient of every program
-with `warploom check` on windows of a small problem. The option --level runs only Warploom, on the perceptron of
-15,910 parameters. One process treats subnormal numbers as zero (the default), and another process computes with them
-(gradual underflow). With --level, the script compares the time of the last 20 windows with the time of the first 20
-windows."""
+with that of `warploom check` on windows of a small problem. The option --level runs only Warploom, on the perceptron
+of 15,910 parameters. One process treats subnormal numbers as zero (the default), and another process computes with
+them (gradual underflow). With --level, the script compares the time of the last 20 windows with the time of the first
+20 windows."""
 
 import argparse
 import json
@@ -150,7 +150,7 @@ def measure(arguments):
 
 
 def check(arguments):
-    """Compares the meta-gradient of every JAX and PyTorch form with `warploom check` on a window that begins in the
+    """Compares the meta-gradient of every JAX and PyTorch form with that of `warploom check` on a window that begins in the
     middle of an episode."""
     small = {"quadratic-1280": [], "mlp-check": ["--set", "task={family: mlp, data: synthetic, widths: [12], batch: 16}"]}
     bad = 0
@@ -168,8 +168,8 @@ def check(arguments):
 
 
 def level(arguments):
-    """Compares the time of the last windows of a training with the time of the first windows. Late in the training,
-    the values of the training are so small that they are subnormal."""
+    """Compares the time of the last windows of a training with the time of the first windows. Late in a training,
+    parameters and rule states are so small that they are subnormal."""
     print(f"processor: {versus.processor()}" + ("; CPU time" if arguments.cpu_time else ""))
     if arguments.cpu_time:
         os.environ["VERSUS_CLOCK"] = "cpu"

@@ -87,6 +87,6 @@ kill_in_the_middle() { # arguments: CONFIG RUN [OPTIONS...]
   kill -KILL -- "-$launcher"
   wait "$launcher" || code=$?
   [ "$code" = 137 ] || fail "the killed job ended with $code"
-  # after their launcher has ended, the ranks continue to run and to write for up to a second
+  # after the launcher of the ranks has ended, the ranks continue to run and to write for up to a second
   wait_for 30 "the end of the killed job's ranks" flock -n "$run/lock" true
 }

@@ -19,14 +19,14 @@ for job in mlp mixture; do
   expect_same "$job stopped on 3 ranks, on 2, ended on 4" "$expected" "$(train_on 4 $job.yaml $job-split --resume)"
 done
 
-# The storage of the window must not change the result. A window that is recomputed from snapshots must have the same
-# meta-gradient as a window whose activations are stored.
+# The storage policy of the window must not change the result. A window that is recomputed from snapshots must have
+# the same meta-gradient as a window whose activations are stored.
 long="--set episode.steps=100 --set window.steps=100 --set outer.steps=3"
 expected=$(train_on 1 mlp.yaml whole $long --set window.storage=activations)
 expect_same "window of 100 steps within 3.5 MiB" "$expected" "$(train_on 2 mlp.yaml cut $long --set window.memory=3.5)"
 expect_same "window of 100 steps recomputed" "$expected" "$(train_on 2 mlp.yaml recompute $long --set window.storage=recompute)"
 
-# In second order, the storage of the window must not change the result either. With the storage `states`, a
+# In second order, the storage policy of the window must not change the result either. With the storage `states`, a
 # second-order window overwrites the unit's state while the window is computed.
 exact="--set episode.steps=50 --set window.steps=25 --set window.order=second --set outer.steps=4"
 expected=$(train_on 1 mlp.yaml exact $exact --set window.storage=recompute)

@@ -4,8 +4,8 @@
  *
  * With -file, the program runs the target once, on the file F. The mutations depend only on the seed S and the seed
  * files. The program fails in two cases: a run takes more than 5 seconds, or the process needs more than 1 GiB in
- * addition to its memory at the start. At the end, the program prints the number of runs, the longest time and the
- * peak memory. With clang, link the target with -fsanitize=fuzzer instead of this file. */
+ * addition to its memory at the start. At the end, the program prints the number of runs, the longest time of a run,
+ * and the peak memory. With clang, link the target with -fsanitize=fuzzer instead of this file. */
 #include <glob.h>
 #include <inttypes.h>
 #include <stdio.h>

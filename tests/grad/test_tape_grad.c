@@ -78,8 +78,8 @@ static wl_node conv2d(tape_builder *b) {
                       1, 1);
 }
 
-static wl_node conv2d_strided(tape_builder *b) { /* the pooling windows do not cover the last rows,
-                                                  * and the filter is not square */
+static wl_node conv2d_strided(tape_builder *b) { /* the windows of the filter do not cover the last row, and the
+                                                  * filter is not square */
   return wl_op_conv2d(b->tape, operand(b, 0, SHAPE(3, 2, 8, 6)), operand(b, 1, SHAPE(3, 2, 3, 2)),
                       3, 1);
 }

@@ -43,7 +43,7 @@ static void test_pure_function(void **state) {
   /* after another episode and another batch, the same episode must have the same bits as before */
   assert_true(drawn_loss(&f, f.ws, &a, &batch) == loss);
   assert_memory_equal(f.grad, first, (size_t)f.n * sizeof *first);
-  /* a new workspace without memory for tangents must have the same bits too */
+  /* in a new workspace without memory for tangents, the episode must have the same bits too */
   wl_task_ws *fresh = NULL;
   assert_ok(wl_task_ws_create(f.task, false, &fresh));
   assert_true(drawn_loss(&f, fresh, &a, &batch) == loss);
