@@ -13,8 +13,8 @@
  *                         g / sqrt(v + h); R_j, C_j, 1 / sqrt(R_j + h), 1 / sqrt(C_j + h), m_j r_j c_j     30
  *
  * A tensor consists of lines along its last axis. Along a line, the row index of a coordinate is
- * either constant or increases by one from coordinate to coordinate. The same is true for the
- * column index. */
+ * either constant or increases by one from coordinate to coordinate. The column index, too, is
+ * either constant or increases by one. */
 #ifndef WL_RULE_FEATURE_KERNEL_H
 #define WL_RULE_FEATURE_KERNEL_H
 

@@ -103,8 +103,8 @@ INLINE void output_adjoint(const work *w, int64_t head, int64_t lane, vec d, wl_
 }
 
 /* Computes the adjoint of the update of one block. If gbar is not NULL, the function also computes
- * the contributions of the Nesterov step. It writes the contribution to the adjoint of g to gbar,
- * and adds the contribution to the adjoint of V' to sum_bar. */
+ * the contributions of the Nesterov step. The function writes the contribution to the adjoint of g
+ * to gbar, and adds the contribution to the adjoint of V' to sum_bar. */
 static void update_adjoint(const work *w, const wl_real *g, const wl_real *lam, wl_real *slot,
                            wl_real *sum_bar, wl_real *gbar) {
   const wl_lstm_net *net = w->net;

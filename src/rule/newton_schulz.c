@@ -20,8 +20,8 @@ static bool is_small(int64_t rows, int64_t columns) {
 }
 
 /* Returns true if the steps need fewer multiply-adds with the Gram matrix than without it. With the
- * Gram matrix, the number is 2 s^2 l + 17 s^3 (newton_schulz.h defines s and l). Without the Gram
- * matrix, the number is 10 s^2 l + 5 s^3. */
+ * Gram matrix, the steps need 2 s^2 l + 17 s^3 multiply-adds (newton_schulz.h defines s and l).
+ * Without the Gram matrix, the steps need 10 s^2 l + 5 s^3 multiply-adds. */
 static bool through_gram(int64_t rows, int64_t columns) {
   const int64_t s = least(rows, columns), l = rows + columns - s;
   return is_small(rows, columns) || 12 * s < 8 * l;

@@ -84,7 +84,7 @@ typedef struct wl_operand {
   const wl_tape_node *node;
   const wl_real *value;  /* [node->size] value of the operand */
   const int32_t *labels; /* labels of a label leaf, which has no `value` */
-  /* gradient, which the reverse pass computes; NULL: the gradient is not needed */
+  /* gradient of the operand, which the reverse pass computes; NULL: this gradient is not needed */
   wl_real *grad;
   const wl_real *dot; /* derivative of `value` along v; NULL: the derivative is zero */
   wl_real
