@@ -61,7 +61,7 @@ typedef struct bench {
 
 static void draw(uint64_t index, int64_t n, double scale, int spaced, double *out) {
   wl_rng_normal((wl_stream){.seed = 5, .purpose = WL_FOR_PROBE, .index = index}, 0, n, scale, out);
-  /* the values are multiples of 0.1 in random order, shifted so that their absolute values are at least 0.05 */
+  /* the values are multiples of 0.1 in mixed order, shifted so that their absolute values are at least 0.05 */
   for (int64_t i = 0; spaced && i < n; i++)
     out[i] = 0.1 * ((double)((i * 7919 + 3 * (int64_t)index) % n) - (double)(n / 2) + 0.5);
 }

@@ -28,7 +28,7 @@ def expect(condition, message):
     if not condition:
         sys.stdout.flush()
         print(f"FAILED: {message}", file=sys.stderr)
-        os._exit(1)  # ends the program even if another thread is still running after a failure
+        os._exit(1)  # ends the program even if other threads are still running
 
 
 def train(name, rule, more=""):

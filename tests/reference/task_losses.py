@@ -80,8 +80,8 @@ def resize(images, side):
 
 
 def images_of(purpose, split, step, batch, side=SIDE, fraction=1.0):
-    """Returns a minibatch, or all images of the split if the purpose is EVAL. For EVAL, the order of the rows differs
-    from Warploom's order, but the mean loss does not depend on the order."""
+    """Returns a minibatch, or all images of the split if the purpose is EVAL. For EVAL, the order of the rows may
+    differ from Warploom's order, because the mean loss does not depend on the order."""
     x, labels = tiny(split)
     if side != SIDE:
         x = resize(x, side)

@@ -108,7 +108,7 @@ static void test_multi_shot(void **state) {
   for (int a = 0; a < GLYPH_ALPHABETS; a++)
     for (int k = 0; k < 3; k++) of_space[k] += s.space[a] == (int64_t)spaces[k];
   assert_int_equal(of_space[0], 2);
-  assert_int_equal(of_space[1], 1); /* the alphabet must be one of the four alphabets with enough characters */
+  assert_int_equal(of_space[1], 1); /* this split contains one of the four alphabets with enough characters */
   assert_int_equal(of_space[2], 1);
   assert_int_equal(s.space[1], -1); /* an alphabet with only three characters */
   close_fixture(&f);

@@ -2,8 +2,8 @@
  * inner run of the trainer. The tests compare such runs for rules, preconditioners and learned initial parameters.
  * The test also covers requests that the functions must reject.
  *
- * The tests use initial meta-parameters instead of trained ones. Small random numbers are added to the
- * meta-parameters, so that no meta-parameter has its default value. */
+ * The tests use initial meta-parameters instead of trained ones. Small numbers are added to the meta-parameters, so
+ * that no meta-parameter has its default value. */
 #define _GNU_SOURCE
 #include "cmocka_all.h"
 

@@ -419,7 +419,7 @@ static void identify(const wl_real *x, int64_t *character, int64_t *drawer) {
   }
 }
 
-/* In few-shot tasks, all characters of the alphabets for training must be equally frequent, and so must all
+/* In few-shot tasks, all characters of Omniglot's background alphabets must be equally frequent, and so must all
  * drawers. */
 static void few_shot_characters(void **state) {
   (void)state;
