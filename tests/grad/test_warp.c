@@ -475,12 +475,6 @@ static void test_shared_head_drawn(void **state) {
 }
 
 int main(void) {
-  struct CMUnitTest tests[IDENTITY_CASES + 6];
-  int n = 0;
-  for (int i = 0; i < IDENTITY_CASES; i++)
-    tests[n++] = (struct CMUnitTest){.name = identity_cases[i].warp,
-                                     .test_func = test_identity,
-                                     .initial_state = &identity_cases[i]};
   const struct CMUnitTest others[] = {cmocka_unit_test(test_identity_of_preconditioners),
                                       cmocka_unit_test(test_shared_head),
                                       cmocka_unit_test(test_shared_head_drawn),
@@ -490,6 +484,13 @@ int main(void) {
                                       cmocka_unit_test(test_online),
                                       cmocka_unit_test(test_path),
                                       cmocka_unit_test(test_method_of_each_tensor)};
-  for (int i = 0; i < 6; i++) tests[n++] = others[i];
-  return _cmocka_run_group_tests("warp", tests, (size_t)n, NULL, NULL);
+  enum { OTHERS = sizeof others / sizeof *others };
+  struct CMUnitTest tests[IDENTITY_CASES + OTHERS];
+  size_t n = 0;
+  for (int i = 0; i < IDENTITY_CASES; i++)
+    tests[n++] = (struct CMUnitTest){.name = identity_cases[i].warp,
+                                     .test_func = test_identity,
+                                     .initial_state = &identity_cases[i]};
+  for (int i = 0; i < OTHERS; i++) tests[n++] = others[i];
+  return _cmocka_run_group_tests("warp", tests, n, NULL, NULL);
 }
