@@ -14,8 +14,14 @@
 #include "io/h5_library.h"
 #include "base/footer.h"
 
-/* IMAGE_STEP: the size of a file image grows in steps of this number of bytes */
-enum { CHUNK_BYTES = 1 << 19, COMPRESS_FROM = 4096, IMAGE_STEP = 1 << 16, LARGE_PAGE = 1 << 21 };
+/* METADATA and METADATA_ITEM: expected numbers of bytes of the metadata of a file and of a dataset */
+enum {
+  CHUNK_BYTES = 1 << 19,
+  COMPRESS_FROM = 4096,
+  LARGE_PAGE = 1 << 21,
+  METADATA = 1 << 16,
+  METADATA_ITEM = 4096
+};
 
 typedef struct writer {
   const wl_file_content *content;
@@ -47,6 +53,17 @@ static herr_t keep_image(void *memory, H5FD_file_image_op_t operation, void *unu
   return 0;
 }
 
+/* Returns the expected number of bytes of the file. A file image of this size is allocated once; an
+ * image that grows in small steps needs more memory. */
+static size_t expected_bytes(const wl_file_content *content) {
+  size_t bytes = METADATA;
+  for (int i = 0; i < content->n_fields; i++) {
+    const wl_field *const f = &content->fields[i];
+    bytes += METADATA_ITEM + (f->data ? (size_t)wl_field_count(f) * wl_type_size(f->type) : 0);
+  }
+  return bytes;
+}
+
 /* Creates the file image. Files with virtual datasets or chunks have the format of HDF5 1.10, in
  * which the index of the chunks is small and has checksums. All other files have the format of HDF5
  * 1.8, which more readers support. */
@@ -57,7 +74,7 @@ static wl_status create_image(writer *w) {
       content->map || content->compression > 0 ? H5F_LIBVER_V110 : H5F_LIBVER_V18;
   const WL_H5_SCOPED access = wl_h5_access();
   const WL_H5_SCOPED creation = H5Pcreate(H5P_FILE_CREATE);
-  H5Pset_fapl_core(access, IMAGE_STEP, false);
+  H5Pset_fapl_core(access, expected_bytes(content), false);
   H5Pset_file_image_callbacks(access, &memory);
   H5Pset_libver_bounds(access, format, format);
   H5Pset_obj_track_times(creation, false);
