@@ -190,7 +190,7 @@ static wl_status run_selftest(wl_cli *cli, int argc, char **argv) {
   const double start = wl_seconds();
   print_heading(&s);
   wl_selftest_all(&s);
-  fprintf(s.out, "\n%d passed, %d failed and %d skipped in %.0f s\n", s.counts[WL_PASSED],
+  fprintf(s.out, "\n%d passed, %d failed, %d skipped in %.0f s\n", s.counts[WL_PASSED],
           s.counts[WL_FAILED], s.counts[WL_SKIPPED], wl_seconds() - start);
   wl_status status = conclude(&s);
   if (status == WL_OK && !wl_argument_given(&cli->arguments, "keep"))

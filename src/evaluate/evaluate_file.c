@@ -108,15 +108,15 @@ static int list_case(int i, const wl_eval_case *c, tables *t, wl_field *out) {
       field(i, "diverged", WL_INT64, rules, t->diverged, "number of runs whose loss became non-finite"),
       field(
           i, "summary", WL_FLOAT64, four, t->summary,
-          "loss at theta_0; log10 of the ratio of final losses (learned / best hand-designed); half width of "
-          "the interval of this logarithm; verdict (0 wins, 1 ties, 2 loses, 3 fails)"),
+          "loss at theta_0; log10 of the ratio of final losses (learned / best rule); half width of its "
+          "interval; verdict (0 wins, 1 ties, 2 loses, 3 fails)"),
       field(i, "difference", WL_FLOAT64, two, t->gap,
             "mean over sets of the final loss of the learned rule minus the final loss of the best "
             "hand-designed rule; half width of the interval of this mean"),
       field(
           i, "warp", WL_FLOAT64, three, t->warp,
-          "fraction of the starting square that the warp reaches; final loss without the warp minus final loss "
-          "with the warp; half width of the interval of this difference")};
+          "fraction of the starting square that the warp reaches; final loss without the warp minus final "
+          "loss with it; half width of the interval of this difference")};
   _Static_assert(sizeof all == FIELDS_OF_CASE * sizeof *all, "FIELDS_OF_CASE must be the number of elements of "
                                                              "`all`");
   /* the last dataset exists only in a case with an explicit warp */
