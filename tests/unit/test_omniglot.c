@@ -424,7 +424,7 @@ static void test_impossible_options(void **state) {
       {BASE ", shots: 5, alphabets: 2, filters: [2]}", "shots"},
       {BASE ", shots: 4, alphabets: 4, filters: [2]}", "only 4"},
       {BASE ", shots: 4, alphabets: 2, filters: [2, 2, 2, 2]}", "filters"},
-      {"{family: omniglot, file: tiny.glyphs, protocol: few-shot, shots: 2, query: 3}", "must divide"},
+      {"{family: omniglot, file: tiny.glyphs, protocol: few-shot, shots: 2, query: 3}", "must be a multiple"},
       {"{family: omniglot, file: tiny.glyphs, protocol: few-shot, ways: 15, filters: [2]}",
        "background"},
   };
