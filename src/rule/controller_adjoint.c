@@ -2,15 +2,17 @@
  * The adjoints are computed for one step after the other, in double precision.
  *
  * controller.c defines the symbols. Here M is the bias-corrected new m, S is the bias-corrected new
- * s, and i = 1 / (sqrt v + e). The bar of a value is its adjoint. The update of a coordinate is
+ * s, and i = 1 / (sqrt v + e). The name of an adjoint is the name of the value followed by `bar`.
+ * The update of a coordinate is
  *
  *   u = (c1 z + c2 S) i,   z = M + k1 (g - M) + k2 (S - M)
  *
  * Through the rate and the network, the coefficients c1, c2, k1 and k2 depend on sums over the
  * tensor. The number e depends on the sum of the new v. The adjoint therefore needs three passes
- * over the coordinates. The first pass over the coordinates computes the bars of c1, c2, k1 and k2,
- * from which the bars of the sums follow. The second pass over the coordinates computes the bar of
- * e. The third pass over the coordinates computes the bars of g, p and the state. */
+ * over the coordinates. The first pass over the coordinates computes the adjoints of c1, c2, k1 and
+ * k2. The adjoints of the sums follow from these adjoints. The second pass over the coordinates
+ * computes the adjoint of e. The third pass over the coordinates computes the adjoints of g, p and
+ * the state. */
 #include <string.h>
 
 #include "rule/controller_impl.h"
@@ -19,7 +21,7 @@
 typedef struct work {
   const wl_controller *c;
   wl_controller_ws *ws;
-  const wl_controller_pass *pass; /* m, s, v are the new state */
+  const wl_controller_pass *pass; /* its members m, s and v point to the new state */
   const wl_controller_now *now;
   wl_real *lam, *mu, *gbar; /* adjoints of theta, of the state and of g; gbar may be NULL */
   double *phi_grad;
@@ -47,7 +49,7 @@ static point point_at(const work *w, const wl_controller_scalars *c, int64_t i) 
   return x;
 }
 
-/* Computes the bars of the uncorrected update and of the correction's inputs. If the rule has a
+/* Computes the adjoints of the uncorrected update and of the correction's inputs. If the rule has a
  * correction, this pass runs before the first pass. */
 static void correction_bars(const work *w, const wl_correction *net, int j) {
   const wl_tensor *const t = &w->ws->tensors.tensor[j];
@@ -60,13 +62,14 @@ static void correction_bars(const work *w, const wl_correction *net, int j) {
   }
 }
 
-/* Returns the bar of the update of coordinate i. If the rule has a correction, the function returns
- * the bar of the uncorrected update. */
+/* Returns the adjoint of the update of coordinate i. If the rule has a correction, the function
+ * returns the adjoint of the uncorrected update. */
 static double update_bar(const work *w, int64_t i) {
   return w->ws->corrected ? w->ws->corrected[i][0] : (double)w->lam[i];
 }
 
-/* Computes the bars of c1, c2, k1 and k2, which is the first pass. */
+/* Computes the adjoints of c1, c2, k1 and k2. This computation is the first pass over the
+ * coordinates. */
 static void scalar_bars(const work *w, int j) {
   const wl_tensor *const t = &w->ws->tensors.tensor[j];
   const wl_controller_scalars *const c = &w->ws->scalars[j];
@@ -107,8 +110,8 @@ static void net_forward(const work *w, const double *input, activations *a) {
   dense(phi + c->weight[2], phi + c->bias[2], HIDDEN, OUTPUTS, a->two, a->out);
 }
 
-/* Computes the adjoint of one layer of the network. Adds the bars of its weights and biases to
- * phi_grad, and the bars of its inputs x to x_bar. */
+/* Computes the adjoint of one layer of the network. Adds the adjoints of the layer's weights and
+ * biases to phi_grad, and adds the adjoints of the layer's inputs x to x_bar. */
 static void dense_bar(const work *w, int layer, const double *x, const double *y_bar,
                       double *x_bar) {
   static const int width[] = {INPUTS, HIDDEN, HIDDEN, OUTPUTS};
@@ -144,8 +147,8 @@ static double size_at(const work *w, int j, double mean) {
   return w->ws->tensors.tensor[j].matrix ? wl_controller_size(w->ws, j) : mean;
 }
 
-/* Computes the bars of the rate's meta-parameters, of r and of ln(L / L_0). The argument log_bar is
- * the bar of the logarithm of the rate. */
+/* Computes the adjoints of the rate's meta-parameters, of r and of ln(L / L_0). The argument
+ * log_bar is the adjoint of the logarithm of the rate. */
 static void rate_bar(const work *w, int j, double size, double log_bar, double *loss_bar) {
   const wl_controller_now *const now = w->now;
   const int64_t at = wl_controller_base(w->c, w->ws, j);
@@ -164,8 +167,8 @@ static void rate_bar(const work *w, int j, double size, double log_bar, double *
   if (base[LAMBDA] > 0 && declined < 0 && declined > -9) *loss_bar += base[LAMBDA] * log_bar;
 }
 
-/* Computes the bars of the meta-parameters, of the network's inputs and of r for tensor j. The
- * function reads the bars of c1, c2, k1 and k2. */
+/* Computes the adjoints of the meta-parameters, of the network's inputs and of r for tensor j. The
+ * function reads the adjoints of c1, c2, k1 and k2. */
 static void steer_bar(const work *w, int j, double mean, double *loss_bar) {
   const wl_controller *const c = w->c;
   const wl_controller_scalars *const s = &w->ws->scalars[j];
@@ -191,8 +194,8 @@ static void steer_bar(const work *w, int j, double mean, double *loss_bar) {
   if (c->net) net_backward(w, w->ws->input[j], &a, out_bar, bar->input);
 }
 
-/* Adds the contributions of the bars of r to the bars of the sums of p^2. The r of a vector is the
- * mean of the r of all matrices. If there are no matrices, the mean is over all tensors. */
+/* Adds the contributions of the adjoints of r to the adjoints of the sums of p^2. The r of a vector
+ * is the mean of the r of all matrices. If there are no matrices, the mean is over all tensors. */
 static void share_sizes(const work *w) {
   const wl_tensors *const all = &w->ws->tensors;
   double of_mean = 0;
@@ -213,9 +216,9 @@ static void share_sizes(const work *w) {
 
 /* ---- Inputs --------------------------------------------------------------------------------- */
 
-/* Computes the adjoint of a cosine, a / (sqrt(b c) + TINY), where `bar` is the bar of the cosine.
- * The numbers a, b and c are the sums with the indices `ab`, `aa` and `bb`. Adds the bars of these
- * sums to sum_bar. */
+/* Computes the adjoint of a cosine, a / (sqrt(b c) + TINY), where `bar` is the adjoint of the
+ * cosine. The numbers a, b and c are the sums with the indices `ab`, `aa` and `bb`. Adds the
+ * adjoints of these sums to sum_bar. */
 static void cosine_bar(const double *sum, double bar, int ab, int aa, int bb, double *sum_bar) {
   const double root = sqrt(sum[aa] * sum[bb]), whole = root + TINY;
   sum_bar[ab] += bar / whole;
@@ -232,8 +235,8 @@ static void log_rms_bar(const double *sum, double bar, int a, double scale_a, do
 }
 
 /* Inputs 14 and 15 of the network are the means of the inputs 0 and 1 over all tensors. The
- * function divides the bars of inputs 14 and 15 by the number of tensors, and adds the quotients to
- * the bars of the inputs 0 and 1 of each tensor. */
+ * function divides the adjoints of inputs 14 and 15 by the number of tensors, and adds the
+ * quotients to the adjoints of the inputs 0 and 1 of each tensor. */
 static void share_means(const work *w) {
   const int count = w->ws->tensors.count;
   double first = 0, second = 0;
@@ -262,8 +265,9 @@ static void input_bars(const work *w, int j) {
 
 /* ---- Losses --------------------------------------------------------------------------------- */
 
-/* Computes in mu the bars of the running means of the loss. The arguments fast_slow and fast_first
- * are the bars of two logarithms of ratios. Returns the bar of the step's loss. */
+/* Writes the adjoints of the running means of the loss to mu. The arguments fast_slow and
+ * fast_first are the adjoints of two logarithms of ratios. Returns the adjoint of the step's
+ * loss. */
 static double loss_bar(const work *w, const wl_inner_step *step, double fast_slow,
                        double fast_first) {
   const int64_t at = w->losses;
@@ -297,8 +301,8 @@ static double losses_bar(const work *w, const wl_inner_step *step, double fast_f
 
 /* ---- Coordinates ---------------------------------------------------------------------------- */
 
-/* Returns the bar of 1 / (sqrt v + e). The function adds the contributions of the update, of the
- * sum of (M i)^2, and of the correction's inputs y. */
+/* Returns the adjoint of 1 / (sqrt v + e), which is the sum of the contributions of the update, of
+ * the sum of (M i)^2, and of the correction's inputs y. */
 static double inverse_bar(const work *w, const wl_controller_bar *bar, const point *x,
                           const double *y_bar, int64_t i) {
   return update_bar(w, i) * x->w + 2 * bar->ratio * x->M * x->M * x->inverse + y_bar[0] * x->g +
@@ -310,8 +314,8 @@ static const double *input_bar(const work *w, int64_t i) {
   return w->ws->corrected ? w->ws->corrected[i] + 1 : none;
 }
 
-/* Computes the bar of e = 1e-8 sqrt(sum v / n), where n is the size of the tensor. This computation
- * is the second pass. */
+/* Computes the adjoint of e = 1e-8 sqrt(sum v / n), where n is the size of the tensor. This
+ * computation is the second pass over the coordinates. */
 static void epsilon_bar(const work *w, int j) {
   const wl_tensor *const t = &w->ws->tensors.tensor[j];
   const wl_controller_scalars *const c = &w->ws->scalars[j];
@@ -325,7 +329,8 @@ static void epsilon_bar(const work *w, int j) {
   if (v > 0) bar->sum[WL_SUM_V] += sum * EPSILON * 0.5 / sqrt(v) * c->v / (double)t->size;
 }
 
-/* Computes the bars of g, p and the state, which is the third pass. */
+/* Computes the adjoints of g, p and the state. This computation is the third pass over the
+ * coordinates. */
 static void coordinate_bars(const work *w, int j) {
   const wl_tensor *const t = &w->ws->tensors.tensor[j];
   const wl_controller_scalars *const c = &w->ws->scalars[j];
@@ -386,7 +391,7 @@ static void replay_correction(const wl_rule *rule, const wl_controller_ws *ws,
                         ws->tensors.tensor[j].size);
 }
 
-/* Computes the adjoint of one step. Returns the bar of the step's loss. */
+/* Computes the adjoint of one step. Returns the adjoint of the step's loss. */
 static double step_backward(const work *w, const wl_inner_step *step) {
   const int count = w->ws->tensors.count;
   const double mean = wl_controller_mean_size(w->ws);

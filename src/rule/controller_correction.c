@@ -62,8 +62,8 @@ static void forward(network *n) {
   }
 }
 
-/* Computes the bars of the pre-activations of unit k from the bars of the unit's h and c'. Returns
- * the bar of the unit's old c. */
+/* Computes the adjoints of the pre-activations of unit k from the adjoints of the unit's h and c'.
+ * Returns the adjoint of the unit's old c. */
 static double unit_bar(const network *n, int k, double h_bar, double c_bar, double *z_bar) {
   if (!n->lstm) {
     z_bar[k] = h_bar * (1 - n->h[k] * n->h[k]);
@@ -79,7 +79,8 @@ static double unit_bar(const network *n, int k, double h_bar, double c_bar, doub
   return c_bar * f;
 }
 
-/* Adds the bars of the hidden layer's weights and biases, and computes the bars of y. */
+/* Adds the adjoints of the hidden layer's weights and biases to phi_grad, and computes the adjoints
+ * of y. */
 static void layer_bar(const network *n, const double *z_bar, double *y_bar) {
   for (int k = 0; k < n->inputs; k++) y_bar[k] = 0;
   for (int r = 0; r < n->rows; r++) {
@@ -91,8 +92,8 @@ static void layer_bar(const network *n, const double *z_bar, double *y_bar) {
   }
 }
 
-/* Computes all bars from the bar of o. For an LSTM, `mu` contains the bars of the new h and c. The
- * function replaces these values by the bars of the old h and c. */
+/* Computes all adjoints from the adjoint of o. For an LSTM, `mu` contains the adjoints of the new h
+ * and c. The function replaces these values by the adjoints of the old h and c. */
 static void backward(const network *n, double o_bar, wl_real *mu, int64_t stride, double *y_bar) {
   double z_bar[4 * UNITS];
   n->head_bar[UNITS] += o_bar;

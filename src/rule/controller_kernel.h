@@ -64,14 +64,13 @@ enum { WL_CORRECTION_INPUTS = 4, WL_CORRECTION_UNITS = 8 };
 typedef struct wl_correction {
   bool lstm;
   wl_real time;               /* 2x - 1 */
-  /* weight of the hidden layer: [units][inputs], or [4 units][inputs + units] for an LSTM */
+  /* weight of the hidden layer: [units][inputs], or [4 * units][inputs + units] for an LSTM */
   const wl_real *weight;
-  /* bias: [units], or [4 units] for an LSTM; head: [units + 1], the weights w followed by the bias
-   * b */
+  /* bias: [units], or [4 * units] for an LSTM; head: [units + 1], weights w and then bias b */
   const wl_real *bias, *head;
-  /* [2 units][stride] old state of the LSTM: h of each unit, followed by c of each unit */
+  /* [2 * units][stride] old state of the LSTM: h of each unit, followed by c of each unit */
   const wl_real *in;
-  /* [2 units][stride] new state of the LSTM; may be the same array as `in` */
+  /* [2 * units][stride] new state of the LSTM; may be the same array as `in` */
   wl_real *out;
   int64_t stride;
 } wl_correction;

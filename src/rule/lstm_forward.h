@@ -27,7 +27,8 @@ INLINE void forward_products(const wl_real *w, const wl_real *in, int64_t n,
 }
 
 /* Computes e = 2^z' for one layer of one block, where z' = W [h; x] + b with the packed weights.
- * The array e has the shape [4 hidden, padded][16]. */
+ * The array e has the shape [rows][16], where `rows` is 4 times the number of units, rounded up to
+ * a multiple of FWD_ROWS. */
 NOINLINE void exponentials(const wl_lstm_layer *l, const wl_real *w, const wl_real *x,
                            const wl_real *h, wl_real *e) {
   const int64_t H = l->hidden, tile = (1 + H + l->in) * FWD_ROWS;

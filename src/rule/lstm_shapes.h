@@ -81,10 +81,12 @@ static int64_t activation_reals(const wl_lstm_net *net) { return record_of(net).
 
 /* The offsets of one layer's weights in the array of packed weights. */
 typedef struct packed_layer {
-  int64_t forward; /* [tiles][bias, h columns, x columns][FWD_ROWS] weights of the forward pass */
-  /* [tiles][4 hidden][SWEEP_ROWS] weights from which the adjoint of h is computed */
+  /* [tiles][columns][FWD_ROWS] weights of the forward pass; the first column is the bias, and the
+   * columns of h and then those of x follow */
+  int64_t forward;
+  /* [tiles][4 * hidden][SWEEP_ROWS] weights from which the adjoint of h is computed */
   int64_t back_h;
-  /* [tiles][4 hidden][SWEEP_ROWS] weights from which the adjoint of x is computed */
+  /* [tiles][4 * hidden][SWEEP_ROWS] weights from which the adjoint of x is computed */
   int64_t back_x;
 } packed_layer;
 
@@ -112,8 +114,9 @@ static packed_layout packed_of(const wl_lstm_net *net) {
 }
 
 /* The layout of the sums for the weight gradient of a group. The sums of each layer have the shape
- * [hidden][h columns, x columns, bias][4 gates]. For each output, the sums for its weights (padded
- * to a multiple of four) and the sum for its bias follow. */
+ * [hidden][columns][4], where the columns are those of h, those of x and the bias, and the last
+ * index is the gate. For each output, the sums for its weights (padded to a multiple of four) and
+ * the sum for its bias follow. */
 typedef struct sums_layout {
   /* layer: offsets of the layers' sums; head: offset of the first output's sums; bias: offset of
    * the bias from the start of an output's sums; size: number of all sums */

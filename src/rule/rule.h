@@ -9,11 +9,10 @@
  *
  * The state of a unit consists of wl_rule_state_reals(rule, theta) numbers, which are zero at the
  * start of an episode. There are two kinds of rules. A coordinatewise rule updates each coordinate
- * separately. The state of a coordinatewise rule is an array [block][state_width][WL_LANES]. A rule
- * that sees tensors uses the shapes of theta's tensors. The state of a rule that sees tensors
- * consists of named fields, one after the other. The fields with one number for each coordinate
- * [pad(n)] are the first. The fields of rows, of columns, of tensors and of all of theta follow
- * (wl_state_extent). */
+ * separately. The state of a coordinatewise rule is an array [block][state_width][WL_LANES]. The
+ * other rules use the shapes of theta's tensors. The state of such a rule consists of named fields,
+ * one after the other. The fields with one number for each coordinate [pad(n)] are the first. The
+ * fields of rows, of columns, of tensors and of all of theta follow (wl_state_extent). */
 #ifndef WL_RULE_RULE_H
 #define WL_RULE_RULE_H
 
@@ -39,8 +38,8 @@ typedef struct wl_rule_chunk {
   int64_t t0, steps, blocks;
   int64_t horizon;      /* number T of steps in the episode; 0: the number is unknown */
   const double *loss;   /* [steps] minibatch losses at theta_k; NULL: the losses are unknown */
-  const wl_real *g;     /* [steps][16 blocks] preconditioned gradients */
-  const wl_real *theta; /* [steps][16 blocks] theta_k; NULL if the rule does not read theta */
+  const wl_real *g;     /* [steps][16 * blocks] preconditioned gradients */
+  const wl_real *theta; /* [steps][16 * blocks] theta_k; NULL if the rule does not read theta */
   const wl_real *state; /* [blocks][width][16] rule state s_{t0} */
   /* [steps][blocks][rule->activations] values that the steps stored; NULL: the backward pass
    * computes the steps again */
@@ -48,17 +47,17 @@ typedef struct wl_rule_chunk {
   /* [blocks][rule->activations] values that step t0 - 1 stored; if this pointer is not NULL, these
    * values replace `state` */
   const wl_real *activations_before;
-  /* [steps][16 blocks] gradient of the outer loss at theta_k; NULL: the meta-loss does not
+  /* [steps][16 * blocks] gradient of the outer loss at theta_k; NULL: the meta-loss does not
    * contain these losses */
   const wl_real *loss_grad;
   /* [steps] weight of each outer loss in the meta-loss, times the derivative of the loss
    * transform */
   const double *loss_weight;
-  wl_real *lam; /* [16 blocks] in: adjoint of theta_{t0+K}; out: adjoint of theta_{t0} */
+  wl_real *lam; /* [16 * blocks] in: adjoint of theta_{t0+K}; out: adjoint of theta_{t0} */
   /* [blocks][width][16] in: adjoint of s_{t0+K}; out: adjoint of s_{t0}; NULL: the adjoint of
    * s_{t0+K} is zero, and the adjoint of s_{t0} is not needed */
   wl_real *mu;
-  /* [steps][16 blocks] out: adjoint of g; NULL: this adjoint is not needed */
+  /* [steps][16 * blocks] out: adjoint of g; NULL: this adjoint is not needed */
   wl_real *gbar;
   /* [steps] the adjoint of `loss` is added to this array; NULL: this adjoint is not needed */
   double *loss_bar;
@@ -71,11 +70,11 @@ typedef struct wl_inner_step {
   int64_t t, horizon;
   double loss; /* minibatch loss at theta_t; NaN: the loss is unknown */
   int64_t blocks;
-  const wl_real *g;     /* [16 blocks] preconditioned gradient */
-  const wl_real *theta; /* [16 blocks] theta_t; NULL if the rule does not read theta */
+  const wl_real *g;     /* [16 * blocks] preconditioned gradient */
+  const wl_real *theta; /* [16 * blocks] theta_t; NULL if the rule does not read theta */
   const wl_real *s_in;
   wl_real *s_out; /* new state; may be the same array as s_in */
-  wl_real *u;     /* [16 blocks] out: update */
+  wl_real *u;     /* [16 * blocks] out: update */
   /* [blocks][rule->activations] out: values that the backward pass can read instead of computing
    * the step again. Other results do not depend on this array. If the pointer is NULL, the step
    * stores nothing. The pointer is always NULL if rule->activations is 0. */
