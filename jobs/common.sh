@@ -144,7 +144,7 @@ wl_on_signal() { # NAME
 }
 
 # Runs `warploom ARGS` on all ranks in the background, because bash runs a trap only between commands. Then waits until
-# the program ends, also if signals interrupt the wait. If USR1 arrives before the ranks have installed a handler, it
+# the program ends, even if signals interrupt the wait. If USR1 arrives before the ranks have installed a handler, it
 # kills the ranks. No meta-step is lost in this case. The function therefore treats it as a stop and not as a failure.
 wl_launch() { # ARGS...
   local code=0 last killed_by_usr1=$((128 + $(kill -l USR1)))

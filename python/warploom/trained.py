@@ -93,8 +93,10 @@ def import_weights(rule, weights, output, *, hidden=None, options=None, horizon=
     hidden     widths of the hidden layers if `weights` is one array.
                None stands for [8, 8] for celo2, and for [32, 32] for the other rules.
     options    keys of the rule, such as {"step_scale": 0.01, "exponent_scale": 0.01} for PyLO's small_fc
-    horizon    number of steps of the longest run of the training, for schedules
-    task       task for `warploom eval`; None stands for a small network for the built-in digits
+    horizon    number of inner steps of the longest episode of the meta-training.
+               The schedules of the rule use this number.
+    task       task that `warploom eval` uses.
+               If `task` is None, the task is a small network that classifies the built-in digits.
 
     Inputs must have the order of src/rule/feature_kernel.h, which is also the order in learned_optimization and Celo2."""
     if rule not in INPUTS:
