@@ -100,8 +100,8 @@ def fastest(others, times, cores):
 
 
 def report(task, contenders, times, others):
-    """Prints the rate of each program in coordinate-steps per second. Also prints how many times as fast each program
-    is as the fastest JAX or PyTorch program that uses at most as many cores."""
+    """Prints the rate of each program in coordinate-steps per second. Also divides this rate
+    by the rate of the fastest JAX or PyTorch program that uses no more cores than the program."""
     n = TASKS[task]["n"]
     rows, results = [], []
     for c in contenders:

@@ -29,8 +29,8 @@ def load_images():
 
 
 def phi_start():
-    """Returns a dictionary from the name of each meta-parameter tensor to its initial values. The values have the
-    same distribution as Warploom's initial values, but Warploom truncates this distribution."""
+    """Returns a dictionary from the name of each meta-parameter tensor to its initial values. The values are
+    drawn from the distribution of Warploom's initial values, without the truncation that Warploom applies."""
     draw = np.random.default_rng(1)
     sizes = {"lstm1.weight": ((80, 22), 22), "lstm1.bias": ((80,), 22), "lstm2.weight": ((80, 40), 40),
              "lstm2.bias": ((80,), 40), "output.weight": ((1, 20), 20)}

@@ -67,8 +67,8 @@ def _status(field):
 
 def peak_during(action):
     """Returns the peak memory during `action()` in bytes, minus the memory of this process before the call."""
-    # returns the memory that earlier work has freed to the system, because `action` would otherwise use this memory
-    # again
+    # malloc keeps memory that earlier work has freed, and `action` would use this memory again without an increase of
+    # the peak; this call therefore returns the memory to the system
     ctypes.CDLL(None).malloc_trim(0)
     with open("/proc/self/clear_refs", "w", encoding="ascii") as clear:
         clear.write("5")  # resets the peak of the resident memory

@@ -11,8 +11,8 @@
 #
 # The environment variable BUILD_DIR sets the build directory (default: build).
 #
-# The script fails if a test fails. The script also fails if too few tests pass, because CTest does not report a test
-# that is missing from the build as failed. The script prints the reason for each skipped test.
+# The script fails if a test fails. The script also fails if too few tests pass, because CTest reports no
+# failure for a test that is missing from the build. The script prints the reason for each skipped test.
 set -euo pipefail
 
 FLOOR=122      # smallest number of tests that must pass; 132 tests pass if all optional packages are installed

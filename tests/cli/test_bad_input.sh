@@ -164,8 +164,8 @@ expect_same "exit code when ranks disagree" 76 $got
 grep -q "configuration" err.txt || fail "the error of ranks that disagree does not name the configuration"
 [ ! -e split/checkpoints ] || fail "ranks that disagree have written checkpoints"
 
-# An output in a folder without write permission must be reported, and also an output whose parent path is a file.
-# Root skips the first case, because root may write to any folder.
+# The program must report an output in a folder without write permission. It must also report an output whose parent
+# path is a file. Without write permission, root could still write, so root skips the first case.
 if [ "$(id -u)" != 0 ]; then
   mkdir locked && chmod 555 locked
   expect 2 77 "locked" train good.yaml --set output=locked/run

@@ -7,7 +7,7 @@ set -euo pipefail
 grep -qw avx2 /proc/cpuinfo || skip "this processor has no AVX2"
 write_config endless.yaml
 sed -e 's/steps: 1000000,/steps: 2,/' endless.yaml >short.yaml
-# The linker finds this replacement for OpenBLAS before it finds OpenBLAS. The library reports kernels for a processor
+# The linker finds this replacement before it finds the real OpenBLAS. The replacement reports kernels for a processor
 # of 2004, unless an environment variable selects other kernels.
 cat >stand_in.c <<'C'
 #include <stdlib.h>

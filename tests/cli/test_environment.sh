@@ -37,8 +37,8 @@ waits GOMP_SPINCOUNT=77 | grep -q "'77'" || fail "GOMP_SPINCOUNT=77 has no effec
 ! waits OMP_WAIT_POLICY=passive | grep -q "'1000'" || fail "OMP_WAIT_POLICY=passive has no effect"
 echo "ok: OpenMP's waiting"
 
-# An end time of a job that is invalid or in the past must have no effect. If the end time is valid, the run must stop
-# before that time, and its message must name the variable.
+# If a variable contains an end time of the job that is invalid or in the past, the variable must have no effect. If the
+# end time is valid, the run must stop before that time, and the message of the run must name the variable.
 for end in "" Unknown 99999999999 $(($(date +%s) - 3600)); do same_with SLURM_JOB_END_TIME="$end"; done
 code=0
 SLURM_JOB_END_TIME=$(($(date +%s) + 4)) timeout 60 "$WL_BIN" train endless.yaml --set output=limited >out.txt 2>err.txt || code=$?

@@ -78,7 +78,7 @@ for name, value in (("windw", {}), ("seed", -1), ("threads", 100000), ("rule", [
 
 
 def free_keys(node, path=""):
-    """Returns the keys whose values do not change any result, as section.key."""
+    """Yields the full name, such as section.key, of each key whose value does not change any result."""
     for item in node if isinstance(node, list) else []:
         yield from free_keys(item, path)
     for name, value in node.items() if isinstance(node, dict) else []:

@@ -66,8 +66,8 @@ sleep 0.3
 end_by TERM 75 "under nohup"
 echo "ok: nohup"
 
-# The programs at the other ends of standard output and standard error exit. The training must continue. At the end of
-# the training, the program must report that it could not print its result.
+# The program that reads standard output and standard error of the training exits early. The training must continue. At
+# the end of the training, warploom must report that it could not print its result.
 code=0
 { env --default-signal "$WL_BIN" train short.yaml --set output=piped 2>&1 && echo 0 >code || echo $? >code; } | true
 [ "$(cat code)" = 74 ] || fail "closed pipe: exit $(cat code), expected 74"

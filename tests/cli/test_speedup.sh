@@ -145,7 +145,8 @@ assert wild["diverged"] >= 2 and wild["tables"][0]["cells"][0]["speedup"] == [0.
 assert all(c["seconds_of_a_step"] > 0 for c in two["cells"])
 P
 
-# ranks that read different files of curves must end with an error; without this check, they would wait for each other
+# If the ranks read different files of curves, `eval` must end with an error. If `eval` did not compare the files, the
+# ranks would wait for each other forever.
 mkdir rank0 rank1
 cp one.h5 rank0/
 code=0

@@ -2,8 +2,8 @@
 """Checks that no configuration in jobs/general trains on a task of jobs/suites.
 
 Every task that a training may draw must differ from each task of a suite in its data, network or loss. The suites
-`unseen` and `validation` must not have a task in common. The test also checks its own comparison: it must recognise a
-task of a suite if a training may draw this task."""
+`unseen` and `validation` must not have a task in common. The test also checks same(), the
+comparison that it uses: same() must return true for a task of a suite that a training may draw."""
 import copy
 import glob
 import json

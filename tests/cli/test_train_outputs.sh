@@ -60,8 +60,9 @@ cmp dry.yaml run/config.yaml || fail "--dry-run differs from the resolved config
 "$WL_MPIEXEC" -n 3 "$WL_BIN" train mlp.yaml --set outer.units=2 --dry-run 2>dry.err >dry.out
 grep -q '^memory estimate: .* MiB for each rank' dry.err || fail "--dry-run does not print the memory"
 grep -q '1 of 3 ranks have no work' dry.err || fail "idle ranks are not reported: $(cat dry.err)"
-# The estimated memory must be close to the peak memory that the run reports. The three cases are a final checkpoint
-# with units, a final checkpoint without units, and a run with the storage `states`.
+# The estimated memory must be close to the peak memory that the run reports. In the first case, the
+# final checkpoint contains units. In the second case, the final checkpoint contains no units. The third case is a run
+# with the storage `states`.
 for job in "3 first recompute" "5 first recompute" "2 second states"; do
   read -r steps order storage <<<"$job"
   "$WL_BIN" train mlp.yaml --set output="memory-$order-$steps" --set 'task={family: mlp, data: synthetic, widths: [120], batch: 16}' \

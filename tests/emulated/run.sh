@@ -37,8 +37,8 @@ require() {
   [ "$(uname -m)" = x86_64 ] || die "the programs are for x86-64"
 }
 
-# Debian provides this kernel for virtual machines. The drivers that this script requires are built into it. The
-# emulated machine therefore loads no kernel modules.
+# Downloads the kernel of Debian's package linux-image-cloud-amd64, which Debian provides for virtual machines. The
+# drivers that this script requires are built into this kernel, so the emulated machine loads no kernel modules.
 fetch_kernel() {
   local package
   [ -e "$DIR/vmlinuz" ] && return

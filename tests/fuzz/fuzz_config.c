@@ -119,7 +119,7 @@ static bool same_reals(wl_reals x, wl_reals y) {
   return same;
 }
 
-/* Compares numbers by value, because two printed texts could lack the same digits and would then be equal. */
+/* Compares numbers by value, because two different numbers could have the same printed text. */
 static bool same_value(const wl_map *a, const wl_map *b, const wl_option *o) {
   typedef union any {
     int64_t integer;

@@ -4,8 +4,7 @@
  * - For Meta-SGD, the derivative of the look-ahead loss with respect to alpha must be -G_q o G_s, with the same bits.
  * - Descent with a scale warp s = 2^k must be descent with the diagonal preconditioner s^2, with the same bits.
  * - A step with a warp must be the preconditioned step with P = J J^T, up to terms of order a^2.
- * - The gradient of online Warp-Grad over an episode must be the sum of its look-ahead gradients, and it must be
- *   with K = 1.
+ * - The gradient of online Warp-Grad over an episode must be the sum of the look-ahead gradients of its steps.
  * - Outputs that start with equal values must behave like equal columns.
  * - Leap and Reptile must follow their formulas for any division of the episode into windows. */
 #include "window_fixture.h"
@@ -252,7 +251,7 @@ static void look_ahead_by_hand(const problem *p, bool second, double *gradient) 
   wl_unroll_ws_destroy(&ws);
 }
 
-/* Computes the sum of the look-ahead gradients by windows of one step. */
+/* Runs an episode in windows of one step and computes the sum of their meta-gradients. */
 static void look_ahead_by_windows(const problem *p, double *gradient) {
   wl_unroll_ws *ws = open_workspace(p, true, 1);
   wl_unit *unit = start_unit(p, ws, 0);

@@ -18,8 +18,8 @@
 # ends with an exit code other than 0. Without this variable, Open MPI waits two seconds. Tests that send signals to
 # the launcher must not use WL_NO_GRACE.
 #
-# LIBS is a list of folders of src ("base", "task"). The libraries on which they depend are linked too. The labels
-# always include the name of the test's folder (unit, mpi, ...).
+# LIBS is a list of folders of src ("base", "task"). The libraries of these folders, and all libraries on which these
+# libraries depend, are linked to the test. The labels always include the name of the test's folder (unit, mpi, ...).
 
 set(WL_NO_GRACE OMPI_MCA_odls_base_sigkill_timeout=0)
 set(WL_TEST_RUNNER ${CMAKE_CURRENT_LIST_DIR}/run_test.sh)

@@ -1,4 +1,4 @@
-/* io_test.h - code that the tests of files share: it includes cmocka and creates a small file with known content. */
+/* io_test.h - defines the functions that the tests of files share, and a small file with known content. */
 #ifndef WL_TESTS_IO_IO_TEST_H
 #define WL_TESTS_IO_IO_TEST_H
 

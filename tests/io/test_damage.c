@@ -96,7 +96,7 @@ static void flips_anywhere(void **state) {
     flip(byte, bit);
     unnoticed += !noticed("flip.h5");
   }
-  assert_int_equal(unnoticed, 0); /* a change of any byte must be detected, also a change of the footer */
+  assert_int_equal(unnoticed, 0); /* a change of any byte, including those of the footer, must be detected */
 }
 
 int main(void) {

@@ -177,7 +177,7 @@ static void files_repeat(void **state) {
   free(b);
 }
 
-/* Writing a file must not replace a pipe or a device, although root could rename a file to that name. */
+/* Writing a file must not replace a pipe or a device, even if the program runs as root. */
 static void other_things_stay(void **state) {
   (void)state;
   struct stat there;

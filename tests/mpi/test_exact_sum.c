@@ -166,8 +166,8 @@ static void non_finite_spoils_its_block(void **state) {
   }
 }
 
-/* Sums numbers near the largest double that have equal signs. The integer sums of such numbers use all spare bits of
- * the integers in the exact sum. */
+/* Sums numbers that have equal signs and absolute values near the largest double. The integer sums of such numbers use
+ * all spare bits of the integers in the exact sum. */
 static void edge_of_the_range(void **state) {
   wl_comm *comm = *state;
   const int size = wl_comm_size(comm);

@@ -1,5 +1,5 @@
-"""Checks that the functions warploom.train, evaluate and check run the program. Checks that open_run reads the files
-of a run with names and units."""
+"""Checks that the functions warploom.train, evaluate and check run the program. Checks that open_run
+reads the files of a run, and that the returned variables have names and units."""
 import json
 import os
 import sys

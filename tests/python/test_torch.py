@@ -117,8 +117,8 @@ def same_steps(path, steps, make=network, **options):
 
 
 def curve_of_c(path, horizon, steps):
-    """Returns the losses of the first steps of a run that the C library updates, so that the gradients are computed
-    at its parameters."""
+    """Returns the losses of the first steps of a run in which the C library updates the parameters. Each gradient is
+    computed at these parameters."""
     model = network()
     theta, arrays = flat(model.parameters())
     c, losses = COptimizer(path, arrays, horizon), []

@@ -24,7 +24,7 @@ START = [0.5, -1.25, 2.0, -0.03125, 0.75]
 
 class NAdam:
     """Runs Nadam of Dozat 2016 without the momentum schedule, as optax.nadam does. With decoupled weight decay, the
-    function computes the same as optax.nadamw."""
+    class computes the same updates as optax.nadamw."""
 
     def __init__(self, p, lr, betas=(0.9, 0.999), eps=1e-8, decay=0.0):
         self.p, self.lr, self.betas, self.eps, self.decay, self.t = p[0], lr, betas, eps, decay, 0

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Checks that a run loses only the meta-steps after its last checkpoint if scancel ends its job. The run resumes in
 # another job, with more nodes and ranks and with another launcher. The run must end with the digest of an
-# uninterrupted run. A cancelled chain must not start again.
+# uninterrupted run. After scancel, SLURM must not start the job again.
 . "$WL_SOURCE/tests/slurm/job.sh"
 
 every=$(steps_in 1 train.yaml)

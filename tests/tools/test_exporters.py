@@ -1,5 +1,5 @@
-"""Compares the files that tools export with metrics.jsonl. The test decodes the event files for TensorBoard, and it
-parses the text files for Prometheus."""
+"""Checks that the files which tools export contain the values of metrics.jsonl. The test decodes the event files for
+TensorBoard, and it parses the text files for Prometheus."""
 import json
 import math
 import os

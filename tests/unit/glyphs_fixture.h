@@ -1,5 +1,5 @@
 /* glyphs_fixture.h - replaces the packed file of the family omniglot by artificial data, for tests without HDF5. The
- * function that replaces the reader of the file fills the arrays by a formula. All images are different, also after
+ * function that replaces the reader of the file fills the arrays by a formula. All images are different, even after
  * quarter turns. */
 #ifndef WL_TEST_GLYPHS_FIXTURE_H
 #define WL_TEST_GLYPHS_FIXTURE_H

@@ -1,5 +1,5 @@
-/* task_fixture.h - code that the tests of task families share: it creates a task from a line of YAML, a bound
- * episode, a point theta, and small IDX files. */
+/* task_fixture.h - defines functions that the tests of task families share. The functions create a task from a line of
+ * YAML, a workspace that is bound to an episode, a point theta, and small IDX files. */
 #ifndef WL_TEST_TASK_FIXTURE_H
 #define WL_TEST_TASK_FIXTURE_H
 

@@ -76,7 +76,7 @@ static void test_wished(void **state) {
 
 /* This test must run before any thread is bound. If the process may use only some of the machine's cores, these cores
  * always belong to the job alone. If the process may use all cores, these cores belong to the job alone only if the
- * variables of SLURM say so. */
+ * variables of SLURM assign all cores to the job. */
 static void test_owned(void **state) {
   (void)state;
   const bool part = wl_cores_allowed() < sysconf(_SC_NPROCESSORS_ONLN);

@@ -178,9 +178,9 @@ static void assert_same_adjoints(const lstm_fixture *a, const lstm_fixture *b) {
   assert_memory_equal(a->phi_grad, b->phi_grad, (size_t)a->net.parameters * sizeof(double));
 }
 
-/* A backward pass from stored activations must have the same bits as one from recomputed activations, in one chunk
- * and in two chunks. The cases have either few coordinates, whose activations fit into the caches, or 1,000
- * coordinates. */
+/* A backward pass from stored activations must have the same bits as a backward pass from recomputed
+ * activations. The test covers one chunk and two chunks. The cases have either few coordinates, whose activations fit
+ * into the caches, or 1,000 coordinates. */
 static void tape_equals_replay(void **context) {
   (void)context;
   for (int i = 0; i < CASES; i++) {

@@ -145,8 +145,8 @@ static void test_fully_connected(void **state) {
   close_fixture(&f);
 }
 
-/* With norm_statistics: training, an evaluation must have another loss than with the statistics of each batch.
- * Repeated evaluations must have the same loss, and they must not change the loss of inner steps. */
+/* With norm_statistics: training, the loss of an evaluation must differ from the loss with the statistics of each
+ * batch. Repeated evaluations must have the same loss, and they must not change the loss of inner steps. */
 static void test_statistics(void **state) {
   (void)state;
   double loss[2], accuracy;

@@ -133,8 +133,8 @@ static void same_run(wl_optimizer *optimizer, const trace *t) {
   take_run(optimizer, t);
 }
 
-/* Without the shapes, a rule that uses the shapes of tensors must refuse to start. With the shapes, the run must have
- * the same bits as the run of the trainer. */
+/* A rule may use the shapes of tensors. If the caller does not pass the shapes, wl_optimizer_start must then return an
+ * error. If the caller passes the shapes, the run must have the same bits as the run of the trainer. */
 static void test_tensors(void **state) {
   (void)state;
   fixture f;

@@ -137,7 +137,7 @@ static void test_errors(void **state) {
   }
 }
 
-/* A small classifier. One of its branches depends neither on theta nor on phi. */
+/* A small classifier. One branch of the network depends neither on theta nor on phi. */
 typedef struct net {
   wl_tape *tape;
   wl_node x, labels, hidden;

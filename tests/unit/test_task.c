@@ -49,7 +49,7 @@ static void test_pure_function(void **state) {
   assert_true(drawn_loss(&f, fresh, &a, &batch) == loss);
   assert_memory_equal(f.grad, first, (size_t)f.n * sizeof *first);
   wl_task_ws_destroy(&fresh);
-  /* if the other episode is drawn first, it must have the same bits as after this episode */
+  /* the other episode must have the same bits, whether it is drawn first or after this episode */
   assert_ok(wl_task_ws_create(f.task, false, &fresh));
   assert_true(drawn_loss(&f, fresh, &b, &batch) == loss_b);
   wl_task_ws_destroy(&fresh);

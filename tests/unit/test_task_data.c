@@ -125,8 +125,8 @@ static void test_gather(void **state) {
   wl_dataset_close(&d);
 }
 
-/* Tests the key that limits a task to a part of the training images. Batches and evaluations must use only these
- * images, which come first in the file. An evaluation of as many images must use each of these images once. All
+/* Tests the key that limits a task to a part of the training images. Batches and evaluations must use only this
+ * part, the first images of the file. An evaluation of as many images must use each image of the part once. All
  * held-out images must remain available. */
 static void test_fraction(void **state) {
   (void)state;

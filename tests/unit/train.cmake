@@ -1,4 +1,4 @@
-# Tests the decisions of the training that do not depend on the result of an inner run.
+# Tests the parts of the training that do not require an inner run.
 wl_add_unit_test(test_outer SOURCES test_outer.c LIBS train unroll rule precondition task tensor io comm base)
 wl_add_unit_test(test_draws SOURCES test_draws.c ../harness/distribution.c
   LIBS train unroll rule precondition task tensor io comm base)
