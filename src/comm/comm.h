@@ -91,7 +91,8 @@ wl_status wl_comm_alarm_settle(wl_comm *comm, int64_t count);
 typedef struct wl_exact_sum {
   const double *vectors; /* [units][count] the vectors of this rank's units */
   int64_t units;         /* number of units of this rank; may be 0 */
-  const bool *counted;   /* [units] false: the unit is not finite, and its vector is not read */
+  /* [units] false: the unit's run is not finite, so the sum does not read the unit's vector */
+  const bool *counted;
   int64_t count;
   /* [n_blocks + 1] the first index of each block, in ascending order, and then `count` */
   const int64_t *blocks;

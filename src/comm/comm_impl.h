@@ -24,7 +24,7 @@ struct wl_comm {
   /* [size - 1] requests of the alarm that this rank sends to the other ranks; NULL: this rank
    * sends no alarm */
   MPI_Request *alarms;
-  /* scratch memory of the exact sum; if a call needs more memory, it enlarges the arrays */
+  /* scratch memory of the exact sum; a call that needs more memory enlarges the arrays */
   double *maxima; /* [maxima_room] the largest magnitude of each block, followed by the flags */
   /* [integers_room] the rounded sums, followed by the tallies and the number of counted units */
   int64_t *integers;
@@ -33,7 +33,7 @@ struct wl_comm {
 
 /* Starts the computation of wl_comm_max, and wl_comm_wait finishes the computation. The caller must
  * not access `values` between the two calls. Only one maximum can be in progress at a time. Between
- * the two calls, the ranks may call other collectives in the same order. */
+ * the two calls, the ranks may call other collectives, in the same order on all ranks. */
 wl_status wl_comm_max_start(wl_comm *comm, double *values, size_t count);
 wl_status wl_comm_wait(wl_comm *comm);
 

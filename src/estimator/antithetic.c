@@ -219,7 +219,7 @@ wl_status wl_antithetic_forward(const wl_estimator *e, const wl_estimator_job *j
   WL_TRY(wl_window_forward(job->ws, &particle, job->steps, &options, &out->window));
   wl_unit_keep_particle(job->unit, run.particle, &particle);
   const double scale =
-      /* the task's scale is removed from the losses, so that all tasks have equal weight */
+      /* the losses are divided by the task's scale, so that all tasks have equal weight */
       wl_task_loss_scale(wl_unroll_task_ws(job->ws));
   for (int64_t k = 0; k <= job->steps; k++) losses[k] /= scale;
   out->loss = loss_of(e, job, &out->window);

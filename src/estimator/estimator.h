@@ -24,8 +24,8 @@ typedef struct wl_estimator_job {
   int64_t t, steps; /* t: first step of the window; steps: number of steps in the window */
   const double *phi;
   const wl_observer *observers; /* functions that observe the run with number estimator->main_run */
-  /* [width] the vector to which the unit's contribution is added; NULL: the unit runs through the
-   * window, but adds no contribution */
+  /* [width] the vector to which the unit's contribution is added; NULL: the inner run advances, but
+   * the unit adds no contribution */
   double *vector;
 } wl_estimator_job;
 

@@ -65,7 +65,8 @@ struct wl_precondition {
   bool reads_theta;             /* true: P g also depends on theta */
   /* true: P g depends on the result of the previous step, which is 0 in the first step */
   bool reads_before;
-  /* layout of the preconditioner's meta-parameters, whose group is "precondition" */
+  /* layout of the preconditioner's meta-parameters; all tensors of the layout have the group
+   * "precondition" */
   wl_layout phi;
   /* number of wl_real elements in the scratch memory of the functions in `ops` */
   int64_t scratch;

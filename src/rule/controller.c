@@ -6,9 +6,9 @@
  * The state contains two running means of the gradient g: m with decay 0.9, and s with decay 0.99.
  * The state also contains v, the running mean of g^2 with decay 0.99. The remaining state is two
  * running means of the minibatch loss (decays 0.9 and 0.98) and the first loss. The formulas use
- * bias-corrected m, s and v. A parameter is p, the inner step is t, the number of inner steps is T,
- * and x = t / T. For a matrix, r = RMS(p) sqrt(fan-in). For a vector, r is the mean of the r of all
- * matrices.
+ * bias-corrected m, s and v. Here p is a parameter, t is the number of the current inner step, T is
+ * the number of inner steps in the episode, and x is t / T. For a matrix, r = RMS(p) sqrt(fan-in).
+ * For a vector, r is the mean of the r of all matrices.
  *
  *   z    = m + k1 (g - m) + k2 (s - m)
  *   u    = a0 N / RMS(N) + a1 z / (sqrt v + e) + a2 s / (sqrt v + e),   N = orthogonal factor of z
@@ -19,30 +19,30 @@
  * The term with N and the factor fan_in^-1/2 are used only for matrices. D is the number of
  * matrices, but at least 2. Deeper networks need a lower rate. L is the running mean of the loss
  * with decay 0.9, and L_0 is the first loss. The code does not use values of L / L_0 below e^-9.
- * Near a minimum, the gradient becomes shorter but N does not. The factor with L / L_0 therefore
- * reduces the steps when the loss approaches zero. Without this factor, large steps could
- * permanently deactivate rectified units (ReLU).
+ * Near a minimum, the norm of the gradient decreases, but the norm of N does not. The factor with L
+ * / L_0 therefore reduces the steps when the loss approaches zero. Without this factor, large steps
+ * could permanently deactivate rectified units (ReLU).
  *
  * The meta-parameters are b, a0, a1, a2, k1, k2, tau, alpha, q, w, lambda and delta. There are
  * three sets of meta-parameters: one for matrices, one for vectors, and one for a sole matrix. A
  * sole matrix is the matrix of a network with a single matrix, which is a linear model. Near the
- * minimum of a linear model, N is too long. The sole matrix therefore starts with Adam's direction
- * and with a schedule that decreases faster. The network has 17 inputs, two hidden layers of 16
- * tanh units and 6 outputs. `put_inputs` computes the inputs. The network's first output is o. The
- * next three outputs are added to a0, a1 and a2. The last two outputs are multiplied by 0.3 and
- * added to k1 and k2. The last layer starts at zero. The untrained rule is Muon with Nesterov
- * momentum and a linear schedule for matrices, and Adam for vectors. The initial values of the
- * scalars are rounded results of earlier trainings. For N, a convolution's kernel is a matrix: its
- * rows are the first axis, and its columns are all other axes together.
+ * minimum of a linear model, the norm of N is too large. The sole matrix therefore starts with
+ * Adam's direction and with a schedule that decreases faster. The network has 17 inputs, two hidden
+ * layers of 16 tanh units and 6 outputs. `put_inputs` computes the inputs. The network's first
+ * output is o. The next three outputs are added to a0, a1 and a2. The last two outputs are
+ * multiplied by 0.3 and added to k1 and k2. The last layer starts at zero. The untrained rule is
+ * Muon with Nesterov momentum and a linear schedule for matrices, and Adam for vectors. The initial
+ * values of the scalars are rounded results of earlier trainings. For N, a convolution's kernel is
+ * a matrix: its rows are the first axis, and its columns are all other axes together.
  *
  * If T is unknown (0), the rate uses T = 2000 and x = 0. If the loss is unknown, the factor with L
  * / L_0 is 1, and the two inputs of the network that depend on the loss are 0. The smallest value
  * of r is 1e-3. Without this bound, parameters that start at zero would not change.
  *
  * With `precondition: true`, N is the orthogonal factor of z / sqrt(sqrt v + f), where f = 0.1
- * RMS(sqrt v). Coordinates with small gradients then have a larger part of the step. Muon divides z
- * by the power 0 of sqrt v, and an orthogonalised Adam would divide z by the power 1. The exponent
- * 1/2 is between these two.
+ * RMS(sqrt v). Coordinates with small gradients then contribute more to the step. Muon divides z by
+ * the power 0 of sqrt v, and an orthogonalised Adam would divide z by the power 1. The code uses
+ * the power 1/2.
  *
  * With `newton_schulz: false`, the code omits the term a0 N / RMS(N). Matrices then start with (a0,
  * a1, a2) = (0, 1, 0), as vectors do. */

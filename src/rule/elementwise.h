@@ -46,7 +46,7 @@ typedef struct wl_scalar {
 /* The coefficients of a scalar x at one step, for each lane of a block. */
 typedef struct wl_coefficient {
   wl_real value[WL_LANES]; /* x_t; scalar 0, the rate, is multiplied by the schedule's factor */
-  /* 1 - x_t, computed without cancellation; only for WL_SCALAR_UNIT */
+  /* 1 - x_t, computed without cancellation; set only for scalars of the kind WL_SCALAR_UNIT */
   wl_real complement[WL_LANES];
   wl_real
       /* 1 / (1 - x_0 x_1 ... x_t), which corrects the bias of a running mean */

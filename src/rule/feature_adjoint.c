@@ -374,8 +374,8 @@ typedef struct lines {
   const wl_real *sums; /* [WL_LINE_GROUPS][stride] sums of squares of g for each group of lines */
 } lines;
 
-/* Computes the adjoints of the old R or C in l->mu. Replaces the adjoints of R or C in l->bar by
- * the adjoints of the sums of squares of g. */
+/* Writes the adjoints of the old R or C to l->mu. Replaces the adjoints of R or C in l->bar by the
+ * adjoints of the sums of squares of g. */
 static void square_bars(const work *w, int k, const lines *l, decay_bars *decays) {
   const int64_t stride = w->tensor->factored.rows + w->tensor->factored.columns;
   for (int64_t i = 0; i < l->count; i++) {

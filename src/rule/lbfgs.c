@@ -327,7 +327,7 @@ static void update_slice(const view *v, double rate, wl_real *u) {
   const double length = sqrt(sum);
   const double bound =
       longest > 0 ? v->phi[GROWTH] * longest : v->phi[FIRST_STEP] * sqrt((double)v->n);
-  /* If the memory is empty, q contains g, and the step has the length `bound`. */
+  /* If the memory is empty, q contains the gradient, and the step has the length `bound`. */
   double factor = longest > 0 && rate * length <= bound ? rate : bound / length;
   if (!(length > 0 && isfinite(factor * length))) factor = 0;
   for (int64_t i = 0; i < v->n; i++) u[i] = factor > 0 ? (wl_real)(-factor * v->q[i]) : 0;

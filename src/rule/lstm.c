@@ -166,8 +166,8 @@ fail:
   return status;
 }
 
-/* Draws a tensor of phi from a separate random stream, so that its values do not depend on the
- * sizes of other tensors. */
+/* Draws a tensor of phi from a separate random stream, so that the values of the tensor do not
+ * depend on the sizes of other tensors. */
 static void draw(uint64_t seed, uint64_t block, int64_t n, int64_t fan, wl_real *out) {
   const wl_stream stream = {
       .seed = seed, .purpose = WL_FOR_META_INIT, .space = WL_SPACE_TRAIN, .step = block};
@@ -283,9 +283,9 @@ static int thread_index(void) { return omp_get_thread_num(); }
 static int thread_index(void) { return 0; }
 #endif
 
-/* Largest number of bytes of a chunk's activations that are stored through the caches. Larger
- * activations would be evicted from the caches before the adjoint reads them, so their stores
- * bypass the caches. */
+/* If the activations of a chunk need more than this number of bytes, the stores of the activations
+ * bypass the caches, because the caches would evict the activations before the adjoint reads
+ * them. */
 enum { CACHED_ACTIVATIONS = 4 << 20 };
 
 static void lstm_step(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_inner_step *step) {

@@ -127,7 +127,7 @@ NOINLINE void outputs(int64_t H, const wl_real *gates, const wl_real *c_out, wl_
     }
 }
 
-/* Returns the output with the number `head`, w h + b, for one vector of coordinates. */
+/* Returns output number `head` of the LSTM, which is w h + b, for one vector of coordinates. */
 INLINE vec head_output(const work *w, int64_t head, const wl_real *h) {
   const int64_t H = w->net->layer[w->net->layers - 1].hidden;
   const wl_real *weight = w->packed + w->at.head + head * H,

@@ -47,7 +47,9 @@ typedef struct wl_lstm_net {
   wl_real momentum, rate;
   /* true: the adjoint of g includes the dependence of the LSTM's inputs on g */
   bool through_inputs;
-  wl_real strength;     /* the number k of WL_LSTM_LOG, or p of WL_LSTM_PAPER */
+  /* the number k of the preprocessing WL_LSTM_LOG, or the number p of the preprocessing
+   * WL_LSTM_PAPER */
+  wl_real strength;
   wl_real strength_exp; /* e^strength */
   wl_real gradient_scale, output_scale, forget_bias;
 } wl_lstm_net;
@@ -94,7 +96,7 @@ typedef struct wl_lstm_kernel {
   /* Computes the adjoint of `count` blocks of a chunk, from the block `first` onwards. `count` is
    * at most WL_LSTM_GROUP. Writes the weight gradient of these blocks to partial [parameters], in
    * the order of phi. The running sum depends only on gradients. The function therefore computes
-   * the running sum's row of chunk->mu only if chunk->gbar is not NULL. */
+   * the adjoint of the running sum, a row of chunk->mu, only if chunk->gbar is not NULL. */
   void (*backward)(const wl_lstm_net *net, const void *packed, void *scratch,
                    const wl_rule_chunk *chunk, int64_t first, int64_t count, wl_real *partial);
 } wl_lstm_kernel;

@@ -90,7 +90,7 @@ NOINLINE void sweep_products(const wl_real *w, const wl_real *dz, int64_t n, int
 }
 
 /* Stores the adjoint d of the output with the number `head` in the slot. Adds the contribution of
- * this output to dh, the adjoint of h, of the last layer. */
+ * this output to dh, the adjoint of the last layer's h. */
 INLINE void output_adjoint(const work *w, int64_t head, int64_t lane, vec d, wl_real *slot) {
   const int last = w->net->layers - 1;
   const int64_t H = w->net->layer[last].hidden;
@@ -233,7 +233,8 @@ static swept_step unfold(const work *w, const wl_rule_chunk *chunk, int64_t b, i
   return at;
 }
 
-/* Returns the addresses of step k if the steps were computed again. */
+/* Returns the addresses that the sweep needs for step k, which all point to the slots. The function
+ * run_again must have filled the slots. */
 static swept_step replayed(const work *w, int64_t k, wl_real *slots) {
   swept_step at = {.slot = slots + (k + 1) * w->slot.size};
   for (int i = 0; i < w->net->layers; i++) {

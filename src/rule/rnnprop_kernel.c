@@ -137,8 +137,8 @@ INLINE void gate_bars(const activations *a, int layer, int u, vec old_c, vec h_b
 }
 
 /* Computes the adjoint of one layer. The argument h_bar [H] is the contribution of the next layer
- * to the adjoint of h. The array bars->mu contains the contribution of the next step to this
- * adjoint. The function writes the adjoint of the layer's inputs to below_bar [in]. */
+ * to the adjoint of h. The array bars->mu contains the contribution of the next step to the adjoint
+ * of h. The function writes the adjoint of the layer's inputs to below_bar [in]. */
 static void cell_backward(const wl_rnnprop_input *input, int layer, const activations *a,
                           const vec *h_bar, vec *below_bar, const wl_rnnprop_bars *bars) {
   const wl_rnnprop_net *const net = input->net;

@@ -101,8 +101,8 @@ typedef struct wl_rule_setting {
   /* inner parameters of the first task; borrowed, and must remain valid until the rule is
    * destroyed */
   const wl_layout *theta;
-  /* number of steps in the longest episode; schedules have this length, and a scalar with a value
-   * for each step has this number of values */
+  /* number of steps in the longest episode; schedules run over this number of steps, and a scalar
+   * with a value for each step has this number of values */
   int64_t episode_steps;
   /* true: there are several tasks, whose tensors differ, so a rule must not learn a scalar for each
    * tensor */
@@ -158,8 +158,8 @@ typedef struct wl_rule_ops {
 struct wl_rule {
   const wl_rule_ops *ops;
   void *impl;
-  /* layout of the meta-parameters, whose group is "rule"; the layout is empty if the rule learns
-   * nothing */
+  /* layout of the rule's meta-parameters; all tensors of the layout have the group "rule"; the
+   * layout is empty if the rule learns nothing */
   wl_layout phi;
   int64_t state_width; /* number of wl_real elements in the state of one coordinate */
   bool tensorwise;
@@ -167,7 +167,7 @@ struct wl_rule {
    * coordinates; borrowed */
   const wl_state_field *fields;
   int n_fields;
-  /* reason why the rule has no adjoint, which messages quote; NULL: the rule has an adjoint */
+  /* the reason why the rule has no adjoint, as text for messages; NULL: the rule has an adjoint */
   const char *forward_only;
   /* number of wl_real elements that a step can store for each block, so that the backward pass need
    * not compute the step again; 0: a step stores nothing */
@@ -219,7 +219,7 @@ int64_t wl_rule_state_reals(const wl_rule *rule, const wl_layout *theta);
 int64_t wl_rule_state_index(const wl_rule *rule, int64_t n, int64_t coordinate, int64_t j);
 /* Creates a workspace for the inner parameters theta, which the workspace borrows. `adjoint` must
  * be true if wl_rule_backward will be called. For a coordinatewise rule, theta may be a layout
- * without tensors, of which only the size is set. */
+ * without tensors, in which only the member `size` is set. */
 wl_status wl_rule_ws_create(const wl_rule *rule, const wl_layout *theta, bool adjoint, int threads,
                             wl_rule_ws **out);
 void wl_rule_ws_destroy(wl_rule_ws **ws);

@@ -31,7 +31,7 @@ typedef struct wl_schedule {
   wl_schedule_kind kind;
   int64_t steps;        /* the number T of steps */
   int64_t warmup_steps; /* the number W of warm-up steps */
-  /* if positive: the fraction of T, whose product with T is rounded to W; if 0: W is warmup_steps */
+  /* if positive: W is this fraction of T, rounded to an integer; if 0: W is `warmup_steps` */
   double warmup_fraction;
   int64_t decay_every;
   double decay_factor, final_fraction;

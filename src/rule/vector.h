@@ -50,8 +50,8 @@ INLINE vec load(const wl_real *p) { return *(const vec_memory *)p; }
 INLINE void store(wl_real *p, vec v) { *(vec_memory *)p = v; }
 /* The functions load_part and store_part load and store the first `left` lanes, where `left` is
  * less than VECTOR_LANES. The other lanes of a loaded vector are zero. The functions load_some and
- * store_some do the same, but `left` may be larger; in that case, these two functions process all
- * lanes. The addresses need no alignment. */
+ * store_some do the same for any `left`. If `left` is at least VECTOR_LANES, these two functions
+ * process all lanes. The addresses need no alignment. */
 #if VECTOR_BYTES == 64 && !defined(WL_DOUBLE)
 INLINE vec load_part(const wl_real *p, int64_t left) {
   return (vec)_mm512_maskz_loadu_ps((__mmask16)((1U << left) - 1), p);

@@ -71,7 +71,7 @@ static inline float expm1_of(float x) {
 }
 
 static inline float tanh_of(float x) {
-  /* x above 10 need not be distinguished, because 1 - tanh 10 is only 4e-9 */
+  /* the function limits x to [-10, 10], because 1 - tanh 10 is only 4e-9 */
   const float u = expm1_of(2.0f * clamp(x, -10.0f, 10.0f));
   return u / (u + 2.0f);
 }

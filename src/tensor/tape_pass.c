@@ -1,11 +1,12 @@
 /* tape_pass.c - runs the forward, the reverse and the tangent pass over a tape (Pearlmutter 1994).
  *
  * The forward pass computes the values of the nodes in the order of the tape. The reverse pass
- * starts with dL/dL = 1 and computes the gradients in reverse order. The dot of an array is its
- * derivative along v. The tangent pass starts with v at the parameters, and computes the dots of
- * the values in the order of the nodes. The tangent pass then computes the dots of the gradients in
- * reverse order, starting with 0. The dots of the parameters' gradients are the Hessian-vector
- * product.
+ * starts with dL/dL = 1 and computes the gradients in reverse order. The array `dot` of a node is
+ * the derivative of the node's value along v, and the array `graddot` is the derivative of the
+ * node's gradient along v. The tangent pass starts with v as the derivative of the parameters, and
+ * computes the derivatives of the values in the order of the nodes. The tangent pass then starts
+ * with 0, the derivative of dL/dL, and computes the derivatives of the gradients in reverse order.
+ * The derivatives of the parameters' gradients are the Hessian-vector product.
  *
  * The parameters and their gradients are in arrays of the caller. */
 #include <math.h>
@@ -30,15 +31,16 @@ static bool is_parameter(const wl_tape_node *node) {
   return node->leaf == WL_LEAF_THETA || node->leaf == WL_LEAF_PHI;
 }
 
-/* For each operand of a call: executes the statement that follows if the operand is a parameter.
- * The values, gradients and dots of parameters are in arrays of the caller. */
+/* For each operand of a call: executes the statement after the macro if the operand is a parameter.
+ * The values, the gradients and the derivatives of parameters along v are in arrays of the
+ * caller. */
 #define WL_FOR_PARAMETERS(call, operand)                                                 \
   for (wl_operand *operand = (call)->in; operand < (call)->in + (call)->node->op->arity; \
        ++operand)                                                                        \
     if (is_parameter(operand->node))
 
-/* Sets the dots of all operands. If an operand does not depend on the parameters in `moving`, its
- * dot is zero, which is stored as NULL. */
+/* Sets the pointers `dot` of all operands to the operands' derivatives along v. If an operand does
+ * not depend on the parameters in `moving`, its derivative is zero, and the pointer is NULL. */
 static void set_moving(const wl_tape *t, wl_tape_ws *ws, unsigned moving) {
   if (ws->moving == moving) return;
   ws->moving = moving;

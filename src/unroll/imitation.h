@@ -1,4 +1,5 @@
-/* imitation.h - lets the learned rule imitate a hand-designed rule, the teacher.
+/* imitation.h - declares functions with which the learned rule imitates a hand-designed rule,
+ * called the teacher.
  *
  * In an episode that imitates, the teacher receives the same raw gradients as the learned rule, and
  * has a separate state. At step k, let e_k be the update of the teacher, and let l_k be the update

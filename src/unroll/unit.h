@@ -28,7 +28,7 @@ typedef struct wl_unit {
   wl_unit_shape shape;
   /* episode for which the task was drawn; this episode also determines the minibatches */
   wl_episode episode;
-  /* number of the unit's current episode; a restarted episode has another number than `episode` */
+  /* number of the unit's current episode; after a restart, this number differs from `episode` */
   int64_t number;
   /* inner step at which a restarted episode began; 0 for all other episodes. When a run resumes,
    * the value is 0 for all episodes in progress. */

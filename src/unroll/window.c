@@ -217,8 +217,8 @@ static double resume_from_end(wl_window_run_state *run, int64_t slot) {
   return ws->last.end.loss;
 }
 
-/* Stores the outer loss and gradient at theta_K. A window that starts at theta_K uses them as its
- * first inner loss and gradient. */
+/* Stores the outer loss and gradient at theta_K. A window that starts at theta_K uses this loss and
+ * gradient as its first inner loss and gradient. */
 static void keep_end(wl_window_run_state *run, int64_t slot, double loss) {
   wl_unroll_ws *ws = run->ws;
   if (!wl_ws_continues(ws)) return;

@@ -63,8 +63,8 @@ typedef struct wl_window_spec {
   const wl_map *map;
   int64_t steps;     /* K */
   wl_weights weights;
-  /* for WL_WEIGHTS_LAST, number of losses before the last loss that have the weight 1, as the last
-   * loss does */
+  /* for WL_WEIGHTS_LAST: the last `earlier` + 1 losses of the window have the weight 1, and the
+   * other losses have the weight 0 */
   int64_t earlier;
   const double *list;     /* for WL_WEIGHTS_LIST, the weights w_0 .. w_K [K+1], borrowed */
   wl_transform transform; /* T */

@@ -30,9 +30,9 @@ typedef struct wl_window_plan {
   /* true if the trace stores theta at each step, because the rule reads theta or the backward pass
    * runs step by step */
   bool keep_theta;
-  /* true if the backward pass processes one step at a time. One step at a time is necessary in
-   * second order, if the preconditioner reads theta, and if the rule reads theta in windows that
-   * imitate. */
+  /* true if the backward pass processes one step at a time. This order is necessary in each of
+   * three cases: the training is of second order; the preconditioner reads theta; or the rule reads
+   * theta and the window imitates a teacher. */
   bool time_outermost;
 } wl_window_plan;
 

@@ -12,9 +12,9 @@
  * - recomputed states of the current chunk, in second order with `recompute`: min(S, C) n w
  * - snapshots: ceil(K / S) n (1 + w), or none if S = K
  *
- * Without activations, the memory is lowest near S = sqrt(K C). Every segment except the last is
- * run twice, whatever its length is. If a window must be divided, short segments with activations
- * are therefore faster than long segments without activations. */
+ * Without activations, the window needs the least memory if S is about sqrt(K C). Every segment
+ * except the last is run twice, whatever its length is. If a window must be divided, short segments
+ * with activations are therefore faster than long segments without activations. */
 #include <math.h>
 #include <stdio.h>
 
@@ -76,8 +76,8 @@ static bool is_unasked(const wl_window_plan *p, const wl_window_spec *spec) {
 }
 
 /* Chooses the fastest kind of trace with which the whole window fits into the memory bound. If the
- * whole window fits with no kind, chooses the fastest kind with which shorter segments fit into the
- * memory bound. */
+ * whole window does not fit with any kind, chooses the fastest kind with which shorter segments fit
+ * into the memory bound. */
 static void choose_fastest(wl_window_plan *p, const wl_window_spec *spec) {
   for (int cut = 0; cut <= 1; cut++)
     for (int i = 0; i < WL_TRACE_KINDS; i++) {
