@@ -44,7 +44,7 @@ static wl_status create_rule(wl_optimizer *o) {
   const wl_map *options = wl_config_map(o->config, "rule", 0);
   const wl_rule_setting any = {&no_tensors, o->horizon, true};
   const wl_status status = wl_rule_create(options, &any, &o->rule);
-  if (!wl_map_table(options)) return status; /* the rule is from a plug-in */
+  if (!wl_map_table(options)) return status; /* the rule is from a plug-in, which was not loaded */
   if (status != WL_ERR_CONFIG || wl_config_count(o->config, "task") > 1) return status;
   WL_TRY(need_network(o));
   const wl_rule_setting one = {wl_task_theta(o->task), o->horizon, false};
@@ -55,7 +55,7 @@ static wl_status create_parts(wl_optimizer *o) {
   o->horizon = wl_episode_longest(o->config);
   WL_TRY(create_rule(o));
   if (!chosen(o, "precondition") && !chosen(o, "initialisation"))
-    /* without these two parts, no network is necessary */
+    /* without a preconditioner and a learned initialisation, no network is needed */
     return wl_precondition_create(o->config, NULL, &o->precondition);
   WL_TRY(need_network(o));
   const wl_layout *theta = wl_task_theta(o->task);

@@ -16,9 +16,9 @@ typedef struct parts {
   bool whole;                 /* part[0] contains all tensors, one after the other */
 } parts;
 
-/* The position of a part in the arrays of the run. `columns` is 0 if the caller stores the part
- * with the axes of the run. `columns` is positive if the caller stores a matrix with exchanged
- * axes. */
+/* The position of one of the caller's arrays (parts) in the arrays of the run. `columns` is 0 if
+ * the caller's array has the same order of axes as the run. If `columns` is positive, the caller's
+ * array is the transpose of a matrix of the run. */
 typedef struct place {
   int64_t offset, size, rows, columns;
 } place;

@@ -25,7 +25,7 @@ typedef struct wl_field {
   void *data;
   bool in_digest;             /* true: the digest of the meta-state includes this array */
   bool half;                  /* true: files store the numbers with 16 bits (IEEE binary16) */
-  char units[32];             /* physical unit of the numbers, or "1" if they have none */
+  char units[32];             /* physical unit of the numbers, or "1" for dimensionless numbers */
   char long_name[160];        /* description of the array, stored in the file as an attribute */
   char dims[WL_MAX_DIMS][32]; /* names of the array's dimensions, stored as HDF5 dimension scales */
 } wl_field;

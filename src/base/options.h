@@ -53,8 +53,8 @@ typedef struct wl_choice_or_reals {
   wl_reals list;
 } wl_choice_or_reals;
 
-/* The value of a key that is a number, or a distribution from which a number is drawn for each
- * episode. */
+/* The value of a key with the flag WL_KEY_DRAW. The value is either a number, or a distribution
+ * from which a number is drawn for each episode. */
 typedef enum wl_draw_kind {
   WL_DRAW_FIXED,
   WL_DRAW_ONE_OF,

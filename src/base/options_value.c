@@ -203,8 +203,8 @@ static wl_status read_choice(const wl_node *node, const char *path, wl_value *va
                        option->type == WL_OPT_CHOICE_OR_REALS ? " or a list of numbers" : "");
 }
 
-/* Returns the first item of a list and sets *next to the first entry for next_item. A scalar is treated as a list of
- * one item. */
+/* Returns the first item of a list, and sets *next to the entry of this item. The function
+ * next_item then returns the item after it. A scalar is treated as a list of one item. */
 static const wl_node *first_item(const wl_node *node, const wl_entry **next) {
   *next = node->kind == WL_NODE_LIST ? node->first : NULL;
   return *next ? (*next)->node : node;

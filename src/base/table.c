@@ -1,4 +1,4 @@
-/* table.c - adds rows to the columns of a table, and moves rows between tables. */
+/* table.c - adds columns and rows to tables, and moves rows from one table to another. */
 #include "base/table.h"
 
 #include <string.h>

@@ -1,8 +1,9 @@
 /* table.h - stores rows in memory, as one array for each column, before the rows are written to a file.
  *
- * A column is a field whose first dimension is the index of the row. There are two kinds of rows, records and metrics.
- * The name of a column of metrics starts with "metrics/". The value of an element that is not set is NaN in a column of
- * reals, and -1 in a column of integers. */
+ * A column is a field whose first dimension is the index of the row. There are two kinds of rows. A
+ * record contains the values of one recorded window, and a row of metrics contains the values of
+ * one meta-step. The name of a column of metrics starts with "metrics/". The value of an element
+ * that is not set is NaN in a column of reals, and -1 in a column of integers. */
 #ifndef WL_BASE_TABLE_H
 #define WL_BASE_TABLE_H
 

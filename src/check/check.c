@@ -20,7 +20,8 @@ static const double MOVED_BY = 0.01;
 /* largest accepted relative difference between engine and rollout */
 static const double AGREEMENT = 1e-12;
 static const double ORDER_LEAST = 1.7, ORDER_MOST = 2.3;
-/* share of the tolerance; if the error is smaller, a block passes whatever the order of the error is */
+/* share of the tolerance; a block whose error is at most this share passes with any order of the
+ * error in h */
 static const double BEYOND_DOUBT = 0.01;
 
 /* ---- The window under test ------------------------------------------------------------------ */

@@ -5,7 +5,7 @@
  *   error(h) = |D(h) - a| / max(|a|, 0.1 ||block of dF/dphi||)
  *
  * The check uses several directions v and a geometric sequence of values of h, called the ladder.
- * The signs of D and a are part of the comparison. F is computed by a separate rollout
+ * The comparison includes the signs of D and of a. F is computed by a separate rollout
  * (check_rollout.c) and not by the window engine. In second order, F is the exact meta-loss. In
  * first order, F is the meta-loss with inner gradients frozen at the base point, because the
  * first-order meta-gradient is the derivative of this function.
@@ -29,10 +29,11 @@
  *   rounding error. The slopes of F on the two sides of the base point then differ by a jump that
  *   does not fall with h.
  * - A faint block: the gradient is below 1e-4 of F, the lowest error is above the tolerance, and
- *   this error is within the noise of the differences. The noise at a value of h is a sum. Its
- *   terms are the changes of D to the two neighbouring values of h, and 30 rounding errors of F.
- *   The check uses the h with the lowest noise. An example is the square root of Adam at gradients
- *   near zero: every h then has either a large rounding error or a large truncation error.
+ *   this error is within the noise of the differences. The noise at a value of h is the sum of 30
+ *   rounding errors and of two changes of D: between this h and the next larger one, and between
+ *   this h and the next smaller one. The check uses the h with the lowest noise. An example is the
+ *   square root of Adam at gradients near zero: every h then has either a large rounding error or a
+ *   large truncation error.
  *
  * The report names the blocks with a kink and the faint blocks. It counts them neither as right nor
  * as wrong. */

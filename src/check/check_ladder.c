@@ -8,22 +8,22 @@ static const double TOP = 0.316227766016837933; /* 10^-0.5 */
 static const double RATIO = 0.316227766016837933;
 /* largest relative error at which the order of the error is measured */
 static const double ASYMPTOTIC = 0.05;
-/* relative error above which rounding is not the cause of an error */
+/* an h is always accepted if rounding of F causes at most this relative error of D */
 static const double ENOUGH = 1e-6;
-/* the order is measured only at errors above this number of rounding errors */
+/* the order is measured only if the error of D is at least this multiple of its rounding error */
 static const double ROUNDING_MARGIN = 30.0;
 static const double SMOOTH_LEAST = 1.8,
                     SMOOTH_MOST = 2.2;   /* smallest and largest measured order of D that count as convergence */
 /* number of rounding errors up to which a change of F counts as zero */
 static const double ZERO_MARGIN = 300.0;
-/* at a kink, the bend at one h is at least this share of the bend at the previous h */
+/* At a kink, the bend (see bend_stays) is at least this share of the bend at the previous h. */
 static const double BEND_KEPT = 0.5;
-/* at a kink, the error of D is at most this multiple of the bend */
+/* At a kink, the error of D is at most this multiple of the bend. */
 static const double BEND_SHARE = 3.0;
-/* share of the tolerance; if the rounding error at the largest h exceeds it, larger h are tried */
+/* larger h are tried if the rounding error at the largest h exceeds this share of the tolerance */
 static const double FAINT = 0.03;
 static const double FAINT_SHARE = 1e-4; /* rounding cannot hide a gradient above this share of F */
-/* D is used if its rounding error is at most this multiple of the tolerance */
+/* an h is accepted if rounding of F causes at most this multiple of the tolerance as error of D */
 static const double SEEN = 10.0;
 static const double UNIT_ROUNDING = 2.3e-16;
 
@@ -43,7 +43,7 @@ static bool is_smooth(const rung *r, int j) {
   for (int i = j; i < j + 2; i++) {
     const double above = r[i].difference - r[i + 1].difference;
     const double below = r[i + 1].difference - r[i + 2].difference;
-    const double order = log(above / below) / -log(RATIO); /* NaN if the signs differ */
+    const double order = log(above / below) / -log(RATIO); /* NaN if `above` or `below` is < 0 */
     if (!(order >= SMOOTH_LEAST && order <= SMOOTH_MOST)) return false;
   }
   return true;
@@ -90,14 +90,14 @@ static double extrapolate(const wl_ladder *l, rung *here, int before, double rat
   return best;
 }
 
-/* Returns true if D is above rounding. This condition is necessary because D is 0 if the change of
- * F is rounded to 0, and then agrees with any small claim. */
+/* Returns true if the rounding error of D is small enough for a comparison with the claim. Without
+ * this condition, a small claim could agree with D = 0, to which rounding can change D. */
 static bool is_seen(const wl_ladder *l, const rung *r) {
   return r->floor <= fmax(SEEN * l->tolerance, ENOUGH);
 }
 
-/* Tries larger h, if the gradient is so small that rounding of F hides it on the whole ladder. F is nearly linear over
- * this range of h. (fmin ignores NaN.) */
+/* Tries larger h, because the gradient is so small that rounding of F may hide it on the whole
+ * ladder. F is nearly linear over this range of h. If an error is NaN, fmin ignores this error. */
 static void look_above(wl_ladder *l) {
   const wl_ladder before = *l;
   rung r[HIGHER];
@@ -119,10 +119,11 @@ static bool bend_stays(const rung *r, int j) {
   return j > 0 && r[j].bend >= BEND_KEPT * r[j - 1].bend;
 }
 
-/* Returns true if a kink explains the error at the smallest h at which D is above rounding. The error of D is then at
- * most a few times the jump of the slope at the kink. This error does not decrease with h until h
- * is smaller than the distance to the kink. If F is smooth, or if every kink is further away than
- * the largest h, the function returns false for a wrong gradient. */
+/* Returns true if a kink explains the error at the smallest h at which rounding causes at most a
+ * tenth of the error. The error of D is then at most a few times the jump of the slope at the kink.
+ * This error decreases with h only if h is smaller than the distance to the kink. If F is smooth,
+ * or if every kink is further away than the largest h, the function returns false for a wrong
+ * gradient. */
 static bool is_kink(const rung *r, int count) {
   int j = count - 1;
   while (j > 0 && !(r[j].floor <= 0.1 * r[j].error)) j--;
@@ -146,7 +147,7 @@ static bool is_hidden(const wl_ladder *l, const rung *r, int count) {
   return l->scale <= FAINT_SHARE * l->magnitude && error <= least;
 }
 
-/* Returns a bound of the error, for the case that D is not above rounding at any rung. */
+/* Returns a bound of the error. The caller uses this bound if is_seen is false at every rung. */
 static double bound(const rung *r, int count) {
   double least = INFINITY;
   for (int i = 0; i < count; i++) /* fmin ignores NaN */

@@ -1,6 +1,9 @@
-/* check_ladder.h - tests one direction v of one block. The ladder is a sequence of falling values of h, and a rung is
- * one of them. The claim a = <dF/dphi, v> is compared with central differences D(h) on the ladder.
- * If the error is above the tolerance, one of the cases that check.h defines may explain it. */
+/* check_ladder.h - tests the meta-gradient of one block along one direction v.
+ *
+ * The ladder is a sequence of falling values of h. One value of h is called a rung. The test
+ * compares a = <dF/dphi, v>, which is called the claim, with the central difference D(h) at each
+ * rung. If the error is above the tolerance, the test checks whether one of the cases that check.h
+ * defines explains the error. */
 #ifndef WL_CHECK_CHECK_LADDER_H
 #define WL_CHECK_CHECK_LADDER_H
 
@@ -18,7 +21,8 @@ typedef struct wl_ladder {
   double tolerance; /* largest accepted relative error */
   /* results */
   double error;                  /* lowest relative error on the ladder */
-  /* largest change of F on the ladder, as computed and as predicted by a */
+  /* largest change of F on the ladder: `moved` is measured, and `claimed` is predicted from the
+   * claim */
   double moved, claimed;
   bool kink, faint;              /* true if a kink or noise explains an error above the tolerance */
   double order[WL_LADDER_RUNGS]; /* orders of the error in h, measured where truncation dominates */

@@ -1,8 +1,9 @@
 /* check_pure.c - computes data, initial parameters, losses and updates twice. The second time, the order is reversed.
  *
- * Training computes an episode on any rank and thread, and a resumed run computes it again. The results must therefore
- * depend on the arguments alone. A family or rule that keeps a counter, a clock or a buffer from
- * one call to the next returns other results the second time, so the check finds it. */
+ * Training may compute an episode on any rank and thread, and a resumed run computes some episodes
+ * again. The results must therefore depend on the arguments alone. If a family or rule keeps a
+ * counter or a buffer from one call to the next, its results differ the second time, and the check
+ * reports the difference. */
 #include <stdio.h>
 #include <string.h>
 

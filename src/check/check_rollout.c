@@ -208,7 +208,8 @@ static double step(wl_rollout *r, int64_t k, wl_rollout_mode mode) {
   return term;
 }
 
-/* Returns w_k T(L_out(theta_k)). At the episode's start, also stores the loss for the denominator of the log ratio. */
+/* Returns w_k T(L_out(theta_k)). At the start of the episode, also sets *start_loss to the
+ * loss L_0. The transform `log_ratio` returns log(L / L_0). */
 static double outer_term(wl_rollout *r, int64_t k, double *start_loss, wl_rollout_mode mode) {
   const wl_check_window *w = r->window;
   const bool first = k == 0 && w->t0 == 0;

@@ -50,8 +50,9 @@ static wl_status read_baselines(const char *list, request *q) {
   return WL_OK;
 }
 
-/* Returns an error if the command has an option without an effect. The suite sets the values of the
- * options `of_suite`. The options `of_run` have an effect only on the report about RUN. */
+/* Returns an error if the command has an option without an effect. The array `of_suite` contains
+ * the options whose values the suite sets. The array `of_run` contains the options that have an
+ * effect only on the report about RUN. */
 static wl_status refuse_others(const wl_arguments *a, bool has_run) {
   static const char *const of_suite[] = {"steps", "seeds", "units",        "tune-units",
                                          "seed",  "vary",  "learned-only", NULL};
@@ -94,8 +95,8 @@ static wl_status name_output(const wl_arguments *a, const wl_suite *suite, reque
 
 /* ---- For people ----------------------------------------------------------------------------- */
 
-/* Prints the losses that tuned Adam reaches here, next to the published losses of tuned Adam that
- * the suite contains. */
+/* Prints the losses that tuned Adam reached in this measurement, next to the published losses of
+ * tuned Adam that the suite contains. */
 static void print_references(const wl_suite *suite, const wl_task_curves *curves, FILE *out) {
   for (int i = 0; i < suite->count; i++) {
     const wl_suite_task *t = &suite->tasks[i];

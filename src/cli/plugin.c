@@ -57,8 +57,8 @@ static wl_status print_export(const wl_plugin_export *exports, int count, const 
   return WL_OK;
 }
 
-/* Opens the plug-in `path` and fills `exports` with the tables that it exports. Error messages use
- * the name `shown` for the file. Returns an error if the plug-in exports no table. */
+/* Opens the plug-in `path` and fills `exports` with the tables that the plug-in exports. `shown` is
+ * the name of the file in error messages. Returns an error if the plug-in exports no table. */
 static wl_status list(const char *path, const char *shown,
                       wl_plugin_export exports[WL_PLUGIN_EXPORTS], int *count) {
   WL_TRY(wl_plugin_list(&(wl_plugin_search){path, shown, kinds, KINDS}, exports, count));

@@ -58,8 +58,9 @@ static wl_status run_episode(const wl_eval_runner *r, wl_unroll_ws *ws, wl_unit 
   return wl_task_status(unit->task);
 }
 
-/* Adds the tables of all ranks. The elements are added as 64-bit integers. The sum is exact,
- * because each element is written by one rank and has only zero bits on all other ranks. */
+/* Sums the tables of all ranks element by element. The sum treats the 64 bits of each double as an
+ * integer. The sum is exact, because each element is written by one rank and has only zero bits on
+ * all other ranks. */
 static wl_status share(wl_comm *comm, wl_status mine, double *values, int64_t count) {
   WL_TRY(wl_comm_agree(comm, mine));
   return wl_comm_sum_int64(comm, (int64_t *)(void *)values, (size_t)count);

@@ -114,8 +114,8 @@ static double interquartile_mean(double *values, int64_t n) {
   return sum / (double)(n - 2 * cut);
 }
 
-/* Median and interquartile mean over all runs, each with a 95 % interval. The intervals use a
- * bootstrap that resamples the seeds of each cell. */
+/* The median over all runs, the interquartile mean over all runs, and the bounds of their 95 %
+ * intervals. The intervals use a bootstrap that resamples the seeds of each cell. */
 typedef struct aggregate {
   double median, median_low, median_high, mean, mean_low, mean_high;
 } aggregate;

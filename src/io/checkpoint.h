@@ -24,10 +24,10 @@ wl_status wl_file_write(const char *path, const char *kind, const wl_field *fiel
                         const wl_attribute *attributes, int n_attributes);
 
 typedef struct wl_file wl_file; /* a file that was verified and is open */
-/* Opens a file. Compares all bytes with the hashes in the footer. Checks the kind, the structure
- * and the digest of the meta-parameters. `kind` is NULL if every kind is accepted. Errors:
- * WL_ERR_NO_INPUT, WL_ERR_PERMISSION, and WL_ERR_DATA if the file is damaged or is not a Warploom
- * file of this kind. */
+/* Opens a file. Compares all bytes with the hashes in the footer. Checks the kind of the file, the
+ * structure of the file, and the digest of the meta-parameters. `kind` is the required kind, or
+ * NULL if every kind is accepted. Errors: WL_ERR_NO_INPUT, WL_ERR_PERMISSION, and WL_ERR_DATA if
+ * the file is damaged or is not a Warploom file of this kind. */
 wl_status wl_file_open(const char *path, const char *kind, wl_file **out);
 /* Opens a file that another rank has just opened with wl_file_open. The hashes and the digest are
  * not computed again. */

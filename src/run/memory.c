@@ -21,7 +21,7 @@
 #include "train/schema.h"
 
 static const double LIBRARIES =
-    5.5 * 1048576.0; /* memory that MPI and HDF5 allocate at their first use, as measured */
+    5.5 * 1048576.0; /* measured number of bytes that MPI and HDF5 allocate at their first use */
 
 double wl_memory_peak(void) {
   struct rusage used;
@@ -89,7 +89,7 @@ double wl_memory_estimate(const wl_trainer *tr) {
   const int64_t own =
       wl_state_of(tr)->plan->units / size + (rank < wl_state_of(tr)->plan->units % size);
   double bytes = resident() + LIBRARIES +
-                 /* integers for the exact sum of gradients */
+                 /* the exact sum of gradients needs this number of integers */
                  (double)wl_trainer_sum_size(tr) * sizeof(int64_t);
   if (own > 0)
     bytes += wl_trainer_workspace_bytes(tr) +

@@ -1,5 +1,5 @@
-/* memory.h - returns the memory of a training. A caller prints an estimate before the first
- * meta-step, and the peak after the last meta-step. */
+/* memory.h - estimates and measures the memory that a training needs. A caller prints the estimate
+ * before the first meta-step, and the measured peak after the last meta-step. */
 #ifndef WL_RUN_MEMORY_H
 #define WL_RUN_MEMORY_H
 

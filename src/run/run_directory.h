@@ -1,4 +1,5 @@
-/* run_directory.h - the folder of a run and its text files. Only one training at a time can lock the folder.
+/* run_directory.h - creates and locks the folder of a run, and writes the text files in this
+ * folder. Only one training at a time can lock the folder.
  *
  *   RUN/lock            locked (flock) while a training runs; the file contains the name of this training
  *   RUN/config.yaml     the resolved configuration

@@ -16,7 +16,7 @@ typedef struct field_list {
   wl_field *at; /* [count] */
   int count, room;
   wl_status failure; /* not WL_OK: the memory was not sufficient for all fields */
-  wl_field spare;    /* receives the fields that are not in the list after a failure */
+  wl_field spare;    /* after a failure, `add` returns this field, which is not in the list */
 } field_list;
 
 static wl_field *add(field_list *list, const char *name, wl_type type, int64_t length, void *data,
@@ -42,7 +42,7 @@ static void add_blocks(field_list *list, const wl_layout *phi, const char *prefi
   }
 }
 
-/* Adds the tables of the replay buffer, but not its points. */
+/* Adds the tables of the replay buffer. Another function adds the stored points (replay.h). */
 static void add_replay(field_list *list, wl_replay *replay) {
   const wl_replay_tables t = wl_replay_state(replay);
   add(list, "replay/episode", WL_INT64, t.batches, t.episode,
@@ -122,9 +122,10 @@ wl_status wl_state_digest(const wl_trainer *tr, wl_digest *out) {
 
 /* ---- units ---- */
 
-/* The numbers of one field for all units, in order of unit. Only rank 0 has them. */
+/* The values of one field of the units: first all values of unit 0, then all values of unit 1, and
+ * so on. Only rank 0 has these values. */
 typedef struct unit_column {
-  int64_t *offset; /* index of the first number of each unit [units + 1] */
+  int64_t *offset; /* [units + 1] index of the first value of each unit */
   void *data;
 } unit_column;
 
@@ -133,7 +134,7 @@ typedef struct unit_table {
 } unit_table;
 
 /* Returns true if a checkpoint at the end of a meta-step must contain state of units. This is
- * always the case for staggered units, because their clocks differ. */
+ * always the case for staggered units, because their clocks (train/plan.h) differ. */
 static bool carries_units(const wl_trainer *tr) {
   return wl_state_of(tr)->plan->setting.stagger || wl_plan_is_midway(wl_state_of(tr)->plan);
 }
@@ -169,7 +170,7 @@ static void free_units(unit_table *table) {
   }
 }
 
-/* Allocates the table. Only rank 0 calls this function. */
+/* Allocates the columns of the table of units. Only rank 0 calls this function. */
 static wl_status make_room_for_units(const wl_trainer *tr, unit_table *table) {
   for (int i = 0; i < WL_UNIT_FIELDS; i++) {
     unit_column *column = &table->of[i];
@@ -180,7 +181,7 @@ static wl_status make_room_for_units(const wl_trainer *tr, unit_table *table) {
   return WL_OK;
 }
 
-/* Returns the address in the table at which the numbers of a field of unit u start. */
+/* Returns the address in the table at which the values of a field of unit u start. */
 static void *place_of(const unit_table *table, int field, int64_t u) {
   const unit_column *column = &table->of[field];
   return (char *)column->data +
@@ -491,8 +492,8 @@ static void set_clocks(wl_plan *plan) {
   for (int64_t u = 1; u < plan->units; u++) plan->clock[u] = plan->clock[0];
 }
 
-/* Writes the command-line options that accept changed files. There is one option for each hash in the lines "key: saved
- * | now". */
+/* Writes to `text` the options --set with which the user accepts changed files. Each line of `diff`
+ * has the form "key: saved | now". A line whose key is a hash results in one option. */
 static void accept_hashes(const char *diff, char *text, size_t size) {
   static const char word[] = "_hash: ", intro[] = "; to accept the changed file, add";
   size_t used = 0;
@@ -580,14 +581,14 @@ static wl_status load_fields(wl_trainer *tr, const wl_file *file, const char *pa
   return status;
 }
 
-/* The result of the search for a checkpoint. Rank 0 sends it to all ranks. */
+/* The result of the search for a checkpoint. Rank 0 sends this result to all ranks. */
 typedef struct finding {
   int64_t step; /* meta-step of the checkpoint; -1 if the run has no checkpoint */
   char path[4096];
 } finding;
 
-/* Rank 0 finds the newest valid checkpoint. It must read complete files for this search, so the
- * other ranks do not repeat it. All ranks then open the same file. */
+/* Opens the newest valid checkpoint. Only rank 0 searches for this checkpoint, because the search
+ * reads complete files. All ranks then open the file that rank 0 found. */
 static wl_status open_newest(wl_comm *comm, const char *run, finding *found, wl_file **file) {
   const bool first = wl_comm_rank(comm) == 0;
   *found = (finding){.step = -1};
@@ -604,8 +605,8 @@ static wl_status open_newest(wl_comm *comm, const char *run, finding *found, wl_
   return wl_comm_agree(comm, status);
 }
 
-/* Checks that all ranks have the same state. If ranks read different disks, they might resume from
- * different states without this check. */
+/* Returns an error if the ranks have loaded different states, for example because each rank reads
+ * the disk of its own node. */
 static wl_status same_state(wl_trainer *tr, wl_status mine) {
   wl_digest digest = {0};
   if (mine == WL_OK) mine = wl_state_digest(tr, &digest);

@@ -2,9 +2,9 @@
  * mixture that is drawn for each task.
  *
  * - A point x of class c has the distribution N(mu_c, I_d). The mean mu_c of a class has the distribution
- *   N(0, separation^2 / d I_d).
+ *   N(0, (separation^2 / d) I_d).
  * - The logits are (x W + b) E with E = [0 I] (C-1,C), so that the logit of class 0 is always 0.
- * - The loss L is cross-entropy(logits, class) + l2 / 2 ||W||^2.
+ * - The loss L is cross-entropy(logits, class) + (l2 / 2) ||W||^2.
  *
  * The shapes are x (B,d), W (d,C-1) and b (C-1). With C = 2 this is binary logistic regression, because the softmax of
  * (0, z) is the sigmoid of z. The loss is convex. If l2 > 0, the loss is strictly convex in W. Each task has `samples`

@@ -3,10 +3,11 @@
  *
  *   task: {family: python, module: ./my_model.py, function: make_task, arguments: [width=32]}
  *
- * Interpreters run in separate processes (python_process.h). A new process is started whenever all processes are busy.
- * Every process can answer every request, because a request names the episode and the batch, and all random numbers
- * depend only on the episode and the batch. The task's tape has the layout of theta, but does not compute the loss. If
- * a request fails, the loss is NaN, and wl_task_status returns the first failure. The page docs/plugins.md describes
+ * Interpreters run in separate processes (python_process.h). A new process is started whenever all
+ * processes are busy. Every process can answer every request, because a request names the episode
+ * and the batch, and all random numbers depend only on the episode and the batch. The task's tape
+ * has the layout of theta, but does not compute the loss. If a request fails, the loss is NaN, and
+ * wl_task_status returns the status of the first failed request. The page docs/plugins.md describes
  * what the Python function returns. */
 #include <math.h>
 #include <pthread.h>
@@ -45,7 +46,7 @@ typedef struct python {
   pthread_mutex_t lock;     /* a thread must hold this lock to use the members below */
   wl_python_process *idle[PROCESSES];
   int n_idle;
-  wl_status failure; /* the first failure of a loss; WL_OK if no loss has failed */
+  wl_status failure; /* status of the first failed request for a loss; WL_OK if none failed */
   char message[MESSAGE];
 } python;
 

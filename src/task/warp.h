@@ -1,7 +1,7 @@
 /* warp.h - adds warp layers to a task's network. The parameters of a warp layer are
  * meta-parameters.
  *
- *   h <- omega(h; phi)       phi is learned over all tasks and constant while a task adapts theta
+ *   h <- omega(h; phi)       phi is learned over many tasks and is constant during an inner run
  *
  * Warp layers change the loss as a function of theta, and thereby precondition gradient descent (Flennerhag et al.
  * 2020). Linear warp layers before the activation are called T-Nets (Lee and Choi 2018). The option `warp` is a list of

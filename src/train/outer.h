@@ -1,5 +1,5 @@
-/* outer.h - the outer optimizer, which updates the meta-parameters with Adam, AdamW or SGD in
- * double precision.
+/* outer.h - declares the outer optimizer, which updates the meta-parameters with Adam, AdamW or SGD
+ * in double precision.
  *
  * Adam is Algorithm 1 of Kingma and Ba 2015. AdamW (Loshchilov and Hutter 2019) has a decoupled
  * weight decay; the decay is multiplied by the scheduled rate. SGD has heavy-ball momentum. Each

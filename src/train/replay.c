@@ -169,7 +169,7 @@ void wl_replay_keep(wl_replay *r, const wl_trainer *tr, int64_t u, const wl_unit
   r->count[place] = unit->t / r->stride + 1;
 }
 
-/* Sums the tables of all ranks. The elements are added as 64-bit integers. The sum is exact,
+/* Sums the tables of all ranks element by element, as 64-bit integers. The sum is exact,
  * because each element is written by one rank and has only zero bits on all other ranks. */
 wl_status wl_replay_share(wl_replay *r, wl_trainer *tr) {
   const int64_t first = r->current * r->units;

@@ -1,5 +1,5 @@
-/* replay.h - offline Warp-Grad: trains on windows that start at stored points of episodes
- * (Flennerhag et al. 2020, Algorithm 2).
+/* replay.h - declares offline Warp-Grad, which trains on windows that start at stored points of
+ * episodes (Flennerhag et al. 2020, Algorithm 2).
  *
  * A meta-step first collects points. The meta-step runs a meta-batch of episodes, which contains
  * one episode of each unit. The point (theta_t, s_t) of every step t that is a multiple of

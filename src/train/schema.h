@@ -1,5 +1,5 @@
-/* schema.h - the table of all sections of the configuration, and functions that read the sections
- * of src/train. */
+/* schema.h - declares the table of all sections of the configuration, and functions that read the
+ * sections of src/train. */
 #ifndef WL_TRAIN_SCHEMA_H
 #define WL_TRAIN_SCHEMA_H
 
