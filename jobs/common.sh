@@ -33,13 +33,13 @@ WL_TERMINATED=0     # 1 if this signal was TERM: the batch system then ends the 
 WL_SIGNALLED=0      # 1 if a signal has arrived since the last call of wait
 
 # Sets variables that describe this job. WL_BATCH is slurm, pbs, flux or none. WL_JOB is the id of the job, WL_NAME is
-# the name of the job, and WL_FOLDER is the folder of submission. WL_RANKS is the number of ranks (empty if unknown),
-# and WL_THREADS is the number of cores of a rank.
+# the name of the job, and WL_FOLDER is the folder in which the job was submitted. WL_RANKS is the number of ranks
+# (empty if unknown), and WL_THREADS is the number of cores of a rank.
 wl_identify() {
   WL_RANKS='' WL_THREADS=1 WL_FOLDER=$PWD
   if [ -n "${SLURM_JOB_ID:-}" ]; then
     # In an array, WL_JOB consists of the id of the array and the number of the task. SLURM_JOB_ID would not be
-    # suitable, because in the last task it is the id of the complete array.
+    # suitable, because in the last task of an array, SLURM_JOB_ID is the id of the complete array.
     WL_BATCH=slurm WL_JOB=${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID}
     WL_JOB=${WL_JOB:-$SLURM_JOB_ID} WL_NAME=${SLURM_JOB_NAME:-job} WL_FOLDER=${SLURM_SUBMIT_DIR:-$PWD}
     WL_RANKS=${SLURM_NTASKS:-} WL_THREADS=${SLURM_CPUS_PER_TASK:-1}
@@ -144,8 +144,9 @@ wl_on_signal() { # NAME
 }
 
 # Runs `warploom ARGS` on all ranks in the background, because bash runs a trap only between commands. Then waits until
-# the program ends, even if signals interrupt the wait. If USR1 arrives before the ranks have installed a handler, it
-# kills the ranks. No meta-step is lost in this case. The function therefore treats it as a stop and not as a failure.
+# the program ends, even if signals interrupt the wait. If USR1 arrives before the ranks have installed a handler, USR1
+# kills the ranks. No meta-step is lost in this case. The function therefore treats this end of the ranks as a stop and
+# not as a failure.
 wl_launch() { # ARGS...
   local code=0 last killed_by_usr1=$((128 + $(kill -l USR1)))
   [ "$WL_STOP" = 0 ] || return "$WL_STOPPED_EARLY"
@@ -373,7 +374,7 @@ wl_job_smoke() { # [CONFIG ARGS...]
   wl_say "smoke: ok"
 }
 
-# Compares the trained optimizer of RUN with tuned hand-designed rules on fresh tasks.
+# Compares the losses of the trained optimizer of RUN with the losses of tuned hand-designed rules, on fresh tasks.
 wl_job_evaluate() { # RUN ARGS...
   local code=0 curves
   wl_arguments "$@"

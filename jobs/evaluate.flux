@@ -1,5 +1,5 @@
 #!/bin/bash
-# Compares the trained optimizer of RUN with tuned hand-designed rules on fresh tasks.
+# Compares the losses of the trained optimizer of RUN with the losses of tuned hand-designed rules, on fresh tasks.
 #
 #   flux batch --queue=NAME jobs/evaluate.flux RUN [options of warploom eval...]
 #

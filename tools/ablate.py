@@ -166,8 +166,8 @@ def train(a, subset, number, count):
 
 
 def evaluate(a, subset, alone):
-    """Evaluates a subset and reads the result of the evaluation from JSON. Only the complete system is compared with
-    hand-designed rules."""
+    """Evaluates a subset and reads the result of the evaluation from JSON. Only the evaluation of the complete system
+    also computes the losses of hand-designed rules."""
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "table.json")
         command = [*shlex.split(a.launch), a.warploom, "eval", subset.run, "--quiet", "--json", path,
@@ -186,8 +186,9 @@ def evaluate(a, subset, alone):
 
 
 def compare(subsets):
-    """Compares each subset with the complete system on each set of tasks. The comparison is a ratio of losses, or a
-    difference of losses for few-shot tasks."""
+    """Divides the final loss of each subset by the final loss of the complete system, for each set of tasks. If the
+    tasks are few-shot tasks or a loss is not positive, the function subtracts the losses instead. It then averages the
+    results over the sets of tasks, on a logarithmic scale for ratios. Returns True if the results are ratios."""
     whole = subsets[0]
     ratios = not whole.case["few_shot"] and not any((s.final <= 0).any() for s in subsets)
     for s in subsets:

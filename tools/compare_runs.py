@@ -98,7 +98,7 @@ class Comparison:
         self.evaluations = [evaluation_of(r) for r in self.runs]
 
     def essential(self):
-        """Returns the different keys that have an effect on the result."""
+        """Returns the keys that have an effect on the result and whose values differ between the runs."""
         return {k for k in self.differences if not wf.is_bookkeeping(k)}
 
     def digests(self):
@@ -146,7 +146,7 @@ class Comparison:
 
     def over_settings(self):
         """Returns the settings of a sweep in the order of their loss.
-        Each setting has the mean and the half width of the 95 % interval over its runs."""
+        The result contains the mean loss over the runs of each setting, and the half width of its 95 % interval."""
         keys = [k for k in self.differences if k in self.essential() - {"seed"}]
         groups = {}
         for i in range(len(self.runs)):

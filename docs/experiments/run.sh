@@ -8,7 +8,8 @@
 # - truncation: The learning rate of gradient descent is learned with windows of 1, 20, 100 and 400 inner steps.
 # - order: This learning rate is learned with first-order and with second-order meta-gradients. A second table shows the
 #   norms of the meta-gradients.
-# - containment: The factors of Meta-SGD and of the warp `scale` are learned. The table shows that they agree.
+# - containment: The factors of Meta-SGD and of the warp `scale` are learned. The table shows that the factors of both
+#   methods agree.
 # - failures: A trained optimizer is evaluated on tasks for which it was not trained. This table needs Fashion-MNIST.
 #
 # Without arguments, the script computes all tables except `failures`. These tables take about a minute on an idle core.

@@ -314,7 +314,7 @@ class File:
                 for name, item in self.h5[group].items() if isinstance(item, h5py.Dataset) and not is_bare_scale(item)}
 
     def to_xarray(self, group="/"):
-        """Returns the same data as an xarray.Dataset with the attributes of the file."""
+        """Returns the datasets of a group as an xarray.Dataset with the attributes of the file."""
         import xarray
         return xarray.Dataset({name: (v.dimensions, v.values, {"units": v.units, "long_name": v.long_name})
                                for name, v in self.variables(group).items()}, attrs=self.attributes)
@@ -365,7 +365,7 @@ VERDICTS = ("wins", "ties", "loses", "fails")
 
 
 class Case:
-    """One setting of an evaluation. Rule 0 is the learned rule."""
+    """The results of all rules under one setting of an evaluation. Rule 0 is the learned rule."""
 
     def __init__(self, group):
         self.name = text_of(group["name"][()])
@@ -426,7 +426,8 @@ class Evaluation(File):
 # ---- trajectories --------------------------------------------------------------------------
 
 class Trajectory(File):
-    """Recorded windows, loaded as arrays over records. A quantity that was not recorded is `None`."""
+    """The recorded windows of a run. Each recorded quantity is an array, and each quantity that was not recorded is
+    `None`."""
 
     COLUMNS = ("meta_step", "unit", "episode", "task", "t0", "steps", "loss", "outer_loss", "gradient_norm",
                "update_norm", "gradient", "update", "hidden", "snapshot_step", "theta")

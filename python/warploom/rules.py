@@ -85,8 +85,8 @@ def correction(decay, t):
 
 
 def decayed(mean, keep, new, take=None):
-    """Computes mean <- keep mean + take new in place. If the device has fused multiply-adds, the results are rounded as
-    in the C library."""
+    """Computes mean <- keep * mean + take * new in place, where `keep` and `take` are numbers. If the device has fused
+    multiply-adds, the results are rounded as in the C library."""
     return torch.add(new * (1 - keep if take is None else take), mean, alpha=keep, out=mean)
 
 

@@ -13,8 +13,8 @@ TINY = 1e-30
 
 
 class Controller(Rule):
-    """The rule controller, which is a form of Muon that uses the horizon. A network sets the rate and the mixture for
-    each tensor (src/rule/controller.c)."""
+    """The rule controller, which is a form of Muon that uses the horizon. A network sets the rate and the mixture of
+    momenta for each tensor (src/rule/controller.c)."""
     tensorwise = reads_loss = True
     fields = ("momentum", "slow_momentum", "second_moment")
     UNKNOWN_HORIZON, LEAST_SIZE = 2000, 1e-3
@@ -45,7 +45,7 @@ class Controller(Rule):
 
     @staticmethod
     def _moments(x, q):
-        """Returns the new momenta, epsilon and sums over the tensor."""
+        """Returns epsilon and nine sums over the tensor, after the running means in the state are updated."""
         g, p, state = x.g, x.p, x.state
         m = decayed(state["momentum"], 0.9, g, 0.1)
         s = decayed(state["slow_momentum"], 0.99, g, 0.01)

@@ -324,8 +324,8 @@ class LearnedOptimizer(torch.optim.Optimizer):
         return work
 
     def _clip(self, tensors):
-        """Clips gradients as in the training of the rule. Each value is clipped first, and then the norm of all
-        gradients."""
+        """Clips gradients as in the training of the rule. First, each value is clipped. Then the gradients are scaled
+        to clip the norm of all gradients together."""
         if self._clip_value > 0:
             for x in tensors:
                 x.g = x.g.clamp(-self._clip_value, self._clip_value)

@@ -1,4 +1,4 @@
-"""Draws an evaluation: the learned rule and tuned hand-designed rules.
+"""Draws the losses of the learned rule and of tuned hand-designed rules in an evaluation.
 
 The picture has loss curves and the final losses with their intervals. With several settings (`warploom eval RUN --vary
 ...`), the picture also has a ratio for each setting: the final loss of the learned rule divided by the final loss of

@@ -1,8 +1,8 @@
 """Draws performance profiles of `warploom eval --speedup`: the fraction of runs with at least a given speed-up.
 
 There is one curve for each tuned hand-designed rule. The left panel shows speed-ups in steps, and the right panel shows
-speed-ups in wall-clock time. Several reports are compared with the first baseline that is in all of them. If a rule is
-as fast as the baseline, its curve falls at a speed-up of 1."""
+speed-ups in wall-clock time. If there are several reports, the speed-ups are relative to the first baseline that is in
+all reports. If a rule is as fast as the baseline, its curve falls at a speed-up of 1."""
 import json
 import os
 

@@ -149,8 +149,8 @@ def set_loss_view(ax, curves, positive, horizon):
 
 
 def baseline_case(source, positive):
-    """Returns the case of the evaluation for the trained setting. Returns None if its horizon or its scale differs from
-    the run."""
+    """Returns the case of the evaluation for the trained setting. Returns None if the horizon or the scale of this case
+    differs from that of the run."""
     try:
         evaluation = source.run.evaluation()
     except wf.ToolError as error:
