@@ -35,10 +35,10 @@ int wl_comm_node_size(const wl_comm *comm);
 int wl_comm_cores(const wl_comm *comm);
 /* Binds each of the `threads` threads of the caller's OpenMP team to a separate core. Returns true
  * if the threads were bound. The function binds no threads if other programs may use the cores
- * (wl_cores_are_owned), or if the threads use only some of the job's cores on the node. If threads
- * were bound in these cases, another program could run on the core of a bound thread although a
- * different core is idle. If the user has set the binding with an environment variable, for example
- * OMP_PROC_BIND, the function does nothing. Not collective. */
+ * (wl_cores_are_owned), or if the threads use only some of the job's cores on the node. In these
+ * two cases the threads can move to idle cores. A bound thread would have to share its core with
+ * another program although a different core is idle. If the user has set the binding with an
+ * environment variable, for example OMP_PROC_BIND, the function does nothing. Not collective. */
 bool wl_comm_bind_threads(const wl_comm *comm, int threads);
 /* returns the name and version of the MPI library, for example "Open MPI v4.1.4" */
 const char *wl_comm_library(void);
@@ -112,8 +112,8 @@ wl_status wl_comm_exact_sum(wl_comm *comm, wl_exact_sum *sum);
  * calls, but must not change the data of `sum`. Both calls are collective. The function
  * wl_comm_exact_sum_start sends this rank's largest magnitudes and normally returns without waiting
  * for other ranks. If the function allocates memory, the function waits until all ranks have
- * checked that every allocation succeeded. The first call allocates memory, and so does each later
- * call with more numbers than all calls before it. */
+ * checked that every allocation succeeded. The first call allocates memory. A later call allocates
+ * memory only if its arrays are longer than those of every earlier call. */
 wl_status wl_comm_exact_sum_start(wl_comm *comm, wl_exact_sum *sum);
 wl_status wl_comm_exact_sum_finish(wl_comm *comm, wl_exact_sum *sum);
 

@@ -5,8 +5,8 @@
  *
  * Runs 2p and 2p + 1 form pair p. Run 2p uses phi + eps_p, and run 2p + 1 uses phi - eps_p. The
  * perturbation eps_p is a function of the seed, the episode, the unit, the pair and the inner step
- * at which it is drawn. The estimators compute eps_p again whenever they need it, so no rank stores
- * or sends eps_p. */
+ * at which the perturbation is drawn. Each use of eps_p computes eps_p again, so no rank stores or
+ * sends eps_p. */
 #ifndef WL_ESTIMATOR_ANTITHETIC_H
 #define WL_ESTIMATOR_ANTITHETIC_H
 

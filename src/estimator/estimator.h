@@ -41,8 +41,8 @@ typedef struct wl_run_outcome {
 typedef struct wl_estimator_ops {
   const char *name, *summary;
   const wl_option *options; /* list that ends with key NULL; NULL: the estimator has no options */
-  /* true: the estimator back-propagates, so its workspaces store the values of the window that the
-   * backward pass needs */
+  /* true: the estimator back-propagates, so its workspaces store the values that the backward pass
+   * of a window needs */
   bool traces;
   bool whole_episodes; /* true: the estimator needs the setting `outer.every: episode` */
   bool imitates;       /* true: the estimator supports units that imitate a teacher */

@@ -1,14 +1,14 @@
 /* mixture.c - combines the estimates of back-propagation and of truncated evolution strategies
- * (Metz et al. 2019). For each meta-parameter, the weight of an estimate is the inverse of its
- * variance over the units.
+ * (Metz et al. 2019). For each meta-parameter, the weight of an estimate is the inverse of the
+ * variance of this estimate over the units.
  *
  *   g = (g_b / v_b + g_e / v_e) / (1 / v_b + 1 / v_e)
  *
  * Here g_b is the estimate of back-propagation, and v_b is its variance. The estimate of evolution
  * strategies is g_e, and its variance is v_e. A unit contributes the vector [g_b, g_e, g_b^2,
- * g_e^2]. Particle 0 uses back-propagation, and its end state is the unit's next state. Particles 1
- * and 2 start each window from the same state as particle 0. Particle 1 uses phi + eps, and
- * particle 2 uses phi - eps. */
+ * g_e^2]. Particle 0 uses back-propagation. The state of particle 0 at the end of the window is the
+ * unit's next state. Particles 1 and 2 start each window from the same state as particle 0.
+ * Particle 1 uses phi + eps, and particle 2 uses phi - eps. */
 #include <string.h>
 
 #include "estimator/antithetic.h"

@@ -19,8 +19,8 @@ typedef struct wl_kernel_rate {
 typedef struct wl_kernel_figures {
   int64_t coordinates;                      /* number of coordinates of each rank */
   int threads;                              /* number of threads of each rank */
-  /* floating-point operations of one coordinate-step; they include a second forward pass, because
-   * `window.storage: recompute` needs one */
+  /* number of floating-point operations of one coordinate-step; the number includes two forward
+   * passes, because `window.storage: recompute` computes the forward pass twice */
   double flop;
   /* peak rates in FLOP/s of the slowest rank, of the fastest rank and of all ranks together */
   double peak_least, peak_most, peak_total;

@@ -3,9 +3,9 @@
  *
  *   g~ = alpha o g,   gbar = alpha o g~bar,   alphabar = g~bar o g
  *
- * All arrays have the shape of theta, and o is the elementwise product. The bar of a value is its
- * adjoint. Factors may be negative, as in the paper. If the update rule is sgd with the rate 1,
- * alpha contains the learning rates. */
+ * All arrays have the shape of theta, and o is the elementwise product. A name that ends with `bar`
+ * is the name of an adjoint: gbar is the adjoint of g. Factors may be negative, as in the paper. If
+ * the update rule is sgd with the rate 1, alpha contains the learning rates. */
 #include <stdio.h>
 
 #include "base/rng.h"

@@ -7,22 +7,23 @@
  *
  * G is the gradient of a weight, as a matrix of shape (out,rest); `rest` is the product of the
  * sizes of all axes except `out`. M is a vector of min(out,rest) meta-parameters. The i-th element
- * of M belongs to the i-th largest singular value. The bar of a value is its adjoint. Derivatives
- * treat U as constant, as in the paper's code. The gradients of biases and other vectors are not
- * changed. A dense weight is stored with the shape (in,out), so `out` is its second axis. In a
- * convolution's weight, `out` is the first axis.
+ * of M belongs to the i-th largest singular value. A name that ends with `bar` is the name of an
+ * adjoint: Gbar is the adjoint of P G, and Mbar is the adjoint of M. Derivatives treat U as
+ * constant, as in the paper's code. The gradients of biases and other vectors are not changed. A
+ * dense weight is stored with the shape (in,out), so `out` is its second axis. In a convolution's
+ * weight, `out` is the first axis.
  *
  * The code computes P = 1 + U diag(m - 1) U^T. The columns of U are the left singular vectors whose
  * singular values are larger than the rounding error. The product P G is the same as in the formula
  * above, because the columns of G are in the span of U. On the orthogonal complement of this span,
- * P is the identity. The adjoints therefore do not depend on the singular vectors of zero singular
- * values, because an SVD may choose these vectors arbitrarily. If all m are 1, P changes no bit of
- * the gradient. The meta-parameters are stored as x = M - M_0, where m(M_0) = 1:
+ * P is the identity. An SVD may choose the singular vectors of zero singular values arbitrarily. P
+ * does not use these vectors, so the adjoints do not depend on this choice. If all m are 1, P
+ * changes no bit of the gradient. The meta-parameters are stored as x = M - M_0, where m(M_0) = 1:
  *
  *   m - 1 = ln(1 + (1 - e^{-2}) (e^{2x} - 1)) / 2
  *
- * With `approximate: true`, the code uses the identity matrix instead of U, so the code multiplies
- * row i of G by m_i. If G has fewer columns than rows, the code multiplies column i by m_i. */
+ * With `approximate: true`, the code uses the identity matrix instead of U. The code then
+ * multiplies row i of G by m_i, or column i of G if G has fewer columns than rows. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

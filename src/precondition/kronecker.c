@@ -9,8 +9,8 @@
  *
  * Repeated indices are summed. Each matrix starts as the identity plus Gaussian noise with the
  * standard deviation `noise`. The code computes one product for each axis d: z_{d+1} = K_d z_d,
- * where z_0 = G, K_0 = M0, K_1 = M1^T and K_2 = M2^T. The bar of a value is its adjoint. The
- * adjoints are:
+ * where z_0 = G, K_0 = M0, K_1 = M1^T and K_2 = M2^T. A name that ends with `bar` is the name of an
+ * adjoint: zbar_d is the adjoint of z_d. The adjoints are:
  *
  *   Kbar_d = zbar_{d+1} z_d^T summed over the other axes,   zbar_d = K_d^T zbar_{d+1}
  *
@@ -86,7 +86,7 @@ static wl_status add_tensor(const wl_map *options, wl_precondition *p, const wl_
     WL_TRY(add_axis(p, b, t, before, size));
     before *= size;
   }
-  /* a tensor without axes is one number; it is treated as an axis of size 1 */
+  /* a tensor without axes is one number, which the code treats as a vector with one element */
   if (t->axes == 0) WL_TRY(add_axis(p, b, t, 1, 1));
   return WL_OK;
 }
@@ -181,7 +181,7 @@ static void kronecker_apply(const wl_precondition *p, const wl_real *phi, const 
 
 /* Computes the adjoints of one tensor's gradient and matrices. The pointers g, bar->g and bar->out
  * point to the tensor's first element. The function computes the intermediate products z_1 and z_2
- * again, because the forward pass does not store them. */
+ * again, because the forward pass does not store these products. */
 static void tensor_adjoint(const kronecker *impl, const tensor *t, const wl_real *phi,
                            const wl_real *g, const wl_gradient_bar *bar, wl_real *scratch) {
   wl_real *spare[2] = {scratch + (MAX_AXES - 1) * impl->largest,

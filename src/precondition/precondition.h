@@ -63,7 +63,7 @@ struct wl_precondition {
   int64_t steps;                /* largest number T of inner steps in an episode */
   double clip_value, clip_norm; /* bounds of the gradient before preconditioning; 0: no bound */
   bool reads_theta;             /* true: P g also depends on theta */
-  /* true: P g depends on the result of the previous step, which is 0 in the first step */
+  /* true: P g also depends on P g of the previous step; in the first step, that value is 0 */
   bool reads_before;
   /* layout of the preconditioner's meta-parameters; all tensors of the layout have the group
    * "precondition" */

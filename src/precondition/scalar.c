@@ -8,8 +8,9 @@
  *   alphabar_{t,j} = sum_i g~bar_i g_i,   gbar_i = alpha_{t,j} g~bar_i
  *
  * Coordinate i belongs to tensor j. The key `learn_decay` adds the term with lambda, and
- * `learn_skip` adds the term with kappa. The bar of a value is its adjoint. The adjoints of lambda
- * and kappa have the same form as the adjoint of alpha.
+ * `learn_skip` adds the term with kappa. A name that ends with `bar` is the name of an adjoint:
+ * gbar is the adjoint of g. The adjoints of lambda and kappa have the same form as the adjoint of
+ * alpha.
  *
  * Factors may be negative. MAML++ (Antoniou 2019) uses one factor for each step and tensor. If the
  * update rule is sgd with the rate 1, a step is theta' = beta theta - alpha g with beta = 1 -

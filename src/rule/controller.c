@@ -25,15 +25,16 @@
  *
  * The meta-parameters are b, a0, a1, a2, k1, k2, tau, alpha, q, w, lambda and delta. There are
  * three sets of meta-parameters: one for matrices, one for vectors, and one for a sole matrix. A
- * sole matrix is the matrix of a network with a single matrix, which is a linear model. Near the
- * minimum of a linear model, the norm of N is too large. The sole matrix therefore starts with
- * Adam's direction and with a schedule that decreases faster. The network has 17 inputs, two hidden
- * layers of 16 tanh units and 6 outputs. `put_inputs` computes the inputs. The network's first
- * output is o. The next three outputs are added to a0, a1 and a2. The last two outputs are
- * multiplied by 0.3 and added to k1 and k2. The last layer starts at zero. The untrained rule is
- * Muon with Nesterov momentum and a linear schedule for matrices, and Adam for vectors. The initial
- * values of the scalars are rounded results of earlier trainings. For N, a convolution's kernel is
- * a matrix: its rows are the first axis, and its columns are all other axes together.
+ * network with a single matrix is a linear model, and the matrix of such a network is called a sole
+ * matrix. Near the minimum of a linear model, the norm of N is too large. The sole matrix therefore
+ * starts with Adam's direction and with a schedule that decreases faster. The network has 17
+ * inputs, two hidden layers of 16 tanh units and 6 outputs. `put_inputs` computes the inputs. The
+ * network's first output is o. The next three outputs are added to a0, a1 and a2. The last two
+ * outputs are multiplied by 0.3 and added to k1 and k2. The last layer starts at zero. The
+ * untrained rule is Muon with Nesterov momentum and a linear schedule for matrices, and Adam for
+ * vectors. The initial values of the scalars are rounded results of earlier trainings. To compute
+ * N, the code treats a convolution's kernel as a matrix: the index of the first axis is the row,
+ * and the indices of all other axes together are the column.
  *
  * If T is unknown (0), the rate uses T = 2000 and x = 0. If the loss is unknown, the factor with L
  * / L_0 is 1, and the two inputs of the network that depend on the loss are 0. The smallest value

@@ -51,7 +51,8 @@ typedef struct wl_controller_ws {
   double (*sum)[WL_CONTROLLER_SUMS]; /* [tensors] */
   wl_controller_scalars *scalars;    /* [tensors] */
   double (*input)[INPUTS];           /* [tensors] */
-  /* [pad(n)] z of the matrices, which N overwrites; NULL if the rule has no Newton-Schulz steps */
+  /* [pad(n)] the values z of all matrices, which are then replaced by N; NULL if the rule has no
+   * Newton-Schulz steps */
   wl_real *z;
   /* [scratch_threads][scratch_size] scratch memory of the Newton-Schulz steps */
   wl_real *scratch;
@@ -91,7 +92,7 @@ double wl_controller_size(const wl_controller_ws *ws, int j);
 double wl_controller_mean_size(const wl_controller_ws *ws);
 /* Returns the offset in phi of the learned scalars of tensor j. */
 int64_t wl_controller_base(const wl_controller *c, const wl_controller_ws *ws, int j);
-/* Returns D, which is the number of matrices, but at least 2. */
+/* Returns D, the larger of 2 and the number of matrices. */
 double wl_controller_depth(const wl_controller_ws *ws);
 /* Returns the learning rate of tensor j. The argument `size` is the value r of the tensor, and `o`
  * is the network's first output. */

@@ -1,9 +1,9 @@
 /* feature_adjoint.c - computes the adjoint of the rules that feature_net.h describes. The code
  * computes one tensor of one step at a time, in double precision.
  *
- * The bar of a value is its adjoint: fbar is the adjoint of f. The code normalises a feature f over
- * N coordinates, which are the coordinates of a tensor or of one tap (position) of a convolution's
- * kernel: x = f / n with n = sqrt(e + mean f^2). The adjoint of f is
+ * A name that ends with `bar` is the name of an adjoint: fbar is the adjoint of f. The code
+ * normalises a feature f over N coordinates, which are the coordinates of a tensor or of one tap
+ * (position) of a convolution's kernel: x = f / n with n = sqrt(e + mean f^2). The adjoint of f is
  *
  *   fbar = (xbar - x (sum x xbar) / N) / n
  *

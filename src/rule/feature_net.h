@@ -115,7 +115,8 @@ typedef struct wl_feature_ws {
   wl_feature_view *view; /* [tensors] */
   wl_packed_net *net;    /* [tensors] */
   wl_real *packed;       /* [tensors][packed_size] packed first layer of each tensor */
-  wl_real *upper;        /* packed layers after the first layer, which all tensors use */
+  /* packed copy of the layers after the first layer; all tensors use this copy */
+  wl_real *upper;
   int64_t packed_size;
   double *phi_copy; /* [phi.size] meta-parameters in double precision */
   wl_feature_phi phi;

@@ -1,12 +1,12 @@
 /* lstm_forward.h - computes one step of the LSTM for one block of coordinates, and stores the
  * activations that the adjoint reads.
  *
- * The product z = W [h; x] + b is computed in tiles of FWD_ROWS rows, whose sums are in registers.
- * The packed weights of the gates are multiplied by -log2 e, and the packed weights of the
- * candidate are multiplied by -2 log2 e. If z' is the result with these weights, sigmoid(z) = 1/(1
- * + 2^z') and tanh(z) = (1 - 2^z')/(1 + 2^z'). The code stores 2^z' for each tile. Separate passes
- * then compute the cell states and the outputs. All functions are static, because each compilation
- * of the kernel needs separate copies (vector.h). */
+ * The product z = W [h; x] + b is computed in tiles of FWD_ROWS rows. The sums of the current tile
+ * are in registers. The packed weights of the gates are multiplied by -log2 e, and the packed
+ * weights of the candidate are multiplied by -2 log2 e. If z' is the result with these weights,
+ * sigmoid(z) = 1/(1 + 2^z') and tanh(z) = (1 - 2^z')/(1 + 2^z'). The code stores 2^z' for each
+ * tile. Separate passes then compute the cell states and the outputs. All functions are static,
+ * because each compilation of the kernel needs separate copies (vector.h). */
 #ifndef WL_RULE_LSTM_FORWARD_H
 #define WL_RULE_LSTM_FORWARD_H
 

@@ -5,9 +5,9 @@
  *   u  = -a (sqrt(max(1, fan-out / fan-in)) N(z) + w theta)
  *
  * Here a is the rate times the factor of the schedule, b is the momentum, and w is the weight
- * decay. N is the result of five Newton-Schulz steps (newton_schulz.h). For N, a tensor is a
- * matrix: its rows are the first axis, and its columns are all other axes together. For vectors,
- * the rate a is multiplied by `vector_rate`. */
+ * decay. N is the result of five Newton-Schulz steps (newton_schulz.h). To compute N, the code
+ * treats a tensor as a matrix: the index of the first axis is the row, and the indices of all other
+ * axes together are the column. For vectors, the rate a is multiplied by `vector_rate`. */
 #include <math.h>
 
 #include "rule/newton_schulz.h"

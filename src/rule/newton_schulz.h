@@ -23,9 +23,10 @@ double wl_newton_schulz(int64_t rows, int64_t columns, wl_real *x, wl_real *scra
 double wl_newton_schulz_products(int64_t rows, int64_t columns);
 
 /* These functions do the same as wl_newton_schulz_scratch and wl_newton_schulz, but for the array z
- * [size] of a tensor. If `flat` is true, z is one matrix: its rows are the first axis, and its
- * columns are all other axes together. If `flat` is false, each tap (position in the kernel) is a
- * separate matrix, whose rows are the first axis and whose columns are the second axis. */
+ * [size] of a tensor. If `flat` is true, z is one matrix: the index of the tensor's first axis is
+ * the row, and the indices of all other axes together are the column. If `flat` is false, there is
+ * a separate matrix for each tap (position in the kernel): the index of the first axis is the row,
+ * and the index of the second axis is the column. */
 int64_t wl_orthogonal_scratch(const wl_tensor *tensor, bool flat);
 double wl_orthogonal(const wl_tensor *tensor, bool flat, wl_real *z, wl_real *scratch);
 

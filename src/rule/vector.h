@@ -195,8 +195,8 @@ INLINE void exp2_all(vec *x, const int n) {
   UNROLL for (int i = 0; i < n; i++) x[i] = (vec)_mm512_scalef_ps((__m512)p[i], (__m512)x[i]);
 }
 #else
-/* Here m is the integer nearest to x, so |x - m| <= 1/2. The code multiplies by 2^m: it adds m to
- * the exponent bits. */
+/* Here m is the integer nearest to x, so |x - m| <= 1/2. To multiply by 2^m, the code adds m to the
+ * exponent bits. */
 enum { EXP2_MOST = 8 };
 INLINE void exp2_all(vec *x, const int n) {
   /* 1.5 x 2^23; the low bits of x + magic contain the rounded integer */

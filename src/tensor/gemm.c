@@ -45,14 +45,14 @@ static void blas(form f, wl_mnk s, const wl_real *a, const wl_real *b, wl_real *
 }
 
 void wl_gemm_nn(wl_mnk s, const wl_real *a, const wl_real *b, wl_real *c, bool keep) {
-  if (s.n == 1) /* B has one column, which is stored like a row of B^T */
+  if (s.n == 1) /* B has one column, so B and B^T have the same elements in the same order */
     wl_kernels()->nt(s.m, 1, s.k, a, b, c, keep);
   else if (s.m == 1 || s.k == 1 || is_small(s)) wl_kernels()->nn(s.m, s.n, s.k, a, b, c, keep);
   else blas(NN, s, a, b, c, keep);
 }
 
 void wl_gemm_nt(wl_mnk s, const wl_real *a, const wl_real *b, wl_real *c, bool keep) {
-  if (s.k == 1) /* B^T has one row, which is stored like a column of B */
+  if (s.k == 1) /* B^T has one row, so B and B^T have the same elements in the same order */
     wl_kernels()->nn(s.m, s.n, 1, a, b, c, keep);
   else if (s.m == 1 || s.n == 1 || is_small(s)) wl_kernels()->nt(s.m, s.n, s.k, a, b, c, keep);
   else blas(NT, s, a, b, c, keep);

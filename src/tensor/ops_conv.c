@@ -29,9 +29,9 @@
  * instruction set */
 enum { STRIPE = 16 };
 
-/* The sizes of a convolution with stride 1, which reads a frame of `in` planes with the size height
- * x width, and writes `out` planes. In an output plane, only the first `rows` rows and the first
- * `columns` columns are outputs. */
+/* The sizes of a convolution with stride 1. The convolution reads a frame of `in` planes and writes
+ * `out` planes. A plane of the frame has the size height x width. In an output plane, only the
+ * first `rows` rows and the first `columns` columns are outputs. */
 typedef struct conv_frame {
   int64_t in, out, height, width, rows, columns;
   int64_t kernel_height, kernel_width;

@@ -181,8 +181,8 @@ const wl_tape_op wl_tape_op_sub = {.name = "sub",
                                    .apply = {wl_linear_copy, negated},
                                    .pull = {wl_linear_copy, negated}};
 
-/* mul: for each operand, the product is a linear map that equals its transpose, so all passes use
- * one function */
+/* mul: the derivative with respect to each operand is a diagonal matrix, so all passes use one
+ * function */
 
 static void times(const wl_op_call *c, const wl_real *p, const wl_real *q, wl_real *out,
                   bool keep) {

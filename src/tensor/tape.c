@@ -234,9 +234,9 @@ static void mark_path(wl_tape *t) {
 }
 
 /* Chooses the nodes that share a gradient array with their first operand. A node can share the
- * array if its derivative with respect to the operand is the identity and the node writes the
- * operand's gradient. The operand's other consumers add to the array after the reverse pass of the
- * node. */
+ * array under two conditions: the derivative of the node with respect to the operand is the
+ * identity, and the node writes the operand's gradient. The operand's other consumers add to the
+ * array after the reverse pass of the node. */
 static void share_gradients(wl_tape *t) {
   for (int i = 0; i < t->count; ++i) {
     wl_tape_node *const node = &t->nodes[i];

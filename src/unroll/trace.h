@@ -1,7 +1,7 @@
-/* trace.h - stores values of the rule's steps that the backward pass of a window needs in addition
- * to gradients and theta. There are three kinds of traces with one interface:
+/* trace.h - stores the values that the backward pass of a window needs, in addition to gradients
+ * and theta, from each step of the rule. There are three kinds of traces with one interface:
  *
- * - activations: stores the values of each step that the rule's adjoint needs, and the state before
+ * - activations: stores the values that the rule's adjoint needs at each step, and the state before
  *   every WL_CHUNK_STEPS-th step.
  * - states: stores the state before each step, for an adjoint that processes one step at a time.
  * - recompute: stores the state before every WL_CHUNK_STEPS-th step. The backward pass runs the

@@ -417,7 +417,7 @@ wl_status wl_window_forward(wl_unroll_ws *ws, wl_unit *unit, int64_t steps,
   ws->last.end.valid = false;
   run->weight_sum = sum_of_weights(&ws->spec, steps);
   *result = (wl_window_result){.first_loss = NAN, .last_loss = NAN, .mean_loss = NAN};
-  if (run->imitates) /* the terms of steps that will not run must be 0 */
+  if (run->imitates) /* the imitation terms of steps that the window does not run must be 0 */
     memset(ws->imitation.terms, 0,
            (size_t)(steps * WL_IMITATION_TERMS) * sizeof *ws->imitation.terms);
   const bool started = !unit->stopped;

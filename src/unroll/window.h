@@ -38,7 +38,7 @@ typedef enum wl_transform {
 /* wl_storage determines which values a window stores for its backward pass. The bits of the result
  * do not depend on the storage.
  *
- * - activations: the values of each step that the rule's adjoint needs. If the rule stores no such
+ * - activations: the values that the rule's adjoint needs at each step. If the rule stores no such
  *   values, `recompute` is used instead.
  * - states: the rule's state before each step. The backward pass runs each step again from this
  *   state. In first order, `recompute` is used instead.

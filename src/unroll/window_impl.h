@@ -78,7 +78,7 @@ typedef struct wl_segment_traces {
   wl_real *theta;   /* [segment][pad] theta before each step */
   /* [segment][factor] factors that the preconditioner computes from the gradients */
   wl_real *factor;
-  wl_trace rule;    /* values of the rule's steps that the rule's adjoint needs */
+  wl_trace rule;    /* values that the rule's adjoint needs from each step of the rule */
 } wl_segment_traces;
 
 /* Snapshots: values that are stored at the start of each segment. */
