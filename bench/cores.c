@@ -1,4 +1,4 @@
-/* cores.c - measures to how many full cores the threads of this process correspond when all threads compute at once.
+/* cores.c - measures the combined speed of all threads of this process, as a multiple of the speed of one full core.
  *
  *   echo go | OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive bench_cores
  *

@@ -10,8 +10,9 @@ updates the rule by Adam. The formulas are in src/rule/feature_net.h.
 - `plain`: The features of a coordinate are a row of the network's input (n, 39).
 - `columns`: The features of a coordinate are a column of the network's input (39, n).
 - `folded`: The layout is that of `columns`. Two small products compute what the row moments and the column moments
-  contribute to the first layer, and broadcasting adds both contributions to each coordinate. The weights of this
-  layer include the factors that normalise the features, and its bias includes the contribution of the time inputs.
+  contribute to the first layer, and broadcasting adds both contributions to each coordinate. The weights of the
+  first layer include the factors that normalise the features. The bias of the first layer includes the contribution
+  of the time inputs.
 - `vmap`: All 16 particles are computed in one batch.
 - `map`: The particles are computed one after another by jax.lax.map.
 

@@ -1,5 +1,5 @@
-"""Provides the functions that the comparisons with other programs share: they run the programs in alternation and
-print versions and ratios of times.
+"""Provides the functions that the comparisons with other programs share. The functions run the compared programs
+alternately, and print the versions of the programs and the ratios of their times.
 
 A contender is one of the compared programs. Each contender is a separate process, so threads, libraries and compiled
 code of one contender do not affect another. A contender compiles, prints `ready` with its versions, and waits. For

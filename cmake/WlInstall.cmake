@@ -1,7 +1,7 @@
 # Builds the shared library libwarploom and defines the rules that install the files of the project.
 #
 # The library contains the objects of src/api, and the objects of other folders that src/api uses. The library does
-# not contain MPI. The file src/api/exports.map lists its public symbols. All other symbols are hidden.
+# not contain MPI. The file src/api/exports.map lists the symbols that the library exports.
 include(CMakePackageConfigHelpers)
 
 set(WL_EXPORTS ${CMAKE_SOURCE_DIR}/src/api/exports.map)

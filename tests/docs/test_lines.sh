@@ -2,8 +2,8 @@
 # Tries the indented commands of README, docs/guide.md and jobs/README in a copy of the source tree. The test runs
 # commands of warploom with options that shorten them, and Python tools with --help. The other commands install, build
 # or submit a job. For these commands, the test only checks that their programs and files exist. Continuous
-# integration and the SLURM tests execute them. The test also runs `train --dry-run` with the configuration in README.
-# In all Markdown files, each row of a table must have as many cells as its header.
+# integration and the SLURM tests execute these commands. The test also runs `train --dry-run` with the
+# configuration in README. In all Markdown files, each row of a table must have as many cells as its header.
 set -euo pipefail
 : "${WL_BIN:?run the tests through ctest}" "${WL_SOURCE:?}" "${WL_MPIEXEC:?}" "${WL_PYTHON:?}"
 fail() { echo "FAILED: $*" >&2; exit 1; }

@@ -53,7 +53,7 @@ for step, shown, loss, steps in ((int(a), int(b), float(c), int(d)) for a, b, c,
         changes.append(step)
 assert stage == 3, changes
 for row in rows:
-    # an episode that began in one stage may end in the next stage, so rows directly after a change are not checked
+    # an episode with K remaining steps may end in the next stage
     step = row["meta_step"]
     if step <= changes[0]:
         assert row["inner_steps"] == 5, row

@@ -4,7 +4,7 @@
 . "$WL_SOURCE/tests/harness/training.sh"
 EXIT_DIVERGED=69
 
-# The rule does not change during the first ten meta-steps, and it diverges at meta-step 11.
+# The rule does not change during the first ten meta-steps, and the training diverges at meta-step 11.
 cat >job.yaml <<'Y'
 seed: 1
 threads: 1

@@ -1,6 +1,6 @@
 # Compares each dataset in the files of an interrupted run with the same dataset of an uninterrupted run. The run is
-# stopped or killed, and then resumed on another number of ranks. Some units diverge in the middle of an episode,
-# which ends this episode.
+# stopped or killed, and then resumed on another number of ranks. Some units diverge in the middle of an episode.
+# The divergence ends this episode.
 . "$WL_SOURCE/tests/harness/training.sh"
 
 # At this learning rate, trainings of the quadratic functions diverge, and trainings of the perceptrons do not.

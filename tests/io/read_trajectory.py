@@ -1,4 +1,4 @@
-"""Reads trajectories with h5py, xarray and h5dump, also while another process writes them.
+"""Reads trajectories with h5py, xarray and h5dump. Some trajectories are read while another process writes them.
 
 Usage: read_trajectory.py WRITER, in an empty folder. The meta-step and the unit of a record determine its content
 (trajectory_sample.h)."""

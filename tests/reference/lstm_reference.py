@@ -15,8 +15,8 @@ import torch
 torch.set_default_dtype(torch.float64)
 GRADIENT_SCALE, OUTPUT_SCALE, FORGET_BIAS, RATE = 1.5, 0.7, 1.0, 0.3
 EPSILON = 1.1920928955078125e-7
-# for each case: its name, the preprocessing, the units of each layer, and the numbers of coordinates, of steps and of
-# momentum
+# for each case: its name, the preprocessing, the units of each layer, the number of coordinates, the number of steps,
+# and the momentum
 CASES = [("raw", "raw", [20, 20], 20, 20, 0), ("log", "log", [5, 3], 7, 6, 0), ("paper", "paper", [4, 1, 6], 18, 5, 0),
          ("nesterov", "log", [6, 5], 17, 6, 0.9)]
 

@@ -5,7 +5,7 @@ and the results of Warploom. The file values/CASE.h5 contains the meta-gradient 
 computes with PyTorch. The file also contains checksums of the problem. If a comparison fails, the checksums
 show whether the problem has changed or the gradient is wrong.
 
-check_window.py writes these files, and tests/grad/check_reference.py compares them with new dumps. Both scripts
+check_window.py writes these files, and tests/grad/check_reference.py compares these files with new dumps. Both scripts
 import this module, which requires only h5py and NumPy."""
 
 import os

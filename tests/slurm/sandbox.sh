@@ -18,7 +18,8 @@
 # - The process namespace ensures that no process remains after the script has ended.
 # - The network namespace ensures that ports are not already in use, and that no port can be reached from outside.
 # - The namespaces of a node give it a separate host name, /dev/shm and PMIx folder. If nodes shared a host name, Open
-#   MPI would treat the nodes as one node. If nodes shared folders, their files would have the same names.
+#   MPI would treat the nodes as one node. If nodes shared these folders, the files of
+#   different nodes would have the same names.
 #
 # The cluster has two partitions, `batch` and `urgent`. If a job in `urgent` needs nodes on which jobs in `batch` run,
 # SLURM requeues the jobs in `batch`. The cluster uses neither cgroups nor accounting.

@@ -13,7 +13,7 @@ USAGE, DATA, NO_INPUT, CANNOT_CREATE = 64, 65, 66, 73
 
 
 def second(name):
-    """Returns the other operands that a tool requires."""
+    """Returns the operands that a tool requires after its first operand."""
     return ["run"] if name == "compare_runs.py" else []
 
 

@@ -99,7 +99,7 @@ static void test_owned(void **state) {
   unsetenv("SLURM_JOB_ID");
 }
 
-/* If other programs occupy all cores, the function must report one idle core, which is its minimum. */
+/* If other programs occupy all cores, the function must report one idle core, the smallest number that it returns. */
 static void test_idle(void **state) {
   (void)state;
   enum { MOST = 64 };

@@ -1,6 +1,6 @@
 /* test_omniglot.c - tests the batches of the family omniglot. The test searches the file for each image of a batch.
- * The position of the image determines its character, its drawer and the number of quarter turns, which must agree
- * with the label. */
+ * The position of the image determines its character, its drawer and the number of quarter turns. These values must
+ * agree with the label. */
 #include "glyphs_fixture.h"
 #include "task/glyph_image.h"
 

@@ -87,7 +87,7 @@ static const char *const texts[] = {"name: scalar",
                                     "name: gap, approximate: true"};
 enum { TEXTS = sizeof texts / sizeof *texts };
 
-/* Every preconditioner of this test must return the gradient with the same bits, and it must not write beyond the
+/* Every preconditioner of this test must return the bits of the gradient unchanged, and it must not write beyond the
  * last element. */
 static void test_identity_at_the_start(void **state) {
   (void)state;

@@ -55,7 +55,7 @@ static void one_training_at_a_time(void **state) {
   wl_run_directory_close(&second);
 }
 
-/* The lock must be released whenever its process ends, whatever the cause is. */
+/* When the process that holds the lock ends for any reason, the lock must be released. */
 static void lock_of_a_killed_process_is_free(void **state) {
   (void)state;
   int ends[2];
