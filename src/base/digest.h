@@ -1,5 +1,5 @@
-/* digest.h - computes a 64-bit digest (XXH3) of named arrays. Two runs whose states have the same
- * digest have the same state. */
+/* digest.h - computes a 64-bit digest (XXH3) of named arrays. Two states with
+ * the same digest are equal, unless there is a collision of the hash function. */
 #ifndef WL_BASE_DIGEST_H
 #define WL_BASE_DIGEST_H
 

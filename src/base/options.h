@@ -112,7 +112,8 @@ typedef enum wl_key_flags {
   /* The result of a run does not depend on the value of the key. A resumed run may have another
    * value of the key. */
   WL_KEY_FREE = 1,
-  /* A resumed run may have another value of the key, and its later results depend on this value. */
+  /* A resumed run may have another value of the key. The results of the run after the resume
+   * depend on this value. */
   WL_KEY_EXTENDS = 2,
   WL_KEY_PATH = 4,    /* The value is a path, in which ~/, $NAME and ${NAME} are expanded. */
   WL_KEY_DRAW =
@@ -129,7 +130,7 @@ typedef enum wl_key_flags {
       64, /* A relative path in a configuration file is resolved from the folder of that file. */
   WL_KEY_HASH =
       /* The value is the hash of the file that the previous row names. If the user gives a hash,
-       * the hash of the file must be equal to it. */
+       * the hash of the file must be equal to the given hash. */
       128
 } wl_key_flags;
 

@@ -46,8 +46,8 @@ struct wl_node {
   wl_location location;
   const char *text;    /* the text of a scalar, or "" for a list or a map */
   bool plain;          /* true: the node is a scalar that was written without quotes */
-  /* the characters after the '=' of --set, which a key of type text uses as its value without
-   * parsing them as YAML; NULL for a node from a file */
+  /* The text after the '=' of --set. This text is the value of a key of type text, and is not
+   * parsed as YAML. The pointer is NULL for a node from a file. */
   const char *given;
   const char *problem; /* error message if the text is not valid YAML, or NULL if the text is valid */
   int count;           /* number of entries of a list or map */

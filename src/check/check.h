@@ -35,8 +35,8 @@
  *   square root of Adam at gradients near zero: every h then has either a large rounding error or a
  *   large truncation error.
  *
- * The report names the blocks with a kink and the faint blocks. It counts them neither as right nor
- * as wrong. */
+ * The report names the blocks with a kink and the faint blocks. The report counts these blocks
+ * neither as right nor as wrong. */
 #ifndef WL_CHECK_CHECK_H
 #define WL_CHECK_CHECK_H
 

@@ -1,6 +1,6 @@
-/* main.c - the main function: finds the subcommand, parses its options, starts MPI and runs the
- * subcommand. The exit codes of the program are the codes of sysexits.h. Only functions of this
- * file end the process. */
+/* main.c - defines the main function, which finds the subcommand, parses its options, starts MPI
+ * and runs the subcommand. The exit codes of the program are the codes of sysexits.h. Only
+ * functions of this file and the signal handlers of signals.c end the process. */
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>

@@ -4,7 +4,8 @@
  * Let omega(x) be the point of the task's unwarped surface that the parameters theta = x represent.
  *
  * Coverage: a grid divides the square of the starting points into cells. The coverage is the
- * fraction of the cells that contain omega(x) for at least one x in a square that is twice as wide.
+ * fraction of the cells that contain omega(x) for at least one x in a square that is twice as wide
+ * as the square of the starting points.
  *
  * Advantage: if the rule with the warp starts at x_0, the rule without the warp starts at
  * omega(x_0). The advantage is the final loss without the warp minus the final loss with the warp,

@@ -11,8 +11,8 @@
 #include "evaluate/evaluate.h"
 #include "task/dataset.h"
 
-/* The values that the trained configuration has for the keys that can be varied. A key that the
- * family does not have keeps its value in the constant `absent`. */
+/* The values that the trained configuration has for the keys that can be varied. If the
+ * family does not have a key, the member for this key has the value that it has in `absent`. */
 typedef struct varied_keys {
   wl_ints widths, filters;
   int64_t dimension;

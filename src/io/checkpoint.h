@@ -51,7 +51,7 @@ wl_status wl_file_attribute(const wl_file *file, const char *name, char **value)
 /* The content of a numbered checkpoint such as RUN/checkpoints/step-00000500.h5. The function
  * wl_checkpoint_save writes the checkpoint and the text file `latest`, which names the newest
  * checkpoint. The function then removes old checkpoints. The newest `keep` valid checkpoints
- * remain, and also the newest valid checkpoint whose step is below `last_counted`. The function
+ * remain. The newest valid checkpoint whose step is below `last_counted` also remains. The function
  * also removes the temporary files of killed processes. */
 typedef struct wl_checkpoint {
   int64_t step;

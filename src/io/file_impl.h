@@ -1,5 +1,5 @@
-/* file_impl.h - declares what the files of src/io share: the content of a file, its layout and the
- * structure of an open file. */
+/* file_impl.h - declares the types and functions that several source files of src/io share. The
+ * types describe an open HDF5 file, and the content and the layout of a file to be written. */
 #ifndef WL_IO_FILE_IMPL_H
 #define WL_IO_FILE_IMPL_H
 

@@ -43,8 +43,8 @@ void wl_part_name(int64_t number, char name[WL_PART_NAME]); /* "part-00000001.h5
  * and a warning is printed. */
 wl_status wl_parts_scan(const char *run, wl_parts *parts);
 void wl_parts_clear(wl_parts *parts);
-/* Writes a table as part `number`. `number` is the number of the last part, whose file is then
- * replaced, or the number after it. */
+/* Writes a table as part `number`. If `number` is the number of the last part, the file of this
+ * part is replaced. If `number` is above the numbers of all parts, a new part is written. */
 wl_status wl_part_write(wl_parts *parts, int64_t number, const wl_table *rows);
 /* Reads the rows of the part parts->at[i] into an empty table. */
 wl_status wl_part_load(const wl_parts *parts, int i, wl_table *rows);

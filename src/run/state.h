@@ -1,9 +1,9 @@
 /* state.h - saves and loads all state that later meta-steps depend on, and computes the digest of
  * this state. Each field is registered once.
  *
- * The functions that save, load and digest the state use the same list of fields. Units in the
- * middle of an episode are gathered on rank 0. They are stored by unit number, not by rank, so that
- * a checkpoint loads on any number of ranks. */
+ * The functions that save, load and digest the state use the same list of fields. The states of
+ * units in the middle of an episode are gathered on rank 0. These states are stored in the order of
+ * the unit numbers, so that a checkpoint can be loaded on any number of ranks. */
 #ifndef WL_RUN_STATE_H
 #define WL_RUN_STATE_H
 

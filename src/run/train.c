@@ -39,7 +39,7 @@ typedef struct run {
   bool warned;    /* true if the user has been warned about units that were left out */
   double started; /* time at which the program started */
   double began;   /* time at which the first meta-step started */
-  double longest; /* duration of the longest meta-step, including its files */
+  double longest; /* duration of the longest meta-step, including the writing of its files */
   double memory;  /* estimated memory of the rank that needs most memory, in bytes */
   wl_progress *progress;
   bool told; /* true if the user has been warned that the rule has no effect */

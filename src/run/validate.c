@@ -1,5 +1,6 @@
-/* validate.c - divides forward runs among the ranks. Each rank fills in its rows of a table of zeros, and the tables
- * are added. */
+/* validate.c - runs the episodes of a validation, which are divided among the ranks, and computes
+ * their mean final loss. Each rank writes its losses to a table of zeros, and the tables of all
+ * ranks are added. */
 #include "run/validate.h"
 
 #include <math.h>

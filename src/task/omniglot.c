@@ -45,7 +45,7 @@ typedef struct omniglot {
   bool few_shot;
   int64_t ways, shots, query;
   int64_t batch;    /* number of images in a batch */
-  int64_t quarters; /* number of classes that a character makes: 4 with quarter turns, else 1 */
+  int64_t quarters; /* classes of a character: 4 if turned characters are extra classes, else 1 */
   wl_distortion distortion;
   /* indices of the characters, sorted by alphabet and in a random order within an alphabet
    * [characters] */

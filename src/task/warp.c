@@ -279,8 +279,8 @@ wl_status wl_warp_placed(const wl_warp *w, const wl_map *options) {
 /* ---- Initial values -------------------------------------------------------------------------- */
 
 /* Sets a weight (n,n) or (C,C,k,k) to the identity. The caller has set all elements to 0. The
- * function sets an element to 1 if its input and its output have the same index and if it is at the
- * centre of the kernel. */
+ * function sets an element to 1 if the indices of its input and its output are equal and the
+ * element is at the centre of the kernel. */
 static void set_identity(const wl_tensor_entry *b, wl_real *out) {
   const int64_t taps = b->ndim == 4 ? b->shape[2] * b->shape[3] : 1;
   for (int64_t c = 0; c < b->shape[0]; c++) out[(c * b->shape[1] + c) * taps + taps / 2] = 1;

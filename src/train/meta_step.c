@@ -139,10 +139,11 @@ static wl_status reduce(wl_trainer *tr, const wl_watcher *watcher, int64_t own, 
   return WL_OK;
 }
 
-/* Runs the windows of this rank's units. Sets tr->flags: whether this rank failed, whether it
- * stopped computing its windows early, whether this meta-step must be the last one, and the compute
- * time in seconds. Also stores the compute time in *computing. Returns the number of contributions
- * that this rank adds to the sum. */
+/* Runs the windows of this rank's units. Stores the compute time in seconds in *computing. Sets
+ * the elements of tr->flags. Three of them are 1 or 0: whether this rank has failed, whether this
+ * rank stopped computing its windows early, and whether this meta-step must be the last one. The
+ * other two elements are the compute time and the negative compute time. Returns the number of
+ * contributions that this rank adds to the sum. */
 static int64_t compute(wl_trainer *tr, const wl_meta_request *request, double *computing) {
   const double start = wl_seconds();
   int64_t own = 0;
