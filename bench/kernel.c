@@ -1,6 +1,6 @@
 /* kernel.c - measures the multiply-add rate of the LSTM kernel as a fraction of this core's peak rate. The program
- * also measures three other quantities: the rate of OpenBLAS on products of the same shapes, the error of the kernel,
- * and the speed-up by a second thread.
+ * also measures three other quantities: the rate of OpenBLAS on the same matrix products, the error of the gradient
+ * that the kernel computes, and the speed-up by a second thread.
  *
  * The kernel processes one chunk of 20 steps on one thread. The LSTM has two layers of 20 units. For each measured
  * time, the program prints the lowest and the median CPU time of the thread. Every repeat measures all values one
@@ -118,8 +118,9 @@ static double run_live(wl_kernel_window *w, bool keep) {
   return wl_thread_seconds() - start;
 }
 
-/* Repeats the forward pass of the first group of blocks as often as the window has groups, and returns the CPU
- * seconds of a whole window. The data of the first group is then in the cache, as in the backward pass. */
+/* Repeats the forward pass of the first group of blocks as often as the window has groups. Returns the CPU seconds of
+ * all repeats, rescaled to the number of blocks of the window. The data of the group remain in the cache, as in the
+ * backward pass. */
 static double run_again(wl_kernel_window *w) {
   const int64_t few = w->blocks < WL_LSTM_GROUP ? w->blocks : WL_LSTM_GROUP;
   wl_kernel_window_reset(w);

@@ -1,6 +1,6 @@
-/* rules.c - measures the time of one step of every update rule on about a million parameters and divides it by the
- * time of a step of Adam. The program also compares the multiply-add rate of the Newton-Schulz iterations with the
- * peak rate of the processor.
+/* rules.c - measures the time of one step of every update rule on about a million parameters and divides this time
+ * by the time of a step of Adam. The program also compares the multiply-add rate of the Newton-Schulz iterations with
+ * the peak rate of the processor.
  *
  *   bench_rules [THREADS [ROUNDS]]
  *

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Compares the time of one step of trained optimizers through the PyTorch class LearnedOptimizer with two other
-times: the time in the C library and the time of torch.optim.Adam.
+"""Measures the time of one step of trained optimizers in the PyTorch class LearnedOptimizer. Compares this time with
+the time of one step in the C library and with the time of one step of torch.optim.Adam.
 
 The gradients are random. The network has 1.2 million parameters (784-1024-384-10). The program prints the shortest
 processor time of a step, measured over several steps on one thread. The first two columns are the times of

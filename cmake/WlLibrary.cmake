@@ -55,8 +55,9 @@ endmacro()
 
 # wl_embed(<name> <file> <header>)
 #
-# Call this macro in src/<folder>/*.cmake. The macro adds the bytes of <file> (relative to the project) to the sources
-# of the folder, as the C array <name> of <name>_size bytes. The header <header> declares <name> and <name>_size.
+# Call this macro in src/<folder>/*.cmake. The macro adds a C source to the sources of the folder. This source
+# defines the array <name>, which contains the bytes of <file>, and the number of bytes <name>_size. The path <file> is
+# relative to the project. The header <header> declares <name> and <name>_size.
 macro(wl_embed name file header)
   set(embed_source ${CMAKE_BINARY_DIR}/generated/${name}.c)
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${file})

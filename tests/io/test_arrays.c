@@ -6,7 +6,7 @@
 #include "io/arrays.h"
 #include "io_test.h"
 
-/* Writes a dataset in chunks without compression. `shuffle` adds HDF5's filter shuffle. */
+/* Writes a dataset in chunks without compression. If `shuffle` is true, the dataset uses the HDF5 filter shuffle. */
 static void write_chunked(hid_t file, const char *name, const int *values, bool shuffle) {
   const hsize_t size[2] = {2, 3}, chunk[2] = {2, 2};
   const hid_t space = H5Screate_simple(2, size, NULL), creation = H5Pcreate(H5P_DATASET_CREATE);

@@ -1,5 +1,4 @@
-/* lstm_reference.c - a simple implementation of the coordinatewise LSTM. The implementation processes one coordinate at
- * a time.
+/* lstm_reference.c - implements the coordinatewise LSTM by simple loops, which process one coordinate at a time.
  *
  * Forward pass of a layer, with inputs x, state h and c, and pre-activations z in gate order i, j, f, o:
  *   z = W [x; h] + b;  c' = sigmoid(z_f + forget_bias) c + sigmoid(z_i) tanh(z_j);  h' = sigmoid(z_o) tanh(c')

@@ -46,7 +46,7 @@ static void horizons(void **state) {
   for (int64_t e = 0; e < 50; e++) assert_int_equal(horizon_of((int64_t[]){6}, 1, e), 6);
 }
 
-/* Tests the distribution of long horizons on a logarithmic axis. Both ends must be reached. */
+/* Tests that long horizons are log-uniform. Some horizons must be close to the shortest and to the longest horizon. */
 static void long_horizons(void **state) {
   (void)state;
   enum { DRAWS = 20000 };

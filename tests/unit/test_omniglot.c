@@ -58,8 +58,9 @@ static void bind(fixture *f, wl_space space, int64_t index, int64_t unit) {
 #define BASE "{family: omniglot, file: tiny.glyphs, ways: 5, query: 2, test_alphabets: 1"
 #define MULTI BASE ", shots: 4, batch: 10, alphabets: 2, filters: [2]"
 
-/* character that has the label c in the alphabet a, which must be the same in all episodes; -1 if no episode has
- * contained this label */
+/* character[a][c] is the number of the character with the label c in the alphabet a. This number must be the same in
+ * all episodes. The number is -1 if no episode has contained this label. space[a] is the random space in which the alphabet a
+ * occurs, or -1 if the alphabet has not occurred. */
 typedef struct seen {
   int64_t character[GLYPH_ALPHABETS][5], space[GLYPH_ALPHABETS];
 } seen;
