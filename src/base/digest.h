@@ -9,7 +9,8 @@ typedef struct wl_digest {
   uint64_t value;
 } wl_digest; /* zeroed: empty */
 
-/* Adds a name and `bytes` bytes of data to the digest. The order of the calls matters. */
+/* Adds a name and `bytes` bytes of data to the digest. The digest depends on the order of the
+ * calls. */
 void wl_digest_add(wl_digest *digest, const char *name, const void *data, size_t bytes);
 /* Writes the digest as 16 lower-case hex digits and a terminating zero. */
 void wl_digest_hex(wl_digest digest, char out[17]);

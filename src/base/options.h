@@ -236,8 +236,8 @@ const wl_option *wl_map_options(const wl_map *map);
 
 /* wl_map_combinations returns the number of maps to which the choices ({one_of: [..]}) of this map
  * were expanded. The number is 1 if no key has choices. The function wl_map_choices writes the
- * choices of this map to `text`, for example "widths: [32], activation: relu". It writes at most
- * `size` bytes. The text is "" if no key has choices. */
+ * choices of this map to `text`, for example "widths: [32], activation: relu". The function
+ * writes at most `size` bytes. The text is "" if no key has choices. */
 int wl_map_combinations(const wl_map *map);
 void wl_map_choices(const wl_map *map, char *text, size_t size);
 

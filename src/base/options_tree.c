@@ -119,7 +119,7 @@ static wl_status remember_anchor(builder *b, const yaml_char_t *name, const wl_n
 }
 
 /* Checks the YAML tag of a value. The key determines the type of its value, so only tags with the
- * type `known` are accepted. The tag !!str makes a number a text. */
+ * type `known` are accepted. With the tag !!str, a number is a text. */
 static wl_status check_tag(const builder *b, wl_location location, const yaml_char_t *tag,
                            const char *known, bool *given) {
   *given = tag && (strcmp((const char *)tag, known) == 0 || strcmp((const char *)tag, "!") == 0);

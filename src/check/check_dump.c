@@ -78,8 +78,8 @@ static void name_dimensions(wl_dump *d, const char *rows, const char *columns) {
   if (columns) snprintf(f->dims[1], sizeof f->dims[1], "%s", columns);
 }
 
-/* Returns the name of the dimension over rows. The name is "step" for the K steps of the window,
- * and "point" for the K+1 points theta_0 .. theta_K. */
+/* Returns the name of the first dimension of a dataset with `rows` rows. The name is "step" for the
+ * K steps of the window, and "point" for the K+1 points theta_0 .. theta_K. */
 static const char *along(const wl_check_window *w, int64_t rows) {
   return rows == w->steps ? "step" : "point";
 }

@@ -75,7 +75,7 @@ wl_batch wl_rollout_inner_batch(const wl_check_window *window, int64_t k);
 wl_batch wl_rollout_outer_batch(const wl_check_window *window, int64_t k);
 
 /* Checks that results depend on the arguments alone. Computes the data and losses of each task
- * twice, in two orders. Does the same with steps of the rule. Returns WL_ERR_SOFTWARE if two
+ * twice, in two orders. Also computes steps of the rule twice. Returns WL_ERR_SOFTWARE if two
  * results are not bitwise equal. The message then names the plug-in and the results that differ.
  * `phi` [phi.size] is the base point. */
 wl_status wl_check_pure(const wl_problem *problem, const double *phi);

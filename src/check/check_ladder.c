@@ -32,7 +32,7 @@ typedef struct rung {
   double difference;       /* D(h) */
   /* element k: D without the terms of its error up to h^(2k), computed with k earlier rungs */
   double without[COLUMNS];
-  double error;            /* relative error of D */
+  double error;            /* relative difference of D from the claim */
   double floor;            /* relative error of D that rounding of F causes */
   double bend;             /* relative difference of the slopes on the two sides of the base point */
 } rung;

@@ -184,8 +184,8 @@ static double imitate(wl_rollout *r, int64_t k, const wl_inner_step *learned, wl
 }
 
 /* Advances theta_k to theta_{k+1} and returns the imitation term of the step. If `mode` is
- * WL_ROLLOUT_FROZEN, the inner gradient is read from the stored results. In the other modes, it is
- * computed. */
+ * WL_ROLLOUT_FROZEN, the inner gradient is read from the stored results. In the other modes, the
+ * inner gradient is computed. */
 static double step(wl_rollout *r, int64_t k, wl_rollout_mode mode) {
   const wl_check_window *w = r->window;
   const wl_model *m = w->problem->model;

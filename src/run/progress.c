@@ -45,7 +45,8 @@ void wl_progress_add(wl_progress *p, const wl_meta_report *r) {
   p->ring[p->added++ % p->room] = (figures){r->meta_loss, r->first_loss, r->last_loss};
 }
 
-/* Returns the means over the reports in the ring buffer. Meta-steps without a finite unit are left out. */
+/* Returns the means over the reports in the ring buffer. A report whose losses are not finite is
+ * not included in the means. */
 static figures means(const wl_progress *p) {
   const int64_t held = p->added < p->room ? p->added : p->room;
   figures sum = {0};

@@ -1,5 +1,5 @@
 /* state.h - saves and loads all state that later meta-steps depend on, and computes the digest of
- * this state. Each field is registered once.
+ * this state.
  *
  * The functions that save, load and digest the state use the same list of fields. The states of
  * units in the middle of an episode are gathered on rank 0. These states are stored in the order of

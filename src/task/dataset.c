@@ -30,8 +30,8 @@ static const named_data known[] = {
      "into a directory `cifar-10`, and set WARPLOOM_DATA to the directory that contains `cifar-10`"},
 };
 
-/* The place of the images of a data set, and the changes that are made to the images. Tasks with
- * equal members share a data set. */
+/* The place of the images of a data set, and the changes that are made to the images. Two tasks
+ * share a data set if all members of this struct are equal for both tasks. */
 typedef struct source {
   char directory[WL_DATA_PATH]; /* a directory, or the name of a built-in data set */
   int64_t classes;              /* number of classes, or 0 to count the classes in the data */

@@ -20,8 +20,8 @@
 
 /* The bounds of a random distortion. */
 typedef struct wl_distortion {
-  double rotate;  /* largest angle, in degrees */
-  double shift;   /* largest shift, as a fraction of the side */
+  double rotate;  /* largest angle of the rotation, in degrees */
+  double shift;   /* largest shift, as a fraction of the side of the image */
   double scale;   /* largest relative change of the size; less than 1 */
   double stretch; /* largest factor k of the stretch, minus 1 */
   bool centre;    /* true: the ink's centre of mass is first moved to the centre of the image */

@@ -59,9 +59,9 @@ typedef struct omniglot {
 typedef struct drawn {
   int64_t *character; /* [ways] */
   int64_t *turn;      /* number of turns by 90 degrees of each class [ways] */
-  /* indices of the drawers of each class [ways][drawers]. The first `shots` drawers are those of
-   * the support set or training split, and the next `query` drawers are those of the query set or
-   * held-out split. */
+  /* indices of the drawers of each class [ways][drawers]. The images by the first `shots`
+   * drawers are the support set (few-shot) or the training split (multi-shot). The images by the
+   * next `query` drawers are the query set or the held-out split. */
   int64_t *drawer;
   /* multi-shot: a random order of the images for evaluations, [ways * shots] for the training
    * split and [ways * query] for the held-out split */

@@ -212,7 +212,7 @@ static bool selects(wl_warp *w, const wl_warp_site *site) {
 }
 
 /* Sets the prefix of a stage to "warp.<layer>.<stage>". If a warp layer has several stages of a
- * kind, a number is appended to the prefix of the second and each later one. */
+ * kind, a number is appended to the prefix of every stage of this kind except the first. */
 static void name_stage(wl_warp *w, int s, const char *layer) {
   int same = 1;
   for (int i = 0; i < s; i++) same += w->stages[i] == w->stages[s];

@@ -12,8 +12,9 @@
 #include "train/plan.h"
 #include "train/problem.h"
 
-/* Results and times of one meta-step. Losses are means over the counted units. All members are
- * equal on every rank, except those that are measured only on rank 0. */
+/* Results and times of one meta-step. Losses are means over the counted units, which are the units
+ * whose contributions are in the meta-gradient. All members are equal on every rank, except those
+ * that are measured only on rank 0. */
 typedef struct wl_meta_report {
   double meta_loss, first_loss, last_loss, mean_loss;
   double gradient_norm, rate;
