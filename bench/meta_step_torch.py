@@ -69,8 +69,8 @@ def columns_rule(phi, g, state):
 
 
 class Cells:
-    """Computes the LSTM by torch.nn.LSTMCell. The meta-parameters are those of the other forms, in the order of the
-    gates that LSTMCell expects."""
+    """Computes the LSTM by torch.nn.LSTMCell. The meta-parameters are the same as in the other
+    forms, but the gates have the order that LSTMCell expects."""
 
     def __init__(self):
         self.cells = [torch.nn.LSTMCell(2, HIDDEN), torch.nn.LSTMCell(HIDDEN, HIDDEN)]

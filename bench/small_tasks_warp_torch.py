@@ -55,7 +55,8 @@ def loss(theta, phi, x, labels):
 
 
 class Images:
-    """Contains random images, as many as Warploom's built-in data set. draw() draws a minibatch with replacement."""
+    """Contains as many random images as Warploom's built-in data set has images. draw() draws a minibatch with
+    replacement."""
 
     def __init__(self, count=4096):
         self.x = torch.rand(count, 1, SIDE, SIDE)

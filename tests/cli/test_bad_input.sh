@@ -153,7 +153,7 @@ cmp -s good.yaml spare.yaml && cmp -s alone.h5 whole/optimizer.h5 || fail "an in
 "$WL_BIN" export whole --output whole/optimizer.h5 --quiet || fail "export cannot renew its own file"
 "$WL_BIN" info whole --json whole/description.json >/dev/null || fail "no further file in the run's own folder"
 
-# If ranks have read different configurations, the program must report this.
+# If ranks have read different configurations, the program must report an error.
 cat >disagree.sh <<'S'
 #!/bin/sh
 exec "$WL_BIN" train good.yaml --set output=split --set seed="$((1 + OMPI_COMM_WORLD_RANK))"
@@ -166,7 +166,7 @@ grep -q "configuration" err.txt || fail "the error of ranks that disagree does n
 [ ! -e split/checkpoints ] || fail "ranks that disagree have written checkpoints"
 
 # The program must report an output in a folder without write permission. It must also report an output whose parent
-# path is a file. Without write permission, root could still write, so root skips the first case.
+# path is a file. Root may write to any folder, so the test omits the first case for root.
 if [ "$(id -u)" != 0 ]; then
   mkdir locked && chmod 555 locked
   expect 2 77 "locked" train good.yaml --set output=locked/run

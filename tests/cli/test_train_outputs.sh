@@ -1,6 +1,6 @@
 # Checks what a training prints and writes: the digest line, the metrics, the trained optimizer, and the resolved
 # configuration, which contains all defaults. A training with the resolved configuration must reproduce the run. The
-# metrics must contain one line for each meta-step, also after a resume.
+# metrics must contain one line for each meta-step, even if the run was resumed.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 . "$WL_SOURCE/tests/fault/mlp_job.sh"

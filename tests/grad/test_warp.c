@@ -281,7 +281,7 @@ static void test_online(void **state) {
     assert_true(all_equal(windows, hand, p.of.model->phi.size));
     close_problem(&p);
     if (second) continue;
-    /* in first order, one long window with a loss after each step has the terms of this sum */
+    /* in first order, the gradient of one long window with a loss after each step equals this sum */
     snprintf(yaml, sizeof yaml, "%swindow: {steps: 5, weights: [0, 1, 1, 1, 1, 1], batch: fresh}\n",
              rule);
     problem whole = open_variant(task, "", yaml);

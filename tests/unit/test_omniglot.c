@@ -59,8 +59,8 @@ static void bind(fixture *f, wl_space space, int64_t index, int64_t unit) {
 #define MULTI BASE ", shots: 4, batch: 10, alphabets: 2, filters: [2]"
 
 /* character[a][c] is the number of the character with the label c in the alphabet a. This number must be the same in
- * all episodes. The number is -1 if no episode has contained this label. space[a] is the random space in which the alphabet a
- * occurs, or -1 if the alphabet has not occurred. */
+ * all episodes. The number is -1 if no episode has contained this label. space[a] is the random space in which the
+ * alphabet a occurs, or -1 if the alphabet has not occurred. */
 typedef struct seen {
   int64_t character[GLYPH_ALPHABETS][5], space[GLYPH_ALPHABETS];
 } seen;

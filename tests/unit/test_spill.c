@@ -1,5 +1,5 @@
-/* test_spill.c - tests the scratch file of rows. Rows must be read as they were written, for each size of elements
- * and in any order. After a test, the scratch file must not exist. */
+/* test_spill.c - tests the scratch file in which rows of numbers are stored. Rows must be read as they
+ * were written, for each size of elements and in any order. After a test, the scratch file must not exist. */
 #include <dirent.h>
 
 #include "train/spill.h"

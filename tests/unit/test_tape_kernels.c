@@ -1,5 +1,5 @@
-/* test_tape_kernels.c - compares the kernels for exponential functions with libm in double, and the kernels for
- * matrix products with simple loops. */
+/* test_tape_kernels.c - tests the kernels for exponential functions and for matrix products. The expected values of
+ * exponential functions are those of libm in double precision. Simple loops compute the expected matrix products. */
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>

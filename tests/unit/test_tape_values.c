@@ -1,6 +1,6 @@
-/* test_tape_values.c - compares the values that operators compute in the forward pass with simple loops in double.
- * The tensors have odd sizes. Also tests the accuracy of classifiers. The tests in tests/grad check the gradients of
- * the operators. */
+/* test_tape_values.c - tests the values that operators compute in the forward pass. Simple loops in double precision
+ * compute the expected values. The tensors have odd sizes. Also tests the accuracy of classifiers. The tests in
+ * tests/grad check the gradients of the operators. */
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>

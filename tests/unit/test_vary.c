@@ -1,6 +1,6 @@
 /* test_vary.c - tests which settings `warploom eval --vary` adds to an evaluation. The option must vary only keys
- * that the task family has, and it must omit settings that are equal to the present setting. If the family does not
- * have such a key, a message must name the family. */
+ * that the task family has, and it must omit settings that are equal to the present setting. If the family has no
+ * key that the option can vary, a message must name the family. */
 #include "cmocka_all.h"
 
 #include <stdio.h>
