@@ -1,6 +1,6 @@
-# Contains the common code of the batch scripts in this folder. They source this file. A script contains the directives
-# of its batch system (SLURM: .sbatch, PBS: .pbs, Flux: .flux). It then calls one of the functions wl_job_* at the end
-# of this file.
+# Contains the common code of the batch scripts in this folder. The batch scripts source this file. Each batch script
+# contains the directives of its batch system (SLURM: .sbatch, PBS: .pbs, Flux: .flux). The script then calls one of the
+# functions wl_job_* at the end of this file.
 #
 # The user sets the following variables in the environment of sbatch or flux batch, passes them with qsub -v, or edits a
 # script:
@@ -19,10 +19,10 @@
 #
 # Signals: SLURM sends USR1 to the script before the time limit and on preemption. SLURM sends TERM on scancel and
 # requeue. The script forwards each of these signals as USR1 to the launcher, and the launcher forwards USR1 to every
-# rank. The ranks stop, write a checkpoint and return 75. (If mpirun received TERM, it would kill its ranks after one
-# second.) If a job ended without a signal, the next job resumes from the last periodic checkpoint. The results of the
-# next job are bitwise equal to those of a run without a stop. PBS and Flux send no signal before the time limit, so
-# Warploom's own clock stops the run.
+# rank. The ranks stop, write a checkpoint and exit with code 75. (If mpirun received TERM, it would kill its ranks
+# after one second.) If a job ended without a signal, the next job resumes from the last periodic checkpoint. The
+# results of the next job are bitwise equal to those of a run without a stop. PBS and Flux send no signal before the
+# time limit, so Warploom's own clock stops the run.
 
 set -o pipefail
 WL_STOPPED_EARLY=75 # exit code of warploom after a stop with a checkpoint

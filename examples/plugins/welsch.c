@@ -16,8 +16,8 @@ typedef struct welsch {
   wl_node x, y;
 } welsch;
 
-/* The arrays of random numbers. Each array has a separate number, which is the step of its random
- * stream. */
+/* Numbers of the arrays of random values. The number of an array is the argument `step` of its
+ * random stream. */
 enum { DRAW_X, DRAW_TRUE, DRAW_NOISE, DRAW_OUTLIERS };
 static const double OUTLIER = 10.0;
 
@@ -31,8 +31,8 @@ static const wl_option options[] = {
      WL_SLOT(welsch, noise)},
     {0}};
 
-/* Builds the loss from operators. The engine derives gradients and Hessian-vector products from
- * these operators. */
+/* Builds the loss from operators. Warploom derives gradients and Hessian-vector products from these
+ * operators. */
 static wl_status build(welsch *w, wl_task *task) {
   WL_TRY(wl_tape_create(&task->tape));
   wl_tape *t = task->tape;
@@ -64,7 +64,7 @@ static wl_status sample(const wl_task *task, const wl_episode *episode, void *dr
   return WL_OK;
 }
 
-/* Fills the data of the task, which all batches share. */
+/* Computes the data x and y of the drawn task. All batches of an episode use these data. */
 static void bind(const wl_task *task, const wl_episode *episode, const void *draw, wl_tape_ws *ws) {
   const welsch *w = task->impl;
   const wl_real *truth = draw;

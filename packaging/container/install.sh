@@ -1,5 +1,6 @@
 #!/bin/bash
-# Runs in a Debian image. Installs /tmp/warploom_*.deb, the MPI launcher and the packages that the Python tools import.
+# Runs in a Debian image while the container image is built. Installs /tmp/warploom_*.deb, the MPI launcher and the
+# packages that the Python tools import.
 set -euo pipefail
 export DEBIAN_FRONTEND=noninteractive
 apt-get -qq update

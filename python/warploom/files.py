@@ -30,7 +30,7 @@ import numpy as np
 USAGE, DATA, NO_INPUT, CANNOT_CREATE, IO, NO_PERMISSION = 64, 65, 66, 73, 74, 77
 
 SCHEMA_VERSION = 3
-# Keys that control the output and the execution of a run. They have no effect on its result.
+# Keys that control the output and the execution of a run. These keys have no effect on the result of the run.
 # tests/cli/test_json_schema.py compares them with the program's keys.
 BOOKKEEPING = ("output", "threads", "checkpoint.", "trajectory.", "outer.patience", "outer.validate", "window.memory",
                "window.storage", "replay.spill", "task.module", "task.python", "task.timeout")
@@ -229,8 +229,8 @@ def differences(configurations):
 
 
 def is_bookkeeping(key):
-    """Returns True if a key has no effect on the result. `key` has the form that parse_configuration returns, such as
-    task.python or task[1].python."""
+    """Returns True if a key has no effect on the result of a run. `key` has the form that parse_configuration returns,
+    such as task.python or task[1].python."""
     key = re.sub(r"\[\d+\]", "", key)
     return any(key == k or (k.endswith(".") and key.startswith(k)) for k in BOOKKEEPING)
 
@@ -377,7 +377,7 @@ class Case:
         self.rate = group["learning_rate"][()]                 # learning rate, (rule); NaN for the learned rule
         self.diverged = group["diverged"][()]                  # number of diverged runs, (rule)
         self.start, self.difference, self.half, verdict = group["summary"][()]
-        self.gap, self.gap_half = group["difference"][()]      # difference of losses, for cases without a ratio
+        self.gap, self.gap_half = group["difference"][()]      # final loss: learned rule minus best hand-designed rule
         self.verdict = VERDICTS[int(verdict)]
 
     @property
@@ -581,7 +581,7 @@ class Run:
         unknown = [name for name in show or () if name not in trajectories.PARTS]
         if unknown:
             raise ToolError(USAGE, f"show: unknown part '{unknown[0]}'; accepted are {', '.join(trajectories.PARTS)}")
-        with self.trajectory():  # opens the file, or raises an error that says why there is no figure
+        with self.trajectory():  # opens the file, or raises an error with the reason
             figure, reasons = trajectories.draw(self, show)
         if figure is None or (show and reasons):
             raise ToolError(NO_INPUT, "; ".join(reasons))
@@ -613,7 +613,7 @@ def read_metrics(path, offset=0):
         try:
             rows.append(json.loads(line))
         except ValueError:
-            continue  # the training is writing this line
+            continue  # the training has written only a part of this line
     rows = [row for row in rows[offset:] if isinstance(row, dict) and "meta_step" in row]
     if not rows:
         return None
