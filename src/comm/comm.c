@@ -110,7 +110,7 @@ int wl_comm_node_size(const wl_comm *comm) { return comm->node_size; }
 int wl_comm_cores(const wl_comm *comm) {
   const long share = sysconf(_SC_NPROCESSORS_ONLN) / comm->node_size, own = wl_cores_allowed();
   const long least = share < own ? share : own;
-  /* the result is 1 if a node has more ranks than cores */
+  /* at least one core, also if the node has more ranks than cores */
   const int cores = least > 1 ? (int)least : 1;
   if (wl_cores_wished() > 0) return wl_cores_wished() < cores ? wl_cores_wished() : cores;
   if (comm->node_size == 1 && !wl_cores_are_owned()) return wl_cores_idle();
@@ -284,8 +284,8 @@ wl_status wl_comm_send(wl_comm *comm, const void *data, size_t bytes, int to) {
   return WL_OK;
 }
 
-/* Receives one part of a message. The sender and the receiver compute the length of the message
- * separately. If the lengths differ, the function sets an error. */
+/* Receives one of the parts into which a long message is split. The sender and the receiver compute
+ * the length of the message separately. If the lengths differ, the function sets an error. */
 static wl_status receive_part(wl_comm *comm, void *data, size_t bytes, int from) {
   MPI_Status got;
   int length = 0;

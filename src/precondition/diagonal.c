@@ -57,7 +57,8 @@ static wl_status diagonal_create(const wl_map *options, const wl_layout *theta,
     WL_CHECK(length < (int)sizeof name);
     int64_t offset = 0;
     WL_TRY(wl_layout_add(&p->phi, "precondition", name, b->ndim, b->shape, &offset));
-    /* `apply` and `adjoint` use the same offsets for theta and phi */
+    /* the functions `apply` and `adjoint` require that a tensor has the same offset in theta and in
+     * phi */
     WL_CHECK(offset == b->offset);
   }
   return WL_OK;

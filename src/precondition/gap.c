@@ -101,7 +101,7 @@ static wl_status gap_create(const wl_map *options, const wl_layout *theta, wl_pr
         "diagonal");
   if (impl->approximate) p->factor = 0;
   if (work < 2 * impl->most)
-    work = 2 * impl->most; /* the adjoint stores two products of this size */
+    work = 2 * impl->most; /* the adjoint stores two products, each with `most` elements */
   p->scratch = impl->widest + impl->most + work;
   return WL_OK;
 }

@@ -141,7 +141,7 @@ static void multiply(const tensor *t, int d, bool forward, const wl_real *phi, c
   const wl_real *m = phi + a->at;
   /* true: the matrix of the product is M; false: the matrix is M^T */
   const bool as_is = (d == 0) == forward;
-  if (after == 1 && d > 0) { /* for the last of several axes, one matrix product is sufficient */
+  if (after == 1 && d > 0) { /* no axes follow, so one matrix product is sufficient */
     (as_is ? wl_gemm_nt : wl_gemm_nn)((wl_mnk){a->before, n, n}, in, m, out, false);
     return;
   }

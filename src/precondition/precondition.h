@@ -3,10 +3,10 @@
  *
  *   g' = clip(g),  g~ = P(phi) g';   adjoint: gbar = (dclip/dg)^T P^T g~bar,  phibar += d<g~bar, P(phi) g'>/dphi
  *
- * Before any preconditioner, the gradient is clipped. The configuration's keys episode.clip_value
- * and episode.clip_norm set the bounds; clip_value is applied first. Some preconditioners compute a
- * part of P, called the factor, from the gradient of each inner step. The factor of `gap` consists
- * of singular vectors. Derivatives treat the factor as constant. */
+ * The gradient is clipped before a preconditioner is applied. The configuration's keys
+ * episode.clip_value and episode.clip_norm set the bounds; clip_value is applied first. Some
+ * preconditioners compute a part of P, called the factor, from the gradient of each inner step. The
+ * factor of `gap` consists of singular vectors. Derivatives treat the factor as constant. */
 #ifndef WL_PRECONDITION_PRECONDITION_H
 #define WL_PRECONDITION_PRECONDITION_H
 

@@ -1,7 +1,7 @@
 /* controller.c - implements the update rule `controller`, a variant of Muon. The rule uses the
- * known number of inner steps. At each step, a small network sets the learning rate of each tensor
- * and the mixture of directions. The file controller_adjoint.c computes the adjoint, but only
- * without Newton-Schulz steps.
+ * number of inner steps of the run. At each step, a small network sets the learning rate of each
+ * tensor and the mixture of directions. The file controller_adjoint.c computes the adjoint, but
+ * only without Newton-Schulz steps.
  *
  * The state contains two running means of the gradient g: m with decay 0.9, and s with decay 0.99.
  * The state also contains v, the running mean of g^2 with decay 0.99. The remaining state is two
@@ -182,7 +182,8 @@ static wl_status controller_create(const wl_map *options, const wl_rule_setting 
 }
 
 /* Draws the weights of the correction's hidden layer from the same kind of distribution as the
- * weights of the network's hidden layers. The correction's output layer stays zero. */
+ * weights of the network's hidden layers. The correction's output layer keeps its initial value,
+ * zero. */
 static void init_correction(const wl_controller *c, uint64_t seed, wl_real *phi) {
   int64_t shape[2];
   correction_shape(c, shape);

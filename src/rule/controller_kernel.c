@@ -80,8 +80,8 @@ INLINE const wl_real *dense(const wl_real *w, int inputs, const wl_real *x, vec 
   return bias + WL_CONTROLLER_HIDDEN;
 }
 
-/* Computes tanh x = 1 - 2 / (e^2x + 1) for each element of x. The function exp2_all limits large
- * exponents. The result for these exponents is 1. */
+/* Computes tanh x = 1 - 2 / (e^(2x) + 1) for each element of x. For large x, the function exp2_all
+ * limits the exponent, and the result is 1. */
 INLINE void tanh_all(vec *x, wl_real *out) {
   const wl_real twice_log2e = (wl_real)2.8853900817779268;
   UNROLL for (int v = 0; v < ROW; v++) x[v] *= twice_log2e;

@@ -58,8 +58,9 @@ enum {
       (WL_CONTROLLER_INPUTS + 2 * WL_CONTROLLER_HIDDEN + 3) * WL_CONTROLLER_HIDDEN
 };
 
-/* The network of `correct`. The rows of an LSTM's weight have the order input gate, candidate,
- * forget gate, output gate. The code adds 1 to the pre-activation of the forget gate. */
+/* The network that the function `correct` applies to each coordinate. The rows of an LSTM's weight
+ * have the order input gate, candidate, forget gate, output gate. The code adds 1 to the
+ * pre-activation of the forget gate. */
 enum { WL_CORRECTION_INPUTS = 4, WL_CORRECTION_UNITS = 8 };
 typedef struct wl_correction {
   bool lstm;

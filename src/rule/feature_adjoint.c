@@ -224,7 +224,7 @@ static void direction_bars(const work *w) {
 }
 
 /* Replaces the features x by their adjoints xbar, and sets `dots` to the sums of x xbar. This
- * computation is the first pass. */
+ * computation is the first pass over the coordinates. */
 static void net_pass(const work *w) {
   activations a;
   memset(w->dots, 0, (size_t)(w->own->taps * WL_MOST_FEATURES) * sizeof *w->dots);

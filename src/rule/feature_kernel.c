@@ -8,7 +8,8 @@
 
 #include "rule/vector.h"
 
-#if VECTOR_BYTES == 64 /* for processors with 32 vector registers */
+/* number of vectors in a group: 4 if the processor has 32 vector registers, 2 if it has 16 */
+#if VECTOR_BYTES == 64
 enum { VECTORS = 4 };
 #else
 enum { VECTORS = 2 };
@@ -147,9 +148,9 @@ INLINE vec take_gradient(const wl_feature_view *w, const int kind, int64_t i, in
   return kind == WL_FEATURES_CELO2 ? maximum(splat(-1000), minimum(splat(1000), g)) : g;
 }
 
-/* Computes the factored features. The features g r c start at the index `first`. The features R, C,
- * 1 / sqrt R, 1 / sqrt C and m r c start at the index `rest`. If `tables` is false, the function
- * computes only the last of these five features, m r c. */
+/* Computes the features that use the factored moments. The features g r c start at the index
+ * `first`. The features R, C, 1 / sqrt R, 1 / sqrt C and m r c start at the index `rest`. If
+ * `tables` is false, the function computes only the last of these five features, m r c. */
 INLINE void factored_features(const wl_feature_view *w, const moment *x, const place *at, vec *f,
                               const int first, const int rest, const bool tables) {
   const wl_factor_tables *const t = &w->table;
@@ -448,9 +449,9 @@ INLINE vec part_of(const wl_real *p, int unit, const bool advances) {
   return advances ? load_some(p + unit * VECTOR_LANES, VECTOR_LANES) : splat(p[unit]);
 }
 
-/* Computes the first layer. The arguments row_advances and column_advances state which index
- * increases along a line. In a matrix, exactly one of the two indices increases. In a convolution,
- * both indices may increase. */
+/* Computes the first layer of the network. The arguments row_advances and column_advances state
+ * which index increases along a line. In a matrix, exactly one of the two indices increases. In a
+ * convolution, both indices may increase. */
 INLINE void first_layer(const wl_packed_net *net, const parts *add, const vec *x, vec *y,
                         const bool row_advances, const bool column_advances) {
   const wl_real *weight = net->weight;

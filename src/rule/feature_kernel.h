@@ -81,8 +81,8 @@ typedef struct wl_packed_net {
   int width[4];
   bool magnitude; /* true: u = scale o_0 exp(exponent o_1); false: u = scale o_0 */
   wl_real scale, exponent;
-  const wl_real *weight; /* weights of the first layer */
-  const wl_real *upper;  /* weights of the other layers */
+  const wl_real *weight; /* packed biases and weights of the first layer */
+  const wl_real *upper;  /* packed biases and weights of the other layers */
 } wl_packed_net;
 
 /* Number of groups into which the lines of a tensor are divided. The squares of g are first summed
@@ -105,7 +105,7 @@ typedef struct wl_inverse_root {
  * [count][units]. */
 typedef struct wl_combination {
   int units;
-  const wl_real *by;                    /* [2 WL_FACTORED][units] the weights by_k */
+  const wl_real *by;                    /* [2 * WL_FACTORED][units] the weights by_k */
   const wl_real *bias;                  /* [units] */
   const wl_real *from[2 * WL_FACTORED]; /* [count] each */
   bool advances;

@@ -270,7 +270,7 @@ static bool measure_pair(const view *v, double *damping) {
 static void remember(const view *v) {
   const size_t bytes = (size_t)v->n * sizeof(wl_real);
   double damping = 0;
-  /* number of fields that the new pair occupies, or 0 */
+  /* number of fields that the new pair occupies; 0 if the pair is not stored */
   const int fresh = !v->first && measure_pair(v, &damping) ? 2 : 0;
   for (int field = PAIRS + 2 * v->memory - 1; field >= PAIRS + fresh; field--)
     memmove(v->out + field * v->pad, v->in + (field - fresh) * v->pad, bytes);

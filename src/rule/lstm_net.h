@@ -69,8 +69,8 @@ void wl_lstm_net_scales(wl_lstm_net *net, double strength, double gradient_scale
  * same function. */
 #define WL_LSTM_LOG_EPSILON 1.1920928955078125e-7
 
-/* The arguments of one forward step of `blocks` blocks. The pointers point to the first block. The
- * arrays s_in and s_out may be the same. */
+/* The arguments of one forward step of `blocks` blocks. Each pointer is the address of the first
+ * block's values. The arrays s_in and s_out may be the same. */
 typedef struct wl_lstm_step {
   int64_t blocks;
   const wl_real *g, *s_in;

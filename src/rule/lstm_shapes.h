@@ -148,9 +148,10 @@ typedef struct work {
   int64_t sweep_tiles;
   packed_layout at;
   sums_layout sum;
-  wl_real *slots;                  /* [SLOTS][slot.size] the slots */
-  wl_real *dx;                     /* [SWEEP_ROWS][16] adjoint of the first layer's inputs */
-  wl_real *dh[WL_LSTM_MAX_LAYERS]; /* [hidden, padded to SWEEP_ROWS][16] adjoint of h */
+  wl_real *slots; /* [SLOTS][slot.size] the slots */
+  wl_real *dx;    /* [SWEEP_ROWS][16] adjoint of the first layer's inputs */
+  /* [hidden, rounded up to a multiple of SWEEP_ROWS][16] adjoint of h */
+  wl_real *dh[WL_LSTM_MAX_LAYERS];
   wl_real *dc[WL_LSTM_MAX_LAYERS]; /* [hidden][16] adjoint of c */
   wl_real *sums;                   /* [sum.size] sums for the weight gradient */
 } work;

@@ -31,7 +31,7 @@ static void rmsprop_vjp(const wl_coefficient *restrict c, const wl_real *restric
   for (int l = 0; l < WL_LANES; l++) {
     const wl_real root = WL_SQRT(s_next[l]);
     const wl_real inverse = 1 / (root + c[EPSILON].value[l]);
-    const wl_real x = g[l] * inverse; /* x: the update is -a x */
+    const wl_real x = g[l] * inverse; /* x: the update divided by -a */
     /* direct: contribution of the numerator of x to the adjoint of g */
     const wl_real direct = -c[RATE].value[l] * lam[l] * inverse;
     const wl_real half = s_next[l] > 0 ? (wl_real)0.5 / root : 0;

@@ -38,7 +38,7 @@ typedef struct wl_tensor {
   bool matrix; /* true: the tensor has two or more dimensions */
   /* fan-in of the weight of a dense layer (in, out) or of a convolution (out, in, ...) */
   double fan_in;
-  double fan_out;        /* for a matrix: size / fan_in; for a vector: 1 */
+  double fan_out;        /* fan-out: size / fan_in for a matrix, 1 for a vector */
   int64_t height, width; /* sizes of the first two axes; for a vector, 1 and its size */
   /* number of taps, the product of the sizes of all other axes; element (r, c, tap) has the index
    * (r width + c) taps + tap */

@@ -9,7 +9,7 @@
 #include <string.h>
 
 /* LAPACK's Fortran functions. All arguments are passed by address. The last arguments are the
- * lengths of the strings. */
+ * lengths of the string arguments. */
 #ifdef WL_DOUBLE
 #define GEQP3 dgeqp3_
 #define GESVD dgesvd_

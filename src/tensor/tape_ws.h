@@ -20,7 +20,7 @@ typedef struct wl_cell {
 struct wl_tape_ws {
   const wl_tape *tape; /* borrowed */
   wl_cell *cells;      /* [tape->count] arrays of each node */
-  /* [tape->count] prepared calls of the operators; each pass adds the addresses of the caller's
+  /* [tape->count] arguments of each operator's passes; each pass sets the addresses of the caller's
    * arrays */
   wl_op_call *calls;
   unsigned moving; /* value of `moving` with which set_moving was last called */

@@ -19,9 +19,9 @@
  *
  * The numbers f, a, b and c are the values of the keys `force`, `cosine`, `magnitude` and
  * `distance`. The derivative of F' treats e_k as a constant, as first-order training treats the
- * inner gradient as a constant. The formula for forward-only estimators is in
- * src/estimator/antithetic.c. Chen et al. 2020 use c = 1 in some of the episodes. The method ELO
- * uses a, b and f. */
+ * inner gradient as a constant. Forward-only estimators use another formula, which is in
+ * src/estimator/antithetic.c. Chen et al. 2020 use only D_dist (c = 1) in some of the episodes. The
+ * method ELO uses D_cos, D_mag and the factor f. */
 #ifndef WL_UNROLL_IMITATION_H
 #define WL_UNROLL_IMITATION_H
 

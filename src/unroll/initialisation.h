@@ -9,8 +9,8 @@
  *     d_i = sqrt(||theta_{i+1} - theta_i||^2 + dL^2),   dL = L_{i+1} - L_i
  *     g_i = ((theta_i - theta_{i+1}) - dL grad L_i) / d_i
  *
- * - Reptile (Nichol et al. 2018): the gradient is theta_0 - theta_T. Each step adds theta_i -
- *   theta_{i+1}.
+ * - Reptile (Nichol et al. 2018): the gradient is theta_0 - theta_T. Each inner step adds
+ *   theta_i - theta_{i+1} to the gradient.
  *
  * Leap and Reptile need only the forward pass. The gradients of Leap and Reptile are sums over all
  * windows of an episode. The key `name` sets the method of all tensors, except tensors in the list

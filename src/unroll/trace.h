@@ -7,7 +7,7 @@
  * - recompute: stores the state before every WL_CHUNK_STEPS-th step. The backward pass runs the
  *   steps of a chunk again.
  *
- * A trace has the values of one segment of a window, and `slot` is the number of a step in the
+ * A trace contains the values of one segment of a window, and `slot` is the number of a step in the
  * segment. Snapshots (window_impl.h) are a separate mechanism: copies of theta and state at the
  * start of each segment. The backward pass runs each segment again from its snapshot with all parts
  * of the engine: task, preconditioner, rule and imitation. Each segment has a trace of one of the

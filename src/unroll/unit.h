@@ -33,7 +33,7 @@ typedef struct wl_unit {
   /* inner step at which a restarted episode began; 0 for all other episodes. When a run resumes,
    * the value is 0 for all episodes in progress. */
   int64_t first;
-  int64_t t;       /* number of inner steps of the episode that are done */
+  int64_t t;       /* number of completed inner steps of the episode */
   /* horizon T of the episode in inner steps, which some rules use; 0 if T is unknown */
   int64_t horizon;
   int64_t task_index;

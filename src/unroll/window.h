@@ -170,8 +170,7 @@ typedef struct wl_window_result {
   double first_loss, last_loss; /* outer losses at theta_0 and at theta_K of the window */
   /* mean of the outer losses that were evaluated in the window */
   double mean_loss;
-  /* number of inner steps that were done; smaller than the requested number if the run is not
-   * finite */
+  /* number of completed inner steps; smaller than the requested number if the run is not finite */
   int64_t steps;
   bool finite;                  /* true if losses, parameters and gradient are all finite */
 } wl_window_result;
