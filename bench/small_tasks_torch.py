@@ -63,8 +63,8 @@ meta_gradient = grad_and_value(meta_loss)
 
 
 class Adam:
-    """Updates the leaves with torch.optim.Adam. The mode compile-step uses the function adam() instead, so that
-    torch.compile can compile the update with the rest of the meta-step."""
+    """Updates `leaves`, the tensors of meta-parameters, with torch.optim.Adam. The mode compile-step uses the
+    function adam() instead, so that torch.compile can compile the update with the rest of the meta-step."""
 
     def __init__(self, leaves):
         self.leaves = leaves
@@ -77,8 +77,8 @@ class Adam:
 
 
 def adam(leaves, first, second, gradient, t):
-    """Returns the new leaves and the new moments after one step of Adam. The arguments remain unchanged. `t` is a
-    tensor."""
+    """Returns the new meta-parameters and the new moments after one step of Adam. The arguments remain unchanged.
+    `t` is a tensor."""
     first = [0.9 * m + 0.1 * g for m, g in zip(first, gradient)]
     second = [0.999 * v + 0.001 * g * g for v, g in zip(second, gradient)]
     left1, left2 = 1 - 0.9 ** t, 1 - 0.999 ** t

@@ -50,7 +50,7 @@ steps=$(($(checkpoint_step killed) + 2))
 expect_same "killed on 2 ranks, resumed on 1" "$(train_on 1 $config whole --set outer.steps=$steps)" \
   "$(train_on 1 $config killed --resume --set outer.steps=$steps)"
 
-# If the points cannot be stored, the error message must say how to correct the configuration.
+# If the points of the replay buffer cannot be stored, the error message must say how to correct the configuration.
 code=0
 "$WL_BIN" train $config --set replay.capacity=1e-3 --set output=none 2>error || code=$?
 [ $code = 78 ] && grep -q 'replay.spill' error || fail "a buffer without enough memory and without a folder: exit $code, $(cat error)"

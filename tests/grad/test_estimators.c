@@ -245,8 +245,8 @@ static void test_no_order(void **state) {
   }
 }
 
-/* With es, both runs of a pair have the same loss at the start of a window. Between the runs, the change of the loss
- * and the final loss of the window therefore differ by the same amount. */
+/* With es, both runs of a pair have the same loss at the start of a window. The difference
+ * between the two runs is therefore the same for the change of the loss and for the final loss of the window. */
 static void test_es_telescopes(void **state) {
   (void)state;
   toy change = open_toy("{name: es, loss: telescoping}"), end = open_toy("{name: es, loss: last}");

@@ -76,8 +76,8 @@ static void check_clipped(const char *text, const char *episode) {
   open_problem(&q, text, episode);
   const int64_t n = q.theta.size, size = 3 * n + q.p->phi.size;
   fixture_normal(1, 3 * n, 1, x);
-  for (int64_t i = 0; i < n; i++) /* the two points of a difference must be on the same side of each
-                                   * kink */
+  for (int64_t i = 0; i < n; i++) /* both points of a central difference must be on the same side of
+                                   * each kink */
     if (fabs(fabs(x[i]) - q.p->clip_value) < 0.05) x[i] = 0.5;
   fixture_normal(2, q.p->phi.size, 0.4, x + 3 * n);
   wl_real start[SIZE_LIMIT], out[SIZE_LIMIT];

@@ -486,7 +486,8 @@ static void test_orders(void **state) {
 
 /* ---- Divergence ----------------------------------------------------------------------------- */
 
-/* A run that becomes non-finite must stop and be reported. This run must not affect the next episode of the unit. */
+/* If the losses of a unit become infinite or NaN, the window must stop and report the divergence. The next episode in
+ * the same workspace must not be affected. */
 static void test_divergence(void **state) {
   problem p = open_problem(*state);
   const double sane = p.phi[0];

@@ -14,7 +14,7 @@ grep -q '^All passed' check.out || fail "check: $(cat check.out)"
 
 # The gradient from Python must equal the gradient of the built-in family with the same loss. This loss is Rosenbrock's
 # function with curvature 1, divided by the number of its terms. The Python task and the built-in task start at the
-# same point.
+# same values of theta.
 cat >ones.py <<'P'
 import numpy as np
 from valley_numpy import Valley

@@ -158,8 +158,8 @@ def conv_loss(setting, theta, inputs, warp):
 
 
 def sinusoid_loss(setting, theta, inputs, warp):
-    """Returns the weighted sum of the squared errors of the points. Points that do not belong to the set have the
-    weight 0."""
+    """Returns the weighted sum of the squared errors of the network at the points of the sinusoid. Points that do
+    not belong to the set have the weight 0. If the task learns a loss, the result also contains this loss."""
     error = perceptron(setting, theta, inputs["x"], warp) - inputs["y"]
     loss = (inputs["weight"] * error ** 2).sum()
     if "learned" in inputs:
