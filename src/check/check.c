@@ -186,7 +186,7 @@ static void judge(const probe *p, double tolerance, wl_check_block *out) {
   out->zero = wl_ladder_is_zero(p->rollout->magnitude, p->moved, p->claimed);
   if (out->zero) out->error = 0.0;
   const bool far_below =
-      out->error <= BEYOND_DOUBT * tolerance; /* a kink may change the order of the error at larger h */
+      out->error <= BEYOND_DOUBT * tolerance; /* a kink may change the order at larger h */
   const bool ordered =
       isnan(out->slope) || far_below || (out->slope >= ORDER_LEAST && out->slope <= ORDER_MOST);
   const bool undecided = !out->zero && !(out->error <= tolerance) && !p->unexplained;

@@ -25,9 +25,9 @@
  * - A zero block: the loss does not depend on the block, for example on a bias before a batch norm.
  *   The gradient consists of rounding errors. Over the whole ladder, up to h = 0.3, the changes
  *   |F(phi +- h v) - F(phi)| and the values h |a| are at most 300 rounding errors of F.
- * - A kink: the base point is so close to a kink that every h below this distance has too large a
- *   rounding error. The slopes of F on the two sides of the base point then differ by a jump that
- *   does not fall with h.
+ * - A kink: the base point is so close to a kink that the rounding error of D(h) is too large at
+ *   every h below the distance to the kink. The slopes of F on the two sides of the base point then
+ *   differ by a jump that does not fall with h.
  * - A faint block: the gradient is below 1e-4 of F, the lowest error is above the tolerance, and
  *   this error is within the noise of the differences. The noise at a value of h is the sum of 30
  *   rounding errors and of two changes of D: between this h and the next larger one, and between
@@ -69,7 +69,8 @@ typedef struct wl_check_task {
   /* number of inner parameters; first inner step and number of inner steps of the window */
   int64_t n, t0, steps;
   double meta_loss;
-  /* relative difference between engine and rollout: the larger one of meta-loss and final theta */
+  /* the larger one of two relative differences between engine and rollout: the difference of the
+   * meta-losses, and the difference of the final theta */
   double disagreement;
   bool passed;         /* true if engine and rollout agree */
 } wl_check_task;

@@ -55,8 +55,8 @@ static wl_status create_baseline(const wl_eval_runner *r, const baseline *b, dou
   if (status == WL_OK)
     status = wl_model_create_fixed(rule, b->adapts ? r->trained->config : NULL, task, &model);
   if (status == WL_OK &&
-      /* the phi of this model consists of the warp layers and theta_0, which are the last parts of
-       * the trained phi */
+      /* the phi of this model contains the parameters of the warp layers and theta_0, which are the
+       * last groups of the trained phi */
       b->adapts)
     c->phi = r->trained->phi + (r->trained->layout.size - model->phi.size);
   c->model = model;
@@ -202,10 +202,10 @@ static int best_entry(const wl_eval_case *c) {
   return best;
 }
 
-/* Compares the learned rule with the best hand-designed rule and sets the verdict. On few-shot
- * tasks, and if a loss is not positive, the comparison uses the difference of the final losses of
- * the two rules on each set. In all other cases, the comparison uses the ratio of the final
- * losses. */
+/* Compares the learned rule with the best hand-designed rule and sets the verdict. In two cases,
+ * the comparison uses the difference of the final losses of the two rules on each set: if the tasks
+ * are few-shot tasks, or if a loss is not positive. In all other cases, the comparison uses the
+ * ratio of the final losses. */
 static void judge(wl_eval_case *c) {
   double ratio[WL_MAX_SEEDS], gap[WL_MAX_SEEDS];
   const wl_eval_entry *learned = &c->entry[0];

@@ -1,7 +1,7 @@
 /* evaluate_warp.c - measures coverage and advantage of an explicit warp of the plane (Flennerhag et
  * al. 2020, appendix D).
  *
- * Let omega(x) be the point of the task's unwarped surface that the parameters theta = x represent.
+ * For parameters theta = x, let omega(x) be the point at which the task computes its unwarped loss.
  *
  * Coverage: a grid divides the square of the starting points into cells. The coverage is the
  * fraction of the cells that contain omega(x) for at least one x in a square that is twice as wide

@@ -1,9 +1,10 @@
 /* vary.c - lists settings that differ from the trained setting, to test how a learned optimizer
  * generalises.
  *
- * Each axis has a list of keys of task families, except "horizon" and "steps". A variation changes
- * one key of the list that the family has. If the key has choices, the variation sets it to another
- * choice. If the key is a number, the variation multiplies it by a factor. */
+ * Each axis except "horizon" and "steps" has a list of keys of task families. A variation changes
+ * one key. This key is in the list of the axis, and the family has this key. If the key has
+ * choices, the variation sets it to another choice. If the key is a number, the variation
+ * multiplies it by a factor. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

@@ -128,7 +128,7 @@ static wl_status set_layout(const writer *w, hid_t creation, hid_t space, const 
   const bool floats = field->type == WL_FLOAT32 || field->type == WL_FLOAT64;
   H5Pset_obj_track_times(creation, false);
   if (content->map && !field->data) {
-    /* value of the elements of a virtual dataset that no other file contains */
+    /* value of an element of a virtual dataset if no other file contains the element */
     const double unset = floats ? __builtin_nan("") : -1;
     H5Pset_fill_value(creation, H5T_NATIVE_DOUBLE, &unset);
     return content->map(content->files, field, w->path, creation, space);

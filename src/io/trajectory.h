@@ -78,7 +78,7 @@ wl_status wl_trajectory_append(wl_trajectory *t, const wl_record *record);
  * metrics are stored in the same parts as the records. `meta_step` is the number of meta-steps that
  * are done, and includes this one. */
 wl_status wl_trajectory_metrics(wl_trajectory *t, int64_t meta_step, const double *values);
-/* Writes the rows that were appended since the last flush to the newest part, and writes the index
+/* Writes to the newest part the rows that were appended since the last flush. Then writes the index
  * again. After a failure, the rows stay in memory for the next flush. */
 wl_status wl_trajectory_flush(wl_trajectory *t);
 /* These two functions together do the same as wl_trajectory_flush. The function wl_trajectory_stage

@@ -86,7 +86,7 @@ static wl_status build(logistic *m, double l2, wl_task *task) {
 }
 
 static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
-  (void)seed; /* unused, because random numbers are drawn only for an episode */
+  (void)seed; /* `seed` is unused, because random numbers are drawn only for an episode */
   logistic *m = NULL;
   WL_TRY(WL_NEW(m, 1));
   task->impl = m;

@@ -62,7 +62,7 @@ static wl_status build(mountain *m, wl_task *task) {
 }
 
 static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
-  (void)seed; /* unused, because random numbers are drawn only for an episode */
+  (void)seed; /* `seed` is unused, because random numbers are drawn only for an episode */
   mountain *m = NULL;
   WL_TRY(WL_NEW(m, 1));
   task->impl = m;

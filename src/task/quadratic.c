@@ -43,7 +43,7 @@ static wl_status build(quadratic *q, wl_task *task) {
 }
 
 static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
-  (void)seed; /* unused, because random numbers are drawn only for an episode */
+  (void)seed; /* `seed` is unused, because random numbers are drawn only for an episode */
   quadratic *q = NULL;
   WL_TRY(WL_NEW(q, 1));
   task->impl = q;

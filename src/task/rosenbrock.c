@@ -57,7 +57,7 @@ static wl_status build(rosenbrock *r, bool pairs, double curvature, wl_task *tas
 }
 
 static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
-  (void)seed; /* unused, because random numbers are drawn only for an episode */
+  (void)seed; /* `seed` is unused, because random numbers are drawn only for an episode */
   rosenbrock *r = NULL;
   WL_TRY(WL_NEW(r, 1));
   task->impl = r;

@@ -77,7 +77,7 @@ static wl_status build(sinusoid *s, wl_task *task) {
 }
 
 static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
-  (void)seed; /* unused, because random numbers are drawn only for an episode */
+  (void)seed; /* `seed` is unused, because random numbers are drawn only for an episode */
   sinusoid *s = NULL;
   WL_TRY(WL_NEW(s, 1));
   task->impl = s;

@@ -1,11 +1,11 @@
 /* task.h - declares task families, which are distributions of training problems, and the functions
  * that draw a task and compute its loss.
  *
- * A family is one file that defines a wl_task_family (name, options, summary, functions). The file families.def lists
- * all families. The type wl_task represents a configured family. A wl_task does not change after its creation, and all
- * threads share it. Each thread has a wl_task_ws, which contains the drawn task of one episode and the buffers of the
- * tape. All random values are pure functions of the seed, the space (wl_space), the episode, the unit and the step
- * (base/rng.h). */
+ * A family is defined in one file, as a wl_task_family (name, options, summary, functions). The
+ * file families.def lists all families. The type wl_task represents a configured family. A wl_task
+ * does not change after its creation, and all threads share it. Each thread has a wl_task_ws, which
+ * contains the drawn task of one episode and the buffers of the tape. All random values are pure
+ * functions of the seed, the space (wl_space), the episode, the unit and the step (base/rng.h). */
 #ifndef WL_TASK_TASK_H
 #define WL_TASK_TASK_H
 

@@ -103,7 +103,7 @@ static wl_status build(test_function *f, wl_task *task) {
 }
 
 static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
-  (void)seed; /* unused, because random numbers are drawn only for an episode */
+  (void)seed; /* `seed` is unused, because random numbers are drawn only for an episode */
   test_function *f = NULL;
   WL_TRY(WL_NEW(f, 1));
   task->impl = f;

@@ -157,11 +157,12 @@ bool wl_trainer_has_diverged(const wl_trainer *trainer);
 double *wl_trainer_result(const wl_trainer *trainer);
 /* Returns the meta-parameters [phi.size] that are exported. If the training has a curriculum and an
  * evaluation of the last stage had a finite loss, the meta-parameters with the lowest loss in this
- * stage are exported. In all other cases, the meta-parameters wl_trainer_result are exported. */
+ * stage are exported. In all other cases, the meta-parameters that wl_trainer_result returns are
+ * exported. */
 double *wl_trainer_export(const wl_trainer *trainer);
 /* Records the result of an evaluation in the curriculum. `loss` is the loss that was measured with
- * the meta-parameters wl_trainer_result. If the next stage begins, sets phi to the best
- * meta-parameters of the previous stage and returns true. */
+ * the meta-parameters that wl_trainer_result returns. If the next stage begins, sets phi to the
+ * best meta-parameters of the previous stage and returns true. */
 bool wl_trainer_judge(wl_trainer *trainer, double loss);
 
 #endif
