@@ -13,6 +13,6 @@
 #flux: -t 1h
 #flux: --output=chain-{{id}}.out
 
-jobs=${WARPLOOM_JOBS:-$PWD/jobs} # $0 is the path of a copy of this file
+jobs=${WARPLOOM_JOBS:-$PWD/jobs} # the batch system runs a copy of this file in another folder
 . "$jobs/common.sh" || { echo "submit the job from Warploom's folder, or set WARPLOOM_JOBS to the folder jobs/" >&2; exit 78; }
 wl_job_train chain "$@"

@@ -138,9 +138,8 @@ class Comparison:
         return out
 
     def final(self, i):
-        """Returns the loss that ranks a run.
-        If all runs are evaluated, this is the final loss of the learned rule on fresh tasks. In all other
-        cases, it is the last loss of the training."""
+        """Returns the loss by which the tool ranks a run. If all runs are evaluated, this is the final loss of the
+        learned rule on fresh tasks. In all other cases, it is the last loss of the training."""
         losses = self.evaluations[i]["final_loss"] if all(self.evaluations) else {}
         return next((loss for rule, loss in losses.items() if rule.startswith("learned")), self.figures[i]["last loss, last tenth"])
 

@@ -10,7 +10,7 @@ functions. The table shows log10 of the mean final loss over 20 tasks. The scrip
 import numpy as np
 
 FUNCTIONS, DIMENSION, STEPS, SETS = 128, 10, 100, 20
-FIRST_STEP = 0.1  # Euclidean length of the first step, over all of theta or for each function
+FIRST_STEP = 0.1  # Euclidean length of the first step of theta, or of the coordinates of each function
 TINY = 1e-38
 
 

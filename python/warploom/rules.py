@@ -395,7 +395,7 @@ class RnnProp(Recurrent):
 
 
 class LstmAdam(RnnProp):
-    """The LSTM with `preprocessing: adam`. This is RNNprop without its dense layer and without the bound on its
+    """The LSTM with `preprocessing: adam`. This rule is RNNprop without its dense layer and without the bound on its
     output."""
 
     def first(self, x):

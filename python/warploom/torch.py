@@ -226,7 +226,8 @@ class LearnedOptimizer(torch.optim.Optimizer):
 
     def _choose_backend(self):
         """Chooses the backend for "auto" at the first step.
-        This is the library if it can update all parameters and all of them have gradients, or else PyTorch."""
+        The backend is the library if the library can update all parameters and all parameters have gradients, or else
+        PyTorch."""
         parameters = [p for group in self.param_groups for p in group["params"]]
         every = all(p.grad is not None for p in parameters)
         fits = every and all(self._c.obstacle(p) is None for p in parameters)

@@ -98,7 +98,8 @@ def import_weights(rule, weights, output, *, hidden=None, options=None, horizon=
     task       task that `warploom eval` uses.
                If `task` is None, the task is a small network that classifies the built-in digits.
 
-    Inputs must have the order of src/rule/feature_kernel.h, which is also the order in learned_optimization and Celo2."""
+    The inputs of the network must have the order of src/rule/feature_kernel.h, which is also the order in
+    learned_optimization and Celo2."""
     if rule not in INPUTS:
         raise ToolError(USAGE, f"rule '{rule}': weights can be imported only for {', '.join(INPUTS)}")
     named, widths = _named(rule, weights, hidden)

@@ -16,8 +16,8 @@ from . import style as ws
 
 
 def middle(case, values, axis):
-    """Returns the mean and the ends of its 95 % interval. They are computed on a logarithmic scale if all losses of the
-    case are positive and its tasks are not few-shot tasks."""
+    """Returns the mean and the ends of its 95 % interval. These values are computed on a logarithmic scale if all
+    losses of the case are positive and its tasks are not few-shot tasks."""
     if case.positive and not case.few_shot:
         return wf.geometric_interval(values, axis)
     mean, half = wf.interval(values, axis)

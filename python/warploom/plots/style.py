@@ -23,7 +23,7 @@ VERDICTS = {"wins": LEARNED, "ties": "#8A8A8A", "loses": "#444444", "fails": "#0
 # The colours of early (pale) to late (dark) meta-steps. All colours are readable on white.
 PROGRESS = colors.LinearSegmentedColormap.from_list("progress", ["#F0C9A0", "#E08A3C", "#C04A0E", "#6B1E0A", "#2A0A08"])
 
-WIDTH = 7.4  # width of two columns of a paper, in inches
+WIDTH = 7.4  # width of a picture across two columns of a paper, in inches
 FORMATS = ("png", "svg", "pdf")
 
 RC = {

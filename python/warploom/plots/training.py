@@ -19,8 +19,8 @@ PHASES = [("compute", "#0072B2", "computing"), ("wait", "#E69F00", "waiting for 
 
 
 class Group:
-    """A group of runs whose configurations differ only in the seed. It contains the meta-steps that all of these runs
-    have reached."""
+    """A group of runs whose configurations differ only in the seed. The group contains the meta-steps that all of its
+    runs have reached."""
 
     def __init__(self, label, runs, colour):
         self.label, self.runs, self.colour = label, runs, colour

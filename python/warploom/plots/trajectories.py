@@ -435,7 +435,7 @@ def draw_matrix(ax, steps, block):
 
 
 def draw_change(ax, steps, values):
-    """Draws the Euclidean distance of each block from the first checkpoint."""
+    """Draws the Euclidean distance of each block from its value in the first checkpoint."""
     ends = []
     sizes = {n: np.sqrt(((v - v[0]) ** 2).reshape(len(steps), -1).sum(1)) for n, v in values.items()}
     largest = sorted(sizes, key=lambda n: -sizes[n][-1])[:6]
