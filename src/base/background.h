@@ -18,7 +18,7 @@ typedef struct wl_background { /* A zeroed structure means that no work was star
   pthread_t thread;
   bool threaded; /* true: a thread was created and has not been joined */
   atomic_bool busy;
-  wl_failure failure; /* the first failure of the work that the caller has not received yet */
+  wl_failure failure; /* first failure that wl_background_wait has not returned yet */
   double seconds;     /* wall time of all work so far, in seconds */
 } wl_background;
 

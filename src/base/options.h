@@ -129,8 +129,8 @@ typedef enum wl_key_flags {
   WL_KEY_BESIDE =
       64, /* A relative path in a configuration file is resolved from the folder of that file. */
   WL_KEY_HASH =
-      /* The value is the hash of the file that the previous row names. If the user gives a hash,
-       * the hash of the file must be equal to the given hash. */
+      /* The value is the hash of a file. The key in the previous row of the table names this file.
+       * If the user gives a hash, the hash of the file must be equal to the given hash. */
       128
 } wl_key_flags;
 

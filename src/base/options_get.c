@@ -76,8 +76,8 @@ static void store_value(const wl_value *value, unsigned char *at) {
   }
 }
 
-/* Returns true if two rows declare the same key. Two tables can contain copies of a row, so rows
- * with the same name and the same types are taken as the same key. */
+/* Returns true if two rows declare the same key. Two tables can contain copies of a row, so two
+ * rows with the same name and the same types declare the same key. */
 static bool is_row(const wl_option *option, const wl_option *row) {
   return option == row || (option->type == row->type && option->slot.kind == row->slot.kind &&
                            strcmp(option->key, row->key) == 0);

@@ -138,8 +138,8 @@ static const wl_variant *earlier_with(const wl_section *section, const wl_varian
   return NULL;
 }
 
-/* Prints only the names of options that an earlier variant has too, for example "as with name: sgd:
- * rate, schedule". */
+/* For the options that an earlier variant also has, prints only their names, for example "as with
+ * name: sgd: rate, schedule". */
 static void print_shared(const wl_section *section, const wl_variant *variant, bool roff,
                          FILE *out) {
   for (const wl_variant *v = section->variants; v != variant; ++v) {

@@ -114,8 +114,8 @@ static void print_table(const wl_eval_case *c, FILE *out) {
   for (int i = 0; i < c->entries; i++) print_entry(c, i, accuracy, out);
 }
 
-/* Prints the coverage and the advantage of an explicit warp of the plane, which evaluate_warp.c
- * defines. */
+/* Prints the coverage and the advantage of an explicit warp of the plane. The file evaluate_warp.c
+ * defines coverage and advantage. */
 static void print_warp(const wl_eval_case *c, FILE *out) {
   if (isnan(c->coverage)) return;
   fprintf(

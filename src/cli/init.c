@@ -98,8 +98,8 @@ static void write_keys(const wl_option *options, const char *given, FILE *out) {
 }
 
 /* Returns true if a family computes its loss with a separate function. The loss of any other family
- * is computed by the tape, which is the list of recorded operators. A family with a separate function
- * has only first derivatives. */
+ * is computed by the tape, which is the list of recorded operators. A family with a separate
+ * function has only first derivatives. */
 static bool first_order_only(const wl_variant *family) { return ((const wl_task_family *)family->table)->loss != NULL; }
 
 static void write_configuration(const wl_variant *family, FILE *out) {

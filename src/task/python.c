@@ -33,7 +33,7 @@ typedef struct request {
 typedef struct reply {
   int64_t failed;
   double loss;
-  int64_t bytes; /* number of bytes after the header, which are reals or a text */
+  int64_t bytes; /* number of bytes that follow the header; they are reals or a text */
 } reply;
 
 typedef struct python {
