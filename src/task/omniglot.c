@@ -57,7 +57,7 @@ typedef struct omniglot {
 
 /* A drawn task. All arrays are in the memory `draw`, which the caller provides. */
 typedef struct drawn {
-  int64_t *character; /* [ways] */
+  int64_t *character; /* [ways] for each class, index of the character */
   int64_t *turn;      /* [ways] for each class, number of turns by 90 degrees */
   /* indices of the drawers of each class [ways][drawers]. The images by the first `shots`
    * drawers are the support set (few-shot) or the training split (multi-shot). The images by the
