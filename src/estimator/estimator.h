@@ -87,7 +87,8 @@ typedef struct wl_es_setting {
   wl_reals clip;
   enum { WL_ES_PLAIN, WL_ES_LOG } transform;
   double floor; /* number that is added to a loss before its logarithm is computed */
-  /* value that replaces a non-finite loss; if the value is 0, the unit is not counted */
+  /* value that replaces a non-finite loss; if the value is 0, a unit with a non-finite loss is not
+   * counted */
   double failed_loss;
   int64_t batches; /* number of minibatches that full_es draws at the episode's end */
   /* true: full_es uses only the sign of the difference between the losses of a pair */

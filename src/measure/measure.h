@@ -17,15 +17,15 @@ typedef struct wl_kernel_rate {
  * windows have WL_CHUNK_STEPS steps. A coordinate-step ("cs") is one step of one coordinate and
  * includes the forward and the backward pass. */
 typedef struct wl_kernel_figures {
-  int64_t coordinates;                      /* number of coordinates of each rank */
-  int threads;                              /* number of threads of each rank */
+  int64_t coordinates; /* number of coordinates of each rank */
+  int threads;         /* number of threads of each rank */
   /* number of floating-point operations of one coordinate-step; the number includes two forward
    * passes, because `window.storage: recompute` computes the forward pass twice */
   double flop;
   /* peak rates in FLOP/s of the slowest rank, of the fastest rank and of all ranks together */
   double peak_least, peak_most, peak_total;
-  /* rates with `window.storage: recompute` and with `window.storage: activations`; the rates in
-   * `activations` are 0 if the activations were too large to be measured */
+  /* rates with `window.storage: recompute` and with `window.storage: activations`; the rates with
+   * activations are 0 if the activations needed too much memory to be measured */
   wl_kernel_rate recompute, activations;
   /* rates with `window.storage: recompute` when the gradients and adjoints are subnormal numbers */
   wl_kernel_rate vanishing;

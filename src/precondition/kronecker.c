@@ -5,7 +5,7 @@
  *   (n)             g~ = M0 g                                M0 (n, n)
  *   (a, b)          G~ = M0 G M1                             M0 (a, a), M1 (b, b)
  *   (a, b, c)       G~_{pqr} = M0_{pi} M1_{jq} M2_{kr} G_{ijk}
- *   (o, i, kh, kw)  like (o, i, kh kw)                       M2 (kh kw, kh kw)
+ *   (o, i, kh, kw)  like (o, i, kh * kw)                     M2 (kh * kw, kh * kw)
  *
  * Repeated indices are summed. Each matrix starts as the identity plus Gaussian noise with the
  * standard deviation `noise`. The code computes one product for each axis d: z_{d+1} = K_d z_d,

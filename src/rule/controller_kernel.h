@@ -10,8 +10,8 @@
  *
  * All functions except `moments` use bias-corrected m, s and v. `updates` reads N, the orthogonal
  * factor of z, from the array z; if this pointer is NULL, the term with N is omitted. In `correct`,
- * h is the output of tanh units or of an LSTM layer. The inputs of the units are g, m and s,
- * divided by sqrt v + e, and 2x - 1.
+ * h is the output of tanh units or of an LSTM layer. The units have four inputs: g, m and s, each
+ * divided by sqrt v + e, and the time 2x - 1.
  *
  * All arrays have one element for each coordinate of theta. A call computes the coordinates from
  * `first` to `first + count - 1`. */
@@ -64,7 +64,7 @@ enum {
 enum { WL_CORRECTION_INPUTS = 4, WL_CORRECTION_UNITS = 8 };
 typedef struct wl_correction {
   bool lstm;
-  wl_real time;               /* 2x - 1 */
+  wl_real time; /* 2x - 1 */
   /* weight of the hidden layer: [units][inputs], or [4 * units][inputs + units] for an LSTM */
   const wl_real *weight;
   /* bias: [units], or [4 * units] for an LSTM; head: [units + 1], weights w and then bias b */

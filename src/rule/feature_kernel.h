@@ -129,8 +129,8 @@ typedef struct wl_feature_kernel {
   void (*follow)(const wl_follow *f, int64_t count, const wl_real *old, wl_real *new);
   /* Computes out = 1 / sqrt(max(x / divisor + shift, least)) for each of `count` elements. */
   void (*inverse_roots)(const wl_inverse_root *f, int64_t count, const wl_real *x, wl_real *out);
-  /* Copies `tiles` groups of WL_NET_ROWS numbers from `from` to `to`, multiplied by `scale`. In
-   * `to`, the groups are `size` elements apart. */
+  /* Copies `tiles` groups of WL_NET_ROWS numbers from `from` to `to`, and multiplies each number by
+   * `scale`. In `to`, the groups are `size` elements apart. */
   void (*pack)(int tiles, int size, const double *from, double scale, wl_real *to);
   void (*combine)(const wl_combination *c, int64_t count, wl_real *out);
   /* The function sum_squares returns the sum of the squares of the n elements of u. The function

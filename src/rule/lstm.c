@@ -1,10 +1,10 @@
 /* lstm.c - implements the update rule `lstm`: its options, its meta-parameters, and the
  * distribution of its work over threads.
  *
- * For each layer l = 1, 2, ..., phi contains the tensors lstm<l>.weight (4H, in + H) and
- * lstm<l>.bias (4H). The tensors output.weight (heads, H) and output.bias (heads) follow. Here H is
- * the number of units in a layer, and a head is an output of the LSTM. The initial values are the
- * same as in the code google-deepmind/learning-to-learn. The weights and biases of a layer are
+ * For each layer l = 1, 2, ..., phi contains the tensors lstm<l>.weight (4 * H, in + H) and
+ * lstm<l>.bias (4 * H). The tensors output.weight (heads, H) and output.bias (heads) follow. Here H
+ * is the number of units in a layer, and a head is an output of the LSTM. The initial values are
+ * the same as in the code google-deepmind/learning-to-learn. The weights and biases of a layer are
  * drawn from a truncated normal distribution with the standard deviation 1/sqrt(in + H). For the
  * weights of the output, the standard deviation is 1/sqrt(H), and the bias of the output starts at
  * zero. With momentum, all weights and biases of the outputs start at zero. The untrained rule is
@@ -213,9 +213,9 @@ static int64_t wave_of(const wl_lstm_net *net, int64_t max_blocks, int threads) 
 }
 
 /* Returns the number of bytes of scratch memory for one thread. Usually the number is rounded up to
- * whole huge pages. If the scratch memory is much smaller than a huge page, or if the rule state is
- * smaller than a huge page, the number is rounded up only to WL_ALIGN bytes, because most of a huge
- * page would be unused. */
+ * whole huge pages. The number is rounded up only to WL_ALIGN bytes in two cases: the scratch
+ * memory is much smaller than a huge page, or the rule state is smaller than a huge page. In these
+ * cases, most of a huge page would be unused. */
 static size_t scratch_size(const wl_lstm_kernel *kernel, const wl_lstm_net *net,
                            int64_t max_blocks) {
   const size_t bytes = kernel->scratch_bytes(net),

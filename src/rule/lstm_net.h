@@ -24,7 +24,7 @@ typedef enum wl_lstm_input { WL_LSTM_RAW, WL_LSTM_LOG, WL_LSTM_PAPER, WL_LSTM_AD
 
 typedef struct wl_lstm_layer {
   int64_t in, hidden; /* in: number of inputs from the previous layer; hidden: number of units */
-  /* offsets in phi of the weight (4 hidden, in + hidden) and the bias (4 hidden) */
+  /* offsets in phi of the weight (4 * hidden, in + hidden) and of the bias (4 * hidden) */
   int64_t weight, bias;
   /* first rows of h and c in the state of a block; h and c have `hidden` rows each */
   int64_t h, c;
@@ -33,7 +33,7 @@ typedef struct wl_lstm_layer {
 typedef struct wl_lstm_net {
   int layers;
   wl_lstm_layer layer[WL_LSTM_MAX_LAYERS];
-  int64_t heads;                  /* number of outputs: 1, or 2 with momentum */
+  int64_t heads; /* number of outputs: 1, or 2 with momentum */
   /* offsets in phi of the outputs' weights (heads, hidden of the last layer) and biases (heads) */
   int64_t head_weight, head_bias;
   int64_t parameters; /* number of meta-parameters in phi */

@@ -8,8 +8,8 @@
  *   for each layer: gates [hidden][4] in the order i, j, f, o, and tanh c [hidden]
  *   adjoints of the outputs [heads]
  *
- * The backward pass replaces the gates by dz, the adjoints of the pre-activations. The row of the
- * adjoint of the second output first contains the rate of the Nesterov step; the backward pass then
+ * The backward pass replaces the gates by dz, the adjoints of the pre-activations. The row for the
+ * adjoint of the second output first contains the rate of the Nesterov step. The backward pass then
  * overwrites the rate with the adjoint. Slot 0 contains the state before the first step. All
  * functions are static, because each compilation of the kernel needs separate copies (vector.h). */
 #ifndef WL_RULE_LSTM_SHAPES_H

@@ -100,8 +100,8 @@ static void layer_gradient(const work *w, const slot_run *run, int layer, wl_rea
   }
 }
 
-/* Computes the gradients of the weights and the bias of the output with the number `head`: dw = sum
- * d h and db = sum d, where d is the adjoint of the output. */
+/* Computes the gradients of the weights and of the bias of output number `head`: dw = sum d h and
+ * db = sum d, where d is the adjoint of the output. */
 NOINLINE void head_gradient(const work *w, const slot_run *run, int64_t head, wl_real *sums) {
   const wl_lstm_layer *l = &w->net->layer[w->net->layers - 1];
   for (int64_t j = 0; j < l->hidden; j += 4) {

@@ -7,7 +7,7 @@
 #include "tensor/tape_impl.h"
 
 typedef struct wl_channels {
-  /* shape (B,C,H,W): inner = H W; shape (B,n): channels = n and inner = 1 */
+  /* shape (B,C,H,W): inner = H * W; shape (B,n): channels = n and inner = 1 */
   int64_t batch, channels, inner;
 } wl_channels;
 

@@ -2,8 +2,8 @@
  * kernels. For a small product, a call of BLAS would need more time than the product itself.
  *
  * The choice between BLAS and Warploom's kernels depends only on the sizes, and BLAS runs with one
- * thread (wl_gemm_use_one_thread). Equal calls therefore compute equal bits. If a factor of a
- * product is a vector, Warploom's kernels also compute the product, and the code chooses the
+ * thread (wl_gemm_use_one_thread). Equal calls therefore compute equal bits. Warploom's kernels
+ * compute all products in which a factor is a vector. For such a product, the code chooses the
  * fastest of the forms nn, nt and tn. */
 #include "tensor/gemm.h"
 

@@ -219,7 +219,7 @@ static void conv_product(const wl_op_call *call, const wl_real *x, const wl_real
   }
 }
 
-/* Copies w (O,C,kh,kw) to `turned` (C, O kh kw), and reverses both axes of the kernel. */
+/* Copies w (O,C,kh,kw) to `turned` (C, O * kh * kw), and reverses both axes of the kernel. */
 static void turn_filter(const conv_shape *s, const wl_real *w, wl_real *turned) {
   const int64_t taps = s->kernel_height * s->kernel_width;
   for (int64_t c = 0; c < s->channels; ++c)

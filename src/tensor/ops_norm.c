@@ -1,6 +1,6 @@
 /* ops_norm.c - implements the operator for batch normalisation (Ioffe and Szegedy 2015). Each
  * channel is normalised with its mean and variance over the batch. A channel of a tensor (B,C,H,W)
- * has M = B H W elements, and a channel of a tensor (B,C) has M = B elements.
+ * has M = B * H * W elements, and a channel of a tensor (B,C) has M = B elements.
  *
  *   m = mean x,  r = 1 / sqrt(mean (x - m)^2 + eps),  y = (x - m) r
  *

@@ -38,8 +38,8 @@ typedef struct wl_imitation_weights {
 
 typedef struct wl_imitation wl_imitation;
 
-/* wl_imitation_options: the keys of the section `imitation` that are available with every teacher.
- * wl_imitation_variants returns the list of teachers. */
+/* The table wl_imitation_options contains the keys of the section `imitation` that are available
+ * with every teacher. The function wl_imitation_variants returns the list of teachers. */
 extern const wl_option wl_imitation_options[];
 const wl_variant *wl_imitation_variants(void);
 

@@ -33,9 +33,10 @@ typedef struct wl_trace_kind {
   const char *name;
   /* Returns true if this kind of trace is possible for a rule and a window with this shape. */
   bool (*serves)(const wl_trace_shape *shape);
-  /* The next three functions return how many elements the trace of a segment of `steps` steps
-   * stores: `states` counts the elements of states, `activations` counts the elements of
-   * activations, and `chunk` counts the elements of the recomputed states of one chunk. */
+  /* The next three functions return numbers of elements that the trace of a segment of `steps`
+   * steps stores. The function `states` counts the elements of all stored states, `activations`
+   * counts the elements of all activations, and `chunk` counts the elements of the recomputed
+   * states of one chunk. */
   int64_t (*states)(const wl_trace_shape *shape, int64_t steps);
   int64_t (*activations)(const wl_trace_shape *shape, int64_t steps);
   int64_t (*chunk)(const wl_trace_shape *shape, int64_t steps);
@@ -52,8 +53,8 @@ typedef struct wl_trace_kind {
 struct wl_trace {
   const wl_trace_kind *kind; /* kind of the trace; NULL if the window stores no trace */
   wl_trace_shape shape;
-  int64_t steps;        /* number of inner steps of the segment */
-  wl_real *states;      /* [kind->states] states that the trace stores */
+  int64_t steps;   /* number of inner steps of the segment */
+  wl_real *states; /* [kind->states] states that the trace stores */
   /* [steps][record] activations; NULL if this kind does not store activations */
   wl_real *activations;
   /* [WL_CHUNK_STEPS][state] recomputed states of one chunk; NULL if states are not recomputed */
