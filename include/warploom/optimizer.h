@@ -54,10 +54,10 @@ wl_status wl_optimizer_load(const char *path, wl_optimizer **optimizer);
 void wl_optimizer_destroy(wl_optimizer **optimizer);
 
 /* Returns the number of parameters that the optimizer can train. The value 0 means that the
- * optimizer can train any number of parameters. An optimizer that consists only of a coordinatewise
- * rule returns 0, for example. Any other value is the number of parameters of the network for which
- * the optimizer was trained. If the optimizer was trained for one network, theta must contain this
- * network's tensors in the network's order. */
+ * optimizer can train any number of parameters. For example, the value is 0 if the optimizer
+ * consists only of a coordinatewise rule. Any other value is the number of parameters of the
+ * network for which the optimizer was trained. If the optimizer was trained for one network, theta
+ * must contain this network's tensors in the network's order. */
 int64_t wl_optimizer_parameters(const wl_optimizer *optimizer);
 
 /* The function wl_optimizer_rule returns the name of the update rule, for example "lstm". The

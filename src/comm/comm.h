@@ -44,11 +44,10 @@ bool wl_comm_bind_threads(const wl_comm *comm, int threads);
 const char *wl_comm_library(void);
 
 /* Combines the statuses of all ranks. If no rank failed, the function returns WL_OK on all ranks.
- * If ranks failed, the function returns the code of the lowest failing rank on all ranks, and
- * stores the message of this rank there. If there are several ranks, the message begins with the
- * rank, as in "rank 3: ...". The error that wl_last_error() returns is marked as shared, which
- * means that every rank has this error. Call this function before any collective that a failed rank
- * would skip. Collective. */
+ * If ranks failed, every rank returns the code and stores the message of the failing rank with the
+ * lowest number. If there are several ranks, the message begins with the rank, as in "rank 3: ...".
+ * The error that wl_last_error() returns is marked as shared, which means that every rank has this
+ * error. Call this function before any collective that a failed rank would skip. Collective. */
 wl_status wl_comm_agree(wl_comm *comm, wl_status mine);
 /* Returns WL_ERR_PROTOCOL if the ranks pass different values. The message begins with `what`, the
  * name of the value. Collective. */

@@ -63,9 +63,9 @@ INLINE void fetch_some(fetch *f) {
   }
 }
 
-/* Computes `n` rows of W^T dz in tiles of SWEEP_ROWS rows, where dz has 4 H rows. If `add` is
- * nonzero, the function adds the result to `out`. If `add` is zero, the function overwrites
- * `out`. */
+/* Computes `n` rows of W^T dz in tiles of SWEEP_ROWS rows, where dz has 4 * H rows and H is the
+ * number of units. If `add` is nonzero, the function adds the result to `out`. If `add` is zero,
+ * the function overwrites `out`. */
 NOINLINE void sweep_products(const wl_real *w, const wl_real *dz, int64_t n, int64_t H, int add,
                              wl_real *out, fetch *ahead) {
   for (int64_t row = 0; row < n; row += SWEEP_ROWS, w += 4 * H * SWEEP_ROWS)

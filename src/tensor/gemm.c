@@ -16,8 +16,8 @@
 #include "base/isa.h"
 #include "tensor/kernels.h"
 
-/* If m n k is below this number, Warploom's kernels are faster than BLAS. The number was measured
- * on a Zen 3 processor with OpenBLAS 0.3.21 in float32. */
+/* If m * n * k is below this number, Warploom's kernels are faster than BLAS. The number was
+ * measured on a Zen 3 processor with OpenBLAS 0.3.21 in float32. */
 enum { SMALL = 2000000 };
 
 #ifdef WL_DOUBLE

@@ -50,10 +50,10 @@ typedef struct wl_tape_node {
   int64_t offset;
   /* bits WL_TAPE_THETA and WL_TAPE_PHI, which are set if the node depends on theta and on phi */
   unsigned depends;
-  bool on_path;     /* true: the loss depends on the node */
+  bool on_path; /* true: the loss depends on the node */
   /* true: the node adds to the gradient array of the operand; false: it overwrites this array */
   bool keep[2];
-  bool lends;         /* true: the node and its first operand share one gradient array */
+  bool lends; /* true: the node and its first operand share one gradient array */
   /* true: the node uses the gradient array of a consumer whose member `lends` is true */
   bool borrows;
   size_t saved_bytes; /* number of bytes that the forward pass stores for the other passes */
@@ -125,12 +125,12 @@ struct wl_tape_op {
    * gradient needs about the same number of operations. If the pointer is NULL, there is one
    * operation for each element of the result. */
   double (*flops)(const wl_tape_node *y, const wl_tape_node *a, const wl_tape_node *b);
-  /* for a linear operator: the products with A and B, and with their transposes */
+  /* for a linear operator: functions that multiply by A and B, and by the transposes of A and B */
   wl_op_map apply[2], pull[2];
   bool same; /* for a linear operator: true if A is the identity */
-  /* for a bilinear operator: f(a, b), f_a^T(ybar, b) and f_b^T(a, ybar) */
+  /* for a bilinear operator: functions that compute f(a, b), f_a^T(ybar, b) and f_b^T(a, ybar) */
   wl_op_product product, pull_a, pull_b;
-  /* for an operator with a symmetric Jacobian: the product J z */
+  /* for an operator with a symmetric Jacobian: function that computes J z */
   wl_op_map jacobian;
   /* For an operator with a symmetric Jacobian: adds J. z to `out`, where z is ybar and J. is the
    * derivative of J along v. */

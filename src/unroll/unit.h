@@ -33,8 +33,8 @@ typedef struct wl_unit {
   /* inner step at which a restarted episode began; 0 for all other episodes. When a run resumes,
    * the value is 0 for all episodes in progress. */
   int64_t first;
-  int64_t t;       /* number of completed inner steps of the episode */
-  /* horizon T of the episode in inner steps, which some rules use; 0 if T is unknown */
+  int64_t t; /* number of completed inner steps of the episode */
+  /* the number T of inner steps in the episode, which some rules use; 0 if T is unknown */
   int64_t horizon;
   int64_t task_index;
   /* draw number, which is added to the inner step when minibatches are drawn. Restarted episodes
@@ -43,8 +43,8 @@ typedef struct wl_unit {
   double start_loss; /* L_out(theta_0) */
   /* true if the run became non-finite; the unit then does not run the rest of the episode */
   bool stopped;
-  wl_real *theta;    /* [pad(n)] inner parameters */
-  wl_real *state;    /* [wl_model_state] state of the rule and the preconditioner */
+  wl_real *theta; /* [pad(n)] inner parameters */
+  wl_real *state; /* [wl_model_state] state of the rule and the preconditioner */
   /* members of the particles 1, 2, ...; the members above belong to particle 0 */
   double *other_start_loss;
   bool *other_stopped;

@@ -46,8 +46,9 @@ typedef enum wl_transform {
  *   runs the rule's steps again.
  * - snapshots: theta and state at the start of each segment of the window. The backward pass runs
  *   whole segments again.
- * - auto: the storage with the fastest backward pass within the bound `memory`. If there is no
- *   bound, activations or states are stored only if they need at most WL_WINDOW_UNASKED bytes. */
+ * - auto: of the storages that need at most `memory` bytes, the one with the fastest backward
+ *   pass. If there is no bound, activations or states are stored only if they need at most
+ *   WL_WINDOW_UNASKED bytes. */
 typedef enum wl_storage {
   WL_STORAGE_AUTO,
   WL_STORAGE_ACTIVATIONS,
@@ -61,7 +62,7 @@ enum { WL_WINDOW_UNASKED = 256 << 20 };
 typedef struct wl_window_spec {
   /* the section `window`, whose keys error messages name; borrowed; may be NULL if `memory` is 0 */
   const wl_map *map;
-  int64_t steps;     /* K */
+  int64_t steps; /* K */
   wl_weights weights;
   /* for WL_WEIGHTS_LAST: the last `earlier` + 1 losses of the window have the weight 1, and the
    * other losses have the weight 0 */
@@ -134,7 +135,7 @@ wl_status wl_unit_start(wl_unroll_ws *ws, wl_unit *unit, const wl_episode *episo
  * borrowed. */
 typedef struct wl_step_view {
   int64_t t;
-  double loss;          /* inner loss at theta_t */
+  double loss; /* inner loss at theta_t */
   /* outer loss at theta_t; NaN if the outer loss was not evaluated, because it uses a separate
    * minibatch and has the weight 0 */
   double outer_loss;
@@ -158,7 +159,7 @@ typedef struct wl_window_options {
   /* [model->phi.size] vector to which the meta-gradient is added; NULL means that the window only
    * runs forward */
   double *phi_grad;
-  double *losses;   /* [steps + 1] receives the outer losses at theta_0 .. theta_K */
+  double *losses; /* [steps + 1] receives the outer losses at theta_0 .. theta_K */
   /* [steps][WL_IMITATION_TERMS] receives the imitation terms of a unit that imitates. If this
    * member is set, the meta-loss of the result is F instead of F' (imitation.h). */
   double *imitation;
@@ -172,7 +173,7 @@ typedef struct wl_window_result {
   double mean_loss;
   /* number of completed inner steps; smaller than the requested number if the run is not finite */
   int64_t steps;
-  bool finite;                  /* true if losses, parameters and gradient are all finite */
+  bool finite; /* true if losses, parameters and gradient are all finite */
 } wl_window_result;
 
 /* Runs `steps` <= K inner steps from the current theta, state and t of the unit, and advances the
