@@ -20,7 +20,7 @@ double wl_progress_meta_loss(const wl_progress *progress);
 double wl_progress_last_loss(const wl_progress *progress);
 /* Returns the gain: the decrease of the loss over an episode, divided by the mean loss at the start
  * of the episode's windows. The gain is about 0 for a rule without effect. The gain is NaN until
- * enough meta-steps were added, and always for windows of one step. */
+ * enough meta-steps were added. For windows of one step, the gain is always NaN. */
 double wl_progress_gain(const wl_progress *progress);
 
 #endif

@@ -22,8 +22,9 @@ struct wl_run_directory {
   int lock; /* file descriptor of RUN/lock; -1 if it is not open */
 };
 
-/* The files of a run, in the order in which a new run moves them to RUN/previous-N. Checkpoints come first: if the move
- * is interrupted, a resumed run then finds no old checkpoints among the files of the new run. */
+/* The files of a run, in the order in which a new run moves them to RUN/previous-N. Checkpoints are
+ * moved first. If the move is interrupted, a resumed run then finds no old checkpoints among the
+ * files of the new run. */
 static const char *const parts[] = {
     "checkpoints", "trajectory.h5", "trajectory",    "metrics.jsonl",
     "config.yaml", "optimizer.h5",  "evaluation.h5", NULL};

@@ -18,10 +18,10 @@
 
 typedef struct wl_run_directory wl_run_directory;
 
-/* Creates the folder and its parents and locks the folder. If `resume` is false, moves the files of an earlier run to
- * RUN/previous-N and never overwrites them. Returns WL_ERR_CANNOT_CREATE if another training has
- * locked the folder or if the folder cannot be created. Returns WL_ERR_PERMISSION if the user may
- * not write there. */
+/* Creates the folder and its parents and locks the folder. If `resume` is false, moves the files of
+ * an earlier run to RUN/previous-N and never overwrites them. Returns WL_ERR_CANNOT_CREATE if
+ * another training has locked the folder or if the folder cannot be created. Returns
+ * WL_ERR_PERMISSION if the user may not write to the folder or its parent. */
 wl_status wl_run_directory_open(const char *path, bool resume, wl_run_directory **out);
 void wl_run_directory_close(wl_run_directory **directory); /* unlocks */
 

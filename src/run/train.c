@@ -105,8 +105,8 @@ static bool has_checkpoints(const char *folder) {
   return wl_is_directory(path);
 }
 
-/* Refuses to resume a run directory that was moved or copied. Its configuration still names the old
- * folder as `output`, and that folder contains no run to resume. */
+/* Returns an error if the run directory was moved or copied. The configuration of such a run still
+ * names the old folder as `output`, and the old folder contains no run to resume. */
 static wl_status refuse_moved(const run *r) {
   char folder[4096];
   const char *const slash = strrchr(r->config_path, '/');
@@ -386,8 +386,8 @@ static wl_status loop(run *r, bool *stopped) {
   return leave_background(r);
 }
 
-/* Returns WL_ERR_DIVERGED. The message reports the divergence, the checkpoints from before the divergence, and the
- * fix. */
+/* Returns WL_ERR_DIVERGED. The message reports the divergence, names the checkpoints from before
+ * the divergence, and suggests a remedy. */
 static wl_status report_divergence(const run *r) {
   const wl_trainer *tr = r->trainer;
   const long long last_counted = (long long)wl_state_of(tr)->last_counted,

@@ -10,7 +10,8 @@
 #include "train/schema.h"
 #include "unroll/model.h"
 
-/* Refuses Warploom files of kinds that contain no meta-parameters. */
+/* Returns an error if the kind of the file is neither "checkpoint" nor "optimizer", because files
+ * of all other kinds contain no meta-parameters. */
 static wl_status require_meta_parameters(const char *path, const wl_file *file) {
   char *kind = NULL;
   WL_TRY(wl_file_attribute(file, "kind", &kind));

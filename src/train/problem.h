@@ -23,7 +23,8 @@ typedef struct wl_problem {
 
 /* Creates the problem. The caller frees the problem with wl_problem_destroy. After a failure, there
  * is nothing to free. Returns WL_ERR_CONFIG for a wrong configuration, for example if there are no
- * meta-parameters. Borrows `config`, which must exist as long as the problem. Not collective. */
+ * meta-parameters. Borrows `config`, which must remain valid until the problem is destroyed. Not
+ * collective. */
 wl_status wl_problem_create(const wl_config *config, wl_problem *out);
 void wl_problem_destroy(wl_problem *problem);
 

@@ -125,8 +125,8 @@ typedef struct passage {
 } passage;
 
 /* Returns true if the next window of the unit contributes to the meta-gradient. In the first
- * episode of a staggered unit, windows contribute only from the inner step clock.t on, which the
- * plan has drawn. */
+ * episode of a staggered unit, windows contribute only from the inner step clock.t on. The plan has
+ * drawn this inner step. */
 static bool contributes(const wl_trainer *tr, const passage *p) {
   return p->t >= tr->state->plan->clock[p->u].t;
 }
