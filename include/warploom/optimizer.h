@@ -78,7 +78,7 @@ wl_status wl_optimizer_set_threads(wl_optimizer *optimizer, int threads);
 
 /* Starts a run over n parameters at step 0 with a zero rule state. If the handle already has a run,
  * that run ends. Allocates all memory of the run, for example 328 bytes per parameter for an LSTM
- * of 2 x 20 units.
+ * with two layers of 20 units.
  *
  *   WL_ERR_USAGE   n is below 1, or wl_optimizer_parameters() is not 0 and differs from n.
  *   WL_ERR_USAGE   The rule needs the shapes of the tensors (wl_optimizer_start_tensors).

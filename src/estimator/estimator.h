@@ -40,7 +40,8 @@ typedef struct wl_run_outcome {
 
 typedef struct wl_estimator_ops {
   const char *name, *summary;
-  const wl_option *options; /* list that ends with key NULL; NULL: the estimator has no options */
+  /* list whose last entry has the key NULL; if the pointer is NULL, the estimator has no options */
+  const wl_option *options;
   /* true: the estimator back-propagates, so its workspaces store the values that the backward pass
    * of a window needs */
   bool traces;

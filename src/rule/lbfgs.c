@@ -68,7 +68,8 @@ typedef struct workspace {
   int64_t slices, largest;
   slice *slice;            /* [slices] */
   double *scratch;         /* [threads][largest] scratch memory for H g */
-  /* log a at each point, followed by the exponentials of the other meta-parameters */
+  /* log a at t / T = 0, 1/3, 2/3 and 1, followed by the exponentials of the other
+   * meta-parameters */
   double phi[META];
 } workspace;
 

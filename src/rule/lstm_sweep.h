@@ -89,8 +89,8 @@ NOINLINE void sweep_products(const wl_real *w, const wl_real *dz, int64_t n, int
     }
 }
 
-/* Stores the adjoint d of the output with the number `head` in the slot. Adds the contribution of
- * this output to dh, the adjoint of the last layer's h. */
+/* Stores d, the adjoint of output number `head`, in the slot. Adds the contribution of this output
+ * to dh, the adjoint of the last layer's h. */
 INLINE void output_adjoint(const work *w, int64_t head, int64_t lane, vec d, wl_real *slot) {
   const int last = w->net->layers - 1;
   const int64_t H = w->net->layer[last].hidden;

@@ -114,8 +114,8 @@ static void iterate_gram(int64_t rows, int64_t columns, wl_real *x, wl_real *scr
 }
 
 /* Returns the kernel for small matrices. The function chooses the kernel only once, because the
- * choice reads environment variables. Reading them needs more time than the steps of a small
- * matrix. */
+ * choice reads environment variables. Reading these variables needs more time than the steps of a
+ * small matrix. */
 static const wl_newton_schulz_kernel *small_kernel(void) {
   /* the threads may store the address in any order, because every thread chooses the same kernel */
   static const wl_newton_schulz_kernel *_Atomic chosen;

@@ -58,8 +58,8 @@ double wl_imitation_scale(const wl_imitation *imitation);
 int64_t wl_imitation_span(const wl_imitation *imitation, int64_t horizon);
 /* Returns the probability that an episode in stage `stage` of the curriculum imitates. */
 double wl_imitation_share(const wl_imitation *imitation, int64_t stage);
-/* Returns WL_ERR_CONFIG if the key `share` has neither one number nor one number for each of the
- * `stages` stages. */
+/* The key `share` must have one number, or one number for each of the `stages` stages; otherwise,
+ * the function returns WL_ERR_CONFIG. */
 wl_status wl_imitation_check_stages(const wl_imitation *imitation, int64_t stages);
 /* Returns the weights at meta-step `meta_step`. */
 wl_imitation_weights wl_imitation_at(const wl_imitation *imitation, int64_t meta_step);

@@ -175,8 +175,8 @@ static wl_status choose_method(const request *r, const char *tensor,
 }
 
 /* Sets *copies to the number of elements of theta that start with the same learned or drawn number.
- * For a tensor in the list `shared`, this is the number of outputs of the layer, which is the last
- * dimension of the tensor. For all other tensors, *copies is 1. */
+ * For a tensor in the list `shared`, *copies is the number of outputs of the layer, which is the
+ * last dimension of the tensor. For all other tensors, *copies is 1. */
 static wl_status count_copies(const request *r, const wl_tensor_entry *b, int64_t *copies) {
   *copies = 1;
   if (!lists(&r->keys.shared, b->name)) return WL_OK;

@@ -1,4 +1,5 @@
-/* initialisation.h - learns the initial parameters theta_0 with MAML, Leap or Reptile.
+/* initialisation.h - declares functions that learn the initial parameters theta_0 with MAML, Leap
+ * or Reptile.
  *
  * - MAML (Finn et al. 2017): the gradient is the adjoint of theta_0 in the first window of an
  *   episode.

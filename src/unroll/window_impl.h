@@ -42,7 +42,7 @@ typedef struct wl_window_plan {
 typedef struct wl_window_end {
   bool valid;
   wl_episode episode;
-  /* number of inner steps of the episode that were done, and draw number of the unit */
+  /* number of completed inner steps of the episode, and draw number of the unit */
   int64_t t, drawn;
   double loss;
 } wl_window_end;
