@@ -24,7 +24,7 @@ command -v sbatch >/dev/null || { echo "submit-seeds: sbatch not found: run this
 jobs=$(cd "$(dirname "$0")" && pwd)
 export WARPLOOM_JOBS=$jobs
 
-# If the program runs on this machine, it checks the configuration before a job is submitted.
+# If the program can run on this machine, the program checks the configuration before a job is submitted.
 warploom=${WARPLOOM:-$jobs/../build/warploom}
 if [ -x "$warploom" ] || warploom=$(command -v warploom); then
   code=0

@@ -1,6 +1,7 @@
-# cpack runs this script. It changes the staged tree of a .deb to follow Debian's rules. The script compresses manual
-# pages, removes run paths, and adds the copyright and the changelog. It moves the completion of zsh to the folder for
-# packages. It moves the Python package to the path of Debian's Python. The script does nothing for other packages.
+# cpack runs this script. The script changes the staged tree of a .deb to follow Debian's rules. The script compresses
+# manual pages, removes run paths, and adds the copyright and the changelog. The script moves the completion of zsh to
+# the folder for packages, and the Python package to the path of Debian's Python. The script does nothing for other
+# packages.
 if(NOT CPACK_GENERATOR STREQUAL "DEB")
   return()
 endif()

@@ -21,7 +21,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-import warploom_needs  # the first import, because it reports missing packages
+import warploom_needs  # imported first, because this module reports missing packages
 
 import numpy as np
 
@@ -134,7 +134,7 @@ class Subset:
 
 def checked_subsets(a):
     """Returns all subsets in order of their number of parts, from all parts to none. If the subset without any part has
-    nothing to learn, it is left out and a message is printed."""
+    nothing to learn, this subset is left out and a message is printed."""
     code, config, words = dry_run(a, [word for text in a.set for word in ("--set", text)])
     if code:
         raise wf.ToolError(code, words)
@@ -187,8 +187,9 @@ def evaluate(a, subset, alone):
 
 def compare(subsets):
     """Divides the final loss of each subset by the final loss of the complete system, for each set of tasks. If the
-    tasks are few-shot tasks or a loss is not positive, the function subtracts the losses instead. It then averages the
-    results over the sets of tasks, on a logarithmic scale for ratios. Returns True if the results are ratios."""
+    tasks are few-shot tasks or a loss is not positive, the function subtracts the losses instead. The function then
+    averages the results over the sets of tasks, on a logarithmic scale for ratios. Returns True if the results are
+    ratios."""
     whole = subsets[0]
     ratios = not whole.case["few_shot"] and not any((s.final <= 0).any() for s in subsets)
     for s in subsets:

@@ -15,7 +15,7 @@ import json
 import math
 import sys
 
-import warploom_needs  # the first import, because it reports missing packages
+import warploom_needs  # imported first, because this module reports missing packages
 
 import numpy as np
 

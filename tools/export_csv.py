@@ -15,7 +15,7 @@ Examples:
 """
 import csv
 
-import warploom_needs  # the first import, because it reports missing packages
+import warploom_needs  # imported first, because this module reports missing packages
 
 import h5py
 import numpy as np

@@ -16,7 +16,7 @@ import re
 import tempfile
 import time
 
-import warploom_needs  # the first import, because it reports missing packages
+import warploom_needs  # imported first, because this module reports missing packages
 
 import numpy as np
 

@@ -13,7 +13,7 @@ Examples:
 import os
 import time
 
-import warploom_needs  # the first import, because it reports missing packages
+import warploom_needs  # imported first, because this module reports missing packages
 
 import numpy as np
 

@@ -24,7 +24,7 @@ import os
 import re
 import zipfile
 
-import warploom_needs  # the first import, because it reports missing packages
+import warploom_needs  # imported first, because this module reports missing packages
 
 import h5py
 import numpy as np

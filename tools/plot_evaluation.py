@@ -16,7 +16,7 @@ Examples:
 """
 import os
 
-import warploom_needs  # the first import, because it reports missing packages
+import warploom_needs  # imported first, because this module reports missing packages
 
 import warploom_files as wf
 import warploom_style as ws

@@ -18,7 +18,7 @@ import math
 import os
 import shlex
 
-import warploom_needs  # the first import, because it reports missing packages
+import warploom_needs  # imported first, because this module reports missing packages
 
 import matplotlib.pyplot as plt
 import numpy as np

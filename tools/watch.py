@@ -19,7 +19,7 @@ import shutil
 import sys
 import time
 
-import warploom_needs  # the first import, because it reports missing packages
+import warploom_needs  # imported first, because this module reports missing packages
 
 import numpy as np
 
@@ -135,8 +135,8 @@ def expand(paths):
 
 def look(path, following=False):
     """Returns the state of a run, or None if the run has not begun. If a new run starts in the folder of an earlier
-    run, it first moves the earlier files to another folder. For this reason, an empty folder also counts as a run that
-    has not begun if `following` is True."""
+    run, the new run first moves the earlier files to another folder. For this reason, an empty folder also counts as a
+    run that has not begun if `following` is True."""
     try:
         return State(path)
     except (wf.ToolError, FileNotFoundError) as error:

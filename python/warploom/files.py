@@ -86,8 +86,8 @@ def find_run(path):
 
 
 def check_output(output, inputs):
-    """Raises a ToolError if the output is an input, if its name is the name of a file of a run, or if it is in a run
-    directory that the tool does not read."""
+    """Raises a ToolError if the output is an input, if the output has the name of a file of a run, or if the output is
+    in a run directory that the tool does not read."""
     for path in inputs:
         if os.path.exists(output) and os.path.samefile(output, path):
             raise ToolError(CANNOT_CREATE, f"{output}: is the input {path}: choose another name")
@@ -143,8 +143,8 @@ _T975 = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228]
 
 
 def student(degrees):
-    """Returns the 97.5 % quantile of Student's t. Above ten degrees of freedom, it is computed by formula 26.7.5 of
-    Abramowitz and Stegun."""
+    """Returns the 97.5 % quantile of Student's t. Above ten degrees of freedom, the quantile is computed by formula
+    26.7.5 of Abramowitz and Stegun."""
     if degrees < 1:
         return float("nan")
     if degrees <= len(_T975):

@@ -1,9 +1,9 @@
 """Calls the C library libwarploom with ctypes (include/warploom/optimizer.h). The library updates arrays in the memory
 of the CPU.
 
-The module loads the first library that exists. It first tries the file $WARPLOOM_LIBRARY. It then tries the library of
-the program, which is $WARPLOOM or `warploom` on the PATH. After that it tries the library of the source tree around
-this package, and finally a library of the system.
+The module loads the first library that exists. The module first tries the file $WARPLOOM_LIBRARY. The module then tries
+the library of the program, which is $WARPLOOM or `warploom` on the PATH. After that the module tries the library of the source
+tree around this package, and finally a library of the system.
 """
 import ctypes
 import functools
@@ -104,8 +104,8 @@ def write_optimizer(path, configuration, phi):
 
 
 class Optimizer:
-    """A trained optimizer of the library. Only one thread at a time may use it. Different threads may use different
-    optimizers."""
+    """A trained optimizer of the library. Only one thread at a time may use an optimizer. Different threads may use
+    different optimizers."""
 
     def __init__(self, path):
         self._library, handle = open_library(), c_void_p()

@@ -44,8 +44,8 @@ class Moment:
 
 
 class Bundle:
-    """Small tensors that are processed as one tensor, so that the operations are fewer and larger. Their states are
-    views of the bundle's state.
+    """Small tensors that are processed as one tensor, so that the operations are fewer and larger. The states of these
+    tensors are views of the bundle's state.
 
     States that the rule lists as `fields` have the shape of the tensor. Other states have the shape (units,
     coordinates)."""
@@ -296,8 +296,8 @@ MOST_ROWS = 1 << 18  # number of coordinates in a portion on other devices, to l
 
 
 class Recurrent(Rule):
-    """The base class of the LSTM and RNNprop. It evaluates the layers, stores their states, and processes coordinates
-    in portions."""
+    """The base class of the LSTM and RNNprop. This class evaluates the layers, stores their states, and processes
+    coordinates in portions."""
 
     def __init__(self, options, phi, steps):
         super().__init__(options, phi, steps)

@@ -52,7 +52,7 @@ def _require_rule_alone(path, c):
 
 def _read(path):
     """Returns the configuration, the meta-parameters rounded to float32, and the digest. The function closes the file,
-    because HDF5 cannot open it a second time in the C library."""
+    because the C library cannot open a file that is still open in h5py."""
     with open_trained(path) as file:
         phi = {name: x.astype(np.float32).astype(np.float64) for name, x in read_phi(file).items()}
         return file.configuration, phi, file.attributes.get("digest", "")
@@ -193,7 +193,7 @@ class LearnedOptimizer(torch.optim.Optimizer):
 
     def _open_library(self, path):
         """Opens the optimizer in the library.
-        With backend "auto", PyTorch runs the optimizer if the library cannot open it."""
+        With backend "auto", PyTorch runs the optimizer if the library cannot open the optimizer."""
         try:
             self._c = _CRun(path, self.digest)
         except ToolError:
@@ -203,7 +203,7 @@ class LearnedOptimizer(torch.optim.Optimizer):
 
     def _open_rule(self, path, c, phi):
         """Creates the rule in PyTorch.
-        With backend "auto", the library runs the optimizer if PyTorch does not support it."""
+        With backend "auto", the library runs the optimizer if PyTorch does not support the optimizer."""
         try:
             _require_rule_alone(path, c)
             options = {key[5:]: value for key, value in c.items() if key.startswith("rule.")}
@@ -338,8 +338,8 @@ class LearnedOptimizer(torch.optim.Optimizer):
 
     def state_dict(self):
         """Returns the state in the form of every PyTorch optimizer.
-        Its entry "warploom" contains the step, the horizon, the rule's averages of the loss, the digest of its
-        meta-parameters and the backend. For the C library, the entry also contains the states of all parameters."""
+        The entry "warploom" of the state contains the step, the horizon, the rule's averages of the loss, the digest of
+        its meta-parameters and the backend. For the C library, the entry also contains the states of all parameters."""
         own = {**copy.deepcopy(self._run), "digest": self.digest, "backend": self.backend}
         if self.backend == "c":
             own["state"] = self._c.state()

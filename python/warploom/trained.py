@@ -23,8 +23,8 @@ def open_trained(path):
 
 
 def read_phi(file):
-    """Returns the meta-parameters as {name: float64 array}. For a training with outer.average, they are the average
-    over meta-steps."""
+    """Returns the meta-parameters as {name: float64 array}. For a training with outer.average, the returned values are
+    averages over meta-steps."""
     group = file.h5["average" if "average" in file else "phi"]
     phi = {name: item[()] for name, item in group.items() if not files.is_bare_scale(item)}
     if not all(np.isfinite(values).all() for values in phi.values()):
@@ -89,7 +89,7 @@ def import_weights(rule, weights, output, *, hidden=None, options=None, horizon=
     weights    a list of arrays, with the weight (in, out) and the bias of each layer.
                One array with all numbers in this order is also accepted (celo2: 347 numbers; small_fc with 32-32 units:
                2,402 numbers), and so is {name: array} with the names of the file, such as "layer1.weight". If the
-               decays of small_fc are missing, they have their initial values.
+               decays of small_fc are missing, these decays have their initial values.
     hidden     widths of the hidden layers if `weights` is one array.
                None stands for [8, 8] for celo2, and for [32, 32] for the other rules.
     options    keys of the rule, such as {"step_scale": 0.01, "exponent_scale": 0.01} for PyLO's small_fc

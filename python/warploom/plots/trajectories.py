@@ -384,8 +384,8 @@ KINDS = ("precondition", "warp", "theta0")  # prefixes of the names of blocks th
 
 
 def interesting(values):
-    """Returns the names of the blocks that have a separate panel. They belong to the preconditioner, the warp layers or
-    the initialisation. For each of these parts, the largest block is first."""
+    """Returns the names of the blocks that have a separate panel. These blocks belong to the preconditioner, the warp
+    layers or the initialisation. For each of these parts, the largest block is first."""
     names = [n for n in values if n.startswith(KINDS)]
     return sorted(names, key=lambda n: ([n.startswith(k) for k in KINDS].index(True), -values[n][0].size))
 
