@@ -25,7 +25,7 @@
 /* The data of one call of the exact sum. */
 typedef struct summing {
   const wl_exact_sum *in;
-  int headroom;      /* h */
+  int headroom;      /* h, the number of bits reserved for the sum over the units */
   double *maxima;    /* [n_blocks] the largest magnitude M of each block */
   int64_t *integers; /* [count] the integer sums S, one for each element of the vectors */
 } summing;

@@ -45,7 +45,7 @@ typedef struct wl_controller_pass {
 
 typedef struct wl_controller_scalars {
   double m, s, v; /* factors that correct the bias of the moments */
-  double epsilon; /* e */
+  double epsilon; /* the number e that is added to sqrt v */
   double floor;   /* f; if f is 0, `blends` does not divide z by sqrt(sqrt v + f) */
   double k1, k2, c0, c1, c2;
 } wl_controller_scalars;
@@ -64,7 +64,7 @@ enum {
 enum { WL_CORRECTION_INPUTS = 4, WL_CORRECTION_UNITS = 8 };
 typedef struct wl_correction {
   bool lstm;
-  wl_real time; /* 2x - 1 */
+  wl_real time; /* the input 2x - 1, where x is t / T */
   /* weight of the hidden layer: [units][inputs], or [4 * units][inputs + units] for an LSTM */
   const wl_real *weight;
   /* bias: [units], or [4 * units] for an LSTM; head: [units + 1], weights w and then bias b */

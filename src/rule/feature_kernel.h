@@ -106,7 +106,7 @@ typedef struct wl_inverse_root {
 typedef struct wl_combination {
   int units;
   const wl_real *by;                    /* [2 * WL_FACTORED][units] the weights by_k */
-  const wl_real *bias;                  /* [units] */
+  const wl_real *bias;                  /* [units] the biases */
   const wl_real *from[2 * WL_FACTORED]; /* [count] each */
   bool advances;
 } wl_combination;

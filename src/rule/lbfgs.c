@@ -242,7 +242,7 @@ typedef struct view {
   const wl_real *in;        /* the slice's state before the step */
   wl_real *out;             /* the slice's state after the step; may be the same array as `in` */
   const double *phi;
-  double *q; /* [n] scratch */
+  double *q; /* [n] scratch memory for H g */
 } view;
 
 /* Returns true if the damped pair has enough positive curvature to be stored. Sets *damping to d

@@ -63,7 +63,7 @@ wl_node wl_op_sqrt(wl_tape *t, wl_node a); /* the derivative at a = 0 is infinit
 wl_node wl_op_sigmoid(wl_tape *t, wl_node a);
 wl_node wl_op_tanh(wl_tape *t, wl_node a);
 wl_node wl_op_relu(wl_tape *t, wl_node a); /* the derivative at a = 0 is set to 0 */
-wl_node wl_op_elu(wl_tape *t, wl_node a);  /* alpha = 1 */
+wl_node wl_op_elu(wl_tape *t, wl_node a);  /* ELU with alpha = 1 */
 wl_node wl_op_gelu(wl_tape *t, wl_node a); /* computes the approximation of GELU with tanh */
 wl_node wl_op_reshape(wl_tape *t, wl_node a, int ndim, const int64_t *shape);
 wl_node wl_op_column(wl_tape *t, wl_node a, int64_t column); /* (B,n) -> (B): a[:, column] */

@@ -31,7 +31,7 @@ enum { WL_IMITATE_COSINE, WL_IMITATE_MAGNITUDE, WL_IMITATE_DISTANCE, WL_IMITATIO
 
 /* Values of the weights of imitation at one meta-step. */
 typedef struct wl_imitation_weights {
-  double force;                    /* f */
+  double force;                    /* the weight f of the teacher in the mean of the two updates */
   double task;                     /* weight of the task's loss: 1 - a - b - c */
   double term[WL_IMITATION_TERMS]; /* the weights a, b, c */
 } wl_imitation_weights;

@@ -33,7 +33,7 @@ typedef struct wl_initialisation wl_initialisation;
  * coordinate and are borrowed. */
 typedef struct wl_path_step {
   const wl_real *g;       /* gradient of the inner loss at theta_i */
-  const wl_real *u;       /* theta_{i+1} - theta_i */
+  const wl_real *u;       /* the update theta_{i+1} - theta_i */
   /* loss is the inner loss at theta_i. next_loss is the inner loss at theta_{i+1}, or NaN if
    * wl_initialisation.losses is false. */
   double loss, next_loss;

@@ -40,7 +40,7 @@ typedef struct wl_unit {
   /* draw number, which is added to the inner step when minibatches are drawn. Restarted episodes
    * and replayed windows have a different draw number, so that their minibatches are new. */
   int64_t draw;
-  double start_loss; /* L_out(theta_0) */
+  double start_loss; /* L_out(theta_0), the outer loss at the start of the episode */
   /* true if the run became non-finite; the unit then does not run the rest of the episode */
   bool stopped;
   wl_real *theta; /* [pad(n)] inner parameters */
@@ -50,7 +50,7 @@ typedef struct wl_unit {
   bool *other_stopped;
   wl_real *other_theta, *other_state;
   double *accumulator; /* [accumulators][phi.size] sums of perturbations, for the estimator pes */
-  double *difference;  /* [differences] */
+  double *difference;  /* [differences] stored differences between losses */
   /* [1] true if this episode imitates the teacher; NULL if there is no teacher */
   bool *imitates;
   double *score; /* [WL_UNIT_SCORES * particles + 1] scores of the particles (restart.h) */

@@ -62,13 +62,13 @@ enum { WL_WINDOW_UNASKED = 256 << 20 };
 typedef struct wl_window_spec {
   /* the section `window`, whose keys error messages name; borrowed; may be NULL if `memory` is 0 */
   const wl_map *map;
-  int64_t steps; /* K */
+  int64_t steps; /* the number K of inner steps in a full window */
   wl_weights weights;
   /* for WL_WEIGHTS_LAST: the last `earlier` + 1 losses of the window have the weight 1, and the
    * other losses have the weight 0 */
   int64_t earlier;
   const double *list;     /* for WL_WEIGHTS_LIST, the weights w_0 .. w_K [K+1], borrowed */
-  wl_transform transform; /* T */
+  wl_transform transform; /* the transform T of each outer loss */
   double clip;            /* upper bound in T(L) = min(L, clip), for WL_LOSS_CLIPPED */
   /* true if outer losses use separate minibatches; false if outer losses use the minibatches of the
    * inner losses */
@@ -141,7 +141,7 @@ typedef struct wl_step_view {
   double outer_loss;
   const wl_real *theta; /* theta_{t+1}; theta_t is theta - u up to rounding errors */
   const wl_real *g, *u; /* raw gradient at theta_t, and update u_t */
-  const wl_real *state; /* s_{t+1} */
+  const wl_real *state; /* the state s_{t+1} after the step */
 } wl_step_view;
 
 /* An observer of a window. Its function `step` is called after each inner step of the window.
@@ -167,7 +167,7 @@ typedef struct wl_window_options {
 } wl_window_options;
 
 typedef struct wl_window_result {
-  double meta_loss;             /* F */
+  double meta_loss;             /* the meta-loss F of the window */
   double first_loss, last_loss; /* outer losses at theta_0 and at theta_K of the window */
   /* mean of the outer losses that were evaluated in the window */
   double mean_loss;

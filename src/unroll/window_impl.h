@@ -149,7 +149,7 @@ struct wl_unroll_ws {
    * pass */
   wl_real *pg;
   double *weight;       /* [K+1] values of w_k T'(L_k), which the forward pass computes */
-  double *outer_loss;   /* [K+1] */
+  double *outer_loss;   /* [K+1] outer loss at each theta_k */
   double *inner_loss;   /* [K+1] inner loss at theta_k for each step that was run */
   wl_segment_traces traces;
   wl_segment_snapshots snapshots;
