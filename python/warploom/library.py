@@ -2,8 +2,8 @@
 of the CPU.
 
 The module loads the first library that exists. The module first tries the file $WARPLOOM_LIBRARY. The module then tries
-the library of the program, which is $WARPLOOM or `warploom` on the PATH. After that the module tries the library of the source
-tree around this package, and finally a library of the system.
+the library of the program, which is $WARPLOOM or `warploom` on the PATH. After that the module tries the library of the
+source tree around this package, and finally a library of the system.
 """
 import ctypes
 import functools

@@ -283,7 +283,8 @@ class FeatureNet(Rule):
         return sorted(range(p.dim()), key=lambda a: p.shape[a])[-2:]
 
     def _vector_factors(self, x, g, k):
-        """Returns the accumulators R and C and the factors of g and m, for tensors with fewer than two axes."""
+        """Updates the accumulator of a tensor with fewer than two axes. Returns R, C (both are this accumulator) and
+        the factors by which g and m are multiplied."""
         f = x.state[f"rows{k + 1}"]
         f.copy_(self.factored[k] * wide(f) + (1 - self.factored[k]) * (wide(g)**2 + 1e-30))
         return f, f, safe_inverse_root(wide(f) + 1e-9).to(g.dtype), (wide(f) + 1e-6).rsqrt().to(g.dtype)
