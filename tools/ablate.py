@@ -27,7 +27,7 @@ import numpy as np
 
 import warploom_files as wf
 
-STOPPED_EARLY, DIVERGED = 75, 1  # exit codes of `warploom train` that leave a result or a checkpoint
+STOPPED_EARLY = 75  # the exit code of `warploom train` after a stop with a checkpoint
 PARTS = ("lstm", "warp", "precondition", "theta0")
 GROUP_OF = {"warp": "warp", "precondition": "precondition", "theta0": "initialisation"}
 
@@ -160,7 +160,7 @@ def train(a, subset, number, count):
     done = run(command + ["--resume"] * a.resume + ["--quiet"] * a.quiet)
     if done.returncode == STOPPED_EARLY:
         raise wf.ToolError(STOPPED_EARLY, f"{subset.run}: stopped early with a checkpoint; continue with --resume")
-    if done.returncode not in (0, DIVERGED):
+    if done.returncode != 0:
         raise wf.ToolError(done.returncode, f"the training of subset {subset.name} ended with code {done.returncode}")
     subset.digest = done.stdout.split()[1] if done.stdout.startswith("digest ") else ""
 
