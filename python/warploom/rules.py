@@ -36,7 +36,7 @@ class Tensor:
 @dataclasses.dataclass
 class Moment:
     """Values that are equal for all tensors: the number t of steps done, the number of steps of the run, the minibatch
-    loss (NaN if unknown), and the common state."""
+    loss (NaN if unknown), and the state that all tensors share."""
     t: int
     horizon: int
     loss: float
