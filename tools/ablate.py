@@ -2,8 +2,9 @@
 """Trains and evaluates every subset of the learned parts of a configuration, to measure the effect of each part.
 
 The tool uses the parts that CONFIG has: the LSTM, the warp layers, the preconditioner and the learned theta_0. All
-subsets are trained with the same meta-steps, tasks and seed, and evaluated on the same fresh tasks. A difference is
-computed for each set of tasks and then averaged over the sets. If the LSTM is left out, gradient descent with a learned
+subsets are trained with the same meta-steps, tasks and seed, and evaluated on the same fresh tasks. The evaluation has
+several sets of tasks. For each set, the final loss of a subset is divided by the final loss of the complete system
+(few-shot tasks: the losses are subtracted). The table shows the average over the sets. If the LSTM is left out, gradient descent with a learned
 rate replaces it. If a part is left out, its settings in `groups` are also left out. All subsets are checked before the
 first one is trained. Each subset is a separate run in the folder `output`. --resume continues these runs.
 

@@ -2,8 +2,8 @@
 """Draws performance profiles of `warploom eval --speedup`: the fraction of runs with a speed-up of at least x.
 
 The picture has one curve for each tuned hand-designed rule. The left panel shows speed-ups in steps, and the right
-panel shows speed-ups in wall-clock time. Reports of several learned rules are compared with the first baseline that is
-in all of them. If a rule is as fast as the baseline, its curve falls at a speed-up of 1.
+panel shows speed-ups in wall-clock time. For reports of several learned rules, the picture shows the speed-ups over the
+first hand-designed rule that all reports contain. If a rule is as fast as the baseline, its curve falls at a speed-up of 1.
 
 Examples:
   plot_speedup.py runs/general/speedup-unseen.json
