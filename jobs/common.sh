@@ -14,8 +14,8 @@
 #                    directory resumes from its newest checkpoint, on any number of nodes and ranks
 #   WARPLOOM_SUBMIT  options with which a chain submits its next job (PBS and Flux only), such as
 #                    '-q NAME -l walltime=8:00:00'
-#   CONFIG, ARGS     the configuration (or run) and further arguments for PBS, because qsub passes no arguments to a
-#                    script
+#   CONFIG, ARGS     PBS only: the configuration (or the run directory), and the further arguments of the batch script.
+#                    PBS needs these variables because qsub passes no arguments to a script.
 #
 # Signals: SLURM sends USR1 to the script before the time limit and on preemption. SLURM sends TERM on scancel and
 # requeue. The script forwards each of these signals as USR1 to the launcher, and the launcher forwards USR1 to every

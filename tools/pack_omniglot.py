@@ -9,7 +9,8 @@ black ink on white. The tool sorts the alphabets of both archives by name.
   alphabet_of_character  (character) int32                        index into alphabet_name
   alphabet_name          (alphabet) text
   background             (alphabet) uint8                         1: of the first archive, 0: of the second
-  character_name         (character) text                         characterNN, within its alphabet
+  character_name         (character) text                         name of the character's folder, characterNN; NN counts the
+                                                                characters of one alphabet
 
 For a side below 105, row and column i of an image are the row and column floor(i * 105 / side) of the original. Ink has
 the value 1. Some papers use inverted images.

@@ -130,7 +130,8 @@ def load_initial_parameters(params, path, *, layout="out_in"):
     path    path of an optimizer.h5, a checkpoint, or a run directory
     layout  order of the axes of matrices, as for LearnedOptimizer
 
-    Tensors that the training draws for each task (`fresh`) keep their values. This function needs the C library."""
+    If the configuration key `initialisation.fresh` names a tensor, the meta-training draws this tensor again for each
+    episode. The function does not change this tensor of the model. The function needs the C library."""
     if layout not in ("out_in", "in_out"):
         raise ToolError(USAGE, f"layout is '{layout}', but it must be out_in or in_out")
     params = list(params)

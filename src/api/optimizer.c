@@ -93,7 +93,8 @@ static wl_status check_size(const wl_optimizer *o, const char *function, int64_t
                  function, (long long)n, (long long)expected);
 }
 
-/* Starts the run over the parameters of run->layout. */
+/* Allocates the arrays of o->run for the parameters in o->run.layout, and sets the horizon of the
+ * run. If `horizon` is not positive, the horizon of the optimizer is used. */
 static wl_status start_run(wl_optimizer *o, int64_t horizon) {
   const int64_t n = o->run.layout.size;
   wl_float_state callers;

@@ -92,7 +92,7 @@ wl_status wl_rule_create_by(const wl_override *keys, int count, const wl_rule_se
       {.name = "rule", .doc = "update rule", .selector = "name", .variants = wl_rule_variants()},
       {0}};
   wl_config *config = NULL;
-  WL_TRY(wl_config_parse("", "configuration of a rule that the program itself sets", sections, keys,
+  WL_TRY(wl_config_parse("", "built-in configuration of an update rule", sections, keys,
                          count, &config));
   const wl_status status = wl_rule_create(wl_config_map(config, "rule", 0), setting, out);
   wl_config_destroy(&config);

@@ -83,7 +83,8 @@ static const struct {
   void (*step)(cell *m, wl_node x);
 } cells[] = {[VANILLA] = {1, step_vanilla}, [GRU] = {3, step_gru}, [LSTM] = {4, step_lstm}};
 
-/* Concatenates the matrices of `count` nodes along their rows. The function calls itself for each
+/* Stacks the matrices of `count` nodes below each other (along the first dimension). The function
+ * calls itself for each
  * half of the nodes. */
 static wl_node stack(wl_tape *t, const wl_node *nodes, int64_t count) {
   if (count == 1) return nodes[0];

@@ -25,8 +25,9 @@ typedef struct wl_text_source {
   const wl_text *text;
 } wl_text_source;
 
-/* Expands to the rows that declare the keys of the text in a family's options table. `type` is the
- * struct into which the family reads its keys. `member` is the member of this struct that has the
+/* Expands to rows of a task family's options table. The rows declare the configuration keys of a text
+ * source: `text`, `length`, `batch` and `eval_samples`. `type` is the struct into which the family
+ * reads its keys. `member` is the member of this struct that has the
  * type wl_text_source. */
 /* clang-format off */
 #define WL_TEXT_OPTIONS(type, member)                                                             \

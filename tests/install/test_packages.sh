@@ -1,6 +1,6 @@
 #!/bin/bash
 # Checks the packages that CPack builds from this build folder. The program dpkg installs the .deb package in a copy
-# of this machine's file system. The archive is unpacked into another folder. The test also loads the environment
+# of this machine's file system. The .tar.gz package is unpacked into a separate folder. The test also loads the environment
 # modules, and compares the recipes for other package systems with the requirements of CMake.
 set -euo pipefail
 : "${WL_BIN:?run the tests through ctest}" "${WL_SOURCE:?}" "${WL_PYTHON:?}"

@@ -178,8 +178,8 @@ static void yaml_round_trips(void **state) {
   }
 }
 
-/* If a text looks like a value of another type, it must be printed in quotes, so that other YAML readers also read a
- * text. */
+/* A string that looks like a value of another type (for example `yes` or `12`) must be printed in quotes. Other YAML
+ * readers then also read the value as a string. */
 static void doubtful_texts_are_quoted(void **state) {
   (void)state;
   static const char *const doubtful[] = {"yes", "No", "null", "12", "1e3", "NULL", ".inf", "y"};
