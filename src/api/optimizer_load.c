@@ -36,9 +36,9 @@ static wl_status need_network(wl_optimizer *o) {
   return wl_task_create(wl_config_map(o->config, "task", 0), seed, &o->task);
 }
 
-/* First creates the rule without a network, as for a mixture of tasks. A coordinatewise rule can be created in this
- * way. A rule with scalars for each tensor returns an error. The function then creates the rule for
- * the task's network. */
+/* First tries to create the rule without a network, as for a mixture of tasks. This attempt
+ * succeeds for a coordinatewise rule. If a rule has scalars for each tensor, the attempt fails, and
+ * the function then creates the rule for the task's network. */
 static wl_status create_rule(wl_optimizer *o) {
   static const wl_layout no_tensors;
   const wl_map *options = wl_config_map(o->config, "rule", 0);
@@ -55,7 +55,7 @@ static wl_status create_parts(wl_optimizer *o) {
   o->horizon = wl_episode_longest(o->config);
   WL_TRY(create_rule(o));
   if (!chosen(o, "precondition") && !chosen(o, "initialisation"))
-    /* without a preconditioner and a learned initialisation, no network is needed */
+    /* no network is needed if the optimizer has no preconditioner and no learned theta_0 */
     return wl_precondition_create(o->config, NULL, &o->precondition);
   WL_TRY(need_network(o));
   const wl_layout *theta = wl_task_theta(o->task);
@@ -88,7 +88,7 @@ static wl_status read_phi(const wl_file *file, wl_optimizer *o) {
 typedef struct file_job {
   const char *path;
   wl_optimizer *o;
-  const char *configuration; /* text of the configuration that is written into the file */
+  const char *configuration; /* YAML text of the configuration, which is written into the file */
   int count;                 /* number of given tensors of meta-parameters */
   const wl_meta_parameters *given;
 } file_job;

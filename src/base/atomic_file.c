@@ -219,7 +219,7 @@ wl_status wl_make_folder(const char *path) {
                  path);
 }
 
-/* Lists the names of the entries that contain `part`, in any order. */
+/* Lists, in any order, the names in `folder` that contain the string `part`. */
 static wl_status list_folder(const char *folder, const char *part, wl_names *names) {
   wl_status status = WL_OK;
   *names = (wl_names){0};

@@ -12,8 +12,8 @@ void wl_failure_keep(wl_failure *failure, wl_status status) {
 wl_status wl_failure_raise(wl_failure *failure) {
   const wl_status code = failure->code;
   failure->code = WL_OK;
-  /* The code is WL_ERR_OS, because WL_FAIL would append a source line for WL_ERR_SOFTWARE, and the
-   * stored message may already contain a source line. */
+  /* WL_FAIL is called with WL_ERR_OS for every stored code. With WL_ERR_SOFTWARE, WL_FAIL would
+   * append a source line, and the stored message may already contain a source line. */
   if (code != WL_OK) WL_FAIL(WL_ERR_OS, "%s", failure->message);
   return code;
 }

@@ -32,10 +32,11 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 /* The state of the progress line. A thread must hold `lock` to read or write this state. */
 static struct {
   bool active, terminal, drawn;
-  long first;            /* `done` in the first call: the number of steps that were complete before
-                          * this process started */
-  long done, shown;      /* `done` in the last call, and `done` in the line that was printed last */
-  double start, printed; /* time of the first call and time of the last printed line, in seconds */
+  long first;            /* value of `done` in the first call of wl_log_progress, which is the
+                          * number of steps that were complete before this process started */
+  long done, shown;      /* value of `done` in the last call, and value of `done` in the last
+                          * printed line */
+  double start, printed; /* time of the first call, and time of the last printed line, in seconds */
   char line[LINE_SIZE];
 } progress;
 

@@ -22,11 +22,11 @@ typedef enum wl_option_type {
   WL_OPT_INT, /* integer of 64 bits; 1e4 and 10_000 are integers, and 1.5 is an error */
   WL_OPT_REAL,
   WL_OPT_BOOL,           /* true, yes and on are true; false, no and off are false */
-  WL_OPT_STRING,         /* text; the empty text is an error if the key has no default */
+  WL_OPT_STRING,         /* string; the empty string is an error if the key has no default */
   WL_OPT_CHOICE,         /* one of `choices` */
   WL_OPT_INTS,           /* list of integers; a single integer is a list of one item */
   WL_OPT_REALS,          /* list of numbers; a single number is a list of one item */
-  WL_OPT_STRINGS,        /* list of texts; a single text is a list of one item */
+  WL_OPT_STRINGS,        /* list of strings; a single string is a list of one item */
   /* one of `choices`, or a list of numbers; a single number is a list of one item */
   WL_OPT_CHOICE_OR_REALS
 } wl_option_type;
@@ -74,7 +74,7 @@ typedef enum wl_slot_kind {
   WL_SLOT_INT,    /* int64_t */
   WL_SLOT_REAL,   /* double */
   WL_SLOT_BOOL,   /* bool */
-  WL_SLOT_STRING, /* the member is a const char *, and the configuration owns the text */
+  WL_SLOT_STRING, /* the member is a const char *, and the configuration owns the string */
   WL_SLOT_CHOICE, /* the member is an int or an enum, and receives the index of the choice */
   WL_SLOT_INTS,
   WL_SLOT_REALS,
@@ -243,8 +243,8 @@ void wl_map_choices(const wl_map *map, char *text, size_t size);
 
 /* Stores the value of each row of `table` in the member of `out` that the row's slot names. Other
  * members are unchanged. The last row of `table` has the key NULL. `table` may differ from the
- * table that declares the keys of the map. A row then receives the value of the map's key that has
- * the same name and type. A row for which the map has no such key is skipped. */
+ * table that declares the keys of the map. For each row, the function reads the map's key that has
+ * the same name and type as the row. The function skips the row if the map has no such key. */
 void wl_map_read(const wl_map *map, const wl_option *table, void *out);
 
 /* Sets an error message that starts with the file, the line and the full key of a value of this
@@ -276,8 +276,8 @@ void wl_help_roff(const char *text, FILE *out);
 /* Prints text in lines that fit in the terminal's width. Each line after the first starts with
  * `indent` blanks. The last line has no newline. */
 void wl_help_wrap(const char *text, int indent, FILE *out);
-/* Prints the name and the summary of each variant of a section. The option `--list tasks` calls
- * this function. */
+/* Prints the name and the summary of each variant of a section. The option `--list tasks` uses this
+ * function. */
 void wl_section_list(const wl_section *section, FILE *out);
 
 #endif

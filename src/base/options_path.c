@@ -78,8 +78,8 @@ wl_status wl_path_expand(wl_pool *pool, const char *text, wl_location location, 
   return status;
 }
 
-/* A value that has a line number was read from a configuration file, and a relative path is
- * resolved from the folder of that file. */
+/* If `location` has a line number, the path was read from a configuration file. A relative path is
+ * then resolved from the folder of that file. */
 wl_status wl_path_beside(wl_pool *pool, const char *text, wl_location location, const char **out) {
   *out = text;
   if (text[0] == '/' || text[0] == '\0') return WL_OK;

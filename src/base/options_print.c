@@ -66,7 +66,7 @@ static int emit_flow_map_start(yaml_emitter_t *emitter) {
 static int emit_counted(yaml_emitter_t *emitter, const char *text) {
   char name[40];
   wl_choice_name(text, name, sizeof name);
-  /* the name, and three characters: the brace, the colon and the blank */
+  /* length of the name plus three characters: the opening brace, the colon and the blank */
   const size_t before = strlen(name) + 3;
   char number[40];
   snprintf(number, sizeof number, "%.*s", (int)(strlen(text) - before - 1), text + before);

@@ -99,7 +99,7 @@ static wl_status check_row(const wl_plugin_kind *kind, const wl_option *table, c
   return status == WL_OK ? WL_OK : WL_FAIL(WL_ERR_CONFIG, "%s: %s", path, why);
 }
 
-/* Returns true if the bytes are in the memory of a loaded program or library. */
+/* Returns true if the `size` bytes at `bytes` are in the memory of a loaded program or library. */
 static bool is_loaded(const void *bytes, size_t size) {
   Dl_info info;
   return dladdr(bytes, &info) && dladdr((const char *)bytes + size - 1, &info);

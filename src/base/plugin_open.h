@@ -92,11 +92,11 @@ wl_status wl_plugin_list(const wl_plugin_search *search, wl_plugin_export export
 wl_status wl_plugin_check(const wl_plugin_kind *kind, const wl_plugin *plugin, const char *path,
                           wl_variant *out);
 
-/* If `refused` is true, later calls load no plug-in and run no other program that a configuration
- * names. A map that names a plug-in may then have any keys, and wl_map_table returns NULL for this
- * map. The C library calls this function, because the callers of the library may open files from
- * other people. In addition, a plug-in could not find the functions of Warploom, because the
- * library does not export them. */
+/* If `refused` is true, later calls of Warploom's functions load no plug-in and run no other
+ * program that a configuration names. A map that names a plug-in may then have any keys, and
+ * wl_map_table returns NULL for this map. The C library calls this function for two reasons. The
+ * callers of the library may open files from other people. A plug-in also could not find the
+ * functions of Warploom, because the library does not export them. */
 void wl_plugin_refuse(bool refused);
 bool wl_plugin_is_refused(void);
 

@@ -24,7 +24,7 @@ typedef enum wl_purpose {
   WL_FOR_UNUSED, /* This value is unused, and is kept because the later values must not change. */
   WL_FOR_REPLAY,         /* random order of the replayed windows */
   WL_FOR_PROBE,          /* random directions in which a gradient is checked */
-  WL_FOR_STAGGER,        /* first inner step of a unit's first episode whose window contributes */
+  WL_FOR_STAGGER,        /* inner step from which a staggered unit contributes meta-gradients */
   WL_FOR_PERTURB,        /* perturbations of evolution strategies */
   WL_FOR_DRAW,           /* values of configuration keys for which the user gave a distribution */
   WL_FOR_GRADIENT_NOISE, /* noise added to inner gradients */

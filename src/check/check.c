@@ -90,7 +90,8 @@ static wl_status run_engine(wl_check_window *w, wl_unroll_ws *ws, wl_unit *unit)
   return WL_OK;
 }
 
-/* Returns the number of threads. By default a small task gets one thread, and a larger task gets all cores, because
+/* Returns the number of threads that check a task with n parameters. By default, a small task is
+ * checked with one thread. A larger task is checked with one thread for each core, because the
  * check runs in one process. The key `threads` sets another number. */
 static int choose_threads(const wl_config *config, int64_t n) {
   const int64_t asked = wl_schema_run(config).threads;
@@ -186,7 +187,7 @@ static void judge(const probe *p, double tolerance, wl_check_block *out) {
   out->zero = wl_ladder_is_zero(p->rollout->magnitude, p->moved, p->claimed);
   if (out->zero) out->error = 0.0;
   const bool far_below =
-      out->error <= BEYOND_DOUBT * tolerance; /* a kink may change the order at larger h */
+      out->error <= BEYOND_DOUBT * tolerance; /* a kink may change the order of the error */
   const bool ordered =
       isnan(out->slope) || far_below || (out->slope >= ORDER_LEAST && out->slope <= ORDER_MOST);
   const bool undecided = !out->zero && !(out->error <= tolerance) && !p->unexplained;
@@ -219,7 +220,8 @@ static void check_block(probe *p, int index, const wl_check_request *request, wl
 
 /* ---- The check of one task and of all tasks -------------------------------------------------- */
 
-/* Keeps the largest relative difference in `out`. The comparison fails if the difference is NaN. */
+/* Keeps the largest relative difference so far in out->disagreement. The comparison fails if a
+ * difference is above AGREEMENT or is NaN. */
 static void accumulate_disagreement(double difference, wl_check_task *out) {
   out->passed = out->passed && difference <= AGREEMENT;
   if (!(difference <= out->disagreement)) out->disagreement = difference;

@@ -61,14 +61,15 @@ static const wl_argument arguments[] = {
     {"json", "FILE", "also write the table as JSON to FILE; the name - means standard output"},
     {0}};
 
-/* The settings of an evaluation that the options and the operand of the command line contain. */
+/* The settings of an evaluation, which are read from the options and the operand of the command
+ * line. */
 typedef struct request {
   const char *path;
   wl_eval_setting setting;
   wl_override overrides[MAX_OVERRIDES];
   int n_overrides;
   char output[4200],
-      settings[8192]; /* text of all options that change the results, without the operand RUN */
+      settings[8192]; /* string with all options that change the results, without the operand RUN */
 } request;
 
 /* Sets the path of the output to `given` if `given` is not NULL. If `given` is NULL, the output is
@@ -87,8 +88,8 @@ static wl_status name_output(const char *given, request *q) {
   return WL_FAIL(WL_ERR_USAGE, "--output: the name of the file is longer than %zu bytes; choose a shorter name", size - 1);
 }
 
-/* Writes to q->settings one text that contains all options that change the results. The file of the
- * evaluation contains this text, so that a later command can detect that the file has other
+/* Writes to q->settings one string that contains all options that change the results. The file of
+ * the evaluation contains this string, so that a later command can detect that the file has other
  * settings. */
 static wl_status write_settings(const wl_arguments *a, request *q) {
   FILE *const out = fmemopen(q->settings, sizeof q->settings, "w");

@@ -104,7 +104,8 @@ typedef struct product {
   int count;
 } product;
 
-/* Compiles the sources. If this program accepts the new plug-in, renames it to `output`. */
+/* Compiles the sources. If this program accepts the new plug-in, renames the file of the plug-in to
+ * `output`. */
 static wl_status make(const wl_plugin_sources *sources, const char *output, product *p) {
   WL_TRY(wl_plugin_build(sources));
   WL_TRY(list(sources->output, output, p->exports, &p->count));

@@ -35,7 +35,7 @@ typedef struct wl_selftest {
             /* digest of each job after a training on one rank and one thread; "" before this
              * training */
             [WL_SELFTEST_DIGEST];
-  /* text that the names of the checks to run must contain; NULL means that all checks run */
+  /* only checks whose names contain this string are run; NULL means that all checks run */
   const char *only;
   /* number of processes that were started so far, which becomes part of the names of their output
    * files */

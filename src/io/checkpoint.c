@@ -28,8 +28,8 @@ wl_status wl_checkpoint_list(const char *run, char folder[WL_PATH_MAX], wl_names
 /* Removes old checkpoints. The checkpoint `written` was just written and verified. The newest
  * `keep` valid checkpoints are not removed. The newest valid checkpoint whose step is below
  * `last_counted` also remains. A run whose training diverges therefore has a checkpoint from before
- * the divergence. The oldest checkpoint is not verified, because no older checkpoint depends on the
- * result. If a file cannot be removed, a warning is printed. */
+ * the divergence. The oldest checkpoint is not verified, because there is no older checkpoint that
+ * could replace it. If a file cannot be removed, a warning is printed. */
 static void remove_old(const char *folder, const wl_names *names, const char *written,
                        const wl_checkpoint *c) {
   char path[WL_PATH_MAX];

@@ -12,8 +12,8 @@ typedef struct figures {
 struct wl_progress {
   figures *ring; /* the last reports [room] */
   int64_t room, added;
-  /* number of windows of an episode; NaN for windows of one step, because a window of one step has
-   * only one loss */
+  /* number of windows of an episode; NaN if a window has one step, because such a window has only
+   * one loss */
   double windows;
 };
 

@@ -64,8 +64,8 @@ static void sign_lock(int fd) {
     wl_log_warning("cannot write the owner into the lock file: %s", strerror(errno));
 }
 
-/* Returns true if the error means that the file system has no locks. Two trainings in one folder are then not
- * detected. */
+/* Returns true if `error`, a value of errno, means that the file system has no locks. The program
+ * then cannot detect a second training in the same folder. */
 static bool locks_are_unsupported(int error) {
   return error == ENOLCK || error == ENOSYS || error == EOPNOTSUPP || error == EINVAL;
 }
@@ -196,8 +196,8 @@ static bool is_kept(const char *line, size_t length, int64_t meta_step) {
   return kept;
 }
 
-/* Keeps the complete lines up to `meta_step`. Moves them to the front of the text and returns their
- * total length. */
+/* Moves the complete lines up to `meta_step` to the start of `text`, and returns the total length
+ * of these lines in bytes. */
 static size_t keep_lines(char *text, size_t bytes, int64_t meta_step) {
   size_t kept = 0;
   for (size_t at = 0; at < bytes;) {

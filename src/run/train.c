@@ -45,8 +45,9 @@ typedef struct run {
   bool told; /* true if the user has been warned that the rule has no effect */
 } run;
 
-/* Finds the run directory. It is the configuration's `output`, or runs/NAME for a configuration NAME.yaml. Returns
- * WL_ERR_CONFIG if the path is too long. */
+/* Finds the run directory, which is the value of the key `output`. If the configuration file
+ * NAME.yaml does not have this key, the run directory is runs/NAME. Returns WL_ERR_CONFIG if the
+ * path is too long. */
 static wl_status run_directory(const wl_config *config, const char *config_path, char *path,
                                size_t size) {
   const char *given = wl_schema_run(config).output;
@@ -426,7 +427,7 @@ static wl_status finish(run *r, bool stopped, wl_train_outcome *outcome) {
       "stopped after meta-step %lld of %lld with a checkpoint in %s; run again with --resume to continue",
       (long long)wl_state_of(r->trainer)->meta_step, (long long)wl_setup_of(r->trainer)->steps,
       r->path);
-  wl_error_share(true); /* all ranks left the loop because of the same flags */
+  wl_error_share(true); /* all ranks have the same flags, so all ranks return this status */
   return WL_TRY_AGAIN;
 }
 

@@ -18,8 +18,8 @@ typedef struct wl_train_request {
   double time_limit;
   /* flag that a signal handler sets to stop the training; may be NULL */
   const volatile sig_atomic_t *stop;
-  /* True while the training reads *stop. While it is false, the signal handler ends the process. NULL if `stop` is
-   * NULL. */
+  /* *polled is true while the training reads *stop. While *polled is false, the signal handler ends
+   * the process. The pointer is NULL if `stop` is NULL. */
   volatile sig_atomic_t *polled;
 } wl_train_request;
 

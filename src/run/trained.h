@@ -26,8 +26,9 @@ wl_status wl_trained_read(const char *path, const wl_override *overrides, int n_
 void wl_trained_destroy(wl_trained **trained);
 /* Returns the number of inner steps of the longest episode of the training. */
 int64_t wl_trained_horizon(const wl_trained *trained);
-/* Computes the meta-parameters [model->phi.size] before the first meta-step. They are drawn from the seed, or copied
- * from the trained optimizer that the configuration names as `start`. Not collective. */
+/* Computes the meta-parameters [model->phi.size] with which a training starts. The values are drawn
+ * with the seed, or copied from the trained optimizer that the configuration names as `start`. Not
+ * collective. */
 wl_status wl_trained_start(const wl_config *config, const wl_model *model, const wl_task *task,
                            uint64_t seed, double *phi);
 /* Writes the tensors of phi and the configuration to a file of kind "optimizer". Not collective. */

@@ -95,8 +95,9 @@ typedef struct wl_task_family {
    * pointer `loss` is NULL, the tape computes the loss and the gradient. */
   double (*loss)(const wl_task *task, const wl_episode *episode, const wl_batch *batch, const wl_real *theta,
                  wl_real *gradient);
-  /* Returns the status of the first call of the function `loss` that failed, or WL_OK if no call
-   * failed. A call that fails returns NaN. The pointer `status` is NULL if `loss` cannot fail. */
+  /* Returns WL_OK if no call of the function `loss` has failed. Otherwise returns the status of the
+   * first failure. A call of `loss` that fails returns NaN. The pointer `status` is NULL if `loss`
+   * cannot fail. */
   wl_status (*status)(const wl_task *task);
   /* true: the tasks of the family have a support set and a query set. In evaluations, the held-out
    * split is the query set. */
@@ -165,9 +166,9 @@ typedef struct wl_task_point {
    * has no meta-parameters */
   const wl_real *theta, *phi;
 } wl_task_point;
-/* Returns the status of the first computation of a loss of this task that failed, or WL_OK if no
- * computation failed. Only a computation by family->loss can fail, and wl_task_loss then returns
- * NaN. Call this function after losses were computed, because wl_task_loss returns no status. */
+/* Returns WL_OK if no computation of a loss of this task has failed. Otherwise returns the status
+ * of the first failure. Only family->loss can fail, and wl_task_loss then returns NaN. Call this
+ * function after losses were computed, because wl_task_loss returns no status. */
 wl_status wl_task_status(const wl_task *task);
 /* Returns the loss at the point `at`. Writes the gradients grad_theta [n] and grad_phi, which has
  * one element for each meta-parameter of the tape. A gradient is not computed if its pointer is

@@ -54,7 +54,7 @@ static wl_status make_text(const void *request, void **object) {
   *object = text;
   struct stat info;
   if (stat(path, &info) == 0 &&
-      /* tested before fopen, because fopen waits for the writer of a pipe */
+      /* this test precedes fopen, because fopen would wait for the writer of a pipe */
       !S_ISREG(info.st_mode))
     return WL_FAIL(WL_ERR_NO_INPUT, "%s: this is not a regular file; name a text file", path);
   FILE *file = fopen(path, "rb");
