@@ -26,7 +26,7 @@
 
 set -o pipefail
 WL_STOPPED_EARLY=75 # exit code of warploom after a stop with a checkpoint
-WL_MAX_STALLS=5     # number of successive starts without a new meta-step after which a chain ends
+WL_MAX_STALLS=5     # a chain ends after this number of successive starts that complete no meta-step
 WL_CHILD=           # process id of the launcher while it runs
 WL_STOP=0           # 1 if a signal has requested that this job stop
 WL_TERMINATED=0     # 1 if this signal was TERM: the batch system then ends the job
@@ -176,8 +176,8 @@ wl_checkpoint_step() {
   esac
 }
 
-# Converts a time of the form D-HH:MM:SS, HH:MM:SS or MM:SS to seconds and prints the result. Prints nothing if the text
-# has another form.
+# Converts a time of the form D-HH:MM:SS, HH:MM:SS or MM:SS to seconds and prints the result. Prints nothing if the
+# argument has another form.
 wl_seconds_of() { # TIME
   local left=$1 days=0 hours=0 minutes seconds
   case $left in *[!0-9:-]* | '' | *--*) return 0 ;; esac

@@ -1,7 +1,7 @@
-/* soft_clip.c - implements gradient descent with bounded steps. The absolute step of a parameter is
- * at most a c, where a is the rate and c is the bound.
+/* soft_clip.c - implements gradient descent with bounded steps. The absolute value of a step is
+ * less than the product of the learning rate a and the bound c.
  *
- *   u = -a g r,   r = 1 / sqrt(1 + (g / c)^2)          a: rate, c: bound
+ *   u = -a g r,   r = 1 / sqrt(1 + (g / c)^2)          a: learning rate, c: bound
  *
  * With d(g r)/dg = r^3 and d(g r)/dc = (g / c)^3 r^3, the adjoints are:
  *

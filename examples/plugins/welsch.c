@@ -3,9 +3,10 @@
  *
  *   L(theta) = mean_i 1 - exp(-r_i^2 / 2),   r = X theta - y          X (B,d), y (B), theta (d,1)
  *
- * X and the true parameters are drawn from N(0,1). The first outliers * B values of y are outliers,
- * drawn from N(0, 10^2). The other values of y are exact up to noise. Far from the solution the
- * loss is flat, which is difficult for any optimizer.
+ * X and the true parameters are drawn from N(0,1). The option `outliers` is a fraction: the first
+ * outliers * B values of y are drawn from N(0, 10^2). The other values of y are X times the true
+ * parameters, plus noise. Far from the solution the loss is flat, which is difficult for any
+ * optimizer.
  *
  * docs/plugins.md explains this example. Build it with: warploom plugin build welsch.c */
 #include <warploom/task.h>

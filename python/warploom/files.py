@@ -179,7 +179,7 @@ def geometric_interval(values, axis=0):
 # ---- configurations ------------------------------------------------------------------------
 
 def _scalar(text):
-    """Parses a value of the resolved YAML. The value is a number, a boolean, a word with or without quotes, or a list
+    """Parses a value of the resolved YAML. The value is a number, a boolean, a string with or without quotes, or a list
     of such values."""
     text = text.strip()
     if text.startswith("[") and text.endswith("]"):
@@ -236,7 +236,7 @@ def is_bookkeeping(key):
 
 
 def show(value):
-    """Returns a configuration value as readable text."""
+    """Returns a configuration value as a readable string."""
     if value is None:
         return "(absent)"
     if isinstance(value, bool):
@@ -249,7 +249,7 @@ def show(value):
 # ---- HDF5 files ----------------------------------------------------------------------------
 
 def text_of(value):
-    """Returns the text of an attribute or of a zero-padded array of bytes."""
+    """Converts an attribute or a zero-padded array of bytes to a string."""
     if isinstance(value, np.ndarray):
         value = value.astype(np.uint8).tobytes()
     if isinstance(value, bytes):
@@ -370,12 +370,12 @@ class Case:
     def __init__(self, group):
         self.name = text_of(group["name"][()])
         self.rules = [text_of(row) for row in group["rule_name"][()]]
-        self.curve = group["curve"][()]                        # loss, (rule, seed, inner_step)
-        self.final = group["final_loss"][()]                   # final loss, (rule, seed)
+        self.curve = group["curve"][()]                        # loss, an array (rule, seed, inner_step)
+        self.final = group["final_loss"][()]                   # final loss, an array (rule, seed)
         self.heldout = group["heldout_loss"][()]
         self.accuracy = group["heldout_accuracy"][()]
-        self.rate = group["learning_rate"][()]                 # learning rate, (rule); NaN for the learned rule
-        self.diverged = group["diverged"][()]                  # number of diverged runs, (rule)
+        self.rate = group["learning_rate"][()]                 # learning rate of each rule; NaN for the learned rule
+        self.diverged = group["diverged"][()]                  # number of diverged runs of each rule
         self.start, self.difference, self.half, verdict = group["summary"][()]
         self.gap, self.gap_half = group["difference"][()]      # final loss: learned rule minus best hand-designed rule
         self.verdict = VERDICTS[int(verdict)]
@@ -508,7 +508,7 @@ class Run:
     @property
     def metrics(self):
         """Returns {"meta_step": array, "meta_loss": array, ...}.
-        The value null becomes NaN. An incomplete last line is left out."""
+        The JSON value null becomes NaN. An incomplete last line is left out."""
         if self._metrics is None:
             self._metrics = read_metrics(self.path / "metrics.jsonl")
         if self._metrics is None:

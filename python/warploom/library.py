@@ -93,8 +93,8 @@ def open_library():
 
 
 def write_optimizer(path, configuration, phi):
-    """Writes an optimizer file. `configuration` is the text of its configuration, and `phi` contains its
-    meta-parameters {name: array}."""
+    """Writes an optimizer file. The string `configuration` is its configuration, and `phi` contains its meta-parameters
+    {name: array}."""
     library, arrays = open_library(), [np.ascontiguousarray(values, dtype=np.float64) for values in phi.values()]
     given = (MetaParameters * len(phi))(*(MetaParameters(name.encode(), a.size, a.ctypes.data) for name, a in zip(phi, arrays)))
     with phil:
@@ -135,7 +135,8 @@ class Optimizer:
 
     def step(self, tensors, loss):
         """Updates theta in place. Each float32 tensor is given as a tuple.
-        The tuple is (address of the gradient, address of theta, True if its axes are exchanged, rate, weight decay)."""
+        The tuple is (address of the gradient, address of theta, True if its axes are exchanged, learning rate, weight
+        decay)."""
         if len(tensors) != len(self._steps):
             raise ToolError(USAGE, f"{len(tensors)} tensors are given, but the run was started with {len(self._steps)}")
         for at, tensor in zip(self._steps, tensors):

@@ -49,7 +49,8 @@ def newton_schulz(x):
 
 
 def orthogonal(z):
-    """Orthogonalises a tensor as a matrix over its first two axes, separately for each tap of a convolution."""
+    """Orthogonalises a tensor as a matrix over its first two axes, separately for each position in a convolution
+    kernel."""
     if z.dim() == 2:
         return newton_schulz(z)
     by_tap = z.flatten(2).permute(2, 0, 1)

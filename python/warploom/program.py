@@ -142,7 +142,8 @@ def evaluate(trained, output, *, ranks=1, settings=None, quiet=False, program=No
 
 
 def check(config, *, settings=None, quiet=False, program=None, **options):
-    """Returns the table of `warploom check` as a dictionary. "passed" is true if all meta-gradients are right.
+    """Returns the table of `warploom check` as a dictionary. "passed" is true if every meta-gradient agrees with its
+    central difference within the tolerance.
 
     `options` are options of the command, such as directions=3, tolerance=1e-7 or windows=1."""
     with tempfile.TemporaryDirectory() as folder:

@@ -133,7 +133,7 @@ class Rule:
 
 
 class Schedule:
-    """Returns the factor of the rate at step t (src/rule/schedule.c)."""
+    """Returns the factor of the learning rate at step t (src/rule/schedule.c)."""
 
     def __init__(self, rule):
         self.kind = rule.option("schedule", "constant")
@@ -336,7 +336,8 @@ class Recurrent(Rule):
 
 
 class Lstm(Recurrent):
-    """The coordinatewise LSTM (src/rule/lstm.c). With `momentum` it also has a Nesterov step."""
+    """The coordinatewise LSTM (src/rule/lstm.c). If the option `momentum` is positive, the update also contains a
+    Nesterov step."""
     EPSILON = 1.1920928955078125e-7
 
     def __init__(self, options, phi, steps):
@@ -372,7 +373,7 @@ class Lstm(Recurrent):
 
 
 class RnnProp(Recurrent):
-    """An LSTM on Adam's normalised gradients and momenta (src/rule/rnnprop.c)."""
+    """An LSTM whose inputs are the gradient and the momentum, normalised as in Adam (src/rule/rnnprop.c)."""
     DECAY = 0.95
     fields = ("m", "v")
 

@@ -211,7 +211,7 @@ class Lbfgs(Rule):
             state[name].copy_(torch.where(accepted, shifted, state[name]))
 
     def _two_loops(self, state, q):
-        """Returns H q and the length of the longest step in memory, or 0 if the memory is empty."""
+        """Returns H q and the length of the longest step in memory. The length is 0 if the memory is empty."""
         past, longest = [], torch.zeros_like(q[:, :1])
         for s, y in zip(wide(state["steps"]), wide(state["changes"])):
             ss, sy, yy = ((a * b).sum(1, keepdim=True) for a, b in ((s, s), (s, y), (y, y)))
@@ -278,8 +278,8 @@ class FeatureNet(Rule):
 
     @staticmethod
     def _axes(p):
-        """Returns the numbers of the second largest and the largest axis.
-        If two axes have the same size, the later axis counts as larger."""
+        """Returns the indices of the second largest and the largest axis. If two axes have the same size, the later
+        axis counts as larger."""
         return sorted(range(p.dim()), key=lambda a: p.shape[a])[-2:]
 
     def _vector_factors(self, x, g, k):
@@ -315,7 +315,8 @@ class FeatureNet(Rule):
                 [y * t[3] for y, t in zip(m, tables)])
 
     def _inverse_rms(self, f):
-        """Returns 1 / sqrt(e + mean f^2). For Celo2, the mean is over each tap of a convolution separately."""
+        """Returns 1 / sqrt(e + mean f^2). For Celo2, the mean is computed separately for each position in a convolution
+        kernel."""
         axes = (0, 1) if self.celo2 and f.dim() > 2 else tuple(range(f.dim()))
         mean = total(f * f, dim=axes, keepdim=True) / math.prod(f.shape[a] for a in axes)
         return ((1e-9 if self.celo2 else 1e-5) + mean).rsqrt().to(f.dtype)

@@ -34,7 +34,7 @@ def read_phi(file):
 
 
 def export_npz(path, output):
-    """Writes the meta-parameters (an array for each block) and the text `configuration` into a NumPy archive."""
+    """Writes the meta-parameters (an array for each block) and the string `configuration` into a NumPy archive."""
     with open_trained(path) as file:
         np.savez(output, configuration=file.attributes["configuration"], **read_phi(file))
 
@@ -88,8 +88,8 @@ def import_weights(rule, weights, output, *, hidden=None, options=None, horizon=
     rule       small_fc, celo2, celo2base or mlp
     weights    a list of arrays, with the weight (in, out) and the bias of each layer.
                One array with all numbers in this order is also accepted (celo2: 347 numbers; small_fc with 32-32 units:
-               2,402 numbers), and so is {name: array} with the names of the file, such as "layer1.weight". If the
-               decays of small_fc are missing, these decays have their initial values.
+               2,402 numbers), and so is {name: array} with the names of the file, such as "layer1.weight". If `weights`
+               does not contain the decays of small_fc, they have their initial values.
     hidden     widths of the hidden layers if `weights` is one array.
                None stands for [8, 8] for celo2, and for [32, 32] for the other rules.
     options    keys of the rule, such as {"step_scale": 0.01, "exponent_scale": 0.01} for PyLO's small_fc

@@ -92,7 +92,7 @@ def mean_curve(t, rows, positive):
 
 
 def draw_baselines(ax, case, positive, horizon):
-    """Draws hand-designed rules as thin lines, and the final loss of the trained rule on fresh tasks."""
+    """Draws the losses of hand-designed rules as thin lines, and the final loss of the trained rule on fresh tasks."""
     ends = []
     for r, rule in enumerate(case.rules):
         if ws.is_learned(rule):
@@ -149,8 +149,8 @@ def set_loss_view(ax, curves, positive, horizon):
 
 
 def baseline_case(source, positive):
-    """Returns the case of the evaluation for the trained setting. Returns None if the horizon or the scale of this case
-    differs from that of the run."""
+    """Returns the case of the evaluation that has the setting of the training. Returns None if the horizon or the scale
+    of this case differs from that of the run."""
     try:
         evaluation = source.run.evaluation()
     except wf.ToolError as error:
