@@ -143,8 +143,8 @@ static double run_window(wl_kernel_window *w, bool keep) {
   return 1e-6 * (double)w->coordinates * STEPS / wl_kernel_window_seconds(w, keep);
 }
 
-/* Returns the rate in GFLOP/s at which OpenBLAS multiplies a matrix (number of coordinates, k) by a matrix of
- * shape (k, 80). */
+/* Returns the rate in GFLOP/s at which OpenBLAS multiplies a matrix of shape (n, k) by a matrix of shape (k, 80). Here
+ * n is the number of coordinates. */
 static double run_gemm(bench *b, int k) {
   const int n = (int)b->one.coordinates;
   const double start = wl_thread_seconds();

@@ -95,8 +95,8 @@ step = grad_and_value(look_ahead, has_aux=True)
 
 
 def functional(phi, images, step):
-    """Returns the meta-gradient of one task. The function calls `step`, the differentiated look-ahead loss, once for
-    each inner step."""
+    """Returns the meta-gradient of one task. The function calls `step` once for each inner step. `step` returns the
+    gradient and the value of the look-ahead loss."""
     total, theta, batch = [torch.zeros_like(p) for p in phi], start_theta(), images.draw()
     for _ in range(STEPS):
         following = images.draw()

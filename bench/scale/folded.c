@@ -9,8 +9,8 @@
  *   of each kind of work to FILE. The spread is the median absolute deviation, multiplied by 1.4826 and divided by
  *   the median. The median is insensitive to short periods in which the processor does other work.
  * - WL_FOLD=FILE: The program computes no units. Instead, each window and each start of a unit advances the simulated
- *   clock by the seconds in FILE, multiplied by a random factor with the spread in FILE. The program plans and sends
- *   messages as `warploom` does.
+ *   clock by the seconds in FILE, multiplied by a random factor with the spread in FILE. The program assigns units to
+ *   ranks and sends messages as `warploom` does.
  *
  * FILE consists of lines of three types:
  *
@@ -211,8 +211,8 @@ REAL(double, wl_outer_update, wl_outer *outer, int64_t meta_step, unsigned group
   return __real_wl_outer_update(outer, meta_step, groups, gradient, phi);
 }
 
-/* The simulated program also computes the plan, and the real time of planning is added to the simulated clock,
- * because this time grows with the number of ranks. */
+/* The simulated program also assigns the units to ranks. The real time of this function is added to the simulated
+ * clock, because this time grows with the number of ranks. */
 REAL(void, wl_plan_begin, wl_plan *plan) {
   const double start = cpu_seconds();
   __real_wl_plan_begin(plan);

@@ -1,7 +1,7 @@
 # Checks `warploom ablate`. The parts of a configuration are the LSTM, the warp layers, the preconditioner and the
 # learned theta_0. `ablate` trains the system once with each subset of these parts. Each run must have the same result
 # as a run of `train` with the same parts. The name of the output folder contains `#` and `:`. YAML reads such a name as
-# one text only if the name is in quotes. The printed table must not depend on the number of ranks. With --resume,
+# one string only if the name is in quotes. The printed table must not depend on the number of ranks. With --resume,
 # `ablate` must not train a finished run again. All subsets must be checked before the first training begins.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"

@@ -1,6 +1,6 @@
 # Checks how the program reports bad input. The program must print exactly one clear error on standard error, and exit
-# with the code that sysexits.h defines for this error. No rank may hang. An incomplete file must not have the final
-# name of the file.
+# with the code that sysexits.h defines for this error. No rank may hang. The program must never give an incomplete file
+# its final name.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 

@@ -1,7 +1,7 @@
 # Runs commands of warploom on each configuration in jobs/. For each configuration, the test runs train --dry-run,
-# ablate --dry-run, check, and a training of zero meta-steps. On the resulting run, the test runs eval over every
-# axis, info and export. The test reduces the sizes of tasks. The test replaces data sets that are not installed by
-# the built-in data set.
+# ablate --dry-run, check, and a training of zero meta-steps. On the resulting run, the test runs `eval` with every
+# value of --vary, `info` and `export`. The test reduces the sizes of tasks. The test replaces data sets that are not
+# installed by the built-in data set.
 set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 

@@ -129,7 +129,7 @@ strike_signal() {
   await_end $END
   [ "$code" != 0 ] || return 0
   [ "$code" = $EXIT_STOPPED ] || fail "$name to one rank: exit $code, not $EXIT_STOPPED: $(cat "$run.err")"
-  # the job may complete the current meta-step; it may also complete the next one if the reduction of that has begun
+  # the job may complete the current meta-step, and also the next meta-step if its reduction has begun
   [ $(($(last_step "$run") - before)) -le 2 ] || fail "$name: $(last_step "$run") meta-steps done, $before at the signal"
   [ "$(last_step "$run")" = "$(checkpoint_step "$run")" ] || fail "$name: the checkpoint does not have all meta-steps"
 }

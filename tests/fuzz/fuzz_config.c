@@ -156,7 +156,7 @@ static bool same_value(const wl_map *a, const wl_map *b, const wl_option *o) {
       return x.draw.kind == y.draw.kind && x.draw.low == y.draw.low && x.draw.high == y.draw.high &&
              same_reals(x.draw.choices, y.draw.choices);
     case WL_SLOT_STRINGS:
-    case WL_SLOT_NONE: return true; /* the comparison of the printed texts covers lists of texts */
+    case WL_SLOT_NONE: return true; /* the comparison of the printed texts covers lists of strings */
   }
   return false;
 }

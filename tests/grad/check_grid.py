@@ -142,8 +142,8 @@ def grid_passes(case):
 
 
 def slopes_seen():
-    """Checks that `check` measures how the error decreases with the step. A report without a wrong order would
-    otherwise prove nothing."""
+    """Checks that the error of the central differences, as `check` measures it, is proportional to the square of their
+    step."""
     _, report, _ = check(configuration(QUADRATIC, LSTM, "steps: 6, order: second", ""))
     return all(1.9 <= block["slope"] <= 2.1 for block in report["tasks"][0]["blocks"])
 

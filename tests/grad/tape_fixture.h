@@ -5,7 +5,7 @@
  *   - The product H u agrees with central differences of <u, g>.
  *   - <u, H v> equals <v, H u>, and loss_dot equals <g, v>.
  *   - H (0, v_phi) has the same value if v_theta is NULL.
- *   - Repeated passes and passes in which some outputs are NULL have the same bits. */
+ *   - Repeated passes have results with the same bits, even if some outputs are NULL. */
 #ifndef WL_TESTS_TAPE_FIXTURE_H
 #define WL_TESTS_TAPE_FIXTURE_H
 

@@ -98,7 +98,7 @@ static double exact_end(const toy *t, int64_t windows) {
   return exact(t, windows) - exact(t, windows - 1);
 }
 
-/* Begins the episode with the perturbations of the draw with the number `draw`. */
+/* Begins the episode. The number `draw` selects the perturbations of phi. */
 static void begin_episode(toy *t, uint64_t draw, int64_t windows) {
   const wl_episode episode = {t->of.of.seed, WL_SPACE_CHECK, 3, 0};
   t->estimator->seed = draw;
@@ -446,8 +446,8 @@ static void test_clip_by_entry(void **state) {
   close_problem(&p);
 }
 
-/* Creates the quadratic function with two antithetic pairs of runs. The teacher of this function has the learning
- * rate r_e = 2 r. */
+/* Prepares the estimator nres with two antithetic pairs on the quadratic function. The inner steps imitate a teacher,
+ * which is gradient descent with the learning rate r_e = 2 r. */
 static toy open_pupil(const char *keys) {
   char estimator[240];
   toy t = open_toy("{name: nres}");
@@ -461,8 +461,7 @@ static toy open_pupil(const char *keys) {
   return t;
 }
 
-/* Returns the perturbations of the draw with the number 5 for both pairs. The window of one step uses these
- * perturbations. */
+/* Stores the perturbation of phi of each pair in `eps`. The window of one step uses these perturbations. */
 static void draw_pairs(toy *t, double eps[2]) {
   const wl_estimator_job job = {.scratch = t->scratch, .unit = t->unit};
   for (int p = 0; p < 2; p++) eps[p] = (double)*wl_antithetic_draw(t->estimator, &job, p, 0);

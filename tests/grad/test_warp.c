@@ -5,7 +5,7 @@
  * - Descent with a scale warp s = 2^k must be descent with the diagonal preconditioner s^2, with the same bits.
  * - A step with a warp must be the preconditioned step with P = J J^T, up to terms of order a^2.
  * - The gradient of online Warp-Grad over an episode must be the sum of the look-ahead gradients of its steps.
- * - Outputs that start with equal values must behave like equal columns.
+ * - A vector that all outputs of a layer share (key `shared`) must behave like a matrix with equal columns.
  * - Leap and Reptile must follow their formulas for any division of the episode into windows. */
 #include "window_fixture.h"
 
@@ -340,8 +340,8 @@ static void follow_path(const problem *p, int64_t cut, bool gradient_ws, path *q
   wl_unroll_ws_destroy(&ws);
 }
 
-/* Creates a problem in which Leap or Reptile learns all tensors except the first two. The key `list` contains the first
- * two tensors. */
+/* Creates a problem in which Leap or Reptile learns all tensors except the first two. `list` is the name of the key
+ * that lists these two tensors. */
 static problem open_path_problem(bool leap, const char *list) {
   char yaml[512];
   snprintf(yaml, sizeof yaml,

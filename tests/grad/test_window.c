@@ -14,8 +14,8 @@
 typedef struct storage_case {
   const char *yaml;
   wl_storage storage;
-  const char *stored[7]; /* texts that describe the storage policy, in the order in which they appear while the budget
-                          * grows; NULL ends the list */
+  const char *stored[7]; /* descriptions of the storage policies, in the order in which these policies occur while the
+                          * memory budget grows; NULL ends the list */
 } storage_case;
 
 #define SEGMENTS(kind, steps) kind " in segments of " #steps " steps"
@@ -156,8 +156,8 @@ static void test_long_window(void **state) {
   close_problem(&p);
 }
 
-/* Without a memory bound, a window stores its activations only if the activations occupy little memory. A window
- * stores larger activations only if the configuration requires it. */
+/* In this test, the memory is not bounded. By default, a window then stores its activations only if they occupy at most
+ * WL_WINDOW_UNASKED bytes. With `storage: activations`, the window also stores larger activations. */
 static void test_unasked_tape(void **state) {
   (void)state;
   char text[80];

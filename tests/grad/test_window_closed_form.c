@@ -45,7 +45,8 @@ static quadratic read_quadratic(const problem *p, wl_unroll_ws *ws, wl_unit *uni
   return q;
 }
 
-/* Computes out = 2/B W^T (W x - y). If with_y is false, computes the product of the Hessian with x instead. */
+/* Computes out = 2/B W^T (W x - y). If with_y is false, y is replaced by 0, so the result is the product of the Hessian
+ * and x. */
 static void product(const quadratic *q, const double *x, bool with_y, double *out) {
   for (int b = 0; b < B; b++)
     for (int i = 0; i < D; i++) {

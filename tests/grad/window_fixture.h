@@ -45,8 +45,8 @@ typedef struct outcome {
   wl_real *theta;   /* [n] theta at the end of the window */
 } outcome;
 
-/* Makes run_request() run `before` windows of the unit with the number `unit`, and then run one more window, whose
- * results the function returns. */
+/* Selects what run_request() runs: `before` windows of the unit with the number `unit`, and then one more window.
+ * run_request() returns the results of this last window. */
 typedef struct request {
   int64_t unit, before;
   int threads;

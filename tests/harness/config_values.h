@@ -23,7 +23,7 @@ static inline double config_real(const wl_map *map, const char *key) {
 static inline bool config_bool(const wl_map *map, const char *key) {
   return config_value(map, key)->boolean;
 }
-/* Returns the value of a key that is a text or a choice, or "" if the value is a list. */
+/* Returns the value of a key whose type is string or choice. Returns "" if the value is a list. */
 static inline const char *config_string(const wl_map *map, const char *key) {
   return config_value(map, key)->string;
 }

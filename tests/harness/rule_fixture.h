@@ -28,7 +28,7 @@ typedef struct rule_fixture {
   wl_real *phi; /* initial meta-parameters, which wl_rule_pack has already packed */
 } rule_fixture;
 
-/* Creates a rule from a text such as "name: adam, rate: 0.1". If the text is invalid, the running test fails. */
+/* Creates a rule from a string such as "name: adam, rate: 0.1". If the string is invalid, the running test fails. */
 void rule_fixture_open(rule_fixture *f, const char *text, int64_t n, int64_t episode_steps);
 void rule_fixture_close(rule_fixture *f);
 

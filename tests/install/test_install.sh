@@ -85,7 +85,7 @@ C
   cmp by-pkg-config.out by-find-package.out || fail "the two programs print different numbers"
 }
 
-# The program must print the same numbers with a run directory, with a checkpoint and with the exported file.
+# The program must print the same numbers whether its argument is a run directory, a checkpoint or the exported file.
 from_every_source() {
   local source
   for source in run run/checkpoints/step-00000300.h5; do

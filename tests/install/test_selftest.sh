@@ -30,8 +30,8 @@ expect table 'SKIPPED .*no launcher of the MPI library was found in PATH'
 selftest 0 --only 'LSTM: 1 and 2 ranks' --launch none
 expect table 'SKIPPED .*--launch none'
 
-# One stand-in for the launcher starts separate processes without MPI, the second fails, and the third changes the
-# result.
+# Three programs replace the launcher in turn. The first starts separate processes without MPI, the second fails
+# immediately, and the third changes the seed of the training.
 printf '#!/bin/sh\nexec "$@"\n' >separate
 printf '#!/bin/sh\nexec "%s" -n 2 "$@" --set seed=99\n' "$WL_MPIEXEC" >other
 chmod +x separate other

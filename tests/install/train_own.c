@@ -1,4 +1,4 @@
-/* train_own.c - fits a function with a trained optimizer. This program defines the loss and computes the gradient of
+/* train_own.c - uses a trained optimizer to fit a function. This program defines the loss and computes the gradient of
  * this loss.
  *
  *   train_own OPTIMIZER [STEPS]          OPTIMIZER is an exported optimizer, a checkpoint or a run

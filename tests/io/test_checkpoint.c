@@ -85,7 +85,8 @@ static void large_ones_are_kept_alike(void **state) {
 static void order_is_by_number(void **state) {
   (void)state;
   save("order", 99999999, 5);
-  save("order", 100000000, 5); /* a sort by text would put a name with nine digits before a name with eight digits */
+  save("order", 100000000, 5); /* an alphabetical order would put a name with nine digits before a name with eight
+                                * digits */
   save("order", 2, 5);
   assert_newest("order", 100000000);
 }

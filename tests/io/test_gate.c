@@ -279,8 +279,8 @@ static void short_chunks(void **state) {
   assert_fails(read_image(&f), WL_ERR_DATA, "a chunk whose length does not match");
 }
 
-/* Texts from a file must be printed without control characters, because these could change the state of the
- * terminal. */
+/* Strings from a file must be printed without control characters, because control characters could change the state of
+ * the terminal. */
 static void texts(void **state) {
   (void)state;
   json_t *d = NULL;

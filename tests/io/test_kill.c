@@ -27,8 +27,8 @@ static void write_forever(int64_t first, int report) {
   }
 }
 
-/* Starts a process that writes checkpoints. Waits for the first report of the process and for `extra_microseconds`,
- * then kills the process. Returns the last reported meta-step. */
+/* Starts a process that writes checkpoints. Waits for the first report of the process, waits `extra_microseconds`
+ * longer, and then kills the process. Returns the last reported meta-step. */
 static int64_t run_and_kill(int64_t first, long extra_microseconds) {
   int ends[2];
   int64_t last = -1, step = -1;

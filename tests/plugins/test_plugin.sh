@@ -28,8 +28,8 @@ for order in first second; do
   done
 done
 
-# Trains on one rank with another working folder, and on two ranks. The path of a plug-in is relative to the folder
-# that contains the configuration.
+# Trains on one rank from a working folder that does not contain the configuration, and then trains on two ranks. The
+# path of a plug-in is relative to the folder that contains the configuration.
 mkdir elsewhere
 (cd elsewhere && "$WL_BIN" train ../welsch.yaml --set output=../one --quiet) >one.out
 "$WL_MPIEXEC" -n 2 "$WL_BIN" train welsch.yaml --set output=two --quiet >two.out

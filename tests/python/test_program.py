@@ -35,8 +35,8 @@ def expect_error(code, words, action):
 
 
 def test_train():
-    """An output name that contains special characters of the shell must be used unchanged. The digest must be the
-    same on any number of ranks, and whether the configuration is a file or a dictionary."""
+    """An output name that contains special characters of the shell must be used unchanged. The digest must not depend
+    on the number of ranks, and it must be the same for a configuration in a file and in a dictionary."""
     odd = "a run; touch hacked $(touch hacked)"
     one = warploom.train(CONFIG, odd, quiet=True, settings={"outer.steps": 4, "episode.steps": [8, 12]})
     expect(not os.path.exists("hacked") and one.path.name == odd, "a shell has interpreted a value")

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Recomputes windows that `warploom check CONFIG --dump FILE` has written, with PyTorch in float64.
+"""Uses PyTorch in float64 to recompute windows that `warploom check CONFIG --dump FILE` has written.
 
     check_window.py DUMP ...
     check_window.py --make-values WARPLOOM [--case NAME ...]
@@ -159,7 +159,7 @@ def conv_loss(setting, theta, inputs, warp):
 
 def sinusoid_loss(setting, theta, inputs, warp):
     """Returns the weighted sum of the squared errors of the network at the points of the sinusoid. Points that do
-    not belong to the set have the weight 0. If the task learns a loss, the result also contains this loss."""
+    not belong to the set have the weight 0. If the task has a learned loss, the function adds this loss."""
     error = perceptron(setting, theta, inputs["x"], warp) - inputs["y"]
     loss = (inputs["weight"] * error ** 2).sum()
     if "learned" in inputs:
@@ -448,7 +448,8 @@ class Window:
         return loss, gradient, update, state
 
     def run(self):
-        """Computes all results that the dump contains, and returns a dictionary with the names of the dump."""
+        """Computes all results that the dump contains. Returns them in a dictionary whose keys are the names of the
+        datasets in the dump."""
         theta = self.start()
         state = torch.tensor(self.dump["state_start"]) if "state_start" in self.dump else None
         rows = {"theta": [theta], "update": [], "gradient": [], "inner_loss": []}

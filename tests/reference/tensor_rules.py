@@ -78,7 +78,7 @@ def fan_in(shape):
 
 
 class Controller:
-    """Runs the rule `controller`. Without `net`, the rule has no network."""
+    """Runs the rule `controller`. If `net` is false, the rule has no network."""
 
     def __init__(self, net, ns, correction=None, precondition=False):
         self.net, self.ns, self.correction, self.precondition = net, ns, correction, precondition
@@ -175,8 +175,8 @@ class Controller:
 
 
 class Muon:
-    """Runs Muon of Jordan et al. 2024 with a linear schedule. Vectors are updated by Adam with 0.3 times the learning
-    rate."""
+    """Runs Muon of Jordan et al. 2024, with a learning rate that decreases linearly to 0 at step T. Vectors are updated
+    by Adam with 0.3 times the learning rate."""
 
     def __init__(self, rate, decay):
         self.rate, self.decay = rate, decay
@@ -304,8 +304,9 @@ class FeatureNet:
 
 
 class RNNprop:
-    """Runs RNNprop of Lv, Jiang and Li 2017. With a learning rate, a second output of the network scales the direction
-    of Adam. If `plain` is true, the network has no dense layer before the LSTM, and the output has no tanh."""
+    """Runs RNNprop of Lv, Jiang and Li 2017. If `rate` is not 0, the network has a second output e, and the rule adds
+    an update of Adam with the learning rate rate * exp(e). If `plain` is true, the network has no dense layer before
+    the LSTM, and the output has no tanh."""
 
     def __init__(self, hidden, rate=0, plain=False):
         self.hidden, self.rate, self.plain = hidden, rate, plain

@@ -1,9 +1,9 @@
 """Defines test cases for the comparison of meta-gradients with PyTorch. Also reads and compares the dumps of the cases.
 
-A case consists of a configuration with a name. `warploom check CONFIG --dump FILE` writes the problem of the case,
-and the results of Warploom. The file values/CASE.h5 contains the meta-gradient of each block, which check_window.py
-computes with PyTorch. The file also contains checksums of the problem. If a comparison fails, the checksums
-show whether the problem has changed or the gradient is wrong.
+A case is a configuration that has a name. `warploom check CONFIG --dump FILE` writes the problem of the case, and the
+results of Warploom. The file values/CASE.h5 contains the meta-gradient of each block, which check_window.py computes
+with PyTorch. The file also contains checksums of the problem. If a comparison fails, the checksums show whether the
+problem has changed or the gradient is wrong.
 
 check_window.py writes these files, and tests/grad/check_reference.py compares these files with new dumps. Both scripts
 import this module, which requires only h5py and NumPy."""

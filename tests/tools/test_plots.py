@@ -48,7 +48,8 @@ def check_formats(name, source, stem):
 
 
 def line_of(ax, colour, steps):
-    """Returns the values of the line in the picture that has the given colour and the given number of points."""
+    """Returns the values of a line in the picture. The arguments are the colour of the line and its number of
+    points."""
     found = [l for l in ax.get_lines() if matplotlib.colors.same_color(l.get_color(), colour) and len(l.get_xdata()) == steps]
     expect(found, f"no line of colour {colour} over {steps} steps")
     return np.asarray(found[0].get_ydata(), dtype=float)

@@ -53,8 +53,8 @@ void lstm_fixture_backward(lstm_fixture *f, int threads, bool want_gbar);
  * at step `cut`. */
 void lstm_fixture_backward_cut(lstm_fixture *f, int threads, int64_t cut);
 /* Runs the same backward pass from the activations that a forward pass has stored. The forward pass also writes the
- * updates to u and the last state to `after`. The two chunks are separated at step `cut`. If `cut` is the number of
- * steps, there is only one chunk. */
+ * updates to u and the last state to `after`. The backward pass has two chunks, and the second chunk begins at step
+ * `cut`. If `cut` is the number of steps, the backward pass has only one chunk. */
 void lstm_fixture_backward_taped(lstm_fixture *f, int threads, int64_t cut);
 
 #endif

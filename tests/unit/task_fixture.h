@@ -30,7 +30,7 @@
     if ((call) != WL_OK) fail_msg("%s: %s", #call, wl_last_error()); \
   } while (0)
 
-/* Creates the task from a text in braces, for example "{family: quadratic}". */
+/* Creates the task from YAML in braces, for example "{family: quadratic}". */
 static inline wl_status task_from(const char *yaml, wl_task **out) {
   const wl_section sections[] = {{.name = "task",
                                   .doc = "the task",

@@ -16,7 +16,7 @@ static void write_text(const char *path, const char *text) {
   assert_int_equal(fclose(file), 0);
 }
 
-/* Writes a curve for a task. In the definition of this task, the text `to` replaces the text `from`. Returns the
+/* Writes a curve for a task. In the definition of this task, the string `to` replaces the string `from`. Returns the
  * number of curves that can then be used for the suite. */
 static int found_with(const char *suite_text, const char *from, const char *to) {
   int64_t steps[1] = {10}, diverged[WL_SPEEDUP_RATES] = {0};

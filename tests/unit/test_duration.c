@@ -1,4 +1,4 @@
-/* test_duration.c - tests the parsing of durations in several notations and in the notation of SLURM. Texts that are
+/* test_duration.c - tests the parsing of durations in several notations and in the notation of SLURM. Strings that are
  * not durations must be rejected. */
 #include <string.h>
 

@@ -68,7 +68,8 @@ static double length(const wl_real *x, int n) {
 }
 
 /* Each slice has 3 coordinates with different curvatures. The tensor as a whole also has only 3 different curvatures.
- * The rule must find the minimum, whether it treats slices separately or the whole tensor as one. */
+ * The rule must find the minimum in both cases: if it treats each slice separately, and if it treats the whole tensor
+ * as one slice. */
 static void test_quadratic_functions(void **state) {
   (void)state;
   static const char *const rules[] = {"name: lbfgs, damping: 1e-9",
@@ -112,7 +113,7 @@ static void test_concave_function(void **state) {
 }
 
 /* After some steps on a convex function, the rule must reject a pair of negative curvature, and no bit of its memory
- * may change. The length of later steps must not exceed the bound. */
+ * may change. The next step must be at most `growth` times as long as the longest step in the memory. */
 static void test_negative_curvature_is_skipped(void **state) {
   (void)state;
   static unit x;

@@ -316,8 +316,8 @@ static void tables_fill_their_structs(void **state) {
   wl_config_destroy(&config);
 }
 
-/* The text of --set must be used unchanged as the value of a key of type text, even if its characters have a meaning
- * in YAML. */
+/* For a key of the type string, the value in --set must be used unchanged, even if it contains characters that have a
+ * meaning in YAML. */
 static void texts_are_taken_whole(void **state) {
   (void)state;
   static const char *const names[] = {
@@ -437,8 +437,9 @@ static void files_are_read(void **state) {
   remove("job.yaml");
 }
 
-/* If two keys have choices, the map must be expanded to all combinations, in which the last key changes fastest. The
- * combinations of the next map must follow after those of the first map. */
+/* If keys of a task have lists of choices (`one_of`), each combination of choices must become a separate task, and the
+ * choice of the last key must change fastest. The tasks of the first entry must precede the tasks of the second
+ * entry. */
 static void draws_become_maps(void **state) {
   (void)state;
   wl_config *config = parse(
@@ -477,7 +478,7 @@ static void draws_become_maps(void **state) {
   wl_config_destroy(&config);
 }
 
-/* If a key can be drawn in each episode, its choices must not expand the map. */
+/* The value of the key `noise` can be drawn in each episode. Choices of such a key must not become separate tasks. */
 static void distributions_stay(void **state) {
   (void)state;
   static const struct {

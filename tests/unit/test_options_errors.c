@@ -6,7 +6,7 @@
 #include "unit/cmocka_all.h"
 #include "unit/options_fixture.h"
 
-/* Contains a configuration, an override or NULL, and up to three texts that the error message must contain. */
+/* Contains a configuration, an override or NULL, and up to three strings that the error message must contain. */
 typedef struct bad_case {
   const char *text, *override;
   const char *parts[3];

@@ -16,7 +16,7 @@
 typedef struct bad_build {
   wl_node (*build)(wl_tape *t, wl_node x, wl_node labels);
   wl_status status;
-  const char *texts[3]; /* texts that the error message must contain */
+  const char *texts[3]; /* strings that the error message must contain */
 } bad_build;
 
 static wl_node bad_matmul(wl_tape *t, wl_node x, wl_node labels) {

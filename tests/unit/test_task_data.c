@@ -47,8 +47,8 @@ static void test_plain_equals_gzipped(void **state) {
   assert_true(loss[0][0] == loss[1][0] && loss[0][1] == loss[1][1]);
 }
 
-/* Opens a data set by creating a task with the given options. `more` contains more keys as text, for example ", side:
- * 4". */
+/* Opens a data set by creating a task with the given options. `more` contains further keys in YAML, for
+ * example ", side: 4". */
 static const wl_dataset *open_data_as(const char *data, const char *more) {
   static const wl_option options[] = {WL_DATASET_OPTIONS(wl_image_source, keys), {0}};
   const wl_section sections[] = {{.name = "task", .doc = "data", .options = options}, {0}};

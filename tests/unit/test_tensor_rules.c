@@ -1,5 +1,6 @@
-/* test_tensor_rules.c - tests the rules that use the shapes of tensors, in both precisions. The test covers the values
- * of an independent script, threads, symmetries, and the scale of gradients. */
+/* test_tensor_rules.c - tests the rules that use the shapes of tensors, in both precisions. The tests compare the
+ * updates with the results of an independent script (tests/reference/tensor_rules.py). They also cover threads,
+ * symmetries, and the scale of gradients. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

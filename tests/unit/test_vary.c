@@ -26,8 +26,8 @@ static void write_variation(const wl_variation *v, FILE *out) {
   fputc(']', out);
 }
 
-/* Compares the overrides of `axis` for a task, separated by spaces, with the expected text. If there are no
- * overrides, the function compares the explanatory note instead. */
+/* Tests which overrides the value `axis` of --vary causes for a task. `wanted` contains the expected overrides,
+ * separated by spaces. If no override is expected, `wanted` is the expected explanation. */
 static void expect(const char *task, const char *axis, const char *wanted) {
   char text[2048], found[1024] = "", note[160];
   wl_config *config = NULL;
