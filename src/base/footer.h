@@ -15,7 +15,7 @@
 
 enum { WL_FOOTER_BYTES = 17 + 72 };
 
-/* Writes the footer of a file image, as a text with a terminating zero, to `footer`. */
+/* Writes the footer of a file image to `footer`, as a string with a terminating zero byte. */
 void wl_footer_make(const char *image, uint64_t bytes, char footer[WL_FOOTER_BYTES + 1]);
 /* Reads the whole file. Returns WL_OK if the bytes match the hashes in the footer. Errors:
  * WL_ERR_NO_INPUT (no regular file of that name), WL_ERR_PERMISSION, WL_ERR_IO, WL_ERR_DATA. */

@@ -44,10 +44,10 @@ typedef struct wl_entry wl_entry;
 struct wl_node {
   wl_node_kind kind;
   wl_location location;
-  const char *text;    /* the text of a scalar, or "" for a list or a map */
+  const char *text;    /* the string of a scalar, or "" for a list or a map */
   bool plain;          /* true: the node is a scalar that was written without quotes */
-  /* The text after the '=' of --set. This text is the value of a key of type text, and is not
-   * parsed as YAML. The pointer is NULL for a node from a file. */
+  /* The string after the '=' of --set. For a key of type WL_OPT_STRING, this string is the value
+   * and is not parsed as YAML. The pointer is NULL for a node from a file. */
   const char *given;
   const char *problem; /* error message if the text is not valid YAML, or NULL if the text is valid */
   int count;           /* number of entries of a list or map */
@@ -75,7 +75,7 @@ wl_status wl_node_append(wl_pool *pool, wl_node *node, const char *key, wl_locat
 void wl_node_remove(wl_node *node, const wl_entry *entry);
 /* Returns true if the node is null: the value is empty, ~ or null, without quotes. */
 bool wl_node_is_null(const wl_node *node);
-/* Describes a node for messages: "a list", "a map", "nothing" or the quoted text. */
+/* Describes a node for messages: "a list", "a map", "nothing" or the quoted string. */
 const char *wl_node_describe(const wl_node *node, char *buffer, size_t size);
 /* Applies one override to the tree. */
 wl_status wl_tree_override(wl_pool *pool, wl_node *root, const wl_override *override);
@@ -183,17 +183,18 @@ const char *wl_map_path(const wl_map *map, const char *key, bool with_index,
 wl_status wl_location_fail(wl_location location, const char *path, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /* Writes the accepted words to `buffer`, such as "(accepted: quadratic, mlp)". If `word` is similar
- * to one of the accepted words, the text starts with a question such as "; did you mean 'mlp'?". */
+ * to one of the accepted words, the written string starts with a question such as "; did you mean
+ * 'mlp'?". */
 void wl_accepted_text(const char *word, const char *const *words, int count, char *buffer,
                       size_t size);
 /* Returns the name of a choice, such as "last" for "{last: N}". */
 const char *wl_choice_name(const char *choice, char *buffer, size_t size);
-/* Copies a text such as "a|b|c" to `storage` and splits the copy into words. `storage` must be large
- * enough for the text. Returns the number of words. */
+/* Copies a string such as "a|b|c" to `storage` and splits the copy into words. `storage` must be
+ * large enough for the string. Returns the number of words. */
 int wl_choices_split(const char *choices, char *storage, size_t size, const char **words,
                      int capacity);
-/* Returns the accepted range of an option as a text such as "at least 1", "from 0 to 1" or "greater
- * than 0". Returns "" if the option accepts every number. */
+/* Returns the accepted range of an option as a string such as "at least 1", "from 0 to 1" or
+ * "greater than 0". Returns "" if the option accepts every number. */
 const char *wl_range_text(const wl_option *option, char *buffer, size_t size);
 /* Replaces ~/, $NAME and ${NAME} in a path by the values of environment variables. The pool owns
  * *out. */
@@ -202,8 +203,8 @@ wl_status wl_path_expand(wl_pool *pool, const char *text, wl_location location, 
 /* Makes a path absolute. A relative path in a configuration file is resolved from the folder of
  * that file. Any other relative path is resolved from the current folder. */
 wl_status wl_path_beside(wl_pool *pool, const char *text, wl_location location, const char **out);
-/* Returns the shortest text with a decimal point whose value is x. Returns ".inf" or "-.inf" for an
- * infinity, as in YAML. */
+/* Returns the shortest decimal number with a decimal point that is read back as x. Returns ".inf"
+ * or "-.inf" for an infinity, as in YAML. */
 const char *wl_real_text(double x, char buffer[40]);
 
 #endif

@@ -1,5 +1,5 @@
-/* options_message.c - writes the texts of configuration errors: the location, the accepted range
- * and the suggested word. */
+/* options_message.c - writes the parts of the messages about configuration errors: the location,
+ * the accepted range and the suggested word. */
 #include <ctype.h>
 #include <math.h>
 #include <stdarg.h>
@@ -88,7 +88,7 @@ const char *wl_real_text(double x, char buffer[40]) {
     snprintf(shortest, sizeof shortest, "%.*g", digits, x);
     if (strtod(shortest, NULL) == x) break;
   }
-  /* add a decimal point, because a reader of YAML 1.1 reads "1e-05" as a text and "2" as an
+  /* add a decimal point, because a reader of YAML 1.1 reads "1e-05" as a string and "2" as an
    * integer */
   const int mantissa = (int)strcspn(shortest, "e");
   snprintf(buffer, 40, "%.*s%s%s", mantissa, shortest, strchr(shortest, '.') ? "" : ".0",

@@ -3,9 +3,9 @@
  *
  * A path consists of keys joined by dots. A number selects a map of a list section, for example
  * "task.0.dimension". A section that is a single map is treated as a list of one map. For a key of
- * type text, the value of --set is used literally unless the value has YAML quotes. For other keys,
- * a value that begins like a list, a map or a quoted text is parsed as YAML. Any other value is a
- * plain YAML scalar. */
+ * type WL_OPT_STRING, the value of --set is used literally if the value has no YAML quotes. For
+ * other keys, a value that begins like a list, a map or a quoted string is parsed as YAML. Any
+ * other value is a plain YAML scalar. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,7 +14,7 @@
 /* The state of an override that is being applied. */
 typedef struct edit {
   wl_pool *pool;
-  wl_location location;   /* `origin` is a text such as "--set outer.steps=5", and `line` is 0 */
+  wl_location location;   /* `origin` is a string such as "--set outer.steps=5", and `line` is 0 */
   const char *path; /* "outer.steps" */
 } edit;
 
@@ -121,15 +121,15 @@ static wl_status follow_path(const edit *e, wl_node *root, spot *s) {
 }
 
 /* Returns true if a value that begins with [, {, " or ' ends with the matching character. Any other
- * value is accepted. The parser would silently drop text after the value if this text were a
- * comment. */
+ * value is accepted. The parser would silently drop the characters after the value if these
+ * characters were a comment. */
 static bool ends_as_it_begins(const char *text, size_t length) {
   static const char begin[] = "[{\"'", end[] = "]}\"'";
   const char *const kind = strchr(begin, text[0]);
   return !kind || text[length - 1] == end[kind - begin];
 }
 
-/* Parses a value as YAML. The value begins like a list, a map, a quoted text, a tag, an anchor or
+/* Parses a value as YAML. The value begins like a list, a map, a quoted string, a tag, an anchor or
  * an alias. */
 static wl_status parse_value(const edit *e, const char *text, wl_node **out) {
   if (!ends_as_it_begins(text, strlen(text)))
@@ -139,16 +139,16 @@ static wl_status parse_value(const edit *e, const char *text, wl_node **out) {
   return wl_tree_parse(e->pool, text, e->location.origin, false, out);
 }
 
-/* Makes a node from the text after the '=' of --set. The node contains the YAML value. Its member
- * `given` contains the text that a key of type text uses. `given` is the text without its quotes if
- * the user wrote quotes. */
+/* Makes a node from the string after the '=' of --set. The node contains the YAML value. The member
+ * `given` of the node contains the value for a key of type WL_OPT_STRING. This value is the string
+ * after the '=', without its quotes if the user wrote quotes. */
 static wl_status read_line_value(const edit *e, const char *given, wl_node **out) {
   const char *kept = NULL, *text = given + strspn(given, " \t");
   size_t length = strlen(text);
   while (length > 0 && (text[length - 1] == ' ' || text[length - 1] == '\t')) --length;
   WL_TRY(wl_pool_text(e->pool, given, strlen(given), &kept));
   WL_TRY(wl_pool_text(e->pool, text, length, &text));
-  /* without text after the '=', the value is the empty text, not null */
+  /* if nothing follows the '=', the value is the empty string and not null */
   WL_TRY(new_node(e, WL_NODE_SCALAR, text, length > 0, out));
   const char *problem = NULL;
   if (length > 0 && strchr("[{\"'!&*", text[0])) {
@@ -164,7 +164,7 @@ static wl_status read_line_value(const edit *e, const char *given, wl_node **out
   return WL_OK;
 }
 
-/* Splits the argument of --set at its first '='. Sets the path of the edit to the text before the
+/* Splits the argument of --set at its first '='. Sets the path of the edit to the string before the
  * '=', and the origin of the edit to the whole argument. */
 static wl_status open_line(const char *line, edit *e, wl_node **value) {
   const char *const equals = strchr(line, '=');

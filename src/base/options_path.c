@@ -12,8 +12,8 @@
 
 static bool is_name(char c) { return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_'; }
 
-/* Finds the name of the environment variable at the start of a text. Returns the number of
- * characters of the variable, including its '$' and braces. Returns 0 if the text does not start
+/* Finds the name of the environment variable at the start of a string. Returns the number of
+ * characters of the variable, including its '$' and braces. Returns 0 if the string does not start
  * with a variable. */
 static size_t variable_at(const char *text, const char **name, size_t *length) {
   if (text[0] != '$') return 0;

@@ -68,7 +68,7 @@ static wl_status read_text(wl_config *config, const wl_node *node, const wl_map 
   return WL_OK;
 }
 
-/* Puts the location of the key that names the file before the text of the last error. */
+/* Puts the location of the key that names the file before the message of the last error. */
 static wl_status fail_at(wl_location location, const char *path, wl_status code) {
   char why[1024];
   snprintf(why, sizeof why, "%s", wl_last_error());

@@ -8,7 +8,7 @@
 
 /* ---- YAML text: each function returns 1, or 0 if memory is exhausted ---- */
 
-/* Returns true if every YAML reader reads the unquoted text as the same text. */
+/* Returns true if every YAML reader reads `text` without quotes as the same string. */
 static bool is_plain_word(const char *text) {
   static const char *const reserved[] = {"true", "false", "yes", "no", "on",
                                          "off",  "null",  "y",   "n"};

@@ -1,10 +1,10 @@
 /* options_tree.c - builds a tree of nodes from the events of the YAML parser libyaml. Each node
  * stores its line number.
  *
- * The code does not use libyaml's documents for two reasons. The time to build a document is quadratic in the depth and
- * width of its collections. A libyaml document also does not distinguish a plain text from a text with the tag !!str.
- * The code bounds the depth, and the numbers of keys, values and anchors. Time and memory are therefore linear in the
- * length of the text. */
+ * The code does not use libyaml's documents for two reasons. The time to build a document is
+ * quadratic in the depth and width of its collections. A libyaml document also does not distinguish
+ * a plain scalar from a string with the tag !!str. The code bounds the depth, and the numbers of
+ * keys, values and anchors. Time and memory are therefore linear in the length of the text. */
 #include <string.h>
 #include <yaml.h>
 
@@ -119,7 +119,7 @@ static wl_status remember_anchor(builder *b, const yaml_char_t *name, const wl_n
 }
 
 /* Checks the YAML tag of a value. The key determines the type of its value, so only tags with the
- * type `known` are accepted. With the tag !!str, a number is a text. */
+ * type `known` are accepted. With the tag !!str, a number is a string. */
 static wl_status check_tag(const builder *b, wl_location location, const yaml_char_t *tag,
                            const char *known, bool *given) {
   *given = tag && (strcmp((const char *)tag, known) == 0 || strcmp((const char *)tag, "!") == 0);

@@ -99,7 +99,7 @@ static wl_status unknown_key(const wl_map *map, const wl_entry *entry, const key
 }
 
 /* Most defaults are plain scalars, which are read without the YAML parser. The default "" is the
- * empty text and not null. */
+ * empty string and not null. */
 wl_status wl_fallback_read(wl_pool *pool, const wl_option *option, const char *path,
                            wl_value *value) {
   wl_node scalar = {.kind = WL_NODE_SCALAR,

@@ -1,4 +1,4 @@
-/* options_value.c - converts a YAML node to a typed value, and a value to text. */
+/* options_value.c - converts a YAML node to a typed value, and a value to a string. */
 #define _GNU_SOURCE /* strtold_l */
 #include <ctype.h>
 #include <errno.h>
@@ -83,8 +83,8 @@ static locale_t c_locale;
 static once_flag c_locale_once = ONCE_FLAG_INIT;
 static void make_c_locale(void) { c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0); }
 
-/* Converts a text to a number. The decimal separator is a point, whatever the locale of the program
- * is. */
+/* Converts a string to a number. The decimal separator is a point, whatever the locale of the
+ * program is. */
 static long double to_real(const char *text) {
   call_once(&c_locale_once, make_c_locale);
   return c_locale ? strtold_l(text, NULL, c_locale) : strtold(text, NULL);

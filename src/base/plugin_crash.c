@@ -24,7 +24,7 @@ static const struct crash {
 enum { CRASHES = sizeof crashes / sizeof *crashes };
 static struct sigaction previous[CRASHES];
 
-/* Appends the text to the message, and omits the characters for which there is no room. This
+/* Appends the string to the message, and omits the characters for which there is no room. This
  * function may run in a signal handler, and therefore calls no library function. */
 static size_t append(char line[LINE_SIZE], size_t used, const char *text) {
   while (*text && used < LINE_SIZE) line[used++] = *text++;

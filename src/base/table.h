@@ -28,8 +28,8 @@ typedef struct wl_table { /* A zeroed table is empty. */
 wl_row_kind wl_row_kind_of(const char *name);
 /* Returns the number of elements in a row of a column. */
 int64_t wl_row_width(const wl_field *column);
-/* Appends an empty column with the name, type, dimensions and texts of `like`. All columns must be
- * added before the first row. */
+/* Appends an empty column with the name, type, dimensions, unit and description of `like`. All
+ * columns must be added before the first row. */
 wl_status wl_table_add_column(wl_table *table, const wl_field *like);
 int64_t wl_table_bytes(const wl_table *table); /* Returns the number of bytes that all rows occupy. */
 /* Returns the column of that name, or NULL if there is no such column. */

@@ -38,7 +38,7 @@ wl_status wl_arguments_parse(const wl_argument *table, int argc, char **argv, wl
 /* Returns true if the option is given on the command line. */
 bool wl_argument_given(const wl_arguments *arguments, const char *name);
 /* Returns WL_ERR_USAGE if the command line has one of the options in the list `names`. The last
- * element of `names` is NULL. The error message consists of the option, a colon and the text
+ * element of `names` is NULL. The error message consists of the option, a colon and the string
  * `why`. */
 wl_status wl_arguments_refuse(const wl_arguments *arguments, const char *const *names,
                               const char *why);

@@ -26,7 +26,7 @@ static const char *kind_of(const char *name) {
   return strchr(name, '|') ? name : ":file";
 }
 
-/* Prints each word of a list, followed by the text `end`. The words of the list are separated by
+/* Prints each word of a list, followed by the string `end`. The words of the list are separated by
  * '|'. Omits words written as {name: N}, because a shell cannot complete the number. */
 static void print_words(const char *list, const char *end, FILE *out) {
   for (const char *word = list; word && *word;) {
@@ -185,8 +185,8 @@ static void print_bash(FILE *out) {
 
 /* ---- zsh ---------------------------------------------------------------------------------------- */
 
-/* Prints text that is inside single quotes in the script. Writes a single quote as '\'' and puts a
- * backslash before each character in `special`. */
+/* Prints a string that is inside single quotes in the script. Writes a single quote as '\'' and
+ * puts a backslash before each character in `special`. */
 static void print_quoted(const char *text, const char *special, FILE *out) {
   for (; *text; text++) {
     if (*text == '\'') {

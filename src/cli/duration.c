@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* Reads an integer of at most nine digits, and moves *text to the character after the integer.
- * Returns -1 if the text does not start with such an integer. */
+ * Returns -1 if the string does not start with such an integer. */
 static long take_number(const char **text) {
   long value = 0;
   int digits = 0;
@@ -15,8 +15,8 @@ static long take_number(const char **text) {
   return digits >= 1 && digits <= 9 ? value : -1;
 }
 
-/* Reads a text of the form "a", "a:b" or "a:b:c", where a, b and c are integers. Returns the number
- * of integers. Returns 0 for any other text, or if b or c is above 59. */
+/* Reads a string of the form "a", "a:b" or "a:b:c", where a, b and c are integers. Returns the
+ * number of integers. Returns 0 for any other string, or if b or c is above 59. */
 static int take_fields(const char *text, long fields[3]) {
   for (int count = 1; count <= 3; ++count) {
     fields[count - 1] = take_number(&text);
@@ -28,7 +28,7 @@ static int take_fields(const char *text, long fields[3]) {
 }
 
 /* Parses a duration in the form MM:SS or HH:MM:SS, or in a form of SLURM: D-HH, D-HH:MM or
- * D-HH:MM:SS. Returns false for any other text. */
+ * D-HH:MM:SS. Returns false for any other string. */
 static bool parse_clock(const char *text, double *seconds) {
   const char *const dash = strchr(text, '-');
   long days = 0, f[3] = {0};

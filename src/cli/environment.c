@@ -108,7 +108,7 @@ wl_status wl_environment_report(wl_comm *comm) {
 }
 
 /* Returns the value of an environment variable that contains an integer of 0 or more. Returns -1 if
- * the variable is not set or contains any other text. */
+ * the variable is not set or contains any other string. */
 static int number_of(const char *name) {
   const char *const text = getenv(name);
   if (!text || !*text || strlen(text) > 9 || strspn(text, "0123456789") != strlen(text)) return -1;

@@ -13,7 +13,7 @@ static long long number_of(const json_t *object, const char *key) {
   return (long long)json_integer_value(json_object_get(object, key));
 }
 
-/* Prints a text and indents each line by four spaces. */
+/* Prints the lines of a string, each indented by four spaces. */
 static void print_indented(const char *text, FILE *out) {
   while (*text) {
     const size_t length = strcspn(text, "\n");

@@ -67,7 +67,8 @@ static json_t *value_schema(const wl_option *option) {
   return json_object();
 }
 
-/* Returns the default value of a key as JSON: a number, a boolean, a list of numbers, or a text. */
+/* Returns the default value of a key as JSON: a number, a boolean, a list of numbers, or a
+ * string. */
 static json_t *default_value(const wl_option *option) {
   json_t *value =
       option->type == WL_OPT_STRING ? NULL : json_loads(option->fallback, JSON_DECODE_ANY, NULL);

@@ -121,7 +121,7 @@ wl_status wl_variations(const wl_config *config, const char *axis,
                         wl_variation out[WL_MAX_VARIATIONS], int *count, char *note,
                         size_t note_size);
 
-/* Writes cases [count] with all curves to an HDF5 file of kind "evaluation". The text `settings`
+/* Writes cases [count] with all curves to an HDF5 file of kind "evaluation". The string `settings`
  * becomes an attribute of the file. Not collective. */
 wl_status wl_eval_write(const char *path, const wl_trained *trained, const char *settings,
                         const wl_eval_case *cases, int count);

@@ -10,7 +10,7 @@
 
 #include "base/field.h"
 
-/* A text attribute of the root group of a file, such as the configuration. */
+/* An attribute of the root group of a file whose value is a string, such as the configuration. */
 typedef struct wl_attribute {
   const char *name, *value;
 } wl_attribute;
@@ -34,8 +34,8 @@ wl_status wl_file_open(const char *path, const char *kind, wl_file **out);
 wl_status wl_file_open_again(const char *path, const char *kind, wl_file **out);
 void wl_file_close(wl_file **file);
 const char *wl_file_path(const wl_file *file);
-/* Sets the name, the type, the shape and the texts of `field` to those of a dataset. Sets
- * field->data to NULL. Returns WL_ERR_DATA if the dataset does not exist. */
+/* Sets the name, the type, the shape, the unit and the description of `field` to those of a
+ * dataset. Sets field->data to NULL. Returns WL_ERR_DATA if the dataset does not exist. */
 wl_status wl_file_query(const wl_file *file, const char *name, wl_field *field);
 /* Reads the dataset with the name field->name into field->data. Returns WL_ERR_DATA if the type or
  * the shape of the dataset differs from that of the field. */
@@ -44,8 +44,8 @@ bool wl_file_has(const wl_file *file, const char *name);
 /* Reads `count` elements of a one-dimensional dataset, starting with element `first`. */
 wl_status wl_file_read_range(const wl_file *file, const char *name, wl_type type, int64_t first,
                              int64_t count, void *data);
-/* Reads a text attribute of the root group. *value is malloc'ed, and the caller frees it. Returns
- * WL_ERR_DATA if the attribute does not exist. */
+/* Reads an attribute of the root group whose value is a string. *value is malloc'ed, and the caller
+ * frees it. Returns WL_ERR_DATA if the attribute does not exist. */
 wl_status wl_file_attribute(const wl_file *file, const char *name, char **value);
 
 /* The content of a numbered checkpoint such as RUN/checkpoints/step-00000500.h5. The function

@@ -6,8 +6,8 @@
  * - The object of a run has path, kind ("run"), checkpoints [{file, meta_steps, digest, bytes, valid}], newest,
  *   trajectory {records, metrics, parts}, optimizer, verified and problems [].
  *
- * Texts in files are untrusted input, so control characters and texts that are not valid UTF-8 are
- * shown as "?". */
+ * Strings in files are untrusted input. Control characters are therefore shown as "?", and so are
+ * strings that are not valid UTF-8. */
 #include "io/describe.h"
 
 #include <stdlib.h>
@@ -46,7 +46,7 @@ static json_int_t file_bytes(const char *folder, const char *name) {
 
 /* ---- attributes and datasets ---- */
 
-/* Returns a root attribute as a JSON text or number. Returns NULL if the attribute has another
+/* Returns a root attribute as a JSON string or number. Returns NULL if the attribute has another
  * type. */
 static json_t *attribute_json(hid_t object, const char *name) {
   char *text = NULL;

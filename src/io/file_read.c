@@ -53,7 +53,7 @@ void wl_phi_digest_add(wl_digest *digest, const wl_field *f) {
 
 /* ---- opening ---- */
 
-/* Returns an error if the root attribute `name` is not a text with the value `expected`. */
+/* Returns an error if the root attribute `name` is not a string with the value `expected`. */
 static wl_status expect_text(const wl_file *file, const char *name, const char *expected) {
   char *value = NULL;
   WL_TRY(wl_h5_get_text(file->path, file->id, name, &value));

@@ -108,8 +108,8 @@ wl_status wl_h5_put_integer(const char *path, hid_t object, const char *name, wl
   return put_scalar(path, object, name, stored, value);
 }
 
-/* Opens an attribute with one element, which must be a text or an integer. `class` selects the type
- * of the element. */
+/* Opens an attribute with one element, which must be a string or an integer. `class` selects the
+ * type of the element. */
 static wl_status open_scalar(const char *path, hid_t object, const char *name, H5T_class_t class,
                              hid_t *attribute) {
   if (H5Aexists(object, name) <= 0)

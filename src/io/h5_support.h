@@ -14,7 +14,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
 enum { WL_SCHEMA_VERSION = 3 };
 
 /* The start of the attribute NAME of a scale without coordinates. The netCDF-4 convention defines
- * this text. */
+ * this string. */
 #define WL_BARE_SCALE "This is a netCDF dimension but not a netCDF variable."
 
 /* An HDF5 identifier that is released at the end of the block in which it is declared. */
@@ -39,13 +39,13 @@ hid_t wl_h5_type(wl_type type, bool half);
  * not write this type. For half precision, field->type is WL_FLOAT32. */
 bool wl_h5_known_type(hid_t stored, wl_field *field);
 
-/* These functions write attributes of an object. A text is written in UTF-8, with a fixed length
+/* These functions write attributes of an object. A string is written in UTF-8, with a fixed length
  * and a zero byte at the end. */
 wl_status wl_h5_put_text(const char *path, hid_t object, const char *name, const char *value);
 wl_status wl_h5_put_integer(const char *path, hid_t object, const char *name, wl_type type,
                             const void *value);
-/* Reads an attribute that is a text. *value is malloc'ed, and the caller frees it. Returns
- * WL_ERR_DATA if the attribute does not exist or is not a single text of fixed length. */
+/* Reads an attribute that is a string. *value is malloc'ed, and the caller frees it. Returns
+ * WL_ERR_DATA if the attribute does not exist or is not a single string of fixed length. */
 wl_status wl_h5_get_text(const char *path, hid_t object, const char *name, char **value);
 /* Reads an attribute that is an integer. Returns WL_ERR_DATA if the attribute does not exist or is
  * not a single integer. For a stored value above INT64_MAX, *value has the same 64 bits. */

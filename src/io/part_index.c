@@ -78,7 +78,7 @@ static wl_status map_rows(const void *files, const wl_field *field, const char *
   return WL_OK;
 }
 
-/* Makes a text with the numbers of the parts, such as "1 2 5". The caller frees *text with
+/* Makes a string with the numbers of the parts, such as "1 2 5". The caller frees *text with
  * wl_free. */
 static wl_status print_numbers(const wl_parts *parts, char **text) {
   const size_t room = (size_t)parts->count * 21 + 1;

@@ -33,16 +33,16 @@ typedef struct request {
 typedef struct reply {
   int64_t failed;
   double loss;
-  int64_t bytes; /* number of bytes that follow the header; they are reals or a text */
+  int64_t bytes; /* number of bytes that follow the header; these bytes contain reals or a string */
 } reply;
 
 typedef struct python {
-  /* these texts are valid only during the creation of the task */
+  /* these strings are valid only during the creation of the task */
   const char *module, *hash, *function, *interpreter;
   wl_strings arguments;
   double timeout;
   int64_t batches;
-  char *settings, *program; /* texts that are needed to start a process */
+  char *settings, *program; /* strings that are needed to start a process */
   pthread_mutex_t lock;     /* a thread must hold this lock to use the members below */
   wl_python_process *idle[PROCESSES];
   int n_idle;

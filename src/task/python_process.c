@@ -48,8 +48,8 @@ static bool is_fixed(const char *entry) {
   return false;
 }
 
-/* Makes the list of environment variables for the interpreter. The caller frees the array, but must not free its
- * texts. */
+/* Makes the list of environment variables for the interpreter. The caller frees the array, but must
+ * not free the strings in the array. */
 static wl_status make_environment(char ***out) {
   size_t count = 0, used = 0;
   while (environ[count]) count++;
