@@ -172,9 +172,9 @@ typedef struct wl_meta_parameters {
   const double *values; /* [size] */
 } wl_meta_parameters;
 
-/* Writes an optimizer file from meta-parameters and the text of a YAML configuration. The
- * configuration must have the sections `rule`, `task` and `episode`. All functions and commands
- * that read optimizer files accept the written file.
+/* Writes an optimizer file from meta-parameters and from a string that contains a YAML
+ * configuration. The configuration must have the sections `rule`, `task` and `episode`. All
+ * functions and commands that read optimizer files accept the written file.
  *
  *   WL_ERR_CONFIG         The configuration has an error.
  *   WL_ERR_USAGE          A tensor is missing, is unknown or has the wrong size for the rule.

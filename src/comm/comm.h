@@ -79,14 +79,14 @@ bool wl_comm_alarm_is_heard(wl_comm *comm);
  * function also waits until that alarm has been sent. */
 wl_status wl_comm_alarm_settle(wl_comm *comm, int64_t count);
 
-/* Arguments and results of an exact sum. Each unit has one vector of double numbers; the sum is
- * taken over the vectors of all units of all ranks (docs/mathematics.md, section 10). The vectors
- * of an exact sum consist of blocks. All ranks compute the same quantum for a block from the
- * largest magnitude in the block. Each value is rounded once to an integer multiple of this
- * quantum, and the integers are summed. The result is therefore bitwise equal for any number of
- * ranks and any order of units. If a counted unit has a non-finite value in a block, all values of
- * this block are NaN in `sum`; other blocks are not affected. If a sum exceeds the largest double,
- * the result is infinite. */
+/* Arguments and results of an exact sum. Each unit has one vector of doubles. The exact sum is the
+ * sum of the vectors of all units of all ranks (docs/mathematics.md, section 10). The vectors of an
+ * exact sum consist of blocks. All ranks compute the same quantum for a block from the largest
+ * magnitude in the block. Each value is rounded once to an integer multiple of this quantum, and
+ * the integers are summed. The result is therefore bitwise equal for any number of ranks and any
+ * order of units. If a counted unit has a non-finite value in a block, all values of this block are
+ * NaN in `sum`; other blocks are not affected. If a sum exceeds the largest double, the result is
+ * infinite. */
 typedef struct wl_exact_sum {
   const double *vectors; /* [units][count] the vectors of this rank's units */
   int64_t units;         /* number of units of this rank; may be 0 */

@@ -90,8 +90,8 @@ const wl_option wl_mixture_options[] = {ES_KEYS, END};
 /* ---- creation ---- */
 
 /* Sets the weights of the losses in a window: 1 for each loss that the objective uses, and 0 for
- * the others. A window of K steps already computes the losses at theta_0 to theta_{K-1} together
- * with the inner gradients. Only the loss at theta_K needs an extra evaluation. */
+ * all other losses. A window of K steps already computes the losses at theta_0 to theta_{K-1}
+ * together with the inner gradients. Only the loss at theta_K needs an extra evaluation. */
 static wl_status choose_weights(wl_estimator *e) {
   const int64_t steps = e->spec.steps;
   const bool end = e->es.loss == WL_ES_LAST || e->es.loss == WL_ES_TELESCOPING;

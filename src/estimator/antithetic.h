@@ -37,8 +37,8 @@ wl_status wl_antithetic_pair(const wl_estimator *estimator, const wl_estimator_j
 const wl_real *wl_antithetic_draw(const wl_estimator *estimator, const wl_estimator_job *job,
                                   int pair, int64_t drawn_at);
 /* Returns (F+ - F-) / (2 sigma^2 pairs), where F+ and F- are the objectives of the two runs of a
- * pair, and `pairs` is the number of pairs. With the loss `telescoping`, the function uses the
- * change of F+ - F- since the previous window instead of F+ - F-. */
+ * pair, and `pairs` is the number of pairs. If the configuration has `loss: telescoping`, the
+ * function uses the change of F+ - F- since the previous window instead of F+ - F-. */
 double wl_antithetic_slope(const wl_estimator *estimator, const wl_estimator_job *job, int pair,
                            const wl_run_outcome *outcomes);
 /* Returns the transformed loss that the objective uses instead of `loss`. First, `failed_loss`

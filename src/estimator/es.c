@@ -4,8 +4,8 @@
  *   g = eps (F(+) - F(-)) / (2 sigma^2),  where eps is drawn again for each window
  *
  * The next window of the unit starts from the final state of the run with the meta-parameters phi +
- * eps. Both runs of the next window therefore start with the same loss. With the loss
- * `telescoping`, the objective is the change of the loss since the start of the window. Like
+ * eps. Both runs of the next window therefore start with the same loss. If the configuration has
+ * `loss: telescoping`, the objective is the change of the loss since the start of the window. Like
  * back-propagation through the window, es ignores the effect of a window on later windows. The
  * estimate is therefore biased. */
 #include "estimator/antithetic.h"

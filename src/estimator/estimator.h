@@ -105,7 +105,7 @@ struct wl_estimator {
    * contains several tasks */
   int n_entries;
   int *entry;          /* [tasks] index of the entry that contains each task; owned */
-  wl_window_spec spec; /* settings of the windows, which the workspaces use */
+  wl_window_spec spec; /* settings of the windows; the workspaces use these settings */
   /* number of particles and numbers of elements of other arrays in each unit */
   wl_unit_shape shape;
   /* runs: number of inner runs for each window; main_run: number of the run that is recorded */

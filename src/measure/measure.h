@@ -57,7 +57,8 @@ typedef struct wl_file_figures {
 } wl_file_figures;
 
 /* Writes `repeats` plain files and `repeats` checkpoints of `bytes` bytes alternately into
- * `folder`, and sets the median rates. Removes the files before it returns. Not collective. */
+ * `folder`, and sets the median rates. Removes the files at the end. The function is not
+ * collective. */
 wl_status wl_measure_files(const char *folder, int64_t bytes, int repeats, wl_file_figures *out);
 
 enum { WL_MEASURE_REPEATS = 101 };

@@ -39,7 +39,8 @@ typedef struct matrix {
   /* true: the weight is stored with the shape (rest,out); false: with the shape (out,rest) */
   bool out_last;
   int64_t at;                       /* offset in phi of the meta-parameters x of this matrix */
-  /* offset of this matrix's values in the factor: the rank, and then U^T (least,out) */
+  /* offset in the factor of this matrix's values, which are the rank, followed by U^T
+   * (least,out) */
   int64_t basis;
 } matrix;
 

@@ -59,8 +59,8 @@ static const wl_state_field fields[FIELDS] = {
     {"second_moment", WL_STATE_COORDINATE}, {"loss_fast", WL_STATE_WHOLE},
     {"loss_slow", WL_STATE_WHOLE},          {"loss_first", WL_STATE_WHOLE}};
 
-/* The fields of the state if an LSTM corrects the coordinates. The fields for the output h and the
- * cell state c of the LSTM follow second_moment. */
+/* The fields of the state if an LSTM corrects the updates of the coordinates. The fields for the
+ * output h and the cell state c of the LSTM follow second_moment. */
 #define CORRECTION_FIELD(name) \
   { "correction_" name, WL_STATE_COORDINATE }
 static const wl_state_field lstm_fields[] = {{"momentum", WL_STATE_COORDINATE},

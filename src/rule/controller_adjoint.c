@@ -21,7 +21,8 @@
 typedef struct work {
   const wl_controller *c;
   wl_controller_ws *ws;
-  const wl_controller_pass *pass; /* its members m, s and v point to the new state */
+  /* arguments of the kernel; the members m, s and v point to the new state */
+  const wl_controller_pass *pass;
   const wl_controller_now *now;
   wl_real *lam, *mu, *gbar; /* adjoints of theta, of the state and of g; gbar may be NULL */
   double *phi_grad;
@@ -378,7 +379,7 @@ static wl_inner_step step_of(const wl_rule_chunk *chunk, const wl_controller_ws 
                          .s_out = ws->states + (k + 1) * state};
 }
 
-/* Computes the LSTM's new state again, if an LSTM corrects the coordinates. */
+/* If an LSTM corrects the updates of the coordinates, computes the LSTM's new state again. */
 static void replay_correction(const wl_rule *rule, const wl_controller_ws *ws,
                               const wl_controller_pass *pass, const wl_inner_step *step, double x) {
   const wl_controller *const c = rule->impl;
@@ -413,8 +414,7 @@ static double step_backward(const work *w, const wl_inner_step *step) {
   return losses_bar(w, step, fast_first);
 }
 
-/* Adds the gradient of the outer loss at theta_k, multiplied by its weight in the meta-loss, to the
- * adjoint of theta. */
+/* Adds loss_weight[k] times the gradient of the outer loss at theta_k to the adjoint of theta. */
 static void add_loss_gradient(const wl_rule_chunk *chunk, int64_t k) {
   if (chunk->loss_grad == NULL || chunk->loss_weight[k] == 0) return;
   const int64_t pad = chunk->blocks * WL_LANES;

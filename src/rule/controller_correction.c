@@ -1,5 +1,5 @@
-/* controller_correction.c - computes the adjoint of the network that corrects the coordinates in
- * the rule `controller`. All values are in double precision.
+/* controller_correction.c - computes the adjoint of the network that corrects the update of each
+ * coordinate in the rule `controller`. All values are in double precision.
  *
  * controller.c and controller_adjoint.c define the symbols. Let i = 1 / (sqrt v + e), and let u be
  * the update before the correction. A prime marks a new value. The corrected update u' is
@@ -40,8 +40,8 @@ static network network_of(const wl_controller *c, const double *phi, double *phi
   return n;
 }
 
-/* Computes z, h and o from y. Without an LSTM, z contains the pre-activations. With an LSTM, z
- * contains the gates. */
+/* Computes z, h and o from y. If the network is an LSTM, z contains the gates. Otherwise, the
+ * network is an mlp, and z contains the pre-activations. */
 static void forward(network *n) {
   n->o = n->head[UNITS];
   for (int r = 0; r < n->rows; r++) {

@@ -101,7 +101,7 @@ double wl_controller_rate(const wl_controller *c, const wl_controller_ws *ws, in
 void wl_controller_backward(const wl_rule *rule, wl_rule_ws *rule_ws, const wl_rule_chunk *chunk,
                             double *phi_grad);
 
-/* Returns the arguments with which the kernel corrects the step from `step->s_in` to `step->s_out`.
+/* Returns the arguments with which the kernel function `correct` corrects the updates of `step`.
  * The argument x is t / T. */
 wl_correction wl_controller_correction(const wl_controller *c, const wl_controller_ws *ws,
                                        const wl_inner_step *step, double x);

@@ -33,7 +33,7 @@ static void moments(const wl_controller_pass *pass, int64_t first, int64_t count
   for (int j = 0; j < WL_CONTROLLER_SUMS; j++) sums[j] = add_lanes(sum[j]);
 }
 
-/* Returns 1 / (sqrt v + e). The argument v is not bias-corrected; the function corrects it. */
+/* Returns 1 / (sqrt v + e). The function corrects the bias of its argument v. */
 INLINE vec reciprocal(vec v, const wl_controller_scalars *c) {
   return (wl_real)1 / (root((wl_real)c->v * v) + (wl_real)c->epsilon);
 }

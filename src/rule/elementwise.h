@@ -54,7 +54,7 @@ typedef struct wl_coefficient {
 } wl_coefficient;
 
 /* The adjoints of the members of wl_coefficient. The adjoint of `value` includes the dependence of
- * `complement` on x_t. The caller sets both members to zero before it calls vjp. */
+ * `complement` on x_t. The caller sets both members to zero before the call of vjp. */
 typedef struct wl_coefficient_bar {
   wl_real value[WL_LANES], correction[WL_LANES];
 } wl_coefficient_bar;

@@ -265,9 +265,9 @@ static bool measure_pair(const view *v, double *damping) {
   return damped_yy < 1 / TINY && damped_sy > LEAST_COSINE * sqrt(ss * damped_yy);
 }
 
-/* Writes the state after the step. If the new pair is accepted, it becomes the first pair of the
- * memory. The function also stores the current gradient and parameters. The arrays v->in and v->out
- * may be the same. */
+/* Writes the state after the step. If the new pair is accepted, the new pair becomes the first pair
+ * of the memory. The function also stores the current gradient and parameters. The arrays v->in and
+ * v->out may be the same. */
 static void remember(const view *v) {
   const size_t bytes = (size_t)v->n * sizeof(wl_real);
   double damping = 0;

@@ -7,8 +7,8 @@
  * the same as in the code google-deepmind/learning-to-learn. The weights and biases of a layer are
  * drawn from a truncated normal distribution with the standard deviation 1/sqrt(in + H). For the
  * weights of the output, the standard deviation is 1/sqrt(H), and the bias of the output starts at
- * zero. With momentum, all weights and biases of the outputs start at zero. The untrained rule is
- * then Nesterov's rule with the configured rate.
+ * zero. If the rule has momentum, all weights and biases of the outputs start at zero. The
+ * untrained rule is then Nesterov's rule with the configured rate.
  *
  * The order in which weight gradients are summed does not depend on the number of threads. The
  * weight gradients in a group of WL_LSTM_GROUP blocks are summed in the type wl_real. The sums of

@@ -7,9 +7,10 @@
  *   u_t = output_scale (w h'_last + b_out)
  *
  * The preprocessing computes one or two inputs x_t from the gradient g_t. The order of the gates i,
- * j, f and o is the order in DeepMind's code. With momentum b, the rule also has a running sum V' =
- * b V + g_t. The preprocessing then computes inputs from the gradient and from the mean (1 - b) V'.
- * A second output sets the rate of a Nesterov step for each coordinate and step:
+ * j, f and o is the order in DeepMind's code. If the key `momentum` is b > 0, the state also
+ * contains a running sum V' = b V + g_t. The preprocessing then computes inputs from the gradient
+ * and from the mean (1 - b) V'. A second output sets the rate of a Nesterov step for each
+ * coordinate and step:
  *
  *   u_t = output_scale (w h'_last + b_out) - rate exp(w_2 h'_last + b_2) (g_t + b V')
  *

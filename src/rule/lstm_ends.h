@@ -54,8 +54,9 @@ INLINE vec preprocess_adjoint(const wl_lstm_net *net, vec g, const wl_real *dx) 
   return dv * net->gradient_scale;
 }
 
-/* Computes the inputs x for one vector of coordinates. With momentum, the function also updates the
- * running sum, writes the new sum to sum_after, and computes inputs from the new sum. */
+/* Computes the inputs x for one vector of coordinates. If the rule has momentum, the function also
+ * updates the running sum, writes the new sum to sum_after, and computes inputs from the new
+ * sum. */
 INLINE void read_gradient(const wl_lstm_net *net, vec g, const wl_real *sum, wl_real *sum_after,
                           wl_real *x) {
   preprocess(net, g, x);
@@ -65,10 +66,10 @@ INLINE void read_gradient(const wl_lstm_net *net, vec g, const wl_real *sum, wl_
   preprocess(net, next * (1 - net->momentum), x + net->channels * WL_LANES);
 }
 
-/* Computes the adjoint of read_gradient and writes the adjoint of g to gbar. With momentum, gbar
- * must contain the contribution of the Nesterov step before the call. The function then also
- * replaces the adjoint of V' in sum_bar by the adjoint of V. The function reads dx, the adjoint of
- * the inputs, only if net->through_inputs is true. */
+/* Computes the adjoint of read_gradient and writes the adjoint of g to gbar. If the rule has
+ * momentum, gbar must contain the contribution of the Nesterov step before the call. The function
+ * then also replaces the adjoint of V' in sum_bar by the adjoint of V. The function reads dx, the
+ * adjoint of the inputs, only if net->through_inputs is true. */
 INLINE void read_gradient_adjoint(const wl_lstm_net *net, vec g, const wl_real *sum_after,
                                   const wl_real *dx, wl_real *sum_bar, wl_real *gbar) {
   vec d = {0};

@@ -33,7 +33,7 @@ typedef struct wl_lstm_layer {
 typedef struct wl_lstm_net {
   int layers;
   wl_lstm_layer layer[WL_LSTM_MAX_LAYERS];
-  int64_t heads; /* number of outputs: 1, or 2 with momentum */
+  int64_t heads; /* number of outputs: 2 if the rule has momentum, otherwise 1 */
   /* offsets in phi of the outputs' weights (heads, hidden of the last layer) and biases (heads) */
   int64_t head_weight, head_bias;
   int64_t parameters; /* number of meta-parameters in phi */

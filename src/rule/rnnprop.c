@@ -19,9 +19,9 @@
  *
  * The state of a coordinate is m, v, and the output h and the cell state c of each layer. The
  * backward pass processes one block at a time. For each block, the code first computes the states
- * of the chunk again, and then the adjoints from the last step to the first. The meta-gradients of
- * each lane in a group of blocks are summed in the type wl_real. The sums of the groups are added
- * in double precision. */
+ * of the chunk again. The code then computes the adjoints from the last step to the first. The
+ * meta-gradients of each lane in a group of blocks are summed in the type wl_real. The sums of the
+ * groups are added in double precision. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

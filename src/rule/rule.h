@@ -167,7 +167,8 @@ struct wl_rule {
    * coordinates; borrowed */
   const wl_state_field *fields;
   int n_fields;
-  /* the reason why the rule has no adjoint, as text for messages; NULL: the rule has an adjoint */
+  /* the reason why the rule has no adjoint, as a string for messages; NULL: the rule has an
+   * adjoint */
   const char *forward_only;
   /* number of wl_real elements that a step can store for each block, so that the backward pass need
    * not compute the step again; 0: a step stores nothing */

@@ -10,8 +10,9 @@
 
 /* Limits BLAS to one thread until the process ends. Environment variables do not change this
  * setting. There are two reasons: the results of BLAS depend on its number of threads, and ranks
- * and OpenMP threads already use the cores. Warploom's programs call this function. The C library
- * does not call this function, because the library must not change its caller's setting. */
+ * and OpenMP threads already use the cores. Warploom's programs call this function. The library
+ * libwarploom does not call this function, because a library must not change its caller's setting
+ * of BLAS. */
 void wl_gemm_use_one_thread(void);
 
 /* Computes products of small integers with BLAS, and returns WL_ERR_OS if a product is wrong. On

@@ -4,9 +4,9 @@
  *
  *   m = mean x,  r = 1 / sqrt(mean (x - m)^2 + eps),  y = (x - m) r
  *
- * With held statistics (Algorithm 2 of Ioffe and Szegedy), the operator uses means over several
- * collected batches instead: the mean of m, and the mean of the variance times M / (M - 1). Held
- * statistics can be used only in forward passes.
+ * If the statistics are held (Algorithm 2 of Ioffe and Szegedy), the operator uses means over
+ * several collected batches instead: the mean of m, and the mean of the variance times M / (M - 1).
+ * Held statistics can be used only in forward passes.
  *
  * The Jacobian is symmetric: J z = r (z - mean z - y mean(z y)). The passes are
  *   reverse          xbar  += J ybar
@@ -22,8 +22,8 @@
 #include "tensor/tape_impl.h"
 #include "tensor/tape_ws.h"
 
-/* The contents of the memory `saved`. The memory `temp` contains up to four arrays of double, with
- * one number for each channel. */
+/* The contents of the memory `saved`. The memory `temp` contains up to four arrays of type double.
+ * Each array has one number for each channel. */
 typedef struct norm_memory {
   int64_t mode;    /* the statistics that the operator uses, a value of wl_statistics */
   int64_t batches; /* number of collected batches */

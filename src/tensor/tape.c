@@ -45,7 +45,8 @@ wl_node wl_tape_refuse(wl_tape *t, wl_status status, const char *format, ...) {
   return -1;
 }
 
-/* Writes the text of a shape, for example "(128,784)". The text for a scalar is "()". */
+/* Writes the shape of a node to the string `text`, for example "(128,784)". The shape of a scalar
+ * is written as "()". */
 static void shape_text(const wl_tape_node *node, size_t size, char *text) {
   size_t used = (size_t)snprintf(text, size, "(");
   for (int d = 0; d < node->ndim && used < size; ++d)

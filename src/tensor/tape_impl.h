@@ -116,7 +116,7 @@ typedef void (*wl_op_product)(const wl_op_call *call, const wl_real *p, const wl
 
 struct wl_tape_op {
   const char *name;
-  /* text for messages: the shapes of the operands and of the result */
+  /* string for messages: the shapes of the operands and of the result */
   const char *signature;
   int arity;
   bool takes_labels; /* true: the second operand is a label leaf */

@@ -50,7 +50,7 @@ static size_t lay_out(const wl_tape *t, bool with_tangent, unsigned char *arena,
 }
 
 /* Assigns the shared gradient arrays. The function visits the nodes from the last to the first,
- * because a node that borrows a gradient array may also lend it. */
+ * because a node that borrows a gradient array may also lend this array. */
 static void lend_gradients(wl_tape_ws *ws) {
   for (int i = ws->tape->count - 1; i >= 0; --i) {
     const wl_tape_node *const node = &ws->tape->nodes[i];

@@ -78,8 +78,9 @@ void wl_trainer_update(wl_trainer *tr, wl_reduction *r, int64_t counted, unsigne
       wl_outer_update(tr->state->outer, tr->state->meta_step, groups, r->gradient, tr->state->phi);
 }
 
-/* Replaces the average by a * average + (1 - a) * phi. The factor a is outer.average, but at most
- * (1 + n) / (10 + n) at meta-step n, so that early values of phi have less weight. */
+/* Replaces the exponential average of phi by a * average + (1 - a) * phi. The factor a is
+ * outer.average, but at most (1 + n) / (10 + n) at meta-step n, so that early values of phi have
+ * less weight. */
 static void update_average(wl_trainer *tr) {
   const double n = (double)tr->state->meta_step, early = (1.0 + n) / (10.0 + n),
                keep = tr->state->outer->average < early ? tr->state->outer->average : early;
@@ -113,8 +114,8 @@ static void ship_records(wl_trainer *tr, const wl_watcher *watcher, wl_meta_repo
   wl_failure_keep(&tr->pending, watcher->ship(watcher->context, &report->io_seconds));
 }
 
-/* Computes the exact sum of the contributions of all units. The same collective also combines
- * failures, stop requests and times of all ranks. */
+/* Computes the exact sum of the contributions of all units. The collective operation for the sum
+ * also combines the failures, the stop requests and the times of all ranks. */
 static wl_status reduce(wl_trainer *tr, const wl_watcher *watcher, int64_t own, double computing,
                         wl_meta_report *report) {
   const double start = wl_seconds();
@@ -139,11 +140,12 @@ static wl_status reduce(wl_trainer *tr, const wl_watcher *watcher, int64_t own, 
   return WL_OK;
 }
 
-/* Runs the windows of this rank's units. Stores the compute time in seconds in *computing. Sets
- * the elements of tr->flags. Three of them are 1 or 0: whether this rank has failed, whether this
- * rank stopped computing its windows early, and whether this meta-step must be the last one. The
- * other two elements are the compute time and the negative compute time. Returns the number of
- * contributions that this rank adds to the sum. */
+/* Runs the windows of this rank's units. Stores the compute time in seconds in *computing. Sets the
+ * elements of tr->flags. Three elements are 1 if a condition is true and otherwise 0. The three
+ * conditions are: this rank has failed; this rank stopped computing its windows early; this
+ * meta-step must be the last one. The other two elements are the compute time of this rank in
+ * seconds and the negative of this time. Returns the number of contributions that this rank adds to
+ * the sum. */
 static int64_t compute(wl_trainer *tr, const wl_meta_request *request, double *computing) {
   const double start = wl_seconds();
   int64_t own = 0;

@@ -10,8 +10,8 @@
 
 #define ANY 0, 0
 #define AT_LEAST(n) (n), DBL_MAX
-/* largest accepted decay of a moment or of the average; with a decay of 1, the bias correction
- * would divide by 0 */
+/* largest accepted decay of a moment or of the average of phi; with a decay of 1, the bias
+ * correction would divide by 0 */
 #define BELOW_ONE 0.999999
 
 const wl_option wl_outer_options[] = {
@@ -74,7 +74,7 @@ const wl_option wl_outer_options[] = {
      WL_SLOT(wl_outer_keys, average)},
     {NULL, 0, NULL, NULL, ANY, NULL, NULL}};
 
-/* Values of the keys in one map of the section `groups`, which contains the settings of one
+/* Values of the keys in one map of the section `groups`. Such a map contains the settings of one
  * group. */
 typedef struct group_keys {
   double learning_rate, clip_norm;

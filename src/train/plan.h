@@ -19,8 +19,10 @@ typedef struct wl_plan_setting {
   uint64_t seed;
   int64_t units;
   int ranks, tasks;
-  const double *proportion; /* [tasks] copied */
-  const double *cost;       /* [tasks] estimated cost of running a unit of each task, copied */
+  /* [tasks] probability of drawing each task, up to a common factor; copied by wl_plan_create */
+  const double *proportion;
+  /* [tasks] estimated cost of running a unit of each task; copied by wl_plan_create */
+  const double *cost;
   /* borrowed array. Without stages, the array contains the values of episode.steps [n_horizon].
    * With stages, the array [stages][2] contains the lengths of the shortest and of the longest
    * episode of each stage. */

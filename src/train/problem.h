@@ -12,8 +12,8 @@ typedef struct wl_problem {
   wl_task **tasks; /* [n_tasks] */
   int n_tasks;
   wl_window_spec spec;
-  wl_imitation *imitation; /* settings of imitation, with the teacher; NULL if the configuration has
-                            * no teacher */
+  /* settings of imitation, which include the teacher; NULL if the configuration has no teacher */
+  wl_imitation *imitation;
   wl_model *model;
   /* [n_horizon] values of the key episode.steps, borrowed from the configuration */
   const int64_t *horizon;

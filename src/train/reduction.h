@@ -42,8 +42,8 @@ static inline double *wl_reduction_vector(const wl_reduction *r, int64_t i) {
   return r->vectors + i * r->vector;
 }
 /* Returns the description of an exact sum: this rank has `own` contributions, and all ranks
- * together have at most `total` contributions. The caller sets the members for flags and
- * tallies. */
+ * together have at most `total` contributions. The caller then sets the members flags, n_flags,
+ * tallies and n_tallies of the description. */
 wl_exact_sum wl_reduction_sum(const wl_reduction *reduction, int64_t own, int64_t total);
 
 #endif

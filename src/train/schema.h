@@ -12,8 +12,8 @@ const wl_section *wl_schema(void);
 /* Returns the section with this name, or NULL if there is none. */
 const wl_section *wl_schema_section(const char *name);
 
-/* Values of the keys in the sections that src/train declares. Texts and lists are borrowed from the
- * configuration. */
+/* Values of the keys in the sections that src/train declares. Strings and lists are borrowed from
+ * the configuration. */
 typedef struct wl_run_keys { /* keys at the top level of the configuration, outside all sections */
   int64_t seed, threads;
   const char *output, *start;

@@ -25,7 +25,7 @@ void wl_start_copy_clear(const wl_trainer *tr, wl_start_copy *c) {
   wl_free(c->vectors);
 }
 
-/* If `back` is false, copies phi, the two moments of phi and the average of phi to
+/* If `back` is false, copies phi, the two moments of the meta-gradient and the average of phi to
  * tr->start.vectors. If `back` is true, copies the four vectors from tr->start.vectors back. */
 static void move_vectors(wl_trainer *tr, bool back) {
   const int64_t n = tr->setup.problem.model->phi.size;

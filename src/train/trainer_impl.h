@@ -10,13 +10,15 @@
 /* Indices of wl_trainer.flags. The reduction computes the maximum of each flag over the ranks. */
 enum { WL_FLAG_FAILED, WL_FLAG_LEFT, WL_FLAG_STOP, WL_FLAG_BUSY, WL_FLAG_IDLE, WL_FLAG_COUNT };
 
-/* A copy of the state at the start of a meta-step, which start_copy.c makes and restores. */
+/* A copy of the state at the start of a meta-step. The functions in start_copy.c copy the state and
+ * restore it from the copy. */
 typedef struct wl_start_copy {
   wl_clock *clock; /* [units] */
   int64_t *origin, *stored; /* [units] copies of the arrays `origin` and `stored` of the plan */
   /* [units] copies of this rank's units that are within an episode; NULL for all other units */
   wl_unit **unit;
-  /* [4][phi.size] copies of phi, of its first and second moment, and of its average */
+  /* [4][phi.size] copies of phi, of the first and second moment of the meta-gradient, and of the
+   * average of phi */
   double *vectors;
   int64_t updates[WL_OUTER_GROUPS];
   int64_t skipped, last_counted, episodes_without_finite_unit;

@@ -31,7 +31,8 @@ typedef struct wl_trace wl_trace;
 
 typedef struct wl_trace_kind {
   const char *name;
-  /* Returns true if this kind of trace is possible for a rule and a window with this shape. */
+  /* Returns true if this kind of trace is possible for a rule and a window with the properties
+   * `shape`. */
   bool (*serves)(const wl_trace_shape *shape);
   /* The next three functions return numbers of elements that the trace of a segment of `steps`
    * steps stores. The function `states` counts the elements of all stored states, `activations`

@@ -11,8 +11,8 @@
 #include "unroll/restart.h"
 #include "unroll/window_impl.h"
 
-/* Returns the weight w_k in a window of `steps` steps. A window that is shorter than spec->steps
- * uses the last weights of a list. */
+/* Returns w_k, the weight of loss number k, in a window of `steps` steps. A window that is shorter
+ * than spec->steps uses the last weights of a list. */
 static double raw_weight(const wl_window_spec *spec, int64_t k, int64_t steps) {
   switch (spec->weights) {
     case WL_WEIGHTS_SUM: return 1.0;
