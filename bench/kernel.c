@@ -118,9 +118,9 @@ static double run_live(wl_kernel_window *w, bool keep) {
   return wl_thread_seconds() - start;
 }
 
-/* Repeats the forward pass of the first group of blocks as often as the window has groups. Returns the CPU seconds of
- * all repeats, rescaled to the number of blocks of the window. The data of the group remain in the cache, as in the
- * backward pass. */
+/* Repeats the forward pass of the first group of blocks as often as the window has groups. Returns the CPU time of all
+ * repeats in seconds, rescaled to the number of blocks of the window. The data of the group remain in the cache, as in
+ * the backward pass. */
 static double run_again(wl_kernel_window *w) {
   const int64_t few = w->blocks < WL_LSTM_GROUP ? w->blocks : WL_LSTM_GROUP;
   wl_kernel_window_reset(w);

@@ -8,10 +8,10 @@
  * versus.py. The program prints `ready` and its versions after the first meta-step, then answers these words on
  * standard input:
  *
- * - `go`: Runs meta-steps for about a second and prints the mean seconds of a meta-step.
+ * - `go`: Runs meta-steps for about a second and prints the mean time of a meta-step in seconds.
  * - `memory`: Prints the peak memory of the first meta-step in bytes, minus the memory for the parameters and rule
  *   states of the units.
- * - `step`: Runs one meta-step and prints its seconds.
+ * - `step`: Runs one meta-step and prints its time in seconds.
  * - `subnormals`: Prints how many numbers in the parameters and rule states of the units are subnormal. */
 #include <math.h>
 #include <stdio.h>
@@ -36,7 +36,7 @@ static double seconds_now(void) {
   return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-/* Stores the mean seconds of `count` meta-steps in *seconds. */
+/* Runs `count` meta-steps and stores the mean time of a meta-step, in seconds, in *seconds. */
 static wl_status run(wl_trainer *trainer, int64_t count, double *seconds) {
   const double start = seconds_now();
   for (int64_t i = 0; i < count; i++) {
@@ -131,8 +131,9 @@ static wl_status next_request(wl_comm *comm, request *out) {
   return wl_comm_bcast(comm, out, sizeof *out, 0);
 }
 
-/* Stores the mean seconds of a meta-step in *seconds. The time of the first meta-step determines how many more
- * meta-steps fit into a second. If the first meta-step takes less than a second, its time is not part of the mean. */
+/* Runs meta-steps for about a second and stores the mean time of a meta-step, in seconds, in *seconds. The time of the
+ * first meta-step determines how many more meta-steps are run. If the first meta-step takes less than a second, its
+ * time is not part of the mean. */
 static wl_status measure(wl_trainer *trainer, double *seconds) {
   WL_TRY(run(trainer, 1, seconds));
   double count = *seconds < 1.0 ? rint(1.0 / *seconds) : 0.0;

@@ -55,8 +55,8 @@ def other(python, program, task, form, threads):
 
 
 class Contender(versus.Worker):
-    """Runs a program whose meta-step computes `units` windows. A call returns the seconds of one window, which are
-    the seconds of the meta-step divided by `units`."""
+    """Runs a program whose meta-step computes `units` windows. A call returns the time of the meta-step in seconds,
+    divided by `units`."""
 
     def __init__(self, name, command, units, cores, environment=None):
         super().__init__(name, command, cores, environment)

@@ -5,8 +5,9 @@
  *   bench_rules [THREADS [ROUNDS]]
  *
  * The rules use their initial meta-parameters. Each round measures every rule once. The program prints the median and
- * the least milliseconds of a step, and divides both by the corresponding time of Adam. For the Newton-Schulz
- * iterations, the program prints the rate of the multiply-adds as a fraction of the processor's peak rate. */
+ * the shortest time of a step in milliseconds. The program also divides both times by the corresponding time of Adam.
+ * For the Newton-Schulz iterations, the program prints the rate of the multiply-adds as a fraction of the processor's
+ * peak rate. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

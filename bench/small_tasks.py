@@ -31,8 +31,8 @@ SINUSOID_MODES, WARP_MODES = ["eager", "compile", "compile-step"], ["chain", "ch
 
 
 class Warploom:
-    """Runs `warploom train`. A call returns the seconds of one meta-step, excluding the time that the program needs
-    to start."""
+    """Runs `warploom train`. A call returns the time of one meta-step in seconds, excluding the time that the program
+    needs to start."""
 
     def __init__(self, name, program, cores, steps, job, *settings):
         self.name, self.cores, self.steps = name, cores, steps

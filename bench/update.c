@@ -2,9 +2,9 @@
  *
  *   bench_update PARAMETERS THREADS FILE...
  *
- * Each round measures the optimizer of every file once. For each file, the program prints the median and the least
- * milliseconds of wl_optimizer_step over the rounds. The program also divides the median by the median of the last
- * file. The script update.sh passes the files of two LSTMs and of Adam. */
+ * Each round measures the optimizer of every file once. For each file, the program prints the median and the shortest
+ * time of wl_optimizer_step over the rounds, in milliseconds. The program also divides the median by the median of the
+ * last file. The script update.sh passes the files of two LSTMs and of Adam. */
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -42,8 +42,8 @@ def serve(measure, about, memory=None):
 
 
 def timed(function, repeats=1):
-    """Calls `function` `repeats` times and returns the mean seconds of a call. If VERSUS_CLOCK is `cpu`, the seconds
-    are CPU time, otherwise wall time."""
+    """Calls `function` `repeats` times and returns the mean time of a call in seconds. This time is CPU time if
+    VERSUS_CLOCK is `cpu`, otherwise wall time."""
     clock = time.process_time if os.environ.get("VERSUS_CLOCK") == "cpu" else time.perf_counter
     start = clock()
     for _ in range(repeats):
@@ -52,8 +52,8 @@ def timed(function, repeats=1):
 
 
 def repeated(function, turn=1.0):
-    """Returns a function that calls `function` repeatedly for about `turn` seconds and returns the mean seconds of a
-    call. The first call only determines the number of calls, unless it alone takes `turn` seconds."""
+    """Returns a function that calls `function` repeatedly for about `turn` seconds and returns the mean time of a call
+    in seconds. The first call only determines the number of calls, unless it alone takes `turn` seconds."""
     def measure():
         once = timed(function)
         return once if once >= turn else timed(function, round(turn / once))

@@ -51,7 +51,7 @@ static int64_t meta_steps; /* done */
 static const char *table(void) { return getenv("WL_FOLD"); }
 static const char *measured(void) { return getenv("WL_FOLD_MEASURE"); }
 
-/* Returns the CPU seconds of the calling thread. These seconds exclude the time in which other threads or processes
+/* Returns the CPU time of the calling thread in seconds. This time excludes periods in which other threads or processes
  * use the core. */
 static double cpu_seconds(void) {
   struct timespec now;

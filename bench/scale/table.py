@@ -15,7 +15,8 @@ PHASES = ["computing", "waiting for the slowest rank", "reducing"]
 
 
 def shares(n):
-    """Returns the mean seconds of each phase of a meta-step over ranks and meta-steps, and the number of units."""
+    """Returns the mean time of each phase of a meta-step in seconds, and the number of units. The mean is taken over
+    ranks and meta-steps."""
     rows = [json.loads(line) for line in open(folder / f"ranks-{n}" / "metrics.jsonl")]
     mean = lambda name: sum(row[name] for row in rows) / len(rows)
     waiting = mean("wait_seconds")

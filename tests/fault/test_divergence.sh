@@ -44,8 +44,8 @@ expect_same "exit code at the run's end" $EXIT_DIVERGED "$(code_of 1 end --set o
 expect_same "exit code with endless patience" 0 "$(code_of 1 patient --set outer.patience=0)"
 expect_same "exit code with finite units" 0 "$(code_of 1 finite --set outer.steps=9)"
 
-# `--resume` must reject another learning rate. A new run that starts from a checkpoint before the divergence must use
-# the meta-parameters of this checkpoint.
+# A resume must be rejected if the learning rate differs from that of the run. A new run that starts from a checkpoint
+# before the divergence must use the meta-parameters of this checkpoint.
 lower="--set groups.learning_rate=1e-3"
 expect_same "exit code with another rate" 78 "$(code_of 1 split --resume $lower)"
 grep -q 'groups.learning_rate.*`start`' split.err || fail "the error does not name the correction: $(cat split.err)"

@@ -37,7 +37,8 @@ export OMPI_MCA_oob_tcp_keepalive_probes=$PROBES
 KINDS=(kill signal truncated flipped)
 if [ -n "${CLUSTER:-}" ]; then
   KINDS+=(disk cut)
-  # with these settings, mpirun uses the network between the hosts, so only jobs on the hosts may use them
+  # these settings restrict mpirun to the network between the simulated hosts, so only jobs on these hosts use the
+  # settings
   over_hosts=(env OMPI_MCA_{btl,oob}_tcp_if_include="$OMPI_MCA_btl_tcp_if_include")
   unset OMPI_MCA_btl_tcp_if_include OMPI_MCA_oob_tcp_if_include
 fi

@@ -25,8 +25,8 @@ for job in bptt 'nres, pairs: 2, loss: mean_and_last, transform: log' 'pes, loss
   expect_same "$name killed and resumed" "$(train_on 2 $name.yaml $name-long --set outer.steps="$steps")" "$(cat $name.killed)"
 done
 
-# With the rule small_fc and the estimator pes, the threads divide the particles of the units among themselves. If
-# theta has more than 65,536 coordinates, the threads instead divide the tensors of one inner run among themselves.
+# For the rule small_fc and the estimator pes, each thread computes some of the particles of the units. If theta has
+# more than 65,536 coordinates, each thread instead computes some of the tensors of one inner run.
 write_staggered_config small_fc.yaml
 sed -i -e 's/^rule: .*/rule: {name: small_fc, step_scale: 0.1}/' -e 's/steps: 20, units/steps: 6, units/' small_fc.yaml
 echo 'estimator: {name: pes, loss: telescoping}' >>small_fc.yaml

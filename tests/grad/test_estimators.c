@@ -303,7 +303,7 @@ static void test_variances(void **state) {
   }
 }
 
-/* With more pairs, the mean must remain the same, and the variance must decrease in proportion to 1 / (number of
+/* The mean must not depend on the number of antithetic pairs, and the variance must be proportional to 1 / (number of
  * pairs). */
 static void test_pairs(void **state) {
   (void)state;

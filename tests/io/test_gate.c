@@ -261,8 +261,8 @@ static void packed_images(void **state) {
   assert_int_equal(unlink("packed.h5"), 0);
 }
 
-/* One chunk of the file decompresses to fewer bytes than its shape requires. Without a check of Warploom, HDF5 would
- * copy memory from beyond the end of the chunk. */
+/* One chunk of the file decompresses to fewer bytes than its shape requires. If Warploom did not check the length, HDF5
+ * would copy memory from beyond the end of the chunk. */
 static void short_chunks(void **state) {
   (void)state;
   static const int good[4] = {1, 2, 3, 4};

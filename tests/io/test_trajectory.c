@@ -111,8 +111,8 @@ static void before_the_first_flush(void **state) {
   assert_int_equal(f.shape[0], T_COORDINATES);
 }
 
-/* Resumes the run at every meta-step, once with a single part and once with several parts. With several parts, the
- * meta-steps are before, at and after the ends of parts. */
+/* Resumes the run at every meta-step, once with a single part and once with several parts. If the trajectory has
+ * several parts, some of these meta-steps are before, at and after the ends of parts. */
 static void resume_drops_what_lies_beyond(void **state) {
   (void)state;
   for (int64_t bytes = 0; bytes <= 3000; bytes += 3000)

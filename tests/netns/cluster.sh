@@ -69,8 +69,8 @@ make_host() { # arguments: NUMBER
   [ -z "$RATE" ] || on "$host" tc qdisc add dev eth0 root tbf rate "$RATE" burst 256kb latency 50ms
 }
 
-# A host is reachable if it answers, even if it refuses the connection. By then, the other hosts have also stored the
-# network address of this host again.
+# A host is reachable if it answers, even if it refuses the connection. When the host answers, the other hosts have also
+# stored its network address again.
 answers() { # arguments: NUMBER
   { on "h$(($1 == 1 ? 2 : 1))" timeout 1 bash -c "exec 3<>/dev/tcp/10.77.0.$1/9" 2>&1 || true; } | grep -q refused
 }

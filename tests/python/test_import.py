@@ -1,8 +1,8 @@
 """Checks warploom.import_weights.
 
-The test contains an implementation in NumPy and float64, which was written only from the published formulas. With
-imported weights, the C library must make the same steps as this implementation. `warploom eval` must be able to read
-the imported file. Wrong weights must result in an error."""
+The test contains an implementation in NumPy and float64, which was written only from the published formulas. If the C
+library uses the imported weights, it must make the same steps as this implementation. `warploom eval` must be able to
+read the imported file. Wrong weights must result in an error."""
 import os
 import sys
 

@@ -103,8 +103,8 @@ def run(model, optimizer, first, steps, watch=lambda loss: None):
 
 
 def same_steps(path, steps, make=network, **options):
-    """Returns the measure of difference when both implementations receive the same gradients, and the losses of the
-    run. `options` are passed to LearnedOptimizer."""
+    """Returns two results: the measure of difference when both implementations receive the same gradients, and the
+    losses of the run. `options` are passed to LearnedOptimizer."""
     model = make()
     theta, arrays = flat(model.parameters())
     start = theta.copy()

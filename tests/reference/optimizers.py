@@ -23,8 +23,8 @@ def gradient(t, i):
 START = [0.5, -1.25, 2.0, -0.03125, 0.75]
 
 class NAdam:
-    """Runs Nadam of Dozat 2016 without the momentum schedule, as optax.nadam does. With decoupled weight decay, the
-    class computes the same updates as optax.nadamw."""
+    """Runs Nadam of Dozat 2016 without the momentum schedule, as optax.nadam does. If the class uses decoupled weight
+    decay, it computes the same updates as optax.nadamw."""
 
     def __init__(self, p, lr, betas=(0.9, 0.999), eps=1e-8, decay=0.0):
         self.p, self.lr, self.betas, self.eps, self.decay, self.t = p[0], lr, betas, eps, decay, 0

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Checks that a run loses only the meta-steps after its last checkpoint if scancel ends its job. The run resumes in
-# another job, with more nodes and ranks and with another launcher. The run must end with the digest of an
+# Checks that a run loses only the meta-steps after its last checkpoint if scancel ends its job. The run resumes in a
+# second job, which has more nodes and ranks and uses a different launcher. The run must end with the digest of an
 # uninterrupted run. After scancel, SLURM must not start the job again.
 . "$WL_SOURCE/tests/slurm/job.sh"
 

@@ -112,8 +112,8 @@ static void test_concave_function(void **state) {
   close_unit(&x);
 }
 
-/* After some steps on a convex function, the rule must reject a pair of negative curvature, and no bit of its memory
- * may change. The next step must be at most `growth` times as long as the longest step in the memory. */
+/* After four steps on a convex function, the rule must reject a pair of negative curvature, and no bit of the memory of
+ * the rule may change. The next step must be at most `growth` times as long as the longest step in the memory. */
 static void test_negative_curvature_is_skipped(void **state) {
   (void)state;
   static unit x;

@@ -102,7 +102,7 @@ static void test_multi_shot(void **state) {
         check_multi_shot_batch(&f, &s, spaces[k],
                                (wl_batch){WL_FOR_OUTER_BATCH, WL_SPLIT_HELDOUT, index});
       }
-      /* if there are enough alphabets, each unit must have another alphabet */
+      /* if there are enough alphabets, two units must have different alphabets */
       if (spaces[k] == WL_SPACE_TRAIN) assert_true(alphabet[0] != alphabet[1]);
     }
   int of_space[3] = {0};
@@ -146,8 +146,9 @@ static void test_fully_connected(void **state) {
   close_fixture(&f);
 }
 
-/* With norm_statistics: training, the loss of an evaluation must differ from the loss with the statistics of each
- * batch. Repeated evaluations must have the same loss, and they must not change the loss of inner steps. */
+/* If norm_statistics is `training`, the loss of an evaluation must differ from the loss that is computed with the
+ * statistics of each batch. Repeated evaluations must have the same loss, and they must not change the loss of inner
+ * steps. */
 static void test_statistics(void **state) {
   (void)state;
   double loss[2], accuracy;

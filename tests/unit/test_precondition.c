@@ -284,8 +284,8 @@ static void test_scalar_per_step_and_tensor(void **state) {
   close_fixture(&f);
 }
 
-/* With this preconditioner, several steps of the rule sgd must equal those of the rule pamela with the negative value
- * of `skip`. */
+/* Several steps of the rule sgd after the preconditioner `scalar` must equal the steps of the rule pamela. The keys
+ * initial_skip and skip have opposite signs. */
 static void test_scalar_skip_is_pamela(void **state) {
   (void)state;
   static fixture f;

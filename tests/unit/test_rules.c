@@ -1,6 +1,6 @@
 /* test_rules.c - tests the hand-designed rules in float32 and in float64. The test compares steps with torch.optim.
- * The test also covers schedules, learned scalars, and the error messages for wrong configurations. Some changes of
- * the call or of the configuration must not change any bit of the results. The test covers these changes too. */
+ * The test also covers schedules, learned scalars, and the error messages for wrong configurations. The test also
+ * covers changes of a call or of the configuration that must not change any bit of the results. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -113,7 +113,7 @@ static void metrics_are_trimmed(void **state) {
     assert_ok(wl_run_directory_append_metrics(d, line));
   }
   FILE *const file = fopen("metrics/metrics.jsonl", "a");
-  fputs("{\"meta_step\":2,\"lo", file); /* an incomplete line, such as a killed process leaves in the file */
+  fputs("{\"meta_step\":2,\"lo", file); /* a line that is incomplete because the process was killed */
   fclose(file);
   assert_ok(wl_run_directory_trim_metrics(d, 3));
   assert_text(

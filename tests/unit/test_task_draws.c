@@ -1,6 +1,6 @@
-/* test_task_draws.c - tests that the values which task families draw have the distributions in the documentation of
- * their options and headers. The tests check the shape and both ends of distributions, uniform choices, and that
- * tasks, batches and steps are independent. */
+/* test_task_draws.c - tests the values that task families draw. The values must have the documented distributions. The
+ * tests check the shape and both ends of each distribution, the frequencies of uniform choices, and the independence of
+ * tasks, batches and steps. */
 #include "glyphs_fixture.h"
 #include "harness/distribution.h"
 #include "task/dataset.h"
@@ -334,8 +334,8 @@ static void initial_convolutions(void **state) {
   check_theta0(plain, "conv2.bias", 400, cdf_normal, 0, 0.2);
 }
 
-/* With the key data_seed, all episodes must have the same points, but different initial values theta_0. Another value
- * of data_seed must result in other points. Without data_seed, the points must differ between episodes. */
+/* If the key data_seed is set, all episodes must have the same points, but different initial values theta_0. Another
+ * value of data_seed must result in other points. If data_seed is not set, the points must differ between episodes. */
 static void shared_points(void **state) {
   (void)state;
   static const char *const seeds[] = {"0", "5", "6"};

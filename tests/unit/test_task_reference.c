@@ -1,6 +1,6 @@
 /* test_task_reference.c - compares the losses and gradients of the task families with reference values from NumPy.
- * The script tests/reference/task_losses.py computes these values from the formulas in float64, with the same random
- * numbers. The test also checks the distributions of the values that the families draw. */
+ * The script tests/reference/task_losses.py computes these values from the formulas in float64. The script uses the
+ * same random numbers as Warploom. The test also checks the distributions of the values that the families draw. */
 #include "task_fixture.h"
 
 typedef struct reference {

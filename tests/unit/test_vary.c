@@ -92,7 +92,7 @@ static void scales(void **state) {
          "task.activation=sigmoid task.activation=tanh task.activation=elu task.activation=gelu");
 }
 
-/* An override whose text is too long for its field must be omitted. */
+/* An override whose string is too long for its field must be omitted. */
 static void long_lists(void **state) {
   (void)state;
   char task[2000] = "{family: mlp, widths: [";
