@@ -1,6 +1,6 @@
 #!/bin/bash
 # Tests a new installation in a minute. The job trains 20 meta-steps without a stop and again with a stop and a resume,
-# and compares the two digests. Its last line is `smoke: ok` or names the failure.
+# and compares the two digests. The last line of the output is `smoke: ok` or names the failure.
 #
 #   flux batch --queue=NAME jobs/smoke.flux [CONFIG] [options of warploom train...]
 #

@@ -48,8 +48,8 @@ case $batch in slurm | pbs | flux) ;; *) die 64 "--batch $batch: give slurm, pbs
 [ -r "$config" ] || die 66 "no configuration '$config'"
 jobs=$(cd "$(dirname "$0")" && pwd)
 
-# Prints the values of a key, one on each line. Expands a range such as 1..5. Splits other texts at the commas that are
-# outside of brackets and braces.
+# Prints the values of a key, one on each line. Expands a range such as 1..5. Splits any other string at the commas that
+# are outside of brackets and braces.
 values_of() { # VALUES
   if [[ $1 =~ ^(-?[0-9]+)\.\.(-?[0-9]+)$ ]]; then
     seq "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}"

@@ -71,7 +71,7 @@ def provenance(run):
 
 
 def evaluation_of(run):
-    """Returns the final losses of the trained setting, {rule: loss}, and the verdict."""
+    """Returns the final losses {rule: loss} for the setting of the training, and the verdict."""
     try:
         evaluation = run.evaluation()
     except wf.ToolError as error:

@@ -80,7 +80,7 @@ PIXELS_PER_INCH = 144  # resolution of PNG pictures in dots per inch
 
 
 def picture(figure, kind, alt):
-    """Converts a figure to text for the page. SVG is sharp at any size, and PNG makes the page smaller."""
+    """Converts a figure to HTML code for the page. SVG is sharp at any size, and PNG makes the page smaller."""
     buffer = io.BytesIO()
     if kind == "svg":
         figure.savefig(buffer, format="svg", metadata={"Date": None})

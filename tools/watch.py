@@ -28,7 +28,7 @@ import warploom_files as wf
 BLOCKS = "▁▂▃▄▅▆▇█"
 RAMP = "_.-=*#"  # characters for terminals without Unicode
 QUIET_FACTOR, QUIET_LEAST = 20, 60.0  # a run is quiet after 20 meta-steps and 60 s without metrics
-MOST_BLOCKS = 3  # largest number of runs for which a run has more than one line
+MOST_BLOCKS = 3  # up to this number of runs, the output has several lines for each run
 
 
 def duration(seconds):
@@ -186,7 +186,7 @@ def table(paths, states, width):
 
 
 def summary(states):
-    """Returns a text such as "2 of 5 finished, 1 quiet; 3 min left"."""
+    """Returns a string such as "2 of 5 finished, 1 quiet; 3 min left"."""
     kinds = ["waiting" if s is None else s.state for s in states]
     parts = [f"{kinds.count('finished')} of {len(kinds)} finished"]
     parts += [f"{kinds.count(kind)} {kind}" for kind in ("running", "quiet", "waiting") if kind in kinds]
