@@ -94,7 +94,7 @@ static wl_status check_size(const wl_optimizer *o, const char *function, int64_t
 }
 
 /* Allocates the arrays of o->run for the parameters in o->run.layout, and sets the horizon of the
- * run. If `horizon` is not positive, the horizon of the optimizer is used. */
+ * run to `horizon`. If `horizon` is not positive, the horizon of the run is o->horizon. */
 static wl_status start_run(wl_optimizer *o, int64_t horizon) {
   const int64_t n = o->run.layout.size;
   wl_float_state callers;

@@ -17,11 +17,11 @@ typedef struct wl_optimizer_run {
   int64_t n, t; /* number of parameters (0 if there is no run), and number of steps done */
   int64_t blocks, state_reals, before_reals;
   wl_layout layout; /* layout of theta */
-  int64_t horizon;  /* number T of steps of the run, as the rule receives it */
+  int64_t horizon;  /* number T of steps of the run, which the rule receives */
   double loss;      /* minibatch loss at the theta of the next step; NaN if unknown */
   wl_rule_ws *rule_ws;
-  /* gradient, preconditioned gradient and update, each with 16 * blocks elements; `pg` is NULL
-   * without a preconditioner */
+  /* gradient, preconditioned gradient and update, each with 16 * blocks elements; `pg` is NULL if
+   * there is no preconditioner */
   wl_real *g, *pg, *u;
   wl_real *theta;      /* parameters [16 * blocks]; NULL if the rule does not read theta */
   /* rule state [state_reals]; for a coordinatewise rule its shape is [blocks][width][16] */

@@ -14,8 +14,7 @@ static void do_work(wl_background *b) {
   atomic_store(&b->busy, false);
 }
 
-/* Calls the function `work`, and stores its status and its wall time. The new thread may use any
- * core, not only the core of its creator. */
+/* Runs the work in the new thread, which may use any core and not only the core of its creator. */
 static void *run_thread(void *background) {
   wl_cores_unbind();
   do_work(background);

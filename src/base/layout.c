@@ -55,7 +55,7 @@ wl_status wl_layout_append(wl_layout *layout, const wl_layout *from, int64_t *of
     const wl_tensor_entry *const block = &from->tensors[i];
     const wl_status status =
         wl_layout_add(layout, block->group, block->name, block->ndim, block->shape, NULL);
-    /* if one tensor cannot be added, the tensors before it are removed again */
+    /* if a tensor cannot be added, all tensors that this call has added are removed again */
     if (status != WL_OK) {
       layout->count = count;
       layout->size = size;

@@ -263,9 +263,9 @@ wl_status wl_config_to_yaml(const wl_config *config, char **text);
 /* Keys with the flag WL_KEY_HASH are also omitted if the user wrote the hash in configuration b. */
 wl_status wl_config_diff(const wl_config *a, const wl_config *b, unsigned except, char **text);
 
-/* Finds the i-th file, counted from 0, whose hash is in the configuration (a key with the flag
- * WL_KEY_HASH). Returns false if the configuration has at most i such files. The configuration owns
- * *file and *hash. */
+/* Finds the i-th file, counted from 0, whose hash is the value of a key with the flag WL_KEY_HASH.
+ * Returns false if the configuration has at most i such files. The configuration owns *file and
+ * *hash. */
 bool wl_config_hashed_file(const wl_config *config, int i, const char **file, const char **hash);
 
 /* Prints the table of keys for --help. If `roff` is true, prints the table as source of a man

@@ -138,8 +138,8 @@ static const wl_variant *earlier_with(const wl_section *section, const wl_varian
   return NULL;
 }
 
-/* For the options that an earlier variant also has, prints only their names, for example "as with
- * name: sgd: rate, schedule". */
+/* If earlier variants have some of this variant's options, prints the name of each of these
+ * variants and the names of the shared options, for example "as with name: sgd: rate, schedule". */
 static void print_shared(const wl_section *section, const wl_variant *variant, bool roff,
                          FILE *out) {
   for (const wl_variant *v = section->variants; v != variant; ++v) {

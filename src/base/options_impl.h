@@ -156,7 +156,7 @@ wl_draw_kind wl_node_draw(const wl_node *node);
 const char *wl_draw_word(wl_draw_kind kind);
 /* Converts a node that is a distribution. The caller sets value->option before the call. */
 wl_status wl_draw_read(wl_pool *pool, const wl_node *node, const char *path, wl_value *value);
-/* Sets group->drawn to the maps of all combinations of choices. */
+/* Sets group->drawn to an array with one map for each combination of choices. */
 wl_status wl_group_expand(wl_pool *pool, wl_group *group);
 /* Returns a value as YAML text. If the value is a list, returns item i as YAML text. The returned
  * text may be in `buffer`. */

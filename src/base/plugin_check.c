@@ -33,8 +33,7 @@ static wl_status check_name(const wl_plugin_kind *kind, const char *name, const 
   return WL_OK;
 }
 
-/* The types of the struct members that store the values of keys. There is one row for each type of
- * a key. */
+/* For each type of a key, the type of the struct member that stores the value of the key. */
 static const struct member {
   const char *type, *member;
   wl_slot_kind slot;

@@ -139,7 +139,7 @@ typedef struct probe {
   double *order; /* measured orders of the error in h [MAX_ORDERS] */
   int orders;
   double moved;   /* largest change of F on the ladder of h */
-  double claimed; /* largest change of F that the gradient predicts */
+  double claimed; /* largest change of F on the ladder of h, computed from the gradient */
   /* `kink` and `faint` are true if a kink or rounding explains an error above the tolerance.
    * `unexplained` is true if neither explains such an error. */
   bool kink, faint, unexplained;
@@ -165,8 +165,8 @@ static void accumulate(probe *p, const wl_ladder *l) {
   p->unexplained |= !l->kink && !l->faint;
 }
 
-/* Returns the lowest relative error on the ladder of h along the direction v. `base` is F at the base point, and `norm`
- * is the norm of the block's gradient. */
+/* Tests the gradient along the direction p->v, and returns the lowest relative error on the ladder
+ * of h. `base` is F at the base point, and `norm` is the norm of the block's gradient. */
 static double probe_direction(probe *p, double base, double norm, double tolerance) {
   const double *gradient = p->window->gradient + p->block->offset;
   double a = 0.0;

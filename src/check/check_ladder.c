@@ -147,7 +147,8 @@ static bool is_hidden(const wl_ladder *l, const rung *r, int count) {
   return l->scale <= FAINT_SHARE * l->magnitude && error <= least;
 }
 
-/* Returns a bound of the error. The caller uses this bound if is_seen is false at every rung. */
+/* Returns the lowest upper bound of the relative error over all rungs. The caller uses this bound
+ * if is_seen is false at every rung. */
 static double bound(const rung *r, int count) {
   double least = INFINITY;
   for (int i = 0; i < count; i++) /* fmin ignores NaN */

@@ -114,8 +114,8 @@ static wl_status find_command(const char *name, const wl_command **out) {
                  near ? near : "", near ? "'?" : "");
 }
 
-/* Fills `table` with the options of the subcommand, then --quiet and --help, which all subcommands
- * have. */
+/* Fills `table` with the options of the subcommand, followed by --quiet and --help, which are
+ * options of all subcommands. */
 static void full_table(const wl_command *command, wl_argument table[WL_ARGUMENT_TABLE_MAX]) {
   int count = 0;
   for (const wl_argument *a = command->arguments; a && a->name && count < WL_ARGUMENT_TABLE_MAX - 3;

@@ -96,8 +96,8 @@ static wl_status name_output(char **operands, int count, char *output, size_t si
   return WL_FAIL(WL_ERR_USAGE, "the command names no source; the form is 'warploom plugin build my_task.c'");
 }
 
-/* The tables that a new plug-in exports. Each table defines a task family or a rule, which is a
- * variant of a section of the configuration. */
+/* The tables that the plug-in exports after its build. Each table defines a task family or a rule,
+ * which is a variant of a section of the configuration. */
 typedef struct product {
   wl_plugin_export exports[WL_PLUGIN_EXPORTS];
   wl_variant variants[WL_PLUGIN_EXPORTS];

@@ -70,7 +70,7 @@ typedef struct build {
   /* copy of WL_PLUGIN_FLAGS that strtok_r splits into words */
   char flags[sizeof WL_PLUGIN_FLAGS];
   char object[2][PATH_MAX + 64];        /* path of the combined object file of each precision */
-  /* path of the object file of each source, for each precision */
+  /* paths of the object files: one for each precision and each source */
   char part[2][SOURCES][PATH_MAX + 64];
 } build;
 

@@ -1,10 +1,10 @@
 /* selftest_checks.c - implements the checks of `warploom selftest`. Each check runs this program on
  * small jobs, as a user does, and compares results:
  *
- * - Initial states: the digest of an initial state must equal the recorded digest, on every
- *   machine.
+ * - Initial states: on every machine, the digest of the state at the start of a training must equal
+ *   the recorded digest.
  * - Invariances: a run on 2 threads, a run on 2 ranks and a run that was stopped and resumed must
- *   have the digest of the same run on 1 rank and 1 thread.
+ *   end with the same digest as an uninterrupted run on 1 rank and 1 thread.
  * - Kernels, for each instruction set of the processor: the meta-loss and the norm of the
  *   meta-gradient must agree with the float64 program. Meta-gradients must agree with central
  *   differences.

@@ -55,8 +55,8 @@ static wl_status create_baseline(const wl_eval_runner *r, const baseline *b, dou
   if (status == WL_OK)
     status = wl_model_create_fixed(rule, b->adapts ? r->trained->config : NULL, task, &model);
   if (status == WL_OK &&
-      /* the phi of this model contains the parameters of the warp layers and theta_0, which are the
-       * last groups of the trained phi */
+      /* the phi of this model contains the parameters of the warp layers and the learned theta_0,
+       * and these are the last groups of the trained phi */
       b->adapts)
     c->phi = r->trained->phi + (r->trained->layout.size - model->phi.size);
   c->model = model;

@@ -82,7 +82,7 @@ static void vary_horizon(collection *c) {
 }
 
 /* Appends variations with 1, 5 and 10 inner steps, which few-shot protocols report. Omits the
- * variation whose number of inner steps is the number of the training. */
+ * variation whose number of inner steps is equal to the number of inner steps in the training. */
 static void vary_steps(collection *c) {
   static const int64_t numbers[] = {1, 5, 10};
   for (int i = 0; i < 3; i++) {

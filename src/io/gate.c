@@ -184,9 +184,9 @@ static wl_status check_filters(const candidate *c, bool *deflated) {
   return known ? WL_OK : refuse(c, "has filters other than shuffle and deflate");
 }
 
-/* Returns true if a decompressed chunk has `bytes` bytes, which is the number that its shape
- * requires. HDF5 copies this number of bytes without a check. `stored` is a buffer for the largest
- * compressed chunk. `inflated` is a buffer for a decompressed chunk. */
+/* Returns true if the chunk at `corner` has `bytes` bytes after decompression. The shape of a chunk
+ * requires this number, and HDF5 copies this number of bytes without a check. `stored` is a buffer
+ * for the largest compressed chunk. `inflated` is a buffer for a decompressed chunk. */
 static bool chunk_is_right(const candidate *c, const hsize_t *corner, bool deflated, size_t bytes,
                            unsigned char *stored, unsigned char *inflated) {
   hsize_t held = 0;

@@ -15,7 +15,7 @@
 typedef struct field_list {
   wl_field *at; /* [count] */
   int count, room;
-  wl_status failure; /* not WL_OK: the memory was not sufficient for all fields */
+  wl_status failure; /* WL_OK if there was enough memory for all fields */
   wl_field spare;    /* after a failure, `add` returns this field, which is not in the list */
 } field_list;
 
@@ -550,7 +550,8 @@ static wl_status check_digest(wl_trainer *tr, const wl_file *file, const char *p
                         "%s: the digest of its state does not match the digest that is stored in it", path);
 }
 
-/* Checks the number of the stage and the steps of stored states, because the file is untrusted input. */
+/* Checks the number of the curriculum's stage and the inner steps of the units' stored states,
+ * because the file is untrusted input. */
 static wl_status check_stage(const wl_trainer *tr, const char *path) {
   const wl_curriculum *c = wl_state_of(tr)->curriculum;
   const wl_plan *plan = wl_state_of(tr)->plan;

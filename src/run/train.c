@@ -36,7 +36,8 @@ typedef struct run {
   int64_t saved;       /* meta-step of the last checkpoint; -1 if there is no checkpoint */
   bool resumed;
   bool diverged;
-  bool warned;    /* true if the user has been warned about units that were left out */
+  bool warned;    /* true if the user has been warned that non-finite units are left out of the
+                   * meta-gradient */
   double started; /* time at which the program started */
   double began;   /* time at which the first meta-step started */
   double longest; /* duration of the longest meta-step, including the writing of its files */
@@ -220,7 +221,8 @@ static void report_files(const run *r) {
       plural(cost.checkpoints), (double)cost.bytes / MIB, r->recorder ? " and the trajectory" : "");
 }
 
-/* Prints the memory of the run and the number of units left out. */
+/* Prints the peak memory of the run, and the number of non-finite units that were left out of the
+ * meta-gradient. */
 static wl_status leave_background(const run *r) {
   const wl_trainer *tr = r->trainer;
   double peak = wl_memory_peak();
@@ -291,7 +293,8 @@ static bool is_asked_for(const run *r) {
   return r->request->stop_after > 0 && wl_state_of(r->trainer)->meta_step >= r->request->stop_after;
 }
 
-/* Warns when the first unit is left out, so that the user can react before the end of the run. */
+/* Prints a warning when the first non-finite unit is left out of the meta-gradient, so that the
+ * user can react before the end of the run. */
 static void warn_of_skipped(run *r, const wl_meta_report *report) {
   if (r->warned || report->skipped == 0) return;
   r->warned = true;

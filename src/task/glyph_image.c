@@ -7,7 +7,7 @@
  * the source image. Coordinates are relative to the centre of the image. */
 typedef struct inverse {
   double a[2][2];       /* the matrix A^-1 */
-  double rows, columns; /* t, pixels */
+  double rows, columns; /* the shift t, in pixels */
   double from_row, from_column; /* the point c' of the source image that moves to the centre */
 } inverse;
 

@@ -14,8 +14,8 @@
 #include "task/dataset_impl.h"
 
 enum { SIDE = 14, CLASSES = 10, MODES = 2, BUMPS = 5, TRAIN = 4096, HELDOUT = 1024 };
-/* Indices, in the stream of an image, of the random numbers that the image uses. The affine map has
- * six numbers, and the noise has two numbers for each pixel. */
+/* Indices, in the stream of an image, of the random numbers that determine the image. Six numbers
+ * determine the affine map, and two numbers determine the noise of each pixel. */
 enum {
   AT_CLASS,
   AT_MODE,

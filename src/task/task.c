@@ -55,7 +55,7 @@ const wl_option wl_task_common_options[] = {
 struct wl_task_ws {
   const wl_task *task; /* borrowed */
   wl_tape_ws *tape;
-  void *draw;             /* data of the drawn task, of task->draw_bytes bytes */
+  void *draw;             /* data of the drawn task [task->draw_bytes bytes] */
   wl_augment_ws *augment; /* the augmentations of the episode, or NULL if there are none */
   wl_episode episode;
   bool bound; /* true: `draw` and the tape contain the task of `episode` */
