@@ -31,8 +31,8 @@ typedef struct summing {
 } summing;
 
 /* A power of two, stored as the product of two factors. A double cannot contain powers such as
- * 2^1135 and 2^-1135, but the product of two doubles can represent them. A multiplication by the
- * factors, one after the other, is exact if the result is a normal number. If the result is
+ * 2^1135 and 2^-1135, but the product of two doubles can represent such powers. A multiplication by
+ * the factors, one after the other, is exact if the result is a normal number. If the result is
  * subnormal, the second multiplication rounds. */
 typedef struct two_factors {
   double first, second;

@@ -43,8 +43,8 @@ double wl_antithetic_slope(const wl_estimator *estimator, const wl_estimator_job
                            const wl_run_outcome *outcomes);
 /* Returns the transformed loss that the objective uses instead of `loss`. First, `failed_loss`
  * replaces a loss that is not finite. The function then clips the loss. If the configuration has
- * `transform: log`, the function returns the logarithm of the clipped loss plus `floor`. The caller
- * must have divided the argument `loss` by the task's loss_scale. */
+ * `transform: log`, the function returns ln(max(L, 0) + floor), where L is the clipped loss. The
+ * caller must have divided the argument `loss` by the task's loss_scale. */
 double wl_antithetic_transformed(const wl_estimator *estimator, const wl_unit *unit, double loss);
 /* Adds slope * direction to vector. Both arrays have phi.size elements. */
 void wl_antithetic_add(const wl_estimator *estimator, double slope, const wl_real *direction,

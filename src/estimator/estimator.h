@@ -81,7 +81,8 @@ typedef struct wl_es_setting {
   double sigma;
   int64_t pairs; /* number of antithetic pairs for each unit */
   wl_es_loss loss;
-  /* weight of the mean over the last window in the objective WL_ES_MEAN_AND_LAST */
+  /* weight of the mean loss of the last window of an episode in the objective
+   * WL_ES_MEAN_AND_LAST */
   double last_share;
   /* upper bounds of a loss: no bound, one bound for all tasks, or one bound for each entry of
    * `task` */

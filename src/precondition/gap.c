@@ -22,7 +22,7 @@
  *
  *   m - 1 = ln(1 + (1 - e^{-2}) (e^{2x} - 1)) / 2
  *
- * With `approximate: true`, the code uses the identity matrix instead of U. The code then
+ * If the key `approximate` is true, the code uses the identity matrix instead of U. The code then
  * multiplies row i of G by m_i, or column i of G if G has fewer columns than rows. */
 #include <math.h>
 #include <stdio.h>
@@ -196,8 +196,8 @@ static void add_excess(const product *p, wl_real *x) {
   else wl_gemm_tn((wl_mnk){m->out, m->rest, p->rank}, p->basis, p->y, x, true);
 }
 
-/* Returns the index of the k-th element in the row or column that m_i multiplies with `approximate:
- * true`. */
+/* Returns the index of the k-th element in the row or column that m_i multiplies if the key
+ * `approximate` is true. */
 static int64_t element(const matrix *m, int64_t i, int64_t k) {
   /* true: m_i multiplies a row of the stored matrix */
   const bool rows = (m->out <= m->rest) != m->out_last;
@@ -232,8 +232,8 @@ static void gap_apply(const wl_precondition *p, const wl_real *phi, const wl_gra
 }
 
 /* Adds the adjoint of the meta-parameters of one matrix to phi_bar. Element i of the adjoint is
- * dm/dM times the inner product of row i of U^T Gbar and row i of U^T G. With `approximate: true`,
- * the function uses the rows of Gbar and G instead of the rows of these products. */
+ * dm/dM times the inner product of row i of U^T Gbar and row i of U^T G. If the key `approximate`
+ * is true, the function uses the rows of Gbar and G instead of the rows of these products. */
 static void contract(const gap *impl, const product *p, const wl_real *g, const wl_real *gbar,
                      double *phi_bar) {
   const matrix *m = p->m;

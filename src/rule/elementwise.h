@@ -63,7 +63,8 @@ typedef struct wl_elementwise {
   /* number of wl_real elements in the state of one coordinate, at most WL_ELEMENTWISE_MAX_WIDTH */
   int64_t state_width;
   bool reads_theta;
-  /* number of floating-point operations of one coordinate-step, with forward and backward pass */
+  /* number of floating-point operations of the forward and the backward pass of one
+   * coordinate-step */
   double cost;
   int scalars; /* number of scalars, at most WL_ELEMENTWISE_MAX_SCALARS; scalar 0 is the rate */
   const wl_scalar *scalar;

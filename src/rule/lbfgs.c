@@ -2,9 +2,9 @@
  * 1989) with learned scalars instead of a line search.
  *
  * The coordinates of theta are divided into slices. A slice consists of the elements of a tensor
- * that have the same first index. A vector is one slice. With `per: tensor`, each tensor is one
- * slice. The approximation H of the inverse Hessian has one diagonal block for each slice. The
- * formulas for a slice of n coordinates are:
+ * that have the same first index. A vector is one slice. If the key `per` is `tensor`, each tensor
+ * is one slice. The approximation H of the inverse Hessian has one diagonal block for each slice.
+ * The formulas for a slice of n coordinates are:
  *
  *   s = theta_t - theta_{t-1},   y = g_t - g_{t-1} + d |g_t - g_{t-1}| / |s| s
  *   u = -a(t / T) H g

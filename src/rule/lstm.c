@@ -200,9 +200,9 @@ static int64_t group_total(int64_t blocks) { return (blocks + WL_LSTM_GROUP - 1)
 /* ---- Workspace ------------------------------------------------------------------------------ */
 
 /* Returns the number of groups in a wave. Each thread computes some groups of a wave, and at the
- * end of the wave, the threads wait for each other. With several threads, a wave therefore has many
- * groups. With one thread, a wave has one group. If the LSTM is large, the wave has so few groups
- * that its weight gradients need only a few megabytes. */
+ * end of the wave, the threads wait for each other. If there are several threads, a wave therefore
+ * has many groups. If there is one thread, a wave has one group. If the LSTM is large, the wave has
+ * so few groups that its weight gradients need only a few megabytes. */
 static int64_t wave_of(const wl_lstm_net *net, int64_t max_blocks, int threads) {
   enum { MOST = 64, LEAST = 4, BYTES = 2 << 20 };
   const int64_t fitting = BYTES / (wl_pad(net->parameters) * (int64_t)sizeof(wl_real));

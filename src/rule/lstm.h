@@ -14,8 +14,8 @@
  *
  *   u_t = output_scale (w h'_last + b_out) - rate exp(w_2 h'_last + b_2) (g_t + b V')
  *
- * With `preprocessing: adam`, the LSTM has the inputs of RNNprop, and the second output scales a
- * step in Adam's direction (rnnprop.c).
+ * If the key `preprocessing` is `adam`, the LSTM has the inputs of RNNprop, and the second output
+ * scales a step in Adam's direction (rnnprop.c).
  *
  * Each coordinate has a separate state. All coordinates use the same weights. */
 #ifndef WL_RULE_LSTM_H

@@ -52,9 +52,9 @@ static slot_layout slot_of(const wl_lstm_net *net) {
   return s;
 }
 
-/* The layout of a record, which contains the values of one step of one block. With `window.storage:
- * activations`, the forward step stores records. The adjoint computes the other values of a slot,
- * tanh c and h, from c and o with the function `outputs`. */
+/* The layout of a record, which contains the values of one step of one block. If the key
+ * `window.storage` is `activations`, the forward step stores records. The adjoint computes the
+ * other values of a slot, tanh c and h, from c and o with the function `outputs`. */
 typedef struct record_layout {
   /* offsets of these values from the start of a record, in elements */
   int64_t x, sum, rate, gates[WL_LSTM_MAX_LAYERS], c[WL_LSTM_MAX_LAYERS];

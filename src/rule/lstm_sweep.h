@@ -4,8 +4,9 @@
  *
  * The sweep needs the values of the forward pass. If the forward pass has stored records
  * (lstm_shapes.h), the sweep reads the values from the records. If there are no records, the
- * function of the forward pass computes the steps again, with equal bits. All functions are static,
- * because each compilation of the kernel needs separate copies (vector.h). */
+ * function of the forward pass computes the steps again. The results have the same bits as in the
+ * forward pass. All functions are static, because each compilation of the kernel needs separate
+ * copies (vector.h). */
 #ifndef WL_RULE_LSTM_SWEEP_H
 #define WL_RULE_LSTM_SWEEP_H
 

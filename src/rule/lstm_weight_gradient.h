@@ -2,9 +2,9 @@
  * stored dz. The gradient dW is the sum of dz [h; x]^T over steps and lanes.
  *
  * A tile consists of the weights between GRAD_INPUTS inputs and the 4 gates of a unit. The sums of
- * a tile are in registers, with a separate sum for each lane of a vector. After the last step, the
- * lanes are added. All functions are static, because each compilation of the kernel needs separate
- * copies (vector.h). */
+ * a tile are in registers. Each lane of a vector has a separate sum. After the last step, the lanes
+ * are added. All functions are static, because each compilation of the kernel needs separate copies
+ * (vector.h). */
 #ifndef WL_RULE_LSTM_WEIGHT_GRADIENT_H
 #define WL_RULE_LSTM_WEIGHT_GRADIENT_H
 

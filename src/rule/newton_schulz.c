@@ -19,9 +19,10 @@ static bool is_small(int64_t rows, int64_t columns) {
   return least(rows, columns) <= WL_NEWTON_SCHULZ_SMALL;
 }
 
-/* Returns true if the steps need fewer multiply-adds with the Gram matrix than without it. With the
- * Gram matrix, the steps need 2 s^2 l + 17 s^3 multiply-adds (newton_schulz.h defines s and l).
- * Without the Gram matrix, the steps need 10 s^2 l + 5 s^3 multiply-adds. */
+/* Returns true if the steps need fewer multiply-adds with the Gram matrix than without the Gram
+ * matrix. If the steps use the Gram matrix, the steps need 2 s^2 l + 17 s^3 multiply-adds
+ * (newton_schulz.h defines s and l). If the steps do not use the Gram matrix, the steps need 10 s^2
+ * l + 5 s^3 multiply-adds. */
 static bool through_gram(int64_t rows, int64_t columns) {
   const int64_t s = least(rows, columns), l = rows + columns - s;
   return is_small(rows, columns) || 12 * s < 8 * l;

@@ -176,7 +176,8 @@ struct wl_rule {
   bool reads_theta;
   /* true: the adjoint of g omits a term on purpose, so it differs from the exact derivative */
   bool partial_gbar;
-  /* number of floating-point operations of one coordinate-step, with forward and backward pass */
+  /* number of floating-point operations of the forward and the backward pass of one
+   * coordinate-step */
   double cost;
 };
 

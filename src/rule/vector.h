@@ -156,9 +156,9 @@ INLINE vec root(vec a) {
 }
 #endif
 
-/* Limits the exponent x of 2^x. With the upper bound, the product of four factors 1 + 2^x is
- * finite. With the lower bound, 2^x is a normal number. The AVX-512 version of exp2_all does not
- * need the lower bound. */
+/* Limits the exponent x of 2^x. Because of the upper bound, the product of four factors 1 + 2^x is
+ * finite. Because of the lower bound, 2^x is a normal number. The AVX-512 version of exp2_all does
+ * not need the lower bound. */
 #ifdef WL_DOUBLE
 INLINE vec clip_exponent(vec x) { return maximum(splat(-1000), minimum(splat(255), x)); }
 #else

@@ -4,7 +4,7 @@
  * The choice between BLAS and Warploom's kernels depends only on the sizes, and BLAS runs with one
  * thread (wl_gemm_use_one_thread). Equal calls therefore compute equal bits. Warploom's kernels
  * compute all products in which a factor is a vector. For such a product, the code chooses the
- * fastest of the forms nn, nt and tn. */
+ * fastest of the forms A B, A B^T and A^T B. */
 #include "tensor/gemm.h"
 
 #include <cblas.h>

@@ -25,7 +25,8 @@ typedef struct wl_curriculum {
   /* lowest loss of the evaluations of this stage; INFINITY before the first finite loss */
   double best_loss;
   double *best;     /* [size] meta-parameters at the evaluation that had the loss `best_loss` */
-  /* 1 if `best` contains meta-parameters of the last stage, which are then exported; otherwise 0 */
+  /* 1 if `best` contains meta-parameters of the last stage, otherwise 0; if the value is 1, `best`
+   * is exported */
   int64_t exported;
 } wl_curriculum;
 

@@ -8,8 +8,9 @@
 #include "train/replay.h"
 #include "train/trainer_impl.h"
 
-/* Returns the set of groups of phi that the windows of the episodes update. With replay, this set
- * contains only the initialisation, because the replayed windows update all other groups. */
+/* Returns the set of groups of phi that the windows of the episodes update. If the training uses
+ * replay, this set contains only the initialisation, because the replayed windows update all other
+ * groups. */
 static unsigned moved_groups(const wl_trainer *tr) {
   return tr->state->replay ? 1u << WL_OUTER_INITIALISATION : WL_OUTER_ALL;
 }

@@ -1,5 +1,5 @@
-/* outer.c - updates the meta-parameters with Adam, AdamW or SGD, with schedules, clipping and
- * frozen groups. */
+/* outer.c - updates the meta-parameters with Adam, AdamW or SGD. The code also applies the schedule
+ * of the rate, clips the gradient, and leaves frozen groups unchanged. */
 #include "train/outer.h"
 
 #include <float.h>

@@ -23,9 +23,9 @@ typedef struct wl_plan_setting {
   const double *proportion;
   /* [tasks] estimated cost of running a unit of each task; copied by wl_plan_create */
   const double *cost;
-  /* borrowed array. Without stages, the array contains the values of episode.steps [n_horizon].
-   * With stages, the array [stages][2] contains the lengths of the shortest and of the longest
-   * episode of each stage. */
+  /* borrowed array. If there are no stages, the array contains the values of episode.steps
+   * [n_horizon]. If there are stages, the array [stages][2] contains the lengths of the shortest
+   * and of the longest episode of each stage. */
   const int64_t *horizon;
   /* 1 if the horizon is a fixed number; 2 if the horizon is drawn from [horizon[0], horizon[1]] */
   int n_horizon;

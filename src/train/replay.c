@@ -145,7 +145,7 @@ static wl_status own_place(wl_replay *r, int64_t place, int owner, int rank) {
 }
 
 wl_status wl_replay_open(wl_replay *r, const wl_trainer *tr) {
-  /* with replay, all units begin and end their episodes together */
+  /* if the training uses replay, all units begin and end their episodes together */
   const int64_t episode = tr->state->plan->clock[0].episode;
   r->current = episode % r->batches;
   r->episode[r->current] = episode;

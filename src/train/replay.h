@@ -6,8 +6,8 @@
  * replay.stride is stored. The episodes of the meta-batch update only the learned initialisation.
  *
  * The meta-step then replays windows, in replay.epochs passes over all stored points in random
- * order. A pass runs a window from each point, with newly drawn data. Each mini-batch of windows
- * updates all other groups of phi once.
+ * order. A pass runs one window from each point. The data of this window are newly drawn. Each
+ * mini-batch of windows updates all other groups of phi once.
  *
  * The rank that ran a unit stores the unit's points and computes the windows that start at these
  * points. The choice of points for a mini-batch depends only on the seed, the meta-step and the
@@ -37,8 +37,9 @@ wl_status wl_replay_share(wl_replay *replay, wl_trainer *trainer);
  * *left to true if the passes ended early because a rank must end the meta-step. Collective. */
 wl_status wl_replay_run(wl_replay *replay, wl_trainer *trainer, wl_meta_report *report, bool *left);
 
-/* Returns true if checkpoints must contain the buffer. The result is false if there is no replay or
- * if the buffer has a single meta-batch, because no later meta-step uses this meta-batch. */
+/* Returns true if checkpoints must contain the buffer. The result is false if there is no replay.
+ * The result is also false if the buffer has a single meta-batch, because no later meta-step uses
+ * this meta-batch. */
 bool wl_replay_lasts(const wl_replay *replay);
 typedef struct wl_replay_tables {
   int64_t places;     /* number of places: number of meta-batches times number of units */

@@ -4,8 +4,8 @@
  * The file is unlinked as soon as it is open. The operating system therefore frees the disk space
  * of the file when the process ends, even after a crash. A row needs no disk space before it is
  * first written. The file is not an HDF5 file, because no other process reads the file and because
- * only the thread that writes checkpoints may use HDF5. With an HDF5 file, the training would have
- * to wait for this thread. */
+ * only the thread that writes checkpoints may use HDF5. If the scratch file were an HDF5 file, the
+ * training would have to wait for this thread. */
 #ifndef WL_TRAIN_SPILL_H
 #define WL_TRAIN_SPILL_H
 

@@ -1,7 +1,7 @@
 /* start_copy.c - copies the state at the start of a meta-step. If the training ends the meta-step
  * early, the state is restored from the copy.
  *
- * Units that begin an episode are not copied, because they can begin the episode again. */
+ * Units that begin an episode are not copied, because such units can begin the episode again. */
 #include <string.h>
 
 #include "train/replay.h"

@@ -66,8 +66,8 @@ typedef struct wl_trainer_state {
   double *average; /* [phi.size] exponential average of phi; NULL if outer.average is 0 */
   wl_outer *outer;
   wl_curriculum *curriculum; /* stages of growing episodes; NULL if there is only one stage */
-  /* replay buffer; NULL if the training has no replay. Without replay, the windows of the episodes
-   * update all groups of phi. */
+  /* replay buffer; NULL if the training has no replay. If there is no replay, the windows of the
+   * episodes update all groups of phi. */
   wl_replay *replay;
   int64_t meta_step; /* number of meta-steps that are done */
   int64_t skipped;   /* number of non-finite units in all meta-steps so far */
@@ -93,8 +93,8 @@ int64_t wl_trainer_sum_size(const wl_trainer *trainer);
  * that this rank runs a unit of every task. */
 double wl_trainer_workspace_bytes(const wl_trainer *trainer);
 /* Returns true if the windows of the episodes have a backward pass. Windows of forward-only
- * estimators have no backward pass. With replay, the windows of the episodes have a backward pass
- * only if theta_0 is learned with an adjoint. */
+ * estimators have no backward pass. If the training uses replay, the windows of the episodes have a
+ * backward pass only if theta_0 is learned with an adjoint. */
 bool wl_trainer_back_propagates(const wl_trainer *trainer);
 
 /* Callbacks that the trainer calls before, during and after the windows of a meta-step. */

@@ -89,8 +89,8 @@ void wl_initialisation_extract(const wl_initialisation *init, const wl_real *the
 /* Returns true if the tensor with the offset `offset` in the layout `phi` is learned with the
  * adjoint of theta_0. */
 bool wl_initialisation_is_adjoint(const wl_initialisation *init, int64_t offset);
-/* For the tensors that are learned with the adjoint of theta_0, adds this adjoint `lam` to `grad`
- * [phi.size]. */
+/* For the tensors that are learned with the adjoint of theta_0, adds `lam`, the adjoint of theta_0,
+ * to `grad` [phi.size]. */
 void wl_initialisation_adjoint(const wl_initialisation *init, const wl_real *lam, double *grad);
 /* For the tensors that are learned from path steps, adds the gradient of one path step to `grad`
  * [phi.size]. */

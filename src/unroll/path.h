@@ -7,14 +7,13 @@
 
 typedef struct wl_path {
   const wl_initialisation *initialisation;
-  wl_real *g,
-      /* [pad] gradient and update of the last inner step; NULL if no tensor is learned from path
-       * steps */
-      *u;
-  int64_t pad;
+  /* [pad] gradient and update of the last inner step; NULL if no tensor is learned from path
+   * steps */
+  wl_real *g, *u;
+  int64_t pad;  /* number of coordinates of theta, padded to whole blocks */
   double loss;  /* inner loss at the start of the last inner step */
   bool open;    /* true if the gradient of the last path step must still be added */
-  double *grad; /* vector to which the gradients are added, with the layout initialisation->phi */
+  double *grad; /* vector to which the gradients are added; its layout is initialisation->phi */
 } wl_path;
 
 /* Returns an observer that adds to `grad` the gradients of the path steps of a new window. `next`

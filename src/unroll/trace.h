@@ -1,5 +1,6 @@
-/* trace.h - stores the values that the backward pass of a window needs, in addition to gradients
- * and theta, from each step of the rule. There are three kinds of traces with one interface:
+/* trace.h - stores values of each step of the rule. The backward pass of a window needs these
+ * values in addition to the gradients and theta. There are three kinds of traces with one
+ * interface:
  *
  * - activations: stores the values that the rule's adjoint needs at each step, and the state before
  *   every WL_CHUNK_STEPS-th step.

@@ -14,8 +14,9 @@
 typedef struct wl_unit_shape {
   int particles;    /* number of particles, each of which has an inner state */
   int accumulators; /* number of accumulators, which are vectors with the length of phi */
-  int differences;  /* number of stored differences between the losses of an antithetic pair, for
-                     * telescoping losses */
+  /* number of stored differences between the losses of an antithetic pair; 0 unless the estimator
+   * has `loss: telescoping` */
+  int differences;
   /* hand-designed rule that is imitated, borrowed; NULL if there is no teacher */
   const wl_rule *teacher;
   /* true if the unit stores a state from which it can restart (restart.h) */

@@ -106,8 +106,8 @@ static wl_rule_chunk rule_chunk(wl_window_run_state *run, chunk_place c, int64_t
  *
  * The second equation holds if the rule does not read theta.
  *
- * When the rule's adjoint processes a chunk, it receives x instead of lam, and the increments of x
- * instead of the gradients of the losses. */
+ * When the rule's adjoint processes a chunk, the adjoint receives x instead of lam, and the
+ * increments of x instead of the gradients of the losses. */
 static void prepare_rule_bar(wl_window_run_state *run, int64_t first, int64_t slot, int64_t count) {
   wl_unroll_ws *ws = run->ws;
   const int64_t pad = ws->plan.pad;

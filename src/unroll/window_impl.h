@@ -8,7 +8,7 @@
 
 /* Sizes that depend only on model, task and settings. A window of K steps is divided into segments,
  * and a snapshot of theta and state is stored at the start of each segment. When the backward pass
- * reaches a segment, it recomputes the traces of the segment from the snapshot. If the memory
+ * reaches a segment, the pass recomputes the traces of the segment from the snapshot. If the memory
  * suffices, the whole window is one segment. */
 typedef struct wl_window_plan {
   /* number of coordinates; number of coordinates padded to whole blocks; number of blocks */

@@ -12,9 +12,9 @@
  * - recomputed states of the current chunk, in second order with `recompute`: min(S, C) n w
  * - snapshots: ceil(K / S) n (1 + w), or none if S = K
  *
- * Without activations, the window needs the least memory if S is about sqrt(K C). For any length S,
- * every segment except the last is computed twice. If a window must be divided, short segments with
- * activations are therefore faster than long segments without activations. */
+ * If the window stores no activations, the window needs the least memory for S of about sqrt(K C).
+ * For any length S, every segment except the last is computed twice. If a window must be divided,
+ * short segments with activations are therefore faster than long segments without activations. */
 #include <math.h>
 #include <stdio.h>
 
