@@ -187,8 +187,8 @@ static wl_status summarise_losses(int64_t cells, wl_loss_ratios *out) {
     out->lower += out->of_cell[i] < 1 - WL_SPEEDUP_TIE;
     out->ties += fabs(out->of_cell[i] - 1) <= WL_SPEEDUP_TIE;
   }
-  out->median = wl_median(ratio, out->judged);
-  out->worst = ratio[out->judged - 1];
+  out->median = out->judged > 0 ? wl_median(ratio, out->judged) : NAN;
+  out->worst = out->judged > 0 ? ratio[out->judged - 1] : NAN;
   wl_free(ratio);
   return WL_OK;
 }

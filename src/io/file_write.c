@@ -157,18 +157,33 @@ static wl_status describe_dataset(const writer *w, hid_t dataset, const wl_field
   return wl_h5_put_text(w->path, dataset, "long_name", field->long_name);
 }
 
+/* Creates the groups a and a/b for a name such as "a/b/name". HDF5 can create these groups together
+ * with the dataset, but would store the current time in them. */
+static wl_status make_groups(const writer *w, const wl_field *field) {
+  const char *const name = field->name;
+  char group[sizeof field->name];
+  const WL_H5_SCOPED creation = H5Pcreate(H5P_GROUP_CREATE);
+  H5Pset_obj_track_times(creation, false);
+  for (const char *slash = strchr(name, '/'); slash; slash = strchr(slash + 1, '/')) {
+    snprintf(group, sizeof group, "%.*s", (int)(slash - name), name);
+    if (H5Lexists(w->file, group, H5P_DEFAULT) > 0) continue;
+    const WL_H5_SCOPED made = H5Gcreate2(w->file, group, H5P_DEFAULT, creation, H5P_DEFAULT);
+    WL_TRY_H5(made, WL_ERR_IO, w->path, "create group '%s'", group);
+  }
+  return WL_OK;
+}
+
 /* Writes a dataset. If the dataset has half precision, HDF5 rounds the numbers. */
 static wl_status put_field(const writer *w, const wl_field *field) {
   const bool half = field->half && (field->type == WL_FLOAT32 || field->type == WL_FLOAT64);
   const WL_H5_SCOPED type = wl_h5_type(field->type, half);
   const WL_H5_SCOPED memory = wl_h5_type(field->type, false);
   const WL_H5_SCOPED space = make_space(field);
-  const WL_H5_SCOPED creation = H5Pcreate(H5P_DATASET_CREATE), link = H5Pcreate(H5P_LINK_CREATE);
-  /* for a name such as "a/b/name", the groups a and a/b are created too */
-  H5Pset_create_intermediate_group(link, 1);
+  WL_TRY(make_groups(w, field));
+  const WL_H5_SCOPED creation = H5Pcreate(H5P_DATASET_CREATE);
   WL_TRY(set_layout(w, creation, space, field, H5Tget_size(type)));
   const WL_H5_SCOPED dataset =
-      H5Dcreate2(w->file, field->name, type, space, link, creation, H5P_DEFAULT);
+      H5Dcreate2(w->file, field->name, type, space, H5P_DEFAULT, creation, H5P_DEFAULT);
   WL_TRY_H5(dataset, WL_ERR_IO, w->path, "create dataset '%s'", field->name);
   WL_TRY(describe_dataset(w, dataset, field));
   if (!field->data) return WL_OK;

@@ -229,9 +229,7 @@ static wl_status gather_units(wl_trainer *tr, unit_table *table) {
   return WL_OK;
 }
 
-/* Adds the offsets of all unit fields to the list. Call this before the arrays are added: if a
- * small dataset followed a large dataset, the file image would grow by the size of the large
- * dataset. */
+/* Adds the offsets of all unit fields to the list. */
 static void list_offsets(const wl_trainer *tr, const unit_table *table, field_list *list) {
   const int64_t units = wl_state_of(tr)->plan->units;
   for (int i = 0; i < WL_UNIT_FIELDS; i++) {
