@@ -127,7 +127,7 @@ class Comparison:
 
     def over_seeds(self):
         """Returns the mean final loss of each rule and the half width of its 95 % interval.
-        The result is empty if the runs differ in other keys than the seed, or if a run has no evaluation."""
+        The result is empty if the runs differ in a key other than `seed`, or if a run has no evaluation."""
         if self.essential() != {"seed"} or not all(self.evaluations):
             return {}
         out = {}
@@ -138,14 +138,14 @@ class Comparison:
         return out
 
     def final(self, i):
-        """Returns the loss by which the tool ranks a run. If all runs are evaluated, this is the final loss of the
-        learned rule on fresh tasks. In all other cases, it is the last loss of the training."""
+        """Returns the loss by which the tool ranks a run. If all runs are evaluated, this loss is the final loss of the
+        learned rule on fresh tasks. In all other cases, the loss is the last loss of the training."""
         losses = self.evaluations[i]["final_loss"] if all(self.evaluations) else {}
         return next((loss for rule, loss in losses.items() if rule.startswith("learned")), self.figures[i]["last loss, last tenth"])
 
     def over_settings(self):
-        """Returns the settings of a sweep in the order of their loss.
-        The result contains the mean loss over the runs of each setting, and the half width of its 95 % interval."""
+        """Returns the settings of a sweep, sorted by increasing mean loss. The result contains the mean loss over the
+        runs of each setting, and the half width of its 95 % interval."""
         keys = [k for k in self.differences if k in self.essential() - {"seed"}]
         groups = {}
         for i in range(len(self.runs)):

@@ -24,7 +24,7 @@ import warploom_files as wf
 
 
 def cell(value):
-    """Formats a number with all significant digits, and NaN as empty text."""
+    """Formats a number with all significant digits, and NaN as an empty string."""
     if isinstance(value, (float, np.floating)):
         return "" if np.isnan(value) else repr(float(value)) if value.dtype == np.float64 else str(value)
     return str(value)

@@ -34,7 +34,7 @@ def escape(text):
 
 
 def help_texts(run):
-    """Reads the meanings of the metrics from the attributes of the trajectory file, if that file exists."""
+    """Reads the descriptions of the metrics from the attributes of the trajectory file, if that file exists."""
     try:
         with run.trajectory() as file:
             return {name: wf.text_of(file.h5["metrics"][name].attrs.get("long_name", "")) for name in file.h5["metrics"]}

@@ -35,7 +35,8 @@ def _make_rule(name, options, phi, steps):
 
 
 def _require_rule_alone(path, c):
-    """Raises a ToolError if a part of the optimizer belongs to the network of the training."""
+    """Raises a ToolError if PyTorch does not support the rule, or if the optimizer contains learned initial parameters
+    or warp layers, which belong to the network of the training."""
     name = c.get("rule.name")
     if name not in RULES:
         raise ToolError(DATA, f"{path}: the rule '{name}' is not supported in PyTorch yet; supported: "
@@ -362,7 +363,7 @@ class LearnedOptimizer(torch.optim.Optimizer):
         self._restore_precision(state_dict)
 
     def _take_backend(self, theirs):
-        """Raises a ToolError if the state is of a backend that this optimizer does not use."""
+        """Raises a ToolError if the state was saved with a backend that this optimizer does not use."""
         possible = {"auto": True, "c": self._c is not None, "torch": self.rule is not None}
         if self.backend not in (theirs, "auto") and theirs != "auto" or not possible[theirs]:
             raise ToolError(USAGE, f'the state was made with backend="{theirs}", but this optimizer has backend='

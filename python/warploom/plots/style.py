@@ -116,7 +116,7 @@ def spans_decades(values, decades=1.0):
 
 
 def plain(value, digits=3):
-    """Formats a number as short text with an exponent only if needed: 0.0123, 1.5, 2300, 1.2e-06."""
+    """Formats a number as a short string that has an exponent only if necessary: 0.0123, 1.5, 2300, 1.2e-06."""
     if not np.isfinite(value):
         return "–"
     if value != 0 and not 1e-4 <= abs(value) < 1e5:

@@ -202,7 +202,7 @@ def panel_time(ax, groups, _):
         layers = [ws.smooth(p, max(5, len(g.steps) // 60)) * factor for p in g.phases()[shown]]
         ax.stackplot(g.steps, layers, colors=[PHASES[i][1] for i in shown], alpha=0.85, lw=0)
         total = np.sum(layers, axis=0)
-        top = np.percentile(total, 95)  # one meta-step with a pause of the machine must not compress the rest
+        top = np.percentile(total, 95)  # a meta-step that took very long must not compress the other values
     else:
         left = np.zeros(len(groups))
         for i in shown:

@@ -190,7 +190,8 @@ def thin(count, most=2000):
 
 
 def medians(g, u, bins=24):
-    """Returns the quartiles of the update in bins with equal numbers of gradients."""
+    """Divides the gradients into bins that contain equally many gradients. Returns the median gradient and the
+    quartiles of the updates in each bin."""
     edges = np.unique(np.quantile(g, np.linspace(0, 1, bins + 1)))
     which = np.clip(np.searchsorted(edges, g, side="right") - 1, 0, len(edges) - 2)
     rows = [u[which == k] for k in range(len(edges) - 1)]
