@@ -68,8 +68,8 @@ def check(path, window):
     whole = np.sqrt(sum(np.sum(block ** 2) for block in dump["meta_gradient"].values()))
     for name, block in dump["meta_gradient"].items():
         difference = np.linalg.norm(np.asarray(gradient[name], np.float64) - block)
-        # the terms of the gradient of the output bias nearly cancel, so its difference is also compared with the norm
-        # of the complete gradient
+        # the terms of the gradient of the output bias nearly cancel, so the divisor is at least 5 % of the norm of the
+        # complete gradient
         worst = max(worst, difference / max(np.linalg.norm(block), 0.05 * whole))
     good = worst <= TOLERANCE
     print(f"meta-gradient {'ok' if good else 'WRONG'}: largest relative difference {worst:.1e}")

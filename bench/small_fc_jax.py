@@ -103,8 +103,8 @@ def normaliser(x):
     return lax.rsqrt(1e-5 + (x * x).mean(tuple(range(1, x.ndim))))
 
 
-# Indices of the rows of the first layer's weight matrix that multiply the features of coordinates, of rows and of
-# columns.
+# Indices of rows of the first layer's weight matrix. The three lists select the rows that multiply the features of
+# coordinates, of tensor rows and of tensor columns.
 OWN, ROWS, COLUMNS = [*range(13), 25, 26, 27], [13, 14, 15, 19, 20, 21], [16, 17, 18, 22, 23, 24]
 
 

@@ -3,7 +3,7 @@
 
 Every task that a training may draw must differ from each task of a suite in its data, network or loss. The suites
 `unseen` and `validation` must not have a task in common. The test also checks same(), the
-comparison that it uses: same() must return true for a task of a suite that a training may draw."""
+comparison that it uses: if a training may draw a task of a suite, same() must return true for this task."""
 import copy
 import glob
 import json

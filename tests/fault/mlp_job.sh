@@ -1,6 +1,6 @@
 # Defines functions that run small trainings of perceptrons. These trainings are short enough to be repeated many
-# times. Source this file after harness/training.sh. The configuration uses the loss log_ratio. This loss is relative
-# to the loss at the start of the episode, which a resumed run must restore.
+# times. Source this file after harness/training.sh. The configuration uses the loss log_ratio. This loss is relative to
+# the loss at the start of the episode. A resumed run must restore the loss at the start.
 write_mlp_config() { # arguments: FILE
   cat >"$1" <<'C'
 seed: 3

@@ -5,8 +5,8 @@ set -euo pipefail
 . "$WL_SOURCE/tests/harness/training.sh"
 . "$WL_SOURCE/tests/fault/mlp_job.sh"
 
-# Writes a configuration with the loss log_ratio. This loss is relative to the loss at the start of the episode, which
-# a resumed run must restore.
+# Writes a configuration with the loss log_ratio. This loss is relative to the loss at the start of the episode. A
+# resumed run must restore the loss at the start.
 write_replay_config() { # arguments: FILE PRECISION
   cat >"$1" <<C
 seed: 3

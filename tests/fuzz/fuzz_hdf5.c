@@ -255,7 +255,8 @@ static void change_links(hid_t file, const choice *c) {
   }
 }
 
-/* Changes the file by functions of HDF5, which also update HDF5's internal structures and checksums. */
+/* Changes the file by functions of HDF5. These functions also update the internal structures and checksums of the
+ * file. */
 static void change_structure(void) {
   const hid_t access = H5Pcreate(H5P_FILE_ACCESS);
   H5Pset_fclose_degree(access, H5F_CLOSE_STRONG);

@@ -30,27 +30,27 @@ SMALL = lstm("output_scale: 0.1, hidden: [4]")
 
 # each row consists of a task, a rule, a window, and other sections of the configuration
 GRID = [
-    # the LSTM as published in 2016, in first and second order, on quadratic functions and on the MLP
+    # these cases test the LSTM as published in 2016, in first and second order, on quadratic functions and on the MLP
     *[(task, lstm(f"output_scale: 0.1, preprocessing: {input_}"), f"steps: 6, order: {order}", "episode: {steps: 12}")
       for task in (QUADRATIC, MLP) for input_ in ("none", "log", "paper") for order in ("first", "second")],
     # with momentum, the output layer of the LSTM starts at zero, so the gradients of the layers before it would be
     # zero
     *[(task, lstm("output_scale: 0.1, hidden: [4], momentum: 0.9"), f"steps: 6, order: {order}", "episode: {steps: 12}")
       for task, order in ((QUADRATIC, "first"), (LOGISTIC, "second"))],
-    # hand-designed rules with learned scalars
+    # these cases test hand-designed rules with learned scalars
     (QUADRATIC, "name: sgd, rate: 0.05, learn: [rate], learn_per: step", "steps: 4, order: second", ""),
     (QUADRATIC, "name: momentum, rate: 0.05, learn: [rate, momentum]", "steps: 4, order: second", ""),
     (QUADRATIC, "name: nesterov, rate: 0.05, learn: [rate, momentum]", "steps: 4, order: second", ""),
     (LOGISTIC, "name: rmsprop, rate: 0.05, learn: [rate]", "steps: 4, order: second", ""),
     (LOGISTIC, "name: adam, rate: 0.05, learn: [rate, beta1, beta2]", "steps: 4, order: second", ""),
     (LOGISTIC, "name: adam, rate: 0.05, learn: [rate], learn_per: tensor", "steps: 4", ""),
-    # tasks with a scaled loss, scaled parameters and noise, in first and second order
+    # these cases test tasks with a scaled loss, scaled parameters and noise, in first and second order
     *[(MLP + ", reparametrise: parameter, reparametrise_range: [0.5, 2], loss_scale: {log_uniform: [0.5, 2]}, "
        "gradient_noise: 0.01, scale_jitter: 1, warp: [linear], warp_noise: 0.1", SMALL, f"steps: 4, order: {order}", "")
       for order in ("first", "second")],
     ("family: language-model, embedding: 3, hidden: 3, length: 4, batch: 2", SMALL, "steps: 3, order: second", ""),
     ("family: transformer, width: 4, length: 4, batch: 2", SMALL, "steps: 3, order: second", ""),
-    # rules that use the shapes of tensors, and RNNprop
+    # these cases test rules that use the shapes of tensors, and the rule RNNprop
     *[("family: logistic, dimension: 3, classes: 3, samples: 16, batch: 4", rule, "steps: 3, order: second",
        "seed: 5\nepisode: {steps: 6}")
       for rule in ("name: mlp, hidden: [4, 4], step_scale: 0.1", "name: small_fc, step_scale: 0.1",
@@ -64,27 +64,27 @@ GRID = [
      "name: controller, newton_schulz: false", "steps: 3, order: second",
      # at 3 % of the steps, the learning rate's warm-up has a kink
      "episode: {steps: 200}\nprecondition: {name: scalar, per: tensor}"),
-    # preconditioners and initialisations, with and without the LSTM
+    # these cases test preconditioners and initialisations, with and without the LSTM
     (MLP, "name: sgd, rate: 0.3", "steps: 3, order: second", "precondition: {name: diagonal}"),
     (MLP, "name: sgd, rate: 0.3", "steps: 3, order: second", "precondition: {name: kronecker}"),
     # at the usual initial scale, the GAP factors of the hidden layer would change the loss only by rounding errors
     (MLP + ", activation: tanh, initial_scale: 0.5", "name: sgd, rate: 0.3", "steps: 3, order: second",
      "precondition: {name: gap, noise: 0.2}"),
     (LOGISTIC, SMALL, "steps: 4", "precondition: {name: scalar, per: step_tensor, learn_decay: true}"),
-    # gradient skip connections before a rule with a state; the window has several chunks and the episode has several
-    # windows
+    # these cases test gradient skip connections before a rule that has a state; the window has several chunks, and the
+    # episode has several windows
     *[(LOGISTIC, "name: momentum, rate: 0.05, learn: [rate]", f"steps: 25, order: {order}",
        "episode: {steps: 60}\nprecondition: {name: scalar, per: step_tensor, learn_skip: true, initial_skip: 0.3}")
       for order in ("first", "second")],
-    # a task network whose support loss contains a learned term
+    # this case tests a task network whose support loss contains a learned term
     ("family: sinusoid, shots: 4, query: 6, widths: [5, 4], activation: tanh, warp: residual, warp_loss: 3, warp_noise: 0.3",
      "name: sgd, rate: 0.1", "steps: 2, weights: last, batch: fresh, order: second",
      "episode: {steps: 2}\ninitialisation: {name: maml}"),
     (LOGISTIC, SMALL, "steps: 4, order: second",
      "precondition: {name: diagonal}\ninitialisation: {name: maml}"),
     (LOGISTIC, SMALL, "steps: 4", "precondition: {name: diagonal}\ninitialisation: {name: maml}"),
-    # the joint system; at the usual step of the differences, the diagonal preconditioner would change the loss by
-    # less than a rounding error
+    # these cases test the joint system; at the usual step of the differences, the diagonal preconditioner would change
+    # the loss by less than a rounding error
     *[("family: mlp, widths: [4, 3], batch: 4, activation: tanh, warp: [linear, tanh, linear], warp_noise: 0.1", SMALL,
        f"steps: 2, weights: last, batch: fresh, order: {order}",
        "episode: {steps: 2}\nprecondition: {name: diagonal}\ninitialisation: {name: maml}") for order in ("first", "second")],
@@ -92,13 +92,14 @@ GRID = [
     ("family: mlp, widths: [4, 3], batch: 4, activation: tanh, warp: [linear, tanh, linear], warp_noise: 0.1",
      "name: adamw, rate: 0.05, learn: [rate, beta1, beta2]", "steps: 3, weights: last, batch: fresh, order: second",
      "episode: {steps: 3}\nprecondition: {name: kronecker}\ninitialisation: {name: maml}"),
-    # weights and transforms of the window's loss, where the last window of an episode is shorter than the others
+    # these cases test the weights and transforms of the losses in a window; the last window of an episode is shorter
+    # than the others
     *[(LOGISTIC, SMALL, f"steps: 4, order: second, loss: {loss}, weights: {weights}", "episode: {steps: 7}")
       for loss, weights in (("log", "mean"), ("log_ratio", "last"), ("plain", "[1, 0, -1, 2, 3]"))],
     (LOGISTIC, SMALL, "steps: 4, loss: log_ratio, order: second", "initialisation: {name: maml}"),
     (LOGISTIC, SMALL, "steps: 4, batch: fresh, split: heldout, order: second", ""),
-    # imitation with forced paths and with each term of the imitation loss, for a rule whose input includes theta, for
-    # a window with snapshots, and for a learned theta_0
+    # these cases test imitation on the path of the teacher and each term of the imitation loss; some cases have a rule
+    # whose input includes theta, a window with snapshots, or a learned theta_0
     (MLP, SMALL, "steps: 6", "episode: {steps: 12}\nimitation: {teacher: adam, rate: 0.01}"),
     (MLP, SMALL, "steps: 5, loss: log_ratio, weights: mean",
      "episode: {steps: 9}\nimitation: {teacher: momentum, force: 0.4, distance: 0.2, cosine: 0.3, magnitude: 0.2}"),
@@ -154,8 +155,8 @@ def a_failure_is_told():
 
 
 def zero_is_named():
-    """Checks that theta_0 has no effect on the loss of a later window, and that `check` reports its gradient as
-    zero."""
+    """Checks that theta_0 has no effect on the loss of a later window, and that `check` reports the gradient with
+    respect to theta_0 as zero."""
     text = configuration(LOGISTIC, SMALL, "steps: 4", "initialisation: {name: maml}")
     code, report, said = check(text, "--windows", "1")
     zero = [block["name"] for block in report["tasks"][0]["blocks"] if block["zero"]]
@@ -175,8 +176,8 @@ CONV = "family: conv, data: synthetic, filters: [2, 3], batch: 4, warp: [conv3x3
 
 
 def rounding_is_no_gradient():
-    """Checks the gradient of a bias before a batch norm, which has no effect on the loss. The computed gradient of
-    this bias consists only of rounding errors, and `check` must report it as zero."""
+    """Checks the gradient with respect to a bias before a batch norm. Such a bias has no effect on the loss. The
+    computed gradient consists only of rounding errors, and `check` must report this gradient as zero."""
     for order in ("first", "second"):
         text = configuration(CONV, "name: sgd, rate: 0.1", f"steps: 2, weights: last, batch: fresh, order: {order}",
                              "episode: {steps: 2}\ninitialisation: {name: maml}\nprecondition: {name: kronecker}")

@@ -34,8 +34,7 @@ struct tape_case {
   wl_node (*build)(tape_builder *b); /* builds the tape, and returns the tensor from which the loss
                                       * is computed */
   int operands;                      /* number of operands whose kind the check varies: 0, 1 or 2 */
-  int spaced;      /* true: the values of leaves are at a distance from 0 and from each other, to
-                    * avoid kinks */
+  int spaced;      /* if true, the values of leaves are at a distance from 0 and from each other, to avoid kinks */
   double h, scale; /* step h of the differences (0 selects 1e-2) and scale of the leaf values (0
                     * selects 1) */
 };

@@ -27,7 +27,8 @@ static wl_node perceptron_tanh(tape_builder *b) { return perceptron(b, wl_op_tan
 static wl_node perceptron_relu(tape_builder *b) { return perceptron(b, wl_op_relu); }
 static wl_node perceptron_elu(tape_builder *b) { return perceptron(b, wl_op_elu); }
 
-/* A perceptron whose layers with parameters in theta alternate with warp layers, whose parameters are in phi. */
+/* A perceptron in which ordinary layers alternate with warp layers. The parameters of the ordinary layers are in theta,
+ * and those of the warp layers are in phi. */
 static wl_node warped_perceptron(tape_builder *b) {
   wl_node h = wl_op_tanh(b->tape, dense(b, LEAF_THETA, leaf(b, LEAF_INPUT, SHAPE(6, 3)), 3, 5));
   h = wl_op_add(b->tape, h, wl_op_tanh(b->tape, dense(b, LEAF_PHI, h, 5, 5)));

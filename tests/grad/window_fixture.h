@@ -56,7 +56,7 @@ typedef struct request {
 /* Creates a workspace for the first task of the problem, and sets its meta-parameters to p->phi. */
 wl_unroll_ws *open_workspace(const problem *p, bool with_gradient, int threads);
 wl_unit *start_unit(const problem *p, wl_unroll_ws *ws, int64_t number);
-/* Runs the next window of the unit, which has `steps` steps. */
+/* Runs the next window of the unit. This window has `steps` steps. */
 outcome run_window(const problem *p, wl_unroll_ws *ws, wl_unit *unit, int64_t steps, bool forward);
 outcome run_request(const problem *p, request r);
 void free_outcome(outcome *o);

@@ -230,13 +230,14 @@ def make_files():
     run("eval", "run", "--steps", "6", "--seeds", "2", "--tune-units", "1", "--no-picture")
     pathlib.Path("suite.yaml").write_text("suite: s\nseeds: 1\ntasks: [{name: q, horizons: [3], family: quadratic, dimension: 2}]\n")
     run("eval", "--speedup", "suite.yaml")
-    # this test only requires the file; other tests check the gradients in it
+    # this test only requires that the file exists; other tests check the gradients in the file
     run("check", "job.yaml", "--dump", "dump.h5", "--windows", "1", "--tolerance", "1e-5")
     return sorted(map(str, pathlib.Path(".").rglob("*.h5")))
 
 
 def unseen(seen, root, per_dataset, kinds):
-    """Reports the rows of the page that occur in no file. The test cannot check such rows."""
+    """Reports each attribute and dataset that the page lists but no file contains. The test cannot check such rows of
+    the page."""
     for name in set(root) - seen["root"]:
         problem(f"the page has the root attribute '{name}', no file has")
     for name in set(per_dataset) - seen["dataset"] - {"REFERENCE_LIST"}:

@@ -32,7 +32,7 @@ static void assert_holds(const char *path, int64_t seed) {
   wl_file_close(&file);
 }
 
-/* Number of elements of an array of 20 MiB, which is written in slices instead of being copied. */
+/* Number of elements of an array of 20 MiB. The writer writes such an array in slices instead of copying it first. */
 enum { LARGE = 5 << 20 };
 
 static wl_status try_reals(const char *path, int64_t seed, int64_t reals) {

@@ -152,7 +152,7 @@ static void interruptions_leave_no_trace(void **state) {
   assert_ok(t_run(t, 0, 12, 2));
   assert_ok(wl_trajectory_close(&t));
   t = open_small("cut", 0, 6000);
-  assert_ok(t_run(t, 0, 9, 1)); /* t is not closed, because a killed process does not close it */
+  assert_ok(t_run(t, 0, 9, 1)); /* the trajectory t is not closed, because a killed process would not close it */
   wl_trajectory *again = open_small("cut", 6, 6000);
   assert_ok(t_run(again, 6, 12, 2));
   assert_ok(wl_trajectory_close(&again));

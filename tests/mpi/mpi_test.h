@@ -1,5 +1,5 @@
-/* mpi_test.h - main function of a cmocka program that runs on every rank. A test must make all its collective calls
- * before its assertions. Otherwise, other ranks would wait for a rank whose assertion has failed. */
+/* mpi_test.h - defines the main function of cmocka programs that run on every rank. A test must make all its collective
+ * calls before its assertions. Otherwise, other ranks would wait for a rank whose assertion has failed. */
 #ifndef WL_TESTS_MPI_MPI_TEST_H
 #define WL_TESTS_MPI_MPI_TEST_H
 

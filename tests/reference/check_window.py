@@ -258,8 +258,8 @@ class Teacher:
         return self.point.detach().clone()
 
     def matrices(self, flat):
-        """Returns the tensors of a flat array that have several axes.
-        If no tensor has several axes, the function returns all tensors."""
+        """Divides a flat array into tensors, and returns the tensors with several axes. If no tensor has several axes,
+        the function returns all tensors."""
         parts = list(flat.split([math.prod(shape) for _, shape in self.tensors]))
         chosen = [part for part, (_, shape) in zip(parts, self.tensors) if len(shape) > 1]
         return chosen or parts

@@ -92,7 +92,7 @@ class Controller:
         count += (rows * (inputs + 1) + 9 if correction else 0)
         self.phi = wiggle(count)
         phi = self.phi + np.array(first + second + sole + [0.0] * (count - 36))
-        self.base = phi[:36].reshape(3, 12)  # the third row has the scalars of a network's only matrix
+        self.base = phi[:36].reshape(3, 12)  # the third row is for a network with only one matrix
         if net:
             sizes, at, self.layers = [17, 16, 16, 6], 36, []
             for i, o in zip(sizes, sizes[1:]):

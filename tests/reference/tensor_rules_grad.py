@@ -24,7 +24,7 @@ class Torch:
 
     @staticmethod
     def sqrt(x):
-        return torch.sqrt(torch.clamp(x, min=1e-300))  # at zero, the derivative is then zero instead of infinite
+        return torch.sqrt(torch.clamp(x, min=1e-300))  # because of the clamp, the derivative at zero is zero
 
     @staticmethod
     def zeros(shape):

@@ -78,7 +78,8 @@ CASES = {
         MLP, "name: sgd, rate: 1.0", f"steps: 3, order: second, weights: last, {HELDOUT}", 3,
         "initialisation: {name: maml}\n"
         "precondition: {name: diagonal, initial_range: [0.1, 0.9]}\n"),
-    # warp layers of each kind and at each position, with preconditioners, a learned theta_0 and the LSTM
+    # these cases test warp layers of each kind and at each position, together with preconditioners, a learned theta_0
+    # and the LSTM
     "warp-linear-second": configuration(
         MLP + ", warp: [linear, scale], warp_side: before, warp_noise: 0.1",
         "name: sgd, rate: 0.5, learn: [rate]", f"steps: 3, order: second, weights: last, {HELDOUT}", 3,
@@ -104,7 +105,8 @@ CASES = {
     "conv-residual-first": configuration(
         CONV + ", order: pool-norm-act, warp: [residual, batch_norm], warp_noise: 0.1",
         lstm("hidden: [5], output_scale: 0.1"), "steps: 3, batch: fresh", 3, MAML + DIAGONAL),
-    # the preconditioner GAP with exact singular values, for tall matrices, wide matrices, and matrices of low rank
+    # these cases test the preconditioner GAP with exact singular values, for tall matrices, wide matrices, and matrices
+    # of low rank
     "gap-mlp-second": configuration(
         "family: mlp, data: synthetic, widths: [12, 4], batch: 6, activation: tanh, initial_scale: 0.5",
         "name: sgd, rate: 0.5, learn: [rate]", f"steps: 3, order: second, weights: last, {HELDOUT}", 3,
@@ -117,27 +119,28 @@ CASES = {
     "gap-approximate-second": configuration(
         CONV + ", activation: tanh", "name: sgd, rate: 0.2", "steps: 2, batch: fresh, order: second", 2,
         MAML + "precondition: {name: gap, noise: 0.3, approximate: true}\n"),
-    # a last layer whose outputs all start with equal values
+    # this case tests a last layer whose outputs all start with equal weights
     "shared-head-second": configuration(
         MLP, "name: sgd, rate: 0.5", f"steps: 3, order: second, weights: last, {HELDOUT}", 3,
         "initialisation: {name: maml, shared: [dense2.weight, dense2.bias]}\n"),
-    # learned rates and decays for each step and tensor; the gradient is clipped before the preconditioner
+    # these cases test learned rates and decays for each step and tensor; the gradient is clipped before the
+    # preconditioner
     "step-decay-second": configuration(
         MLP, "name: sgd, rate: 1", f"steps: 3, order: second, {HELDOUT}", "3, clip_norm: 0.3, clip_value: 0.1",
         MAML + DECAY),
     "step-decay-first": configuration(
         MLP, lstm("hidden: [5], output_scale: 0.1"), "steps: 4", "6, clip_norm: 0.2", DECAY),
-    # gradient skip connections, before gradient descent and before an LSTM
+    # these cases test gradient skip connections before gradient descent and before an LSTM
     "step-skip-second": configuration(
         MLP, "name: sgd, rate: 1", f"steps: 4, order: second, {HELDOUT}", 4, MAML + SKIP),
     "step-skip-first": configuration(
         MLP, lstm("hidden: [5], output_scale: 0.1"), "steps: 4", 4, SKIP),
-    # a task network whose support loss contains a learned term
+    # this case tests a task network whose support loss contains a learned term
     "learned-loss-second": configuration(
         "family: sinusoid, shots: 4, query: 6, widths: [6, 5], activation: tanh, warp: residual, warp_width: 4, "
         "warp_loss: 3, warp_noise: 0.3", "name: sgd, rate: 0.1",
         "steps: 2, weights: last, batch: fresh, order: second", 2, MAML + DIAGONAL),
-    # imitation of a teacher: on the path of the teacher, and on mixed paths with every term of the imitation loss
+    # these cases test imitation on the path of the teacher, and on mixed paths with every term of the imitation loss
     "imitation-adam-first": configuration(
         MLP, lstm("hidden: [5], output_scale: 0.01, preprocessing: log"), "steps: 25", 25,
         "imitation: {teacher: adam, rate: 0.01}\n"),

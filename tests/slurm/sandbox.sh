@@ -17,8 +17,8 @@
 #
 # - The process namespace ensures that no process remains after the script has ended.
 # - The network namespace ensures that ports are not already in use, and that no port can be reached from outside.
-# - The namespaces of a node give it a separate host name, /dev/shm and PMIx folder. If nodes shared a host name, Open
-#   MPI would treat the nodes as one node. If nodes shared these folders, the files of
+# - Because of the namespaces of the nodes, each node has a separate host name, /dev/shm and PMIx folder. If nodes
+#   shared a host name, Open MPI would treat the nodes as one node. If nodes shared these folders, the files of
 #   different nodes would have the same names.
 #
 # The cluster has two partitions, `batch` and `urgent`. If a job in `urgent` needs nodes on which jobs in `batch` run,

@@ -18,7 +18,7 @@ if not os.path.isfile(PATH):
     sys.exit(77)
 
 CHARACTERS, DRAWERS, ALPHABETS, BACKGROUND, BACKGROUND_CHARACTERS = 1623, 20, 50, 30, 964
-INK = {28: 0.0805}  # side of the images in pixels: expected fraction of the pixels that have ink
+INK = {28: 0.0805}  # the key is the side of the images in pixels, the value is the expected fraction of pixels with ink
 RUN = """
 seed: 1
 threads: 1

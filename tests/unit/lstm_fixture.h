@@ -27,8 +27,8 @@ typedef struct lstm_fixture {
   wl_real *state, *after;            /* [blocks][width][16] rule states before the first and after the last step */
   wl_real *lam0, *mu0, *lam, *mu;    /* adjoints at the end of the chunk (lam0 of theta, mu0 of the state) and at its
                                       * start (lam, mu) */
-  bool ends_here;                    /* true: the chunk ends the window, so the adjoint of the state at its end is
-                                      * zero (mu0 is not used) */
+  bool ends_here;                    /* if true, the chunk ends the window, so the adjoint of the state at the end of
+                                      * the chunk is zero, and mu0 is not used */
   double weight[WL_CHUNK_STEPS];
   double *phi_grad;
 } lstm_fixture;

@@ -144,8 +144,8 @@ static void field_sizes(void **state) {
 
 static void digest_known_values(void **state) {
   (void)state;
-  /* the documentation of xxHash contains the hash XXH3_64bits of zero bytes with seed 0, and our digest begins with
-   * this value */
+  /* the documentation of xxHash contains the hash XXH3_64bits of zero bytes with seed 0, and a digest of Warploom
+   * begins with this value */
   wl_digest digest = {0};
   char hex[17];
   wl_digest_add(&digest, "", "abc", 3);
@@ -229,7 +229,7 @@ static void build_information_is_complete(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(alloc_fails_on_request), /* must be the first test, because it counts all allocations of the
+      cmocka_unit_test(alloc_fails_on_request), /* this test must run first, because it counts all allocations of the
                                                  * process */
       cmocka_unit_test(status_keeps_the_message),
       cmocka_unit_test(status_cuts_long_messages),

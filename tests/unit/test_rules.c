@@ -118,7 +118,7 @@ typedef struct trace {
 
 typedef struct result {
   wl_real lam[N], mu[WIDEST * N], gbar[STEPS * N];
-  double phi[4 * STEPS * 3]; /* at most 4 scalars, each for every step and every one of 3 tensors */
+  double phi[4 * STEPS * 3]; /* at most 4 scalars, each with a separate value for every step and each of 3 tensors */
 } result;
 
 static void run_forward(const rule_fixture *f, trace *r) {
