@@ -36,7 +36,8 @@ copy=$(mktemp -d "${TMPDIR:-/tmp}/check-deb.XXXXXX")
 trap 'rmdir "$copy"' EXIT
 export copy deb root WARPLOOM_SELFTEST=${WARPLOOM_SELFTEST:-}
 
-# The user root runs the following commands in the copy. If their argument is `fresh`, APT installs the dependencies.
+# The user root runs the following commands in the copy. If the argument of these commands is `fresh`, APT installs the
+# dependencies.
 check='
 set -euo pipefail
 fail() { echo "check-deb: FAILED: $*" >&2; exit 1; }

@@ -47,7 +47,7 @@ static wl_status build(welsch *w, wl_task *task) {
 }
 
 static wl_status create(const wl_map *map, uint64_t seed, wl_task *task) {
-  (void)seed; /* every random value depends on the episode */
+  (void)seed; /* not used: all random values are drawn from the streams of the episode */
   welsch *w = NULL;
   WL_TRY(WL_NEW(w, 1));
   task->impl = w;

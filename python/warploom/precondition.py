@@ -43,7 +43,8 @@ class Diagonal:
 
 
 class Gap:
-    """Computes G~ = U diag(m) U^T G for each matrix (out, rest) with G = U S V^T. Vectors are unchanged."""
+    """Computes G~ = U diag(m) U^T G for the gradient of each weight. The gradient is reshaped to a matrix G (out, rest)
+    with the singular value decomposition U S V^T. Vectors are unchanged."""
 
     def __init__(self, options, phi):
         self.approximate, self.numbers, self.tensors = options["approximate"], _in_order(phi), None

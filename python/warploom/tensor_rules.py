@@ -13,8 +13,8 @@ TINY = 1e-30
 
 
 class Controller(Rule):
-    """The rule controller, which is a form of Muon that uses the horizon. A network sets the rate and the mixture of
-    momenta for each tensor (src/rule/controller.c)."""
+    """The rule controller, which is a form of Muon that uses the horizon. A network sets the learning rate and the
+    mixture of momenta for each tensor (src/rule/controller.c)."""
     tensorwise = reads_loss = True
     fields = ("momentum", "slow_momentum", "second_moment")
     UNKNOWN_HORIZON, LEAST_SIZE = 2000, 1e-3
@@ -45,7 +45,7 @@ class Controller(Rule):
 
     @staticmethod
     def _moments(x, q):
-        """Returns epsilon and nine sums over the tensor, after the running means in the state are updated."""
+        """Updates the running means in the state. Returns epsilon and nine sums over the tensor."""
         g, p, state = x.g, x.p, x.state
         m = decayed(state["momentum"], 0.9, g, 0.1)
         s = decayed(state["slow_momentum"], 0.99, g, 0.01)
@@ -101,7 +101,8 @@ class Controller(Rule):
         return self.phi["net3.weight"] @ h + self.phi["net3.bias"]
 
     def _steer(self, x, inputs, size, moment):
-        """Returns the factors k1 and k2 of the mixture of momenta, and the factors c0, c1 and c2 of the step."""
+        """Returns the factors k1 and k2 of the mixture of momenta, and the factors c0, c1 and c2 of the three terms of
+        the step."""
         t, T, left, to_first, matrices = moment
         row = 1 if not x.matrix else 2 if matrices == 1 else 0
         b, a0, a1, a2, k1, k2, tau, alpha, power, w, decline, deepen = self.phi["base"][row]
@@ -198,7 +199,7 @@ class Lbfgs(Rule):
 
     def _remember(self, state, g, p):
         """Stores the newest step and the newest change of the gradient at the front of the memory.
-        Slices without positive curvature keep their memory."""
+        The memory of a slice without positive curvature does not change."""
         s, y = wide(p) - wide(state["parameters"]), wide(g) - wide(state["gradient"])
         ss, sy, yy = ((a * b).sum(1, keepdim=True) for a, b in ((s, s), (s, y), (y, y)))
         d = self._learned("damping") * (yy / ss).sqrt()
@@ -226,7 +227,7 @@ class Lbfgs(Rule):
         return q, longest.sqrt()
 
 
-# ---- Nets over features ----------------------------------------------------------------------------------------------
+# ---- Networks on features ---------------------------------------------------------------------------------------------
 
 FACTORED = 3
 TAU = np.array([1, 3, 10, 30, 100, 300, 1e3, 3e3, 1e4, 3e4, 1e5])

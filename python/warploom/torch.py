@@ -155,7 +155,7 @@ class LearnedOptimizer(torch.optim.Optimizer):
     params        parameters or groups, as for every optimizer of PyTorch
     path          path of an optimizer.h5, a checkpoint, or a run directory
     lr            factor of the update, which schedulers of PyTorch can change.
-                  The update includes the rate of the rule, so lr = 1 applies the rule as it was trained.
+                  The update includes the learning rate of the rule, so lr = 1 applies the rule as it was trained.
     weight_decay  coefficient of decoupled weight decay, which is multiplied by lr
     horizon       number of steps of the run, for rules that use t / T.
                   None stands for the longest episode of the training.
