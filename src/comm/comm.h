@@ -3,8 +3,8 @@
  * without mpirun, the communicator has one rank.
  *
  * "Collective" means that all ranks must call the function. All ranks must call the collective
- * functions in the same order. If MPI reports an error, a function returns WL_ERR_OS. A message
- * with more elements than an int can count is split into several messages. */
+ * functions in the same order. If MPI reports an error, the function that called MPI returns
+ * WL_ERR_OS. A message with more elements than an int can count is split into several messages. */
 #ifndef WL_COMM_COMM_H
 #define WL_COMM_COMM_H
 
@@ -21,7 +21,7 @@ typedef struct wl_comm wl_comm;
 wl_status wl_comm_start(int *argc, char ***argv, wl_comm **out);
 void wl_comm_finish(wl_comm **comm);
 /* Ends all ranks immediately with exit code `code`. The function does not return. `comm` may be
- * NULL. Not collective. Only main calls this function. */
+ * NULL. Not collective. Only the function main() calls wl_comm_abort. */
 void wl_comm_abort(wl_comm *comm, int code) __attribute__((noreturn));
 int wl_comm_rank(const wl_comm *comm);
 int wl_comm_size(const wl_comm *comm);
@@ -35,8 +35,8 @@ int wl_comm_node_size(const wl_comm *comm);
 int wl_comm_cores(const wl_comm *comm);
 /* Binds each of the `threads` threads of the caller's OpenMP team to a separate core. Returns true
  * if the threads were bound. The function binds no threads if other programs may use the cores
- * (wl_cores_are_owned), or if the threads use only some of the job's cores on the node. In these
- * two cases the threads can move to idle cores. A bound thread would have to share its core with
+ * (wl_cores_are_owned), or if the threads use only some of the job's cores on the node. Threads
+ * that are not bound can move to idle cores. A bound thread would have to share its core with
  * another program although a different core is idle. If the user has set the binding with an
  * environment variable, for example OMP_PROC_BIND, the function does nothing. Not collective. */
 bool wl_comm_bind_threads(const wl_comm *comm, int threads);
@@ -49,8 +49,8 @@ const char *wl_comm_library(void);
  * The error that wl_last_error() returns is marked as shared, which means that every rank has this
  * error. Call this function before any collective that a failed rank would skip. Collective. */
 wl_status wl_comm_agree(wl_comm *comm, wl_status mine);
-/* Returns WL_ERR_PROTOCOL if the ranks pass different values. The message begins with `what`, the
- * name of the value. Collective. */
+/* Returns WL_ERR_PROTOCOL if the argument `value` is not the same on all ranks. The message begins
+ * with `what`, the name of the value. Collective. */
 wl_status wl_comm_same(wl_comm *comm, const char *what, uint64_t value);
 wl_status wl_comm_barrier(wl_comm *comm);
 wl_status wl_comm_bcast(wl_comm *comm, void *data, size_t bytes, int root); /* collective */

@@ -15,10 +15,11 @@
  *
  * The code computes P = 1 + U diag(m - 1) U^T. The columns of U are the left singular vectors whose
  * singular values are larger than the rounding error. The product P G is the same as in the formula
- * above, because the columns of G are in the span of U. On the orthogonal complement of this span,
- * P is the identity. An SVD may choose the singular vectors of zero singular values arbitrarily. P
- * does not use these vectors, so the adjoints do not depend on this choice. If all m are 1, P
- * changes no bit of the gradient. The meta-parameters are stored as x = M - M_0, where m(M_0) = 1:
+ * above, because the columns of G are in the span of U. On the orthogonal complement of the span of
+ * U, P is the identity. An SVD may choose the singular vectors of zero singular values arbitrarily.
+ * P does not use the singular vectors of zero singular values, so the adjoints do not depend on the
+ * choice of these vectors. If all m are 1, P changes no bit of the gradient. The meta-parameters
+ * are stored as x = M - M_0, where m(M_0) = 1:
  *
  *   m - 1 = ln(1 + (1 - e^{-2}) (e^{2x} - 1)) / 2
  *
@@ -199,7 +200,7 @@ static void add_excess(const product *p, wl_real *x) {
 /* Returns the index of the k-th element in the row or column that m_i multiplies if the key
  * `approximate` is true. */
 static int64_t element(const matrix *m, int64_t i, int64_t k) {
-  /* true: m_i multiplies a row of the stored matrix */
+  /* true: m_i multiplies a row of the stored matrix; false: m_i multiplies a column */
   const bool rows = (m->out <= m->rest) != m->out_last;
   const int64_t length = m->out_last ? m->out : m->rest;
   return rows ? i * length + k : k * length + i;
@@ -233,7 +234,7 @@ static void gap_apply(const wl_precondition *p, const wl_real *phi, const wl_gra
 
 /* Adds the adjoint of the meta-parameters of one matrix to phi_bar. Element i of the adjoint is
  * dm/dM times the inner product of row i of U^T Gbar and row i of U^T G. If the key `approximate`
- * is true, the function uses the rows of Gbar and G instead of the rows of these products. */
+ * is true, the function uses the rows of Gbar and G instead of the rows of U^T Gbar and U^T G. */
 static void contract(const gap *impl, const product *p, const wl_real *g, const wl_real *gbar,
                      double *phi_bar) {
   const matrix *m = p->m;

@@ -1,10 +1,10 @@
 /* celo2.c - implements the update rules Celo2 and Celo2-base (Moudgil et al. 2026). In Celo2, a
  * small network computes an output for each coordinate of a matrix. Newton-Schulz steps
  * orthogonalise this output, and the code divides the result by its root mean square. The update of
- * the matrix is this quotient times the negative rate, plus weight decay. Adam updates vectors.
+ * the matrix is the quotient times the negative rate, plus weight decay. Adam updates vectors.
  * Celo2-base uses no Newton-Schulz steps, and the network also updates vectors. For a vector, the
- * network reads only the first 15 features. Of the network's three outputs, only the first is used.
- * The file feature_net.h contains the formulas. */
+ * network reads only the first 15 features. The network has three outputs, but the rule uses only
+ * the first output. The file feature_net.h contains the formulas. */
 #include <math.h>
 
 #include "rule/feature_net.h"

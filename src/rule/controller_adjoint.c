@@ -50,8 +50,9 @@ static point point_at(const work *w, const wl_controller_scalars *c, int64_t i) 
   return x;
 }
 
-/* Computes the adjoints of the uncorrected update and of the correction's inputs. If the rule has a
- * correction, this pass runs before the first pass. */
+/* Computes the adjoints of the uncorrected update and of the correction's inputs. The function
+ * needs a pass over the coordinates. If the rule has a correction, this pass precedes the three
+ * passes that the comment at the top of the file describes. */
 static void correction_bars(const work *w, const wl_correction *net, int j) {
   const wl_tensor *const t = &w->ws->tensors.tensor[j];
   const wl_controller_correcting at = {w->c, net, w->ws->phi, w->phi_grad, w->mu + 3 * net->stride};

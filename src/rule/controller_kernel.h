@@ -36,8 +36,8 @@ enum wl_controller_sums {
 
 typedef struct wl_controller_pass {
   const wl_real *g, *p; /* g: gradient; p: parameters */
-  /* `moments` reads the old values from these arrays; the other functions read the new values from
-   * them */
+  /* `moments` reads the old values of m, s and v from these arrays; the other functions read the
+   * new values from these arrays */
   const wl_real *m, *s, *v;
   wl_real *m_out, *s_out, *v_out;
   wl_real *z, *u; /* z: `blends` writes z, and `updates` reads N; u: the updates */

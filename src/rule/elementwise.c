@@ -355,8 +355,8 @@ static void replay(const elementwise *e, const workspace *w, const wl_rule_chunk
   }
 }
 
-/* Adds the contributions of one block to the adjoints of the learned scalars at step k. The lanes
- * are added in ascending order. */
+/* Adds the contributions of one block to the adjoints of the learned scalars at step k. The
+ * contributions of the lanes are added in ascending order of the lanes. */
 static void gather(const elementwise *e, workspace *w, int64_t k, int64_t block,
                    const wl_coefficient_bar *bar) {
   const int scalars = e->definition->scalars;

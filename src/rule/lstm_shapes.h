@@ -81,8 +81,8 @@ static int64_t activation_reals(const wl_lstm_net *net) { return record_of(net).
 
 /* The offsets of one layer's weights in the array of packed weights. */
 typedef struct packed_layer {
-  /* [tiles][columns][FWD_ROWS] weights of the forward pass; the first column is the bias, and the
-   * columns of h and then those of x follow */
+  /* [tiles][columns][FWD_ROWS] weights of the forward pass; the first column is the bias, the
+   * columns of h follow, and the columns of x are the last */
   int64_t forward;
   /* [tiles][4 * hidden][SWEEP_ROWS] weights from which the adjoint of h is computed */
   int64_t back_h;

@@ -5,7 +5,8 @@
 
 #include "base/real.h"
 
-/* The kernel accepts a matrix if the smaller of its two dimensions is at most this number. */
+/* The kernel accepts a matrix if the smaller of the two dimensions is at most
+ * WL_NEWTON_SCHULZ_SMALL. */
 enum { WL_NEWTON_SCHULZ_SMALL = 64 };
 
 typedef struct wl_newton_schulz_kernel {

@@ -174,7 +174,8 @@ struct wl_rule {
    * not compute the step again; 0: a step stores nothing */
   int64_t activations;
   bool reads_theta;
-  /* true: the adjoint of g omits a term on purpose, so it differs from the exact derivative */
+  /* true: the adjoint of g omits a term on purpose, so this adjoint differs from the exact
+   * derivative */
   bool partial_gbar;
   /* number of floating-point operations of the forward and the backward pass of one
    * coordinate-step */
@@ -189,7 +190,8 @@ struct wl_rule_ws {
 };
 
 /* A number that depends on the sizes of the structures that a plug-in's rule shares with the
- * program. The program refuses a plug-in whose number differs (base/plugin.h). */
+ * program. The program refuses a plug-in if its number differs from the number of the program
+ * (base/plugin.h). */
 #define WL_RULE_LAYOUT                                                                         \
   ((WL_SHARED_LAYOUT * 251 + (uint32_t)sizeof(wl_rule_ops)) * 251 * 251 +                      \
    (uint32_t)sizeof(wl_rule) * 251 +                                                           \

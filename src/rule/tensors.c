@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-/* Returns the index of the largest axis other than `taken`. If several axes have the same size, the
- * function returns the last of them. */
+/* Returns the index of the largest axis other than `taken`. If several axes have this size, the
+ * function returns the last of these axes. */
 static int largest_axis(const wl_tensor_entry *b, int taken) {
   int best = -1;
   for (int a = 0; a < b->ndim; a++)

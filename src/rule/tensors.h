@@ -40,8 +40,8 @@ typedef struct wl_tensor {
   double fan_in;
   double fan_out;        /* fan-out: size / fan_in for a matrix, 1 for a vector */
   int64_t height, width; /* sizes of the first two axes; for a vector, 1 and its size */
-  /* number of taps, the product of the sizes of all other axes; element (r, c, tap) has the index
-   * (r * width + c) * taps + tap */
+  /* number of taps, which is the product of the sizes of all axes after the first two; element (r,
+   * c, tap) has the index (r * width + c) * taps + tap */
   int64_t taps;
   wl_factored factored;
   /* index of the tensor's first row in a field of rows, and index of its first column in a field

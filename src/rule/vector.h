@@ -50,8 +50,8 @@ INLINE vec load(const wl_real *p) { return *(const vec_memory *)p; }
 INLINE void store(wl_real *p, vec v) { *(vec_memory *)p = v; }
 /* The functions load_part and store_part load and store the first `left` lanes, where `left` is
  * less than VECTOR_LANES. The other lanes of a loaded vector are zero. The functions load_some and
- * store_some do the same for any `left`. If `left` is at least VECTOR_LANES, these two functions
- * process all lanes. The addresses need no alignment. */
+ * store_some do the same for any `left`. If `left` is at least VECTOR_LANES, load_some and
+ * store_some process all lanes. The addresses need no alignment. */
 #if VECTOR_BYTES == 64 && !defined(WL_DOUBLE)
 INLINE vec load_part(const wl_real *p, int64_t left) {
   return (vec)_mm512_maskz_loadu_ps((__mmask16)((1U << left) - 1), p);
@@ -104,8 +104,8 @@ INLINE vec splat(wl_real x) { return x - (vec){0}; }
  * where all bits are 0. */
 INLINE vec choose(mask m, vec a, vec b) { return (vec)((m & (mask)a) | (~m & (mask)b)); }
 
-/* Each of these intrinsics compiles to one instruction. A comparison and a selection would need
- * three instructions. */
+/* Each intrinsic for a minimum or a maximum compiles to one instruction. A comparison and a
+ * selection would need three instructions. */
 #if VECTOR_BYTES == 64 && !defined(WL_DOUBLE)
 INLINE vec minimum(vec a, vec b) { return (vec)_mm512_min_ps((__m512)a, (__m512)b); }
 INLINE vec maximum(vec a, vec b) { return (vec)_mm512_max_ps((__m512)a, (__m512)b); }

@@ -2,8 +2,8 @@
  * operator implements a forward, a reverse and a tangent pass. A task therefore needs no code for
  * gradients or for exact Hessian-vector products.
  *
- * After a tape is built, it does not change. All values that change are in a workspace. Several
- * threads can therefore use one tape, if each thread has a separate workspace. Tensors are
+ * After a tape is built, the tape does not change. All values that change are in a workspace.
+ * Several threads can therefore use one tape, if each thread has a separate workspace. Tensors are
  * row-major arrays of wl_real, and labels are of type int32. The passes over a tape compute:
  *
  *   forward   L(theta, phi)

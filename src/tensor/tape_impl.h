@@ -17,8 +17,9 @@
  *
  * A consumer of a node is an operator that has the node as an operand. In the reverse pass, the
  * first consumer writes the node's gradient, and the other consumers add to this gradient.
- * Therefore, gradients need not be set to zero first. The function wl_tape_finish determines which
- * consumer writes the gradient, and stores the result in the members `keep` of the consumers. */
+ * Therefore, gradients need not be set to zero before the reverse pass. The function wl_tape_finish
+ * determines which consumer writes the gradient, and stores the result in the members `keep` of the
+ * consumers. */
 #ifndef WL_TENSOR_TAPE_IMPL_H
 #define WL_TENSOR_TAPE_IMPL_H
 
@@ -51,7 +52,8 @@ typedef struct wl_tape_node {
   /* bits WL_TAPE_THETA and WL_TAPE_PHI, which are set if the node depends on theta and on phi */
   unsigned depends;
   bool on_path; /* true: the loss depends on the node */
-  /* true: the node adds to the gradient array of the operand; false: it overwrites this array */
+  /* true: the node adds to the gradient array of the operand; false: the node overwrites this
+   * array */
   bool keep[2];
   bool lends; /* true: the node and its first operand share one gradient array */
   /* true: the node uses the gradient array of a consumer whose member `lends` is true */
@@ -91,7 +93,7 @@ typedef struct wl_operand {
       /* derivative of `grad` along v, which the tangent-reverse pass computes; NULL: this
        * derivative is not needed */
       *graddot;
-  /* true: the passes add to grad and graddot; false: they overwrite these arrays */
+  /* true: the passes add to grad and graddot; false: the passes overwrite these arrays */
   bool keep;
 } wl_operand;
 
@@ -122,8 +124,8 @@ struct wl_tape_op {
   bool takes_labels; /* true: the second operand is a label leaf */
   wl_op_pass forward, reverse, tangent, tangent_reverse;
   /* Returns the number of floating-point operations of the forward pass. The computation of each
-   * gradient needs about the same number of operations. If the pointer is NULL, there is one
-   * operation for each element of the result. */
+   * gradient needs about the same number of operations. If the pointer is NULL, the forward pass
+   * needs one operation for each element of the result. */
   double (*flops)(const wl_tape_node *y, const wl_tape_node *a, const wl_tape_node *b);
   /* for a linear operator: functions that multiply by A and B, and by the transposes of A and B */
   wl_op_map apply[2], pull[2];

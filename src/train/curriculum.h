@@ -37,8 +37,9 @@ wl_status wl_curriculum_create(const wl_config *config, const wl_problem *proble
 void wl_curriculum_destroy(wl_curriculum **curriculum);
 /* Returns the number of inner steps of an episode in an evaluation of the current stage. */
 int64_t wl_curriculum_horizon(const wl_curriculum *curriculum);
-/* Records the loss of an evaluation of the meta-parameters `judged` [size]. A loss that is not finite counts as worse
- * than any finite loss. Returns true if the next stage begins; training then continues from curriculum->best. */
+/* Records the loss of an evaluation of the meta-parameters `judged` [size]. A loss that is not
+ * finite counts as worse than any finite loss. Returns true if the next stage begins. The training
+ * must then continue from curriculum->best. */
 bool wl_curriculum_judge(wl_curriculum *curriculum, double loss, const double *judged);
 /* Returns the meta-parameters with the lowest loss in the last stage. Returns NULL if the last
  * stage has not begun or none of its evaluations had a finite loss. */

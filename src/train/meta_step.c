@@ -1,4 +1,5 @@
-/* meta_step.c - runs one meta-step: computes the windows of this rank's units, the exact sum and the outer update. */
+/* meta_step.c - runs one meta-step: runs the windows of this rank's units, sums the contributions
+ * of all ranks, and updates phi. */
 #include <math.h>
 #include <string.h>
 

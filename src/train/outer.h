@@ -72,8 +72,8 @@ typedef struct wl_outer_keys {
 /* Returns the values of the section `outer` of a configuration. */
 wl_outer_keys wl_outer_read(const wl_config *config);
 
-/* Creates the optimizer from the sections `outer` and `groups`. The caller frees *out with wl_outer_destroy. Not
- * collective. */
+/* Creates the outer optimizer from the sections `outer` and `groups`. The caller frees *out with
+ * wl_outer_destroy. Not collective. */
 wl_status wl_outer_create(const wl_config *config, const wl_layout *phi, wl_outer **out);
 void wl_outer_destroy(wl_outer **outer);
 /* Returns the scheduled rate of meta-step `step`, counted from 0. */

@@ -45,8 +45,9 @@ typedef struct wl_plan {
   int *owner;      /* [units] rank that runs the unit */
   /* [units] true if the unit begins an episode with a new task in this meta-step */
   bool *starts;
-  /* [units] true if the unit begins an episode at its stored state in this meta-step. The element
-   * of `starts` is then false, and the unit stays on its rank. */
+  /* [units] true if the unit begins an episode at its stored state in this meta-step. If this
+   * element is true, the element of `starts` for the unit is false, and the unit stays on its
+   * rank. */
   bool *restarts;
   int64_t *origin; /* [units] number of the episode for which the unit's task was drawn */
   /* [units] inner step of the unit's stored state; 0 if the unit has no stored state */

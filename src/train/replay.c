@@ -187,7 +187,7 @@ wl_status wl_replay_share(wl_replay *r, wl_trainer *tr) {
 
 /* ---- Passes ---------------------------------------------------------------------------------- */
 
-/* Computes r->first from the numbers of points in the places. */
+/* Computes r->first, which contains for each place the number of points in all earlier places. */
 static void find_places(wl_replay *r) {
   for (int64_t p = 0; p < r->batches * r->units; p++) r->first[p + 1] = r->first[p] + r->count[p];
 }

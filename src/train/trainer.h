@@ -99,12 +99,12 @@ bool wl_trainer_back_propagates(const wl_trainer *trainer);
 
 /* Callbacks that the trainer calls before, during and after the windows of a meta-step. */
 typedef struct wl_watcher {
-  /* Called before a window of a unit. Returns true if *observer must observe the steps of the window, and false if the
-   * window has no observer. */
+  /* Called before a window of a unit. Returns true if *observer must observe the steps of the
+   * window. Returns false if the window has no observer. */
   bool (*begin)(void *context, const wl_unit *unit, wl_observer *observer);
   void (*end)(void *context); /* Called after a window for which `begin` returned true. */
-  /* Called on every rank after its windows, while other ranks may still compute. Adds to *seconds
-   * the seconds that the callback spent on files. */
+  /* Called on every rank after its windows, while other ranks may still compute. Adds the time in
+   * seconds that the callback spent on files to *seconds. */
   wl_status (*ship)(void *context, double *seconds);
   void *context;
 } wl_watcher;

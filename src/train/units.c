@@ -44,8 +44,8 @@ static wl_status prepare_workspaces(wl_trainer *tr, int64_t task) {
   return WL_OK;
 }
 
-/* Creates *unit if it is NULL. If *unit belongs to another task, replaces it by a new unit of
- * `task`. */
+/* If *unit is NULL, creates a unit of `task`. If *unit belongs to another task, replaces *unit by a
+ * new unit of `task`. */
 static wl_status fit(const wl_trainer *tr, wl_task *task, wl_unit **unit) {
   if (*unit && (*unit)->task != task) wl_unit_destroy(unit);
   return *unit ? WL_OK

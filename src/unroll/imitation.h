@@ -29,7 +29,7 @@
 
 enum { WL_IMITATE_COSINE, WL_IMITATE_MAGNITUDE, WL_IMITATE_DISTANCE, WL_IMITATION_TERMS };
 
-/* Values of the weights of imitation at one meta-step. */
+/* The weights of the teacher, of the loss and of the imitation terms at one meta-step. */
 typedef struct wl_imitation_weights {
   double force;                    /* the weight f of the teacher in the mean of the two updates */
   double task;                     /* weight of the task's loss: 1 - a - b - c */

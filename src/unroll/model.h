@@ -22,10 +22,10 @@ typedef struct wl_model {
 } wl_model;
 
 /* Creates the model for tasks [count] from the sections `rule`, `precondition` and `initialisation`
- * of the configuration. The shapes of preconditioner, warp layers and learned theta_0 depend on one
- * network. The function therefore returns WL_ERR_CONFIG if the tasks are a mixture and the model
- * has a preconditioner, warp layers or a learned theta_0. Borrows `tasks`, which must exist as long
- * as the model. Not collective. */
+ * of the configuration. The shapes of the preconditioner, of the warp layers and of the learned
+ * theta_0 depend on the network of a task. The function therefore returns WL_ERR_CONFIG if the
+ * tasks are a mixture and the model has a preconditioner, warp layers or a learned theta_0. Borrows
+ * `tasks`, which must exist as long as the model. Not collective. */
 wl_status wl_model_create(const wl_config *config, const wl_task *const *tasks, int count,
                           wl_model **out);
 /* Creates a model with a hand-designed rule, for baselines. The model owns the rule; after a
