@@ -1,10 +1,10 @@
 /* atomic_file.c - replaces a file atomically by way of a temporary file. The file also has
  * functions for paths and folders.
  *
- * If the process is killed while it writes, the file `path` is either unchanged or completely replaced. The killed
- * process may leave its temporary file. The next program that writes into the folder removes this file. The temporary
- * file of a running writer is locked. The operating system releases the lock when the process ends, even if the process
- * runs on another host. */
+ * If the process is killed during the writing, the file `path` is either unchanged or completely
+ * replaced. The killed process may leave its temporary file. The next program that writes into the
+ * folder removes this file. The temporary file of a running writer is locked. The operating system
+ * releases the lock when the process ends, even if the process runs on another host. */
 #define _GNU_SOURCE
 #include "base/atomic_file.h"
 

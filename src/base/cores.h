@@ -7,9 +7,10 @@
 /* Returns the number of cores that this process may use. If a batch system or MPI binds processes, this number is less
  * than the node's number of cores. */
 int wl_cores_allowed(void);
-/* Returns true if only this job may use the cores. The function assumes this if a batch system, a launcher or the user
- * (taskset) assigned some of the node's cores to this process. The function also assumes this if SLURM assigned the
- * whole node to the job. In all other cases, other programs may use the same cores. */
+/* Returns true if only this job may use the cores. The function assumes that this is the case if a
+ * batch system, a launcher or the user (taskset) assigned some of the node's cores to this process.
+ * The function also returns true if SLURM assigned the whole node to the job. In all other cases,
+ * other programs may use the same cores. */
 bool wl_cores_are_owned(void);
 /* Returns the number of allowed cores that are idle at the moment. The result is at least 1. */
 int wl_cores_idle(void);

@@ -1,5 +1,5 @@
-/* failure.h - stores an error status and its message, so that they can be returned later, after other calls or in
- * another thread.
+/* failure.h - stores an error status and its message, so that the status and the message can be
+ * returned later, after other calls or in another thread.
  *
  * Each thread stores the message of its last error only, and the next failure replaces this
  * message. If only the status were stored, the status could be reported with the message of another

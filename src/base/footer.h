@@ -4,10 +4,11 @@
  * HDF5 ignores bytes after its data. Any HDF5 reader can therefore open a file with a footer. With the footer, a
  * truncated, unfinished or changed file is detected before HDF5 parses the file.
  *
- * The footer consists of an end of line, the line "warploom footer" and the line "end A B C D". A is the number of bytes
- * of the file image. B is the XXH3-64 hash of the image. C is the number of bytes of the footer before "end". D is the
- * XXH3-64 hash of the bytes of the footer before D. Each of these numbers is written with 16 hexadecimal digits. Files
- * of schema version 1 have further lines before "end". */
+ * The footer consists of an end of line, the line "warploom footer" and the line "end A B C D". A
+ * is the number of bytes of the file image. B is the XXH3-64 hash of the image. C is the number of
+ * bytes of the footer before "end". D is the XXH3-64 hash of the bytes of the footer before D. Each
+ * of the numbers A to D is written with 16 hexadecimal digits. Files of schema version 1 have
+ * further lines before "end". */
 #ifndef WL_BASE_FOOTER_H
 #define WL_BASE_FOOTER_H
 

@@ -1,9 +1,9 @@
 /* log.c - prints messages and progress on stderr.
  *
- * On a terminal, progress is one line that is redrawn at most five times a second. A message clears this line, and the
- * next progress report draws the line again. If stderr is not a terminal, each progress report is a separate line. The
- * first and the last report are always printed. Between them, at most one report is printed every PLAIN_SECONDS
- * seconds.
+ * On a terminal, progress is one line that is redrawn at most five times a second. A message clears
+ * this line, and the next progress report draws the line again. If stderr is not a terminal, each
+ * progress report is a separate line. The first and the last report are always printed. Between the
+ * first and the last report, at most one report is printed every PLAIN_SECONDS seconds.
  *
  * Any thread may print messages. For example, the thread that writes files can print a warning
  * while the training shows its progress. */

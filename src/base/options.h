@@ -107,7 +107,7 @@ typedef struct wl_slot {
   }
 
 /* The flags describe the properties of a key. If a key has no flags, the result of a run depends on
- * the value of the key. A resumed run must then have the original value of the key. */
+ * the value of the key, and a resumed run must have the original value. */
 typedef enum wl_key_flags {
   /* The result of a run does not depend on the value of the key. A resumed run may have another
    * value of the key. */
@@ -121,8 +121,9 @@ typedef enum wl_key_flags {
        * {log_uniform: [a, b]}. */
       8,
   WL_KEY_ONE_OF =
-      /* A flag of a section. The value of every key of the section may be {one_of: [..]}. The
-       * configuration then has one map for each combination of choices. */
+      /* A flag of a section. The value of every key of the section may be {one_of: [..]}. If keys
+       * have such values, the configuration has one map of the section for each combination of
+       * choices. */
       16,
   WL_KEY_FIXED = 32, /* The key must have a single value, although its section has the flag
                       * WL_KEY_ONE_OF. */
@@ -164,8 +165,8 @@ typedef struct wl_plugin_kind wl_plugin_kind; /* describes a kind of plug-in; de
 /* A top-level key of the configuration. The section with the name "" has the top-level scalars
  * (seed, output). If the section has a `selector` (for example "family" or "name"), the selector's
  * value names a variant. The section then has the keys in `options` and the keys of that variant.
- * The key `plugin` can replace the selector. The section then has the keys in `options` and the
- * keys of the plug-in. If `list` is true, the section may also be a list of maps. */
+ * The key `plugin` can replace the selector. In this case, the section has the keys in `options`
+ * and the keys of the plug-in. If `list` is true, the section may also be a list of maps. */
 typedef struct wl_section {
   const char *name, *doc;
   /* the keys, in a table whose last row is {0}, or NULL if there are no keys */

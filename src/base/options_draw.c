@@ -1,10 +1,11 @@
 /* options_draw.c - reads values that are written as {one_of: [..]}, {uniform: [a, b]} or
  * {log_uniform: [a, b]}.
  *
- * Keys with the flag WL_KEY_DRAW keep the distribution, from which a number is drawn for each episode. In a section
- * with the flag WL_KEY_ONE_OF, every other key may have a value {one_of: [..]}. The map of such a section is then
- * replaced by several maps, one for each item of the list. If several keys have such lists, there is one map for each
- * combination of items. In the order of the maps, the item of the last key changes fastest. */
+ * Keys with the flag WL_KEY_DRAW keep the distribution, from which a number is drawn for each
+ * episode. In a section with the flag WL_KEY_ONE_OF, every other key may have a value {one_of:
+ * [..]}. If a key has this value, the map of the section is replaced by several maps, one for each
+ * item of the list. If several keys have such lists, there is one map for each combination of
+ * items. In the order of the maps, the item of the last key changes fastest. */
 #include <string.h>
 
 #include "base/options_impl.h"

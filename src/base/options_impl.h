@@ -1,5 +1,5 @@
 /* options_impl.h - declares the trees of nodes and the values of a configuration, and the memory
- * pool that owns both.
+ * pool that owns the nodes and the values.
  *
  *   YAML text --(options_tree)--> wl_node tree --(options_override)--> edited tree
  *     --(options_validate, options_value)--> wl_config: groups of maps of values

@@ -204,7 +204,7 @@ static wl_status read_choice(const wl_node *node, const char *path, wl_value *va
 }
 
 /* Returns the first item of a list, and sets *next to the entry of this item. The function
- * next_item then returns the item after it. A scalar is treated as a list of one item. */
+ * next_item returns the following items. A scalar is treated as a list of one item. */
 static const wl_node *first_item(const wl_node *node, const wl_entry **next) {
   *next = node->kind == WL_NODE_LIST ? node->first : NULL;
   return *next ? (*next)->node : node;

@@ -18,8 +18,8 @@ typedef float wl_real;
 /* WL_LANES is the number of coordinates in one block. Every array with one number for each
  * coordinate is padded to whole blocks and aligned to WL_ALIGN bytes. In gradients, the padding
  * coordinates are zero. In theta and in a rule's state, the padding coordinates have the values
- * that the rule computes from zero gradients. These values are equal on all ranks, and no other
- * coordinate depends on them. */
+ * that the rule computes from zero gradients. The padding coordinates are equal on all ranks, and
+ * no other coordinate depends on the padding. */
 enum { WL_LANES = 16, WL_ALIGN = 64 };
 /* Size of a huge page in bytes. Allocations of at least this size are aligned to this size and may
  * use huge pages. */

@@ -50,7 +50,8 @@ static wl_status diverged(const wl_check_window *w, int64_t step) {
                  w->number, w->task->family->name, (long long)step);
 }
 
-/* Chooses how many windows precede the window under test, and sets its first step and its number of steps. */
+/* Chooses how many windows precede the window under test, and sets the first step and the number of
+ * steps of the window under test. */
 static wl_status choose_start(wl_check_window *w, int64_t windows) {
   const wl_problem *p = w->problem;
   const int64_t length = p->horizon[p->n_horizon - 1], K = p->spec.steps;
@@ -67,7 +68,7 @@ static wl_status choose_start(wl_check_window *w, int64_t windows) {
   return WL_OK;
 }
 
-/* Runs the engine up to the window under test, then runs this window. */
+/* Runs the engine up to the window under test, and then runs the engine over this window. */
 static wl_status run_engine(wl_check_window *w, wl_unroll_ws *ws, wl_unit *unit) {
   wl_window_result result;
   WL_TRY(wl_unit_start(ws, unit, &w->episode));

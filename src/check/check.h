@@ -19,7 +19,7 @@
  *   use a. A kink (ReLU, clipping) between phi - h v and phi + h v prevents the convergence.
  *
  * If rounding of F hides a small gradient at every h of the ladder, the check also tries larger h,
- * up to 3e4. F is then nearly linear between phi - h v and phi + h v.
+ * up to 3e4. For a gradient that is so small, F is nearly linear between phi - h v and phi + h v.
  *
  * In three other cases, the check does not report a wrong gradient:
  * - A zero block: the loss does not depend on the block, for example on a bias before a batch norm.
@@ -35,8 +35,8 @@
  *   square root of Adam at gradients near zero: every h then has either a large rounding error or a
  *   large truncation error.
  *
- * The report names the blocks with a kink and the faint blocks. The report counts these blocks
- * neither as right nor as wrong. */
+ * The report names the blocks with a kink and the faint blocks, and counts these blocks neither as
+ * right nor as wrong. */
 #ifndef WL_CHECK_CHECK_H
 #define WL_CHECK_CHECK_H
 

@@ -274,8 +274,8 @@ static wl_status keep_earlier(const char *output) {
 
 /* If an evaluation with other settings exists at the output path, renames the evaluation, so that
  * the new evaluation does not replace the file. An evaluation with the same settings is replaced.
- * Before an evaluation is replaced, the picture of this evaluation is removed. Otherwise the
- * picture would show old data if no new picture is drawn. */
+ * Before an evaluation is replaced, the picture of this evaluation is removed. Without this
+ * removal, the picture would show old data if no new picture is drawn. */
 static wl_status make_room(const request *q, const wl_trained *trained) {
   char picture[PATH_MAX];
   wl_file *file = NULL;

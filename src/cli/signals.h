@@ -25,10 +25,10 @@ bool wl_signals_stop_training(const wl_argument *arguments);
 /* Sets the signal handlers of the process. main calls this function before MPI starts. The process
  * ignores SIGPIPE and SIGXFSZ, because the failed write then returns an error. If `trains` is true,
  * the signals SIGTERM, SIGINT, SIGHUP, SIGXCPU, SIGUSR1 and SIGUSR2 stop the program. While there
- * is nothing to save, such a signal ends the process immediately with exit code 75, and rank 0
- * prints the reason. Later, the training polls whether a signal has arrived. If `trains` is false,
- * the process ignores SIGUSR1 and SIGUSR2, because batch systems send these signals as a warning.
- * All other signals keep their default actions. */
+ * is nothing to save, each of these signals ends the process immediately with exit code 75, and
+ * rank 0 prints the reason. Later, the training polls whether a signal has arrived. If `trains` is
+ * false, the process ignores SIGUSR1 and SIGUSR2, because batch systems send these signals as a
+ * warning. All other signals keep their default actions. */
 void wl_signals_prepare(bool trains, int rank);
 
 /* Reads the options --resume and --time-limit into *request. Returns WL_ERR_USAGE if the time limit

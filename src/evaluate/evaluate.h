@@ -10,12 +10,12 @@
  * (Student's t). A run has diverged if one of its losses or parameters is not finite. Diverged runs
  * are counted, and the mean of a set with a diverged run is not finite.
  *
- * The tasks of few-shot families have a support set and a query set. A set of the evaluation is
- * then one task, and the default is 600 sets. Loss and accuracy are measured on the query set after
- * adaptation. The hand-designed rule is gradient descent from the learned theta_0, on the network
- * without warp layers. The rate of gradient descent is tuned with the same search as the rates of
- * other hand-designed rules. If the network has warp layers and the learned rule is not gradient
- * descent, a second entry is gradient descent with the warp layers. */
+ * The tasks of few-shot families have a support set and a query set. For these families, a set of
+ * the evaluation is one task, and the default is 600 sets. Loss and accuracy are measured on the
+ * query set after adaptation. The hand-designed rule is gradient descent from the learned theta_0,
+ * on the network without warp layers. The rate of gradient descent is tuned with the same search as
+ * the rates of other hand-designed rules. If the network has warp layers and the learned rule is
+ * not gradient descent, a second entry is gradient descent with the warp layers. */
 #ifndef WL_EVALUATE_EVALUATE_H
 #define WL_EVALUATE_EVALUATE_H
 

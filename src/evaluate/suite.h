@@ -35,9 +35,9 @@ typedef struct wl_suite {
   wl_config *config; /* owned */
   const char *name;
   int64_t seed, seeds;
-  /* number of random minibatches over which a measured loss is averaged; losses are then measured
-   * every 10 inner steps. If this number is 0, a loss is measured on the whole fixed sample, and
-   * the intervals between measurements grow during a run. */
+  /* number of random minibatches over which a measured loss is averaged; if this number is
+   * positive, losses are measured every 10 inner steps. If this number is 0, a loss is measured on
+   * the whole fixed sample, and the intervals between measurements grow during a run. */
   int64_t batches;
   int64_t reach; /* length of the runs of tuned rules as a multiple of the longest horizon */
   /* decay of the running mean of the losses in 10 inner steps; 0 means that losses are not

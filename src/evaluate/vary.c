@@ -2,7 +2,7 @@
  * generalises.
  *
  * Each axis except "horizon" and "steps" has a list of keys of task families. A variation changes
- * one key. This key is in the list of the axis, and the family has this key. If the key has
+ * one key. The changed key is in the list of the axis, and the family has the key. If the key has
  * choices, the variation sets it to another choice. If the key is a number, the variation
  * multiplies it by a factor. */
 #include <math.h>

@@ -1,9 +1,9 @@
 /* gate.h - checks the structure of HDF5 files before they are read, because files are untrusted input.
  *
- * Every reader in this folder opens files and datasets only through these functions. The functions
- * accept only groups and datasets, and each of these objects must have exactly one hard link. The
- * functions return an error if data is in another file or beyond the end of the file. The functions
- * also return an error for an impossible type, number of dimensions or size. */
+ * Every reader in this folder opens files and datasets only through the functions of this header.
+ * The functions accept only groups and datasets, and each of these objects must have exactly one
+ * hard link. The functions return an error if data is in another file or beyond the end of the
+ * file. The functions also return an error for an impossible type, number of dimensions or size. */
 #ifndef WL_IO_GATE_H
 #define WL_IO_GATE_H
 
@@ -26,7 +26,7 @@ wl_status wl_gate_list(const char *path, hid_t file, bool virtual, wl_names *dat
 enum { WL_OWN_TYPES = -1 };
 /* Checks and opens a dataset. If `chunked` is true, the dataset may have chunks. If `integers` is
  * WL_OWN_TYPES, the dataset must have a type that Warploom writes. Any other value of `integers` is
- * a number of dimensions. The dataset must then contain integers and have that number of
+ * a number of dimensions: the dataset must contain integers and must have this number of
  * dimensions. */
 wl_status wl_gate_open_dataset(const char *path, hid_t file, const char *name, bool chunked,
                                int integers, wl_stored *out);

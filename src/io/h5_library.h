@@ -8,8 +8,8 @@
 #include <stdbool.h>
 
 typedef struct wl_h5_printing {
-  /* False if the calling program set the printing of errors with an older function of HDF5. In this
-   * case, the setting is not restored. */
+  /* False if the calling program set the printing of errors with an older function of HDF5. If
+   * `known` is false, the setting is not restored. */
   bool known;
   void (*function)(void);
   void *data;

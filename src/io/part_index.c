@@ -2,9 +2,10 @@
  * data.
  *
  * A virtual dataset consists of the rows of the datasets with the same name in all parts. After a
- * resume with other settings, the rows of a later part may be longer or shorter. The virtual
- * dataset then has the largest length, and missing elements are read as NaN or -1. The rows of a
- * missing part are also read as NaN or -1. The attribute `parts` lists the numbers of the parts. */
+ * resume with other settings, the rows of a later part may be longer or shorter. The rows of a
+ * virtual dataset have the length of the longest row of all parts, and missing elements are read as
+ * NaN or -1. The rows of a missing part are also read as NaN or -1. The attribute `parts` lists the
+ * numbers of the parts. */
 #include <stdio.h>
 #include <string.h>
 

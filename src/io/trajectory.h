@@ -78,12 +78,13 @@ wl_status wl_trajectory_append(wl_trajectory *t, const wl_record *record);
  * metrics are stored in the same parts as the records. `meta_step` is the number of meta-steps that
  * are done, and includes this one. */
 wl_status wl_trajectory_metrics(wl_trajectory *t, int64_t meta_step, const double *values);
-/* Writes to the newest part the rows that were appended since the last flush. Then writes the index
- * again. After a failure, the rows stay in memory for the next flush. */
+/* Writes to the newest part the rows that were appended since the last flush, and then writes the
+ * index again. After a failure, the rows stay in memory for the next flush. */
 wl_status wl_trajectory_flush(wl_trajectory *t);
-/* These two functions together do the same as wl_trajectory_flush. The function wl_trajectory_stage
- * moves the appended rows to a second buffer. The function wl_trajectory_write writes that buffer.
- * While one thread writes, another thread may append rows, but must not stage them. */
+/* wl_trajectory_stage and wl_trajectory_write together do the same as wl_trajectory_flush. The
+ * function wl_trajectory_stage moves the appended rows to a second buffer. The function
+ * wl_trajectory_write writes that buffer. While one thread writes, another thread may append rows,
+ * but must not stage them. */
 wl_status wl_trajectory_stage(wl_trajectory *t);
 wl_status wl_trajectory_write(wl_trajectory *t);
 /* Returns the number of bytes that were appended since the last call of wl_trajectory_stage. */

@@ -14,8 +14,9 @@ typedef struct wl_progress wl_progress;
 wl_status wl_progress_create(const wl_trainer *trainer, wl_progress **out);
 void wl_progress_destroy(wl_progress **progress); /* accepts NULL */
 void wl_progress_add(wl_progress *progress, const wl_meta_report *report);
-/* These functions return means over the last complete episodes. Before the first episode is complete, they return means
- * over all reports. The mean is NaN if no meta-step had a finite unit. */
+/* These functions return means over the last complete episodes. Before the first episode is
+ * complete, the functions return means over all reports. The mean is NaN if no meta-step had a
+ * finite unit. */
 double wl_progress_meta_loss(const wl_progress *progress);
 double wl_progress_last_loss(const wl_progress *progress);
 /* Returns the gain: the decrease of the loss over an episode, divided by the mean loss at the start

@@ -26,8 +26,8 @@ wl_status wl_run_files_open(const char *path, bool resume, wl_comm *comm, wl_run
  * again. Collective; all ranks return the same status. */
 wl_status wl_run_files_start(wl_run_files *files, const wl_config *config, wl_trainer *trainer,
                              wl_recorder *recorder);
-/* Adds to `report` the seconds that were spent on files since the previous report. Then appends the
- * report to the metrics. Returns a failure of the background thread, if there is one. Not
+/* Adds to `report` the seconds that were spent on files since the previous report, and then appends
+ * the report to the metrics. Returns a failure of the background thread, if there is one. Not
  * collective; only rank 0 calls this function. */
 wl_status wl_run_files_log(wl_run_files *files, int64_t meta_step, wl_meta_report *report,
                            bool resumed);

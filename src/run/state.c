@@ -133,13 +133,14 @@ typedef struct unit_table {
   unit_column of[WL_UNIT_FIELDS];
 } unit_table;
 
-/* Returns true if a checkpoint at the end of a meta-step must contain state of units. This is
- * always the case for staggered units, because their clocks (train/plan.h) differ. */
+/* Returns true if a checkpoint at the end of a meta-step must contain state of units. A checkpoint
+ * of staggered units always contains state of units, because the clocks (train/plan.h) of the units
+ * differ. */
 static bool carries_units(const wl_trainer *tr) {
   return wl_state_of(tr)->plan->setting.stagger || wl_plan_is_midway(wl_state_of(tr)->plan);
 }
 
-/* Returns true if a unit has more state than a clock. This is the case if the unit is within an
+/* Returns true if a unit has more state than a clock. A unit has more state if it is within an
  * episode, or if it has stored a state from which it can restart. */
 static bool has_state(const wl_trainer *tr, int64_t u) {
   const wl_plan *plan = wl_state_of(tr)->plan;

@@ -107,8 +107,8 @@ static bool has_checkpoints(const char *folder) {
   return wl_is_directory(path);
 }
 
-/* Returns an error if the run directory was moved or copied. The configuration of such a run still
- * names the old folder as `output`, and the old folder contains no run to resume. */
+/* Returns an error if the run directory was moved or copied. The configuration of a moved or copied
+ * run still names the old folder as `output`, and the old folder contains no run to resume. */
 static wl_status refuse_moved(const run *r) {
   char folder[4096];
   const char *const slash = strrchr(r->config_path, '/');

@@ -30,7 +30,8 @@ typedef struct wl_train_outcome {
 } wl_train_outcome;
 
 /* Prints the memory and the output folder of a training, without training. Creates data, model and
- * workspaces, because some errors of a configuration appear only then. Collective. */
+ * workspaces, because some errors of a configuration are detected only during this creation.
+ * Collective. */
 wl_status wl_train_preview(const wl_config *config, const char *config_path, wl_comm *comm);
 
 /* Trains and fills in `outcome`. Returns WL_OK when outer.steps meta-steps are done, WL_TRY_AGAIN if the training

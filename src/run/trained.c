@@ -53,7 +53,7 @@ static wl_status take_provenance(const char *digest, const char *steps, wl_train
 }
 
 /* Returns true if the section `rule` is an LSTM without the key `momentum`. Older versions of
- * Warploom wrote such sections. */
+ * Warploom wrote sections without this key. */
 static bool lacks_momentum(const char *text) {
   const char *rule = strstr(text, "\nrule:\n");
   if (!rule) return false;

@@ -35,9 +35,10 @@ wl_status wl_trained_start(const wl_config *config, const wl_model *model, const
 wl_status wl_trained_write(const char *path, const wl_config *config, const wl_layout *layout,
                            double *phi, const char *digest, int64_t meta_steps);
 
-/* Opens a file that wl_trained_read can read, for callers that build the model themselves. `out` must be zeros; the
- * function fills in its config, meta_steps, digest and source. The caller destroys out->config and closes *file, even
- * after a failure. */
+/* Opens a file that wl_trained_read can read, for callers that build the model themselves. The
+ * caller sets *out to zero before the call. The function fills in the members config, meta_steps,
+ * digest and source of *out. The caller destroys out->config and closes *file, even after a
+ * failure. */
 wl_status wl_trained_open(const char *path, const wl_override *overrides, int n_overrides,
                           wl_trained *out, wl_file **file);
 /* Reads the datasets phi/<block> of the file into phi [layout->size]. Returns WL_ERR_DATA if a tensor is missing or has

@@ -4,13 +4,15 @@
  * - The loss L is replaced by L~(theta) = s (L(c o theta) + <xi_t, theta>).
  * - The initial parameters theta_0 are replaced by theta_0~ = j o theta_0 / c.
  * - s is the value of the key loss_scale.
- * - c contains a factor for each parameter. The key reparametrise determines whether there is one factor for all
- *   parameters, one for each tensor, or one for each parameter. A factor is log-uniform in reparametrise_range. The
- *   network computes the same function, but its parameters have another scale (Celo: Moudgil et al. 2025).
- * - j contains a factor for the initial values of each tensor. With probability scale_jitter, the factors are
- *   log-uniform in scale_jitter_range. In all other episodes, the factors are 1.
- * - xi_t is Gaussian noise with the standard deviation gradient_noise. The noise is drawn for each inner step and is
- *   added to inner losses only. The noise is a term of the loss, so the noisy gradient is the exact gradient of L~.
+ * - c contains a factor for each parameter. The key reparametrise determines whether there is one
+ *   factor for all parameters, one for each tensor, or one for each parameter. A factor of c is
+ *   log-uniform in reparametrise_range. The network computes the same function, but its parameters
+ *   have another scale (Celo: Moudgil et al. 2025).
+ * - j contains a factor for the initial values of each tensor. With probability scale_jitter, the
+ *   factors are log-uniform in scale_jitter_range. In all other episodes, the factors of j are 1.
+ * - xi_t is Gaussian noise with the standard deviation gradient_noise. The noise is drawn for each
+ *   inner step and is added to inner losses only. The noise is a term of the loss, so the noisy
+ *   gradient is the exact gradient of L~.
  *
  * The operator o multiplies two vectors element by element. A log-uniform number is one whose logarithm is uniformly
  * distributed. All drawn values depend only on the seed, the space (wl_space), and the indices of the episode and the

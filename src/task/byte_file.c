@@ -11,7 +11,7 @@
 #include "task/dataset_impl.h"
 
 /* DEFLATE_LIMIT is the largest compression factor of Deflate. The code rejects a header whose sizes
- * exceed the size of the compressed file times this factor. */
+ * exceed DEFLATE_LIMIT times the size of the compressed file. */
 enum { DEFLATE_LIMIT = 1032, BUFFER = 1 << 17, READ_MOST = 1 << 30, GZIP_WINDOW = 15 + 16 };
 
 typedef struct byte_source {

@@ -5,12 +5,14 @@
  * - Dense layers compute the logits from the last h, which is flattened or averaged over the image.
  * - The loss L is cross-entropy(logits, label).
  *
- * The shapes are h (B,C,H,W) and W_l (out,in,k,k), where B is the batch size and k is the side of the kernel. A
- * convolution pads the image by k / 2 pixels on each side. Pooling uses windows of 2x2 pixels. Batch norm uses the
- * statistics of the batch. In evaluations, batch norm uses the statistics that the key `norm_statistics` selects. Layer
- * norm uses the statistics over the channels of each pixel. Both norms have a scale with the initial value 1 and a
- * shift with the initial value 0. Ioffe and Szegedy 2015 use the order norm-act-pool, Warp-Grad uses pool-norm-act, and
- * Andrychowicz et al. 2016 use act-pool-norm. Only files of src/task include this header. */
+ * The shapes are h (B,C,H,W) and W_l (out,in,k,k), where B is the batch size and k is the side of
+ * the kernel. A convolution pads the image by k / 2 pixels on each side. Pooling uses windows of
+ * 2x2 pixels. Batch norm uses the statistics of the batch. In evaluations, batch norm uses the
+ * statistics that the key `norm_statistics` selects. Layer norm uses the statistics over the
+ * channels of each pixel. Batch norm and layer norm have a scale with the initial value 1 and a
+ * shift with the initial value 0. Ioffe and Szegedy 2015 use the order norm-act-pool, Warp-Grad
+ * uses pool-norm-act, and Andrychowicz et al. 2016 use act-pool-norm. Only files of src/task
+ * include this header. */
 #ifndef WL_TASK_CONVNET_H
 #define WL_TASK_CONVNET_H
 

@@ -27,8 +27,8 @@ typedef struct wl_distortion {
   bool centre;    /* true: the ink's centre of mass is first moved to the centre of the image */
 } wl_distortion;
 
-/* A distortion needs WL_DISTORTION_DRAWS random numbers. The last WL_STRETCH_DRAWS of these numbers
- * are b / pi and (k - 1) / stretch. */
+/* A distortion needs WL_DISTORTION_DRAWS random numbers. The last WL_STRETCH_DRAWS random numbers
+ * of a distortion are b / pi and (k - 1) / stretch. */
 enum { WL_STRETCH_DRAWS = 2, WL_DISTORTION_DRAWS = 4 + WL_STRETCH_DRAWS };
 
 /* Computes the input x [rows][columns] from the source image `ink` [rows][columns], in which 1 is

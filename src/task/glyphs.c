@@ -1,5 +1,5 @@
-/* glyphs.c - finds, checks and shares a file of handwritten characters. The header glyphs.h describes the format
- * of this file. */
+/* glyphs.c - finds, checks and shares a file of handwritten characters. The header glyphs.h
+ * describes the format of the file of characters. */
 #include "task/glyphs.h"
 
 #include <stdio.h>

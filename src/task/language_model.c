@@ -10,10 +10,11 @@
  * - The cell `lstm` computes i, g, f, o = x W_x + h W_h + b, and then c' = sigmoid(f + 1) c + sigmoid(i) tanh g and
  *   h' = sigmoid(o) tanh c'.
  *
- * The matrices W_x and W_h of all gates are stored as one weight [W_x; W_h] of shape (d + H, G H), where G is the
- * number of gates. The weight contains the gates in the order of the formulas above. The fan-in of this weight is d +
- * H. Sizes and initial values are the same as in google/learned_optimization (tasks/fixed/rnn_lm.py). The rows of a
- * time step are contiguous: token t of sequence b is row t B + b. */
+ * The matrices W_x and W_h of all gates are stored as one weight [W_x; W_h] of shape (d + H, G H),
+ * where G is the number of gates. In the weight [W_x; W_h], the gates have the order of the
+ * formulas above. The fan-in of the weight [W_x; W_h] is d + H. Sizes and initial values are the
+ * same as in google/learned_optimization (tasks/fixed/rnn_lm.py). The rows of a time step are
+ * contiguous: token t of sequence b is row t B + b. */
 #include "task/family.h"
 #include "task/initialiser.h"
 #include "task/text.h"

@@ -5,10 +5,11 @@
  *     - b2 (x1 / s - x1^3 - x2^5) exp(-x1^2 - x2^2)
  *     - b3 exp(-(x1 + a3)^2 - x2^2)
  *
- * The coefficients are uniformly distributed integers: s is in [1, 10], each a_i is in [-1, 1], and each b_i is in
- * [-5, 5]. The initial point is uniformly distributed in [-3, 3]^2. The explicit warp f(omega(x)) of the paper is a
- * warp layer after the node "x". The keys `warp: residual, warp_width: 30` select this warp layer. On the tape, every scalar
- * is a tensor of shape (1). */
+ * The coefficients are uniformly distributed integers: s is in [1, 10], each a_i is in [-1, 1], and
+ * each b_i is in [-5, 5]. The initial point is uniformly distributed in [-3, 3]^2. The explicit
+ * warp f(omega(x)) of the paper is a warp layer after the node "x". The keys `warp: residual,
+ * warp_width: 30` select the warp layer of the paper. On the tape, every scalar is a tensor of
+ * shape (1). */
 #include "task/family.h"
 
 enum { A1, A2, A3, B1, B2, B3, INVERSE_S, COEFFICIENTS };

@@ -1,8 +1,9 @@
 /* omniglot.c - defines the task family `omniglot`: a convolutional network (convnet.h) classifies
  * handwritten characters. There are two protocols.
  *
- * - multi-shot: A task has `ways` characters of one alphabet. All tasks with this alphabet have the same characters in
- *   the same order. The images by `shots` drawers are for training, and the images by `query` other drawers are held
+ * - multi-shot: A task has `ways` characters of one alphabet. All tasks with the same alphabet have
+ *   the same characters in the same order. The images by `shots` drawers are for training, and the
+ *   images by `query` other drawers are held
  *   out. Minibatches are drawn with replacement. `alphabets` alphabets are for training, and `test_alphabets` alphabets
  *   are for evaluation. The remaining alphabets are for tuning. Flennerhag et al. 2019 and 2020 use 20 characters, 15
  *   drawers for training and 5 held-out drawers. These authors use 25 alphabets for training and 10 alphabets for

@@ -6,9 +6,10 @@
  * - wl_task_hvp computes d/de grad L(theta + e v, phi; batch) with a forward pass, a reverse pass and a tangent pass.
  * - wl_task_evaluate computes the mean of L over the fixed sample with a forward pass for each batch.
  *
- * A workspace records which episode was drawn and which batch is in the tape's inputs. The three
- * functions can be called in any order. These functions draw a task only if the workspace contains
- * another task, and load a batch only if the tape's inputs contain another batch. */
+ * A workspace records which episode was drawn and which batch is in the tape's inputs. The
+ * functions wl_task_loss, wl_task_hvp and wl_task_evaluate can be called in any order. These
+ * functions draw a task only if the workspace contains another task, and load a batch only if the
+ * tape's inputs contain another batch. */
 #include "task/task.h"
 
 #include <math.h>

@@ -90,9 +90,9 @@ typedef struct wl_task_family {
    * called once for each episode. The pointer `bind` is NULL if there are no such inputs. */
   void (*bind)(const wl_task *task, const wl_episode *episode, const void *draw,
                wl_tape_ws *tape_ws);
-  /* Returns the loss and writes its gradient [n] unless `gradient` is NULL. For a family with this
-   * function, the tape has only the layout of theta, and only first order is supported. If the
-   * pointer `loss` is NULL, the tape computes the loss and the gradient. */
+  /* Returns the loss and writes its gradient [n] unless `gradient` is NULL. If a family has the
+   * function `loss`, the tape has only the layout of theta, and only first order is supported. If
+   * the pointer `loss` is NULL, the tape computes the loss and the gradient. */
   double (*loss)(const wl_task *task, const wl_episode *episode, const wl_batch *batch, const wl_real *theta,
                  wl_real *gradient);
   /* Returns WL_OK if no call of the function `loss` has failed. Otherwise returns the status of the

@@ -1,12 +1,14 @@
 /* test_function.c - defines the task family `test-function`: common test functions of n variables
  * for optimizers. With z = x - o, the functions are:
  *
- * - rastrigin: sum z_i^2 + 10 (1 - cos 2 pi z_i). The minimum is at z = 0.
- * - ackley: 20 (1 - exp(-0.2 sqrt(mean z_i^2))) + e - exp(mean cos 2 pi z_i). The minimum is at z = 0.
- * - beale: the sum over pairs (z, w) of (1.5 - z + z w)^2 + (2.25 - z + z w^2)^2 + (2.625 - z + z w^3)^2. The minimum
- *   of a pair is at (3, 1/2).
- * - rosenbrock: sum 100 (z_{i+1} - z_i^2)^2 + (1 - z_i)^2. The minimum is at z = (1, .., 1).
- * - styblinski-tang: sum (z_i^4 - 16 z_i^2 + 5 z_i) / 2 + 39.166... The minimum is at z_i = -2.9035 for all i.
+ * - rastrigin: sum z_i^2 + 10 (1 - cos 2 pi z_i); the minimum is at z = 0.
+ * - ackley: 20 (1 - exp(-0.2 sqrt(mean z_i^2))) + e - exp(mean cos 2 pi z_i); the minimum is at
+ *   z = 0.
+ * - beale: the sum over pairs (z, w) of (1.5 - z + z w)^2 + (2.25 - z + z w^2)^2 +
+ *   (2.625 - z + z w^3)^2; the minimum is at (z, w) = (3, 1/2) for every pair.
+ * - rosenbrock: sum 100 (z_{i+1} - z_i^2)^2 + (1 - z_i)^2; the minimum is at z = (1, .., 1).
+ * - styblinski-tang: sum (z_i^4 - 16 z_i^2 + 5 z_i) / 2 + 39.166...; the minimum is at
+ *   z_i = -2.9035 for all i.
  *
  * The least value of every function is 0. The offset o is drawn for each task and is uniformly
  * distributed in [-shift, shift]^n. The initial x is uniformly distributed in [-spread, spread]^n.

@@ -5,10 +5,11 @@
  * - The block computes x <- x + attention(norm x) W_o + b_o, and then x <- x + gelu(norm x W_1 + b_1) W_2 + b_2.
  * - The loss L is the mean of cross-entropy(norm x W + b, next token) over sequences and tokens.
  *
- * The attention (Vaswani et al. 2017) computes queries, keys and values (q, k, v) = x W_qkv + b, and divides them into
- * `heads` parts. The result of each of these parts is softmax(q k^T / sqrt(d / heads)) v. Each token attends only to
- * itself and to the tokens before it. Each norm is a layer norm with scale and shift. As in GPT-2, there is a norm
- * before the attention, before the dense part and before the output layer. Token t of sequence b is row b T + t. */
+ * The attention (Vaswani et al. 2017) computes queries, keys and values (q, k, v) = x W_qkv + b,
+ * and divides them into `heads` parts. The result of each head is softmax(q k^T / sqrt(d / heads))
+ * v. Each token attends only to itself and to the tokens before it. Each norm is a layer norm with
+ * scale and shift. As in GPT-2, there is a norm before the attention, before the dense part and
+ * before the output layer. Token t of sequence b is row b T + t. */
 #include <math.h>
 
 #include "task/family.h"

@@ -18,10 +18,11 @@
  *   and b is 0.
  * - sigmoid, tanh, relu and elu: the function is applied to each element.
  *
- * The operator o multiplies element by element, and the operator * is a convolution. The option `warp_loss` adds a
- * learned term to the loss of a regression's support set. The term depends on the last hidden layer h and the target y.
- * With this term, the gradient of the loss of a data point need not be a multiple of the error at this point. Learned
- * losses are described in Bechtle et al. 2021 and Baik et al. 2021. The term is
+ * The operator o multiplies element by element, and the operator * is a convolution. The option
+ * `warp_loss` adds a learned term to the loss of a regression's support set. The term depends on
+ * the last hidden layer h and the target y. With the learned term, the gradient of the loss of a
+ * data point need not be a multiple of the error at this point. Learned losses are described in
+ * Bechtle et al. 2021 and Baik et al. 2021. The term is
  *
  *   l(h, y) = tanh(h W1 + y v + b1) W2       W2 = 0 at the start
  *
@@ -94,8 +95,8 @@ wl_node wl_warp_learned_loss(wl_warp *warp, wl_tape *tape, wl_node y);
 /* Returns WL_ERR_CONFIG if the options contain a stage or a layer that the network did not use. The
  * message lists the layers of the network. */
 wl_status wl_warp_placed(const wl_warp *warp, const wl_map *options);
-/* Writes the initial values of all meta-parameters of the tape to `out`. All of these
- * meta-parameters belong to warp layers. */
+/* Writes the initial values of all meta-parameters of the tape to `out`. All meta-parameters of the
+ * tape belong to warp layers. */
 void wl_warp_init(const wl_warp *warp, const wl_layout *phi, uint64_t seed, wl_real *out);
 
 #endif
