@@ -5,8 +5,8 @@
  *
  * Runs the same meta-steps as `warploom train`, but writes no files. A meta-step computes the windows of all units,
  * sums their contributions exactly, and updates phi by the outer optimizer. The program uses the protocol of
- * versus.py. The program prints `ready` and its versions after the first meta-step, then answers these words on
- * standard input:
+ * versus.py. After the first meta-step, the program prints `ready` and the version of Warploom. Then it answers these
+ * words on standard input:
  *
  * - `go`: Runs meta-steps for about a second and prints the mean time of a meta-step in seconds.
  * - `memory`: Prints the peak memory of the first meta-step in bytes, minus the memory for the parameters and rule

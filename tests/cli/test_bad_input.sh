@@ -15,8 +15,8 @@ outer: {steps: 4, units: 2}
 C
 
 cases=0
-# Runs `warploom ARGS` on RANKS ranks. If RANKS is 1, the program runs without mpirun. Expects the exit code CODE
-# and one line with an error that contains every word of WORDS.
+# Runs `warploom ARGS` on RANKS ranks. If RANKS is 1, the program runs without mpirun. Expects the exit code CODE and
+# exactly one error line, which must contain every word of WORDS.
 expect() { # arguments: RANKS CODE WORDS(|-separated) ARGS...
   local ranks=$1 code=$2 words=$3 got=0 word lines launch=()
   [ "$ranks" = 1 ] || launch=("$WL_MPIEXEC" -n "$ranks")

@@ -153,7 +153,7 @@ code=0
 timeout 60 "$WL_MPIEXEC" -n 2 bash -c 'cd rank${OMPI_COMM_WORLD_RANK:-$PMI_RANK} && exec "$WL_BIN" eval --speedup ../one.yaml --curves one.h5' >/dev/null 2>apart || code=$?
 [ $code != 0 ] && [ $code != 124 ] && grep -q "file of its curves, differs" apart || fail "ranks with different files: exit code $code, $(cat apart)"
 
-# `eval` adds the curves of the second file to those of the first file, and the results omit a task without a curve
+# `eval` adds the curves of the second file to those of the first file, and the results omit tasks that have no curve
 run 1 merged "$learned" --speedup small.yaml --baselines none --curves merged.h5,two.h5
 run 1 kept "$learned" --speedup small.yaml --baselines none --curves merged.h5
 sed '/perceptron/p; s/name: perceptron/name: another/' small.yaml >partly.yaml

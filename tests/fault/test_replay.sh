@@ -34,8 +34,8 @@ for ranks in 2 3 4; do
   expect_same "$ranks ranks" "$expected" "$(train_on $ranks $config single-$ranks)"
 done
 expect_same "2 threads" "$expected" "$(train_on 1 $config threads --set threads=2)"
-# With the smaller capacity, the replay buffer stores no point in memory. With the larger capacity, it stores one point
-# of each unit in memory. The other points are read from the scratch file.
+# With the smaller capacity, the replay buffer stores no point in memory. With the larger capacity, the replay buffer
+# stores one point of each unit in memory. The other points are read from the scratch file.
 mkdir scratch
 for capacity in 0.1 1e-3; do
   spill="--set replay.capacity=$capacity --set replay.spill=scratch"

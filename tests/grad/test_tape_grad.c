@@ -140,7 +140,7 @@ static wl_node concat_self(tape_builder *b) {
 static wl_node swap(tape_builder *b) {
   return wl_op_swap(b->tape, operand(b, 0, SHAPE(2, 3, 5, 4)));
 }
-/* Some labels occur twice, and no label selects some rows of the table. */
+/* Some labels occur twice, and some rows of the table are not selected by any label. */
 static wl_node embedding(tape_builder *b) {
   const wl_node table = operand(b, 0, SHAPE(9, 3));
   return wl_op_embedding(b->tape, table, label_leaf(b, 7, 5));

@@ -149,8 +149,8 @@ static void nobody_counted_is_zero(void **state) {
   for (int i = 0; i < COUNT; i++) assert_true(sum[i] == 0.0);
 }
 
-/* If a counted unit contains a NaN or an infinity, its block of the sum must be NaN on every rank. The other blocks
- * must remain unchanged. */
+/* If a block of a counted unit contains a NaN or an infinity, the same block of the sum must be NaN on every rank. The
+ * other blocks must remain unchanged. */
 static void non_finite_spoils_its_block(void **state) {
   wl_comm *comm = *state;
   static const double bad[] = {NAN, INFINITY, -INFINITY};

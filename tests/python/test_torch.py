@@ -169,9 +169,9 @@ def test_library(paths):
 
 
 def test_backends(paths):
-    """Checks backend="auto". With this value, LearnedOptimizer must use the C library if the library can update all
-    parameters. A saved state can be loaded only with the backend that saved it. Also checks which requests result in
-    an error with backend="c"."""
+    """If backend is "auto", LearnedOptimizer must use the C library whenever the library can update all parameters. A
+    saved state can be loaded only with the backend that saved it. Also checks which requests result in an error with
+    backend="c"."""
     model, lstm = network(), paths["lstm"]
     optimizer = LearnedOptimizer(model.parameters(), lstm)
     run(model, optimizer, 0, 2)

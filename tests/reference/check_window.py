@@ -158,8 +158,8 @@ def conv_loss(setting, theta, inputs, warp):
 
 
 def sinusoid_loss(setting, theta, inputs, warp):
-    """Returns the weighted sum of the squared errors of the network at the points of the sinusoid. Points that do
-    not belong to the set have the weight 0. If the task has a learned loss, the function adds this loss."""
+    """Returns the weighted sum of the squared errors of the network at the points of the sinusoid. Rows of the batch
+    that contain no point of the set have the weight 0. If the task has a learned loss, the function adds this loss."""
     error = perceptron(setting, theta, inputs["x"], warp) - inputs["y"]
     loss = (inputs["weight"] * error ** 2).sum()
     if "learned" in inputs:
@@ -482,8 +482,8 @@ class Window:
 
 
 def recompute(dump):
-    """Recomputes task 0 of a dump with PyTorch. Returns the results, and the largest relative difference of each
-    result from the dump."""
+    """Recomputes the results of task 0 of a dump with PyTorch. Returns these results, and the largest relative
+    difference of each result from the value in the dump."""
     with h5py.File(dump, "r") as file:
         window = Window(file)
     found = window.run()

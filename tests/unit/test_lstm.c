@@ -122,8 +122,7 @@ static void partial_backward_equals_reference(void **context) {
   check_backward(false);
 }
 
-/* The results must have the same bits with any number of threads, with an update in place, and whether or not gbar is
- * requested. */
+/* No bit of the results may depend on the number of threads, on an update in place, or on a request for gbar. */
 static void bits_do_not_depend_on_how(void **context) {
   (void)context;
   for (int i = 0; i < CASES; i++) {

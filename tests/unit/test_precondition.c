@@ -110,7 +110,8 @@ static double dot(const wl_real *a, const wl_real *b, int64_t n) {
   return sum;
 }
 
-/* Also tests that the gradient of phi is the same in a call in place and in a call without `raw`. */
+/* Tests the adjoint identity. Also tests that the gradient with respect to phi is the same if the output array is NULL,
+ * and if the output array is the array r. */
 static void test_adjoint_identity(void **state) {
   (void)state;
   for (int k = 0; k < TEXTS; k++) {

@@ -442,8 +442,8 @@ static void test_pool_choice(void **state) {
   wl_tape_destroy(&t);
 }
 
-/* The derivative of relu at 0 must be 0. The gradient of max_pool must be added to the first of several equal
- * elements. */
+/* The derivative of relu at 0 must be 0. If several elements of a window are equal to the maximum, max_pool must add
+ * the gradient only to the first of these elements. */
 static void test_kinks(void **state) {
   (void)state;
   wl_tape *t = NULL;
