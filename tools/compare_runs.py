@@ -205,7 +205,7 @@ def print_seeds(c):
 
 
 def print_settings(c):
-    """Prints the ranking of the settings of a sweep."""
+    """Prints the settings of a sweep, ranked by their mean losses."""
     rows = c.over_settings()
     if not rows:
         return

@@ -70,7 +70,7 @@ def read_ink(archive, path, name, side):
 
 
 def read_archive(path, side):
-    """Returns [(alphabet, character, images (drawers, side, side))] of an archive."""
+    """Reads an archive and returns [(alphabet, character, images (drawers, side, side))]."""
     with open_archive(path) as archive:
         listed = list_images(archive, path)
         return [(alphabet, character, np.stack([read_ink(archive, path, name, side) for name in names]))

@@ -93,8 +93,8 @@ def open_library():
 
 
 def write_optimizer(path, configuration, phi):
-    """Writes an optimizer file. The string `configuration` is its configuration, and `phi` contains its meta-parameters
-    {name: array}."""
+    """Writes an optimizer file. The string `configuration` is the configuration of the optimizer, and `phi` contains
+    the meta-parameters {name: array}."""
     library, arrays = open_library(), [np.ascontiguousarray(values, dtype=np.float64) for values in phi.values()]
     given = (MetaParameters * len(phi))(*(MetaParameters(name.encode(), a.size, a.ctypes.data) for name, a in zip(phi, arrays)))
     with phil:

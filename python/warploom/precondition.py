@@ -1,7 +1,7 @@
 """Contains the learned preconditioners of a gradient in PyTorch (src/precondition): diagonal (Meta-SGD) and gap.
 
-A learned preconditioner belongs to the network of its training. The tensors of a model must have the same shapes, order
-and axes as the tensors of this network."""
+A learned preconditioner can be used only for the network on which it was trained. The tensors of a model must have the
+same shapes, order and axes as the tensors of this network."""
 import math
 import re
 

@@ -47,7 +47,7 @@ class Bundle:
     """Small tensors that are processed as one tensor, so that the operations are fewer and larger. The states of these
     tensors are views of the bundle's state.
 
-    States that the rule lists as `fields` have the shape of the tensor. Other states have the shape (units,
+    States that the rule lists as `fields` have the shape of the tensor. Other states have the shape (hidden units,
     coordinates)."""
     MOST = 1 << 14  # largest number of coordinates of a tensor that is bundled
 

@@ -365,7 +365,8 @@ def draw_phase(sheet, source, most=8):
 # ---- learned parameters --------------------------------------------------------------------
 
 def read_parameters(source):
-    """Returns {name: (checkpoint, value)} of phi, and the meta-steps of the checkpoints."""
+    """Returns the values of phi in all checkpoints as {name: array (checkpoint, value)}, and the meta-steps of the
+    checkpoints."""
     steps, values = [], {}
     for step, path in source.run.checkpoints():
         try:
