@@ -1,4 +1,5 @@
-/* footer.c - writes and checks the footer of a file. The header footer.h describes the format. */
+/* footer.c - writes and checks the footer of a file. The header footer.h describes the format of
+ * the footer. */
 #include "base/footer.h"
 
 #include <inttypes.h>

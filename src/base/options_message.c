@@ -11,8 +11,8 @@
 #include "base/suggest.h"
 
 /* A positive lower bound below TINY means "greater than 0". An upper bound above HUGE_BOUND means
- * "no upper bound". The tables of keys contain 1e-300 as such a lower bound, and INFINITY or 1e300
- * as such an upper bound. */
+ * "no upper bound". In the tables of keys, the lower bound 1e-300 means "greater than 0", and the
+ * upper bounds INFINITY and 1e300 mean "no upper bound". */
 #define TINY 1e-99
 #define HUGE_BOUND 1e99
 

@@ -120,9 +120,9 @@ static wl_status follow_path(const edit *e, wl_node *root, spot *s) {
   return WL_OK;
 }
 
-/* Returns true if a value that begins with [, {, " or ' ends with the matching character. Any other
- * value is accepted. The parser would silently drop the characters after the value if these
- * characters were a comment. */
+/* Returns false if a value begins with [, {, " or ' and does not end with the matching character.
+ * Returns true for every other value. The parser would silently drop the characters after the value
+ * if these characters were a comment. */
 static bool ends_as_it_begins(const char *text, size_t length) {
   static const char begin[] = "[{\"'", end[] = "]}\"'";
   const char *const kind = strchr(begin, text[0]);

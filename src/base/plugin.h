@@ -4,9 +4,9 @@
  * A plug-in exports one or more of the symbols warploom_task_float32, warploom_task_float64,
  * warploom_rule_float32 and warploom_rule_float64. Each symbol has the type wl_plugin. The macros
  * WL_PLUGIN_TASK and WL_PLUGIN_RULE (warploom/task.h, warploom/rule.h) define the symbol of the
- * precision for which the source is compiled. A plug-in may call functions of Warploom. These
+ * precision for which the source is compiled. A plug-in may call functions of Warploom. The called
  * functions are undefined symbols of the shared object, and the program that loads the plug-in
- * defines them. */
+ * defines these symbols. */
 #ifndef WL_BASE_PLUGIN_H
 #define WL_BASE_PLUGIN_H
 

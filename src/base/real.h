@@ -1,7 +1,7 @@
 /* real.h - defines wl_real, the floating-point type of all computations (working precision).
  *
- * The same source is built twice. In the build for training, wl_real is float. In the build for
- * checks of gradients, WL_DOUBLE is defined and wl_real is double. */
+ * The same source files are compiled in two builds. In the build for training, wl_real is float. In
+ * the build for checks of gradients, WL_DOUBLE is defined and wl_real is double. */
 #ifndef WL_BASE_REAL_H
 #define WL_BASE_REAL_H
 

@@ -41,8 +41,8 @@ wl_status wl_status_fail(wl_status code, const char *file, int line, const char 
 }
 
 /* Allocates `bytes` bytes. Allocations of WL_HUGE_PAGE bytes or more use huge pages if the system
- * supports them. With small pages, the physical addresses of an array are scattered. Even an array
- * that is smaller than the second-level cache can then have conflicts in this cache. */
+ * supports them. With small pages, the physical addresses of an array are scattered, so that even
+ * an array smaller than the second-level cache can have conflicts in this cache. */
 static void *take(size_t bytes) {
   void *memory = NULL;
   if (posix_memalign(&memory, bytes >= WL_HUGE_PAGE ? WL_HUGE_PAGE : WL_ALIGN, bytes) != 0)

@@ -43,8 +43,8 @@ wl_status wl_status_fail(wl_status code, const char *file, int line, const char 
 
 /* Marks this thread's last error as shared by all ranks. A shared error is the last error on all
  * ranks, because the ranks agreed on the error or computed it from the same data. Each new failure
- * clears the mark. If a failure is not shared, the other ranks may wait for this rank. In this case
- * main must also end the other ranks. */
+ * clears the mark. If a failure is not shared, main must also end the other ranks, because they may
+ * wait for this rank. */
 void wl_error_share(bool shared);
 bool wl_error_is_shared(void);
 

@@ -93,7 +93,7 @@ static wl_status run_engine(wl_check_window *w, wl_unroll_ws *ws, wl_unit *unit)
 
 /* Returns the number of threads that check a task with n parameters. By default, a small task is
  * checked with one thread. A larger task is checked with one thread for each core, because the
- * check runs in one process. The key `threads` sets another number. */
+ * check runs in one process. The key `threads` sets another number of threads. */
 static int choose_threads(const wl_config *config, int64_t n) {
   const int64_t asked = wl_schema_run(config).threads;
   const int cores = wl_cores_allowed();

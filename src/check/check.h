@@ -5,18 +5,19 @@
  *   error(h) = |D(h) - a| / max(|a|, 0.1 ||block of dF/dphi||)
  *
  * The check uses several directions v and a geometric sequence of values of h, called the ladder.
- * The comparison includes the signs of D and of a. F is computed by a separate rollout
- * (check_rollout.c) and not by the window engine. In second order, F is the exact meta-loss. In
- * first order, F is the meta-loss with inner gradients frozen at the base point, because the
- * first-order meta-gradient is the derivative of this function.
+ * The comparison includes the sign of D(h) and the sign of the value a. F is computed by a separate
+ * rollout (check_rollout.c) and not by the window engine. In second order, F is the exact
+ * meta-loss. In first order, F is the meta-loss with inner gradients frozen at the base point,
+ * because the first-order meta-gradient is the derivative of this function.
  *
  * A block passes if it meets two conditions:
  * - The error at the best h is within the tolerance. The error is measured for D(h) and for the
  *   extrapolation of D(h), in which the error terms up to h^10 cancel. The check ignores a value of
  *   h if rounding of F alone causes an error above ten times the tolerance.
  * - The error of D(h) falls as h^2 for every h where truncation dominates. The check assumes that
- *   truncation dominates where D(h) itself converges as h^2. The test of this convergence does not
- *   use a. A kink (ReLU, clipping) between phi - h v and phi + h v prevents the convergence.
+ * truncation dominates where D(h) itself converges as h^2. The test of this convergence does not
+ * use the value a. A kink (ReLU, clipping) between phi - h v and phi + h v prevents the
+ * convergence.
  *
  * If rounding of F hides a small gradient at every h of the ladder, the check also tries larger h,
  * up to 3e4. For a gradient that is so small, F is nearly linear between phi - h v and phi + h v.

@@ -37,8 +37,9 @@ typedef struct rung {
   double bend;             /* relative difference of the slopes on the two sides of the base point */
 } rung;
 
-/* Returns true if D converges as h^2 over rungs j to j + 3. The test does not use a. Rounding
- * prevents this convergence, and so does a kink or clipping between phi - h v and phi + h v. */
+/* Returns true if D converges as h^2 over rungs j to j + 3. The test does not use the value a.
+ * Rounding prevents this convergence, and so does a kink or clipping between phi - h v and phi + h
+ * v. */
 static bool is_smooth(const rung *r, int j) {
   for (int i = j; i < j + 2; i++) {
     const double above = r[i].difference - r[i + 1].difference;

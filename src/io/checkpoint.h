@@ -10,7 +10,7 @@
 
 #include "base/field.h"
 
-/* An attribute of the root group of a file whose value is a string, such as the configuration. */
+/* A string attribute of the root group of a file, such as the configuration. */
 typedef struct wl_attribute {
   const char *name, *value;
 } wl_attribute;
@@ -44,13 +44,13 @@ bool wl_file_has(const wl_file *file, const char *name);
 /* Reads `count` elements of a one-dimensional dataset, starting with element `first`. */
 wl_status wl_file_read_range(const wl_file *file, const char *name, wl_type type, int64_t first,
                              int64_t count, void *data);
-/* Reads an attribute of the root group whose value is a string. *value is malloc'ed, and the caller
- * frees it. Returns WL_ERR_DATA if the attribute does not exist. */
+/* Reads a string attribute of the root group. *value is malloc'ed, and the caller frees it. Returns
+ * WL_ERR_DATA if the attribute does not exist. */
 wl_status wl_file_attribute(const wl_file *file, const char *name, char **value);
 
 /* The content of a numbered checkpoint such as RUN/checkpoints/step-00000500.h5. The function
  * wl_checkpoint_save writes the checkpoint and the text file `latest`, which names the newest
- * checkpoint. The function then removes old checkpoints. The newest `keep` valid checkpoints
+ * checkpoint. After that, the function removes old checkpoints. The newest `keep` valid checkpoints
  * remain. The newest valid checkpoint whose step is below `last_counted` also remains. The function
  * also removes the temporary files of killed processes. */
 typedef struct wl_checkpoint {

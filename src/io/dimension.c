@@ -62,7 +62,8 @@ static wl_status attach(const char *path, hid_t file, const wl_field *f, int d, 
   if (H5DSis_scale(scale) <= 0)
     WL_TRY_H5(H5DSset_scale(scale, slash ? slash + 1 : name), WL_ERR_IO, path,
               "name dimension scale '%s'", name);
-  if (strcmp(name, f->name) == 0) return WL_OK; /* the dataset itself is the scale */
+  if (strcmp(name, f->name) == 0) return WL_OK; /* the dataset itself is the scale of this
+                                                 * dimension */
   const WL_H5_SCOPED dataset = H5Dopen2(file, f->name, H5P_DEFAULT);
   WL_TRY_H5(H5DSattach_scale(dataset, scale, (unsigned)d), WL_ERR_IO, path,
             "attach the dimension scale '%s'", name);

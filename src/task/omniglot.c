@@ -3,15 +3,16 @@
  *
  * - multi-shot: A task has `ways` characters of one alphabet. All tasks with the same alphabet have
  *   the same characters in the same order. The images by `shots` drawers are for training, and the
- *   images by `query` other drawers are held
- *   out. Minibatches are drawn with replacement. `alphabets` alphabets are for training, and `test_alphabets` alphabets
- *   are for evaluation. The remaining alphabets are for tuning. Flennerhag et al. 2019 and 2020 use 20 characters, 15
- *   drawers for training and 5 held-out drawers. These authors use 25 alphabets for training and 10 alphabets for
- *   evaluation.
- * - few-shot: A task has `ways` characters of any alphabets. The support set has the images of each character by
- *   `shots` drawers, and the query set has the images by `query` other drawers. Every inner step uses the full support
- *   set. The alphabets of images_background are for training and tuning, and the alphabets of images_evaluation are for
- *   evaluation. Characters that are turned by 90, 180 or 270 degrees can be additional classes (Vinyals et al. 2016).
+ *   images by `query` other drawers are held out. Minibatches are drawn with replacement.
+ *   `alphabets` alphabets are for training, and `test_alphabets` alphabets are for evaluation. The
+ *   remaining alphabets are for tuning. Flennerhag et al. 2019 and 2020 use 20 characters, 15
+ *   drawers for training and 5 held-out drawers. These authors use 25 alphabets for training and 10
+ *   alphabets for evaluation.
+ * - few-shot: A task has `ways` characters of any alphabets. The support set has the images of each
+ *   character by `shots` drawers, and the query set has the images by `query` other drawers. Every
+ *   inner step uses the full support set. The alphabets of images_background are for training and
+ *   tuning, and the alphabets of images_evaluation are for evaluation. Characters that are turned
+ *   by 90, 180 or 270 degrees can be additional classes (Vinyals et al. 2016).
  *
  * In few-shot tasks, a batch with the purpose WL_FOR_INNER_BATCH is the support set, and a batch with the purpose
  * WL_FOR_OUTER_BATCH is the query set. In evaluations, the training split is the support set, and the held-out split is
