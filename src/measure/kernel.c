@@ -19,8 +19,8 @@ static wl_status gather(wl_comm *comm, double figure, double *least, double *mos
   return WL_OK;
 }
 
-/* The median peak rate in FLOP/s, and the median seconds of a window for each measured value of the
- * key `window.storage`. */
+/* The median peak rate in FLOP/s, and the median time in seconds of a window for each measured
+ * value of the key `window.storage`. */
 typedef struct medians {
   double peak, recompute, activations, vanishing;
 } medians;
@@ -43,8 +43,8 @@ static wl_status measure(wl_comm *comm, wl_kernel_window *w, int threads, int re
   return WL_OK;
 }
 
-/* Measures the median seconds of a window with `window.storage: recompute`. In these windows, the
- * gradients and the adjoints at the window's end are subnormal numbers. */
+/* Measures the median time in seconds of a window with `window.storage: recompute`. In these
+ * windows, the gradients and the adjoints at the window's end are subnormal numbers. */
 static wl_status measure_vanishing(wl_comm *comm, wl_kernel_window *w, int repeats,
                                    double *seconds) {
   double each[WL_MEASURE_REPEATS];

@@ -38,7 +38,7 @@
  *
  * If T is unknown (0), the rate uses T = 2000 and x = 0. If the loss is unknown, the factor with L
  * / L_0 is 1, and the two inputs of the network that depend on the loss are 0. The smallest value
- * of r is 1e-3. Without this bound, parameters that start at zero would not change.
+ * of r is 1e-3. Without this lower bound of r, parameters that start at zero would not change.
  *
  * If the key `precondition` is true, N is the orthogonal factor of z / sqrt(sqrt v + f), where f =
  * 0.1 RMS(sqrt v). Coordinates with small gradients then contribute more to the step. Muon divides

@@ -2,8 +2,8 @@
  * their learned scalars, their steps and their adjoints.
  *
  * A scalar x is, for example, the rate or the momentum. The value of a scalar may depend on the
- * step t. The coordinates of theta are divided into slots, and the value may also depend on the
- * slot. The key `learn_per` chooses how many numbers a learned scalar has:
+ * step t. The coordinates of theta are divided into slots, and the value of a scalar may also
+ * depend on the slot. The key `learn_per` chooses how many numbers a learned scalar has:
  *   run           There is one number and one slot.
  *   tensor        Each tensor of theta is a slot and has one number.
  *   step          Each step t < T has one number, and there is one slot.
@@ -435,7 +435,8 @@ static void fold_constant(const elementwise *e, const workspace *w, const wl_rul
 }
 
 /* For one slot of a scalar that has a learned value for each step: adds the contributions of x_t
- * and q_t to the adjoint of phi. The correction q_t depends on the numbers of all steps up to t. */
+ * and q_t to the adjoint of phi. The correction q_t depends on the learned numbers of all steps up
+ * to t. */
 static void fold_steps(const elementwise *e, const workspace *w, const wl_rule_chunk *chunk, int i,
                        int64_t slot, double *phi_grad) {
   const bool unit = e->definition->scalar[i].range == WL_SCALAR_UNIT;

@@ -8,7 +8,8 @@
 
 #include "rule/vector.h"
 
-/* number of vectors in a group: 4 if the processor has 32 vector registers, 2 if it has 16 */
+/* number of vectors in a group: 4 if the processor has 32 vector registers, 2 if the processor has
+ * 16 vector registers */
 #if VECTOR_BYTES == 64
 enum { VECTORS = 4 };
 #else

@@ -71,11 +71,11 @@ typedef struct wl_feature_view {
 typedef struct wl_packed_net {
   int inputs, layers; /* inputs: number of inputs; layers: number of hidden layers */
   /* The contributions of the table entries to each unit of the first layer, in the layout of
-   * wl_feature_kernel.combine. The contributions of rows include the bias. The arrays are used if
-   * the length of a line is a multiple of the vector length. The network then reads only the
-   * features that are not table entries. The features m_j r_j c_j then have the indices that the
-   * features R_j have if the network reads all features. If the pointers are NULL, the network
-   * reads all features. */
+   * wl_feature_kernel.combine. The contributions of rows include the bias. If the length of a line
+   * is a multiple of the vector length, the code uses row_part and column_part, and the network
+   * reads only the features that are not table entries. The features m_j r_j c_j then have the
+   * indices that the features R_j have if the network reads all features. If row_part and
+   * column_part are NULL, the network reads all features. */
   const wl_real *row_part, *column_part;
   /* number of units in each hidden layer, rounded up to a multiple of WL_NET_ROWS */
   int width[4];

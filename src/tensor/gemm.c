@@ -124,8 +124,9 @@ static bool compare_widths(void) {
  * depends only on the processor, the library and the environment. Equal products in one process
  * therefore have equal bits. */
 static bool ours_are_wider(void) {
-  /* 0: the widths have not been compared yet; 1 or -1: the result, which is the same in all
-   * threads */
+  /* 0: the lengths of the vectors have not been compared yet; 1: Warploom's kernels use longer
+   * vectors than BLAS; -1: Warploom's kernels do not use longer vectors. The result of the
+   * comparison is the same in all threads. */
   static _Atomic int known;
   int answer = atomic_load_explicit(&known, memory_order_relaxed);
   if (answer == 0) {

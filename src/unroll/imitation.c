@@ -206,7 +206,7 @@ void wl_imitation_compare(const wl_layout *theta, const wl_real *expert, const w
 }
 
 /* Subtracts slope times the derivative of cos(e, l) with respect to l from `bar`. The derivative is
- * e / |e||l| - <e, l> l / |e||l|^3. */
+ * e / (|e| |l|) - <e, l> l / (|e| |l|^3). */
 static void cosine_adjoint(double slope, const wl_real *e, const wl_real *l, int64_t n,
                            wl_real *bar) {
   const double squares = product(l, l, n), norms = sqrt(product(e, e, n) * squares);

@@ -1,10 +1,10 @@
 /* imitation.h - declares functions with which the learned rule imitates a hand-designed rule,
  * called the teacher.
  *
- * In an episode that imitates, the teacher receives the same raw gradients as the learned rule, and
- * has a separate state. At step k, let e_k be the update of the teacher, and let l_k be the update
- * of the learned rule. The step adds a weighted mean of the two updates to theta, and F' replaces
- * the meta-loss F:
+ * In an episode in which the unit imitates the teacher, the teacher receives the same raw gradients
+ * as the learned rule, and has a separate state. At step k, let e_k be the update of the teacher,
+ * and let l_k be the update of the learned rule. The step adds a weighted mean of the two updates
+ * to theta, and F' replaces the meta-loss F:
  *
  *   theta_{k+1} = theta_k + f e_k + (1 - f) l_k
  *   F' = (1 - a - b - c) F + W mean_k (a D_cos + b D_mag + c D_dist)
@@ -12,7 +12,7 @@
  * W is the sum of the weights of the window's losses. D_cos, D_mag and D_dist are the imitation
  * terms:
  *
- *   D_cos = 1 - <e, l> / |e| |l|,   D_mag = mean | |e| - |l| |,   D_dist = |l - e|^2 / |e|^2
+ *   D_cos = 1 - <e, l> / (|e| |l|),   D_mag = mean | |e| - |l| |,   D_dist = |l - e|^2 / |e|^2
  *
  * D_cos and D_mag are means over the matrices of theta, or over all tensors if theta has no matrix.
  * D_dist uses all coordinates.

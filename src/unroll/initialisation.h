@@ -66,8 +66,9 @@ struct wl_initialisation {
   /* true if a method needs the member next_loss of wl_path_step */
   bool losses;
   bool any_fresh;                       /* true if at least one tensor is drawn for each episode */
-  bool loss_term;                       /* for Leap, true if dL is part of the length */
-  /* for Leap, true if the gradient uses -|dL| instead of dL */
+  /* for Leap, true if the length d_i includes the change dL of the loss */
+  bool loss_term;
+  /* for Leap, true if g_i contains -|dL| instead of dL */
   bool stabilise;
 };
 

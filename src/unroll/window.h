@@ -69,7 +69,8 @@ typedef struct wl_window_spec {
   int64_t earlier;
   const double *list;     /* for WL_WEIGHTS_LIST, the weights w_0 .. w_K [K+1], borrowed */
   wl_transform transform; /* the transform T of each outer loss */
-  double clip;            /* upper bound in T(L) = min(L, clip), for WL_LOSS_CLIPPED */
+  /* upper bound of the loss in the transform WL_LOSS_CLIPPED, which is T(L) = min(L, clip) */
+  double clip;
   /* true if outer losses use separate minibatches; false if outer losses use the minibatches of the
    * inner losses */
   bool fresh;
@@ -89,10 +90,10 @@ typedef struct wl_unroll_ws wl_unroll_ws;
 /* Returns WL_ERR_CONFIG if spec->memory is too small for a window with a backward pass. */
 wl_status wl_unroll_check_memory(const wl_model *model, const wl_task *task,
                                  const wl_window_spec *spec);
-/* Creates a workspace for windows of the model on the task, with the settings `spec`. If
- * `with_gradient` is false, windows have no backward pass, and only the gradients of Leap and
- * Reptile are available. Borrows model and task. The caller frees *out with
- * wl_unroll_ws_destroy. */
+/* Creates a workspace for windows that train the parameters of `task` with `model`. `spec` contains
+ * the settings of the windows. If `with_gradient` is false, windows have no backward pass, and only
+ * the gradients of Leap and Reptile are available. Borrows model and task. The caller frees *out
+ * with wl_unroll_ws_destroy. */
 wl_status wl_unroll_ws_create(const wl_model *model, const wl_task *task,
                               const wl_window_spec *spec, bool with_gradient, int threads,
                               wl_unroll_ws **out);

@@ -6,10 +6,10 @@
  *
  * - gradients: (S + 1) n, or twice as many if outer losses use separate minibatches
  * - theta at each step, if the trace stores it: S n
- * - states: ceil(S / C) n w, or S n w with `states`
+ * - states: ceil(S / C) n w, or S n w for the kind `states`
  * - activations, if the rule stores r numbers for each coordinate and step: S n r
  * - factors of the preconditioner, if it computes f numbers from a gradient: S f
- * - recomputed states of the current chunk, in second order with `recompute`: min(S, C) n w
+ * - recomputed states of the current chunk, in second order for the kind `recompute`: min(S, C) n w
  * - snapshots: ceil(K / S) n (1 + w), or none if S = K
  *
  * If the window stores no activations, the window needs the least memory for S of about sqrt(K C).
