@@ -216,8 +216,8 @@ static void accuracy(const char *preprocessing, double errors[TENSORS]) {
 
 /* ---- Report --------------------------------------------------------------------------------- */
 
-/* The best and the median of the repeated measurements of one quantity. The best value is the highest rate or the
- * shortest time. */
+/* Contains the best value and the median of the repeated measurements of one quantity. The best value is the highest
+ * rate or the shortest time. */
 typedef struct summary {
   double best, median;
 } summary;

@@ -64,7 +64,7 @@ typedef struct contender {
   double time[MOST_ROUNDS];
 } contender;
 
-/* A multilayer perceptron 784-640-512-256-10. */
+/* Adds the tensors of a multilayer perceptron with 784, 640, 512, 256 and 10 units to the layout. */
 static void lay_out(wl_layout *theta) {
   static const int64_t width[] = {784, 640, 512, 256, 10};
   char name[32];

@@ -35,7 +35,7 @@
 
 enum { KINDS = 64, NAME = 64, SAMPLES = 4096 };
 
-/* The measured times of one kind of work, such as the windows of one task. */
+/* Contains the measured times of one kind of work, such as the windows of one task. */
 typedef struct kind {
   char what[NAME];
   double *samples; /* measured seconds, one number for each call; at most SAMPLES numbers */
@@ -298,7 +298,7 @@ REAL(int, MPI_Init_thread, int *argc, char ***argv, int required, int *provided)
   return code;
 }
 
-/* The arguments of a reduction that the program has started but not yet computed. */
+/* Contains the arguments of a reduction that the program has started but not yet computed. */
 typedef struct posted {
   void *values;
   int count;

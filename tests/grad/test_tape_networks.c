@@ -14,7 +14,7 @@ static wl_node dense(tape_builder *b, leaf_kind kind, wl_node x, int64_t in, int
 
 typedef wl_node (*activation)(wl_tape *, wl_node);
 
-/* A perceptron with 6 inputs, hidden layers of 5 and 3 units, and 4 classes. The batch has 7 images. */
+/* Builds a perceptron with 6 inputs, hidden layers of 5 and 3 units, and 4 classes. The batch has 7 images. */
 static wl_node perceptron(tape_builder *b, activation act) {
   wl_node h = act(b->tape, dense(b, LEAF_THETA, leaf(b, LEAF_INPUT, SHAPE(7, 6)), 6, 5));
   h = act(b->tape, dense(b, LEAF_THETA, h, 5, 3));
@@ -27,8 +27,8 @@ static wl_node perceptron_tanh(tape_builder *b) { return perceptron(b, wl_op_tan
 static wl_node perceptron_relu(tape_builder *b) { return perceptron(b, wl_op_relu); }
 static wl_node perceptron_elu(tape_builder *b) { return perceptron(b, wl_op_elu); }
 
-/* A perceptron in which ordinary layers alternate with warp layers. The parameters of the ordinary layers are in theta,
- * and those of the warp layers are in phi. */
+/* Builds a perceptron in which ordinary layers alternate with warp layers. The parameters of the ordinary layers are in
+ * theta, and those of the warp layers are in phi. */
 static wl_node warped_perceptron(tape_builder *b) {
   wl_node h = wl_op_tanh(b->tape, dense(b, LEAF_THETA, leaf(b, LEAF_INPUT, SHAPE(6, 3)), 3, 5));
   h = wl_op_add(b->tape, h, wl_op_tanh(b->tape, dense(b, LEAF_PHI, h, 5, 5)));
@@ -37,8 +37,8 @@ static wl_node warped_perceptron(tape_builder *b) {
   return wl_op_mean(b->tape, wl_op_square(b->tape, error));
 }
 
-/* A network of two blocks and a dense layer. Each block has a convolution, batch norm with scale and shift, an
- * activation, and pooling. The scale and the shift belong to phi. */
+/* Builds one block of the network: a convolution, batch norm, a scale and a shift for each channel, an activation, and
+ * pooling. The network consists of two blocks and a dense layer. The scale and the shift belong to phi. */
 static wl_node conv_layer(tape_builder *b, wl_node x, int64_t in, int64_t out, activation act,
                           wl_node (*pool)(wl_tape *, wl_node, int, int)) {
   wl_node h = wl_op_conv2d(b->tape, x, leaf(b, LEAF_THETA, SHAPE(out, in, 3, 3)), 1, 1);
@@ -66,7 +66,7 @@ static wl_node quadratic(tape_builder *b) {
   return wl_op_scale(b->tape, wl_op_sum(b->tape, wl_op_square(b->tape, residual)), 1.0 / 15.0);
 }
 
-/* The Rosenbrock function sum_b 100 (y_b - x_b^2)^2 + (1 - x_b)^2. */
+/* Builds the Rosenbrock function sum_b 100 (y_b - x_b^2)^2 + (1 - x_b)^2. */
 static wl_node rosenbrock(tape_builder *b) {
   wl_tape *t = b->tape;
   const wl_node both = leaf(b, LEAF_THETA, SHAPE(3, 2));

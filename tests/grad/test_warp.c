@@ -150,7 +150,7 @@ static void test_scale_is_diagonal(void **state) {
 /* ---- A step with a warp layer, compared with the preconditioned step -------------------------- */
 
 enum { WIDTH = 30 };
-/* The parameters of the residual warp, in the order of its tensors. */
+/* Contains the parameters of the residual warp, in the order of its tensors. */
 typedef struct omega {
   const double *w1, *b1, *w2, *b2;
 } omega;

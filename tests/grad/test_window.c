@@ -311,7 +311,8 @@ static void test_accumulates(void **state) {
 
 enum { K = 4 };
 
-/* The losses L_0 to L_K of a window and their gradients. The test computes every meta-loss from these values. */
+/* Contains the losses L_0 to L_K of a window and their gradients. The test computes every meta-loss from these
+ * values. */
 typedef struct parts {
   problem p;
   double loss[K + 1], start; /* outer loss at theta_0, the start of the episode */

@@ -26,7 +26,7 @@
     if ((call) != WL_OK) fail_msg("%s: %s", #call, wl_last_error()); \
   } while (0)
 
-/* A problem that is created from a configuration, with its initial meta-parameters. */
+/* Contains a problem that is created from a configuration, and the initial meta-parameters of the problem. */
 typedef struct problem {
   wl_config *config;
   wl_problem of;

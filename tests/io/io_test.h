@@ -32,8 +32,8 @@
 
 enum { SAMPLE_FIELDS = 6 };
 
-/* A file that contains fields of every type and of every number of dimensions. The values of the fields depend only
- * on `seed`. */
+/* Contains the fields of a test file. The fields have every type and every number of dimensions. The values of the
+ * fields depend only on `seed`. */
 typedef struct sample {
   double matrix[3][4], scalar, square[2][2];
   float cube[2][3][5];

@@ -60,7 +60,7 @@ static void assert_holds_large(const char *path, int64_t seed) {
   assert_holds_reals(path, seed, LARGE);
 }
 
-/* One kind of file: its path, a function that writes it, and a function that checks its content. */
+/* Describes a file for the test: its path, a function that writes the file, and a function that checks its content. */
 typedef struct failing {
   const char *path;
   wl_status (*write)(const char *path, int64_t seed);

@@ -18,8 +18,8 @@
 
 enum { MAX_UNITS = WL_LSTM_MAX_LAYERS * WL_LSTM_MAX_HIDDEN };
 
-/* The values of one step of one coordinate that the backward pass uses. In each array, the units of all layers are
- * stored one after another. */
+/* Contains the values of one step of one coordinate that the backward pass uses. In each array, the units of all layers
+ * are stored one after another. */
 typedef struct step_tape {
   double x[4], slope[4];             /* inputs x of the network, and their derivatives dx/dg */
   double sum, rate;                  /* V', and rate e^o_2 */

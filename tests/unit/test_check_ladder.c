@@ -48,9 +48,8 @@ static void smooth(void **state) {
   }
 }
 
-/* The first step of Adam for a gradient g is g / (|g| + 1e-8). The step changes its sign when g changes by its own
- * magnitude |g|, which is small. The loss is more than a million times as large as its change along the tested
- * direction. */
+/* The first step of Adam for a gradient g is g / (|g| + 1e-8). If g changes by its own small magnitude |g|, the sign of
+ * the step can change. The loss is more than a million times as large as its change along the tested direction. */
 static const double gradients[] = {1e-3, 3e-5, -1e-6};
 
 static double turning(void *context, double h) {

@@ -99,7 +99,8 @@ static void test_owned(void **state) {
   unsetenv("SLURM_JOB_ID");
 }
 
-/* If other programs occupy all cores, the function must report one idle core, the smallest number that it returns. */
+/* If other programs occupy all cores, the function must report one idle core. The function never reports fewer idle
+ * cores. */
 static void test_idle(void **state) {
   (void)state;
   enum { MOST = 64 };

@@ -295,8 +295,8 @@ static double difference(lstm_fixture *f, wl_real *x, const wl_real *d, int64_t 
   return (above - below) / (2 * h);
 }
 
-/* Compares the derivative along one direction with central differences, including its sign. The error must decrease
- * as h^2 until rounding errors are larger. */
+/* Compares the derivative along one direction, including the sign of the derivative, with central differences. The
+ * error must decrease as h^2 until rounding errors are larger. */
 static void check_direction(lstm_fixture *f, int i, wl_real *x, int64_t n, double inner,
                             double scale, const wl_real *d) {
   const double coarse = fabs(difference(f, x, d, n, 1e-3 * scale) - inner);

@@ -26,7 +26,7 @@
 enum { STEPS = 30 };
 static const char *const path = "optimizer.h5";
 
-/* Contains a problem, and its changed meta-parameters phi, which are also in the file `path`. */
+/* Contains a problem, and its changed meta-parameters phi. The file `path` also contains phi. */
 typedef struct fixture {
   wl_config *config;
   wl_problem problem;

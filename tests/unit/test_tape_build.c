@@ -12,7 +12,7 @@
 #define SHAPE(...) \
   (int)(sizeof(int64_t[]){__VA_ARGS__} / sizeof(int64_t)), (const int64_t[]) { __VA_ARGS__ }
 
-/* A wrong tape. `build` receives a tensor x of theta with the shape (6,5), and a leaf of 4 labels. */
+/* Describes an invalid tape. `build` receives a tensor x of theta with the shape (6,5), and a leaf of 4 labels. */
 typedef struct bad_build {
   wl_node (*build)(wl_tape *t, wl_node x, wl_node labels);
   wl_status status;
@@ -137,7 +137,7 @@ static void test_errors(void **state) {
   }
 }
 
-/* A small classifier. One branch of the network depends neither on theta nor on phi. */
+/* Contains the tape of a small classifier. One branch of the network depends neither on theta nor on phi. */
 typedef struct net {
   wl_tape *tape;
   wl_node x, labels, hidden;

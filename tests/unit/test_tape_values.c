@@ -18,7 +18,8 @@ static const double TOLERANCE = 1e-13;
 static const double TOLERANCE = 3e-6;
 #endif
 
-/* A tape with up to three input leaves: a, b and labels. The loss of the tape is the sum of all elements of y. */
+/* Contains a tape that has up to three input leaves: a, b and labels. The loss of the tape is the sum of all elements
+ * of y. */
 typedef struct fixture {
   wl_tape *tape;
   wl_tape_ws *ws;

@@ -138,7 +138,7 @@ static void test_impossible_options(void **state) {
   }
 }
 
-/* The properties. Each test is run for every family. */
+/* Names and tests of the properties. Each test is run for every family. */
 static const struct {
   const char *name;
   CMUnitTestFunction test;

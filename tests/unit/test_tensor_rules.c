@@ -239,8 +239,8 @@ static void backward_steps(runner *r, traced *x, int first, int steps) {
   wl_rule_backward(r->rule, r->ws, &chunk, x->phi);
 }
 
-/* Runs the backward pass of the last step alone, then that of the other steps. The adjoint of the state is passed from
- * one chunk to the other. */
+/* Runs the backward pass of the last step, and then the backward pass of all other steps. The adjoint of the state is
+ * passed from one chunk to the other. */
 static void backward(runner *r, traced *x) {
   for (int i = 0; i < TENSOR_N; i++)
     x->lam[i] = loss_weight[TENSOR_STEPS] * x->loss_grad[TENSOR_STEPS][i];
