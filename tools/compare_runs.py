@@ -138,14 +138,15 @@ class Comparison:
         return out
 
     def final(self, i):
-        """Returns the loss by which the tool ranks a run. If all runs are evaluated, this loss is the final loss of the
-        learned rule on fresh tasks. In all other cases, the loss is the last loss of the training."""
+        """Returns the loss by which the tool ranks a run.
+        If all runs are evaluated, this loss is the final loss of the learned rule on fresh tasks.
+        In all other cases, this loss is the last loss of the training."""
         losses = self.evaluations[i]["final_loss"] if all(self.evaluations) else {}
         return next((loss for rule, loss in losses.items() if rule.startswith("learned")), self.figures[i]["last loss, last tenth"])
 
     def over_settings(self):
-        """Returns the settings of a sweep, sorted by increasing mean loss. The result contains the mean loss over the
-        runs of each setting, and the half width of its 95 % interval."""
+        """Returns the settings of a sweep, sorted by increasing mean loss.
+        The result contains the mean loss over the runs of each setting, and the half width of its 95 % interval."""
         keys = [k for k in self.differences if k in self.essential() - {"seed"}]
         groups = {}
         for i in range(len(self.runs)):
@@ -174,8 +175,8 @@ def number(value):
 
 
 def table(head, rows):
-    """Formats a table. Each column is as wide as its widest cell. The first column is left-aligned, and the others are
-    right-aligned."""
+    """Formats a table. Each column is as wide as its widest cell. The first column is left-aligned, and all other
+    columns are right-aligned."""
     cells = [head] + rows
     widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
     lines = ["  ".join([row[0].ljust(widths[0])] + [c.rjust(w) for c, w in zip(row[1:], widths[1:])]).rstrip() for row in cells]

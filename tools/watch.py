@@ -27,7 +27,7 @@ import warploom_files as wf
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 RAMP = "_.-=*#"  # characters for terminals without Unicode
-QUIET_FACTOR, QUIET_LEAST = 20, 60.0  # a run is quiet after 20 meta-steps and 60 s without metrics
+QUIET_FACTOR, QUIET_LEAST = 20, 60.0  # a run is quiet if it wrote no metrics for 60 s and for 20 times the time of a meta-step
 MOST_BLOCKS = 3  # up to this number of runs, the output has several lines for each run
 
 

@@ -517,7 +517,7 @@ class Run:
 
     def metrics_to_xarray(self):
         """Returns the metrics as an xarray.Dataset over meta_step.
-        Metrics with _seconds in their names have the unit s, and the others have the unit 1."""
+        Metrics with _seconds in their names have the unit s, and all other metrics have the unit 1."""
         import xarray
         metrics = dict(self.metrics)
         steps = metrics.pop("meta_step")

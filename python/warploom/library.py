@@ -134,8 +134,8 @@ class Optimizer:
         self._steps = (TensorStep * len(shapes))()
 
     def step(self, tensors, loss):
-        """Updates theta in place. `tensors` contains one tuple for each float32 tensor. The tuple is (address of the
-        gradient, address of theta, True if its axes are exchanged, learning rate, weight decay)."""
+        """Updates theta in place. `tensors` contains a tuple for each float32 tensor:
+        (address of the gradient, address of theta, True if the axes are exchanged, learning rate, weight decay)."""
         if len(tensors) != len(self._steps):
             raise ToolError(USAGE, f"{len(tensors)} tensors are given, but the run was started with {len(self._steps)}")
         for at, tensor in zip(self._steps, tensors):

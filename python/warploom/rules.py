@@ -1,4 +1,4 @@
-"""Contains the update rules in PyTorch. They compute the formulas of src/rule for one tensor at a time.
+"""Contains the update rules in PyTorch. The rules compute the formulas of src/rule for one tensor at a time.
 
 A rule is created from the options of its configuration (keys without `rule.`), its meta-parameters {name: array} and
 the steps of the longest episode in training. `start` returns the initial state of a tensor, which is zero. `update`

@@ -101,8 +101,8 @@ class Controller(Rule):
         return self.phi["net3.weight"] @ h + self.phi["net3.bias"]
 
     def _steer(self, x, inputs, size, moment):
-        """Returns the factors k1 and k2 of the mixture of momenta, and the factors c0, c1 and c2 of the three terms of
-        the step."""
+        """Returns the factors k1 and k2 of the mixture of momenta.
+        Also returns the factors c0, c1 and c2 of the three terms of the step."""
         t, T, left, to_first, matrices = moment
         row = 1 if not x.matrix else 2 if matrices == 1 else 0
         b, a0, a1, a2, k1, k2, tau, alpha, power, w, decline, deepen = self.phi["base"][row]
@@ -279,13 +279,13 @@ class FeatureNet(Rule):
 
     @staticmethod
     def _axes(p):
-        """Returns the indices of the second largest and the largest axis. If two axes have the same size, the later
-        axis counts as larger."""
+        """Returns the indices of the second largest and the largest axis.
+        If two axes have the same size, the later axis counts as larger."""
         return sorted(range(p.dim()), key=lambda a: p.shape[a])[-2:]
 
     def _vector_factors(self, x, g, k):
-        """Updates the accumulator of a tensor with fewer than two axes. Returns R, C (both are this accumulator) and
-        the factors by which g and m are multiplied."""
+        """Updates the accumulator of a tensor with fewer than two axes.
+        Returns this accumulator twice (as R and as C), and the factors by which g and m are multiplied."""
         f = x.state[f"rows{k + 1}"]
         f.copy_(self.factored[k] * wide(f) + (1 - self.factored[k]) * (wide(g)**2 + 1e-30))
         return f, f, safe_inverse_root(wide(f) + 1e-9).to(g.dtype), (wide(f) + 1e-6).rsqrt().to(g.dtype)
@@ -316,8 +316,8 @@ class FeatureNet(Rule):
                 [y * t[3] for y, t in zip(m, tables)])
 
     def _inverse_rms(self, f):
-        """Returns 1 / sqrt(e + mean f^2). For Celo2, the mean is computed separately for each position in a convolution
-        kernel."""
+        """Returns 1 / sqrt(e + mean f^2).
+        For Celo2, the mean is computed separately for each position in a convolution kernel."""
         axes = (0, 1) if self.celo2 and f.dim() > 2 else tuple(range(f.dim()))
         mean = total(f * f, dim=axes, keepdim=True) / math.prod(f.shape[a] for a in axes)
         return ((1e-9 if self.celo2 else 1e-5) + mean).rsqrt().to(f.dtype)

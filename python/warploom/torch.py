@@ -327,8 +327,8 @@ class LearnedOptimizer(torch.optim.Optimizer):
         return work
 
     def _clip(self, tensors):
-        """Clips gradients as in the training of the rule. First, each value is clipped. Then the gradients are scaled
-        to clip the norm of all gradients together."""
+        """Clips gradients as in the training of the rule. First, each value is clipped.
+        Then all gradients are multiplied by one factor that limits their common norm."""
         if self._clip_value > 0:
             for x in tensors:
                 x.g = x.g.clamp(-self._clip_value, self._clip_value)

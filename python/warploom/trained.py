@@ -41,7 +41,7 @@ def export_npz(path, output):
 
 INPUTS = {"small_fc": 39, "celo2": 30, "celo2base": 30, "mlp": 19}
 OUTPUTS = {"small_fc": 2, "celo2": 3, "celo2base": 3, "mlp": 2}
-DECAYS = {"momentum_decays": 3, "rms_decay": 1, "adafactor_decays": 3}  # one array of weights ends with these decays
+DECAYS = {"momentum_decays": 3, "rms_decay": 1, "adafactor_decays": 3}  # one array `weights` ends with these decays
 TASK = {"family": "mlp", "data": "digits", "widths": [32], "batch": 64}
 
 
