@@ -193,9 +193,8 @@ def rounding_is_no_gradient():
 
 
 def kinks_are_told_from_errors():
-    """Checks a loss whose clip bound is just above its value. Finite differences cannot resolve a kink at such a
-    small distance. If the clip bound is well above the value of the loss, the bound must have no effect on the
-    result."""
+    """Checks a loss that is just below the clip bound. Finite differences cannot resolve a kink at such a small
+    distance. If the clip bound is well above the value of the loss, the bound must have no effect on the result."""
     def verdicts(window):
         code, report, said = check(configuration(LOGISTIC, SMALL, f"steps: 4, weights: last, order: second, {window}", ""))
         return code, report["tasks"][0]["meta_loss"], [block["kink"] for block in report["tasks"][0]["blocks"]], said

@@ -1,7 +1,7 @@
 /* directional.h - compares a gradient with central differences of the function in float64. The comparison includes
  * the signs of the derivatives. The comparison uses several random directions and the steps h, h/2 and h/4. The error
  * of the central differences must be proportional to h^2. The extrapolated value for h -> 0 must agree with the
- * derivative within `tolerance`. The extrapolation is that of Richardson, which removes the error terms of order h^2
+ * derivative within `tolerance`. Richardson's extrapolation is used, because it removes the error terms of order h^2
  * and h^4. The tolerance is relative to ||gradient|| ||direction|| / sqrt(count), which is the typical size of the
  * derivative. */
 #ifndef WL_TESTS_DIRECTIONAL_H

@@ -379,7 +379,8 @@ static wl_run_outcome failed_run(const char *estimator, int64_t horizon) {
   return outcome;
 }
 
-/* For a failed run, the metrics and the meta-loss must contain its substitute loss. */
+/* If the loss of a run becomes infinite, the metrics and the meta-loss must be computed with the value of `failed_loss`
+ * instead. */
 static void test_failed_runs(void **state) {
   (void)state;
   const wl_run_outcome mean = failed_run("{name: nres, loss: mean, clip: 5, failed_loss: 20}", 4);

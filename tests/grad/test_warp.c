@@ -251,7 +251,7 @@ static void look_ahead_by_hand(const problem *p, bool second, double *gradient) 
   wl_unroll_ws_destroy(&ws);
 }
 
-/* Runs an episode in windows of one step and computes the sum of their meta-gradients. */
+/* Runs an episode in windows of one step and computes the sum of the meta-gradients of these windows. */
 static void look_ahead_by_windows(const problem *p, double *gradient) {
   wl_unroll_ws *ws = open_workspace(p, true, 1);
   wl_unit *unit = start_unit(p, ws, 0);
@@ -281,7 +281,8 @@ static void test_online(void **state) {
     assert_true(all_equal(windows, hand, p.of.model->phi.size));
     close_problem(&p);
     if (second) continue;
-    /* in first order, the gradient of one long window with a loss after each step equals this sum */
+    /* in first order, the gradient of one window over the whole episode equals this sum, if the window has a loss after
+     * each step */
     snprintf(yaml, sizeof yaml, "%swindow: {steps: 5, weights: [0, 1, 1, 1, 1, 1], batch: fresh}\n",
              rule);
     problem whole = open_variant(task, "", yaml);

@@ -429,7 +429,8 @@ static void keep_step(void *context, const wl_step_view *view) {
   memcpy(w->theta + w->steps++ * w->n, view->theta, (size_t)w->n * sizeof *w->theta);
 }
 
-/* Each loss of a window must be computed on the documented batch and at theta of its step. */
+/* Each loss of a window must be computed on the documented batch, at the theta of the step to which the loss
+ * belongs. */
 static void check_batches(const char *yaml, wl_purpose purpose, wl_split split) {
   problem p = open_problem(yaml);
   const wl_task *task = p.of.tasks[0];

@@ -53,7 +53,7 @@ typedef struct request {
   bool forward; /* no gradient */
 } request;
 
-/* Creates a workspace for the first task of the problem, and sets its meta-parameters to p->phi. */
+/* Creates a workspace for the first task of the problem, and sets the meta-parameters of the workspace to p->phi. */
 wl_unroll_ws *open_workspace(const problem *p, bool with_gradient, int threads);
 wl_unit *start_unit(const problem *p, wl_unroll_ws *ws, int64_t number);
 /* Runs the next window of the unit. This window has `steps` steps. */

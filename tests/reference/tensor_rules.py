@@ -50,7 +50,8 @@ def rms(x):
 
 
 def newton_schulz(x):
-    """Applies five Newton-Schulz steps to a matrix. The Gram matrix is that of the smaller dimension."""
+    """Applies five Newton-Schulz steps to a matrix. The number of rows of the Gram matrix is the smaller dimension of
+    the matrix."""
     a, b, c = 3.4445, -4.7750, 2.0315
     x = x / (np.linalg.norm(x) + 1e-8)
     tall = x.shape[0] > x.shape[1]

@@ -1,5 +1,5 @@
-"""Checks tools/watch.py: which states of a run it prints, how it draws on a terminal, and that it ends after the run
-has ended."""
+"""Checks tools/watch.py. The test covers the states of a run that the tool prints, and the output on a terminal. The
+tool must end after the run has ended."""
 import json
 import os
 import pty
