@@ -36,9 +36,9 @@ static wl_status need_network(wl_optimizer *o) {
   return wl_task_create(wl_config_map(o->config, "task", 0), seed, &o->task);
 }
 
-/* First tries to create the rule without a network, as for a mixture of tasks. This attempt
- * succeeds for a coordinatewise rule. If a rule has scalars for each tensor, the attempt fails, and
- * the function then creates the rule for the task's network. */
+/* First tries to create the rule without a network, as for a mixture of tasks. A coordinatewise
+ * rule can be created without a network. If a rule has scalars for each tensor, this attempt fails,
+ * and the function then creates the rule for the task's network. */
 static wl_status create_rule(wl_optimizer *o) {
   static const wl_layout no_tensors;
   const wl_map *options = wl_config_map(o->config, "rule", 0);

@@ -1,6 +1,6 @@
-/* optimizer_step.c - computes one step. The preconditioner P changes the gradient g to g~ = P g.
- * The rule computes its update u and its next state s from g~, theta, s and t. The step then adds
- * rate (u - weight_decay theta) to theta. */
+/* optimizer_step.c - computes one step of a run. The preconditioner P computes g~ = P g from the
+ * gradient g. The rule computes its update u and its next state s from g~, theta, s and t. The step
+ * then adds rate (u - weight_decay theta) to theta. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -34,8 +34,8 @@ static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 /* A matrix that the caller stores with exchanged axes is copied in rectangles. The gradient and
  * theta use rectangles of EDGE rows and EDGE columns. The update uses rectangles of HIGH rows and
- * EDGE columns. Each column of a rectangle of the update occupies whole cache lines of theta. Other
- * sizes were slower in measurements. */
+ * EDGE columns. Each column of a rectangle of the update occupies whole cache lines of theta.
+ * Rectangles of other sizes were slower in measurements. */
 enum { QUAD = 4, EDGE = 8, HIGH = 16 };
 typedef float quad
     __attribute__((vector_size(QUAD * sizeof(float)), aligned(sizeof(float)), may_alias));

@@ -15,9 +15,9 @@
  *   extrapolation of D(h), in which the error terms up to h^10 cancel. The check ignores a value of
  *   h if rounding of F alone causes an error above ten times the tolerance.
  * - The error of D(h) falls as h^2 for every h where truncation dominates. The check assumes that
- * truncation dominates where D(h) itself converges as h^2. The test of this convergence does not
- * use the value a. A kink (ReLU, clipping) between phi - h v and phi + h v prevents the
- * convergence.
+ *   truncation dominates where D(h) itself converges as h^2. The test of this convergence does not
+ *   use the value a. A kink (ReLU, clipping) between phi - h v and phi + h v prevents the
+ *   convergence.
  *
  * If rounding of F hides a small gradient at every h of the ladder, the check also tries larger h,
  * up to 3e4. For a gradient that is so small, F is nearly linear between phi - h v and phi + h v.

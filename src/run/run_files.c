@@ -11,8 +11,8 @@
 #include "run/metrics.h"
 #include "run/state.h"
 
-/* Largest size of the rows of a trajectory in memory, in bytes. Larger rows are written before the
- * next checkpoint. */
+/* Largest size of the rows of a trajectory in memory, in bytes. If the rows in memory have more
+ * bytes, the rows are written before the next checkpoint. */
 enum { FLUSH_BYTES = 16 << 20 };
 
 struct wl_run_files {

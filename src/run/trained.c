@@ -127,7 +127,8 @@ static wl_status find_result(const wl_file *file, const wl_layout *layout, const
   return WL_OK;
 }
 
-/* Reads the tensors. The configuration's model determines which tensors must exist. */
+/* Reads the tensors of the meta-parameters. The model of the configuration determines which tensors
+ * must exist. */
 wl_status wl_trained_read_blocks(const wl_file *file, const wl_layout *layout, double *phi) {
   const char *group = "phi";
   if (layout->count > 0) WL_TRY(find_result(file, layout, &group));

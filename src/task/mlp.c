@@ -3,9 +3,10 @@
  * - The input is h_0 = x (B,pixels), and hidden layer l is h_l = act(norm(h_{l-1} W_l + b_l)).
  * - The loss L is cross-entropy(h_last W + b, label).
  *
- * By default, the initial weights and biases are drawn from N(0, initial_scale^2), as in section 3.2 of Andrychowicz et
- * al. 2016. The network of that paper has 784 inputs, 20 hidden units with sigmoid activation, and 10 outputs. Its
- * batch size is 128. Minibatches are drawn with replacement. */
+ * By default, the initial weights and biases are drawn from N(0, initial_scale^2), as in section
+ * 3.2 of Andrychowicz et al. 2016. The network of Andrychowicz et al. has 784 inputs, 20 hidden
+ * units with sigmoid activation, and 10 outputs. The batch size of Andrychowicz et al. is 128.
+ * Minibatches are drawn with replacement. */
 #include "task/mlp.h"
 
 static const wl_option options[] = {WL_IMAGE_SOURCE_OPTIONS(wl_mlp, images),

@@ -95,8 +95,8 @@ typedef struct wl_task_family {
    * the pointer `loss` is NULL, the tape computes the loss and the gradient. */
   double (*loss)(const wl_task *task, const wl_episode *episode, const wl_batch *batch, const wl_real *theta,
                  wl_real *gradient);
-  /* Returns WL_OK if no call of the function `loss` has failed. Otherwise returns the status of the
-   * first failure. A call of `loss` that fails returns NaN. The pointer `status` is NULL if `loss`
+  /* Returns WL_OK if no call of the function `loss` has failed, or the status of the first call
+   * that failed. A call of `loss` that fails returns NaN. The pointer `status` is NULL if `loss`
    * cannot fail. */
   wl_status (*status)(const wl_task *task);
   /* true: the tasks of the family have a support set and a query set. In evaluations, the held-out
@@ -131,8 +131,8 @@ void wl_task_destroy(wl_task **task);
 static inline const wl_layout *wl_task_theta(const wl_task *task) {
   return wl_tape_theta_layout(task->tape);
 }
-/* Writes the initial values of the warp layers' parameters to `phi`. The values depend only on the
- * seed. */
+/* Writes the initial values of the warp layers' parameters to `phi`. These initial values depend
+ * only on the seed. */
 void wl_task_phi0(const wl_task *task, uint64_t seed, wl_real *phi);
 /* Returns true if the task's augmentations change the initial parameters theta_0. A learned
  * initialisation is never changed. */
@@ -166,9 +166,9 @@ typedef struct wl_task_point {
    * has no meta-parameters */
   const wl_real *theta, *phi;
 } wl_task_point;
-/* Returns WL_OK if no computation of a loss of this task has failed. Otherwise returns the status
- * of the first failure. Only family->loss can fail, and wl_task_loss then returns NaN. Call this
- * function after losses were computed, because wl_task_loss returns no status. */
+/* Returns WL_OK if no computation of a loss of this task has failed, or the status of the first
+ * failure. Only family->loss can fail, and wl_task_loss then returns NaN. Call this function after
+ * losses were computed, because wl_task_loss returns no status. */
 wl_status wl_task_status(const wl_task *task);
 /* Returns the loss at the point `at`. Writes the gradients grad_theta [n] and grad_phi, which has
  * one element for each meta-parameter of the tape. A gradient is not computed if its pointer is
