@@ -10,8 +10,8 @@
  *   sum = S q
  *
  * A maximum and an integer sum are exact, so M and S do not depend on the order of the units. The
- * rounding error of one unit's value is at most q/2 <= M 2^(h - 62). For N = 1000 units, this bound
- * is 2^-52 of the largest magnitude.
+ * rounding error of one unit's value is at most q/2 <= M 2^(h - 62). For N = 1000 units, the bound
+ * on this rounding error is 2^-52 of the block's largest magnitude.
  *
  * The arrays are vectors [units][count], maxima [n_blocks + n_flags] and integers
  * [count + n_tallies + 1]. */

@@ -61,7 +61,7 @@ static void adam_vjp(const wl_coefficient *restrict c, const wl_real *restrict g
 
 WL_DEFINE_DECAYED(adamw, adam, WEIGHT_DECAY)
 
-/* The indices of the scalars of AdamW. Adam uses all of these scalars except weight_decay. */
+/* The indices of the scalars of AdamW. Adam uses all scalars of AdamW except weight_decay. */
 static const wl_scalar scalars[ADAMW_SCALARS] = {{"rate", WL_SCALAR_FREE},
                                                  {"beta1", WL_SCALAR_UNIT},
                                                  {"beta2", WL_SCALAR_UNIT},

@@ -20,8 +20,8 @@
  * matrices, but at least 2. Deeper networks need a lower rate. L is the running mean of the loss
  * with decay 0.9, and L_0 is the first loss. The code does not use values of L / L_0 below e^-9.
  * Near a minimum, the norm of the gradient decreases, but the norm of N does not. The factor with L
- * / L_0 therefore reduces the steps when the loss approaches zero. Without this factor, large steps
- * could permanently deactivate rectified units (ReLU).
+ * / L_0 therefore reduces the steps when the loss approaches zero. Without the factor with L / L_0,
+ * large steps could permanently deactivate rectified units (ReLU).
  *
  * The meta-parameters are b, a0, a1, a2, k1, k2, tau, alpha, q, w, lambda and delta. There are
  * three sets of meta-parameters: one for matrices, one for vectors, and one for a sole matrix. A
@@ -29,12 +29,12 @@
  * matrix. Near the minimum of a linear model, the norm of N is too large. The sole matrix therefore
  * starts with Adam's direction and with a schedule that decreases faster. The network has 17
  * inputs, two hidden layers of 16 tanh units and 6 outputs. `put_inputs` computes the inputs. The
- * network's first output is o. The next three outputs are added to a0, a1 and a2. The last two
- * outputs are multiplied by 0.3 and added to k1 and k2. The last layer starts at zero. The
- * untrained rule is Muon with Nesterov momentum and a linear schedule for matrices, and Adam for
- * vectors. The initial values of the scalars are rounded results of earlier trainings. To compute
- * N, the code treats a convolution's kernel as a matrix: the index of the first axis is the row,
- * and the indices of all other axes together are the column.
+ * network's first output is o. The second to the fourth output are added to a0, a1 and a2. The
+ * fifth and the sixth output are multiplied by 0.3 and added to k1 and k2. The last layer starts at
+ * zero. The untrained rule is Muon with Nesterov momentum and a linear schedule for matrices, and
+ * Adam for vectors. The initial values of the scalars are rounded results of earlier trainings. To
+ * compute N, the code treats a convolution's kernel as a matrix: the index of the first axis is the
+ * row, and the indices of all other axes together are the column.
  *
  * If T is unknown (0), the rate uses T = 2000 and x = 0. If the loss is unknown, the factor with L
  * / L_0 is 1, and the two inputs of the network that depend on the loss are 0. The smallest value
@@ -341,8 +341,8 @@ static double correction(double decay, int64_t t) { return 1 / (1 - pow(decay, (
 static double cosine(double ab, double aa, double bb) { return ab / (sqrt(aa * bb) + TINY); }
 
 /* Updates the two running means of the loss and the first loss. The function reads the old values
- * from `in` and writes the new values to `out`. There is one set of these values for all
- * tensors. */
+ * from `in` and writes the new values to `out`. All tensors share the two running means and the
+ * first loss. */
 static void follow_loss(const wl_inner_step *step, const wl_real *in, wl_real *out,
                         wl_controller_now *now) {
   const bool known = isfinite(step->loss);

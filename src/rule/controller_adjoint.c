@@ -10,9 +10,9 @@
  * Through the rate and the network, the coefficients c1, c2, k1 and k2 depend on sums over the
  * tensor. The number e depends on the sum of the new v. The adjoint therefore needs three passes
  * over the coordinates. The first pass over the coordinates computes the adjoints of c1, c2, k1 and
- * k2. The adjoints of the sums follow from these adjoints. The second pass over the coordinates
- * computes the adjoint of e. The third pass over the coordinates computes the adjoints of g, p and
- * the state. */
+ * k2. The adjoints of the sums follow from the adjoints of c1, c2, k1 and k2. The second pass over
+ * the coordinates computes the adjoint of e. The third pass over the coordinates computes the
+ * adjoints of g, p and the state. */
 #include <string.h>
 
 #include "rule/controller_impl.h"
@@ -220,7 +220,7 @@ static void share_sizes(const work *w) {
 
 /* Computes the adjoint of a cosine, a / (sqrt(b c) + TINY), where `bar` is the adjoint of the
  * cosine. The numbers a, b and c are the sums with the indices `ab`, `aa` and `bb`. Adds the
- * adjoints of these sums to sum_bar. */
+ * adjoints of a, b and c to sum_bar. */
 static void cosine_bar(const double *sum, double bar, int ab, int aa, int bb, double *sum_bar) {
   const double root = sqrt(sum[aa] * sum[bb]), whole = root + TINY;
   sum_bar[ab] += bar / whole;

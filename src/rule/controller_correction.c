@@ -93,7 +93,8 @@ static void layer_bar(const network *n, const double *z_bar, double *y_bar) {
 }
 
 /* Computes all adjoints from the adjoint of o. For an LSTM, `mu` contains the adjoints of the new h
- * and c. The function replaces these values by the adjoints of the old h and c. */
+ * and c. The function replaces the adjoints of the new h and c in `mu` by the adjoints of the old h
+ * and c. */
 static void backward(const network *n, double o_bar, wl_real *mu, int64_t stride, double *y_bar) {
   double z_bar[4 * UNITS];
   n->head_bar[UNITS] += o_bar;

@@ -21,7 +21,7 @@ enum { GROUP = VECTORS * VECTOR_LANES, HALF = VECTORS / 2 };
 
 /* The row or column numbers of the lanes of a vector. The type is used if the coordinates in the
  * vector are in several lines. Lane number l has the row or column number first + after[l]. The
- * largest of these numbers is `most`. */
+ * largest row or column number of the lanes is `most`. */
 typedef int32_t lanes __attribute__((vector_size(VECTOR_LANES * sizeof(int32_t))));
 typedef struct spread {
   int32_t first, most;
@@ -62,8 +62,8 @@ INLINE lanes lane_numbers(void) {
 }
 
 /* Sets the indices of the lanes from `from` to `last`. If the index advances along a line, the
- * indices are first, first + 1, and so on. If the index does not advance, all these lanes have the
- * index `first`. Lanes after `last` have the index of `last`. */
+ * indices are first, first + 1, and so on. If the index does not advance, all lanes from `from` to
+ * `last` have the index `first`. Lanes after `last` have the index of `last`. */
 INLINE void spread_line(spread *s, int32_t from, int32_t last, int32_t first, bool advances) {
   const int32_t step = advances ? -1 : 0, end = first + ((last - from) & step);
   const lanes number = lane_numbers(), index = first + ((number - from) & step);

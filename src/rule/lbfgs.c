@@ -17,10 +17,10 @@
  * empty, u = -f sqrt(n) g / |g|. If H g is not finite, u = 0.
  *
  * The meta-parameters are the logarithms of a (rate), f (first_step), d (damping), b (growth) and c
- * (scale). The tensor `rate` contains log a at t / T = 0, 1/3, 2/3 and 1. Between these points, log
- * a is interpolated linearly. If the number of steps T is unknown, the rule uses the length of the
- * longest training episode. If the loss is multiplied by a positive number, the steps do not
- * change. */
+ * (scale). The tensor `rate` contains log a at t / T = 0, 1/3, 2/3 and 1. Between these four values
+ * of t / T, log a is interpolated linearly. If the number of steps T is unknown, the rule uses the
+ * length of the longest training episode. If the loss is multiplied by a positive number, the steps
+ * do not change. */
 #include <math.h>
 #include <string.h>
 

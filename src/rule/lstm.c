@@ -215,7 +215,8 @@ static int64_t wave_of(const wl_lstm_net *net, int64_t max_blocks, int threads) 
 /* Returns the number of bytes of scratch memory for one thread. Usually the number is rounded up to
  * a whole number of huge pages. The number is rounded up only to WL_ALIGN bytes in two cases: the
  * scratch memory is much smaller than a huge page, or the rule state is smaller than a huge page.
- * In these cases, most of a huge page would be unused. */
+ * If the number were rounded up to whole huge pages in the two cases, most of a huge page would be
+ * unused. */
 static size_t scratch_size(const wl_lstm_kernel *kernel, const wl_lstm_net *net,
                            int64_t max_blocks) {
   const size_t bytes = kernel->scratch_bytes(net),

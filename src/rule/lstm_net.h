@@ -2,8 +2,8 @@
  *
  * The file lstm.c creates a wl_lstm_net from options and distributes blocks of coordinates over
  * threads. On each thread, a kernel computes consecutive blocks. The file lstm_kernel.c is compiled
- * to one kernel for each instruction set. The tests compare these kernels with a simple
- * implementation. */
+ * to one kernel for each instruction set. The tests compare the kernels with a simple
+ * implementation of the LSTM. */
 #ifndef WL_RULE_LSTM_NET_H
 #define WL_RULE_LSTM_NET_H
 
@@ -94,9 +94,10 @@ typedef struct wl_lstm_kernel {
   void (*pack)(const wl_lstm_net *net, const wl_real *phi, void *packed);
   void (*step)(const wl_lstm_net *net, const void *packed, void *scratch, const wl_lstm_step *live);
   /* Computes the adjoint of `count` blocks of a chunk, from the block `first` onwards. `count` is
-   * at most WL_LSTM_GROUP. Writes the weight gradient of these blocks to partial [parameters], in
-   * the order of phi. The running sum depends only on gradients. The function therefore computes
-   * the adjoint of the running sum, a row of chunk->mu, only if chunk->gbar is not NULL. */
+   * at most WL_LSTM_GROUP. Writes the weight gradient of the `count` blocks to partial
+   * [parameters], in the order of phi. The running sum depends only on gradients. The function
+   * therefore computes the adjoint of the running sum, a row of chunk->mu, only if chunk->gbar is
+   * not NULL. */
   void (*backward)(const wl_lstm_net *net, const void *packed, void *scratch,
                    const wl_rule_chunk *chunk, int64_t first, int64_t count, wl_real *partial);
 } wl_lstm_kernel;

@@ -56,7 +56,8 @@ static slot_layout slot_of(const wl_lstm_net *net) {
  * `window.storage` is `activations`, the forward step stores records. The adjoint computes the
  * other values of a slot, tanh c and h, from c and o with the function `outputs`. */
 typedef struct record_layout {
-  /* offsets of these values from the start of a record, in elements */
+  /* offsets of x, of the running sum, of the rate, of the gates and of c from the start of a
+   * record, in elements */
   int64_t x, sum, rate, gates[WL_LSTM_MAX_LAYERS], c[WL_LSTM_MAX_LAYERS];
   int64_t size;
 } record_layout;

@@ -145,9 +145,9 @@ static wl_status reduce(wl_trainer *tr, const wl_watcher *watcher, int64_t own, 
 /* Runs the windows of this rank's units. Stores the compute time in seconds in *computing. Sets the
  * elements of tr->flags. Three elements are 1 if a condition is true and otherwise 0. The three
  * conditions are: this rank has failed; this rank stopped computing its windows early; this
- * meta-step must be the last one. The other two elements are the compute time of this rank in
- * seconds and the negative of this time. Returns the number of contributions that this rank adds to
- * the sum. */
+ * meta-step must be the last one. The last two elements of tr->flags are the compute time of this
+ * rank in seconds and the negative of this time. Returns the number of contributions that this rank
+ * adds to the sum. */
 static int64_t compute(wl_trainer *tr, const wl_meta_request *request, double *computing) {
   const double start = wl_seconds();
   int64_t own = 0;

@@ -4,9 +4,9 @@
  * Adam is Algorithm 1 of Kingma and Ba 2015. AdamW (Loshchilov and Hutter 2019) has a decoupled
  * weight decay; the decay is multiplied by the scheduled rate. SGD has heavy-ball momentum. Each
  * group of meta-parameters may have a separate rate, optimizer, bound of the norm and range of
- * meta-steps. Outside this range of meta-steps, the group and its moments do not change. The
- * gradient is clipped in three stages: the norm of each group, then each element, then the norm of
- * the whole gradient. */
+ * meta-steps. Outside the range of meta-steps of a group, the meta-parameters and the moments of
+ * the group do not change. The gradient is clipped in three stages: the norm of each group, then
+ * each element, then the norm of the whole gradient. */
 #ifndef WL_TRAIN_OUTER_H
 #define WL_TRAIN_OUTER_H
 

@@ -334,7 +334,7 @@ static wl_status fetch_place(const wl_replay *r, int64_t place, wl_real *points)
 }
 
 /* A rank that cannot read the points of a place still sends a message, because rank 0 waits for
- * this message. The last statement reports the failure on all ranks. */
+ * this message. The last statement of the function reports the failure on all ranks. */
 wl_status wl_replay_gather(wl_replay *r, const wl_trainer *tr, wl_real *points) {
   const int rank = wl_comm_rank(tr->setup.comm);
   const int64_t width = r->n + r->state;

@@ -193,8 +193,8 @@ static void close_passage(const wl_trainer *tr, passage *p) {
 /* If the losses rose in the current window, stores the state before this window. Later episodes may
  * begin at the stored state. If an episode ends and the unit has no stored state yet, also stores
  * the state before the current window. Stores nothing in the first window of an episode. At the
- * first window of a restarted episode, this state would be the stored state itself. At the first
- * window of any other episode, there is no earlier state of the episode. */
+ * first window of a restarted episode, the state before the window is the stored state itself. At
+ * the first window of any other episode, there is no earlier state of the episode. */
 static void store_state(wl_trainer *tr, const passage *p, bool ends) {
   wl_unit *unit = tr->state->unit[p->u];
   const wl_plan *plan = tr->state->plan;

@@ -1,4 +1,4 @@
-/* trace.h - stores values of each step of the rule. The backward pass of a window needs these
+/* trace.h - stores values of each step of the rule. The backward pass of a window needs the stored
  * values in addition to the gradients and theta. There are three kinds of traces with one
  * interface:
  *

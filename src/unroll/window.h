@@ -38,10 +38,10 @@ typedef enum wl_transform {
 /* wl_storage determines which values a window stores for its backward pass. The bits of the result
  * do not depend on the storage.
  *
- * - activations: the values that the rule's adjoint needs at each step. If the rule stores no such
- *   values, `recompute` is used instead.
- * - states: the rule's state before each step. The backward pass runs each step again from this
- *   state. In first order, `recompute` is used instead.
+ * - activations: the values that the rule's adjoint needs at each step. If the rule stores no
+ *   activations, `recompute` is used instead.
+ * - states: the rule's state before each step. The backward pass runs each step again from the
+ *   state before the step. In first order, `recompute` is used instead of `states`.
  * - recompute: the gradients, and the state before every WL_CHUNK_STEPS-th step. The backward pass
  *   runs the rule's steps again.
  * - snapshots: theta and state at the start of each segment of the window. The backward pass runs

@@ -217,8 +217,8 @@ static void hessian_term(wl_window_run_state *run, int64_t k, int64_t slot, cons
 }
 
 /* Adds bar * grad L_in to lam, and bar * dL_in/dphi to the gradient of the warp layers. The two
- * terms exist only if the inner loss is an input of the rule. `bar` is the adjoint of the inner
- * loss. */
+ * terms bar * grad L_in and bar * dL_in/dphi exist only if the inner loss is an input of the rule.
+ * `bar` is the adjoint of the inner loss. */
 static void loss_term(wl_window_run_state *run, int64_t k, int64_t slot, double bar) {
   wl_unroll_ws *ws = run->ws;
   const wl_real *const g = at(ws->traces.g, slot, &ws->plan);
