@@ -9,11 +9,11 @@
 - `warp`: Runs Warp-Grad with convolutions of 16 filters. A meta-step uses 4 tasks. Each task has 10 inner steps with
   batches of 20 images. The meta-step computes the exact gradient of the look-ahead loss.
 
-The time of Warploom's meta-step includes all work of `warploom train`, such as writing the metrics and the files. This
-time is the difference between the times of a run of many meta-steps and of a run of one meta-step, divided by the
-number of additional meta-steps. PYTHON is an interpreter in which PyTorch is installed (pip install torch). The files
-small_tasks_torch.py and small_tasks_warp_torch.py contain and describe the PyTorch programs. Run the comparison on an
-idle machine.
+The time of Warploom's meta-step includes all work of `warploom train`, also the work for the metrics and the files.
+This time is the difference between the times of a run of many meta-steps and of a run of one meta-step, divided by
+the number of additional meta-steps. PYTHON is an interpreter in which PyTorch is installed (pip install torch). The
+files small_tasks_torch.py and small_tasks_warp_torch.py contain and describe the PyTorch programs. Run the comparison
+on an idle machine.
 """
 import argparse
 import os

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Uses PyTorch in float64 to recompute windows that `warploom check CONFIG --dump FILE` has written.
+"""Recomputes windows that `warploom check CONFIG --dump FILE` has written, with PyTorch in float64.
 
     check_window.py DUMP ...
     check_window.py --make-values WARPLOOM [--case NAME ...]
