@@ -121,8 +121,9 @@ wl_status wl_optimizer_initial(const wl_optimizer *optimizer, int64_t n, float *
  *   WL_ERR_USAGE   An array is NULL, or the arrays overlap.
  *   WL_ERR_DATA    An element of the gradient or of the update is not finite.
  *
- * After each of these errors theta is unchanged. If the gradient is not finite, the rule state is
- * also unchanged. If the update is not finite, the rule state is lost, and the run has ended. */
+ * After an error of wl_optimizer_step, theta is unchanged. If the gradient is not finite, the rule
+ * state is also unchanged. If the update is not finite, the rule state is lost, and the run has
+ * ended. */
 wl_status wl_optimizer_step(wl_optimizer *optimizer, int64_t n, const float *gradient,
                             float *theta);
 

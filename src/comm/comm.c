@@ -118,8 +118,8 @@ int wl_comm_cores(const wl_comm *comm) {
 }
 
 /* Binds the threads, because a thread that is not bound sleeps between two parallel regions. The
- * system may wake such a thread on a core where another thread of the team already runs. These two
- * threads then share one core until the scheduler moves one of them to another core. */
+ * system may wake such a thread on a core where another thread of the team already runs. The two
+ * threads then share this core until the scheduler moves one of the two threads to another core. */
 bool wl_comm_bind_threads(const wl_comm *comm, int threads) {
   const int allowed = wl_cores_allowed();
   const bool alone = comm->node_size == 1 || allowed < sysconf(_SC_NPROCESSORS_ONLN);

@@ -62,9 +62,9 @@ wl_status wl_comm_max(wl_comm *comm, double *values, size_t count);
 wl_status wl_comm_sum_int64(wl_comm *comm, int64_t *values, size_t count);
 
 /* These functions send data from one rank to another rank. The receiving rank must call
- * wl_comm_receive with the same length. Rank 0 uses these functions to gather recorded windows,
- * replay points and the states of units. The messages of a sender arrive in the order in which they
- * were sent. */
+ * wl_comm_receive with the length that the sending rank passes to wl_comm_send. Rank 0 uses these
+ * functions to gather recorded windows, replay points and the states of units. The messages of a
+ * sender arrive in the order in which they were sent. */
 wl_status wl_comm_send(wl_comm *comm, const void *data, size_t bytes, int to);
 wl_status wl_comm_receive(wl_comm *comm, void *data, size_t bytes, int from);
 

@@ -9,8 +9,9 @@
  *
  * Here g is the gradient, and a is the rate. The decays of the two moments are b1 and b2. The keys
  * `epsilon` and `weight_decay` set e and w. The state (m, v) starts at zero. The classes
- * torch.optim.Adam and AdamW use the same formulas. If b1 or b2 has a learned value for each step,
- * the code replaces the power b^(t+1) by the product of the values up to step t. */
+ * torch.optim.Adam and torch.optim.AdamW use the same formulas as this file. If b1 or b2 has a
+ * learned value for each step, the code replaces the power b^(t+1) by the product of the values up
+ * to step t. */
 #include "rule/elementwise.h"
 
 enum { RATE, BETA1, BETA2, EPSILON, ADAM_SCALARS, WEIGHT_DECAY = ADAM_SCALARS, ADAMW_SCALARS };

@@ -41,12 +41,12 @@
  * of r is 1e-3. Without this lower bound of r, parameters that start at zero would not change.
  *
  * If the key `precondition` is true, N is the orthogonal factor of z / sqrt(sqrt v + f), where f =
- * 0.1 RMS(sqrt v). Coordinates with small gradients then contribute more to the step. Muon divides
- * z by the power 0 of sqrt v, and an orthogonalised Adam would divide z by the power 1. The code
- * uses the power 1/2.
+ * 0.1 RMS(sqrt v). Because of this division, coordinates with small gradients contribute more to
+ * the step. Muon divides z by the power 0 of sqrt v, and an orthogonalised Adam would divide z by
+ * the power 1. The code uses the power 1/2.
  *
- * If the key `newton_schulz` is false, the code omits the term a0 N / RMS(N). Matrices then start
- * with (a0, a1, a2) = (0, 1, 0), as vectors do. */
+ * If the key `newton_schulz` is false, the code omits the term a0 N / RMS(N). In this case,
+ * matrices start with (a0, a1, a2) = (0, 1, 0), as vectors do. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

@@ -371,7 +371,8 @@ static void gather(const elementwise *e, workspace *w, int64_t k, int64_t block,
 }
 
 /* Adds loss_weight[k] times the gradient of the outer loss at theta_k to the adjoint of theta. If
- * the weight is zero, the function does not read the gradient, which may then be NULL. */
+ * the weight is zero, the function does not read the gradient, and the pointer to the gradient may
+ * be NULL. */
 static void add_loss_gradient(const wl_rule_chunk *chunk, int64_t k, int64_t at, wl_real *lam) {
   if (chunk->loss_grad == NULL || chunk->loss_weight[k] == 0) return;
   const wl_real weight = (wl_real)chunk->loss_weight[k];

@@ -3,8 +3,8 @@
  *
  *   v' = b v + g,   u = -a v'
  *
- * Here a is the rate, b is the momentum, and v is the state. The function
- * torch.optim.SGD(momentum=b) uses the same formula. The rate multiplies the running sum v, so a
+ * Here a is the rate, b is the momentum, and v is the state. The class torch.optim.SGD with
+ * momentum=b uses the same formulas as this file. The rate multiplies the running sum v, so a
  * schedule also changes the contributions of earlier gradients. */
 #include "rule/elementwise.h"
 

@@ -9,8 +9,8 @@
  *
  * Here g is the gradient, and a is the rate. The decays of the two moments are b1 and b2. The keys
  * `epsilon` and `weight_decay` set e and w. The state (m, v) starts at zero. The functions
- * optax.nadam and optax.nadamw use the same formulas. The code computes p1 from q1 with the
- * identity b1^(t+1) = 1 - 1 / q1. */
+ * optax.nadam and optax.nadamw use the same formulas as this file. The code computes p1 from q1
+ * with the identity b1^(t+1) = 1 - 1 / q1. */
 #include "rule/elementwise.h"
 
 enum { RATE, BETA1, BETA2, EPSILON, NADAM_SCALARS, WEIGHT_DECAY = NADAM_SCALARS, NADAMW_SCALARS };

@@ -3,8 +3,8 @@
  *
  *   v' = b v + g,   u = -a (g + b v')
  *
- * Here a is the rate, b is the momentum, and v is the state. The function
- * torch.optim.SGD(momentum=b, nesterov=True) uses the same formula. */
+ * Here a is the rate, b is the momentum, and v is the state. The class torch.optim.SGD with
+ * momentum=b and nesterov=True uses the same formulas as this file. */
 #include "rule/elementwise.h"
 
 enum { RATE, MOMENTUM, SCALARS };

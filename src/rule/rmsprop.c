@@ -3,8 +3,8 @@
  *   v' = d v + (1 - d) g^2,   u = -a g / (sqrt(v') + e)
  *
  * Here a is the rate, d is the decay, and the key `epsilon` sets e. The state v starts at zero. The
- * class torch.optim.RMSprop with alpha = d uses the same formula. In TensorFlow 1, v starts at one,
- * and epsilon is added before the square root is computed. */
+ * class torch.optim.RMSprop with alpha = d uses the same formulas as this file. In TensorFlow 1, v
+ * starts at one, and epsilon is added before the square root is computed. */
 #include "rule/elementwise.h"
 
 enum { RATE, DECAY, EPSILON, SCALARS };

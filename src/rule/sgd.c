@@ -3,7 +3,8 @@
  *
  *   u = -a g
  *
- * The class torch.optim.SGD without momentum uses the same formula. The rule has no state. */
+ * The class torch.optim.SGD without momentum uses the same formula as this file. The rule has no
+ * state. */
 #include "rule/elementwise.h"
 
 enum { RATE, SCALARS };

@@ -77,8 +77,8 @@ INLINE void store_some(wl_real *p, vec v, int64_t left) {
   if (__builtin_expect(left >= VECTOR_LANES, 1)) *(vec_anywhere *)p = v;
   else store_part(p, v, left);
 }
-/* Stores a vector with a store that bypasses the caches, if the processor supports such stores.
- * Data that is not read again soon then does not replace other data in the caches. Call
+/* Stores a vector with a store that bypasses the caches, if the processor supports such stores. As
+ * a result, data that is not read again soon does not replace other data in the caches. Call
  * finish_stores_past() before another thread reads the data. */
 #if !defined(__SSE2__)
 INLINE void store_past(wl_real *p, vec v) { store(p, v); }

@@ -22,7 +22,7 @@ static inline bool wl_has_channels(const wl_tape_node *node) {
 
 /* Executes a statement for each element of a tensor. In the statement, `at` is the index of the
  * element, and `c` is the index of its channel. The case with `inner` equal to 1 has a separate
- * loop, because there the compiler can vectorise only the loop over channels. */
+ * loop, because in this case the compiler can vectorise only the loop over channels. */
 #define WL_FOR_EACH_OF_CHANNEL(s, at, c, ...)                                   \
   do {                                                                          \
     for (int64_t b_ = 0, at = 0; (s).inner == 1 && b_ < (s).batch; ++b_)        \

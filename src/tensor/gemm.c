@@ -16,7 +16,7 @@
 #include "base/isa.h"
 #include "tensor/kernels.h"
 
-/* If m * n * k is below this number, Warploom's kernels are faster than BLAS. The number was
+/* If m * n * k is below SMALL, Warploom's kernels are faster than BLAS. The value of SMALL was
  * measured on a Zen 3 processor with OpenBLAS 0.3.21 in float32. */
 enum { SMALL = 2000000 };
 

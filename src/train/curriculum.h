@@ -18,7 +18,7 @@ typedef struct wl_curriculum {
   int64_t *length;
   int64_t stages, every, patience, tasks;
   int64_t size; /* number of meta-parameters */
-  /* checkpoints store the members below */
+  /* checkpoints store the members that follow */
   int64_t stage;
   /* number of evaluations of this stage after the evaluation with the lowest loss */
   int64_t failures;

@@ -5,12 +5,12 @@
  *
  *   s_t = max(0, s_{t-1} + L_t - L_{t-1})
  *
- * If a loss is not finite, the score is infinite. The largest score of each particle in the episode
- * so far is also stored. If the mean of the largest scores over the particles grows in a window,
- * the unit stores the state that it had before this window. The stored state consists of theta, the
- * rule's state and the teacher's state of particle 0. All particles of a restarted episode begin
- * with the stored state, so the particles differ only by their new perturbations. The restarted
- * episode has the same task and draws other minibatches. */
+ * If a loss is not finite, the score is infinite. The unit also stores the largest score that each
+ * particle has had in the episode. If the mean of the largest scores over the particles grows in a
+ * window, the unit stores the state that it had before this window. The stored state consists of
+ * theta, the rule's state and the teacher's state of particle 0. All particles of a restarted
+ * episode begin with the stored state, so the particles differ only by their new perturbations. The
+ * restarted episode has the same task and draws other minibatches. */
 #ifndef WL_UNROLL_RESTART_H
 #define WL_UNROLL_RESTART_H
 

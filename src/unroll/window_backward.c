@@ -3,9 +3,10 @@
  *
  * In first order, no term couples coordinates. The adjoint of the rule therefore processes a whole
  * chunk of steps for a few coordinates at a time, so that the values of these coordinates stay in
- * the cache. In second order, the Hessian of each step couples all coordinates. The outermost loop
- * is then over time, and the adjoint of the rule processes one step of all coordinates at a time.
- * The adjoint of the rule also processes one step at a time if a preconditioner reads theta. */
+ * the cache. In second order, the Hessian of each step couples all coordinates. In this case, the
+ * outermost loop is over time, and the adjoint of the rule processes one step of all coordinates at
+ * a time. The adjoint of the rule also processes one step at a time if a preconditioner reads
+ * theta. */
 #include <string.h>
 
 #include "unroll/window_impl.h"
