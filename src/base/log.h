@@ -14,9 +14,9 @@ void wl_log_warning(const char *format, ...) __attribute__((format(printf, 1, 2)
 void wl_log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Shows progress. On a terminal, progress is one line that is overwritten. If stderr is not a
- * terminal, a separate line is printed at most every half minute. The caller may call this function
- * at any rate. The line shows the step `done` of `total`, the steps per second, the remaining time,
- * and then `text`. */
+ * terminal, a separate line is printed at most every half minute. This function may be called with
+ * any frequency. The line shows the step `done` of `total`, the steps per second, the remaining
+ * time, and then `text`. */
 void wl_log_progress(const char *what, long done, long total, const char *text);
 void wl_log_progress_end(void);
 

@@ -11,9 +11,9 @@
  * because the first-order meta-gradient is the derivative of this function.
  *
  * A block passes if it meets two conditions:
- * - The error at the best h is within the tolerance. The error is measured for D(h) and for the
- *   extrapolation of D(h), in which the error terms up to h^10 cancel. The check ignores a value of
- *   h if rounding of F alone causes an error above ten times the tolerance.
+ * - The lowest error over all values of h is within the tolerance. The error is measured for D(h)
+ *   and for the extrapolation of D(h), in which the error terms up to h^10 cancel. The check
+ *   ignores a value of h if rounding of F alone causes an error above ten times the tolerance.
  * - The error of D(h) falls as h^2 for every h where truncation dominates. The check assumes that
  *   truncation dominates where D(h) itself converges as h^2. The test of this convergence does not
  *   use the value a. A kink (ReLU, clipping) between phi - h v and phi + h v prevents the
@@ -53,7 +53,7 @@ typedef struct wl_check_block {
   int ndim;
   int64_t shape[WL_MAX_DIMS];
   double norm;  /* norm of the block's gradient */
-  double error; /* relative error at the best h, as the maximum over the directions */
+  double error; /* lowest relative error over the values of h, as the maximum over the directions */
   double slope; /* median order of the error in h; NaN if fewer than two orders were measured */
   bool zero; /* true if the loss does not depend on the block, up to rounding */
   /* true if a kink near the base point explains the error, so that the result is undecided */

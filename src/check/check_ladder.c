@@ -8,7 +8,7 @@ static const double TOP = 0.316227766016837933; /* 10^-0.5 */
 static const double RATIO = 0.316227766016837933;
 /* largest relative error at which the order of the error is measured */
 static const double ASYMPTOTIC = 0.05;
-/* an h is always accepted if rounding of F causes at most this relative error of D */
+/* a value of h is always accepted if rounding of F causes at most this relative error of D */
 static const double ENOUGH = 1e-6;
 /* the order is measured only if the error of D is at least this multiple of its rounding error */
 static const double ROUNDING_MARGIN = 30.0;
@@ -20,17 +20,20 @@ static const double ZERO_MARGIN = 300.0;
 static const double BEND_KEPT = 0.5;
 /* At a kink, the error of D is at most this multiple of the bend. */
 static const double BEND_SHARE = 3.0;
-/* larger h are tried if the rounding error at the largest h exceeds this share of the tolerance */
+/* values of h beyond the largest h of the ladder are tried if the rounding error of D at this
+ * largest h exceeds this share of the tolerance */
 static const double FAINT = 0.03;
-static const double FAINT_SHARE = 1e-4; /* rounding cannot hide a gradient above this share of F */
-/* an h is accepted if rounding of F causes at most this multiple of the tolerance as error of D */
+static const double FAINT_SHARE = 1e-4; /* rounding can hide only gradients below this share of F */
+/* a value of h is accepted if the relative error of D that rounding of F causes is at most this
+ * multiple of the tolerance */
 static const double SEEN = 10.0;
 static const double UNIT_ROUNDING = 2.3e-16;
 
 /* The results for one h of the ladder. */
 typedef struct rung {
   double difference;       /* D(h) */
-  /* element k: D without the terms of its error up to h^(2k), computed with k earlier rungs */
+  /* element k: D without its error terms up to h^(2k), computed from this rung and k earlier
+   * rungs */
   double without[COLUMNS];
   double error;            /* relative difference of D from the claim */
   double floor;            /* relative error of D that rounding of F causes */
@@ -60,7 +63,7 @@ static void record_orders(wl_ladder *l, const rung *r, int count) {
   }
 }
 
-/* Returns the relative error. The result is 0 for an error of exactly 0, also if the scale is 0. */
+/* Returns the relative error. The result is 0 for an error of exactly 0, even if the scale is 0. */
 static double relative(double error, double scale) { return error == 0.0 ? 0.0 : error / scale; }
 
 /* Computes D(h). */
@@ -97,8 +100,9 @@ static bool is_seen(const wl_ladder *l, const rung *r) {
   return r->floor <= fmax(SEEN * l->tolerance, ENOUGH);
 }
 
-/* Tries larger h, because the gradient is so small that rounding of F may hide it on the whole
- * ladder. F is nearly linear over this range of h. If an error is NaN, fmin ignores this error. */
+/* Tries values of h beyond the largest h of the ladder, because the gradient is so small that
+ * rounding of F may hide the gradient on the whole ladder. F is nearly linear over this range of h.
+ * If an error is NaN, fmin ignores this error. */
 static void look_above(wl_ladder *l) {
   const wl_ladder before = *l;
   rung r[HIGHER];

@@ -68,7 +68,7 @@ static wl_status measure(wl_cli *cli, const request *q, figures *f) {
   wl_comm *comm = cli->comm;
   f->ranks = wl_comm_size(comm);
   f->node_ranks = wl_comm_node_size(comm);
-  /* binds the threads to the same cores as a training */
+  /* binds the threads to the same cores as in a training */
   (void)wl_comm_bind_threads(comm, (int)q->threads);
   WL_TRY(wl_measure_kernel(comm, q->coordinates, (int)q->threads, (int)q->repeats,
                            WL_WINDOW_UNASKED, &f->kernel));

@@ -98,8 +98,8 @@ typedef struct wl_speedup_table {
   /* true if the speed-ups are lower bounds, because some runs of the baseline are shorter than 10
    * times the horizon */
   bool is_bound;
-  /* [cells] lowest loss of the baseline within the same horizon; NaN if the baseline has no curve
-   * on the task */
+  /* [cells] lowest loss of the baseline within the horizon of the cell; NaN if the baseline has no
+   * curve on the task */
   double *best;
   wl_loss_ratios losses; /* ratios of the learned rule's final losses to the losses in `best` */
 } wl_speedup_table;

@@ -23,8 +23,9 @@ wl_trajectory_setting wl_recorder_setting(const wl_recorder *recorder);
 /* Returns true if this meta-step (counted from 0) is recorded. */
 bool wl_recorder_wants(const wl_recorder *recorder, int64_t meta_step);
 
-/* Returns the watcher that the trainer calls around windows and before the reduction. The watcher sends the records to
- * rank 0, which appends them to its file. Every rank calls the watcher's `ship` in the same meta-step, even after a
+/* Returns the watcher, whose functions the trainer calls before and after each window, and before
+ * the reduction of the meta-gradients. The watcher sends the records to rank 0, which appends the
+ * records to its file. Every rank calls the watcher's `ship` in the same meta-step, even after a
  * failure. Rank 0 waits for the ranks that ran recorded units; no other rank waits. */
 wl_watcher wl_recorder_watcher(wl_recorder *recorder);
 

@@ -1,7 +1,7 @@
 /* convnet.h - builds the convolutional classifier that several task families use.
  *
- * - Convolutional layer l is h_l = stages(conv(h_{l-1}, W_l) + b_l). The stages normalise, activate and pool in an
- *   order that a key determines.
+ * - Convolutional layer l is h_l = stages(conv(h_{l-1}, W_l) + b_l). The stages normalise, activate
+ *   and pool in the order that the key `order` determines.
  * - Dense layers compute the logits from the last h, which is flattened or averaged over the image.
  * - The loss L is cross-entropy(logits, label).
  *

@@ -58,7 +58,8 @@ struct wl_task {
   /* number of floating-point operations of one gradient if family->loss computes the loss, or 0
    * otherwise */
   double cost;
-  double proportion;          /* share of this task if the configuration has several tasks */
+  double proportion;          /* relative frequency of this task if the configuration has several
+                               * tasks */
   struct wl_augment *augment; /* the augmentations, owned by the task, or NULL if there are none */
   /* the warp layers that family->create adds, owned by the task, or NULL if there are none */
   struct wl_warp *warp;
