@@ -1,6 +1,7 @@
 #!/bin/bash
 # Trains for longer than the time limit of one job. The job stops with a checkpoint before its limit and submits the
-# next job, which resumes from the checkpoint. The chain ends when the last meta-step of CONFIG is complete.
+# next job, which resumes from the checkpoint. When the last meta-step of CONFIG is complete, the job submits no further
+# job.
 #
 #   flux batch --queue=NAME jobs/chain.flux [CONFIG] [options of warploom train...]
 #   RUN=runs/chain-1234 flux batch jobs/chain.flux CONFIG          resumes an earlier chain

@@ -1,6 +1,5 @@
-# Contains the common code of the batch scripts in this folder. The batch scripts source this file. Each batch script
-# contains the directives of its batch system (SLURM: .sbatch, PBS: .pbs, Flux: .flux). The script then calls one of the
-# functions wl_job_* at the end of this file.
+# Each batch script contains the directives of its batch system (SLURM: .sbatch, PBS: .pbs, Flux: .flux). The script
+# then calls one of the functions wl_job_* at the end of this file.
 #
 # The user sets the following variables in the environment of sbatch or flux batch, passes them with qsub -v, or edits a
 # script:
@@ -244,8 +243,8 @@ wl_train() { # CONFIG ARGS...
   wl_launch train "$@" --set "output=$RUN" --resume
 }
 
-# Counts the successive starts of a chain that added no meta-step to $RUN. Fails if this number is at least
-# WL_MAX_STALLS.
+# Counts the successive starts of the jobs of a chain that completed no meta-step of the run in $RUN. Fails if this
+# number is at least WL_MAX_STALLS.
 wl_made_progress() { # STEP_AT_START
   local stalls=0 file=$RUN/stalled-starts
   if [ "$(wl_checkpoint_step)" -gt "$1" ]; then
@@ -259,8 +258,8 @@ wl_made_progress() { # STEP_AT_START
 }
 
 # Under SLURM, requeues this job. SLURM then ends the script. Under PBS and Flux, submits a new job that starts after
-# this job. After a TERM (scancel, or a requeue by SLURM), submits nothing and returns 75. If the chain makes no
-# progress, ends with an error.
+# this job. After a TERM (scancel, or a requeue by SLURM), submits nothing and returns 75. If the last WL_MAX_STALLS
+# starts completed no meta-step, ends with an error.
 wl_requeue() { # STEP_AT_START ARGS...
   if [ "$WL_TERMINATED" = 1 ] || { [ "$WL_BATCH" = slurm ] && [ "$(squeue -h -j "$WL_JOB" -o %T 2>/dev/null)" != RUNNING ]; }; then
     wl_say "the batch system ended this job: the script does not requeue it"
