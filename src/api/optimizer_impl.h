@@ -39,7 +39,7 @@ struct wl_optimizer {
    * network */
   wl_task *task;
   wl_rule *rule;
-  wl_precondition *precondition;     /* NULL if there is no preconditioner */
+  wl_precondition *precondition;     /* trained preconditioner; NULL if there is none */
   wl_initialisation *initialisation; /* learned initialisation; NULL if theta_0 is not learned */
   wl_real *rule_phi;                 /* meta-parameters of the rule [rule->phi.size] */
   /* meta-parameters of the preconditioner [precondition->phi.size] */

@@ -124,8 +124,8 @@ static void add_part(const place *at, const wl_tensor_step *part, const wl_real 
             theta[l * rows + k] = stepped(theta[l * rows + k], (float)u[k * columns + l], part);
 }
 
-/* Returns the index of the first element that is not finite, or n. x - x is 0 only for finite x. The compiler can
- * vectorise the first loop. */
+/* Returns the index of the first element that is not finite, or n if all elements are finite. The
+ * difference x - x is 0 only for finite x. The compiler can vectorise the first loop. */
 static int64_t first_nonfinite(int64_t n, const wl_real *x) {
   enum { CHUNK = 4096 };
   for (int64_t first = 0; first < n; first += CHUNK) {

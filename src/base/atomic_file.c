@@ -24,7 +24,7 @@
 
 #define TEMPORARY_MARK ".tmp-"
 
-/* ---- paths and errors ---- */
+/* ---- functions for paths and for errors ---- */
 
 wl_status wl_path_join(char out[WL_PATH_MAX], const char *folder, const char *name) {
   const int length = snprintf(out, WL_PATH_MAX, "%s/%s", folder, name);

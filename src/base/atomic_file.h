@@ -56,7 +56,7 @@ wl_status wl_open_to_read(const char *path, int *fd, uint64_t *bytes);
  * or the file ends too early. */
 wl_status wl_read_at(int fd, const char *path, uint64_t offset, void *data, size_t bytes);
 /* Reads the whole file. *data is malloc'ed, and the caller frees it. A zero byte follows the
- * contents. Errors: WL_ERR_NO_INPUT, WL_ERR_PERMISSION, WL_ERR_IO. */
+ * contents of the file in *data. Errors: WL_ERR_NO_INPUT, WL_ERR_PERMISSION, WL_ERR_IO. */
 wl_status wl_read_file(const char *path, char **data, size_t *bytes);
 
 /* A list of names. The list owns the malloc'ed names. */

@@ -21,8 +21,8 @@ typedef float wl_real;
  * that the rule computes from zero gradients. The padding coordinates are equal on all ranks, and
  * no other coordinate depends on the padding. */
 enum { WL_LANES = 16, WL_ALIGN = 64 };
-/* Size of a huge page in bytes. Allocations of at least this size are aligned to this size and may
- * use huge pages. */
+/* Size of a huge page in bytes. Allocations of at least WL_HUGE_PAGE bytes are aligned to this size
+ * and may use huge pages. */
 enum { WL_HUGE_PAGE = 2097152 };
 
 /* Returns n rounded up to whole blocks. */

@@ -86,7 +86,7 @@ typedef struct wl_dump wl_dump;
 wl_status wl_dump_create(const wl_problem *problem, const double *phi, wl_dump **out);
 void wl_dump_destroy(wl_dump **dump);
 /* Adds copies of the window and of the results that `rollout` stored in its last run with
- * WL_ROLLOUT_TRACE. This run must have been at the base point. */
+ * WL_ROLLOUT_TRACE. `rollout` must have made this run at the base point. */
 wl_status wl_dump_add(wl_dump *dump, const wl_check_window *window, wl_rollout *rollout);
 wl_status wl_dump_write(const wl_dump *dump, const wl_config *config, const char *path);
 

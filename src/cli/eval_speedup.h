@@ -1,4 +1,4 @@
-/* eval_speedup.h - measures speed-ups over tuned hand-designed rules. */
+/* eval_speedup.h - measures the speed-ups of a trained optimizer over tuned hand-designed rules. */
 #ifndef WL_CLI_EVAL_SPEEDUP_H
 #define WL_CLI_EVAL_SPEEDUP_H
 

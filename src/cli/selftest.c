@@ -41,7 +41,8 @@ static bool in_path(const char *name) {
 }
 
 /* Returns the name of the first launcher in PATH for the MPI library of this program, or NULL if
- * PATH has no launcher. The script jobs/common.sh chooses the launcher in the same way. */
+ * PATH has no launcher. The script jobs/common.sh chooses the launcher in the same way as this
+ * function. */
 static const char *find_launcher(void) {
   static const char *const open_mpi[] = {"mpirun.openmpi", "mpirun", "mpiexec", NULL};
   static const char *const mpich[] = {"mpiexec.hydra", "mpiexec.mpich", "mpiexec", "mpirun", NULL};

@@ -128,8 +128,8 @@ static wl_status add_missing(const char *run, const char *folder, const char *na
   return WL_OK;
 }
 
-/* Verifies the index and all parts in the folder. Also checks that all parts that the index names
- * exist. */
+/* Verifies the index and all parts in the folder. Also checks that the folder contains every part
+ * that the index names. */
 static void verify_trajectory(const char *run, json_t *description) {
   char folder[WL_PATH_MAX], *named = NULL;
   wl_names names = {0};

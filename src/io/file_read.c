@@ -20,7 +20,8 @@ static wl_status open_dataset(const wl_file *file, const char *name, wl_stored *
                               WL_OWN_TYPES, stored);
 }
 
-/* Reads the elements of a dataset that the dataspace `from` selects. `to` is the dataspace of the memory. */
+/* Reads those elements of a dataset that the dataspace `from` selects. `to` is the dataspace of the
+ * memory. */
 static wl_status read_selected(const wl_file *file, const wl_stored *stored, hid_t to, hid_t from,
                                void *data) {
   const WL_H5_SCOPED memory = wl_h5_type(stored->field.type, false);

@@ -13,8 +13,8 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
 
 enum { WL_SCHEMA_VERSION = 3 };
 
-/* The start of the attribute NAME of a scale without coordinates. The netCDF-4 convention defines
- * this string. */
+/* The start of the value of the attribute NAME of a scale without coordinates. The netCDF-4
+ * convention defines this string. */
 #define WL_BARE_SCALE "This is a netCDF dimension but not a netCDF variable."
 
 /* An HDF5 identifier that is released at the end of the block in which it is declared. */

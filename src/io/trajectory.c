@@ -277,7 +277,7 @@ wl_status wl_trajectory_metrics(wl_trajectory *t, int64_t meta_step, const doubl
   return WL_OK;
 }
 
-/* ---- stage and write ---- */
+/* ---- staging and writing rows ---- */
 
 wl_status wl_trajectory_stage(wl_trajectory *t) {
   if (!has_rows(&t->appended)) return WL_OK;

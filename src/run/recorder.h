@@ -25,8 +25,8 @@ bool wl_recorder_wants(const wl_recorder *recorder, int64_t meta_step);
 
 /* Returns the watcher, whose functions the trainer calls before and after each window, and before
  * the reduction of the meta-gradients. The watcher sends the records to rank 0, which appends the
- * records to its file. Every rank calls the watcher's `ship` in the same meta-step, even after a
- * failure. Rank 0 waits for the ranks that ran recorded units; no other rank waits. */
+ * records to its file. Every rank calls the watcher's function `ship` in the same meta-step, even
+ * after a failure. Rank 0 waits for the ranks that ran recorded units; no other rank waits. */
 wl_watcher wl_recorder_watcher(wl_recorder *recorder);
 
 #endif

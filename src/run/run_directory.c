@@ -122,7 +122,7 @@ static wl_status rename_earlier(const wl_run_directory *d) {
   return WL_OK;
 }
 
-/* ---- open and close ---- */
+/* ---- opening and closing a run directory ---- */
 
 static wl_status open_directory(wl_run_directory *d, bool resume) {
   WL_TRY(make_folders(d->path));

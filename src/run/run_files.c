@@ -30,7 +30,7 @@ struct wl_run_files {
   wl_run_files_cost cost;
 };
 
-/* ---- open and close ---- */
+/* ---- opening and closing the files of a run ---- */
 
 wl_status wl_run_files_open(const char *path, bool resume, wl_comm *comm, wl_run_files **out) {
   wl_run_files *f = NULL;

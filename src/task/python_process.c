@@ -60,7 +60,7 @@ static wl_status make_environment(char ***out) {
   return WL_OK;
 }
 
-/* ---- start and stop ---- */
+/* ---- starting and stopping a process ---- */
 
 static int spawn(const char *interpreter, int socket, char **environment, pid_t *id) {
   char *const argv[] = {(char *)interpreter, (char *)"-c", (char *)bootstrap, NULL};
