@@ -4,8 +4,8 @@
  *   (u_t, s_{t+1}) = rule(g~_t, theta_t, s_t, t; phi);   theta_{t+1} = theta_t + u_t
  *   F = sum_{k=0..K} w_k T(L_out(theta_k; phi))
  *
- * With a teacher (unroll/imitation.h), e_t is the teacher's update. e_t is frozen whenever the
- * gradients are frozen:
+ * If the rule imitates a teacher (unroll/imitation.h), e_t is the teacher's update. e_t is frozen
+ * whenever the gradients are frozen:
  *
  *   theta_{t+1} = theta_t + f e_t + (1 - f) u_t;   F' = (1 - a - b - c) F + W mean_k (a D_cos + b D_mag + c D_dist)
  *

@@ -81,9 +81,9 @@ static double slurm_seconds_left(void) {
   return 0;
 }
 
-/* Sets *seconds to the value of --time-limit, or to 0 if there is no limit. Without the option, the
- * limit is the remaining time of the SLURM job minus one minute for the last checkpoint. If at most
- * two minutes remain, the limit is half of the remaining time. */
+/* Sets *seconds to the value of --time-limit, or to 0 if there is no limit. If the option is not
+ * given, the limit is the remaining time of the SLURM job minus one minute for the last checkpoint.
+ * If at most two minutes remain, the limit is half of the remaining time. */
 static wl_status time_limit(const wl_arguments *given, double *seconds) {
   enum { MARGIN = 60 };
   const char *const text = wl_argument_text(given, "time-limit", NULL);

@@ -1,8 +1,9 @@
 /* gate.c - checks the links, the objects, and the types, sizes and storage of the datasets in a
  * file.
  *
- * Links are visited in the order in which they are stored. For any other order, HDF5 first builds a
- * table of the links, and HDF5 can then crash if the file is damaged.
+ * Links are visited in the order in which they are stored. To visit links in another order, HDF5
+ * would first build a table of the links. HDF5 can crash while it builds this table from a damaged
+ * file.
  *
  * The file must contain all bytes of contiguous and compact data, and all chunks of chunked data.
  * The filter deflate compresses data by a factor of at most 1032. A file that declares more data

@@ -2,7 +2,7 @@
  * once, and all tasks of a process share them.
  *
  * tools/pack_omniglot.py writes the characters to an HDF5 file. Only src/io may call HDF5, so
- * src/task receives the function that reads the file. The program sets this function with
+ * src/task receives the function that reads the file. The program passes the reading function to
  * wl_glyphs_set_reader before it creates the first task.
  *
  * - The dataset `image` (characters, drawers, rows, columns) has the value 1 for ink and 0 for paper.

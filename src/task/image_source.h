@@ -42,10 +42,10 @@ void wl_image_source_close(wl_image_source *source);
 
 /* Writes the pixels of a batch to x [batch][pixels], with values in [0,1]. Writes the labels to
  * labels [batch] unless `labels` is NULL. The images are drawn with replacement, and the choice
- * depends only on the seed, the space (wl_space), the episode, the unit and the step. With the
- * purpose WL_FOR_EVAL_BATCH, the images are not drawn. The batch then consists of the images of the
- * fixed sample of the split, starting with the image whose index is the batch size times the step.
- * The sample depends on the episode only if `data_fraction` is a distribution. */
+ * depends only on the seed, the space (wl_space), the episode, the unit and the step. If the
+ * purpose of the batch is WL_FOR_EVAL_BATCH, the images are not drawn. Such a batch consists of the
+ * images of the fixed sample of the split, starting with the image whose index is the batch size
+ * times the step. The sample depends on the episode only if `data_fraction` is a distribution. */
 void wl_image_source_load(const wl_image_source *source, const wl_episode *episode,
                           const wl_batch *batch, wl_real *x, int32_t *labels);
 

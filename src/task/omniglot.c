@@ -30,8 +30,8 @@ typedef struct pool {
 
 enum { FOR_TRAINING, FOR_TUNING, FOR_EVALUATION, POOLS };
 
-/* The values of the keys of the family. For `ways`, `shots` and `query`, 0 selects the usual number
- * of the protocol. */
+/* The values of the keys of the family. If `ways`, `shots` or `query` is 0, the usual number of the
+ * protocol is used. */
 typedef struct omniglot_keys {
   const char *file;
   enum { MULTI_SHOT, FEW_SHOT } protocol;
@@ -47,7 +47,8 @@ typedef struct omniglot {
   bool few_shot;
   int64_t ways, shots, query;
   int64_t batch;    /* number of images in a batch */
-  int64_t quarters; /* classes of a character: 4 if turned characters are extra classes, else 1 */
+  int64_t quarters; /* number of classes of a character: 4 if turned characters are extra classes,
+                     * otherwise 1 */
   wl_distortion distortion;
   /* indices of the characters, sorted by alphabet and in a random order within an alphabet
    * [characters] */

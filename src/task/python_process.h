@@ -22,9 +22,9 @@ typedef struct wl_python_process wl_python_process;
 wl_status wl_python_process_start(const char *interpreter, double timeout, wl_python_process **out);
 /* Closes the socket. Kills the process if the process does not end within half a second. */
 void wl_python_process_stop(wl_python_process **process);
-/* The first function sends `bytes` bytes to the interpreter, and the second function receives
- * `bytes` bytes. The functions return WL_ERR_OS if the process has ended or did not answer in time,
- * and the message names the reason. */
+/* wl_python_process_send sends `bytes` bytes to the interpreter, and wl_python_process_receive
+ * receives `bytes` bytes from the interpreter. The functions return WL_ERR_OS if the process has
+ * ended or did not answer in time, and the message names the reason. */
 wl_status wl_python_process_send(wl_python_process *process, const void *data, size_t bytes);
 wl_status wl_python_process_receive(wl_python_process *process, void *data, size_t bytes);
 

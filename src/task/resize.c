@@ -12,7 +12,7 @@
 /* The two input pixels that an output pixel interpolates along one axis. */
 typedef struct taps {
   int64_t low, high;
-  double part; /* weight of the pixel `high`; the weight of `low` is 1 - part */
+  double part; /* weight of the pixel `high`; the weight of the pixel `low` is 1 - part */
 } taps;
 
 static taps taps_of(int64_t i, int64_t in, int64_t out) {

@@ -10,8 +10,8 @@
  * WL_FOR_INNER_BATCH is the support set, which has `shots` points. A batch with any other purpose
  * is the query set, which has `query` points. The support set and the query set are drawn once for
  * a task, so that all inner steps use the same support set. The network is built for a batch of the
- * size of the larger set. If a set is smaller, the remaining rows of the batch have weight 0. With
- * `warp_loss`, the loss of the support set has a learned term (warp.h). */
+ * size of the larger set. If a set is smaller, the remaining rows of the batch have weight 0. If
+ * the key `warp_loss` is positive, the loss of the support set has a learned term (warp.h). */
 #include <math.h>
 #include <string.h>
 

@@ -116,8 +116,8 @@ extern const struct wl_plugin_kind wl_task_plugins;
  * variants of the section `task`. */
 extern const wl_task_family *const wl_task_families[];
 const wl_variant *wl_task_variants(void);
-/* The options that every family has: the share of the task, the statistics of batch norm, the
- * augmentations and the warp layers. The last row has the key NULL. */
+/* The options that every family has: the relative frequency of the task, the statistics of batch
+ * norm, the augmentations and the warp layers. The last row has the key NULL. */
 extern const wl_option wl_task_common_options[];
 
 /* Creates a task of the family that `options` names, and reads its data files. The caller frees

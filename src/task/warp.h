@@ -19,10 +19,10 @@
  * - sigmoid, tanh, relu and elu: the function is applied to each element.
  *
  * The operator o multiplies element by element, and the operator * is a convolution. The option
- * `warp_loss` adds a learned term to the loss of a regression's support set. The term depends on
- * the last hidden layer h and the target y. With the learned term, the gradient of the loss of a
- * data point need not be a multiple of the error at this point. Learned losses are described in
- * Bechtle et al. 2021 and Baik et al. 2021. The term is
+ * `warp_loss` adds a learned term to the loss of a regression's support set. The learned term
+ * depends on the last hidden layer h and the target y. With the learned term, the gradient of the
+ * loss of a data point need not be a multiple of the error at this point. Learned losses are
+ * described in Bechtle et al. 2021 and Baik et al. 2021. The learned term is
  *
  *   l(h, y) = tanh(h W1 + y v + b1) W2       W2 = 0 at the start
  *
