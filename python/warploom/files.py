@@ -622,8 +622,8 @@ def read_metrics(path, offset=0):
 
 
 def step_phases(metrics):
-    """Returns the seconds of each phase, averaged over ranks, as an array (phase, meta-step). The phases are computing,
-    waiting, summing and files."""
+    """Returns the seconds of each phase, averaged over ranks, as an array (phase, meta-step). The phases are the
+    computation, the waiting, the sum over ranks, and the access to files."""
     waiting = metrics["wait_seconds"]
     return np.stack([metrics["compute_seconds"] - waiting, waiting, metrics["reduce_seconds"], metrics["io_seconds"]])
 

@@ -2,8 +2,8 @@
 
 The picture has six panels: the meta-loss, the losses inside the window, the norm of the meta-gradient, the learning
 rate, the units that were left out as non-finite, and the time of the phases of a meta-step. Runs whose configurations
-differ only in the seed are one group. A group is drawn as a mean with a 95 % band. Runs with other differences are in
-separate groups. Each group has a colour, and its name lists the differences.
+differ only in the seed are one group. A group is drawn as a mean with a 95 % band. Runs whose configurations differ in
+other keys are in separate groups. Each group has a colour, and its name lists the differences.
 
 The meta-loss depends on the position of the window in the episode. Lines are therefore running means over complete
 episodes. --smooth 1 shows each meta-step."""
