@@ -79,9 +79,9 @@ typedef struct wl_check_task {
 typedef struct wl_check_request {
   int directions;   /* number of random directions for each block */
   double tolerance; /* largest accepted relative error */
-  /* number of windows that run before the checked window, so that the rule state at its start is
-   * not zero; -1 selects 0 if theta_0 is learned or the episode has only one window, and 1 in all
-   * other cases */
+  /* number of windows that run before the checked window, so that the rule state at the start of
+   * the checked window is not zero. The value -1 selects 0 windows if theta_0 is learned or the
+   * episode has only one window. In all other cases, -1 selects 1 window. */
   int64_t windows;
   const char *dump; /* path of the file for an independent recomputation; NULL for no file */
 } wl_check_request;

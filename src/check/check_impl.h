@@ -22,7 +22,8 @@ typedef struct wl_check_window {
   wl_real *theta_start;  /* theta at the start of the window [pad] */
   wl_real *state_start;  /* rule state at the start of the window [blocks][width][16] */
   wl_real *theta_end;    /* theta at the end of the window, as the engine computes it [pad] */
-  const wl_rule *teacher; /* update rule that the learned rule imitates; NULL without imitation */
+  const wl_rule *teacher; /* update rule that the learned rule imitates; NULL if there is no such
+                           * rule */
   /* state of the teacher at the start of the window [wl_rule_state_reals of the teacher] */
   wl_real *teacher_start;
   double start_loss;     /* outer loss at the episode's theta_0; set only if t0 > 0 */

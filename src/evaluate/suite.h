@@ -22,7 +22,8 @@ typedef struct wl_suite_task {
   /* inner steps at which published losses of tuned Adam are known */
   wl_ints reference_steps;
   wl_reals reference_losses; /* published losses of tuned Adam at reference_steps */
-  /* lowest and highest rate that tuned rules try; empty if they try all 15 rates */
+  /* lowest and highest rate that tuned rules try; the list is empty if tuned rules try all 15
+   * rates */
   wl_reals rates;
   /* map of the task's keys in the suite, from which wl_task_create creates the task */
   const wl_map *map;
@@ -40,7 +41,7 @@ typedef struct wl_suite {
    * the whole fixed sample, and the intervals between measurements grow during a run. */
   int64_t batches;
   int64_t reach; /* length of the runs of tuned rules as a multiple of the longest horizon */
-  /* decay of the running mean of the losses in 10 inner steps; 0 means that losses are not
+  /* decay of the running mean of the losses over 10 inner steps; 0 means that losses are not
    * smoothed */
   double smoothing;
   int count;

@@ -19,7 +19,7 @@
 
 struct wl_run_directory {
   char path[WL_PATH_MAX];
-  int lock; /* file descriptor of RUN/lock; -1 if it is not open */
+  int lock; /* file descriptor of RUN/lock; -1 if this file is not open */
 };
 
 /* The files of a run, in the order in which a new run moves them to RUN/previous-N. Checkpoints are

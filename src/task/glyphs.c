@@ -11,7 +11,8 @@
 
 enum { PATH_SIZE = 4096, IMAGE = 0, ALPHABET, BACKGROUND, ARRAYS };
 
-/* the function that reads the file; it is set once, before the first task is created */
+/* the function that reads the file of characters; this pointer is set once, before the first task
+ * is created */
 static wl_glyphs_reader reader;
 
 void wl_glyphs_set_reader(wl_glyphs_reader with) { reader = with; }

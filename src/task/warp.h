@@ -39,7 +39,8 @@ typedef struct wl_warp wl_warp;
 typedef enum wl_warp_side { WL_WARP_BEFORE, WL_WARP_AFTER, WL_WARP_ONLY } wl_warp_side;
 typedef struct wl_warp_site {
   const char *layer; /* name of the layer, such as "dense1" or "conv2" */
-  /* position; WL_WARP_ONLY if the layer has no activation, so that `warp_side` has no effect */
+  /* position before or after the activation; WL_WARP_ONLY if the layer has no activation, so that
+   * `warp_side` has no effect */
   wl_warp_side side;
   bool output;       /* true: this is the last layer, which `warp_after: all` does not select */
   int ndim;          /* number of dimensions: 2 for the shape (B,n), and 4 for (B,C,H,W) */
