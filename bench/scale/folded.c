@@ -211,7 +211,7 @@ REAL(double, wl_outer_update, wl_outer *outer, int64_t meta_step, unsigned group
   return __real_wl_outer_update(outer, meta_step, groups, gradient, phi);
 }
 
-/* The simulated program also assigns the units to ranks. The real time of this function is added to the simulated
+/* A simulated run assigns the units to ranks with the same code as a real run. The real time of this function is added to the simulated
  * clock, because this time grows with the number of ranks. */
 REAL(void, wl_plan_begin, wl_plan *plan) {
   const double start = cpu_seconds();

@@ -87,7 +87,8 @@ class Controller(Rule):
     @staticmethod
     def _sizes(tensors, sums):
         """Returns the size RMS(p) sqrt(fan-in) for each matrix.
-        The size of a vector is the mean over the matrices, or over all tensors if there is no matrix."""
+        For each vector, the function returns the mean of RMS(p) sqrt(fan-in) over the matrices. If there is no matrix, the
+        mean is over all tensors."""
         own = [math.sqrt(s[6] / x.g.numel() * x.fan_in) for x, s in zip(tensors, sums)]
         among = [size for x, size in zip(tensors, own) if x.matrix] or own
         return [size if x.matrix else sum(among) / len(among) for x, size in zip(tensors, own)]

@@ -46,7 +46,7 @@ TASK = {"family": "mlp", "data": "digits", "widths": [32], "batch": 64}
 
 
 def _layers(rule, hidden):
-    """Returns {name: shape} for the tensors of a network, in the order of published weights. Each layer has a weight
+    """Returns {name: shape} for the tensors of a network, in the order of the published weights of learned_optimization and Celo2. Each layer has a weight
     (in, out) and then a bias."""
     sizes = [INPUTS[rule], *hidden, OUTPUTS[rule]]
     return {f"layer{l}.{part}": shape for l, (n, m) in enumerate(zip(sizes, sizes[1:]), 1)

@@ -10,7 +10,9 @@ enum { WL_RNNPROP_MOST_LAYERS = 4, WL_RNNPROP_MOST_HIDDEN = 64 };
 
 /* The sizes of the network, and the offsets of its tensors in phi. */
 typedef struct wl_rnnprop_net {
-  wl_ints widths; /* value of the key `hidden`; borrowed and valid only while the rule is created */
+  /* value of the key `hidden`; not owned by this struct, and valid only until the creation of the
+   * rule has finished */
+  wl_ints widths;
   /* true: the rule is `lstm` with `preprocessing: adam`, which has no dense layer and does not
    * apply tanh to the output */
   bool plain;

@@ -28,7 +28,8 @@ struct wl_replay {
   /* first failure to store a point of this meta-step; wl_replay_share reports this failure on all
    * ranks */
   wl_failure failure;
-  /* [batches] number of the episode in each meta-batch; -1 if the meta-batch is empty */
+  /* [batches] index of the episode that each meta-batch stores for every unit; -1 if the meta-batch
+   * is empty */
   int64_t *episode;
   /* [batches][units] number of points of each place; equal on every rank after wl_replay_share */
   int64_t *count;

@@ -20,7 +20,7 @@ need_run() { # arguments: NAME
   [ -e "runs/$1" ] || build/warploom train "jobs/$1.yaml" --quiet --set threads=1 --set outer.steps=2 --set outer.units=2 >/dev/null
 }
 
-# Prints options that shorten a command of warploom.
+# Prints options that reduce the work of the command in the arguments.
 less_of() { # arguments: WORDS...
   local eval="--steps 1 --seeds 2 --units 1" speedup="--speedup suite.yaml --curves suite.h5 --baselines adam"
   case "$*" in
