@@ -95,22 +95,25 @@ static wl_status name_output(const wl_arguments *a, const wl_suite *suite, reque
 
 /* ---- For people ----------------------------------------------------------------------------- */
 
-/* Prints the losses that tuned Adam reached in this measurement, next to the published losses of
- * tuned Adam that the suite contains. */
+/* Prints a table of the losses of tuned Adam on the tasks for which the suite contains published
+ * losses of tuned Adam. Steps that the measured curve does not reach have no row. */
 static void print_references(const wl_suite *suite, const wl_task_curves *curves, FILE *out) {
+  bool any = false;
   for (int i = 0; i < suite->count; i++) {
     const wl_suite_task *t = &suite->tasks[i];
     const wl_baseline_curve *adam = NULL;
     for (int j = 0; j < curves[i].count; j++)
       if (strcmp(curves[i].curve[j].baseline.name, "adam") == 0) adam = &curves[i].curve[j];
     for (int j = 0; adam && j < t->reference_steps.count; j++) {
-      double ours = NAN;
-      for (int64_t k = 0; k < adam->points && adam->steps[k] <= t->reference_steps.at[j]; k++)
-        ours = adam->best[k];
-      if (adam->steps[adam->points - 1] < t->reference_steps.at[j]) ours = NAN;
-      fprintf(out, "  %-32s %7lld steps: tuned Adam %.4f, published %.4f (%+.1f %%)\n", t->name,
-              (long long)t->reference_steps.at[j], ours, t->reference_losses.at[j],
-              100 * (ours / t->reference_losses.at[j] - 1));
+      const int64_t step = t->reference_steps.at[j];
+      const double ours = wl_speedup_as_published(adam, suite->smoothing, step);
+      if (isnan(ours)) continue;
+      if (!any)
+        fprintf(out, "\nLoss of tuned Adam, read from its curve as the published loss was\n"
+                     "  %-36s %8s %10s %10s %12s\n", "task", "steps", "this curve", "published", "difference");
+      any = true;
+      fprintf(out, "  %-36s %8lld %10.4f %10.4f %+10.1f %%\n", t->name, (long long)step, ours,
+              t->reference_losses.at[j], 100 * (ours / t->reference_losses.at[j] - 1));
     }
   }
 }

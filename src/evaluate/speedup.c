@@ -10,7 +10,7 @@
 #include "base/statistic.h"
 #include "evaluate/speedup_impl.h"
 
-enum { RESAMPLES = 2000 };
+enum { RESAMPLES = 2000, PUBLISHED_KNOTS = 512, PUBLISHED_STEPS = 100000 };
 
 static const struct {
   const char *rule;
@@ -65,20 +65,49 @@ static double kept(const wl_baseline_curve *c, int64_t k, double smoothing) {
   return k > 0 ? pow(smoothing, (double)(c->steps[k] - c->steps[k - 1]) / 10.0) : 0.0;
 }
 
-void wl_speedup_envelope(wl_baseline_curve *c, double smoothing) {
+/* Sets lowest[k] to the lowest smoothed mean loss of all rates at point k of the curve. */
+static void find_lowest(const wl_baseline_curve *c, double smoothing, double *lowest) {
   const bool constant = strcmp(c->baseline.schedule, "constant") == 0;
-  for (int64_t k = 0; k < c->points; k++) c->best[k] = INFINITY;
+  for (int64_t k = 0; k < c->points; k++) lowest[k] = INFINITY;
   for (int i = 0; i < WL_SPEEDUP_RATES; i++) {
     double mean = c->loss[i * c->points];
     for (int64_t k = 0; k < c->points; k++) {
       /* losses of a rule with a schedule are not smoothed, because each point is a separate run */
       const double loss = c->loss[i * c->points + k], keep = constant ? kept(c, k, smoothing) : 0.0;
       mean = keep > 0.0 ? keep * mean + (1 - keep) * loss : loss;
-      if (mean < c->best[k]) c->best[k] = mean;
+      if (mean < lowest[k]) lowest[k] = mean;
     }
   }
+}
+
+void wl_speedup_envelope(wl_baseline_curve *c, double smoothing) {
+  find_lowest(c, smoothing, c->best);
   for (int64_t k = 1; k < c->points; k++)
     if (!(c->best[k] < c->best[k - 1])) c->best[k] = c->best[k - 1];
+}
+
+/* Returns the value at `step` of the piecewise linear function through the points of `lowest`. */
+static double lowest_at(const wl_baseline_curve *c, const double *lowest, double step) {
+  int64_t k = 0;
+  while (k + 1 < c->points && (double)c->steps[k] < step) k++;
+  const double b = (double)c->steps[k];
+  if (k == 0 || step >= b) return lowest[k];
+  const double a = (double)c->steps[k - 1];
+  return lowest[k - 1] + (step - a) / (b - a) * (lowest[k] - lowest[k - 1]);
+}
+
+double wl_speedup_as_published(const wl_baseline_curve *c, double smoothing, int64_t step) {
+  const double spacing = (double)PUBLISHED_STEPS / (PUBLISHED_KNOTS - 1);
+  const int64_t last = (int64_t)ceil((double)step / spacing);
+  double *lowest = NULL, before = INFINITY, best = INFINITY;
+  if (c->steps[c->points - 1] < step || WL_NEW(lowest, c->points) != WL_OK) return NAN;
+  find_lowest(c, smoothing, lowest);
+  for (int64_t i = 0; i <= last; i++) {
+    before = best;
+    best = fmin(best, lowest_at(c, lowest, (double)i * spacing));
+  }
+  wl_free(lowest);
+  return before + ((double)step / spacing - (double)(last - 1)) * (best - before);
 }
 
 /* Returns t(f), the step at which the curve reaches the loss f = `loss`. If the curve does not

@@ -145,6 +145,12 @@ int64_t wl_speedup_points(int64_t last, bool growing, int64_t *steps);
 /* Computes curve->best from curve->loss. `smoothing` is the decay of the running mean in ten inner
  * steps. */
 void wl_speedup_envelope(wl_baseline_curve *curve, double smoothing);
+/* Returns the loss of a baseline with a constant rate at `step`, read from the curve as the file
+ * speedup_over_adam of google/learned_optimization was computed. In that file, a curve is the lowest
+ * smoothed loss at 512 steps between 0 and 100,000, which have equal distances. The curve is linear
+ * between these steps, and minima at other steps are not included. Returns NaN if the runs are
+ * shorter than `step`. */
+double wl_speedup_as_published(const wl_baseline_curve *curve, double smoothing, int64_t step);
 
 /* The function wl_speedup_load reads the curves of all files that exist. The function ignores tasks
  * whose definition differs from the definition in the suite, and curves that an earlier file of the

@@ -3,6 +3,7 @@
  * this key. */
 #include "cmocka_all.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,7 +56,33 @@ static void definitions(void **state) {
   assert_int_equal(found_with(SUITE(""), "  dimension: 3\n", "  dimension: 3\n  gone: 1\n"), 0);
 }
 
+/* The losses decrease linearly, except at one step between two of the 512 steps of the published curve. The published
+ * curve must not include this minimum. It must include a minimum that contains one of the 512 steps. */
+static void published(void **state) {
+  (void)state;
+  enum { POINTS = 100 };
+  int64_t steps[POINTS], diverged[WL_SPEEDUP_RATES] = {0};
+  double loss[WL_SPEEDUP_RATES * POINTS], best[POINTS];
+  for (int i = 0; i < WL_SPEEDUP_RATES * POINTS; i++) loss[i] = NAN;
+  for (int k = 0; k < POINTS; k++) {
+    steps[k] = 10 * (k + 1);
+    loss[2 * POINTS + k] = 5 - 1e-3 * (double)steps[k];
+  }
+  loss[2 * POINTS + 29] = 4.5; /* step 300 */
+  wl_baseline_curve c = {.points = POINTS, .steps = steps, .loss = loss, .diverged = diverged, .best = best};
+  assert_int_equal(wl_baseline_find("adam", &c.baseline), WL_OK);
+  wl_speedup_envelope(&c, 0);
+  assert_float_equal(best[39], 4.5, 1e-12);
+  const double spacing = 100000.0 / 511;
+  assert_float_equal(wl_speedup_as_published(&c, 0, 400), 4.6, 1e-9);
+  loss[2 * POINTS + 38] = loss[2 * POINTS + 39] = 4.5; /* steps 390 and 400, around the step 2 * 195.7 */
+  const double first = 5 - 1e-3 * spacing, third = 5 - 3e-3 * spacing;
+  assert_float_equal(wl_speedup_as_published(&c, 0, 400), 4.5 + (400 / spacing - 2) * (third - 4.5), 1e-9);
+  assert_float_equal(wl_speedup_as_published(&c, 0, 300), first + (300 - spacing) / spacing * (4.5 - first), 1e-9);
+  assert_true(isnan(wl_speedup_as_published(&c, 0, 1001)));
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(definitions)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(definitions), cmocka_unit_test(published)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
