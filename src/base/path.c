@@ -1,13 +1,15 @@
 /* path.c - compares paths, and finds the run directory that contains a path. */
 #include "base/path.h"
 
+#include <errno.h>
 #include <limits.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
-#include "base/atomic_file.h"
 
 bool wl_is_directory(const char *path) {
   struct stat info;
@@ -113,6 +115,21 @@ wl_status wl_check_run_folder(const char *output) {
   if (!is_part(leaf_of(full)) || !folder_of(full, run) || !is_run(run)) return WL_OK;
   return WL_FAIL(WL_ERR_CANNOT_CREATE,
                  "output: the folder '%s' is a part of the run '%s': choose another folder", output, run);
+}
+
+wl_status wl_keep_previous(const char *path, char kept[WL_PATH_MAX]) {
+  struct stat info;
+  const char *const dot = strrchr(leaf_of(path), '.');
+  const int stem = (int)(dot ? dot - path : (ptrdiff_t)strlen(path));
+  int n = 1, used;
+  if (stat(path, &info) != 0 || !S_ISREG(info.st_mode))
+    return WL_FAIL(WL_ERR_CANNOT_CREATE, "%s: this is not a regular file, so it is not replaced; choose another name", path);
+  do {
+    used = snprintf(kept, WL_PATH_MAX, "%.*s-previous-%d%s", stem, path, n++, path + stem);
+    if (used >= WL_PATH_MAX) return WL_FAIL(WL_ERR_CANNOT_CREATE, "%s: the name is too long; choose a shorter name", path);
+  } while (access(kept, F_OK) == 0);
+  if (rename(path, kept) == 0) return WL_OK;
+  return WL_FAIL(WL_ERR_CANNOT_CREATE, "%s cannot be renamed to %s: %s", path, kept, strerror(errno));
 }
 
 wl_status wl_check_replaceable(const char *path) {

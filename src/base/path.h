@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 
+#include "base/atomic_file.h"
 #include "base/status.h"
 
 /* Returns true if the path is an existing folder. */
@@ -32,5 +33,10 @@ wl_status wl_check_run_folder(const char *output);
  * file. For any other file the function returns WL_ERR_CANNOT_CREATE, because the user may have
  * given the name of a configuration by mistake. */
 wl_status wl_check_replaceable(const char *path);
+
+/* Renames the file NAME.END to NAME-previous-N.END, with the lowest N for which no such file exists.
+ * Writes the new name to `kept`. Returns WL_ERR_CANNOT_CREATE if `path` is not a regular file or
+ * cannot be renamed. */
+wl_status wl_keep_previous(const char *path, char kept[WL_PATH_MAX]);
 
 #endif

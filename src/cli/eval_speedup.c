@@ -265,22 +265,11 @@ static json_t *report_json(const wl_suite *suite, const wl_trained *trained, con
 
 /* ---- The command ---------------------------------------------------------------------------- */
 
-/* Renames an existing report with the name `output` to NAME-previous-N.json. */
-static wl_status keep_earlier(const char *output) {
-  char stem[PATH_MAX], kept[PATH_MAX + 32];
-  if (access(output, F_OK) != 0) return WL_OK;
-  stem_of(output, true, stem, sizeof stem);
-  for (int n = 1; n == 1 || access(kept, F_OK) == 0; n++)
-    snprintf(kept, sizeof kept, "%s-previous-%d.json", stem, n);
-  if (rename(output, kept) == 0) return WL_OK;
-  return WL_FAIL(WL_ERR_CANNOT_CREATE, "the earlier report %s cannot be renamed to %s; check the permissions "
-                                       "of the folder", output, kept);
-}
-
 /* Prints the tables and writes the report as JSON. Only rank 0 calls this function. */
 static wl_status report(const wl_arguments *a, request *q, const wl_suite *suite,
                         const wl_trained *trained, const wl_speedup *s,
                         const wl_task_curves *curves) {
+  char kept[WL_PATH_MAX];
   const char *const json = wl_argument_text(a, "json", NULL);
   FILE *const out = wl_json_text_stream(json);
   print_references(suite, curves, out);
@@ -292,7 +281,7 @@ static wl_status report(const wl_arguments *a, request *q, const wl_suite *suite
   if (s->tables > 1) print_strongest(s, out);
   print_summary(s, out);
   WL_TRY(name_output(a, suite, q));
-  WL_TRY(keep_earlier(q->output));
+  if (access(q->output, F_OK) == 0) WL_TRY(wl_keep_previous(q->output, kept));
   WL_TRY(wl_json_write(report_json(suite, trained, s), q->output));
   if (json) WL_TRY(wl_json_write(report_json(suite, trained, s), json));
   wl_log_info("the report %s has the results of all runs", q->output);

@@ -131,6 +131,17 @@ static double best_at(const wl_baseline_curve *c, int64_t horizon) {
   return best;
 }
 
+bool wl_curve_covers(const wl_baseline_curve *c, int64_t horizon) {
+  if (strcmp(c->baseline.schedule, "constant") == 0) return c->steps[c->points - 1] >= horizon;
+  for (int64_t k = 0; k < c->points; k++)
+    if (c->steps[k] == horizon) return true;
+  return false;
+}
+
+bool wl_curve_is_usable(const wl_baseline_curve *c, int64_t horizon) {
+  return c && wl_curve_covers(c, horizon) && isfinite(best_at(c, horizon));
+}
+
 /* ---- Aggregates ----------------------------------------------------------------------------- */
 
 /* Returns the interquartile mean of n values. Sorts the values in place, omits the n/4 lowest and

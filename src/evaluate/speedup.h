@@ -129,8 +129,8 @@ typedef struct wl_speedup_request {
   const wl_trained *trained;
 } wl_speedup_request;
 
-/* Computes the curves that the files do not contain. Writes the first file again after every task
- * for which curves were computed. Then compares the trained optimizer with every baseline on the
+/* Computes the curves that the files do not contain. Writes the first file again after every
+ * computed curve. Then compares the trained optimizer with every baseline on the
  * tasks on which the baseline has a curve. Fills curves [suite->count], which the caller clears
  * with wl_task_curves_clear. Collective. */
 wl_status wl_speedup_run(const wl_speedup_request *request, wl_comm *comm, wl_task_curves *curves,
@@ -155,8 +155,11 @@ double wl_speedup_as_published(const wl_baseline_curve *curve, double smoothing,
 /* The function wl_speedup_load reads the curves of all files that exist. The function ignores tasks
  * whose definition differs from the definition in the suite, and curves that an earlier file of the
  * list already contained. The function wl_speedup_save writes all curves to the first file, an HDF5
- * file of kind "baselines". wl_speedup_load and wl_speedup_save are not collective. */
+ * file of kind "baselines". If this file exists, its curves of other tasks and of other rules are
+ * kept. If the file has a curve that does not fit the suite, and the suite now has other curves of
+ * the same task, the file is first renamed to NAME-previous-N.h5, and a warning is logged.
+ * wl_speedup_load and wl_speedup_save are not collective. */
 wl_status wl_speedup_load(const char *paths, const wl_suite *suite, wl_task_curves *curves);
-wl_status wl_speedup_save(const char *paths, const wl_suite *suite, const wl_task_curves *curves);
+wl_status wl_speedup_save(const char *paths, const wl_suite *suite, wl_task_curves *curves);
 
 #endif

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/log.h"
+#include "base/path.h"
 #include "base/real.h"
 #include "evaluate/speedup_impl.h"
 #include "io/checkpoint.h"
@@ -47,27 +49,6 @@ static void curve_fields(const wl_suite_task *t, wl_baseline_curve *c,
   describe(&out[2], 1, WL_SPEEDUP_RATES, 0, "rate", "number of runs whose loss became non-finite");
 }
 
-wl_status wl_speedup_save(const char *paths, const wl_suite *suite, const wl_task_curves *curves) {
-  char path[PATH_MAX];
-  snprintf(path, sizeof path, "%.*s", (int)strcspn(paths, ","), paths);
-  wl_field *fields = NULL;
-  int n = 0;
-  WL_TRY(WL_NEW(fields, suite->count * (1 + WL_MAX_BASELINES * FIELDS_OF_CURVE)));
-  for (int i = 0; i < suite->count; i++) {
-    if (curves[i].count > 0) fields[n++] = definition_field(&suite->tasks[i]);
-    for (int j = 0; j < curves[i].count; j++, n += FIELDS_OF_CURVE)
-      curve_fields(&suite->tasks[i], (wl_baseline_curve *)&curves[i].curve[j], fields + n);
-  }
-  char *text = NULL;
-  wl_status status = wl_config_to_yaml(suite->config, &text);
-  const wl_attribute attributes[] = {
-      {"configuration", text}, {"suite", suite->name}, {"precision", WL_REAL_NAME}};
-  if (status == WL_OK) status = wl_file_write(path, "baselines", fields, n, attributes, 3);
-  free(text);
-  wl_free(fields);
-  return status;
-}
-
 /* Returns the length of the line at `text`, without its newline. */
 static size_t line_length(const char *text) { return strcspn(text, "\n"); }
 
@@ -102,17 +83,33 @@ static bool is_default(const wl_suite_task *t, const char *line, size_t length) 
          is_default_of(wl_suite_keys, key, value) || is_default_of(wl_suite_task_keys, key, value);
 }
 
-/* Returns true if the definition `stored` in a file is valid for the task. Every line of `stored`
- * must be in the definition of the task. The definition of the task may have more lines, because
- * keys may have been added after the file was written. All additional lines must set keys to their
- * defaults. */
+/* Returns true if the line "key: value" of a definition sets a key that does not change the stored losses. A key such as
+ * `horizons` determines only the length of new curves. */
+static bool is_ignored(const char *line, size_t length) {
+  static const char *const keys[] = {"suite",      "reach",           "smoothing",        "  horizons",
+                                     "  proportion", "  reference_steps", "  reference_losses"};
+  for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+    const size_t n = strlen(keys[i]);
+    if (n < length && memcmp(line, keys[i], n) == 0 && line[n] == ':') return true;
+  }
+  return false;
+}
+
+/* Returns true if the definition `stored` in a file is valid for the task. Lines of keys that do not change the stored
+ * losses are ignored. Every other line of `stored` must be in the definition of the task. The definition of the task
+ * may have more lines, because keys may have been added after the file was written. All additional lines must set keys
+ * to their defaults. */
 static bool same_definition(const wl_suite_task *t, const char *stored) {
   const char *line;
-  for (line = stored; *line; line += line_length(line), line += *line == '\n')
-    if (!has_line(t->definition, line, line_length(line))) return false;
-  for (line = t->definition; *line; line += line_length(line), line += *line == '\n')
-    if (!has_line(stored, line, line_length(line)) && !is_default(t, line, line_length(line)))
+  for (line = stored; *line; line += line_length(line), line += *line == '\n') {
+    const size_t length = line_length(line);
+    if (!is_ignored(line, length) && !has_line(t->definition, line, length)) return false;
+  }
+  for (line = t->definition; *line; line += line_length(line), line += *line == '\n') {
+    const size_t length = line_length(line);
+    if (!is_ignored(line, length) && !has_line(stored, line, length) && !is_default(t, line, length))
       return false;
+  }
   return true;
 }
 
@@ -159,6 +156,8 @@ wl_baseline_curve *wl_curve_find(wl_task_curves *curves, const char *name) {
   return NULL;
 }
 
+/* ---- Reading -------------------------------------------------------------------------------- */
+
 static wl_status read_task(const wl_file *file, const wl_suite_task *t, wl_task_curves *out) {
   wl_baseline all[WL_MAX_BASELINES];
   const int count = wl_baselines(all);
@@ -194,4 +193,126 @@ wl_status wl_speedup_load(const char *paths, const wl_suite *suite, wl_task_curv
     rest += length + (rest[length] == ',');
   }
   return WL_OK;
+}
+
+/* ---- Writing -------------------------------------------------------------------------------- */
+
+/* The datasets of a new file. The data of the datasets with the index `first_read` and above were read from the earlier
+ * file and belong to this struct. */
+typedef struct content {
+  wl_field *fields;
+  int count, first_read;
+  bool superseded; /* true if the earlier file has curves that the new file does not contain */
+} content;
+
+static void clear_content(content *c) {
+  for (int i = c->first_read; i < c->count; i++) wl_free(c->fields[i].data);
+  wl_free(c->fields);
+}
+
+/* Returns the index of the task that has this dataset, or -1 if the suite does not have the task. */
+static int task_of(const wl_suite *suite, const char *dataset) {
+  const size_t n = strcspn(dataset, "/");
+  for (int i = 0; i < suite->count; i++)
+    if (strlen(suite->tasks[i].name) == n && memcmp(suite->tasks[i].name, dataset, n) == 0) return i;
+  return -1;
+}
+
+/* Reads a dataset into memory that the caller frees with wl_free(out->data). */
+static wl_status read_dataset(const wl_file *file, const char *name, wl_field *out) {
+  WL_TRY(wl_file_query(file, name, out));
+  WL_TRY(wl_alloc(&out->data, (size_t)wl_field_count(out) + 1, wl_type_size(out->type)));
+  const wl_status status = wl_file_read(file, out);
+  if (status != WL_OK) wl_free(out->data);
+  return status;
+}
+
+/* Sets *replaces to true if the curve `c` has all results of the stored curve whose steps are the dataset `name`. */
+static wl_status compare_steps(const wl_file *file, const char *name, const wl_baseline_curve *c, bool *replaces) {
+  wl_field f;
+  WL_TRY(read_dataset(file, name, &f));
+  const int64_t *const steps = f.data, n = wl_field_count(&f);
+  *replaces = f.type == WL_INT64;
+  if (*replaces && n > 0 && strcmp(c->baseline.schedule, "constant") == 0) *replaces = wl_curve_covers(c, steps[n - 1]);
+  else
+    for (int64_t i = 0; *replaces && i < n; i++) *replaces = wl_curve_covers(c, steps[i]);
+  wl_free(f.data);
+  return WL_OK;
+}
+
+/* Decides whether the new file contains the dataset `name` of the earlier file. The dataset is omitted if the new file
+ * has another dataset of this name, or if the task has new curves and its definition was changed. */
+static wl_status decide(const wl_file *file, const char *name, const wl_suite_task *t, wl_task_curves *curves,
+                        content *out, bool *keep) {
+  char rule[64];
+  bool same, replaces = true;
+  const char *const rest = name + strcspn(name, "/") + 1;
+  *keep = curves->count == 0;
+  if (*keep) return WL_OK;
+  WL_TRY(same_task(file, t, &same));
+  out->superseded |= !same;
+  if (!same || strcmp(rest, "definition") == 0) return WL_OK;
+  snprintf(rule, sizeof rule, "%.*s", (int)strcspn(rest, "/"), rest);
+  const wl_baseline_curve *const ours = wl_curve_find(curves, rule);
+  *keep = ours == NULL;
+  if (ours && strcmp(rest + strlen(rule), "/steps") == 0) WL_TRY(compare_steps(file, name, ours, &replaces));
+  out->superseded |= !replaces;
+  return WL_OK;
+}
+
+/* Adds the datasets of the earlier file to `out` that the new file must contain. */
+static wl_status add_earlier(const wl_file *file, const wl_suite *suite, wl_task_curves *curves, content *out) {
+  const char *name;
+  for (int i = 0; (name = wl_file_dataset(file, i)); i++) {
+    const int task = task_of(suite, name);
+    bool keep = true;
+    if (task >= 0) WL_TRY(decide(file, name, &suite->tasks[task], &curves[task], out, &keep));
+    if (!keep) continue;
+    WL_TRY(read_dataset(file, name, &out->fields[out->count]));
+    out->count++;
+  }
+  return WL_OK;
+}
+
+/* Fills `out` with the datasets of the curves, followed by the datasets of the earlier file `file` that must be kept.
+ * `file` is NULL if there is no earlier file. */
+static wl_status collect(const wl_file *file, const wl_suite *suite, wl_task_curves *curves, content *out) {
+  int most = suite->count * (1 + WL_MAX_BASELINES * FIELDS_OF_CURVE);
+  for (int i = 0; file && wl_file_dataset(file, i); i++) most++;
+  WL_TRY(WL_NEW(out->fields, most + 1));
+  for (int i = 0; i < suite->count; i++) {
+    if (curves[i].count > 0) out->fields[out->count++] = definition_field(&suite->tasks[i]);
+    for (int j = 0; j < curves[i].count; j++, out->count += FIELDS_OF_CURVE)
+      curve_fields(&suite->tasks[i], &curves[i].curve[j], out->fields + out->count);
+  }
+  out->first_read = out->count;
+  return file ? add_earlier(file, suite, curves, out) : WL_OK;
+}
+
+static wl_status write_content(const char *path, const wl_suite *suite, const content *c) {
+  char kept[WL_PATH_MAX], *text = NULL;
+  WL_TRY(wl_config_to_yaml(suite->config, &text));
+  const wl_attribute attributes[] = {
+      {"configuration", text}, {"suite", suite->name}, {"precision", WL_REAL_NAME}};
+  wl_status status = c->superseded ? wl_keep_previous(path, kept) : WL_OK;
+  if (status == WL_OK && c->superseded)
+    wl_log_warning("%s has curves of tasks that were changed in the suite; the file was renamed to %s, and "
+                   "the curves that are still valid were copied to the new file %s",
+                   path, kept, path);
+  if (status == WL_OK) status = wl_file_write(path, "baselines", c->fields, c->count, attributes, 3);
+  free(text);
+  return status;
+}
+
+wl_status wl_speedup_save(const char *paths, const wl_suite *suite, wl_task_curves *curves) {
+  char path[WL_PATH_MAX];
+  wl_file *file = NULL;
+  content c = {0};
+  snprintf(path, sizeof path, "%.*s", (int)strcspn(paths, ","), paths);
+  wl_status status = access(path, F_OK) == 0 ? wl_file_open(path, "baselines", &file) : WL_OK;
+  if (status == WL_OK) status = collect(file, suite, curves, &c);
+  wl_file_close(&file);
+  if (status == WL_OK) status = write_content(path, suite, &c);
+  clear_content(&c);
+  return status;
 }

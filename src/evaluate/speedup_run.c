@@ -194,23 +194,34 @@ static wl_status compute_curve(const field *f, wl_baseline_curve *c) {
   return status;
 }
 
-/* Returns the curve of a baseline if the curve has at least the length that the suite requires. If
- * the curve is shorter, removes the curve and returns NULL. A curve may be too short because it was
- * computed with a smaller `--reach`. */
-static wl_baseline_curve *find_complete(const field *f, const char *name, wl_task_curves *out) {
-  const wl_ints *horizons = &f->entry->horizons;
+/* Returns true if the curve has the results at all horizons of the task and the length that the suite requires. A curve
+ * may be too short because it was computed with a smaller `--reach` or before a horizon was added. */
+static bool is_complete(const wl_suite *suite, const wl_suite_task *t, const wl_baseline_curve *c) {
+  for (int i = 0; i < t->horizons.count; i++)
+    if (!wl_curve_covers(c, t->horizons.at[i])) return false;
+  return c->steps[c->points - 1] >= suite->reach * t->horizons.at[t->horizons.count - 1];
+}
+
+/* Returns true if the task has a complete curve of the baseline. Removes an incomplete curve. */
+static bool find_complete(const field *f, const char *name, wl_task_curves *out) {
   wl_baseline_curve *const c = wl_curve_find(out, name);
-  if (!c || c->steps[c->points - 1] >= f->suite->reach * horizons->at[horizons->count - 1]) return c;
+  if (!c || is_complete(f->suite, f->entry, c)) return c != NULL;
   wl_task_curves removed = {1, {*c}};
   wl_task_curves_clear(&removed);
   *c = out->curve[--out->count];
-  return NULL;
+  return false;
 }
 
-/* Computes the curves that are requested and missing. Sets *added to true if a curve was missing.
- * Also computes the member `best` of every curve. */
-static wl_status complete_curves(const field *f, const wl_speedup_request *q, wl_task_curves *out,
-                                 bool *added) {
+static wl_status save_curves(const wl_speedup_request *q, wl_comm *comm, wl_task_curves *curves) {
+  return wl_comm_agree(
+      comm, wl_comm_rank(comm) == 0 ? wl_speedup_save(q->file, q->suite, curves) : WL_OK);
+}
+
+/* Computes the curves of one task that are requested and missing. Saves the curves of all tasks
+ * after each new curve. Also computes the member `best` of every curve of the task. */
+static wl_status complete_curves(const field *f, const wl_speedup_request *q,
+                                 wl_task_curves *curves) {
+  wl_task_curves *const out = &curves[f->entry - q->suite->tasks];
   for (int i = 0; i < q->count; i++) {
     if (find_complete(f, q->baselines[i].name, out)) continue;
     wl_log_info("task %s: running %s with %d rates and %lld seeds", f->entry->name, q->baselines[i].name,
@@ -218,7 +229,7 @@ static wl_status complete_curves(const field *f, const wl_speedup_request *q, wl
     wl_baseline_curve *c = &out->curve[out->count++];
     c->baseline = q->baselines[i];
     WL_TRY(compute_curve(f, c));
-    *added = true;
+    WL_TRY(save_curves(q, f->comm, curves));
   }
   for (int i = 0; i < out->count; i++) wl_speedup_envelope(&out->curve[i], f->suite->smoothing);
   return WL_OK;
@@ -307,7 +318,6 @@ static wl_status run_learned(const field *f, const wl_trained *t, wl_speedup_cel
 static wl_status run_task(const wl_speedup_request *q, int index, wl_comm *comm,
                           wl_task_curves *curves, double *seconds, wl_speedup_cell *cells) {
   wl_task *task = NULL;
-  bool added = false;
   const wl_suite_task *entry = &q->suite->tasks[index];
   wl_status status = wl_task_create(entry->map, (uint64_t)q->suite->seed, &task);
   if (status == WL_OK && task->family->few_shot)
@@ -315,10 +325,7 @@ static wl_status run_task(const wl_speedup_request *q, int index, wl_comm *comm,
                                                "--speedup");
   status = wl_comm_agree(comm, status);
   const field f = {q->suite, entry, task, comm};
-  if (status == WL_OK) status = complete_curves(&f, q, &curves[index], &added);
-  if (status == WL_OK && added)
-    status = wl_comm_agree(
-        comm, wl_comm_rank(comm) == 0 ? wl_speedup_save(q->file, q->suite, curves) : WL_OK);
+  if (status == WL_OK) status = complete_curves(&f, q, curves);
   if (status == WL_OK && q->trained) status = run_learned(&f, q->trained, cells);
   for (int i = 0; status == WL_OK && q->trained && i < curves[index].count; i++)
     status = time_baseline(&f, &curves[index].curve[i].baseline, &seconds[i]);
@@ -337,11 +344,12 @@ static wl_status judge_baseline(const wl_suite *suite, wl_task_curves *curves,
   if (status == WL_OK) status = WL_NEW(step, out->cells);
   for (int i = 0; status == WL_OK && i < suite->count; i++) {
     const wl_baseline_curve *const c = wl_curve_find(&curves[i], b->name);
-    any = any || c;
     for (int h = 0; h < suite->tasks[i].horizons.count; h++, cell++) {
+      if (!wl_curve_is_usable(c, suite->tasks[i].horizons.at[h])) continue;
+      any = true;
       curve[cell] = c;
-      incomplete |= c && c->steps[c->points - 1] < WL_SPEEDUP_REACH * suite->tasks[i].horizons.at[h];
-      if (c) step[cell] = seconds[i * WL_MAX_BASELINES + (c - curves[i].curve)];
+      incomplete |= c->steps[c->points - 1] < WL_SPEEDUP_REACH * suite->tasks[i].horizons.at[h];
+      step[cell] = seconds[i * WL_MAX_BASELINES + (c - curves[i].curve)];
     }
   }
   if (status == WL_OK && any) {
@@ -396,9 +404,7 @@ wl_status wl_speedup_run(const wl_speedup_request *q, wl_comm *comm, wl_task_cur
     cell += suite->tasks[i].horizons.count;
   }
   /* also writes the curves of the other files to the first file */
-  if (status == WL_OK && strchr(q->file, ','))
-    status = wl_comm_agree(
-        comm, wl_comm_rank(comm) == 0 ? wl_speedup_save(q->file, suite, curves) : WL_OK);
+  if (status == WL_OK && strchr(q->file, ',')) status = save_curves(q, comm, curves);
   if (status == WL_OK && q->trained)
     status = wl_comm_agree(comm, judge_all(suite, curves, seconds, out));
   wl_free(seconds);

@@ -8,7 +8,8 @@
  *
  * A task has the keys in wl_suite_task_keys, and the keys of the section `task` of a configuration.
  * The file of baselines stores the name and the definition of each task, so stored curves remain
- * valid when tasks are added to the suite. */
+ * valid when tasks are added to the suite. Keys that do not change the losses, such as `horizons`, may
+ * change too. */
 #ifndef WL_EVALUATE_SUITE_H
 #define WL_EVALUATE_SUITE_H
 

@@ -41,6 +41,9 @@ wl_status wl_file_query(const wl_file *file, const char *name, wl_field *field);
  * the shape of the dataset differs from that of the field. */
 wl_status wl_file_read(const wl_file *file, wl_field *field);
 bool wl_file_has(const wl_file *file, const char *name);
+/* Returns the name of the dataset with this index in the sorted list of all datasets, or NULL if
+ * the file has no more datasets. The file owns the name. */
+const char *wl_file_dataset(const wl_file *file, int index);
 /* Reads `count` elements of a one-dimensional dataset, starting with element `first`. */
 wl_status wl_file_read_range(const wl_file *file, const char *name, wl_type type, int64_t first,
                              int64_t count, void *data);

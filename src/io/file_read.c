@@ -12,6 +12,10 @@ bool wl_file_has(const wl_file *file, const char *name) {
   return wl_names_has(&file->datasets, name);
 }
 
+const char *wl_file_dataset(const wl_file *file, int index) {
+  return index < file->datasets.count ? file->datasets.at[index] : NULL;
+}
+
 static wl_status open_dataset(const wl_file *file, const char *name, wl_stored *stored) {
   stored->id = H5I_INVALID_HID;
   if (!wl_file_has(file, name))

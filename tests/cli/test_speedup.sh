@@ -191,7 +191,39 @@ printf '  - {name: more, horizons: [10], family: quadratic, dimension: 2, batch:
 expect_same "what a task more computes" "task more: running adam with 15 rates and 3 seeds" "$(cat grown)"
 sed -i 's/dimension: 4/dimension: 5/' small.yaml
 "$WL_BIN" eval --speedup small.yaml --curves two.h5 >/dev/null 2>changed
-expect_same "what a changed task computes" "task quadratic: running adam with 15 rates and 3 seeds" "$(cat changed)"
+expect_same "what a changed task computes" "task quadratic: running adam with 15 rates and 3 seeds" "$(grep -v warning: changed)"
+grep -q "warning: two.h5 .* renamed to two-previous-1.h5" changed || fail "no warning about curves of a changed task: $(cat changed)"
+"$WL_PYTHON" - <<'P' || fail "curves of a changed task are lost"
+import h5py
+with h5py.File("two-previous-1.h5") as old, h5py.File("two.h5") as new:
+    rules = lambda task: {name for name in task if name != "definition" and "steps" in task[name]}
+    assert rules(old["quadratic"]) == {"adam", "nesterov", "muon-linear", "nadamw-cosine"}, set(old["quadratic"])
+    assert rules(new["quadratic"]) == {"adam"} and rules(new["more"]) == {"adam"}
+    assert rules(old["perceptron"]) == rules(new["perceptron"]) == rules(old["quadratic"])
+P
+
+# A horizon is added to a task whose curves are long enough for it. The curves of rules with a constant rate are used
+# again. A rule with a schedule has no run of the new length.
+sed -i 's/horizons: \[30\]/horizons: [10, 30]/; s/suite: small/suite: renamed\nreach: 5/' small.yaml
+"$WL_BIN" eval --speedup small.yaml --curves two.h5 --baselines adam >/dev/null 2>horizon
+[ ! -s horizon ] || fail "an added horizon: $(cat horizon)"
+run 1 horizon "$learned" --speedup small.yaml --curves two.h5 --baselines none
+"$WL_PYTHON" - <<'P' || fail "results at an added horizon"
+import json
+tables = {t["baseline"]: [(c["task"], c["steps"]) for c in t["cells"]] for t in json.load(open("horizon.json"))["tables"]}
+assert ("perceptron", 10) in tables["adam"] and ("perceptron", 30) in tables["muon-linear"], tables
+assert ("perceptron", 10) not in tables["muon-linear"], tables
+P
+
+# a command that is killed while it computes the second curve of a task leaves the first curve in the file
+printf 'suite: long\nseeds: 1\ntasks: [{name: q, horizons: [3000], family: quadratic, dimension: 4, batch: 4}]\n' >long.yaml
+"$WL_BIN" eval --speedup long.yaml --baselines adam,lion --reach 1 >/dev/null 2>killed &
+killed=$!
+until grep -q "running lion" killed || ! kill -0 $killed 2>/dev/null; do sleep 0.05; done
+kill -9 $killed 2>/dev/null || true
+wait $killed || true
+"$WL_BIN" eval --speedup long.yaml --baselines adam --reach 1 >/dev/null 2>resumed
+[ ! -s resumed ] || fail "the command computes a curve again after an interruption: $(cat resumed)"
 
 refuses() { # arguments: CODE WORDS ARGUMENTS...
   local code=0
