@@ -109,9 +109,13 @@ static wl_status find_command(const char *name, const wl_command **out) {
     return WL_OK;
   }
   const char *const near = wl_suggest(name, names, count);
-  return WL_FAIL(WL_ERR_USAGE, "unknown %s '%s'%s%s%s; 'warploom --help' lists all commands",
-                 name[0] == '-' ? "option" : "command", name, near ? "; did you mean '" : "",
-                 near ? near : "", near ? "'?" : "");
+  if (name[0] == '-')
+    return WL_FAIL(WL_ERR_USAGE,
+                   "unknown option '%s'; before the command, only --help and --version are accepted; options of a "
+                   "command follow the command",
+                   name);
+  return WL_FAIL(WL_ERR_USAGE, "unknown command '%s'%s%s%s; 'warploom --help' lists all commands", name,
+                 near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
 /* Fills `table` with the options of the subcommand, followed by --quiet and --help, which are

@@ -80,7 +80,8 @@ static double checkpoint_bytes(const wl_trainer *tr) {
                             : 0.0;
   const double units =
       saves_units(tr) ? (double)wl_state_of(tr)->plan->units * unit_bytes(tr) : 0.0;
-  const double vectors = wl_state_of(tr)->curriculum ? 4.0 : 3.0;
+  const double vectors =
+      3.0 + (wl_state_of(tr)->curriculum != NULL) + (wl_state_of(tr)->average != NULL);
   return vectors * (double)wl_setup_of(tr)->problem.model->phi.size * sizeof(double) + units + replay;
 }
 
