@@ -10,9 +10,9 @@ seed of the configuration). After each training, the script appends one line to 
 contains the processor time of the training and the interquartile mean of the speed-up over tuned Adam.
 
 The options --write-start and --draw train nothing. With --write-start, the script writes jobs/general/muon.h5. The
-meta-parameters in this file make the rule `controller` the optimizer Muon with a linear schedule and a fixed learning
-rate. With --set start=jobs/general/muon.h5, a training starts from these meta-parameters. With --draw, the script draws
-all lines of general.json in docs/pictures/general-compute.png.
+meta-parameters in this file make the rule `controller` the optimizer Muon with a linear schedule. The learning rate is
+not tuned. With --set start=jobs/general/muon.h5, a training starts from these meta-parameters. With --draw, the script
+draws all lines of general.json in docs/pictures/general-compute.png.
 """
 import argparse
 import json
@@ -27,6 +27,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 RESULTS = HERE / "general.json"
 START = ROOT / "jobs/general/muon.h5"
+UNTRAINED = "initial meta-parameters"  # the `job` of lines whose meta-parameters were not trained
 PICTURE = ROOT / "docs/pictures/general-compute.png"
 
 
@@ -40,17 +41,42 @@ def speedup(program, run):
     return {"speedup": mean["value"], "low": mean["low"], "high": mean["high"]}
 
 
+def seconds_used():
+    """Returns the processor time of all programs that this script has run."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def run_training(command, run):
+    """Runs or continues a training. Returns the digest and the processor time of all parts of the training. The file
+    RUN.seconds contains the processor time."""
+    record = Path(f"{run}.seconds")
+    record.parent.mkdir(parents=True, exist_ok=True)
+    earlier, before = float(record.read_text()) if record.exists() else 0.0, seconds_used()
+    try:
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    finally:
+        seconds = earlier + seconds_used() - before
+        record.write_text(f"{seconds}\n")
+    if done.returncode:
+        raise SystemExit(done.returncode)
+    return done.stdout.split()[1], seconds
+
+
 def train(program, job, settings, seed):
     """Trains the job in a new run directory and returns the line of general.json."""
     run = Path("runs/general-compute") / "-".join([job, *settings, str(seed or "default")]).replace("/", "_")
     command = [program, "train", ROOT / f"jobs/general/{job}.yaml", "--quiet", "--resume", "--set", f"output={run}", "--set", "threads=1"]
     for setting in settings + ([f"seed={seed}"] if seed else []):
         command += ["--set", setting]
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    digest = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[1]
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    minutes = (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) / 60
-    return {"job": job, "settings": settings, "seed": seed, "minutes": round(minutes, 1), "digest": digest, **speedup(program, run)}
+    digest, seconds = run_training(command, run)
+    return {"job": job, "settings": settings, "seed": seed, "minutes": round(seconds / 60, 2), "digest": digest, **speedup(program, run)}
+
+
+def is_recorded(line, results):
+    """Returns true if the file has a line with the same digest. Such a line has the same training."""
+    lines = results.read_text().splitlines() if results.exists() else []
+    return any(json.loads(text)["digest"] == line["digest"] for text in lines)
 
 
 def write_start():
@@ -77,12 +103,12 @@ def draw():
     figure, axes = pyplot.subplots(figsize=(6.4, 3.6))
     for name, color, from_muon in (("initial values of the rule", "C0", False), ("values of Muon", "C1", True)):
         lines = [line for line in every if from_muon == any(s.startswith("start=") for s in line["settings"])]
-        trained = [line for line in lines if line["minutes"] > 0]
+        trained = [line for line in lines if line["job"] != UNTRAINED]
         axes.errorbar([line["minutes"] for line in trained], [line["speedup"] for line in trained], fmt="o", capsize=3, color=color,
                       yerr=[[line["speedup"] - line["low"] for line in trained], [line["high"] - line["speedup"] for line in trained]],
                       label=f"trainings that start from the {name}")
         for line in lines:
-            if line["minutes"] == 0:
+            if line["job"] == UNTRAINED:
                 axes.axhline(line["speedup"], color=color, linestyle="--", label=f"{name}, without training")
                 axes.axhspan(line["low"], line["high"], color=color, alpha=0.15)
     axes.set(xscale="log", xlabel="processor time of the training in minutes", ylabel="speed-up over tuned Adam\n(suite validation)", ylim=(0, None))
@@ -110,10 +136,13 @@ def main():
         parser.error("JOB must be the name of a configuration in jobs/general, without .yaml")
     program = os.environ.get("WARPLOOM", str(ROOT / "build/warploom"))
     for seed in arguments.seeds or [None]:
-        line = json.dumps(train(program, arguments.job, arguments.settings, seed))
+        line = train(program, arguments.job, arguments.settings, seed)
+        print(json.dumps(line))
+        if is_recorded(line, arguments.results):
+            print(f"{arguments.results} has a line with this digest; no line was added")
+            continue
         with open(arguments.results, "a", encoding="utf-8") as file:
-            file.write(line + "\n")
-        print(line)
+            file.write(json.dumps(line) + "\n")
 
 
 if __name__ == "__main__":
