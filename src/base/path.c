@@ -117,6 +117,20 @@ wl_status wl_check_run_folder(const char *output) {
                  "output: the folder '%s' is a part of the run '%s': choose another folder", output, run);
 }
 
+wl_status wl_check_writable(const char *option, const char *path, bool renamed) {
+  char folder[WL_PATH_MAX];
+  const bool exists = access(path, F_OK) == 0;
+  wl_path_folder(path, folder);
+  const bool writable = (exists ? access(path, W_OK) == 0 : true) &&
+                        (exists && !renamed ? true : access(folder, W_OK) == 0);
+  int error = writable ? 0 : errno;
+  if (wl_is_directory(path)) error = EISDIR;
+  else if (!exists && writable && !wl_is_directory(folder)) error = ENOTDIR;
+  if (error == 0) return WL_OK;
+  return WL_FAIL(error == EACCES ? WL_ERR_PERMISSION : WL_ERR_CANNOT_CREATE, "%s %s: the file cannot be written: %s",
+                 option, path, strerror(error));
+}
+
 wl_status wl_keep_previous(const char *path, char kept[WL_PATH_MAX]) {
   struct stat info;
   const char *const dot = strrchr(leaf_of(path), '.');

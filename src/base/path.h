@@ -34,6 +34,12 @@ wl_status wl_check_run_folder(const char *output);
  * given the name of a configuration by mistake. */
 wl_status wl_check_replaceable(const char *path);
 
+/* Checks, before a long computation, that a file can be written later. `renamed` is true if the file
+ * is written under another name in the same folder and then renamed, or if an existing file is first
+ * renamed. `option` is the option that gives the path. Returns WL_ERR_CANNOT_CREATE or
+ * WL_ERR_PERMISSION. Not collective. */
+wl_status wl_check_writable(const char *option, const char *path, bool renamed);
+
 /* Renames the file NAME.END to NAME-previous-N.END, with the lowest N for which no such file exists.
  * Writes the new name to `kept`. Returns WL_ERR_CANNOT_CREATE if `path` is not a regular file or
  * cannot be renamed. */

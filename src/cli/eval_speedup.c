@@ -265,8 +265,28 @@ static json_t *report_json(const wl_suite *suite, const wl_trained *trained, con
 
 /* ---- The command ---------------------------------------------------------------------------- */
 
+/* Returns an error if the output exists and is not a report, so that no other file is renamed. */
+static wl_status check_existing(const char *output) {
+  json_error_t error;
+  if (access(output, F_OK) != 0) return WL_OK;
+  json_t *const root = wl_is_directory(output) ? NULL : json_load_file(output, 0, &error);
+  const bool is_report = json_is_array(json_object_get(root, "tables"));
+  json_decref(root);
+  if (is_report) return WL_OK;
+  return WL_FAIL(WL_ERR_CANNOT_CREATE,
+                 "--output %s: this path exists and is not a report of --speedup; choose another name", output);
+}
+
+/* Checks that the report can be written, before the long computation starts. */
+static wl_status check_outputs(const wl_arguments *a, const request *q) {
+  const char *const json = wl_argument_text(a, "json", "-");
+  WL_TRY(check_existing(q->output));
+  WL_TRY(wl_check_writable("--output", q->output, true));
+  return strcmp(json, "-") == 0 ? WL_OK : wl_check_writable("--json", json, false);
+}
+
 /* Prints the tables and writes the report as JSON. Only rank 0 calls this function. */
-static wl_status report(const wl_arguments *a, request *q, const wl_suite *suite,
+static wl_status report(const wl_arguments *a, const request *q, const wl_suite *suite,
                         const wl_trained *trained, const wl_speedup *s,
                         const wl_task_curves *curves) {
   char kept[WL_PATH_MAX];
@@ -274,13 +294,15 @@ static wl_status report(const wl_arguments *a, request *q, const wl_suite *suite
   FILE *const out = wl_json_text_stream(json);
   print_references(suite, curves, out);
   if (!trained) {
-    fprintf(out, "the curves of the hand-designed rules are in %s\n", q->curves);
+    int found = 0;
+    for (int i = 0; i < suite->count; i++) found += curves[i].count;
+    fprintf(out, found > 0 ? "the curves of the hand-designed rules are in %s\n"
+                           : "no curve was computed, and there is no curve of this suite in %s\n", q->curves);
     return WL_OK;
   }
   for (int i = 0; i < s->tables; i++) print_cells(s, &s->table[i], out);
   if (s->tables > 1) print_strongest(s, out);
   print_summary(s, out);
-  WL_TRY(name_output(a, suite, q));
   if (access(q->output, F_OK) == 0) WL_TRY(wl_keep_previous(q->output, kept));
   WL_TRY(wl_json_write(report_json(suite, trained, s), q->output));
   if (json) WL_TRY(wl_json_write(report_json(suite, trained, s), json));
@@ -317,6 +339,8 @@ wl_status wl_eval_speedup(wl_cli *cli, const char *path) {
   if (status == WL_OK) status = wl_suite_read(q.suite, &suite);
   if (status == WL_OK && q.reach > 0) suite->reach = q.reach;
   if (status == WL_OK && path) status = wl_trained_read(path, overrides, n, &trained);
+  if (status == WL_OK && path) status = name_output(&cli->arguments, suite, &q);
+  if (status == WL_OK && path && wl_comm_rank(cli->comm) == 0) status = check_outputs(&cli->arguments, &q);
   status = wl_comm_agree(cli->comm, status);
   if (status == WL_OK) status = run_suite(cli, &q, suite, trained);
   wl_trained_destroy(&trained);

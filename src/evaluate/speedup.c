@@ -46,6 +46,16 @@ wl_status wl_baseline_find(const char *name, wl_baseline *out) {
       name);
 }
 
+double wl_baseline_rate(const wl_baseline *b, int index) {
+  return pow(10.0, (b->lowest + index) / 2.0);
+}
+
+bool wl_baseline_tries(const wl_baseline *b, const wl_suite_task *t) {
+  for (int i = 0; i < WL_SPEEDUP_RATES; i++)
+    if (wl_suite_allows(t, wl_baseline_rate(b, i))) return true;
+  return false;
+}
+
 int64_t wl_speedup_points(int64_t last, bool growing, int64_t *steps) {
   int64_t count = 0, t = 0;
   while (t < last) {

@@ -46,6 +46,11 @@ int wl_baselines(wl_baseline out[WL_MAX_BASELINES]);
 /* Sets *out to the baseline with this name. Returns WL_ERR_USAGE if no baseline has this name. */
 wl_status wl_baseline_find(const char *name, wl_baseline *out);
 
+/* Returns learning rate number `index` of the baseline. */
+double wl_baseline_rate(const wl_baseline *baseline, int index);
+/* Returns true if the task allows at least one rate of the baseline. */
+bool wl_baseline_tries(const wl_baseline *baseline, const wl_suite_task *task);
+
 /* The losses of a baseline on one task. The struct owns the arrays. */
 typedef struct wl_baseline_curve {
   wl_baseline baseline;

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/log.h"
+#include "base/path.h"
 #include "evaluate/speedup_impl.h"
 #include "unroll/window.h"
 
@@ -103,22 +104,16 @@ static wl_status run_points(runner *r, const wl_baseline_curve *c, int64_t seed,
   return wl_task_status(r->f->task);
 }
 
-/* Returns true if the suite allows this rate. The comparison has a tolerance of 1 %, because the
- * bounds in the suite are decimal numbers with rounding errors. */
-static bool is_tried(const wl_reals *range, double rate) {
-  return range->count == 0 || (rate > 0.99 * range->at[0] && rate < 1.01 * range->at[1]);
-}
-
 /* Runs a baseline with one rate and one seed. If the suite does not allow the rate, sets all losses
  * to NaN without a run. */
 static wl_status run_rate(const field *f, const wl_baseline_curve *c, int index, int64_t seed,
                           double *loss, double *diverged) {
-  const double rate = pow(10.0, (c->baseline.lowest + index) / 2.0);
+  const double rate = wl_baseline_rate(&c->baseline, index);
   wl_rule *rule = NULL;
   wl_model *model = NULL;
   runner r = {0};
   for (int64_t k = 0; k < c->points; k++) loss[k] = NAN;
-  if (!is_tried(&f->entry->rates, rate)) return WL_OK;
+  if (!wl_suite_allows(f->entry, rate)) return WL_OK;
   WL_TRY(wl_rule_create_scheduled(c->baseline.rule, rate, c->baseline.schedule, &rule));
   WL_TRY(wl_model_create_fixed(rule, NULL, f->task, &model));
   wl_status status = create_runner(f, model, NULL, c->steps[c->points - 1], &r);
@@ -333,6 +328,11 @@ static wl_status run_task(const wl_speedup_request *q, int index, wl_comm *comm,
   return wl_comm_agree(comm, status);
 }
 
+static void warn_unusable(const wl_suite_task *t, int horizon, const wl_baseline *b) {
+  wl_log_warning("task %s, %lld steps: there is no comparison with %s, because its curve has no finite loss at this "
+                 "horizon", t->name, (long long)t->horizons.at[horizon], b->name);
+}
+
 /* Compares the learned rule with one baseline on the tasks on which the baseline has a curve. */
 static wl_status judge_baseline(const wl_suite *suite, wl_task_curves *curves,
                                 const double *seconds, const wl_baseline *b, wl_speedup *out) {
@@ -345,7 +345,10 @@ static wl_status judge_baseline(const wl_suite *suite, wl_task_curves *curves,
   for (int i = 0; status == WL_OK && i < suite->count; i++) {
     const wl_baseline_curve *const c = wl_curve_find(&curves[i], b->name);
     for (int h = 0; h < suite->tasks[i].horizons.count; h++, cell++) {
-      if (!wl_curve_is_usable(c, suite->tasks[i].horizons.at[h])) continue;
+      if (!wl_curve_is_usable(c, suite->tasks[i].horizons.at[h])) {
+        if (c) warn_unusable(&suite->tasks[i], h, b);
+        continue;
+      }
       any = true;
       curve[cell] = c;
       incomplete |= c->steps[c->points - 1] < WL_SPEEDUP_REACH * suite->tasks[i].horizons.at[h];
@@ -388,6 +391,37 @@ static wl_status same_curves(const wl_suite *suite, const wl_task_curves *curves
   return wl_comm_same(comm, "the suite, or the file of its curves,", digest.value);
 }
 
+/* Returns an error if the command has nothing to compare: no file has a curve of the suite, and no curve is computed. */
+static wl_status check_found(const wl_speedup_request *q, const wl_task_curves *curves) {
+  int found = q->count;
+  for (int i = 0; i < q->suite->count; i++) found += curves[i].count;
+  if (found > 0 || !q->trained) return WL_OK;
+  return WL_FAIL(WL_ERR_NO_INPUT,
+                 "--curves %s: there is no curve of a task of the suite '%s', so nothing can be compared; name a file "
+                 "that has curves of this suite, or name rules with --baselines",
+                 q->file, q->suite->name);
+}
+
+/* Checks, before the long computation starts, that the requested curves that are missing can be computed and saved. */
+static wl_status check_missing(const wl_speedup_request *q, wl_task_curves *curves, bool saves) {
+  char path[WL_PATH_MAX];
+  bool any = strchr(q->file, ',') != NULL;
+  for (int i = 0; i < q->suite->count; i++)
+    for (int k = 0; k < q->count; k++) {
+      const wl_suite_task *const t = &q->suite->tasks[i];
+      const wl_baseline_curve *const c = wl_curve_find(&curves[i], q->baselines[k].name);
+      if (c && is_complete(q->suite, t, c)) continue;
+      any = true;
+      if (!wl_baseline_tries(&q->baselines[k], t))
+        return wl_map_fail(t->map, "rates", "%s has no rate in this range; its rates are %.3g, %.3g, ..., %.3g",
+                           q->baselines[k].name, wl_baseline_rate(&q->baselines[k], 0),
+                           wl_baseline_rate(&q->baselines[k], 1),
+                           wl_baseline_rate(&q->baselines[k], WL_SPEEDUP_RATES - 1));
+    }
+  snprintf(path, sizeof path, "%.*s", (int)strcspn(q->file, ","), q->file);
+  return any && saves ? wl_check_writable("--curves", path, true) : WL_OK;
+}
+
 wl_status wl_speedup_run(const wl_speedup_request *q, wl_comm *comm, wl_task_curves *curves,
                          wl_speedup *out) {
   const wl_suite *suite = q->suite;
@@ -397,6 +431,8 @@ wl_status wl_speedup_run(const wl_speedup_request *q, wl_comm *comm, wl_task_cur
   wl_status status = WL_NEW(out->cell, out->cells);
   if (status == WL_OK) status = WL_NEW(seconds, suite->count * WL_MAX_BASELINES);
   if (status == WL_OK) status = wl_speedup_load(q->file, suite, curves);
+  if (status == WL_OK) status = check_found(q, curves);
+  if (status == WL_OK) status = check_missing(q, curves, wl_comm_rank(comm) == 0);
   status = wl_comm_agree(comm, status);
   if (status == WL_OK) status = same_curves(suite, curves, comm);
   for (int64_t i = 0, cell = 0; status == WL_OK && i < suite->count; i++) {

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "evaluate/speedup.h"
 #include "task/task.h"
 
 enum { MAX_OPTIONS = 64, OWN_OPTIONS = 5 };
@@ -65,12 +66,32 @@ static const wl_section *sections(void) {
   return all;
 }
 
+/* Names are parts of file names and of names of HDF5 groups. */
+static wl_status check_name(const wl_map *map, const char *key, const char *name) {
+  static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
+  const size_t length = strlen(name);
+  if (length > 0 && length <= 48 && strspn(name, letters) == length) return WL_OK;
+  return wl_map_fail(map, key, "the name must consist of 1 to 48 letters, digits, - and _");
+}
+
+bool wl_suite_allows(const wl_suite_task *t, double rate) {
+  return t->rates.count == 0 || (rate > 0.99 * t->rates.at[0] && rate < 1.01 * t->rates.at[1]);
+}
+
+static wl_status check_rates(const wl_suite_task *t) {
+  wl_baseline all[WL_MAX_BASELINES];
+  if (t->rates.count != 0 && (t->rates.count != 2 || !(t->rates.at[0] <= t->rates.at[1])))
+    return wl_map_fail(t->map, "rates", "give two numbers, the lowest and the highest rate, or []");
+  for (int i = wl_baselines(all) - 1; i >= 0; i--)
+    if (wl_baseline_tries(&all[i], t)) return WL_OK;
+  return wl_map_fail(t->map, "rates",
+                     "no rate is in this range. Nesterov's rule tries the rates 1e-5, 3.16e-5, 1e-4, ..., 31.6, 100, and "
+                     "other rules try 1e-7, 3.16e-7, 1e-6, ..., 0.316, 1; choose a range that contains one of them");
+}
+
 static wl_status check_task(const wl_suite *s, int index) {
   const wl_suite_task *t = &s->tasks[index];
-  static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
-  const size_t length = strlen(t->name);
-  if (length == 0 || length > 48 || strspn(t->name, letters) != length)
-    return wl_map_fail(t->map, "name", "the name must consist of 1 to 48 letters, digits, - and _");
+  WL_TRY(check_name(t->map, "name", t->name));
   for (int i = 0; i < index; i++)
     if (strcmp(s->tasks[i].name, t->name) == 0)
       return wl_map_fail(t->map, "name", "the name '%s' is given twice; names of tasks must differ", t->name);
@@ -78,8 +99,7 @@ static wl_status check_task(const wl_suite *s, int index) {
   for (int i = 1; i < t->horizons.count; i++)
     if (t->horizons.at[i] <= t->horizons.at[i - 1])
       return wl_map_fail(t->map, "horizons", "the horizons must be in rising order");
-  if (t->rates.count != 0 && (t->rates.count != 2 || !(t->rates.at[0] <= t->rates.at[1])))
-    return wl_map_fail(t->map, "rates", "give two numbers, the lowest and the highest rate, or []");
+  WL_TRY(check_rates(t));
   if (t->reference_steps.count != t->reference_losses.count)
     return wl_map_fail(t->map, "reference_losses", "the list must have as many numbers as reference_steps");
   return WL_OK;
@@ -116,8 +136,9 @@ wl_status wl_suite_read(const char *path, wl_suite **out) {
   if (status == WL_OK) {
     wl_map_read(wl_config_map(s->config, "", 0), wl_suite_keys, s);
     s->count = wl_config_count(s->config, "tasks");
-    status = WL_NEW(s->tasks, s->count + 1);
+    status = check_name(wl_config_map(s->config, "", 0), "suite", s->name);
   }
+  if (status == WL_OK) status = WL_NEW(s->tasks, s->count + 1);
   for (int i = 0; status == WL_OK && i < s->count; i++) {
     wl_suite_task *t = &s->tasks[i];
     t->map = wl_config_map(s->config, "tasks", i);

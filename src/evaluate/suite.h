@@ -53,6 +53,10 @@ typedef struct wl_suite {
  * tasks have only in a suite. */
 extern const wl_option wl_suite_keys[], wl_suite_task_keys[];
 
+/* Returns true if the task allows this rate. The comparison has a tolerance of 1 %, because the bounds
+ * in the suite are decimal numbers with rounding errors. */
+bool wl_suite_allows(const wl_suite_task *task, double rate);
+
 /* Reads a suite from the YAML file `path` and checks it. Not collective. The caller destroys *out
  * with wl_suite_destroy. */
 wl_status wl_suite_read(const char *path, wl_suite **out);

@@ -68,7 +68,7 @@ refuses "the same file" eval run --output twice.h5 --json ./twice.h5
 refuses "part of the run" train q.yaml --set output=run/checkpoints
 printf 'suite: s\ntasks: [{name: q, horizons: [5], family: quadratic}]\n' >suite.yaml
 refuses "the same file" eval run --speedup suite.yaml --json suite.yaml
-for again in 1 2; do "$WL_BIN" eval own.h5 --speedup suite.yaml --baselines none --no-picture --output report.json >/dev/null 2>err || fail "a second report: $(cat err)"; done
+for again in 1 2; do "$WL_BIN" eval own.h5 --speedup suite.yaml --no-picture --output report.json >/dev/null 2>err || fail "a second report: $(cat err)"; done
 refuses "run" export run --output "$(ls run/checkpoints/step-*.h5 | tail -n 1)"
 cp own.h5 keep.h5
 refuses "not an evaluation" eval run --steps 3 --seeds 2 --output keep.h5

@@ -219,7 +219,7 @@ P
 printf 'suite: long\nseeds: 1\ntasks: [{name: q, horizons: [3000], family: quadratic, dimension: 4, batch: 4}]\n' >long.yaml
 "$WL_BIN" eval --speedup long.yaml --baselines adam,lion --reach 1 >/dev/null 2>killed &
 killed=$!
-until grep -q "running lion" killed || ! kill -0 $killed 2>/dev/null; do sleep 0.05; done
+until grep -qs "running lion" killed || ! kill -0 $killed 2>/dev/null; do sleep 0.05; done
 kill -9 $killed 2>/dev/null || true
 wait $killed || true
 "$WL_BIN" eval --speedup long.yaml --baselines adam --reach 1 >/dev/null 2>resumed
@@ -254,6 +254,42 @@ printf 'suite: fall\ntasks: [{name: a, horizons: [5, 3], family: quadratic}]\n' 
 refuses 78 "rising order" --speedup fall.yaml
 printf 'suite: rates\ntasks: [{name: a, horizons: [5], rates: [1e-2], family: quadratic}]\n' >rates.yaml
 refuses 78 "the lowest and the highest rate" --speedup rates.yaml
+
+# rates that no rule tries, and rates with which a rule always diverges
+printf 'suite: rates\ntasks: [{name: a, horizons: [5], rates: [0.004, 0.009], family: quadratic}]\n' >rates.yaml
+refuses 78 "rates.yaml:2.*rates.*1e-5, 3.16e-5" --speedup rates.yaml
+printf 'suite: rates\nseeds: 1\nevaluate_batches: 0\ntasks: [{name: a, horizons: [50], rates: [10, 100], family: quadratic, dimension: 4, batch: 4, loss_scale: 1e3}]\n' >rates.yaml
+refuses 78 "adam has no rate in this range" --speedup rates.yaml
+sed -i 's/10, 100/1, 100/' rates.yaml
+run 1 diverge "$learned" --speedup rates.yaml --baselines adam,nesterov-linear
+grep -q "warning: task a, 50 steps: there is no comparison with nesterov-linear" diverge.err || fail "no warning about a rule that always diverges: $(cat diverge.err)"
+"$WL_PYTHON" - <<'P' || fail "a rule that always diverges has results"
+import h5py, json, numpy as np
+with h5py.File("rates.h5") as file:
+    assert not np.isfinite(file["a/nesterov-linear/loss"][:, -1]).any()
+report = json.load(open("diverge.json"))
+assert [t["baseline"] for t in report["tables"]] == ["adam"] and report["strongest"]["cells"][0]["baseline"] == "adam"
+P
+
+# outputs are checked before the computation, and other files are not renamed
+mkdir folder
+printf '{"a": 1}\n' >other.json
+sed -i 's/suite: long/suite: fresh/; s/\[3000\]/[5]/' long.yaml
+for name in folder other.json one.yaml one.h5; do
+  refuses 73 "--output $name: .*not a report" "$learned" --speedup long.yaml --curves fresh.h5 --output "$name"
+done
+for option in output=absent/x.json json=absent/x.json json=folder curves=absent/x.h5 output=other.json/x.json; do
+  refuses 73 "--${option%%=*} ${option#*=}: the file cannot be written" "$learned" --speedup long.yaml --curves fresh.h5 "--$option"
+done
+[ ! -e fresh.h5 ] && [ -d folder ] && [ -z "$(find . -name 'folder-*' -o -name 'other-*' -o -name 'one-previous*')" ] || fail "a refused output: $(ls)"
+sed 's/suite: fresh/suite: a\/b/' long.yaml >slash.yaml
+refuses 78 "suite.*letters, digits" --speedup slash.yaml
+
+# without a curve there is nothing to compare
+refuses 66 "nothing can be compared" "$learned" --speedup long.yaml --baselines none --curves none.h5,none2.h5 --output none.json
+refuses 66 "nothing can be compared" "$learned" --speedup long.yaml --baselines none --curves one.h5 --output none.json
+"$WL_BIN" eval --speedup long.yaml --baselines none --curves none.h5 >out
+expect_same "without curves" "no curve was computed, and there is no curve of this suite in none.h5" "$(cat out)"
 "$WL_PYTHON" "$WL_SOURCE/tools/plot_speedup.py" two.json again.json -o both.png >/dev/null || fail "no picture"
 [ -s both.png ] || fail "the picture is empty"
 echo ok
