@@ -26,22 +26,14 @@ os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
 import h5py
 import numpy as np
 
-# Exit codes of sysexits.h, which the program also uses.
-USAGE, DATA, NO_INPUT, CANNOT_CREATE, IO, NO_PERMISSION = 64, 65, 66, 73, 74, 77
+from . import footer
+from .errors import CANNOT_CREATE, DATA, IO, NO_INPUT, NO_PERMISSION, USAGE, ToolError
 
 SCHEMA_VERSION = 3
 # Keys that control the output and the execution of a run. These keys have no effect on the result of the run.
 # tests/cli/test_json_schema.py compares them with the program's keys.
 BOOKKEEPING = ("output", "threads", "checkpoint.", "trajectory.", "outer.patience", "outer.validate", "window.memory",
                "window.storage", "replay.spill", "task.module", "task.python", "task.timeout")
-
-
-class ToolError(Exception):
-    """Raised for an error that the user can correct. Contains a message of one line and the exit code of the tool."""
-
-    def __init__(self, code, message):
-        super().__init__(message)
-        self.code = code
 
 
 # ---- command lines -------------------------------------------------------------------------
@@ -267,17 +259,18 @@ class Variable:
 
 
 class File:
-    """An open, complete file of Warploom. `kind` is the required kind of file, or None for any kind."""
+    """An open, complete file of Warploom. Before the file is opened, its bytes are compared with the hashes in its
+    footer. `kind` is the required kind of file, or None for any kind."""
 
     def __init__(self, path, kind=None):
         self.path = require_path(path)
         if self.path.is_dir():
             raise ToolError(DATA, f"{path}: is a folder, but a file is expected")
+        footer.check(self.path)
         try:
             self.h5 = h5py.File(self.path, "r")
         except OSError as error:
-            raise ToolError(DATA, f"{path}: is not a readable HDF5 file: it is damaged or has another "
-                                  "format") from error
+            raise ToolError(DATA, f"{path}: is not a readable HDF5 file") from error
         self.attributes = {key: text_of(value) for key, value in self.h5.attrs.items()}
         self._check(kind)
 

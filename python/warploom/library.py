@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from h5py._objects import phil  # the lock of h5py: only one thread at a time calls HDF5
 
-from .files import NO_INPUT, USAGE, ToolError
+from .errors import NO_INPUT, USAGE, ToolError
 
 SONAME, MOST_AXES = "libwarploom.so.0", 4
 

@@ -8,7 +8,7 @@ import re
 import numpy as np
 import torch
 
-from .files import DATA, ToolError
+from .errors import DATA, ToolError
 
 PREFIX = "precondition."
 

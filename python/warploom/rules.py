@@ -9,7 +9,7 @@ import math
 
 import torch
 
-from .files import DATA, ToolError
+from .errors import DATA, ToolError
 
 
 @dataclasses.dataclass

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import torch
 
-from .files import DATA, ToolError
+from .errors import DATA, ToolError
 from .newton_schulz import newton_schulz, orthogonal
 from .rules import Rule, Schedule, correction, decayed, total, wide
 

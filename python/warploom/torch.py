@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from . import library, precondition
-from .files import DATA, USAGE, ToolError
+from .errors import CONFIG, DATA, NO_INPUT, USAGE, ToolError
 from .rules import ELEMENTWISE, Bundle, Elementwise, Lstm, LstmAdam, Moment, RnnProp, Tensor
 from .tensor_rules import Controller, FeatureNet, Lbfgs, Muon
 from .trained import open_trained, read_phi
@@ -195,11 +195,12 @@ class LearnedOptimizer(torch.optim.Optimizer):
 
     def _open_library(self, path):
         """Opens the optimizer in the library.
-        With backend "auto", PyTorch runs the optimizer if the library cannot open the optimizer."""
+        With backend "auto", PyTorch runs the optimizer if the library is not installed, does not know a key of the
+        configuration, or does not find the data set of a task."""
         try:
             self._c = _CRun(path, self.digest)
-        except ToolError:
-            if self.backend == "c":
+        except ToolError as error:
+            if self.backend == "c" or error.code not in (NO_INPUT, CONFIG):
                 raise
             self.backend = "torch"
 

@@ -10,10 +10,12 @@ float32. The measure is therefore about 1e-7 if the distance |theta_C - theta_0|
 RULES contains a separate limit of the measure for each rule."""
 import copy
 import io
+import os
 import subprocess
 import sys
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from unittest import mock
 
 from fixture import PROGRAM, SOURCE, COptimizer, expect, train, train_all
@@ -27,6 +29,7 @@ except ImportError as missing:
     sys.exit(77)
 
 import warploom
+from warploom import footer
 from warploom.files import ToolError
 from warploom.rules import Bundle
 from warploom.tensor_rules import Controller
@@ -370,15 +373,32 @@ def expect_error(words, action):
     expect(False, f"no error; expected one with '{words}'")
 
 
+def check_damage(model, path):
+    """A damaged file must be an error with each backend. The backend "auto" must select PyTorch only if the library is
+    not installed."""
+    whole = Path(path).read_bytes()
+    middle = len(whole) // 2
+    for content in (whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1:], whole[:-1]):
+        Path("damaged.h5").write_bytes(content)
+        for backend in ("auto", "torch", "c"):
+            expect_error("is damaged", lambda: LearnedOptimizer(model.parameters(), "damaged.h5", backend=backend))
+    with mock.patch.dict(os.environ, {"WARPLOOM_LIBRARY": "/nowhere.so"}):
+        expect(LearnedOptimizer(model.parameters(), path).backend == "torch", "a missing library is not replaced by PyTorch")
+    with mock.patch("warploom.torch.library.Optimizer", side_effect=ToolError(65, "changed now")):
+        expect_error("changed now", lambda: LearnedOptimizer(model.parameters(), path))
+
+
 def test_errors(paths):
     model, lstm = network(), paths["lstm"]
     sgd = train("warped", "{name: sgd, learn: [rate]}", "initialisation: {name: maml}\n")
     expect_error("initialisation 'maml'", lambda: LearnedOptimizer(model.parameters(), sgd, backend="torch"))
     expect_error("no such file", lambda: LearnedOptimizer(model.parameters(), "nowhere.h5"))
-    expect_error("not a readable HDF5 file", lambda: LearnedOptimizer(model.parameters(), "lstm.yaml"))
+    expect_error("does not end with a footer", lambda: LearnedOptimizer(model.parameters(), "lstm.yaml"))
     with h5py.File("other.h5", "w") as other:
         other.attrs.update({"format": "warploom", "kind": "evaluation", "complete": 1, "schema_version": 2})
+    footer.append("other.h5")
     expect_error("its kind is 'evaluation'", lambda: LearnedOptimizer(model.parameters(), "other.h5"))
+    check_damage(model, lstm)
     expect_error("at least 1 step", lambda: LearnedOptimizer(model.parameters(), lstm, horizon=0))
     expect_error("out_in or in_out", lambda: LearnedOptimizer(model.parameters(), lstm, layout="rows"))
     first, second = (LearnedOptimizer(model.parameters(), paths[name]) for name in ("lstm", "raw"))
