@@ -77,7 +77,8 @@ int64_t wl_optimizer_horizon(const wl_optimizer *optimizer);
 wl_status wl_optimizer_set_threads(wl_optimizer *optimizer, int threads);
 
 /* Starts a run over n parameters at step 0 with a zero rule state. If the handle already has a run,
- * that run ends. Allocates all memory of the run, for example 328 bytes per parameter for an LSTM
+ * that run ends. The horizon of the run is wl_optimizer_horizon(). If the rule has a schedule, give the
+ * number of steps of the whole run to wl_optimizer_start_tensors instead. Allocates all memory of the run, for example 328 bytes per parameter for an LSTM
  * with two layers of 20 units.
  *
  *   WL_ERR_USAGE   n is below 1, or wl_optimizer_parameters() is not 0 and differs from n.
@@ -97,9 +98,12 @@ typedef struct wl_tensor_shape {
  * lbfgs, controller, mlp, small_fc, celo2) require this call instead of wl_optimizer_start. For
  * wl_optimizer_step, theta and the gradient contain the tensors one after the other. The shape of a
  * dense layer's weight must be (in, out), and the shape of a convolution's weight must be (out, in,
- * rows, columns). `horizon` is the planned number of steps of the run; schedules and some rules use
- * this number. If `horizon` is 0, the function uses wl_optimizer_horizon(). Returns WL_ERR_USAGE if
- * a shape is invalid, or if the optimizer belongs to a network with other shapes. */
+ * rows, columns). `horizon` is the planned number of steps of the whole run; schedules and some rules
+ * use this number. After this number of steps, the updates of the rule `controller` are zero. The
+ * updates of a rule with a linear or cosine schedule are then zero, too, unless the key
+ * `rule.final_fraction` is positive. If `horizon` is 0, the function uses wl_optimizer_horizon().
+ * Returns WL_ERR_USAGE if a shape is invalid, or if the optimizer belongs to a network with other
+ * shapes. */
 wl_status wl_optimizer_start_tensors(wl_optimizer *optimizer, int count,
                                      const wl_tensor_shape *tensors, int64_t horizon);
 

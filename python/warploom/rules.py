@@ -94,7 +94,6 @@ class Rule:
     """The base class of the rules. `fields` contains the names of the states that have one number for each
     coordinate."""
     tensorwise = False  # True if the result depends on the positions of the coordinates in the tensor
-    reads_loss = False
     tensors = None  # number of tensors if the rule has meta-parameters for each tensor
     fields = ()
 

@@ -15,7 +15,7 @@ TINY = 1e-30
 class Controller(Rule):
     """The rule controller, which is a form of Muon that uses the horizon. A network sets the learning rate and the
     mixture of momenta for each tensor (src/rule/controller.c)."""
-    tensorwise = reads_loss = True
+    tensorwise = True
     fields = ("momentum", "slow_momentum", "second_moment")
     UNKNOWN_HORIZON, LEAST_SIZE = 2000, 1e-3
 

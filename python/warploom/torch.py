@@ -9,6 +9,7 @@
         optimizer.step(loss=loss)
 """
 import copy
+import warnings
 
 import numpy as np
 import torch
@@ -32,6 +33,33 @@ def _make_rule(name, options, phi, steps):
     if name == "lstm" and options.get("preprocessing") == "adam":
         return LstmAdam(options, phi, steps)
     return _CLASSES[name](options, phi, steps)
+
+
+def _whole(horizon):
+    """Returns the horizon as an int, or None if no horizon is given."""
+    if horizon is None:
+        return None
+    try:
+        steps = int(horizon)
+    except (TypeError, ValueError, OverflowError):  # for example NaN or infinity
+        steps = 0
+    if steps != horizon or not 1 <= steps < 2**63:
+        raise ToolError(USAGE, f"horizon is {horizon!r}; give at least 1 step, as a whole number such as 400 or 400.0, "
+                               "or None")
+    return steps
+
+
+def _after_horizon(c):
+    """Returns the effect of the steps after the horizon on the training, or None if the rule does not use the
+    horizon."""
+    if c["rule.name"] == "lbfgs":
+        return "the learning rate of the rule stays at its last value"
+    if c["rule.name"] == "controller":
+        return "the updates of the rule are 0" if c.get("rule.horizon", True) else None
+    if c.get("rule.schedule") not in ("linear", "cosine", "warmup_cosine"):
+        return None
+    final = c.get("rule.final_fraction", 0.0)
+    return f"the learning rate of the rule is {final:g} times its largest value" if final else "the updates of the rule are 0"
 
 
 def _require_rule_alone(path, c):
@@ -157,8 +185,9 @@ class LearnedOptimizer(torch.optim.Optimizer):
     lr            factor of the update, which schedulers of PyTorch can change.
                   The update includes the learning rate of the rule, so lr = 1 applies the rule as it was trained.
     weight_decay  coefficient of decoupled weight decay, which is multiplied by lr
-    horizon       number of steps of the run, for rules that use t / T.
-                  None stands for the longest episode of the training.
+    horizon       number of steps of the whole training of the model, for rules that use t / T.
+                  None stands for the longest episode of the meta-training. A step after the horizon causes a warning.
+                  When a state is loaded, a given horizon replaces the horizon of the state with a warning.
     layout        order of the axes of matrices: "out_in" as in torch.nn.Linear, or "in_out" as in torch.nn.Embedding
     backend       "torch", "c" or "auto".
                   "c" is the C library, for contiguous float32 parameters on the CPU. "auto" selects the C library if it
@@ -172,8 +201,7 @@ class LearnedOptimizer(torch.optim.Optimizer):
 
     def __init__(self, params, path, *, lr=1.0, weight_decay=0.0, horizon=None, layout="out_in", backend="auto",
                  threads=None):
-        if horizon is not None and horizon < 1:
-            raise ToolError(USAGE, f"horizon is {horizon}; give at least 1 step, or None")
+        self._given_horizon = _whole(horizon)
         if backend not in ("auto", "torch", "c"):
             raise ToolError(USAGE, f"backend is '{backend}', but it must be auto, torch or c")
         c, phi, self.digest = _read(path)
@@ -183,13 +211,15 @@ class LearnedOptimizer(torch.optim.Optimizer):
         steps = c["episode.steps"]
         self.trained_horizon, self.rule_name = steps[-1] if isinstance(steps, list) else steps, c["rule.name"]
         self.backend, self._threads, self._c, self.rule = backend, threads, None, None
-        self._precondition = None
+        self._precondition, self._warned = None, set()
+        self._after_horizon = _after_horizon(c)
+        self._reads_loss = self.rule_name == "controller" and c.get("rule.losses", True)
         if backend != "torch":
             self._open_library(path)
         if backend != "c":
             self._open_rule(path, c, phi)
         self._clip_value, self._clip_norm = c.get("episode.clip_value", 0.0), c.get("episode.clip_norm", 0.0)
-        self._run = {"step": 0, "horizon": horizon or self.trained_horizon, "whole": {}}
+        self._run = {"step": 0, "horizon": self._given_horizon or self.trained_horizon, "whole": {}}
         self._bundles = {}
         super().__init__(params, {"lr": lr, "weight_decay": weight_decay, "layout": layout})
 
@@ -239,20 +269,37 @@ class LearnedOptimizer(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self, closure=None, *, loss=None):
         """Takes one step. `closure` is a function that computes the loss and the gradients again.
-        `loss` is the minibatch loss at the current parameters, for rules that use it (controller)."""
+        `loss` is the minibatch loss at the current parameters, for rules that use it (controller). If such a rule
+        receives no loss, the first step causes a warning."""
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
         if self.backend == "auto":
             self._choose_backend()
-        read = loss is not None and (self.backend == "c" or self.rule.reads_loss)
-        known = float(loss) if read else float("nan")
+        self._warn_of_step(loss)
+        known = float(loss) if self._reads_loss and loss is not None else float("nan")
         if self.backend == "c":
             self._step_in_library(known)
         else:
             self._step_in_torch(known)
         self._run["step"] += 1
         return loss
+
+    def _warn_of_step(self, loss):
+        """Warns once of a step after the horizon, and once of a step without the loss that the rule uses."""
+        step, horizon = self._run["step"], self._run["horizon"]
+        if self._after_horizon and step >= horizon:
+            self._warn_once("horizon", f"step {step + 1} is after the horizon of {horizon} steps. After the horizon, "
+                            f"{self._after_horizon}. Create the optimizer with horizon=N, where N is the number of steps "
+                            "of the whole training")
+        if self._reads_loss and loss is None:
+            self._warn_once("loss", f"the rule '{self.rule_name}' uses the minibatch loss, but step() received no loss. "
+                            "Call step(loss=loss), or pass a closure that returns the loss")
+
+    def _warn_once(self, what, text):
+        if what not in self._warned:
+            self._warned.add(what)
+            warnings.warn(text, stacklevel=2)
 
     def _step_in_library(self, loss):
         work = self._with_gradient()
@@ -349,6 +396,8 @@ class LearnedOptimizer(torch.optim.Optimizer):
         return {**super().state_dict(), "warploom": own}
 
     def load_state_dict(self, state_dict):
+        """Loads a state of state_dict(). If the optimizer was created with a horizon that differs from the horizon of
+        the state, the optimizer's horizon applies to all further steps, and the function warns."""
         own = state_dict.get("warploom")
         if own is None:
             raise ToolError(DATA, "the state belongs to another optimizer: it has no entry 'warploom'")
@@ -359,9 +408,18 @@ class LearnedOptimizer(torch.optim.Optimizer):
         self._bundles = {}
         super().load_state_dict({key: value for key, value in state_dict.items() if key != "warploom"})
         self._run = {key: copy.deepcopy(own[key]) for key in ("step", "horizon", "whole")}
+        self._keep_given_horizon()
         if self.backend == "c":
             self._c.restore(own["state"])
         self._restore_precision(state_dict)
+
+    def _keep_given_horizon(self):
+        given, loaded = self._given_horizon, self._run["horizon"]
+        if given not in (None, loaded):
+            warnings.warn(f"the state was saved with horizon={loaded}, but this optimizer was created with horizon={given}. "
+                          f"The further steps use horizon={given}. To keep the horizon of the state, create the optimizer "
+                          "without horizon", stacklevel=3)
+            self._run["horizon"] = given
 
     def _take_backend(self, theirs):
         """Raises a ToolError if the state was saved with a backend that this optimizer does not use."""

@@ -45,4 +45,20 @@ optimizer.step()
 assert optimizer.backend == "c" and not weight.eq(1).any(), optimizer.backend
 EOF2
 PYTHONPATH='' WARPLOOM=$WL_BIN fresh/bin/python use.py || fail "use.py fails with the installed package"
+
+# The commands of docs/python.md must install the package on a system that refuses `pip install` outside of virtual
+# environments. The commands of python/README.md must be the same. Without the module ensurepip, the environment uses
+# the system's pip.
+for page in docs/python.md python/README.md; do
+  sed -nE '/^ *(python3 -m venv|\. .*activate|(python -m )?pip install) ?/s/^ *//p' "$WL_SOURCE/$page" >"$(basename "$page").sh"
+done
+cmp python.md.sh README.md.sh || fail "docs/python.md and python/README.md install the package with different commands"
+grep -q 'pip install' python.md.sh || fail "docs/python.md has no commands for the installation"
+"$WL_PYTHON" -c 'import ensurepip' 2>missing.txt || without_pip=--without-pip
+sed -i "s|^python3 -m venv|'$WL_PYTHON' -m venv ${without_pip:-}|" python.md.sh
+mkdir documented && cp -r "$WL_SOURCE/python" documented
+(cd documented && PIP_NO_INDEX=1 PIP_NO_DEPS=1 PIP_NO_BUILD_ISOLATION=0 bash -e ../python.md.sh >../pip.txt 2>&1) ||
+  { cat pip.txt >&2; fail "the commands of docs/python.md"; }
+PYTHONPATH='' documented/warploom-env/bin/python -c 'import warploom; assert "warploom-env" in warploom.__file__' ||
+  fail "the commands of docs/python.md do not install the package"
 echo "ok: warploom $version"

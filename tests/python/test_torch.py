@@ -13,6 +13,7 @@ import io
 import os
 import subprocess
 import sys
+import warnings
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -302,6 +303,66 @@ def test_resume(paths):
         expect(not equal(parameters_of(model), parameters_of(fresh)), f"{name}: the resume does not need its state")
 
 
+def warnings_of(action):
+    """Returns the texts of the warnings of the package during an action."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        action()
+    return [str(w.message) for w in caught if "horizon" in str(w.message) or "received no loss" in str(w.message)]
+
+
+def expect_warnings(what, found, *wanted):
+    expect(len(found) == len(wanted) and all(w in f for w, f in zip(wanted, found)), f"{what}: warnings {found}")
+
+
+def test_horizon(paths):
+    """The first step after the horizon must cause one warning, with the effect that the step then has. Rules that do
+    not use the horizon must cause no warning."""
+    for name, effect in (("controller", "updates of the rule are 0"), ("celo2", "updates of the rule are 0"),
+                         ("nadamw", "updates of the rule are 0"), ("lbfgs", "stays at its last value"),
+                         ("blind", None), ("adamw", None), ("lstm", None)):
+        for backend in ("torch", "c", "auto"):
+            model, optimizer = with_optimizer(network(), paths[name], horizon=4, backend=backend)
+            what = f"{name}, backend {backend}"
+            expect_warnings(what, warnings_of(lambda: run(model, optimizer, 0, 4)))
+            before = parameters_of(model)
+            found = warnings_of(lambda: run(model, optimizer, 4, 3))
+            expect_warnings(what, found, *([f"{effect}. Create the optimizer with horizon=N"] if effect else []))
+            expect(equal(before, parameters_of(model)) == (effect == "updates of the rule are 0"), f"{what}: wrong effect")
+    for horizon in (0, -1, 400.5, float("nan"), float("inf"), 2**63, "400", [400]):
+        for backend in ("torch", "c", "auto"):
+            expect_error("at least 1 step", lambda: with_optimizer(network(), paths["lstm"], horizon=horizon, backend=backend))
+
+
+def test_other_horizon(paths):
+    """A horizon that is given to the constructor must replace the horizon of a loaded state, with a warning. The
+    further steps must then be those of a run with this horizon."""
+    for backend in ("torch", "c"):
+        options = {"backend": backend}
+        model, optimizer = with_optimizer(network(), paths["controller"], horizon=6, **options)
+        run(model, optimizer, 0, 6)
+        state = optimizer.state_dict()
+        for horizon, wanted in ((None, []), (6.0, []), (12, ["saved with horizon=6, but this optimizer was created with horizon=12"])):
+            other, resumed = with_optimizer(copy.deepcopy(model), paths["controller"], horizon=horizon, **options)
+            expect_warnings(f"state with horizon {horizon}", warnings_of(lambda: resumed.load_state_dict(state)), *wanted)
+            used = resumed.state_dict()["warploom"]["horizon"]
+            expect(used == (horizon or 6), f"horizon {horizon}: {used} is used")
+            found = warnings_of(lambda: run(other, resumed, 6, 3))
+            expect_warnings(f"steps after a resume with {horizon}", found, *([] if wanted else ["step 7 is after the horizon of 6"]))
+            moves = not equal(parameters_of(other), parameters_of(model))
+            expect(moves == bool(wanted), f"horizon {horizon}: the steps after 6 move parameters: {moves}")
+
+
+def test_missing_loss(paths):
+    """A step without a loss must cause one warning, but only if the rule uses the loss."""
+    for name, wanted in (("controller", ["Call step(loss=loss)"]), ("blind", []), ("lstm", [])):
+        for backend in ("torch", "c", "auto"):
+            model, optimizer = with_optimizer(network(), paths[name], backend=backend)
+            loss_of(model, 0).backward()
+            expect_warnings(f"{name}, backend {backend}", warnings_of(lambda: [optimizer.step() for _ in range(3)]), *wanted)
+            expect_warnings(f"{name} with loss", warnings_of(lambda: run(*with_optimizer(network(), paths[name], backend=backend), 0, 2)))
+
+
 def test_groups(paths):
     for backend in ("torch", "c"):
         check_groups(paths["controller"], backend)
@@ -473,6 +534,9 @@ def main():
     test_bundles(paths)
     test_groups(paths)
     test_resume(paths)
+    test_horizon(paths)
+    test_other_horizon(paths)
+    test_missing_loss(paths)
     test_per_tensor()
     test_rules(paths)
 
