@@ -14,7 +14,13 @@ const wl_command *const wl_commands[] = {
 #undef WL_COMMAND
     NULL};
 
-void wl_command_help_keys(bool roff, FILE *out) { wl_sections_help(wl_schema(), roff, out); }
+void wl_command_help_keys(bool roff, FILE *out) {
+  fputs(
+      roff ? ".SH CONFIGURATION\n" : "\nKeys of the configuration, a YAML file (--set KEY=VALUE overrides a "
+                                     "key):\n\n",
+      out);
+  wl_sections_help(wl_schema(), roff, out);
+}
 
 /* Prints the lines of examples, each indented by two spaces. */
 static void print_examples(const char *lines, FILE *out) {
@@ -63,10 +69,5 @@ static void help_roff(const wl_command *command, FILE *out) {
 void wl_command_help(const wl_command *command, bool roff, FILE *out) {
   if (roff) help_roff(command, out);
   else help_text(command, out);
-  if (!command->more_help) return;
-  fputs(
-      roff ? ".SH CONFIGURATION\n" : "\nKeys of the configuration, a YAML file (--set KEY=VALUE overrides a "
-                                     "key):\n\n",
-      out);
-  command->more_help(roff, out);
+  if (command->more_help) command->more_help(roff, out);
 }

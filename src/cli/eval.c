@@ -38,7 +38,9 @@ static const wl_argument arguments[] = {
     {"output", "FILE",
      "HDF5 file that receives all curves; default: RUN/evaluation.h5 for a run directory, and "
      "NAME-evaluation.h5 in the current folder for a file NAME.h5. An earlier evaluation with other settings "
-     "is renamed to a name that ends in -previous-N.h5"},
+     "is renamed to a name that ends in -previous-N.h5. With --speedup, FILE is the JSON report; default: "
+     "RUN/speedup-SUITE.json for a run directory, and NAME-speedup-SUITE.json in the current folder for a file. An "
+     "earlier report is renamed to a name that ends in -previous-N.json"},
     {"speedup", "SUITE",
      "instead of the comparison, measure speed-ups on a suite of tasks such as jobs/suites/unseen.yaml. The "
      "command measures how many steps and how much time tuned hand-designed rules need to reach the losses of "
@@ -52,8 +54,9 @@ static const wl_argument arguments[] = {
      "that has a curve in the file"},
     {"curves", "FILE",
      "with --speedup, the HDF5 file of the curves of hand-designed rules; default: SUITE with the ending .h5. "
-     "FILE may be a list of files, separated by commas; all files are read, and all curves are written to the "
-     "first file"},
+     "FILE may be a list of files, separated by commas. All files that exist are read. The first file receives the "
+     "new curves and the curves of the other files. Its other curves are kept. Curves that do not fit a changed task "
+     "are kept in a file whose name ends in -previous-N.h5"},
     {"reach", "N",
      "with --speedup, the length of new curves as a multiple of the longest horizon; default: the key `reach` "
      "of the suite. To compare only final losses, 1 is enough"},
@@ -363,7 +366,7 @@ const wl_command wl_command_eval = {
     0,
     1,
     arguments,
-    NULL,
+    wl_eval_help_suite,
     false,
     run_eval,
     "Compares a trained optimizer with SGD, momentum, Nesterov, RMSprop and Adam on fresh tasks. RUN is a run "

@@ -329,6 +329,19 @@ static wl_status run_suite(wl_cli *cli, request *q, const wl_suite *suite,
   return status;
 }
 
+void wl_eval_help_suite(bool roff, FILE *out) {
+  const wl_section sections[] = {
+      {.name = "", .doc = "Keys of the suite", .options = wl_suite_keys},
+      {.name = "tasks",
+       .doc = "Keys of a task. A task also has the keys of the section `task` of a configuration, which "
+              "`warploom train --help` lists",
+       .options = wl_suite_task_keys,
+       .list = true},
+      {0}};
+  fputs(roff ? ".SH SUITE\n" : "\nKeys of a suite, a YAML file:\n\n", out);
+  wl_sections_help(sections, roff, out);
+}
+
 wl_status wl_eval_speedup(wl_cli *cli, const char *path) {
   request q;
   wl_suite *suite = NULL;

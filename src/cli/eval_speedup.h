@@ -8,4 +8,7 @@
  * is NULL, only the curves of the suite's baselines are computed. Collective. */
 wl_status wl_eval_speedup(wl_cli *cli, const char *path);
 
+/* Prints the keys of a suite, as the last part of the help page of `eval`. */
+void wl_eval_help_suite(bool roff, FILE *out);
+
 #endif
