@@ -223,9 +223,6 @@ void wl_config_destroy(wl_config **config);
  * wl_config_map returns map i, counted from 0. The configuration owns the map. */
 int wl_config_count(const wl_config *config, const char *section);
 const wl_map *wl_config_map(const wl_config *config, const char *section, int i);
-/* Returns the number of maps of a section in the configuration as the user wrote it. A map with
- * choices counts as one map. */
-int wl_config_written(const wl_config *config, const char *section);
 /* Returns the name of the map's variant, which is the value of the section's selector or the name
  * of the plug-in. Returns "" if the section has no selector. */
 const char *wl_map_variant(const wl_map *map);
@@ -236,10 +233,16 @@ const void *wl_map_table(const wl_map *map);
 const wl_option *wl_map_options(const wl_map *map);
 
 /* wl_map_combinations returns the number of maps to which the choices ({one_of: [..]}) of this map
- * were expanded. The number is 1 if no key has choices. The function wl_map_choices writes the
- * choices of this map to `text`, for example "widths: [32], activation: relu". The function
- * writes at most `size` bytes. The text is "" if no key has choices. */
+ * were expanded. The number is 1 if no key has choices. The function wl_map_repeated returns true if
+ * an earlier map of the same expansion has the same values, because a list of choices contains a
+ * value more than once. The function wl_map_choices writes the choices of this map to `text`, for
+ * example "widths: [32], activation: relu". The function writes at most `size` bytes. The text is
+ * "" if no key has choices. */
 int wl_map_combinations(const wl_map *map);
+bool wl_map_repeated(const wl_map *map);
+/* Returns the position of the map in the section as the user wrote it, counted from 0. All maps to
+ * which the choices of a map were expanded have the same position. */
+int wl_map_entry(const wl_map *map);
 void wl_map_choices(const wl_map *map, char *text, size_t size);
 
 /* Stores the value of each row of `table` in the member of `out` that the row's slot names. Other

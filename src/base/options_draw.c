@@ -108,8 +108,11 @@ static wl_status combine(wl_pool *pool, const wl_map *written, int combinations,
     const wl_value *const value = &written->values[i];
     values[i] = *value;
     if (!multiplies(value)) continue;
-    values[i] = value->choices[number % value->n_choices];
+    const int choice = number % value->n_choices;
+    values[i] = value->choices[choice];
     values[i].chosen = true;
+    for (int k = 0; k < choice; ++k)
+      out->repeated = out->repeated || wl_value_same(&value->choices[k], &values[i]);
     number /= value->n_choices;
   }
   return WL_OK;

@@ -18,11 +18,6 @@ int wl_config_count(const wl_config *config, const char *section) {
   return group ? group->n_drawn : 0;
 }
 
-int wl_config_written(const wl_config *config, const char *section) {
-  const wl_group *const group = find_group(config, section);
-  return group ? group->count : 0;
-}
-
 const wl_map *wl_config_map(const wl_config *config, const char *section, int i) {
   const wl_group *const group = find_group(config, section);
   return group && i >= 0 && i < group->n_drawn ? &group->drawn[i] : NULL;
@@ -43,6 +38,10 @@ static const wl_value *find_value(const wl_map *map, const char *key) {
 }
 
 int wl_map_combinations(const wl_map *map) { return map->combinations; }
+
+int wl_map_entry(const wl_map *map) { return map->index; }
+
+bool wl_map_repeated(const wl_map *map) { return map->repeated; }
 
 static wl_draw draw_of(const wl_value *value) {
   if (value->draw == WL_DRAW_FIXED) return (wl_draw){.low = value->real, .high = value->real};

@@ -115,7 +115,8 @@ struct wl_map {
   /* index of this map in the section, and number of maps of the section, both before the choices
    * are expanded */
   int index, siblings;
-  int combinations;          /* number of combinations of the choices in this map */
+  int combinations; /* number of combinations of the choices in this map */
+  bool repeated;    /* true if an earlier combination of the same map has the same values */
   const wl_variant *variant; /* the chosen variant, or NULL if the section has no selector */
   wl_location location;
   int count;
@@ -161,6 +162,8 @@ wl_status wl_group_expand(wl_pool *pool, wl_group *group);
 /* Returns a value as YAML text. If the value is a list, returns item i as YAML text. The returned
  * text may be in `buffer`. */
 const char *wl_value_text(const wl_value *value, int i, char buffer[40]);
+/* Returns true if two values of a key are equal. */
+bool wl_value_same(const wl_value *a, const wl_value *b);
 
 /* The rows of the options table that declare the keys `plugin` and `plugin_hash`. The last row has
  * the key NULL. */

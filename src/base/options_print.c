@@ -201,10 +201,10 @@ static unsigned flags_of(const wl_map *map, const wl_value *value) {
   return map->section->flags | value->option->flags;
 }
 
-static bool same_value(const wl_value *a, const wl_value *b) {
+bool wl_value_same(const wl_value *a, const wl_value *b) {
   if (a->draw != b->draw || a->n_choices != b->n_choices) return false;
   for (int i = 0; i < a->n_choices; ++i)
-    if (!same_value(&a->choices[i], &b->choices[i])) return false;
+    if (!wl_value_same(&a->choices[i], &b->choices[i])) return false;
   if (a->draw != WL_DRAW_FIXED) return true;
   const int count_a = a->is_list ? a->count : 1, count_b = b->is_list ? b->count : 1;
   if (a->is_list != b->is_list || count_a != count_b) return false;
@@ -236,7 +236,7 @@ static void diff_map(const wl_map *map, const wl_map *other, const diff *d, bool
     const wl_value *const theirs = find_key(other, value->option->key);
     if (flags_of(map, value) & d->except) continue;
     if (value->option->flags & WL_KEY_HASH && theirs && theirs->given) continue;
-    if (theirs && (d->only_missing || same_value(value, theirs))) continue;
+    if (theirs && (d->only_missing || wl_value_same(value, theirs))) continue;
     char path[WL_PATH_SIZE];
     fprintf(d->out, "%s: ", wl_map_path(map, value->option->key, with_index, path));
     if (d->only_missing) fputs("(absent) | ", d->out);

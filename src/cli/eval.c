@@ -18,6 +18,10 @@
 
 enum { MAX_CASES = 32, MAX_OVERRIDES = WL_ARGUMENTS_MAX + 1 };
 
+/* An example of an option that chooses one setting. */
+#define ONE_SETTING                                                                                 \
+  "--set 'task={family: mlp, data: fashion-mnist, widths: [20], activation: sigmoid}'"
+
 static const wl_argument arguments[] = {
     {"set", "KEY=VALUE",
      "override a key of the run's configuration, such as --set task.widths=[40]; this option may be repeated"},
@@ -34,7 +38,8 @@ static const wl_argument arguments[] = {
     {"seed", "N", "seed from which the fresh tasks are drawn; default 1"},
     {"vary", "LIST",
      "also evaluate settings that differ in one property; LIST contains one or more of these properties, "
-     "separated by commas: horizon,steps,width,depth,activation,data,scale"},
+     "separated by commas: horizon,steps,width,depth,activation,data,scale. If the training has several tasks "
+     "or choices (one_of), also choose one task with --set task=..."},
     {"output", "FILE",
      "HDF5 file that receives all curves; default: RUN/evaluation.h5 for a run directory, and "
      "NAME-evaluation.h5 in the current folder for a file NAME.h5. An earlier evaluation with other settings "
@@ -180,23 +185,49 @@ static wl_status run_axis(wl_cli *cli, request *q, const wl_config *config, cons
   return WL_OK;
 }
 
-/* Evaluates the trained setting. If the configuration has several tasks, each task is a separate
- * case. */
+/* Lists the trained settings that are evaluated, as indices of the tasks of the configuration, and
+ * returns their number. Each combination of choices (one_of) is a setting. If there are more than
+ * MAX_CASES settings, only the first combination of each entry of `task` is listed. *left_out is
+ * the number of settings that are not listed. */
+static int list_settings(const wl_config *config, int settings[MAX_CASES], int *left_out) {
+  const int tasks = wl_config_count(config, "task");
+  int distinct = 0, count = 0;
+  for (int i = 0; i < tasks; i++) distinct += !wl_map_repeated(wl_config_map(config, "task", i));
+  for (int i = 0; i < tasks && count < MAX_CASES;) {
+    const wl_map *map = wl_config_map(config, "task", i);
+    if (!wl_map_repeated(map)) settings[count++] = i;
+    i += distinct > MAX_CASES ? wl_map_combinations(map) : 1;
+  }
+  *left_out = distinct - count;
+  return count;
+}
+
+/* Evaluates each trained setting as a separate case. */
 static wl_status run_trained(wl_cli *cli, request *q, const wl_config *config, wl_eval_case *cases,
                              int *count) {
-  const int families = wl_config_count(config, "task");
-  if (families == 1) return run_one(cli, q, "trained", NULL, &cases[(*count)++]);
-  for (int i = 0; i < families && *count < MAX_CASES; i++) {
-    char name[64], choices[64];
-    const wl_map *map = wl_config_map(config, "task", i);
+  int settings[MAX_CASES], left_out;
+  const int n = list_settings(config, settings, &left_out);
+  if (n == 1 && left_out == 0) return run_one(cli, q, "trained", NULL, &cases[(*count)++]);
+  for (int i = 0; i < n; i++) {
+    char name[sizeof cases->name], choices[200];
+    const wl_map *map = wl_config_map(config, "task", settings[i]);
     wl_map_choices(map, choices, sizeof choices);
-    snprintf(name, sizeof name, "task %d, %s%s%.40s", i, wl_map_variant(map), *choices ? ", " : "",
-             choices);
-    q->setting.task = i;
+    snprintf(name, sizeof name, "task %d, %.32s%s%s", wl_map_entry(map), wl_map_variant(map),
+             *choices ? ", " : "", choices);
+    q->setting.task = settings[i];
     WL_TRY(run_one(cli, q, name, NULL, &cases[(*count)++]));
   }
-  q->setting.task = 0; /* variations change the task with index 0 */
   return WL_OK;
+}
+
+/* Returns an error if --vary is given and the configuration has several settings. */
+static wl_status check_vary(const wl_arguments *a, const wl_config *config) {
+  int settings[MAX_CASES], left_out;
+  const int n = list_settings(config, settings, &left_out) + left_out;
+  if (n == 1 || !wl_argument_given(a, "vary")) return WL_OK;
+  return WL_FAIL(WL_ERR_USAGE,
+                 "--vary changes one setting, but the training has %d settings of `task`; choose one "
+                 "setting with --set task=..., for example " ONE_SETTING, n);
 }
 
 /* Calls `visit` for each axis that --vary lists. Stops at the first failure. */
@@ -299,7 +330,15 @@ static wl_status make_room(const request *q, const wl_trained *trained) {
 static wl_status report(const wl_cli *cli, const request *q, const wl_trained *trained,
                         const wl_eval_case *cases, int count) {
   const char *json = wl_argument_text(&cli->arguments, "json", NULL);
-  wl_eval_print(trained, cases, count, wl_json_text_stream(json));
+  FILE *const out = wl_json_text_stream(json);
+  int settings[MAX_CASES], left_out;
+  list_settings(trained->config, settings, &left_out);
+  wl_eval_print(trained, cases, count, out);
+  if (left_out > 0)
+    fprintf(out,
+            "\n%d other combinations of the choices of `task` were not evaluated. To evaluate one setting, "
+            "use --set task=..., for example " ONE_SETTING "\n",
+            left_out);
   if (json) WL_TRY(wl_eval_print_json(trained, cases, count, json));
   if (q->setting.alone) return WL_OK;
   WL_TRY(make_room(q, trained));
@@ -347,6 +386,7 @@ static wl_status run_eval(wl_cli *cli, int argc, char **argv) {
                                          "'warploom eval runs/quickstart'"));
   wl_status status = read_request(cli, argv[0], &q);
   if (status == WL_OK) status = wl_trained_read(q.path, q.overrides, q.n_overrides, &trained);
+  if (status == WL_OK) status = check_vary(&cli->arguments, trained->config);
   if (status == WL_OK) status = for_axes(cli, check_axis, trained);
   if (status == WL_OK && wl_comm_rank(cli->comm) == 0) status = check_output(&q);
   status = wl_comm_agree(cli->comm, status);
@@ -371,7 +411,9 @@ const wl_command wl_command_eval = {
     run_eval,
     "Compares a trained optimizer with SGD, momentum, Nesterov, RMSprop and Adam on fresh tasks. RUN is a run "
     "directory, a checkpoint or an exported file. The rates of the hand-designed rules are tuned on other "
-    "tasks, for the same number of steps. The command prints a table with 95 % intervals and a verdict. The "
+    "tasks, for the same number of steps. The command prints a table with 95 % intervals and a verdict. If the "
+    "training has several tasks or choices (one_of), each combination has its own table; with more than 32 "
+    "combinations, only the first combination of each entry of `task` is evaluated. The "
     "command writes all loss curves to an HDF5 file, and draws the curves if Python has h5py and matplotlib. "
     "The runs "
     "are distributed over the ranks. The results do not depend on the number of ranks.",

@@ -235,7 +235,7 @@ static wl_status run_case(const wl_eval_runner *r, wl_eval_case *out, wl_outcome
   choose_baselines(r, list);
   WL_TRY(enter_learned(r, out, o, curves));
   for (int i = 0; i + 1 < out->entries; i++) {
-    char text[128];
+    char text[sizeof out->name + 64];
     snprintf(text, sizeof text, "%s: tuning %s", out->name, list[i].label);
     wl_log_progress("evaluation", i, out->entries - 1, text);
     WL_TRY(enter_baseline(r, &list[i], &out->entry[i + 1], o, curves));

@@ -64,7 +64,7 @@ typedef enum wl_verdict { WL_WINS, WL_TIES, WL_LOSES, WL_FAILS } wl_verdict;
  * key of the trained setting. Entry 0 is the learned rule. */
 typedef struct wl_eval_case {
   /* name of the setting, for example "trained", "horizon x 5" or "activation relu" */
-  char name[64];
+  char name[256];
   char note[160]; /* reason why the case could not run; "" if the case ran */
   int64_t steps, seeds;
   /* true if each set is one few-shot task, whose losses are measured on the query set */
@@ -114,7 +114,8 @@ typedef struct wl_variation {
   int64_t steps;
 } wl_variation;
 enum { WL_MAX_VARIATIONS = 8 };
-/* Lists the variations along an axis and sets *count to their number. If the axis does not apply to
+/* Lists the variations of a configuration with one task along an axis, and sets *count to their
+ * number. If the axis does not apply to
  * this family, sets *count to 0 and writes the reason to `note`. Returns WL_ERR_USAGE for an
  * unknown axis. Not collective. */
 wl_status wl_variations(const wl_config *config, const char *axis,

@@ -51,14 +51,12 @@ static const wl_option varied_options[] = {
 typedef struct collection {
   const wl_map *task;
   varied_keys trained;
-  /* true if the trained configuration is a mixture; only the first task of a mixture is varied */
-  bool mixture;
   int64_t horizon;   /* longest episode of the training, in inner steps */
   wl_variation *out; /* [WL_MAX_VARIATIONS] the list of variations */
   int count;
 } collection;
 
-/* Appends a variation that changes a key of the first task. If `key` is NULL, the variation changes
+/* Appends a variation that changes a key of the task. If `key` is NULL, the variation changes
  * only the horizon. Returns the variation, or NULL if the list is full. */
 static wl_variation *append(collection *c, const char *name, const char *key) {
   if (c->count == WL_MAX_VARIATIONS) return NULL;
@@ -66,7 +64,7 @@ static wl_variation *append(collection *c, const char *name, const char *key) {
   *v = (wl_variation){.steps_factor = 1};
   snprintf(v->name, sizeof v->name, "%s", name);
   if (!key) return v;
-  snprintf(v->path, sizeof v->path, c->mixture ? "task.0.%s" : "task.%s", key);
+  snprintf(v->path, sizeof v->path, "task.%s", key);
   v->override.path = v->path;
   return v;
 }
@@ -206,7 +204,6 @@ wl_status wl_variations(const wl_config *config, const char *axis,
                         wl_variation out[WL_MAX_VARIATIONS], int *count, char *note,
                         size_t note_size) {
   collection c = {.task = wl_config_map(config, "task", 0),
-                  .mixture = wl_config_written(config, "task") > 1,
                   .horizon = wl_episode_longest(config),
                   .trained = absent,
                   .out = out};

@@ -78,6 +78,34 @@ assert start["warp_advantage"] == 0 and start["warp_advantage_half_width"] == 0,
 assert start["warp_coverage"] == 1
 assert warped["warp_advantage"] != 0 and 0 < warped["warp_coverage"] <= 1
 P
+# Each combination of choices must be one case, and a repeated choice must not be a second case. If there are more
+# than 32 combinations, only the first combination of each entry of `task` is evaluated, and a line must give the number
+# of other combinations. --vary must refuse several settings.
+cat >mixture.yaml <<'Y'
+threads: 1
+output: mixture
+task:
+  - {family: quadratic, dimension: {one_of: [2, 3, 2]}, batch: {one_of: [2, 4, 8, 16]}, distribution: {one_of: [gaussian, uniform]}}
+  - {family: rosenbrock}
+  - {family: mlp, data: synthetic, side: 2, widths: {one_of: [[2], [3]]}, activation: {one_of: [relu, tanh]}}
+rule: {name: lstm, hidden: [2]}
+episode: {steps: 2}
+outer: {steps: 0, units: 1}
+Y
+"$WL_BIN" train mixture.yaml --quiet >/dev/null
+titles() { "$WL_BIN" eval mixture --learned-only --seeds 2 --steps 1 --quiet "$@" >titles.out && sed -n '/^task/p' titles.out | cut -d: -f1-5; }
+titles >few.titles
+[ "$(wc -l <few.titles)" = 21 ] && [ -z "$(sort few.titles | uniq -d)" ] || fail "the settings: $(cat few.titles)"
+! grep -q "not evaluated" titles.out || fail "eval reports settings that were not evaluated"
+titles --set 'task.0.batch={one_of: [2, 4, 8, 16, 32, 64, 128]}' >many.titles
+[ "$(cut -d, -f1,2 many.titles | cut -d: -f1 | tr '\n' ' ')" = "task 0, quadratic task 1, rosenbrock task 2, mlp " ] ||
+  fail "the first setting of each entry: $(cat many.titles)"
+grep -q "^30 other combinations .*--set task=" titles.out || fail "no line about other combinations: $(tail -n 1 titles.out)"
+code=0
+"$WL_BIN" eval mixture --learned-only --seeds 2 --steps 1 --vary scale >vary.out 2>vary.err || code=$?
+[ $code = 64 ] && grep -q -- "21 settings .*--set task=" vary.err && [ ! -s vary.out ] || fail "--vary with several settings: $code, $(cat vary.err)"
+titles --vary horizon --set 'task={family: rosenbrock}'
+grep -q '^horizon x 5' titles.out || fail "--vary with one chosen setting: $(cat titles.out)"
 # Drawing a picture must not change the JSON on standard output.
 "$WL_BIN" eval mountain --seeds 2 --output drawn.h5 --json - 2>/dev/null | "$WL_PYTHON" -c 'import json, sys; json.load(sys.stdin)' ||
   fail "no JSON on standard output"

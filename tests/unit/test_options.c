@@ -445,10 +445,16 @@ static void draws_become_maps(void **state) {
   wl_config *config = parse(
       "task:\n"
       "  - {family: mlp, hidden: {one_of: [[32], [64, 48], 5]}, proportion: {one_of: [1, 2]}}\n"
-      "  - {family: quadratic, dimension: 3, distribution: {one_of: [uniform]}}\n",
+      "  - {family: quadratic, dimension: 3, distribution: {one_of: [uniform]}}\n"
+      "  - {family: quadratic, dimension: {one_of: [3, 4, 3]}, distribution: {one_of: [uniform, uniform]}}\n",
       0, NULL);
-  assert_int_equal(wl_config_count(config, "task"), 7);
-  assert_int_equal(wl_config_written(config, "task"), 2);
+  assert_int_equal(wl_config_count(config, "task"), 13);
+  static const int entry[13] = {0, 0, 0, 0, 0, 0, 1, 2, 2, 2, 2, 2, 2};
+  static const bool repeated[13] = {[8] = true, [10] = true, [11] = true, [12] = true};
+  for (int i = 0; i < 13; ++i) {
+    assert_int_equal(wl_map_entry(wl_config_map(config, "task", i)), entry[i]);
+    assert_int_equal(wl_map_repeated(wl_config_map(config, "task", i)), repeated[i]);
+  }
   static const struct {
     int64_t hidden, layers;
     double proportion;

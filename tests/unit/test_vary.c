@@ -66,7 +66,6 @@ static void widths(void **state) {
   expect("{family: omniglot, filters: [8], widths: [5]}", "width",
          "task.widths=[10] task.filters=[16]");
   expect("{family: quadratic}", "width", "task.dimension=20");
-  expect("[{family: mlp, widths: [20]}, {family: quadratic}]", "width", "task.0.widths=[40]");
 }
 
 static void data(void **state) {
