@@ -160,6 +160,10 @@ static void print_losses(const char *rule, const wl_loss_ratios *r, FILE *out) {
           (long long)(r->judged - r->lower - r->ties));
 }
 
+static bool is_constant(const wl_speedup_table *t) {
+  return strcmp(t->baseline.schedule, "constant") == 0;
+}
+
 static void print_summary(const wl_speedup *s, FILE *out) {
   fprintf(
       out,
@@ -177,10 +181,11 @@ static void print_summary(const wl_speedup *s, FILE *out) {
         t->median_low, t->median_high, t->wall_iqm, t->wall_low, t->wall_high, (long long)t->caps);
   }
   for (int i = 0; i < s->tables; i++)
-    if (s->table[i].is_bound)
-      fprintf(out, "  %s: some runs end before %d times the horizon, so the speed-ups over this rule are lower "
-                   "bounds\n",
-              s->table[i].baseline.name, WL_SPEEDUP_REACH);
+    if (s->table[i].is_incomplete)
+      fprintf(out, "  %s: some runs end before %d times the horizon, so the speed-ups over this rule are %s\n",
+              s->table[i].baseline.name, WL_SPEEDUP_REACH,
+              is_constant(&s->table[i]) ? "lower bounds"
+                                        : "rough: they are cut, or interpolated between few lengths");
   fprintf(
       out,
       "\nMean final loss of the learned rule divided by the loss of the tuned rule (a tie is a difference of "
@@ -232,14 +237,15 @@ static json_t *table_json(const wl_speedup *s, const wl_speedup_table *t) {
     for (int64_t k = 0; k < s->seeds; k++)
       json_array_append_new(capped, json_boolean(t->capped[i * s->seeds + k]));
     json_array_append_new(
-        cells, json_pack("{s:s, s:I, s:o, s:o, s:o, s:o}", "task", s->cell[i].task->name, "steps",
+        cells, json_pack("{s:s, s:I, s:o, s:o, s:o, s:o, s:o}", "task", s->cell[i].task->name, "steps",
                          (json_int_t)s->cell[i].horizon, "speedup",
                          numbers(t->speedup + i * s->seeds, s->seeds), "wall_clock_speedup",
                          numbers(t->wall + i * s->seeds, s->seeds), "capped", capped, "loss_ratio",
-                         wl_json_number(t->losses.of_cell[i])));
+                         wl_json_number(t->losses.of_cell[i]), "seconds_of_a_step",
+                         wl_json_number(t->seconds[i])));
   }
-  return json_pack("{s:s, s:b, s:o, s:o, s:o, s:I, s:I, s:o, s:o}", "baseline", t->baseline.name,
-                   "lower_bound", t->is_bound, "interquartile_mean", interval_json(t->iqm, t->iqm_low, t->iqm_high), "median",
+  return json_pack("{s:s, s:b, s:b, s:o, s:o, s:o, s:I, s:I, s:o, s:o}", "baseline", t->baseline.name,
+                   "lower_bound", t->is_incomplete && is_constant(t), "incomplete", t->is_incomplete, "interquartile_mean", interval_json(t->iqm, t->iqm_low, t->iqm_high), "median",
                    interval_json(t->median, t->median_low, t->median_high),
                    "wall_clock_interquartile_mean",
                    interval_json(t->wall_iqm, t->wall_low, t->wall_high), "capped",

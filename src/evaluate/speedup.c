@@ -221,8 +221,10 @@ static void fill_cell(const wl_speedup_cell *cell, const wl_baseline_curve *curv
     out->caps += out->capped[at];
   }
   for (int64_t s = 0; s < seeds; s++) sum += cell->final[s] / (double)seeds;
+  out->seconds[index] = curve ? seconds : NAN;
   out->best[index] = curve ? best_at(curve, cell->horizon) : NAN;
-  const double ratio = sum / out->best[index];
+  /* if both losses are zero, they are equal */
+  const double ratio = sum == out->best[index] ? 1.0 : sum / out->best[index];
   out->losses.of_cell[index] = curve && isnan(ratio) ? INFINITY : ratio;
 }
 
@@ -265,6 +267,7 @@ wl_status wl_speedup_judge(const wl_speedup *s, const wl_baseline_curve *const *
   WL_TRY(WL_NEW(out->wall, n));
   WL_TRY(WL_NEW(out->capped, n));
   WL_TRY(WL_NEW(out->best, s->cells));
+  WL_TRY(WL_NEW(out->seconds, s->cells));
   WL_TRY(WL_NEW(out->losses.of_cell, s->cells));
   for (int64_t i = 0; i < s->cells; i++)
     fill_cell(&s->cell[i], curve[i], seconds[i], s->seeds, i, out);
@@ -289,6 +292,7 @@ void wl_speedup_clear(wl_speedup *s) {
     wl_free(s->table[i].capped);
     wl_free(s->table[i].losses.of_cell);
     wl_free(s->table[i].best);
+    wl_free(s->table[i].seconds);
   }
   wl_free(s->strongest.of_cell);
   wl_free(s->strongest_table);

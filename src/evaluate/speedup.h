@@ -100,9 +100,11 @@ typedef struct wl_speedup_table {
   /* wall_low and wall_high are the bounds of the interval of wall_iqm */
   double wall_median, wall_iqm, wall_low, wall_high;
   int64_t caps;  /* number of runs whose speed-up is capped */
-  /* true if the speed-ups are lower bounds, because some runs of the baseline are shorter than 10
-   * times the horizon */
-  bool is_bound;
+  /* true if some runs of the baseline are shorter than 10 times the horizon. If the baseline has a
+   * constant rate, the speed-ups are then lower bounds. If it has a schedule, the speed-ups are then
+   * cut or interpolated between few lengths, and they are neither lower nor upper bounds. */
+  bool is_incomplete;
+  double *seconds; /* [cells] seconds of an inner step with the baseline; NaN without a curve */
   /* [cells] lowest loss of the baseline within the horizon of the cell; NaN if the baseline has no
    * curve on the task */
   double *best;

@@ -92,12 +92,13 @@ static bool is_constant(const wl_baseline *b) { return strcmp(b->schedule, "cons
 static wl_status run_points(runner *r, const wl_baseline_curve *c, int64_t seed, double *loss,
                             double *diverged) {
   const bool constant = is_constant(&c->baseline);
-  const int64_t batches = r->f->suite->batches;
+  /* the losses of a rule with a schedule are final losses, as those of the learned rule are */
+  const int64_t batches = constant || r->f->suite->batches == 0 ? r->f->suite->batches : FINAL_BATCHES;
   bool finite = true;
   for (int64_t k = 0; k < c->points; k++) {
     if (k == 0 || !constant) WL_TRY(start_run(r, seed, constant ? 0 : c->steps[k]));
     if (k == 0 || !constant || finite) WL_TRY(advance(r, c->steps[k], &finite));
-    loss[k] = finite ? measure(r, k, constant ? batches : 0) : NAN;
+    loss[k] = finite ? measure(r, k, batches) : NAN;
     finite = finite && isfinite(loss[k]);
     if (!finite) *diverged = 1.0;
   }
@@ -254,17 +255,17 @@ static wl_status run_seed(runner *r, int64_t seed, int64_t horizon, double *fina
   return wl_task_status(r->f->task);
 }
 
-/* Measures the seconds of an inner step. The result is the minimum of many short measurements,
- * because other processes may interrupt a measurement. Every rank makes these measurements
- * separately. */
+/* Measures the seconds of an inner step, which uses one thread. The result is the minimum of many
+ * short measurements of CPU time. Other processes therefore have little effect on the result. Every
+ * rank makes these measurements separately. */
 static wl_status time_steps(runner *r, double *seconds) {
   bool finite = true;
   *seconds = INFINITY;
   for (int i = 0; i < TIMINGS; i++) {
     WL_TRY(start_run(r, 0, TIMED_STEPS));
-    const double before = wl_seconds();
+    const double before = wl_thread_seconds();
     WL_TRY(advance(r, TIMED_STEPS, &finite));
-    *seconds = fmin(*seconds, (wl_seconds() - before) / TIMED_STEPS);
+    *seconds = fmin(*seconds, (wl_thread_seconds() - before) / TIMED_STEPS);
   }
   return WL_OK;
 }
@@ -358,7 +359,7 @@ static wl_status judge_baseline(const wl_suite *suite, wl_task_curves *curves,
   if (status == WL_OK && any) {
     wl_speedup_table *const table = &out->table[out->tables++];
     table->baseline = *b;
-    table->is_bound = incomplete;
+    table->is_incomplete = incomplete;
     status = wl_speedup_judge(out, curve, step, table);
   }
   wl_free(curve);
