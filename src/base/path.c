@@ -10,7 +10,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-
 bool wl_is_directory(const char *path) {
   struct stat info;
   return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
@@ -127,8 +126,8 @@ wl_status wl_check_writable(const char *option, const char *path, bool renamed) 
   if (wl_is_directory(path)) error = EISDIR;
   else if (!exists && writable && !wl_is_directory(folder)) error = ENOTDIR;
   if (error == 0) return WL_OK;
-  return WL_FAIL(error == EACCES ? WL_ERR_PERMISSION : WL_ERR_CANNOT_CREATE, "%s %s: the file cannot be written: %s",
-                 option, path, strerror(error));
+  return WL_FAIL(error == EACCES ? WL_ERR_PERMISSION : WL_ERR_CANNOT_CREATE,
+                 "%s %s: the file cannot be written: %s", option, path, strerror(error));
 }
 
 wl_status wl_keep_previous(const char *path, char kept[WL_PATH_MAX]) {
@@ -137,13 +136,17 @@ wl_status wl_keep_previous(const char *path, char kept[WL_PATH_MAX]) {
   const int stem = (int)(dot ? dot - path : (ptrdiff_t)strlen(path));
   int n = 1, used;
   if (stat(path, &info) != 0 || !S_ISREG(info.st_mode))
-    return WL_FAIL(WL_ERR_CANNOT_CREATE, "%s: this is not a regular file, so it is not replaced; choose another name", path);
+    return WL_FAIL(WL_ERR_CANNOT_CREATE,
+                   "%s: this is not a regular file, so it is not replaced; choose another name",
+                   path);
   do {
     used = snprintf(kept, WL_PATH_MAX, "%.*s-previous-%d%s", stem, path, n++, path + stem);
-    if (used >= WL_PATH_MAX) return WL_FAIL(WL_ERR_CANNOT_CREATE, "%s: the name is too long; choose a shorter name", path);
+    if (used >= WL_PATH_MAX)
+      return WL_FAIL(WL_ERR_CANNOT_CREATE, "%s: the name is too long; choose a shorter name", path);
   } while (access(kept, F_OK) == 0);
   if (rename(path, kept) == 0) return WL_OK;
-  return WL_FAIL(WL_ERR_CANNOT_CREATE, "%s cannot be renamed to %s: %s", path, kept, strerror(errno));
+  return WL_FAIL(WL_ERR_CANNOT_CREATE, "%s cannot be renamed to %s: %s", path, kept,
+                 strerror(errno));
 }
 
 wl_status wl_check_replaceable(const char *path) {

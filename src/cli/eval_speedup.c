@@ -279,8 +279,10 @@ static wl_status check_existing(const char *output) {
   const bool is_report = json_is_array(json_object_get(root, "tables"));
   json_decref(root);
   if (is_report) return WL_OK;
-  return WL_FAIL(WL_ERR_CANNOT_CREATE,
-                 "--output %s: this path exists and is not a report of --speedup; choose another name", output);
+  return WL_FAIL(
+      WL_ERR_CANNOT_CREATE,
+      "--output %s: this path exists and is not a report of --speedup; choose another name",
+      output);
 }
 
 /* Checks that the report can be written, before the long computation starts. */
@@ -302,8 +304,10 @@ static wl_status report(const wl_arguments *a, const request *q, const wl_suite 
   if (!trained) {
     int found = 0;
     for (int i = 0; i < suite->count; i++) found += curves[i].count;
-    fprintf(out, found > 0 ? "the curves of the hand-designed rules are in %s\n"
-                           : "no curve was computed, and there is no curve of this suite in %s\n", q->curves);
+    fprintf(out,
+            found > 0 ? "the curves of the hand-designed rules are in %s\n"
+                      : "no curve was computed, and there is no curve of this suite in %s\n",
+            q->curves);
     return WL_OK;
   }
   for (int i = 0; i < s->tables; i++) print_cells(s, &s->table[i], out);
@@ -339,8 +343,9 @@ void wl_eval_help_suite(bool roff, FILE *out) {
   const wl_section sections[] = {
       {.name = "", .doc = "Keys of the suite", .options = wl_suite_keys},
       {.name = "tasks",
-       .doc = "Keys of a task. A task also has the keys of the section `task` of a configuration, which "
-              "`warploom train --help` lists",
+       .doc =
+           "Keys of a task. A task also has the keys of the section `task` of a configuration, which "
+           "`warploom train --help` lists",
        .options = wl_suite_task_keys,
        .list = true},
       {0}};
@@ -359,7 +364,8 @@ wl_status wl_eval_speedup(wl_cli *cli, const char *path) {
   if (status == WL_OK && q.reach > 0) suite->reach = q.reach;
   if (status == WL_OK && path) status = wl_trained_read(path, overrides, n, &trained);
   if (status == WL_OK && path) status = name_output(&cli->arguments, suite, &q);
-  if (status == WL_OK && path && wl_comm_rank(cli->comm) == 0) status = check_outputs(&cli->arguments, &q);
+  if (status == WL_OK && path && wl_comm_rank(cli->comm) == 0)
+    status = check_outputs(&cli->arguments, &q);
   status = wl_comm_agree(cli->comm, status);
   if (status == WL_OK) status = run_suite(cli, &q, suite, trained);
   wl_trained_destroy(&trained);

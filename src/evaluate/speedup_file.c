@@ -86,8 +86,13 @@ static bool is_default(const wl_suite_task *t, const char *line, size_t length) 
 /* Returns true if the line "key: value" of a definition sets a key that does not change the stored losses. A key such as
  * `horizons` determines only the length of new curves. */
 static bool is_ignored(const char *line, size_t length) {
-  static const char *const keys[] = {"suite",      "reach",           "smoothing",        "  horizons",
-                                     "  proportion", "  reference_steps", "  reference_losses"};
+  static const char *const keys[] = {"suite",
+                                     "reach",
+                                     "smoothing",
+                                     "  horizons",
+                                     "  proportion",
+                                     "  reference_steps",
+                                     "  reference_losses"};
   for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
     const size_t n = strlen(keys[i]);
     if (n < length && memcmp(line, keys[i], n) == 0 && line[n] == ':') return true;
@@ -107,7 +112,8 @@ static bool same_definition(const wl_suite_task *t, const char *stored) {
   }
   for (line = t->definition; *line; line += line_length(line), line += *line == '\n') {
     const size_t length = line_length(line);
-    if (!is_ignored(line, length) && !has_line(stored, line, length) && !is_default(t, line, length))
+    if (!is_ignored(line, length) && !has_line(stored, line, length) &&
+        !is_default(t, line, length))
       return false;
   }
   return true;
@@ -214,7 +220,8 @@ static void clear_content(content *c) {
 static int task_of(const wl_suite *suite, const char *dataset) {
   const size_t n = strcspn(dataset, "/");
   for (int i = 0; i < suite->count; i++)
-    if (strlen(suite->tasks[i].name) == n && memcmp(suite->tasks[i].name, dataset, n) == 0) return i;
+    if (strlen(suite->tasks[i].name) == n && memcmp(suite->tasks[i].name, dataset, n) == 0)
+      return i;
   return -1;
 }
 
@@ -228,12 +235,14 @@ static wl_status read_dataset(const wl_file *file, const char *name, wl_field *o
 }
 
 /* Sets *replaces to true if the curve `c` has all results of the stored curve whose steps are the dataset `name`. */
-static wl_status compare_steps(const wl_file *file, const char *name, const wl_baseline_curve *c, bool *replaces) {
+static wl_status compare_steps(const wl_file *file, const char *name, const wl_baseline_curve *c,
+                               bool *replaces) {
   wl_field f;
   WL_TRY(read_dataset(file, name, &f));
   const int64_t *const steps = f.data, n = wl_field_count(&f);
   *replaces = f.type == WL_INT64;
-  if (*replaces && n > 0 && strcmp(c->baseline.schedule, "constant") == 0) *replaces = wl_curve_covers(c, steps[n - 1]);
+  if (*replaces && n > 0 && strcmp(c->baseline.schedule, "constant") == 0)
+    *replaces = wl_curve_covers(c, steps[n - 1]);
   else
     for (int64_t i = 0; *replaces && i < n; i++) *replaces = wl_curve_covers(c, steps[i]);
   wl_free(f.data);
@@ -242,8 +251,8 @@ static wl_status compare_steps(const wl_file *file, const char *name, const wl_b
 
 /* Decides whether the new file contains the dataset `name` of the earlier file. The dataset is omitted if the new file
  * has another dataset of this name, or if the task has new curves and its definition was changed. */
-static wl_status decide(const wl_file *file, const char *name, const wl_suite_task *t, wl_task_curves *curves,
-                        content *out, bool *keep) {
+static wl_status decide(const wl_file *file, const char *name, const wl_suite_task *t,
+                        wl_task_curves *curves, content *out, bool *keep) {
   char rule[64];
   bool same, replaces = true;
   const char *const rest = name + strcspn(name, "/") + 1;
@@ -255,13 +264,15 @@ static wl_status decide(const wl_file *file, const char *name, const wl_suite_ta
   snprintf(rule, sizeof rule, "%.*s", (int)strcspn(rest, "/"), rest);
   const wl_baseline_curve *const ours = wl_curve_find(curves, rule);
   *keep = ours == NULL;
-  if (ours && strcmp(rest + strlen(rule), "/steps") == 0) WL_TRY(compare_steps(file, name, ours, &replaces));
+  if (ours && strcmp(rest + strlen(rule), "/steps") == 0)
+    WL_TRY(compare_steps(file, name, ours, &replaces));
   out->superseded |= !replaces;
   return WL_OK;
 }
 
 /* Adds the datasets of the earlier file to `out` that the new file must contain. */
-static wl_status add_earlier(const wl_file *file, const wl_suite *suite, wl_task_curves *curves, content *out) {
+static wl_status add_earlier(const wl_file *file, const wl_suite *suite, wl_task_curves *curves,
+                             content *out) {
   const char *name;
   for (int i = 0; (name = wl_file_dataset(file, i)); i++) {
     const int task = task_of(suite, name);
@@ -276,7 +287,8 @@ static wl_status add_earlier(const wl_file *file, const wl_suite *suite, wl_task
 
 /* Fills `out` with the datasets of the curves, followed by the datasets of the earlier file `file` that must be kept.
  * `file` is NULL if there is no earlier file. */
-static wl_status collect(const wl_file *file, const wl_suite *suite, wl_task_curves *curves, content *out) {
+static wl_status collect(const wl_file *file, const wl_suite *suite, wl_task_curves *curves,
+                         content *out) {
   int most = suite->count * (1 + WL_MAX_BASELINES * FIELDS_OF_CURVE);
   for (int i = 0; file && wl_file_dataset(file, i); i++) most++;
   WL_TRY(WL_NEW(out->fields, most + 1));
@@ -296,10 +308,12 @@ static wl_status write_content(const char *path, const wl_suite *suite, const co
       {"configuration", text}, {"suite", suite->name}, {"precision", WL_REAL_NAME}};
   wl_status status = c->superseded ? wl_keep_previous(path, kept) : WL_OK;
   if (status == WL_OK && c->superseded)
-    wl_log_warning("%s has curves of tasks that were changed in the suite; the file was renamed to %s, and "
-                   "the curves that are still valid were copied to the new file %s",
-                   path, kept, path);
-  if (status == WL_OK) status = wl_file_write(path, "baselines", c->fields, c->count, attributes, 3);
+    wl_log_warning(
+        "%s has curves of tasks that were changed in the suite; the file was renamed to %s, and "
+        "the curves that are still valid were copied to the new file %s",
+        path, kept, path);
+  if (status == WL_OK)
+    status = wl_file_write(path, "baselines", c->fields, c->count, attributes, 3);
   free(text);
   return status;
 }

@@ -330,8 +330,10 @@ static wl_status run_task(const wl_speedup_request *q, int index, wl_comm *comm,
 }
 
 static void warn_unusable(const wl_suite_task *t, int horizon, const wl_baseline *b) {
-  wl_log_warning("task %s, %lld steps: there is no comparison with %s, because its curve has no finite loss at this "
-                 "horizon", t->name, (long long)t->horizons.at[horizon], b->name);
+  wl_log_warning(
+      "task %s, %lld steps: there is no comparison with %s, because its curve has no finite loss at this "
+      "horizon",
+      t->name, (long long)t->horizons.at[horizon], b->name);
 }
 
 /* Compares the learned rule with one baseline on the tasks on which the baseline has a curve. */
@@ -397,10 +399,11 @@ static wl_status check_found(const wl_speedup_request *q, const wl_task_curves *
   int found = q->count;
   for (int i = 0; i < q->suite->count; i++) found += curves[i].count;
   if (found > 0 || !q->trained) return WL_OK;
-  return WL_FAIL(WL_ERR_NO_INPUT,
-                 "--curves %s: there is no curve of a task of the suite '%s', so nothing can be compared; name a file "
-                 "that has curves of this suite, or name rules with --baselines",
-                 q->file, q->suite->name);
+  return WL_FAIL(
+      WL_ERR_NO_INPUT,
+      "--curves %s: there is no curve of a task of the suite '%s', so nothing can be compared; name a file "
+      "that has curves of this suite, or name rules with --baselines",
+      q->file, q->suite->name);
 }
 
 /* Checks, before the long computation starts, that the requested curves that are missing can be computed and saved. */
@@ -414,7 +417,8 @@ static wl_status check_missing(const wl_speedup_request *q, wl_task_curves *curv
       if (c && is_complete(q->suite, t, c)) continue;
       any = true;
       if (!wl_baseline_tries(&q->baselines[k], t))
-        return wl_map_fail(t->map, "rates", "%s has no rate in this range; its rates are %.3g, %.3g, ..., %.3g",
+        return wl_map_fail(t->map, "rates",
+                           "%s has no rate in this range; its rates are %.3g, %.3g, ..., %.3g",
                            q->baselines[k].name, wl_baseline_rate(&q->baselines[k], 0),
                            wl_baseline_rate(&q->baselines[k], 1),
                            wl_baseline_rate(&q->baselines[k], WL_SPEEDUP_RATES - 1));

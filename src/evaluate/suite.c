@@ -84,9 +84,10 @@ static wl_status check_rates(const wl_suite_task *t) {
     return wl_map_fail(t->map, "rates", "give two numbers, the lowest and the highest rate, or []");
   for (int i = wl_baselines(all) - 1; i >= 0; i--)
     if (wl_baseline_tries(&all[i], t)) return WL_OK;
-  return wl_map_fail(t->map, "rates",
-                     "no rate is in this range. Nesterov's rule tries the rates 1e-5, 3.16e-5, 1e-4, ..., 31.6, 100, and "
-                     "other rules try 1e-7, 3.16e-7, 1e-6, ..., 0.316, 1; choose a range that contains one of them");
+  return wl_map_fail(
+      t->map, "rates",
+      "no rate is in this range. Nesterov's rule tries the rates 1e-5, 3.16e-5, 1e-4, ..., 31.6, 100, and "
+      "other rules try 1e-7, 3.16e-7, 1e-6, ..., 0.316, 1; choose a range that contains one of them");
 }
 
 static wl_status check_task(const wl_suite *s, int index) {
