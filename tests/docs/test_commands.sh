@@ -33,7 +33,7 @@ ln -s "$(dirname "$WL_BIN")" build
 build/warploom train jobs/quadratic-gaussian.yaml --quiet --set output=runs/quadratic-gaussian \
   --set outer.steps=150 --set outer.learning_rate=5e-3 --set task.batch=16 --set trajectory.every=0 --set threads=1 >/dev/null
 run_blocks docs/guide.md guide.out
-awk '$1 == "step" { if (!n++) first = $4; last = $4 } END { print "ok: train_own: " first " to " last; exit !(last < first) }' \
+awk '$1 == "step" { if (!n++) first = $4; last = $4 } END { print "ok: train_network: " first " to " last; exit !(last < first) }' \
   guide.out || { cat guide.out >&2; fail "the guide's C program does not lower its loss"; }
 
 run_blocks docs/reproducibility.md reproducibility.out
