@@ -17,7 +17,7 @@ class Controller(Rule):
     mixture of momenta for each tensor (src/rule/controller.c)."""
     tensorwise = True
     fields = ("momentum", "slow_momentum", "second_moment")
-    UNKNOWN_HORIZON, LEAST_SIZE = 2000, 1e-3
+    MIDDLE_HORIZON, LEAST_SIZE = 2000, 1e-3
 
     def __init__(self, options, phi, steps):
         super().__init__(options, phi, steps)
@@ -40,8 +40,10 @@ class Controller(Rule):
 
     def _horizon(self, now):
         """Returns the horizon T and the remaining fraction of T.
-        If the rule does not use the horizon, T is 2000 and the fraction is 1."""
-        return (now.horizon, 1 - min(1, now.t / now.horizon)) if self.option("horizon") else (self.UNKNOWN_HORIZON, 1.0)
+        If the horizon is unknown, T is 6 (t + 1) and the fraction is 1/2 at step t."""
+        if self.option("horizon") and now.horizon:
+            return now.horizon, 1 - min(1, now.t / now.horizon)
+        return 6 * (now.t + 1), 0.5
 
     @staticmethod
     def _moments(x, q):
@@ -110,7 +112,7 @@ class Controller(Rule):
         o = self._net(inputs)
         if not self.option("mix"):
             k1, k2, o[4], o[5] = 0.3, 0.05, 0.0, 0.0
-        rate = math.exp(b) * (T / self.UNKNOWN_HORIZON)**-tau * max(size, self.LEAST_SIZE)**alpha
+        rate = math.exp(b) * (T / self.MIDDLE_HORIZON)**-tau * max(size, self.LEAST_SIZE)**alpha
         rate *= left**math.exp(power) * min(1, (t + 1) / (max(0, w) * T + 1)) * math.exp(3 * math.tanh(o[0] / 3))
         rate *= (max(2, matrices) / 3)**-deepen
         rate *= math.exp(max(0, decline) * max(-9, min(0, to_first)))

@@ -36,8 +36,9 @@
  * compute N, the code treats a convolution's kernel as a matrix: the index of the first axis is the
  * row, and the indices of all other axes together are the column.
  *
- * If T is unknown (0), the rate uses T = 2000 and x = 0. If the loss is unknown, the factor with L
- * / L_0 is 1, and the two inputs of the network that depend on the loss are 0. The smallest value
+ * If T is unknown (0), the code uses T = 6 (t + 1) and x = 1/2 at each step, so the rate decreases as
+ * a power of t. These two numbers were chosen on the suite `validation`. If the loss is unknown, the
+ * factor with L / L_0 is 1, and the two inputs of the network that depend on the loss are 0. The smallest value
  * of r is 1e-3. Without this lower bound of r, parameters that start at zero would not change.
  *
  * If the key `precondition` is true, N is the orthogonal factor of z / sqrt(sqrt v + f), where f =
@@ -110,7 +111,7 @@ static const wl_option controller_options[] = {
      WL_SLOT(wl_controller, losses)},
     {"horizon", WL_OPT_BOOL, "true", NULL, 0, 0, NULL,
      "The rule uses the number of steps in the episode. With `false`, the rule treats this number "
-     "as unknown.",
+     "as unknown, and the learning rate decreases as a power of the step.",
      WL_SLOT(wl_controller, horizon)},
     {"correction", WL_OPT_CHOICE, "none", "none|mlp|lstm", 0, 0, NULL,
      "Network that multiplies the step of each coordinate by a factor. none: no network. mlp: a "
@@ -359,10 +360,11 @@ static void follow_loss(const wl_inner_step *step, const wl_real *in, wl_real *o
 }
 
 static wl_controller_now moment_of(const wl_inner_step *step) {
-  const double T = step->horizon > 0 ? (double)step->horizon : UNKNOWN_HORIZON, t = (double)step->t;
+  const bool known = step->horizon > 0;
+  const double t = (double)step->t, T = known ? (double)step->horizon : UNKNOWN_FACTOR * (t + 1);
   return (wl_controller_now){.t = t,
                              .T = T,
-                             .x = step->horizon > 0 ? fmin(1, t / T) : 0,
+                             .x = known ? fmin(1, t / T) : UNKNOWN_SHARE,
                              .m = correction(DECAY_M, step->t),
                              .s = correction(DECAY_S, step->t),
                              .v = correction(DECAY_V, step->t)};
@@ -449,7 +451,7 @@ double wl_controller_rate(const wl_controller *c, const wl_controller_ws *ws, in
   const double *const base = ws->phi + wl_controller_base(c, ws, j);
   const double warm = (now->t + 1) / (fmax(0, base[W]) * now->T + 1);
   const double scale = t->matrix ? 1 / sqrt(t->fan_in) : 1;
-  return exp(base[B]) * pow(now->T / UNKNOWN_HORIZON, -base[TAU]) *
+  return exp(base[B]) * pow(now->T / MIDDLE_HORIZON, -base[TAU]) *
          pow(wl_controller_depth(ws) / MIDDLE_DEPTH, -base[DELTA]) * pow(fmax(size, LEAST_SIZE), base[ALPHA]) *
          scale * pow(1 - now->x, exp(base[Q])) * fmin(1, warm) *
          exp(fmax(0, base[LAMBDA]) * clip(fmin(0, now->fast_first), 9)) * exp(3 * tanh(o / 3));

@@ -158,7 +158,7 @@ static void rate_bar(const work *w, int j, double size, double log_bar, double *
   double *const out = w->phi_grad + at;
   const double declined = clip(fmin(0, now->fast_first), 9);
   out[B] += log_bar;
-  out[TAU] -= log(now->T / UNKNOWN_HORIZON) * log_bar;
+  out[TAU] -= log(now->T / MIDDLE_HORIZON) * log_bar;
   out[DELTA] -= log(wl_controller_depth(w->ws) / MIDDLE_DEPTH) * log_bar;
   out[ALPHA] += log(fmax(size, LEAST_SIZE)) * log_bar;
   if (now->x < 1) out[Q] += exp(base[Q]) * log(1 - now->x) * log_bar;

@@ -22,7 +22,7 @@ enum { M, S, V, LOSS_FAST, LOSS_SLOW, LOSS_FIRST, FIELDS };
 static const double DECAY_M = 0.9, DECAY_S = 0.99, DECAY_V = 0.99, DECAY_FAST = 0.9,
                     DECAY_SLOW = 0.98;
 static const double LEAST_SIZE = 1e-3, INITIAL_K1 = 0.3, INITIAL_K2 = 0.05, MIDDLE_DEPTH = 3,
-                    UNKNOWN_HORIZON = 2000, EPSILON = 1e-8, FLOOR = 0.1, TINY = 1e-30;
+                    MIDDLE_HORIZON = 2000, UNKNOWN_FACTOR = 6, UNKNOWN_SHARE = 0.5, EPSILON = 1e-8, FLOOR = 0.1, TINY = 1e-30;
 
 typedef struct wl_controller {
   bool net, newton_schulz, precondition, mix, losses, horizon;
@@ -73,7 +73,8 @@ typedef struct wl_controller_ws {
 
 /* The values of one step that all tensors use. */
 typedef struct wl_controller_now {
-  /* t: inner step; T: number of inner steps, or 2000 if this number is unknown; x = t / T */
+  /* t: inner step; T: number of inner steps; x = t / T; if the number of inner steps
+   * is unknown, T = 6 (t + 1) and x = 1/2 */
   double t, T, x;
   double m, s, v; /* factors that correct the bias of m, s and v */
   bool known;     /* true: the step's minibatch loss is known */
