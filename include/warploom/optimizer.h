@@ -77,9 +77,9 @@ int64_t wl_optimizer_horizon(const wl_optimizer *optimizer);
 wl_status wl_optimizer_set_threads(wl_optimizer *optimizer, int threads);
 
 /* Starts a run over n parameters at step 0 with a zero rule state. If the handle already has a run,
- * that run ends. The horizon of the run is wl_optimizer_horizon(). If the rule has a schedule, give the
- * number of steps of the whole run to wl_optimizer_start_tensors instead. Allocates all memory of the run, for example 328 bytes per parameter for an LSTM
- * with two layers of 20 units.
+ * that run ends. The horizon of the run is wl_optimizer_horizon(). If the rule has a schedule, give
+ * the number of steps of the whole run to wl_optimizer_start_tensors instead. Allocates all memory
+ * of the run, for example 328 bytes per parameter for an LSTM with two layers of 20 units.
  *
  *   WL_ERR_USAGE   n is below 1, or wl_optimizer_parameters() is not 0 and differs from n.
  *   WL_ERR_USAGE   The rule needs the shapes of the tensors (wl_optimizer_start_tensors).
@@ -101,7 +101,8 @@ typedef struct wl_tensor_shape {
  * rows, columns). `horizon` is the planned number of steps of the whole run; schedules and some rules
  * use this number. After this number of steps, the updates of the rule `controller` are zero. The
  * updates of a rule with a linear or cosine schedule are then zero, too, unless the key
- * `rule.final_fraction` is positive. If `horizon` is 0, the function uses wl_optimizer_horizon().
+ * `rule.final_fraction` is positive. If `horizon` is 0, the rule `controller` uses a schedule for an
+ * unknown number of steps, and other rules use wl_optimizer_horizon().
  * Returns WL_ERR_USAGE if a shape is invalid, or if the optimizer belongs to a network with other
  * shapes. */
 wl_status wl_optimizer_start_tensors(wl_optimizer *optimizer, int count,

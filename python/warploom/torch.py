@@ -186,7 +186,8 @@ class LearnedOptimizer(torch.optim.Optimizer):
                   The update includes the learning rate of the rule, so lr = 1 applies the rule as it was trained.
     weight_decay  coefficient of decoupled weight decay, which is multiplied by lr
     horizon       number of steps of the whole training of the model, for rules that use t / T.
-                  None stands for the longest episode of the meta-training. A step after the horizon causes a warning.
+                  With None, the rule controller uses a schedule for an unknown number of steps, and other rules use the
+                  longest episode of the meta-training. A step after the horizon causes a warning.
                   When a state is loaded, a given horizon replaces the horizon of the state with a warning.
     layout        order of the axes of matrices: "out_in" as in torch.nn.Linear, or "in_out" as in torch.nn.Embedding
     backend       "torch", "c" or "auto".
@@ -219,7 +220,8 @@ class LearnedOptimizer(torch.optim.Optimizer):
         if backend != "c":
             self._open_rule(path, c, phi)
         self._clip_value, self._clip_norm = c.get("episode.clip_value", 0.0), c.get("episode.clip_norm", 0.0)
-        self._run = {"step": 0, "horizon": self._given_horizon or self.trained_horizon, "whole": {}}
+        unknown = 0 if self.rule_name == "controller" else self.trained_horizon
+        self._run = {"step": 0, "horizon": self._given_horizon or unknown, "whole": {}}
         self._bundles = {}
         super().__init__(params, {"lr": lr, "weight_decay": weight_decay, "layout": layout})
 
@@ -288,7 +290,7 @@ class LearnedOptimizer(torch.optim.Optimizer):
     def _warn_of_step(self, loss):
         """Warns once of a step after the horizon, and once of a step without the loss that the rule uses."""
         step, horizon = self._run["step"], self._run["horizon"]
-        if self._after_horizon and step >= horizon:
+        if self._after_horizon and horizon and step >= horizon:
             self._warn_once("horizon", f"step {step + 1} is after the horizon of {horizon} steps. After the horizon, "
                             f"{self._after_horizon}. Create the optimizer with horizon=N, where N is the number of steps "
                             "of the whole training")
@@ -416,7 +418,7 @@ class LearnedOptimizer(torch.optim.Optimizer):
     def _keep_given_horizon(self):
         given, loaded = self._given_horizon, self._run["horizon"]
         if given not in (None, loaded):
-            warnings.warn(f"the state was saved with horizon={loaded}, but this optimizer was created with horizon={given}. "
+            warnings.warn(f"the state was saved with horizon={loaded or None}, but this optimizer was created with horizon={given}. "
                           f"The further steps use horizon={given}. To keep the horizon of the state, create the optimizer "
                           "without horizon", stacklevel=3)
             self._run["horizon"] = given

@@ -94,7 +94,8 @@ static wl_status check_size(const wl_optimizer *o, const char *function, int64_t
 }
 
 /* Allocates the arrays of o->run for the parameters in o->run.layout, and sets the horizon of the
- * run to `horizon`. If `horizon` is not positive, the horizon of the run is o->horizon. */
+ * run to `horizon`. If `horizon` is 0, the horizon of the run is o->horizon, except for a rule that has
+ * a schedule for an unknown horizon. */
 static wl_status start_run(wl_optimizer *o, int64_t horizon) {
   const int64_t n = o->run.layout.size;
   wl_float_state callers;
@@ -106,7 +107,7 @@ static wl_status start_run(wl_optimizer *o, int64_t horizon) {
     return status;
   }
   o->run.n = n;
-  o->run.horizon = horizon > 0 ? horizon : o->horizon;
+  o->run.horizon = horizon > 0 || o->rule->any_horizon ? horizon : o->horizon;
   return WL_OK;
 }
 

@@ -169,7 +169,7 @@ static wl_status controller_create(const wl_map *options, const wl_rule_setting 
         options, "precondition",
         "the key `precondition` needs `newton_schulz: true`, because it changes only the input of "
         "the Newton-Schulz steps");
-  rule->tensorwise = true;
+  rule->tensorwise = rule->any_horizon = true;
   const bool lstm = c->correction == CORRECTED_BY_LSTM;
   rule->fields = lstm ? lstm_fields : fields;
   rule->n_fields = FIELDS + (lstm ? LSTM_STATE : 0);

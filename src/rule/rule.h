@@ -163,6 +163,8 @@ struct wl_rule {
   wl_layout phi;
   int64_t state_width; /* number of wl_real elements in the state of one coordinate */
   bool tensorwise;
+  /* true: the rule has a schedule for runs whose number of steps is unknown (horizon 0) */
+  bool any_horizon;
   /* fields in the state of a rule that uses the shapes of tensors; the first fields are those of
    * coordinates; borrowed */
   const wl_state_field *fields;

@@ -153,7 +153,7 @@ static void test_tensors(void **state) {
     memcpy(shapes[j].shape, theta->tensors[j].shape, sizeof shapes[j].shape);
   }
   assert_int_equal(wl_optimizer_set_loss(optimizer, 1), WL_ERR_USAGE);
-  assert_int_equal(wl_optimizer_start_tensors(optimizer, theta->count, shapes, 0), WL_OK);
+  assert_int_equal(wl_optimizer_start_tensors(optimizer, theta->count, shapes, wl_optimizer_horizon(optimizer)), WL_OK);
   assert_int_equal(wl_optimizer_set_loss(optimizer, 1), WL_OK);
   take_run(optimizer, &t);
   shapes[0].shape[0] = 0;
@@ -216,7 +216,7 @@ static void restart_with_state(wl_optimizer **optimizer, const scattered *s) {
   assert_int_equal(wl_optimizer_get_state(*optimizer, size, saved), WL_OK);
   wl_optimizer_destroy(optimizer);
   assert_int_equal(wl_optimizer_load(path, optimizer), WL_OK);
-  assert_int_equal(wl_optimizer_start_tensors(*optimizer, s->count, s->shapes, 0), WL_OK);
+  assert_int_equal(wl_optimizer_start_tensors(*optimizer, s->count, s->shapes, wl_optimizer_horizon(*optimizer)), WL_OK);
   assert_int_equal(wl_optimizer_set_state(*optimizer, size, saved, done), WL_OK);
   free(saved);
 }
@@ -237,7 +237,7 @@ static void test_scattered_tensors_and_a_resume(void **state) {
     scatter(layout, &s);
     assert_int_equal(wl_optimizer_load(path, &optimizer), WL_OK);
     if (c >= known) assert_int_equal(wl_optimizer_sees_tensors(optimizer), 1);
-    assert_int_equal(wl_optimizer_start_tensors(optimizer, s.count, s.shapes, 0), WL_OK);
+    assert_int_equal(wl_optimizer_start_tensors(optimizer, s.count, s.shapes, wl_optimizer_horizon(optimizer)), WL_OK);
     put(layout, t.theta[0], s.theta);
     for (int k = 0; k < STEPS; k++) {
       if (k == STEPS / 2) restart_with_state(&optimizer, &s);
