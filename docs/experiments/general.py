@@ -106,14 +106,14 @@ def draw():
         trained = [line for line in lines if line["job"] != UNTRAINED]
         axes.errorbar([line["minutes"] for line in trained], [line["speedup"] for line in trained], fmt="o", capsize=3, color=color,
                       yerr=[[line["speedup"] - line["low"] for line in trained], [line["high"] - line["speedup"] for line in trained]],
-                      label=f"trainings that start from the {name}")
+                      label=f"{name}, trained")
         for line in lines:
             if line["job"] == UNTRAINED:
-                axes.axhline(line["speedup"], color=color, linestyle="--", label=f"{name}, without training")
+                axes.axhline(line["speedup"], color=color, linestyle="--", label=f"{name}, not trained")
                 axes.axhspan(line["low"], line["high"], color=color, alpha=0.15)
-    axes.set(xscale="log", xlabel="processor time of the training in minutes", ylabel="speed-up over tuned Adam\n(suite validation)", ylim=(0, None))
+    axes.set(xscale="log", xlabel="processor time of the training in minutes", ylabel="speed-up over tuned Adam\n(suite validation)", ylim=(0, 7))
     axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda x, _: f"{x:g}"))
-    axes.legend(loc="lower right")
+    axes.legend(loc="upper left", fontsize=8, ncol=2)
     figure.tight_layout()
     figure.savefig(PICTURE, dpi=120)
     print(f"the picture is in {PICTURE}")
