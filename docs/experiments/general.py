@@ -84,9 +84,9 @@ def write_start():
     sys.path.insert(0, str(ROOT / "python"))
     import numpy
     from warploom import library
-    # b, a0, a1, a2, k1, k2, tau, alpha, q, w, lambda and delta, in the order of src/rule/controller.c
-    matrices = [math.log(0.07), 1, 0, 0, 0.1, 0, 0.25, 0.5, 0, 0.03, 0, 0]
-    vectors = [math.log(0.006), 0, 1, 0, 0.1, 0, 0.25, 0.5, 0, 0.03, 0, 0]
+    # b, a0, a1, a2, k1, k2, tau, alpha, q, w, lambda, delta, kappa and nu, in the order of src/rule/controller.c
+    matrices = [math.log(0.07), 1, 0, 0, 0.1, 0, 0.25, 0.5, 0, 0.03, 0, 0, 0, 0]
+    vectors = [math.log(0.006), 0, 1, 0, 0.1, 0, 0.25, 0.5, 0, 0.03, 0, 0, 0, 0]
     configuration = (ROOT / "jobs/general/general.yaml").read_text()
     library.write_optimizer(str(START), configuration, {"base": numpy.array([matrices, vectors, matrices])})
 

@@ -23,9 +23,9 @@ class Controller(Rule):
         super().__init__(options, phi, steps)
         if self.option("correction", "none") != "none":
             raise ToolError(DATA, "the controller in PyTorch does not support rule.correction: use backend=\"c\"")
-        if self.phi["base"].shape != (3, 12):
+        if self.phi["base"].shape != (3, 14):
             raise ToolError(DATA, f"the controller's meta-parameters rule.base have the shape {tuple(self.phi['base'].shape)}"
-                            ", expected (3, 12): an earlier version trained them; train the rule again")
+                            ", expected (3, 14): an earlier version trained them; train the rule again")
 
     def update(self, tensors, now):
         T, left = self._horizon(now)
@@ -103,19 +103,28 @@ class Controller(Rule):
             h = np.tanh(self.phi[f"net{l}.weight"] @ h + self.phi[f"net{l}.bias"])
         return self.phi["net3.weight"] @ h + self.phi["net3.bias"]
 
+    @staticmethod
+    def _signal(log_ratio, t):
+        """Estimates the share of the gradient's mean square that is not noise. log_ratio is ln(RMS(s) / RMS(sqrt v))."""
+        if t == 0:
+            return 1.0
+        averaged = 0.01 / 1.99 * (1 + 0.99**(t + 1)) / (1 - 0.99**(t + 1))
+        return max(0.0, (math.exp(2 * log_ratio) - averaged) / (1 - averaged))
+
     def _steer(self, x, inputs, size, moment):
         """Returns the factors k1 and k2 of the mixture of momenta.
         Also returns the factors c0, c1 and c2 of the three terms of the step."""
         t, T, left, to_first, matrices = moment
         row = 1 if not x.matrix else 2 if matrices == 1 else 0
-        b, a0, a1, a2, k1, k2, tau, alpha, power, w, decline, deepen = self.phi["base"][row]
+        b, a0, a1, a2, k1, k2, tau, alpha, power, w, decline, deepen, quieten, trust = self.phi["base"][row]
         o = self._net(inputs)
         if not self.option("mix"):
             k1, k2, o[4], o[5] = 0.3, 0.05, 0.0, 0.0
         rate = math.exp(b) * (T / self.MIDDLE_HORIZON)**-tau * max(size, self.LEAST_SIZE)**alpha
         rate *= left**math.exp(power) * min(1, (t + 1) / (max(0, w) * T + 1)) * math.exp(3 * math.tanh(o[0] / 3))
         rate *= (max(2, matrices) / 3)**-deepen
-        rate *= math.exp(max(0, decline) * max(-9, min(0, to_first)))
+        rate *= math.exp(decline * max(-9, min(0, to_first)) + quieten * min(0, inputs[4] - inputs[3]))
+        rate *= ((self._signal(inputs[4], t) + 0.02) / 0.52)**trust
         if x.matrix:
             rate /= math.sqrt(x.fan_in)
         return [float(y) for y in (k1 + 0.3 * o[4], k2 + 0.3 * o[5], -rate * (a0 + o[1]), -rate * (a1 + o[2]),

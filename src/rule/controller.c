@@ -6,40 +6,53 @@
  * The state contains two running means of the gradient g: m with decay 0.9, and s with decay 0.99.
  * The state also contains v, the running mean of g^2 with decay 0.99. The remaining state is two
  * running means of the minibatch loss (decays 0.9 and 0.98) and the first loss. The formulas use
- * bias-corrected m, s and v. Here p is a parameter, t is the number of the current inner step, T is
- * the number of inner steps in the episode, and x is t / T. For a matrix, r = RMS(p) sqrt(fan-in).
+ * bias-corrected m, s and v. Here p is a parameter, t is the number of the current inner step, T
+ * is the number of inner steps in the episode, and x is t / T. For a matrix, r = RMS(p) sqrt(fan-in).
  * For a vector, r is the mean of the r of all matrices.
  *
  *   z    = m + k1 (g - m) + k2 (s - m)
  *   u    = a0 N / RMS(N) + a1 z / (sqrt v + e) + a2 s / (sqrt v + e),   N = orthogonal factor of z
  *   rate = exp(b) (T / 2000)^-tau (D / 3)^-delta r^alpha fan_in^-1/2
- *          (1 - x)^exp(q) min(1, (t + 1) / (w T + 1)) min(1, L / L_0)^max(0, lambda) exp(3 tanh(o / 3))
+ *          (1 - x)^exp(q) min(1, (t + 1) / (w T + 1)) min(1, L / L_0)^lambda
+ *          min(1, RMS(s) / RMS(m))^kappa ((rho + 0.02) / 0.52)^nu exp(3 tanh(o / 3))
  *   p   <- p - rate u,     e = 1e-8 RMS(sqrt v)
  *
  * The term with N and the factor fan_in^-1/2 are used only for matrices. D is the number of
  * matrices, but at least 2. Deeper networks need a lower rate. L is the running mean of the loss
  * with decay 0.9, and L_0 is the first loss. The code does not use values of L / L_0 below e^-9.
- * Near a minimum, the norm of the gradient decreases, but the norm of N does not. The factor with L
- * / L_0 therefore reduces the steps when the loss approaches zero. Without the factor with L / L_0,
- * large steps could permanently deactivate rectified units (ReLU).
+ * Near a minimum, the norm of the gradient decreases, but the norm of N does not. The factor with
+ * L / L_0 therefore reduces the steps when the loss approaches zero. Without the factor with L /
+ * L_0, large steps could permanently deactivate rectified units (ReLU). RMS(s) / RMS(m) is near 1
+ * if the gradient keeps its direction, and lower if most of m is noise. The number rho, between 0
+ * and about 1, estimates the share of the gradient's mean square that is not noise: rho = max(0,
+ * (RMS(s)^2 / mean v - n) / (1 - n)). If the gradients of all steps were independent noise, the
+ * variance of s would be n times the variance of g.
  *
- * The meta-parameters are b, a0, a1, a2, k1, k2, tau, alpha, q, w, lambda and delta. There are
- * three sets of meta-parameters: one for matrices, one for vectors, and one for a sole matrix. A
- * network with a single matrix is a linear model, and the matrix of such a network is called a sole
- * matrix. Near the minimum of a linear model, the norm of N is too large. The sole matrix therefore
- * starts with Adam's direction and with a schedule that decreases faster. The network has 17
- * inputs, two hidden layers of 16 tanh units and 6 outputs. `put_inputs` computes the inputs. The
- * network's first output is o. The second to the fourth output are added to a0, a1 and a2. The
- * fifth and the sixth output are multiplied by 0.3 and added to k1 and k2. The last layer starts at
- * zero. The untrained rule is Muon with Nesterov momentum and a linear schedule for matrices, and
- * Adam for vectors. The initial values of the scalars are rounded results of earlier trainings. To
- * compute N, the code treats a convolution's kernel as a matrix: the index of the first axis is the
- * row, and the indices of all other axes together are the column.
+ * The meta-parameters are b, a0, a1, a2, k1, k2, tau, alpha, q, w, lambda, delta, kappa and nu.
+ * There are three sets of meta-parameters: one for matrices, one for vectors, and one for a sole
+ * matrix. A network with a single matrix is a linear model, and the matrix of such a network is
+ * called a sole matrix. Near the minimum of a linear model, the norm of N is too large. The sole
+ * matrix therefore starts with Adam's direction. It also starts with a negative lambda, and with
+ * positive kappa and nu. If the classes are separable, the loss approaches zero, the weights have
+ * to grow, and a negative lambda makes the steps longer. If the classes overlap, the loss stays
+ * large and the gradient soon is mostly noise, so kappa and nu make the steps shorter. These
+ * initial values were chosen on linear tasks that the suites do not contain. The initial kappa and
+ * nu of other tensors are 0.
  *
- * If T is unknown (0), the code uses T = 6 (t + 1) and x = 1/2 at each step, so the rate decreases as
- * a power of t. These two numbers were chosen on the suite `validation`. If the loss is unknown, the
- * factor with L / L_0 is 1, and the two inputs of the network that depend on the loss are 0. The smallest value
- * of r is 1e-3. Without this lower bound of r, parameters that start at zero would not change.
+ * The network has 17 inputs, two hidden layers of 16 tanh units and 6 outputs. `put_inputs`
+ * computes the inputs. The network's first output is o. The second to the fourth output are added
+ * to a0, a1 and a2. The fifth and the sixth output are multiplied by 0.3 and added to k1 and k2.
+ * The last layer starts at zero. The untrained rule is Muon with Nesterov momentum and a linear
+ * schedule for matrices, and Adam for vectors. The initial values of the scalars are rounded
+ * results of earlier trainings and searches. To compute N, the code treats a convolution's kernel
+ * as a matrix: the index of the first axis is the row, and the indices of all other axes together
+ * are the column.
+ *
+ * If T is unknown (0), the code uses T = 6 (t + 1) and x = 1/2 at each step, so the rate decreases
+ * as a power of t. These two numbers were chosen on the suite `validation`. If the loss is
+ * unknown, the factor with L / L_0 is 1, and the two inputs of the network that depend on the loss
+ * are 0. The smallest value of r is 1e-3. Without this lower bound of r, parameters that start at
+ * zero would not change.
  *
  * If the key `precondition` is true, N is the orthogonal factor of z / sqrt(sqrt v + f), where f =
  * 0.1 RMS(sqrt v). Because of this division, coordinates with small gradients contribute more to
@@ -196,14 +209,14 @@ static void init_correction(const wl_controller *c, uint64_t seed, wl_real *phi)
 
 static void controller_init(const wl_rule *rule, uint64_t seed, wl_real *phi) {
   const wl_controller *c = rule->impl;
-  const double orthogonal = c->newton_schulz ? 1 : 0, k1 = INITIAL_K1, k2 = INITIAL_K2;
+  const double orthogonal = c->newton_schulz ? 1 : 0;
   const double initial[KINDS][SCALARS] = {
-      [MATRICES] = {log(0.065), orthogonal, 1 - orthogonal, 0, k1, k2, 0.35, 0.35, 0, 0.03, 0.25, 0.7},
-      [VECTORS] = {log(0.006), 0, 1, 0, k1, k2, 0.35, 0.5, 0, 0.03, 0.25, 0.7},
-      [SOLE] = {log(0.12), 0, 1, 0, k1, k2, 0.35, 0.35, 0.8, 0.03, 0.25, 0.7}};
+      [MATRICES] = {log(0.065), orthogonal, 1 - orthogonal, 0, 0.45, 0, 0.35, 0.35, 0, 0.03, 0.25,
+                    0.8, 0, 0},
+      [VECTORS] = {log(0.007), 0, 1, 0, 0.3, 0.05, 0.4, 0.5, 0, 0.03, 0.25, 0.7, 0, 0},
+      [SOLE] = {log(0.185), 0, 1, 0, 0.45, 0.05, 0.55, 0, -0.2, 0, -0.7, 0.7, 1.6, 0.25}};
   for (int kind = 0; kind < KINDS; kind++)
-    for (int i = 0; i < SCALARS; i++)
-      phi[c->base + kind * SCALARS + i] = (wl_real)initial[kind][i];
+    for (int i = 0; i < SCALARS; i++) phi[c->base + kind * SCALARS + i] = (wl_real)initial[kind][i];
   const int64_t scalars = KINDS * SCALARS;
   memset(phi + scalars, 0, (size_t)(rule->phi.size - scalars) * sizeof *phi);
   if (c->correction) init_correction(c, seed, phi);
@@ -445,16 +458,34 @@ int64_t wl_controller_base(const wl_controller *c, const wl_controller_ws *ws, i
   return c->base + kind * SCALARS;
 }
 
+double wl_controller_noise(const wl_controller_ws *ws, int j) {
+  return fmin(0, ws->input[j][RMS_S] - ws->input[j][RMS_M]);
+}
+
+double wl_controller_signal(const wl_controller_ws *ws, int j, const wl_controller_now *now,
+                            double *slope) {
+  const double power = exp(2 * ws->input[j][RMS_S]), rest = pow(DECAY_S, now->t + 1);
+  /* the variance of s, divided by the variance of g, if the steps' gradients are independent */
+  const double averaged = (1 - DECAY_S) / (1 + DECAY_S) * (1 + rest) / (1 - rest);
+  const double share = now->t > 0 ? (power - averaged) / (1 - averaged) : 1;
+  *slope = now->t > 0 && share > 0 ? 2 * power / (1 - averaged) / (share + LEAST_SIGNAL) : 0;
+  return log((fmax(0, share) + LEAST_SIGNAL) / (0.5 + LEAST_SIGNAL));
+}
+
 double wl_controller_rate(const wl_controller *c, const wl_controller_ws *ws, int j,
                           const wl_controller_now *now, double size, double o) {
   const wl_tensor *const t = &ws->tensors.tensor[j];
   const double *const base = ws->phi + wl_controller_base(c, ws, j);
+  double slope = 0;
   const double warm = (now->t + 1) / (fmax(0, base[W]) * now->T + 1);
   const double scale = t->matrix ? 1 / sqrt(t->fan_in) : 1;
   return exp(base[B]) * pow(now->T / MIDDLE_HORIZON, -base[TAU]) *
-         pow(wl_controller_depth(ws) / MIDDLE_DEPTH, -base[DELTA]) * pow(fmax(size, LEAST_SIZE), base[ALPHA]) *
-         scale * pow(1 - now->x, exp(base[Q])) * fmin(1, warm) *
-         exp(fmax(0, base[LAMBDA]) * clip(fmin(0, now->fast_first), 9)) * exp(3 * tanh(o / 3));
+         pow(wl_controller_depth(ws) / MIDDLE_DEPTH, -base[DELTA]) *
+         pow(fmax(size, LEAST_SIZE), base[ALPHA]) * scale * pow(1 - now->x, exp(base[Q])) *
+         fmin(1, warm) *
+         exp(base[LAMBDA] * clip(fmin(0, now->fast_first), 9) +
+             base[KAPPA] * wl_controller_noise(ws, j) +
+             base[NU] * wl_controller_signal(ws, j, now, &slope) + 3 * tanh(o / 3));
 }
 
 /* Computes the coefficients c0, c1, c2, k1 and k2 with which a tensor's coordinates are updated.
@@ -471,8 +502,8 @@ static void steer(const wl_controller *c, wl_controller_ws *ws, int j, const wl_
   s->c0 = -rate * (base[A0] + out[1]);
   s->c1 = -rate * (base[A1] + out[2]);
   s->c2 = -rate * (base[A2] + out[3]);
-  s->k1 = c->mix ? base[K1] + 0.3 * out[4] : INITIAL_K1;
-  s->k2 = c->mix ? base[K2] + 0.3 * out[5] : INITIAL_K2;
+  s->k1 = c->mix ? base[K1] + 0.3 * out[4] : FIXED_K1;
+  s->k2 = c->mix ? base[K2] + 0.3 * out[5] : FIXED_K2;
 }
 
 static void take_moments(wl_controller_ws *ws, const wl_controller_pass *pass, int threads) {

@@ -149,8 +149,8 @@ static double size_at(const work *w, int j, double mean) {
   return w->ws->tensors.tensor[j].matrix ? wl_controller_size(w->ws, j) : mean;
 }
 
-/* Computes the adjoints of the rate's meta-parameters, of r and of ln(L / L_0). The argument
- * log_bar is the adjoint of the logarithm of the rate. */
+/* Computes the adjoints of the rate's meta-parameters, of r, of ln(L / L_0) and of the inputs
+ * RMS_M and RMS_S. The argument log_bar is the adjoint of the logarithm of the rate. */
 static void rate_bar(const work *w, int j, double size, double log_bar, double *loss_bar) {
   const wl_controller_now *const now = w->now;
   const int64_t at = wl_controller_base(w->c, w->ws, j);
@@ -164,9 +164,17 @@ static void rate_bar(const work *w, int j, double size, double log_bar, double *
   if (now->x < 1) out[Q] += exp(base[Q]) * log(1 - now->x) * log_bar;
   if (base[W] > 0 && now->t + 1 < base[W] * now->T + 1)
     out[W] -= now->T / (base[W] * now->T + 1) * log_bar;
-  if (base[LAMBDA] > 0) out[LAMBDA] += declined * log_bar;
+  out[LAMBDA] += declined * log_bar;
+  out[KAPPA] += wl_controller_noise(w->ws, j) * log_bar;
+  double slope;
+  out[NU] += wl_controller_signal(w->ws, j, now, &slope) * log_bar;
+  w->ws->bar[j].input[RMS_S] += base[NU] * slope * log_bar;
   if (size > LEAST_SIZE) w->ws->bar[j].size += base[ALPHA] / size * log_bar;
-  if (base[LAMBDA] > 0 && declined < 0 && declined > -9) *loss_bar += base[LAMBDA] * log_bar;
+  if (declined < 0 && declined > -9) *loss_bar += base[LAMBDA] * log_bar;
+  if (wl_controller_noise(w->ws, j) < 0) {
+    w->ws->bar[j].input[RMS_S] += base[KAPPA] * log_bar;
+    w->ws->bar[j].input[RMS_M] -= base[KAPPA] * log_bar;
+  }
 }
 
 /* Computes the adjoints of the meta-parameters, of the network's inputs and of r for tensor j. The
@@ -178,8 +186,7 @@ static void steer_bar(const work *w, int j, double mean, double *loss_bar) {
   activations a;
   net_forward(w, w->ws->input[j], &a);
   const double log_bar = bar->c1 * s->c1 + bar->c2 * s->c2, squash = tanh(a.out[0] / 3);
-  const double minus_rate =
-      -wl_controller_rate(c, w->ws, j, w->now, size_at(w, j, mean), a.out[0]);
+  const double minus_rate = -wl_controller_rate(c, w->ws, j, w->now, size_at(w, j, mean), a.out[0]);
   const double mix = c->mix ? 1 : 0;
   const double out_bar[OUTPUTS] = {log_bar * (1 - squash * squash),
                                    0,
@@ -260,8 +267,8 @@ static void input_bars(const work *w, int j) {
   cosine_bar(sum, in[0], WL_SUM_GM, WL_SUM_GG, WL_SUM_MM, bar->sum);
   cosine_bar(sum, in[1], WL_SUM_MS, WL_SUM_MM, WL_SUM_SS, bar->sum);
   cosine_bar(sum, in[2], WL_SUM_PM, WL_SUM_PP, WL_SUM_MM, bar->sum);
-  log_rms_bar(sum, in[3], WL_SUM_MM, now->m * now->m, now->v, bar->sum);
-  log_rms_bar(sum, in[4], WL_SUM_SS, now->s * now->s, now->v, bar->sum);
+  log_rms_bar(sum, in[RMS_M], WL_SUM_MM, now->m * now->m, now->v, bar->sum);
+  log_rms_bar(sum, in[RMS_S], WL_SUM_SS, now->s * now->s, now->v, bar->sum);
   if (rms > 0) bar->ratio = in[5] / (2 * rms * (double)w->ws->tensors.tensor[j].size);
 }
 

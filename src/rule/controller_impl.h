@@ -8,7 +8,7 @@
 #include "rule/controller_kernel.h"
 #include "rule/tensors.h"
 
-enum { B, A0, A1, A2, K1, K2, TAU, ALPHA, Q, W, LAMBDA, DELTA, SCALARS };
+enum { B, A0, A1, A2, K1, K2, TAU, ALPHA, Q, W, LAMBDA, DELTA, KAPPA, NU, SCALARS };
 /* The indices of the rows in the table of learned scalars. SOLE is the row for the matrix of a
  * network that has a single matrix. */
 enum { MATRICES, VECTORS, SOLE, KINDS };
@@ -17,12 +17,15 @@ enum {
   HIDDEN = WL_CONTROLLER_HIDDEN,
   OUTPUTS = WL_CONTROLLER_OUTPUTS
 };
+/* The indices of two inputs of the network: ln(RMS(m) / RMS(sqrt v)) and ln(RMS(s) / RMS(sqrt v)). */
+enum { RMS_M = 3, RMS_S = 4 };
 enum { M, S, V, LOSS_FAST, LOSS_SLOW, LOSS_FIRST, FIELDS };
 
 static const double DECAY_M = 0.9, DECAY_S = 0.99, DECAY_V = 0.99, DECAY_FAST = 0.9,
                     DECAY_SLOW = 0.98;
-static const double LEAST_SIZE = 1e-3, INITIAL_K1 = 0.3, INITIAL_K2 = 0.05, MIDDLE_DEPTH = 3,
-                    MIDDLE_HORIZON = 2000, UNKNOWN_FACTOR = 6, UNKNOWN_SHARE = 0.5, EPSILON = 1e-8, FLOOR = 0.1, TINY = 1e-30;
+static const double LEAST_SIZE = 1e-3, FIXED_K1 = 0.3, FIXED_K2 = 0.05, MIDDLE_DEPTH = 3,
+                    MIDDLE_HORIZON = 2000, UNKNOWN_FACTOR = 6, UNKNOWN_SHARE = 0.5,
+                    LEAST_SIGNAL = 0.02, EPSILON = 1e-8, FLOOR = 0.1, TINY = 1e-30;
 
 typedef struct wl_controller {
   bool net, newton_schulz, precondition, mix, losses, horizon;
@@ -93,6 +96,12 @@ double wl_controller_size(const wl_controller_ws *ws, int j);
 double wl_controller_mean_size(const wl_controller_ws *ws);
 /* Returns the offset in phi of the learned scalars of tensor j. */
 int64_t wl_controller_base(const wl_controller *c, const wl_controller_ws *ws, int j);
+/* Returns ln min(1, RMS(s) / RMS(m)) of tensor j. The number is lower if m is noisier. */
+double wl_controller_noise(const wl_controller_ws *ws, int j);
+/* Estimates the share rho of the gradient's mean square that is not noise. Returns ln((rho + 0.02) /
+ * 0.52). Sets *slope to the derivative with respect to the input RMS_S of the network. */
+double wl_controller_signal(const wl_controller_ws *ws, int j, const wl_controller_now *now,
+                            double *slope);
 /* Returns D, the larger of 2 and the number of matrices. */
 double wl_controller_depth(const wl_controller_ws *ws);
 /* Returns the learning rate of tensor j. The argument `size` is the value r of the tensor, and `o`

@@ -471,9 +471,9 @@ def test_errors(paths):
 
 
 def test_old_controller():
-    """An earlier version of Warploom trained controllers that have no separate scalars for a single matrix.
+    """An earlier version of Warploom trained controllers that have no scalars kappa and nu.
     The file of such a controller must be rejected."""
-    expect_error("(2, 12), expected (3, 12): an earlier version", lambda: Controller({}, {"base": torch.zeros(2, 12)}, 10))
+    expect_error("(3, 12), expected (3, 14): an earlier version", lambda: Controller({}, {"base": torch.zeros(3, 12)}, 10))
 
 
 def test_initial_parameters(paths):

@@ -83,19 +83,19 @@ class Controller:
 
     def __init__(self, net, ns, correction=None, precondition=False):
         self.net, self.ns, self.correction, self.precondition = net, ns, correction, precondition
-        first = [math.log(.065), 1, 0, 0, .3, .05, .35, .35, 0, .03, .25, .7]
-        second = [math.log(.006), 0, 1, 0, .3, .05, .35, .5, 0, .03, .25, .7]
-        sole = [math.log(.12), 0, 1, 0, .3, .05, .35, .35, .8, .03, .25, .7]
+        first = [math.log(.065), 1, 0, 0, .45, 0, .35, .35, 0, .03, .25, .8, 0, 0]
+        second = [math.log(.007), 0, 1, 0, .3, .05, .4, .5, 0, .03, .25, .7, 0, 0]
+        sole = [math.log(.185), 0, 1, 0, .45, .05, .55, 0, -.2, 0, -.7, .7, 1.6, .25]
         if not ns:
             first[1:4] = 0, 1, 0
-        count = 36 + (17 * 16 + 16 + 16 * 16 + 16 + 6 * 16 + 6 if net else 0)
+        count = 42 + (17 * 16 + 16 + 16 * 16 + 16 + 6 * 16 + 6 if net else 0)
         rows, inputs = {"mlp": (8, 4), "lstm": (32, 12), None: (0, 0)}[correction]
         count += (rows * (inputs + 1) + 9 if correction else 0)
         self.phi = wiggle(count)
-        phi = self.phi + np.array(first + second + sole + [0.0] * (count - 36))
-        self.base = phi[:36].reshape(3, 12)  # the third row is for a network with only one matrix
+        phi = self.phi + np.array(first + second + sole + [0.0] * (count - 42))
+        self.base = phi[:42].reshape(3, 14)  # the third row is for a network with only one matrix
         if net:
-            sizes, at, self.layers = [17, 16, 16, 6], 36, []
+            sizes, at, self.layers = [17, 16, 16, 6], 42, []
             for i, o in zip(sizes, sizes[1:]):
                 w = phi[at:at + i * o].reshape(o, i)
                 self.layers.append((w, phi[at + i * o:at + i * o + o]))
@@ -147,7 +147,7 @@ class Controller:
         updates = []
         for j, shape in enumerate(SHAPES):
             matrix = len(shape) > 1
-            b, a0, a1, a2, k1, k2, tau, alpha, q, w, decline, deepen = self.base[0 if matrix else 1]
+            b, a0, a1, a2, k1, k2, tau, alpha, q, w, decline, deepen, quiet, trust = self.base[0 if matrix else 1]
             o = np.zeros(6)
             if self.net:
                 h = np.array(own[j] + both + [1.0 if matrix else 0.0])
@@ -165,7 +165,10 @@ class Controller:
             rate = np.exp(b) * (T / 2000) ** -tau * r ** alpha * (1 - x) ** np.exp(q)
             rate = rate * min(1, (t + 1) / (max(w, 0) * T + 1)) * np.exp(3 * np.tanh(o[0] / 3))
             rate = rate * (len(sizes) / 3) ** -deepen
-            rate = rate * np.exp(max(0, decline) * min(0, np.log(fast / self.first)))
+            rate = rate * np.exp(decline * min(0, np.log(fast / self.first)) + quiet * min(0, own[j][4] - own[j][3]))
+            averaged = .01 / 1.99 * (1 + .99 ** (t + 1)) / (1 - .99 ** (t + 1))  # variance of s, divided by the variance of g
+            share = (rms(s[j]) ** 2 / rms(np.sqrt(v[j])) ** 2 - averaged) / (1 - averaged) if t else 1
+            rate = rate * ((max(0, share) + .02) / .52) ** trust
             if matrix:
                 rate = rate / math.sqrt(fan_in(shape))
             if self.correction:

@@ -137,7 +137,7 @@ static void test_values(void **state) {
 
 /* ---- a network with one matrix ---- */
 
-enum { SOLE_ROW = 24, B = 0, A1 = 2, TAU = 6, ALPHA, Q, W, LAMBDA, DELTA };
+enum { SOLE_ROW = 28, B = 0, A1 = 2, TAU = 6, ALPHA, Q, W, LAMBDA, DELTA, KAPPA, NU };
 
 /* The only matrix of a network must use the third row of learned scalars, and a vector must use the second row. In the
  * first step, each average equals the value that is averaged. Each coordinate must therefore move against the sign of
@@ -156,8 +156,8 @@ static void test_a_single_matrix_has_its_own_scalars(void **state) {
     r.g[i] = (wl_real)(0.1 * sin(0.9 * i + 0.1 * i * i) + 1e-3);
     if (i < size) square += (double)(r.p[i] * r.p[i]);
   }
-  const double own[12] = {-1.5, 0, 0.8, 0.3, 0.2, -0.1, 0.3, 0.4, 0.6, 0.5, 0.1, 0.9};
-  for (int k = 0; k < 12; k++) r.phi[SOLE_ROW + k] = (wl_real)own[k];
+  const double own[14] = {-1, 0, 0.8, 0.3, 0.2, -0.1, 0.3, 0.4, 0.6, 0.5, 0.1, 0.9, 0.7, 0.5};
+  for (int k = 0; k < 14; k++) r.phi[SOLE_ROW + k] = (wl_real)own[k];
   wl_rule_pack(r.rule, r.ws, r.phi);
   const wl_inner_step step = {0,   TENSOR_T, loss_at(0), wl_blocks(r.theta.size), r.g, r.p, r.state,
                               r.state, r.u, NULL};
@@ -165,7 +165,7 @@ static void test_a_single_matrix_has_its_own_scalars(void **state) {
   const double size_of_p = sqrt(square / (double)size) * sqrt(17);
   const double length = exp(own[B]) * pow(TENSOR_T / 2000.0, -own[TAU]) * pow(2.0 / 3, -own[DELTA]) *
                         pow(size_of_p, own[ALPHA]) / sqrt(17) / (own[W] * TENSOR_T + 1) *
-                        (own[A1] + own[A1 + 1]);
+                        (own[A1] + own[A1 + 1]) * pow(1.02 / 0.52, own[NU]);
   for (int i = 0; i < size; i++)
     if (!(fabs((double)r.u[i] + copysign(length, (double)r.g[i])) <= 1e-4 * length))
       fail_msg("coordinate %d: %.9g, not %.9g against the gradient", i, (double)r.u[i], length);
