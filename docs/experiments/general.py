@@ -12,7 +12,8 @@ contains the processor time of the training and the interquartile mean of the sp
 The options --write-start and --draw train nothing. With --write-start, the script writes jobs/general/muon.h5. The
 meta-parameters in this file make the rule `controller` the optimizer Muon with a linear schedule. The learning rate is
 not tuned. With --set start=jobs/general/muon.h5, a training starts from these meta-parameters. With --draw, the script
-draws all lines of general.json in docs/pictures/general-compute.png.
+draws all lines of general.json in docs/pictures/general-compute.png. The lines with the key `rule` are trainings of the
+previous rule, which had 36 meta-parameters.
 """
 import argparse
 import json
@@ -101,19 +102,20 @@ def draw():
         raise SystemExit("general.py: --draw needs matplotlib; run the script with a Python that has it, such as /usr/bin/python3")
     every = [json.loads(line) for line in RESULTS.read_text().splitlines()]
     figure, axes = pyplot.subplots(figsize=(6.4, 3.6))
-    for name, color, from_muon in (("initial values of the rule", "C0", False), ("values of Muon", "C1", True)):
+    for start, color, from_muon in (("initial values of the rule", "C0", False), ("values of Muon", "C1", True)):
         lines = [line for line in every if from_muon == any(s.startswith("start=") for s in line["settings"])]
-        trained = [line for line in lines if line["job"] != UNTRAINED]
-        axes.errorbar([line["minutes"] for line in trained], [line["speedup"] for line in trained], fmt="o", capsize=3, color=color,
-                      yerr=[[line["speedup"] - line["low"] for line in trained], [line["high"] - line["speedup"] for line in trained]],
-                      label=f"{name}, trained")
+        for rule, fill, name in (("present", color, f"{start}, trained"), ("previous", "white", f"{start}, previous rule")):
+            trained = [line for line in lines if line["job"] != UNTRAINED and line.get("rule", "present") == rule]
+            axes.errorbar([line["minutes"] for line in trained], [line["speedup"] for line in trained], fmt="o", capsize=3, color=color,
+                          yerr=[[line["speedup"] - line["low"] for line in trained], [line["high"] - line["speedup"] for line in trained]],
+                          markerfacecolor=fill, label=name)
         for line in lines:
             if line["job"] == UNTRAINED:
-                axes.axhline(line["speedup"], color=color, linestyle="--", label=f"{name}, not trained")
+                axes.axhline(line["speedup"], color=color, linestyle="--", label=f"{start}, not trained")
                 axes.axhspan(line["low"], line["high"], color=color, alpha=0.15)
     axes.set(xscale="log", xlabel="processor time of the training in minutes", ylabel="speed-up over tuned Adam\n(suite validation)", ylim=(0, 7))
     axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda x, _: f"{x:g}"))
-    axes.legend(loc="upper left", fontsize=8, ncol=2)
+    axes.legend(loc="lower right", fontsize=7, ncol=2)
     figure.tight_layout()
     figure.savefig(PICTURE, dpi=120)
     print(f"the picture is in {PICTURE}")

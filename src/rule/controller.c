@@ -20,13 +20,14 @@
  * The term with N and the factor fan_in^-1/2 are used only for matrices. D is the number of
  * matrices, but at least 2. Deeper networks need a lower rate. L is the running mean of the loss
  * with decay 0.9, and L_0 is the first loss. The code does not use values of L / L_0 below e^-9.
- * Near a minimum, the norm of the gradient decreases, but the norm of N does not. The factor with
- * L / L_0 therefore reduces the steps when the loss approaches zero. Without the factor with L /
- * L_0, large steps could permanently deactivate rectified units (ReLU). RMS(s) / RMS(m) is near 1
- * if the gradient keeps its direction, and lower if most of m is noise. The number rho, between 0
- * and about 1, estimates the share of the gradient's mean square that is not noise: rho = max(0,
- * (RMS(s)^2 / mean v - n) / (1 - n)). If the gradients of all steps were independent noise, the
- * variance of s would be n times the variance of g.
+ * Near a minimum, the norm of the gradient decreases, but the norm of N does not. If lambda is
+ * positive, the factor with L / L_0 therefore reduces the steps when the loss approaches zero.
+ * Without this factor, large steps could permanently deactivate rectified units (ReLU). RMS(s) /
+ * RMS(m) is near 1 if the gradient keeps its direction, and lower if most of m is noise. The
+ * number rho, between 0 and 1, estimates the share of the gradient's mean square that is not
+ * noise: rho = max(0, (RMS(s)^2 / mean v - n) / (1 - n)). If the gradients of all steps were
+ * independent noise, the variance of s would be n times the variance of g. In the first step, rho
+ * is 1.
  *
  * The meta-parameters are b, a0, a1, a2, k1, k2, tau, alpha, q, w, lambda, delta, kappa and nu.
  * There are three sets of meta-parameters: one for matrices, one for vectors, and one for a sole
@@ -36,17 +37,17 @@
  * positive kappa and nu. If the classes are separable, the loss approaches zero, the weights have
  * to grow, and a negative lambda makes the steps longer. If the classes overlap, the loss stays
  * large and the gradient soon is mostly noise, so kappa and nu make the steps shorter. These
- * initial values were chosen on linear tasks that the suites do not contain. The initial kappa and
- * nu of other tensors are 0.
+ * initial values were chosen on linear tasks that the suites `fresh` and `unseen` do not contain.
+ * The initial kappa and nu of other tensors are 0.
  *
  * The network has 17 inputs, two hidden layers of 16 tanh units and 6 outputs. `put_inputs`
  * computes the inputs. The network's first output is o. The second to the fourth output are added
  * to a0, a1 and a2. The fifth and the sixth output are multiplied by 0.3 and added to k1 and k2.
  * The last layer starts at zero. The untrained rule is Muon with Nesterov momentum and a linear
- * schedule for matrices, and Adam for vectors. The initial values of the scalars are rounded
- * results of earlier trainings and searches. To compute N, the code treats a convolution's kernel
- * as a matrix: the index of the first axis is the row, and the indices of all other axes together
- * are the column.
+ * schedule for the matrices of networks with two or more matrices, and Adam for vectors. The
+ * initial values of the scalars are rounded results of earlier trainings and searches. To compute
+ * N, the code treats a convolution's kernel as a matrix: the index of the first axis is the row,
+ * and the indices of all other axes together are the column.
  *
  * If T is unknown (0), the code uses T = 6 (t + 1) and x = 1/2 at each step, so the rate decreases
  * as a power of t. These two numbers were chosen on the suite `validation`. If the loss is

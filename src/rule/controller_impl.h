@@ -99,7 +99,8 @@ int64_t wl_controller_base(const wl_controller *c, const wl_controller_ws *ws, i
 /* Returns ln min(1, RMS(s) / RMS(m)) of tensor j. The number is lower if m is noisier. */
 double wl_controller_noise(const wl_controller_ws *ws, int j);
 /* Estimates the share rho of the gradient's mean square that is not noise. Returns ln((rho + 0.02) /
- * 0.52). Sets *slope to the derivative with respect to the input RMS_S of the network. */
+ * 0.52). Sets *slope to the derivative with respect to the input RMS_S of the network. In the first
+ * step, rho is 1 and *slope is 0. */
 double wl_controller_signal(const wl_controller_ws *ws, int j, const wl_controller_now *now,
                             double *slope);
 /* Returns D, the larger of 2 and the number of matrices. */

@@ -137,11 +137,26 @@ static void test_values(void **state) {
 
 /* ---- a network with one matrix ---- */
 
-enum { SOLE_ROW = 28, B = 0, A1 = 2, TAU = 6, ALPHA, Q, W, LAMBDA, DELTA, KAPPA, NU };
+enum { SOLE_ROW = 28, B = 0, A1 = 2, K1 = 4, K2, TAU, ALPHA, Q, W, LAMBDA, DELTA, KAPPA, NU };
+
+/* Returns the length of the step of a coordinate of the only matrix, by the formulas of controller.c. The gradient of
+ * step 0 is g, and the gradient of step 1 is c g with a number c. All means of a coordinate are therefore multiples of g
+ * or g^2. The argument r is RMS(p) sqrt(fan-in). */
+static double sole_length(const double *own, int t, double c, const double *loss, double r) {
+  const double m = t == 0 ? 1 : (0.09 + 0.1 * c) / 0.19, s = t == 0 ? 1 : (0.0099 + 0.01 * c) / 0.0199;
+  const double v = t == 0 ? 1 : (0.0099 + 0.01 * c * c) / 0.0199, fast = t == 0 ? loss[0] : (0.09 * loss[0] + 0.1 * loss[1]) / 0.19;
+  const double averaged = (0.0099 * 0.0099 + 0.0001) / (0.0199 * 0.0199); /* the sum of the squared weights of s */
+  const double rho = t == 0 ? 1 : fmax(0, (s * s / v - averaged) / (1 - averaged));
+  const double z = m + own[K1] * ((t == 0 ? 1 : c) - m) + own[K2] * (s - m);
+  return exp(own[B]) * pow(TENSOR_T / 2000.0, -own[TAU]) * pow(2.0 / 3, -own[DELTA]) * pow(r, own[ALPHA]) / sqrt(17) *
+         pow(1 - (double)t / TENSOR_T, exp(own[Q])) * fmin(1, (t + 1) / (own[W] * TENSOR_T + 1)) *
+         pow(fmin(1, fast / loss[0]), own[LAMBDA]) * pow(fmin(1, fabs(s / m)), own[KAPPA]) * pow((rho + 0.02) / 0.52, own[NU]) *
+         (own[A1] * z + own[A1 + 1] * s) / sqrt(v);
+}
 
 /* The only matrix of a network must use the third row of learned scalars, and a vector must use the second row. In the
- * first step, each average equals the value that is averaged. Each coordinate must therefore move against the sign of
- * its gradient, by the learning rate times a1 + a2. */
+ * first two steps, each coordinate of the matrix must move against the sign of its gradient by the length that
+ * sole_length() computes. The loss falls and the gradient changes, so in the second step every factor differs from 1. */
 static void test_a_single_matrix_has_its_own_scalars(void **state) {
   (void)state;
   static runner r;
@@ -150,26 +165,26 @@ static void test_a_single_matrix_has_its_own_scalars(void **state) {
   assert_int_equal(wl_layout_add(&r.theta, "", "weight", 2, shape, NULL), WL_OK);
   assert_int_equal(wl_layout_add(&r.theta, "", "bias", 1, shape + 1, NULL), WL_OK);
   open_rule(&r, "name: controller, net: false", 1);
+  const double own[14] = {-1, 0, 0.8, 0.3, 0.2, -0.1, 0.3, 0.4, 0.6, 0.5, -0.7, 0.9, 1.6, 0.5}, loss[2] = {2, 0.5};
+  for (int k = 0; k < 14; k++) r.phi[SOLE_ROW + k] = (wl_real)own[k];
+  wl_rule_pack(r.rule, r.ws, r.phi);
   double square = 0;
   for (int i = 0; i < r.theta.size; i++) {
     r.p[i] = (wl_real)(0.3 * sin(1.1 * i + 0.2));
     r.g[i] = (wl_real)(0.1 * sin(0.9 * i + 0.1 * i * i) + 1e-3);
     if (i < size) square += (double)(r.p[i] * r.p[i]);
   }
-  const double own[14] = {-1, 0, 0.8, 0.3, 0.2, -0.1, 0.3, 0.4, 0.6, 0.5, 0.1, 0.9, 0.7, 0.5};
-  for (int k = 0; k < 14; k++) r.phi[SOLE_ROW + k] = (wl_real)own[k];
-  wl_rule_pack(r.rule, r.ws, r.phi);
-  const wl_inner_step step = {0,   TENSOR_T, loss_at(0), wl_blocks(r.theta.size), r.g, r.p, r.state,
-                              r.state, r.u, NULL};
-  wl_rule_step(r.rule, r.ws, &step);
-  const double size_of_p = sqrt(square / (double)size) * sqrt(17);
-  const double length = exp(own[B]) * pow(TENSOR_T / 2000.0, -own[TAU]) * pow(2.0 / 3, -own[DELTA]) *
-                        pow(size_of_p, own[ALPHA]) / sqrt(17) / (own[W] * TENSOR_T + 1) *
-                        (own[A1] + own[A1 + 1]) * pow(1.02 / 0.52, own[NU]);
-  for (int i = 0; i < size; i++)
-    if (!(fabs((double)r.u[i] + copysign(length, (double)r.g[i])) <= 1e-4 * length))
-      fail_msg("coordinate %d: %.9g, not %.9g against the gradient", i, (double)r.u[i], length);
-  for (int64_t i = size; i < r.theta.size; i++) assert_true(fabs((double)r.u[i]) < 0.5 * length);
+  for (int t = 0; t < 2; t++) {
+    const double c = 3, length = sole_length(own, t, c, loss, sqrt(square / (double)size) * sqrt(17));
+    for (int i = 0; t == 1 && i < r.theta.size; i++) r.g[i] *= (wl_real)c;
+    const wl_inner_step step = {t,       TENSOR_T, loss[t], wl_blocks(r.theta.size), r.g, r.p, r.state,
+                                r.state, r.u,      NULL};
+    wl_rule_step(r.rule, r.ws, &step);
+    for (int i = 0; i < size; i++)
+      if (!(fabs((double)r.u[i] + copysign(length, (double)r.g[i])) <= 2e-4 * length))
+        fail_msg("step %d, coordinate %d: %.9g, not %.9g against the gradient", t, i, (double)r.u[i], length);
+    for (int64_t i = size; i < r.theta.size; i++) assert_true(fabs((double)r.u[i]) < 0.5 * length);
+  }
   close_runner(&r);
 }
 
