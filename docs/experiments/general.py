@@ -28,7 +28,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 RESULTS = HERE / "general.json"
 START = ROOT / "jobs/general/muon.h5"
-UNTRAINED = "initial meta-parameters"  # the `job` of lines whose meta-parameters were not trained
+UNTRAINED = "outer.steps=0"  # the setting with which the meta-parameters are not trained
 PICTURE = ROOT / "docs/pictures/general-compute.png"
 
 
@@ -105,12 +105,12 @@ def draw():
     for start, color, from_muon in (("initial values of the rule", "C0", False), ("values of Muon", "C1", True)):
         lines = [line for line in every if from_muon == any(s.startswith("start=") for s in line["settings"])]
         for rule, fill, name in (("present", color, f"{start}, trained"), ("previous", "white", f"{start}, previous rule")):
-            trained = [line for line in lines if line["job"] != UNTRAINED and line.get("rule", "present") == rule]
+            trained = [line for line in lines if UNTRAINED not in line["settings"] and line.get("rule", "present") == rule]
             axes.errorbar([line["minutes"] for line in trained], [line["speedup"] for line in trained], fmt="o", capsize=3, color=color,
                           yerr=[[line["speedup"] - line["low"] for line in trained], [line["high"] - line["speedup"] for line in trained]],
                           markerfacecolor=fill, label=name)
         for line in lines:
-            if line["job"] == UNTRAINED:
+            if UNTRAINED in line["settings"]:
                 axes.axhline(line["speedup"], color=color, linestyle="--", label=f"{start}, not trained")
                 axes.axhspan(line["low"], line["high"], color=color, alpha=0.15)
     axes.set(xscale="log", xlabel="processor time of the training in minutes", ylabel="speed-up over tuned Adam\n(suite validation)", ylim=(0, 7))
