@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Checks that no configuration in jobs/general trains on a task of jobs/suites.
 
-Every task that a training may draw must differ from each task of a suite in its data, network or loss. Two of
-our suites must not have a task in common. The test also checks same(), the comparison that it uses: if a training may draw
-a task of a suite, same() must return true for this task."""
+Every task that a training may draw must differ from each task of a suite in its data, network or loss. Two of our suites
+must not have a task in common. The test also checks same(), the comparison that it uses: if a training may draw a task of
+a suite, same() must return true for this task."""
 import copy
 import glob
 import itertools
